@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Step 6, count. On the host each CPU has counters of its own and adds to them
+ * plainly; a SmartNIC has neither per-CPU maps nor plain stores into a map, and
+ * adds atomically.
+ */
+#ifndef COUNTERS_H
+#define COUNTERS_H
+
+#include <bpf/bpf_helpers.h>
+
+#include "l4lb.h"
+
+#ifdef L4LB_HOST
+#define COUNTER_MAP BPF_MAP_TYPE_PERCPU_ARRAY
+#define ADD(where, what) (*(where) += (what))
+#else
+#define COUNTER_MAP BPF_MAP_TYPE_ARRAY
+#define ADD(where, what) __sync_fetch_and_add(where, what)
+#endif
+
+static __always_inline void count(void *map, __u32 key, __u64 bytes)
+{
+	struct l4lb_counter *counter = bpf_map_lookup_elem(map, &key);
+
+	if (!counter)
+		return;
+	ADD(&counter->packets, 1);
+	ADD(&counter->bytes, bytes);
+}
+
+#endif

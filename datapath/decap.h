@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract between l4lb_decap.c and the tools: see l4lb.h for the words.
+ */
+#ifndef DECAP_H
+#define DECAP_H
+
+#include "l4lb.h"
+
+/* Numbered as L4LB_VERDICTS are: 0 to 15 pass, 16 to 31 drop. */
+#define DECAP_VERDICTS(V)						\
+	V(DECAPSULATED, 0, "decapsulated",				\
+	  "the outer header came off, the inner packet goes to the stack") \
+	V(NOT_IPIP, 1, "not ipip",					\
+	  "no IPv4 packet in an IPv4 packet: passed as it came")	\
+	V(NOT_THIS_HOST, 2, "not this host",				\
+	  "the outer address is none of this host: passed as it came")	\
+	V(MALFORMED, 17, "malformed",					\
+	  "a header is cut short, or a length claims what is not there") \
+	V(NO_ROOM, 19, "no room",					\
+	  "the outer header could not be taken off")
+
+enum decap_verdict {
+#define DECAP_VERDICT(name, number, text, meaning) DECAP_##name = number,
+	DECAP_VERDICTS(DECAP_VERDICT)
+#undef DECAP_VERDICT
+};
+
+/* `host`, one entry. */
+struct decap_host {
+	__u32 abi;	/* L4LB_ABI of the tool that filled `addresses`, 0: none did */
+	__u32 spare;
+};
+
+/* `addresses`, a hash: the host's own, of 16 bytes each, to a 1. */
+#define DECAP_ADDRESSES 4096
+
+#endif

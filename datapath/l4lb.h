@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract between the program and the tools: what lies in the maps.
+ * src/abi.ts says the same in TypeScript; test/unit/abi.test.ts holds the two
+ * against each other.
+ *
+ * Two rules shape these structures:
+ *
+ * - The kernel copies a map's value word by word, so a packet can meet a value
+ *   that is half written. What must be read whole lies in one aligned word of
+ *   8 bytes.
+ * - A SmartNIC takes 64 bytes of key and value together, each rounded up to 8.
+ *
+ * Integers are in host order, wire fields (__be16, __be32) in network order.
+ * Every address is 16 bytes; IPv4 is written as ::ffff:a.b.c.d.
+ */
+#ifndef L4LB_H
+#define L4LB_H
+
+#include <linux/types.h>
+
+/*
+ * Goes up when an older tool would misread a newer program's maps. It is part
+ * of the program's name (l4lb_1), so that a tool can tell before it reads.
+ */
+#define L4LB_ABI 1
+
+/*
+ * The sizes of the two builds; tools read them from the loaded maps. CELLS is
+ * more than the number of ways into services that fit, because the tools look
+ * for a seed under which no two of them share a cell: 1,024 cells take about
+ * 160 ways, 16 cells take all 16 at the price of a longer search.
+ */
+#ifdef L4LB_HOST
+#define L4LB_SLOTS (1 << 20)
+#define L4LB_DESTINATIONS 4096
+#define L4LB_CELLS 1024
+#else
+#ifndef L4LB_SLOTS
+#define L4LB_SLOTS 512
+#endif
+#ifndef L4LB_DESTINATIONS
+#define L4LB_DESTINATIONS 512
+#endif
+#ifndef L4LB_CELLS
+#define L4LB_CELLS 16
+#endif
+#endif
+
+/*
+ * Verdicts: the one name under which a packet is counted. V(NAME, number,
+ * "name", meaning). The number's bits tell the action: 0 sends, 1 to 15 pass
+ * to the host's stack, 16 to 31 drop. A number is never given a new meaning.
+ */
+#define L4LB_VERDICTS(V)						\
+	V(BALANCED, 0, "balanced",					\
+	  "sent to a destination")					\
+	V(NOT_IP, 1, "not ip",						\
+	  "no IPv4 packet in the frame: ARP, LLDP, IPv6, a VLAN tag")	\
+	V(NOT_TCP_OR_UDP, 2, "not tcp or udp",				\
+	  "IPv4, but neither TCP nor UDP: ICMP, or a tunnel")		\
+	V(NOT_OURS, 3, "not ours",					\
+	  "no service has this address, port and protocol")		\
+	V(NOT_FOR_US, 4, "not for us",					\
+	  "sent to a group, or to the MAC address of another device")	\
+	V(SSH_KEPT, 5, "ssh kept",					\
+	  "ssh to the host, let through a service on all ports")	\
+	V(DHCP_KEPT, 6, "dhcp kept",					\
+	  "a DHCP answer, let through a service on all ports")		\
+	V(EMPTY_SLOT, 7, "empty slot",					\
+	  "the slot of this packet has no destination")			\
+	V(FRAGMENT, 16, "fragment",					\
+	  "a fragment, whose ports only its first piece could tell")	\
+	V(MALFORMED, 17, "malformed",					\
+	  "a header is cut short, or a length claims what is not there")\
+	V(TOO_BIG, 18, "too big",					\
+	  "with the outer header longer than the device's MTU")		\
+	V(NO_ROOM, 19, "no room",					\
+	  "the frame could not be extended by an outer header")
+
+enum l4lb_verdict {
+#define L4LB_VERDICT(name, number, text, meaning) L4LB_##name = number,
+	L4LB_VERDICTS(L4LB_VERDICT)
+#undef L4LB_VERDICT
+	L4LB_FIRST_DROP = 16,	/* from here on dropped, below passed */
+	L4LB_VERDICT_ENTRIES = 32,
+};
+
+/* `device`, one entry: what holds for every packet on the device. */
+struct l4lb_device {
+	__u32 abi;		/* L4LB_ABI of the tool that wrote the tables, 0: none did */
+	__u32 generation;	/* one more with each fill, so that a watcher notices */
+	__u32 cell_seed;	/* under which no two ways share a cell */
+	__u32 slot_seed;	/* the same on every balancer of a fleet */
+	__u8 mac[6];		/* the device's own: taken by us, and the source of what we send */
+	__be16 session_port;	/* of the ssh session that filled, 0: none */
+	__u16 mtu;
+	__u8 spare[6];
+};
+
+/*
+ * `services`, an array of cells. A cell is one way into a service, and lies at
+ * hash(cell_seed, address, port and protocol) modulo the number of cells.
+ */
+struct l4lb_cell {
+	__u8 address[16];	/* ::, any */
+	__be16 port;		/* 0: any */
+	__u8 protocol;		/* never any */
+	__u8 spare[5];
+	/* The target: one word, so that a way changes from one packet to the next. */
+	__u32 first_slot;
+	__u16 service;		/* the service's id, from 1 */
+	__u8 log2_slots;
+	__u8 flags;
+};
+
+#define L4LB_CELL_USED 1
+#define L4LB_CELL_KEEPS_SSH 2	/* all ports but ssh's: the host keeps that */
+/*
+ * Not a way in, but a note that this address has ways by port. Fragments are
+ * looked up here, for they have no ports.
+ */
+#define L4LB_CELL_BY_PORT 4
+
+/* `slots`: one word. The program reads it whole. */
+struct l4lb_slot {
+	__u16 current;		/* a destination's id, 0: none */
+	__u16 previous;		/* the destination it remembers, 0: none */
+	__u32 since;		/* when it moved */
+};
+
+/*
+ * `destinations`, by id. An id belongs to one destination of one service, and
+ * its address never changes while a slot points to it.
+ */
+struct l4lb_destination {
+	__u8 address[16];
+	/* One word: */
+	__u8 mac[6];
+	__u16 service;		/* owner, 0: the id is free */
+	__u16 weight;
+	__u16 spare;
+	__u8 source_address[16];
+	/* One word with the last 4 bytes of the source, which are all of an IPv4: */
+	__be16 header_sum;	/* of the outer IPv4 header without length and TOS */
+	__u16 largest_inner;	/* bytes of the longest IP packet that fits the MTU */
+} __attribute__((aligned(8)));
+
+/* `counters` by destination, `verdicts` by verdict. */
+struct l4lb_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+#define L4LB_OFFSET(type, member) __builtin_offsetof(struct type, member)
+
+_Static_assert(sizeof(struct l4lb_device) == 32, "device");
+_Static_assert(sizeof(struct l4lb_cell) == 32, "cell");
+_Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24, "a cell's target is one word");
+_Static_assert(sizeof(struct l4lb_slot) == 8, "a slot is one word");
+_Static_assert(sizeof(struct l4lb_destination) == 48, "destination");
+_Static_assert(L4LB_OFFSET(l4lb_destination, mac) == 16, "the MAC is in one word");
+_Static_assert(L4LB_OFFSET(l4lb_destination, source_address) == 28,
+	       "an IPv4 source, its sum and the largest packet are one word");
+_Static_assert(sizeof(struct l4lb_counter) == 16, "counter");
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Step 2, service: is (address, port, protocol) one that we balance?
+ *
+ * The cells are an array, not a hash map: looking one up is a load, where a
+ * hash map's lookup is a call and takes twice as long as all the rest. The
+ * tools choose the seed so that no two ways into a service share a cell.
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "hash.h"
+#include "parse.h"
+
+#define PORT_SSH 22
+#define PORT_DHCP_SERVER 67
+#define PORT_DHCP_CLIENT 68
+
+/* A cell's target, read as one word so that it is never half old, half new. */
+union target {
+	__u64 word;
+	struct {
+		__u32 first_slot;
+		__u16 service;
+		__u8 log2_slots;
+		__u8 flags;
+	};
+};
+
+/* How port and protocol lie in a cell, and in the hash. */
+union way {
+	__u32 word;
+	struct {
+		__be16 port;
+		__u8 protocol;
+		__u8 zero;
+	};
+};
+
+/* Address 0 is any, written as ::, and not IPv4's ::ffff:0.0.0.0. */
+static __always_inline union target
+read_cell(const struct l4lb_device *device, __be32 address, __be16 port,
+	  __u8 protocol)
+{
+	const union way way = { .port = port, .protocol = protocol };
+	const union target none = {};
+	const struct l4lb_cell *cell;
+	const __u32 *found;
+	union target target;
+	__u32 key;
+
+	key = hash(device->cell_seed, address, way.word) % L4LB_CELLS;
+	cell = bpf_map_lookup_elem(&services, &key);
+	if (!cell)
+		return none;
+	found = (const __u32 *)cell->address;
+	if (found[3] != address || found[0] || found[1] ||
+	    found[2] != (address ? bpf_htonl(0xffff) : 0) ||
+	    *(const __u32 *)&cell->port != way.word)
+		return none;
+	target.word = *(const volatile __u64 *)&cell->first_slot;
+	return target;
+}
+
+/* What a service on all ports leaves to the host. */
+static __always_inline enum l4lb_verdict
+kept_for_host(const struct l4lb_device *device, const struct packet *packet,
+	      union target target)
+{
+	const struct ports *ports = (const struct ports *)&packet->ports;
+
+	if (packet->protocol == IPPROTO_UDP) {
+		/* Without its lease the host would lose its address. */
+		if (ports->source == bpf_htons(PORT_DHCP_SERVER) &&
+		    ports->destination == bpf_htons(PORT_DHCP_CLIENT))
+			return L4LB_DHCP_KEPT;
+	} else if (target.flags & L4LB_CELL_KEEPS_SSH) {
+		if (ports->destination == bpf_htons(PORT_SSH) ||
+		    (ports->destination &&
+		     ports->destination == device->session_port))
+			return L4LB_SSH_KEPT;
+	}
+	return L4LB_BALANCED;
+}
+
+/* From the narrowest way in to the widest; the protocol is never any. */
+static __always_inline enum l4lb_verdict
+find_service(const struct l4lb_device *device, const struct packet *packet,
+	     union target *target)
+{
+	*target = read_cell(device, packet->address, destination_port(packet),
+			    packet->protocol);
+	if (target->flags & L4LB_CELL_USED && destination_port(packet))
+		return L4LB_BALANCED;
+	*target = read_cell(device, packet->address, 0, packet->protocol);
+	if (target->flags & L4LB_CELL_USED)
+		return kept_for_host(device, packet, *target);
+	*target = read_cell(device, 0, 0, packet->protocol);
+	if (target->flags & L4LB_CELL_USED)
+		return kept_for_host(device, packet, *target);
+	return L4LB_NOT_OURS;
+}
+
+static __always_inline bool same_mac(const void *one, const void *other)
+{
+	return *(const __u32 *)one == *(const __u32 *)other &&
+	       *(const __u16 *)(one + 4) == *(const __u16 *)(other + 4);
+}
+
+/* Frames to a group address are never for us: a device's own is no group's. */
+static __always_inline enum l4lb_verdict
+check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
+{
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end ||
+	    !same_mac(eth->h_dest, device->mac))
+		return L4LB_NOT_FOR_US;
+	return L4LB_BALANCED;
+}
+
+/*
+ * A packet that is to be dropped before its ports are known is dropped only if
+ * it was meant for us: for an address that has a service for its protocol, and
+ * for the device's own MAC. Where the header tells no address, a service on all
+ * addresses takes it for its own.
+ */
+static __always_inline enum l4lb_verdict
+refuse(const struct xdp_md *ctx, const struct l4lb_device *device,
+       const struct packet *packet, enum l4lb_verdict verdict)
+{
+	const __u8 protocol = packet->protocol ?: IPPROTO_TCP;
+	union target target;
+
+	if (verdict < L4LB_FIRST_DROP)
+		return verdict;
+	target = read_cell(device, packet->address, 0, protocol);
+	if (!target.flags)
+		target = read_cell(device, 0, 0, protocol);
+	if (!target.flags)
+		return L4LB_NOT_OURS;
+	return check_mac(ctx, device) ?: verdict;
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Steps 3 and 4, slot and destination: the hash of a packet's source address
+ * and ports chooses one of its service's slots, and the slot holds the id of
+ * the destination.
+ */
+#ifndef SLOT_H
+#define SLOT_H
+
+#include "hash.h"
+#include "parse.h"
+
+union slot {
+	__u64 word;
+	struct l4lb_slot fields;
+};
+
+static __always_inline const struct l4lb_destination *
+find_destination(const struct l4lb_device *device, const struct packet *packet,
+		 union target target, __u32 *id)
+{
+	const __u32 mask = (1U << target.log2_slots) - 1;
+	union slot slot;
+	__u64 *found;
+	__u32 key;
+
+	key = target.first_slot +
+	      (hash(device->slot_seed, packet->source, packet->ports) & mask);
+	found = bpf_map_lookup_elem(&slots, &key);
+	if (!found)
+		return NULL;
+	slot.word = *(const volatile __u64 *)found;
+	*id = slot.fields.current;
+	if (!*id)
+		return NULL;
+	return bpf_map_lookup_elem(&destinations, id);
+}
+
+#endif

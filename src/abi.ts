@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * datapath/l4lb.h in TypeScript: what lies in the maps, byte by byte.
+ * test/unit/abi.test.ts holds the two files against each other.
+ *
+ * Integers are in the order of the host that runs program and tools alike;
+ * addresses, ports and header sums are in network order.
+ */
+import { endianness } from 'node:os';
+
+/** The program's name carries the version, so it can be told before reading. */
+export const ABI = 1;
+export const PROGRAM_NAME = `l4lb_${ABI}`;
+export const DECAP_PROGRAM_NAME = `l4lb_decap_${ABI}`;
+
+export const MAP_NAMES = [
+  'device',
+  'services',
+  'slots',
+  'destinations',
+  'counters',
+  'verdicts',
+] as const;
+export type MapName = (typeof MAP_NAMES)[number];
+
+export const VALUE_SIZES: Record<MapName, number> = {
+  device: 32,
+  services: 32,
+  slots: 8,
+  destinations: 48,
+  counters: 16,
+  verdicts: 16,
+};
+
+export type Action = 'TX' | 'PASS' | 'DROP';
+
+export interface Verdict {
+  number: number;
+  name: string;
+  action: Action;
+  meaning: string;
+}
+
+/** In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop. */
+export const VERDICTS = [
+  { number: 0, name: 'balanced', action: 'TX', meaning: 'sent to a destination' },
+  {
+    number: 1,
+    name: 'not ip',
+    action: 'PASS',
+    meaning: 'no IPv4 packet in the frame: ARP, LLDP, IPv6, a VLAN tag',
+  },
+  {
+    number: 2,
+    name: 'not tcp or udp',
+    action: 'PASS',
+    meaning: 'IPv4, but neither TCP nor UDP: ICMP, or a tunnel',
+  },
+  {
+    number: 3,
+    name: 'not ours',
+    action: 'PASS',
+    meaning: 'no service has this address, port and protocol',
+  },
+  {
+    number: 4,
+    name: 'not for us',
+    action: 'PASS',
+    meaning: 'sent to a group, or to the MAC address of another device',
+  },
+  {
+    number: 5,
+    name: 'ssh kept',
+    action: 'PASS',
+    meaning: 'ssh to the host, let through a service on all ports',
+  },
+  {
+    number: 6,
+    name: 'dhcp kept',
+    action: 'PASS',
+    meaning: 'a DHCP answer, let through a service on all ports',
+  },
+  {
+    number: 7,
+    name: 'empty slot',
+    action: 'PASS',
+    meaning: 'the slot of this packet has no destination',
+  },
+  {
+    number: 16,
+    name: 'fragment',
+    action: 'DROP',
+    meaning: 'a fragment, whose ports only its first piece could tell',
+  },
+  {
+    number: 17,
+    name: 'malformed',
+    action: 'DROP',
+    meaning: 'a header is cut short, or a length claims what is not there',
+  },
+  {
+    number: 18,
+    name: 'too big',
+    action: 'DROP',
+    meaning: "with the outer header longer than the device's MTU",
+  },
+  {
+    number: 19,
+    name: 'no room',
+    action: 'DROP',
+    meaning: 'the frame could not be extended by an outer header',
+  },
+] as const satisfies Verdict[];
+export type VerdictName = (typeof VERDICTS)[number]['name'];
+
+/** The outer IPv4 header: what a frame gains on its way through. */
+export const OUTER_LENGTH = 20;
+
+const LITTLE = endianness() === 'LE';
+
+function u16(buffer: Buffer, at: number): number {
+  return LITTLE ? buffer.readUInt16LE(at) : buffer.readUInt16BE(at);
+}
+function u32(buffer: Buffer, at: number): number {
+  return LITTLE ? buffer.readUInt32LE(at) : buffer.readUInt32BE(at);
+}
+function u64(buffer: Buffer, at: number): bigint {
+  return LITTLE ? buffer.readBigUInt64LE(at) : buffer.readBigUInt64BE(at);
+}
+function putU16(buffer: Buffer, value: number, at: number): void {
+  if (LITTLE) buffer.writeUInt16LE(value, at);
+  else buffer.writeUInt16BE(value, at);
+}
+function putU32(buffer: Buffer, value: number, at: number): void {
+  if (LITTLE) buffer.writeUInt32LE(value, at);
+  else buffer.writeUInt32BE(value, at);
+}
+function putU64(buffer: Buffer, value: bigint, at: number): void {
+  if (LITTLE) buffer.writeBigUInt64LE(value, at);
+  else buffer.writeBigUInt64BE(value, at);
+}
+
+/** Every map is an array, so its keys are numbers of four bytes. */
+export function encodeKey(key: number): Buffer {
+  const buffer = Buffer.alloc(4);
+  putU32(buffer, key, 0);
+  return buffer;
+}
+
+export function decodeKey(buffer: Buffer): number {
+  return u32(buffer, 0);
+}
+
+export interface Device {
+  abi: number;
+  /** One more with each fill: how a watcher notices. */
+  generation: number;
+  cellSeed: number;
+  slotSeed: number;
+  mac: Buffer;
+  /** Of the ssh session that filled the tables, 0 for none. */
+  sessionPort: number;
+  mtu: number;
+}
+
+export function encodeDevice(device: Device): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.device);
+  putU32(buffer, device.abi, 0);
+  putU32(buffer, device.generation, 4);
+  putU32(buffer, device.cellSeed, 8);
+  putU32(buffer, device.slotSeed, 12);
+  device.mac.copy(buffer, 16);
+  buffer.writeUInt16BE(device.sessionPort, 22);
+  putU16(buffer, device.mtu, 24);
+  return buffer;
+}
+
+export function decodeDevice(buffer: Buffer): Device {
+  return {
+    abi: u32(buffer, 0),
+    generation: u32(buffer, 4),
+    cellSeed: u32(buffer, 8),
+    slotSeed: u32(buffer, 12),
+    mac: buffer.subarray(16, 22),
+    sessionPort: buffer.readUInt16BE(22),
+    mtu: u16(buffer, 24),
+  };
+}
+
+export const CELL_USED = 1;
+export const CELL_KEEPS_SSH = 2;
+/** Not a way in, but a note that its address has ways by port. */
+export const CELL_BY_PORT = 4;
+
+/** One way into a service. */
+export interface Cell {
+  /** 16 bytes; all zero for any. */
+  address: Buffer;
+  /** 0 for any. */
+  port: number;
+  protocol: number;
+  firstSlot: number;
+  service: number;
+  log2Slots: number;
+  flags: number;
+}
+
+export function encodeCell(cell: Cell): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.services);
+  cell.address.copy(buffer, 0);
+  buffer.writeUInt16BE(cell.port, 16);
+  buffer.writeUInt8(cell.protocol, 18);
+  putU32(buffer, cell.firstSlot, 24);
+  putU16(buffer, cell.service, 28);
+  buffer.writeUInt8(cell.log2Slots, 30);
+  buffer.writeUInt8(cell.flags, 31);
+  return buffer;
+}
+
+export function decodeCell(buffer: Buffer): Cell {
+  return {
+    address: buffer.subarray(0, 16),
+    port: buffer.readUInt16BE(16),
+    protocol: buffer.readUInt8(18),
+    firstSlot: u32(buffer, 24),
+    service: u16(buffer, 28),
+    log2Slots: buffer.readUInt8(30),
+    flags: buffer.readUInt8(31),
+  };
+}
+
+export const EMPTY_CELL: Buffer = Buffer.alloc(VALUE_SIZES.services);
+
+/** A slot: the id of its destination, 0 for none. */
+export interface Slot {
+  current: number;
+  previous: number;
+  since: number;
+}
+
+export function encodeSlot(slot: Slot): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.slots);
+  putU16(buffer, slot.current, 0);
+  putU16(buffer, slot.previous, 2);
+  putU32(buffer, slot.since, 4);
+  return buffer;
+}
+
+export function decodeSlot(buffer: Buffer): Slot {
+  return { current: u16(buffer, 0), previous: u16(buffer, 2), since: u32(buffer, 4) };
+}
+
+/** An entry of the destination table. */
+export interface Destination {
+  address: Buffer;
+  mac: Buffer;
+  /** The id of the service that owns it, 0 for a free id. */
+  service: number;
+  weight: number;
+  source: Buffer;
+  headerSum: number;
+  largestInner: number;
+}
+
+export function encodeDestination(destination: Destination): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.destinations);
+  destination.address.copy(buffer, 0);
+  destination.mac.copy(buffer, 16);
+  putU16(buffer, destination.service, 22);
+  putU16(buffer, destination.weight, 24);
+  destination.source.copy(buffer, 28);
+  buffer.writeUInt16BE(destination.headerSum, 44);
+  putU16(buffer, destination.largestInner, 46);
+  return buffer;
+}
+
+export function decodeDestination(buffer: Buffer): Destination {
+  return {
+    address: buffer.subarray(0, 16),
+    mac: buffer.subarray(16, 22),
+    service: u16(buffer, 22),
+    weight: u16(buffer, 24),
+    source: buffer.subarray(28, 44),
+    headerSum: buffer.readUInt16BE(44),
+    largestInner: u16(buffer, 46),
+  };
+}
+
+/** Packets and bytes, exact: both outgrow what a number can hold. */
+export interface Counter {
+  packets: bigint;
+  bytes: bigint;
+}
+
+export function encodeCounter(counter: Counter): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.counters);
+  putU64(buffer, counter.packets, 0);
+  putU64(buffer, counter.bytes, 8);
+  return buffer;
+}
+
+export function decodeCounter(buffer: Buffer): Counter {
+  return { packets: u64(buffer, 0), bytes: u64(buffer, 8) };
+}
