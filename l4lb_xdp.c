@@ -21,12 +21,12 @@
 #include "datapath/l4lb.h"
 
 /* Sizes, not types: type information is what an offloaded map cannot have. */
-#define MAP(name, kind, entries, value)             \
-	struct {                                    \
-		__uint(type, kind);                 \
-		__uint(max_entries, entries);       \
-		__uint(key_size, sizeof(__u32));    \
-		__uint(value_size, sizeof(value));  \
+#define MAP(name, kind, entries, value)            \
+	struct {                                   \
+		__uint(type, kind);                \
+		__uint(max_entries, entries);      \
+		__uint(key_size, sizeof(__u32));   \
+		__uint(value_size, sizeof(value)); \
 	} name SEC(".maps")
 
 MAP(device, BPF_MAP_TYPE_ARRAY, 1, struct l4lb_device);

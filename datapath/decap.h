@@ -7,6 +7,8 @@
 
 #include "l4lb.h"
 
+/* clang-format off */
+
 /* Numbered as L4LB_VERDICTS are: 0 to 15 pass, 16 to 31 drop. */
 #define DECAP_VERDICTS(V)						\
 	V(DECAPSULATED, 0, "decapsulated",				\
@@ -31,6 +33,8 @@ struct decap_host {
 	__u32 abi;	/* L4LB_ABI of the tool that filled `addresses`, 0: none did */
 	__u32 spare;
 };
+
+/* clang-format on */
 
 /* `addresses`, a hash: the host's own, of 16 bytes each, to a 1. */
 #define DECAP_ADDRESSES 4096

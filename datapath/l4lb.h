@@ -47,6 +47,8 @@
 #endif
 #endif
 
+/* clang-format off */
+
 /*
  * Verdicts: the one name under which a packet is counted. V(NAME, number,
  * "name", meaning). The number's bits tell the action: 0 sends, 1 to 15 pass
@@ -152,14 +154,18 @@ struct l4lb_counter {
 	__u64 bytes;
 };
 
+/* clang-format on */
+
 #define L4LB_OFFSET(type, member) __builtin_offsetof(struct type, member)
 
 _Static_assert(sizeof(struct l4lb_device) == 32, "device");
 _Static_assert(sizeof(struct l4lb_cell) == 32, "cell");
-_Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24, "a cell's target is one word");
+_Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24,
+	       "a cell's target is one word");
 _Static_assert(sizeof(struct l4lb_slot) == 8, "a slot is one word");
 _Static_assert(sizeof(struct l4lb_destination) == 48, "destination");
-_Static_assert(L4LB_OFFSET(l4lb_destination, mac) == 16, "the MAC is in one word");
+_Static_assert(L4LB_OFFSET(l4lb_destination, mac) == 16,
+	       "the MAC is in one word");
 _Static_assert(L4LB_OFFSET(l4lb_destination, source_address) == 28,
 	       "an IPv4 source, its sum and the largest packet are one word");
 _Static_assert(sizeof(struct l4lb_counter) == 16, "counter");

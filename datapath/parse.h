@@ -31,11 +31,11 @@ struct cursor {
 
 /* What the later steps need of a packet. Wire fields as they lie in memory. */
 struct packet {
-	__u32 frame_length;	/* as received, without FCS */
+	__u32 frame_length; /* as received, without FCS */
 	__be32 source;
 	__be32 address;
-	__be32 ports;		/* the source port and the destination port */
-	__u16 length;		/* of the IP packet, in host order */
+	__be32 ports; /* the source port and the destination port */
+	__u16 length; /* of the IP packet, in host order */
 	__u8 protocol;
 	__u8 tos;
 };

@@ -38,9 +38,9 @@ union way {
 };
 
 /* Address 0 is any, written as ::, and not IPv4's ::ffff:0.0.0.0. */
-static __always_inline union target
-read_cell(const struct l4lb_device *device, __be32 address, __be16 port,
-	  __u8 protocol)
+static __always_inline union target read_cell(const struct l4lb_device *device,
+					      __be32 address, __be16 port,
+					      __u8 protocol)
 {
 	const union way way = { .port = port, .protocol = protocol };
 	const union target none = {};

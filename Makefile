@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# make help lists what can be made.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+PREFIX ?= /usr/local
+CLANG ?= clang
+CLANG_FORMAT ?= clang-format
+
+# Sizes of the portable build, where datapath/l4lb.h's are not to be taken:
+# make l4lb_xdp.o SLOTS=4096 DESTINATIONS=1024
+# A later make without them builds it in its usual sizes again.
+SLOTS ?=
+DESTINATIONS ?=
+
+PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_decap.o l4lb_carry.o
+OBJECTS := $(PROGRAMS) testbed/pass.o
+COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats
+HEADERS := $(wildcard datapath/*.h)
+C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c) $(HEADERS)
+SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh bench/*.sh test/*.sh test/*/*.sh)
+# With the directories, whose time changes when a file goes.
+SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json tsconfig.build.json package.json
+
+# Debian keeps asm/types.h in a directory of the machine's name, where clang does
+# not look when it compiles to BPF. There may be no gcc to ask for that name.
+MACHINE := $(shell uname -m)
+ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include/*linux-gnu*/asm))
+BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf $(if $(ASM),-I$(dir $(ASM)))
+SIZES := $(if $(SLOTS),-DL4LB_SLOTS=$(SLOTS)) $(if $(DESTINATIONS),-DL4LB_DESTINATIONS=$(DESTINATIONS))
+
+.PHONY: help setup all objects build test check lint typecheck demo demo-tcp \
+	install uninstall clean FORCE
+
+all: objects build ## build everything: the BPF programs and the commands (default)
+
+help: ## this list
+	@echo "make TARGET, with TARGET one of:"
+	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## install what is missing, and nothing else
+	@./setup.sh
+
+objects: $(OBJECTS) ## compile the BPF programs, l4lb_xdp.o and its kin
+
+build: .make/build ## compile the commands from TypeScript to dist/
+
+test: setup ## set up, build, lint, type check, and run all tests (as root)
+	@$(MAKE) --no-print-directory all lint typecheck
+	@npm test
+
+check: lint typecheck build ## lint, type check, and the tests that need no root and no kernel
+	@npm run --silent test:unit
+
+lint: | node_modules ## check the layout and the usual faults of all sources
+	@npm run --silent lint
+	@shellcheck $(SCRIPTS)
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+typecheck: | node_modules ## check the types of sources and tests
+	@npm run --silent typecheck
+
+demo: setup ## flood a balancer with 32 destinations and watch it (as root)
+	@$(MAKE) --no-print-directory all
+	@testbed/demo.sh
+
+demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as root)
+	@$(MAKE) --no-print-directory all
+	@testbed/demo-tcp.sh
+
+# ---- BPF ----
+
+define compile
+@command -v $(CLANG) >/dev/null || { echo "$(CLANG) is missing. Run: make setup" >&2; exit 1; }
+$(CLANG) $(BPF_FLAGS) $1 -c $< -o $@
+endef
+
+l4lb_xdp.o: l4lb_xdp.c $(HEADERS) .make/sizes Makefile
+	$(call compile,-mcpu=v2 $(SIZES))
+
+l4lb_xdp_host.o: l4lb_xdp.c $(HEADERS) Makefile
+	$(call compile,-mcpu=v3 -DL4LB_HOST)
+
+l4lb_decap.o l4lb_carry.o: %.o: %.c $(HEADERS) Makefile
+	$(call compile,-mcpu=v3)
+
+testbed/pass.o: testbed/pass.c Makefile
+	$(call compile,-mcpu=v3)
+
+# Changes only when the sizes do, and then l4lb_xdp.o is built anew.
+.make/sizes: FORCE | .make
+	@[[ -f $@ && "$$(<$@)" == "$(strip $(SIZES))" ]] || echo "$(strip $(SIZES))" >$@
+
+# What make remembers from run to run; git need not know.
+.make:
+	@mkdir -p $@ && echo '*' >$@/.gitignore
+
+FORCE:
+
+# ---- TypeScript ----
+
+# Without dist/ the stamp says nothing.
+.make/build: $(SOURCES) $(if $(wildcard dist/*.js),,FORCE) | .make node_modules
+	@rm -rf dist
+	npm run --silent build
+	@touch $@
+
+node_modules:
+	@echo "node_modules is missing. Run: make setup" >&2
+	@exit 1
+
+# ---- Installation ----
+
+LIBRARY := $(DESTDIR)$(PREFIX)/lib/l4lb
+BIN := $(DESTDIR)$(PREFIX)/bin
+
+# The files that npm would ship, and of node_modules what the commands need to run.
+install: all ## install the commands below PREFIX (/usr/local); DESTDIR goes before it
+	@rm -rf "$(LIBRARY)"
+	@mkdir -p "$(LIBRARY)" "$(BIN)"
+	@cp -a $(wildcard package.json README.md LICENSE*) \
+		$$(node -p 'require("./package.json").files.filter(require("fs").existsSync).join(" ")') "$(LIBRARY)"
+	@npm ls --omit=dev --all --parseable | sed -n "s|^$$PWD/||p" | \
+		tar -c --files-from=- | tar -x -C "$(LIBRARY)" --no-same-owner
+	@for command in $(COMMANDS); do \
+		chmod 755 "$(LIBRARY)/bin/$$command.js"; \
+		ln -sfn "../lib/l4lb/bin/$$command.js" "$(BIN)/$$command"; \
+	done
+	@echo "Installed $(COMMANDS) in $(BIN)"
+
+uninstall: ## remove what install installed
+	@rm -rf "$(LIBRARY)"
+	@rm -f $(COMMANDS:%="$(BIN)/%")
+
+clean: ## remove what was built
+	rm -rf $(OBJECTS) dist coverage .make

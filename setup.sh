@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# make setup: installs what l4lb's build, tests and demos need and this machine
+# lacks, says what and why, and does nothing else. Quick when nothing is missing.
+set -euo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and bpftool, out of users' sight
+
+readonly oldest_node=20.19
+
+# What to look for (a command, or a file if it has a slash), its package, and why.
+readonly needs='
+clang                             clang          compiles the BPF programs
+clang-format                      clang-format   checks how the C code is laid out
+/usr/include/bpf/bpf_helpers.h    libbpf-dev     what the BPF programs include
+/usr/include/linux/bpf.h          linux-libc-dev what the BPF programs include of the kernel
+/usr/include/*linux-gnu*/asm/types.h|/usr/include/asm/types.h linux-libc-dev what the BPF programs include of this machine
+make                              make           builds all that is to be built
+ip                                iproute2       loads programs and builds the test network
+bridge                            iproute2       fills the switch of the test network
+bpftool                           bpftool        reads and writes the balancer'\''s tables
+ethtool                           ethtool        turns checksum offload off in the test network
+hping3                            hping3         floods the demo'\''s balancer
+tcpdump                           tcpdump        shows the tests what is on the wire
+curl                              curl           is the client of the TCP demo
+tmux                              tmux           is the terminal that the dashboard is tested in
+flock                             util-linux     keeps two writers of one table apart
+nsenter                           util-linux     runs commands in the test network
+sysctl                            procps         sets up the kernel of the test network
+shellcheck                        shellcheck     checks the shell scripts
+'
+
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+is_there() { # COMMAND, or FILE[|FILE...], each with wildcards
+    local pattern
+    if [[ $1 != */* ]]; then
+        command -v "$1" >/dev/null
+        return
+    fi
+    for pattern in ${1//|/ }; do
+        compgen -G "$pattern" >/dev/null && return
+    done
+    return 1
+}
+
+# At least version $2, both MAJOR.MINOR...
+at_least() {
+    local major minor oldest_major oldest_minor
+    IFS=. read -r major minor _ <<<"$1"
+    IFS=. read -r oldest_major oldest_minor _ <<<"$2"
+    ((major > oldest_major || (major == oldest_major && minor >= oldest_minor)))
+}
+
+check_node() {
+    local version next
+    next="Install Node.js $oldest_node or newer (https://nodejs.org/en/download), then run this again."
+    command -v node >/dev/null || fail "node is missing: l4lb's tools run on it." "$next"
+    command -v npm >/dev/null || fail "npm is missing: it fetches what l4lb's tools are made of." "$next"
+    version=$(node --version)
+    at_least "${version#v}" "$oldest_node" || fail "node $version is too old." "$next"
+}
+
+find_missing() {
+    local what package why
+    while read -r what package why; do
+        [[ -n $what ]] || continue
+        is_there "$what" && continue
+        reasons+=("$package: $why")
+        [[ " ${packages[*]} " == *" $package "* ]] || packages+=("$package")
+    done <<<"$needs"
+}
+
+check_can_install() {
+    command -v apt-get >/dev/null ||
+        fail "this is no Debian, so these are for you to install:" "${reasons[@]/#/  }"
+    if ((EUID != 0)) && ! command -v sudo >/dev/null; then
+        fail "these are missing, and without root or sudo they cannot be installed:" \
+            "${reasons[@]/#/  }" "As root run:" \
+            "  apt-get update && apt-get install --yes --no-install-recommends ${packages[*]}"
+    fi
+}
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@" >&2
+    else
+        sudo "$@" >&2
+    fi
+}
+
+install_packages() {
+    local packages=() reasons=()
+    find_missing
+    ((${#packages[@]})) || return 0
+    check_can_install
+    printf 'setup: installing %s\n' "${reasons[@]}" >&2
+    # One source that is out of reach need not be the one that is needed.
+    as_root apt-get update --quiet=2 || echo "setup: apt-get update failed; trying without" >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes \
+        --no-install-recommends --option Dpkg::Use-Pty=0 "${packages[@]}" ||
+        fail "apt-get did not install them: its own words are above. Is there a network?" \
+            "On Ubuntu bpftool is in linux-tools-common and linux-tools-$(uname -r)."
+    packages=() reasons=()
+    find_missing
+    ((${#packages[@]} == 0)) || fail "still missing after the installation:" "${reasons[@]/#/  }"
+}
+
+# npm writes node_modules/.package-lock.json last, so it tells a finished installation.
+install_node_modules() {
+    [[ ! node_modules/.package-lock.json -nt package-lock.json ]] || return 0
+    echo "setup: installing the node packages of package-lock.json: the tools and their tests use them" >&2
+    npm ci --no-audit --no-fund >&2 ||
+        fail "npm ci failed: its own words are above. Is there a network?"
+    touch node_modules/.package-lock.json
+}
+
+check_node
+install_packages
+install_node_modules

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Finds our program on a device, however it came there, and its maps. */
+import type { MapName } from './abi.js';
+import { ABI, DECAP_PROGRAM_NAME, MAP_NAMES, PROGRAM_NAME, VALUE_SIZES } from './abi.js';
+import type { Bpftool, MapInfo } from './bpftool.js';
+import { Failure } from './failure.js';
+import type { AttachedProgram, Iproute, Link, Mode } from './iproute.js';
+import type { ModeName } from './sample.js';
+
+export type Build = 'host' | 'portable';
+export type Maps = Record<MapName, MapInfo>;
+
+export interface Attached {
+  link: Link;
+  mode: Mode;
+  program: number;
+  /** Wall clock, in seconds. */
+  loadedAt: number;
+  build: Build;
+  maps: Maps;
+}
+
+export const MODE_NAMES: Record<Mode, ModeName> = {
+  xdpdrv: 'Driver',
+  xdpgeneric: 'Generic',
+  xdpoffload: 'Offload',
+};
+
+export interface Tools {
+  ip: Iproute;
+  bpftool: Bpftool;
+}
+
+export async function findAttached(
+  { ip, bpftool }: Tools,
+  device: string,
+  mode?: Mode,
+): Promise<Attached> {
+  const link = await ip.link(device);
+  const attached = choose(link, mode);
+  if (isDecap(attached.name)) {
+    throw new Failure(`the program on ${device} decapsulates; it has no destinations`, {
+      cause: 'this is a destination, not the balancer',
+      next: `l4lb-load -i ${device} --status`,
+    });
+  }
+  const other = /^l4lb_(\d+)$/.exec(attached.name);
+  if (other && attached.name !== PROGRAM_NAME) {
+    throw new Failure(
+      `the program on ${device} has ABI version ${other[1]}, these tools have ${ABI}`,
+      {
+        cause: 'program and tools come from different releases',
+        next: `l4lb-load -i ${device} --replace`,
+      },
+    );
+  }
+  if (!other) throw notOurs(device, attached);
+  const program = await bpftool.program('id', attached.id);
+  const maps = asMaps(await bpftool.maps(program.mapIds));
+  if (!maps) throw notOurs(device, attached);
+  return {
+    link,
+    mode: attached.mode,
+    program: program.id,
+    loadedAt: program.loadedAt,
+    build: buildOf(maps),
+    maps,
+  };
+}
+
+function choose(link: Link, mode: Mode | undefined): AttachedProgram {
+  const candidates = link.programs.filter((program) => !mode || program.mode === mode);
+  const [only] = candidates;
+  if (!only) {
+    throw new Failure(`no XDP program on ${link.name}${mode ? ` in mode ${mode}` : ''}`, {
+      cause: link.programs.length
+        ? `there is one in mode ${link.programs.map((program) => program.mode).join(' and ')}`
+        : 'it was never loaded, or removed since',
+      next: `l4lb-load -i ${link.name}`,
+    });
+  }
+  if (candidates.length > 1) {
+    throw new Failure(`${link.name} has ${candidates.length} XDP programs`, {
+      next: `say which is meant: ${candidates.map((program) => `-m ${program.mode}`).join(' or ')}`,
+    });
+  }
+  return only;
+}
+
+/** l4lb_1 balances, l4lb_decap_1 decapsulates; the number is the ABI version. */
+export function isOurs(name: string): boolean {
+  return /^l4lb_(?:decap_)?\d+$/.test(name);
+}
+
+export function isDecap(name: string): boolean {
+  return name === DECAP_PROGRAM_NAME;
+}
+
+export function notOurs(device: string, { name, id, mode }: AttachedProgram): Failure {
+  return new Failure(
+    `the XDP program on ${device} is not l4lb, but ${name || 'one'} (id ${id})`,
+    {
+      cause: 'another tool uses XDP on this device',
+      next: `remove it with its own tool, or: ip link set dev ${device} ${mode} off`,
+    },
+  );
+}
+
+/** Our six maps by name, or undefined where one is missing or of another size. */
+export function asMaps(all: readonly MapInfo[]): Maps | undefined {
+  const maps: Partial<Maps> = {};
+  for (const name of MAP_NAMES) {
+    const map = all.find((one) => one.name === name);
+    if (!map || map.valueSize !== VALUE_SIZES[name]) return undefined;
+    maps[name] = map;
+  }
+  return maps as Maps;
+}
+
+/** The host build counts on each CPU by itself. */
+export function buildOf(maps: Maps): Build {
+  return maps.counters.kind === 'percpu_array' ? 'host' : 'portable';
+}

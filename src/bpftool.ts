@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What `bpftool` knows and does: programs, maps, and batches of map commands. */
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { Failure } from './failure.js';
+import type { Mode } from './iproute.js';
+import type { Run, RunResult } from './run.js';
+
+export interface ProgramInfo {
+  id: number;
+  name: string;
+  /** Wall clock, in seconds. */
+  loadedAt: number;
+  mapIds: number[];
+}
+
+export interface MapInfo {
+  id: number;
+  name: string;
+  kind: string;
+  keySize: number;
+  valueSize: number;
+  entries: number;
+}
+
+/** An entry of a map; a per-CPU map has a value for each CPU. */
+export interface Entry {
+  key: Buffer;
+  values: Buffer[];
+}
+
+/** The kernel answered no, or there is no such map any more. */
+export class BpftoolFailure extends Failure {}
+
+interface ProgramJson {
+  id: number;
+  name?: string;
+  loaded_at?: number;
+  map_ids?: number[];
+}
+interface MapJson {
+  id: number;
+  name?: string;
+  type: string;
+  bytes_key: number;
+  bytes_value: number;
+  max_entries: number;
+}
+interface EntryJson {
+  key: string[];
+  value?: string[];
+  values?: { value: string[] }[];
+}
+
+export class Bpftool {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async #bpftool(args: string[]): Promise<string> {
+    const result = await this.#run('bpftool', args);
+    if (result.exitCode !== 0) {
+      throw new BpftoolFailure(`bpftool ${args.join(' ')}: ${reason(result)}`);
+    }
+    return result.stdout;
+  }
+
+  async program(by: 'id' | 'pinned', what: string | number): Promise<ProgramInfo> {
+    const text = await this.#bpftool(['-j', 'prog', 'show', by, String(what)]);
+    const program = JSON.parse(text) as ProgramJson;
+    return {
+      id: program.id,
+      name: program.name ?? '',
+      loadedAt: program.loaded_at ?? 0,
+      mapIds: program.map_ids ?? [],
+    };
+  }
+
+  async maps(ids: number[]): Promise<MapInfo[]> {
+    const answers = await this.queries(ids.map((id) => `map show id ${id}`));
+    return (answers as MapJson[]).map((map) => ({
+      id: map.id,
+      name: map.name ?? '',
+      kind: map.type,
+      keySize: map.bytes_key,
+      valueSize: map.bytes_value,
+      entries: map.max_entries,
+    }));
+  }
+
+  /** Asks several things in one process; one answer for each. */
+  async queries(lines: string[]): Promise<unknown[]> {
+    if (lines.length === 0) return [];
+    const result = await this.#batch(['-j'], lines);
+    const answers = JSON.parse(result.stdout || '[]') as { output: unknown }[];
+    const failed = answers.find(({ output }) => hasError(output));
+    if (failed || result.exitCode !== 0) {
+      throw new BpftoolFailure(`bpftool: ${reason(result)}`);
+    }
+    return answers.map(({ output }) => output);
+  }
+
+  async dump(id: number): Promise<Entry[]> {
+    const [entries] = await this.queries([`map dump id ${id}`]);
+    return decodeEntries(entries);
+  }
+
+  /**
+   * Looks up many keys of one map, each with a value of 8 bytes or so. The plain
+   * output is half as long as JSON, which counts for 65,536 slots.
+   */
+  async lookup(id: number, keys: Buffer[]): Promise<Buffer[]> {
+    if (keys.length === 0) return [];
+    const lines = keys.map((key) => `map lookup id ${id} key hex ${hex(key)}`);
+    const result = await this.#batch([], lines);
+    if (result.exitCode !== 0) throw new BpftoolFailure(`bpftool: ${reason(result)}`);
+    return result.stdout
+      .split('\n')
+      .filter((line) => line.startsWith('key:'))
+      .map((line) =>
+        Buffer.from(line.slice(line.indexOf('value:') + 6).replaceAll(' ', ''), 'hex'),
+      );
+  }
+
+  /**
+   * Runs a batch that writes. It goes on to its end when this process is killed
+   * or interrupted, and holds the lock for as long.
+   */
+  async write(lines: string[], lock: number): Promise<void> {
+    if (lines.length === 0) return;
+    const result = await this.#batch([], lines, lock);
+    if (result.exitCode !== 0) {
+      throw new BpftoolFailure(`bpftool could not write the tables: ${reason(result)}`, {
+        cause: 'the program was removed meanwhile, or the kernel refused a value',
+        next: 'run the same command again: it completes what is missing',
+      });
+    }
+  }
+
+  /** Loads a program, without attaching it. Maps that are named keep their content. */
+  async load(
+    object: string,
+    pin: string,
+    options: { device?: string | undefined; reuse?: MapInfo[] } = {},
+  ): Promise<void> {
+    const device = options.device === undefined ? [] : ['dev', options.device];
+    const maps = (options.reuse ?? []).flatMap(({ name, id }) => [
+      'map',
+      'name',
+      name,
+      'id',
+      String(id),
+    ]);
+    await this.#bpftool(['prog', 'load', object, pin, 'type', 'xdp', ...maps, ...device]);
+  }
+
+  async attach(
+    mode: Mode,
+    pin: string,
+    device: string,
+    options: { overwrite?: boolean } = {},
+  ): Promise<void> {
+    const overwrite = options.overwrite ? ['overwrite'] : [];
+    await this.#bpftool([
+      'net',
+      'attach',
+      mode,
+      'pinned',
+      pin,
+      'dev',
+      device,
+      ...overwrite,
+    ]);
+  }
+
+  async pin(program: number, path: string): Promise<void> {
+    await this.#bpftool(['prog', 'pin', 'id', String(program), path]);
+  }
+
+  /** Runs a pinned program once on each frame, without a device. */
+  async runOn(pin: string, frames: readonly Buffer[]): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
+    try {
+      const lines = frames.map((frame, number) => {
+        const path = join(folder, String(number));
+        writeFileSync(path, frame);
+        return `prog run pinned ${pin} data_in ${path}`;
+      });
+      await this.queries(lines);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  /**
+   * The batch is complete in a file before it runs, and the file is gone from
+   * its folder by then: through a pipe, the last number of a writer that is
+   * killed could be cut short and read as another.
+   */
+  async #batch(flags: string[], lines: string[], lock?: number): Promise<RunResult> {
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
+    const path = join(folder, 'batch');
+    let file: number;
+    try {
+      writeFileSync(path, `${lines.join('\n')}\n`);
+      file = openSync(path, 'r');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    try {
+      return await this.#run('bpftool', [...flags, 'batch', 'file', '-'], {
+        stdin: file,
+        held: lock,
+        detached: lock !== undefined,
+      });
+    } finally {
+      closeSync(file);
+    }
+  }
+}
+
+export function hex(bytes: Buffer): string {
+  return bytes.toString('hex').replaceAll(/..(?!$)/g, '$& ');
+}
+
+export function decodeEntries(entries: unknown): Entry[] {
+  return (entries as EntryJson[]).map(decodeEntry);
+}
+
+export function decodeEntry(entry: unknown): Entry {
+  const { key, value, values } = entry as EntryJson;
+  const all = values?.map((one) => one.value) ?? (value ? [value] : []);
+  return { key: bytes(key), values: all.map(bytes) };
+}
+
+function bytes(numbers: string[]): Buffer {
+  return Buffer.from(numbers.map(Number));
+}
+
+function hasError(output: unknown): output is { error: string } {
+  return typeof output === 'object' && output !== null && 'error' in output;
+}
+
+/** bpftool's own words, wherever it left them: stderr, or JSON on stdout. */
+function reason(result: RunResult): string {
+  const text = `${result.stderr}\n${result.stdout}`;
+  const json = /"error":"((?:[^"\\]|\\.)*)"/.exec(text);
+  if (json) return json[1] ?? '';
+  const line = text.split('\n').find((candidate) => /error/i.test(candidate));
+  return (line ?? text.trim().split('\n')[0] ?? '').replace(/^Error: /, '');
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What all commands share: options, exit codes, and the one place that catches. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+
+import { parseAddress, unusableAddress } from './address.js';
+import type { Tools } from './attached.js';
+import { Bpftool } from './bpftool.js';
+import { EXIT_FAILURE, EXIT_USAGE, Failure } from './failure.js';
+import { Iproute } from './iproute.js';
+import type { Run } from './run.js';
+import { run } from './run.js';
+import type { Way } from './ways.js';
+import { parseWays } from './ways.js';
+
+const VERSION = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+/** A command with what all of them have: -i, -h, -V. */
+export function newCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .requiredOption(
+      '-i, --interface <device>',
+      'the device that the program is on, such as eth0',
+    )
+    .showHelpAfterError('(--help explains the options)')
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, `${name}: `)),
+    });
+}
+
+/** Where one device has programs in several modes. */
+export function modeOption(): Option {
+  return new Option(
+    '-m, --mode <mode>',
+    'which program, where the device has several',
+  ).choices(['xdpdrv', 'xdpgeneric', 'xdpoffload']);
+}
+
+/** Options of a fill, which l4lb-map and l4lb-load -f share. */
+export interface FillFlags {
+  file?: string[];
+  source?: string;
+  vip?: Way[];
+  takeSsh?: boolean;
+  slots?: number;
+}
+
+export function addFillOptions(command: Command): Command {
+  return command
+    .option(
+      '-s, --source <address>',
+      "source of the outer header (default: the device's own address)",
+      readSource,
+    )
+    .option(
+      '--vip <way...>',
+      'a way into the service: ADDR[:PORT][/PROTO], as 10.0.0.4:80/tcp; without port all ports, ' +
+        'without protocol tcp and udp; may be given often ' +
+        '(default: the service that is there, or else everything)',
+      readWays,
+    )
+    .option(
+      '--take-ssh',
+      'a service on all ports takes ssh too, instead of leaving it to the host',
+    )
+    .option(
+      '--slots <number>',
+      'slots of a new service, a power of two (default: 65536, or all there are)',
+      readSlotCount,
+    );
+}
+
+function readSource(text: string): string {
+  const address = parseAddress(text);
+  if (!address) throw new InvalidArgumentError(`"${text}" is not an IPv4 address.`);
+  const unusable = unusableAddress(address);
+  if (unusable) throw new InvalidArgumentError(`It cannot be a source: ${unusable}.`);
+  return text;
+}
+
+function readWays(text: string, before: Way[] = []): Way[] {
+  const ways = parseWays(text);
+  if (typeof ways === 'string') throw new InvalidArgumentError(`${capital(ways)}.`);
+  return [...before, ...ways];
+}
+
+function readSlotCount(text: string): number {
+  const slots = Number(text);
+  const isPower = /^\d{1,7}$/.test(text) && slots > 0 && (slots & (slots - 1)) === 0;
+  if (!isPower) throw new InvalidArgumentError(`"${text}" is not a power of two.`);
+  return slots;
+}
+
+export function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d*\.?\d+$/.test(text) || seconds < 0.05 || seconds > 86400) {
+    throw new InvalidArgumentError(
+      `"${text}" is not a number of seconds from 0.05 to 86400.`,
+    );
+  }
+  return seconds;
+}
+
+export function readCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < 1) {
+    throw new InvalidArgumentError(`"${text}" is not a whole number from 1.`);
+  }
+  return Number(text);
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export interface Context extends Tools {
+  run: Run;
+}
+
+export function context(): Context {
+  if (process.geteuid?.() !== 0) {
+    throw new Failure('this needs root', {
+      cause: 'XDP programs and their maps belong to the administrator',
+      next: `sudo ${process.argv.slice(1).join(' ')}`,
+    });
+  }
+  return { run, ip: new Iproute(run), bpftool: new Bpftool(run) };
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** For people, beside the result. */
+export function warn(text: string): void {
+  process.stderr.write(`Warning: ${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(toJson(value));
+}
+
+/** JSON with bigints as plain integers, which JSON.stringify refuses. */
+export function toJson(value: unknown): string {
+  const mark = '\u{e000}';
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'bigint' ? `${mark}${inner}${mark}` : inner,
+  );
+  return text.replaceAll(new RegExp(`"${mark}(-?\\d+)${mark}"`, 'g'), '$1');
+}
+
+/** Runs a command to its exit code. */
+export async function main(command: Command): Promise<void> {
+  // A reader that has seen enough, such as head, is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  for (const one of [command, ...command.commands]) one.exitOverride();
+  try {
+    await command.parseAsync(process.argv);
+  } catch (error) {
+    process.exitCode = report(command.name(), error);
+  }
+}
+
+function report(name: string, error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof Failure) {
+    process.stderr.write(`${error.format(name)}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(
+    `${name}: this is a fault of ${name} itself, please report it\n${text}\n`,
+  );
+  return EXIT_FAILURE;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The one error that users meet: what failed, why it may be, what to run next. */
+
+export const EXIT_FAILURE = 1;
+export const EXIT_USAGE = 2;
+
+export interface Advice {
+  /** The likely cause, as a sentence without a full stop. */
+  cause?: string | undefined;
+  /** A command, or what to do. */
+  next?: string | undefined;
+}
+
+export class Failure extends Error {
+  readonly advice: Advice;
+  readonly exitCode: number;
+
+  constructor(what: string, advice: Advice = {}, exitCode = EXIT_FAILURE) {
+    super(what);
+    this.name = 'Failure';
+    this.advice = advice;
+    this.exitCode = exitCode;
+  }
+
+  /** As it is printed, behind the command's name. */
+  format(command: string): string {
+    const lines = [`${command}: ${this.message}`];
+    if (this.advice.cause) lines.push(`  likely cause: ${this.advice.cause}`);
+    if (this.advice.next) lines.push(`  next: ${this.advice.next}`);
+    return lines.join('\n');
+  }
+}
+
+/** The command line is wrong; nothing was tried. */
+export class UsageFailure extends Failure {
+  constructor(what: string, advice: Advice = {}) {
+    super(what, advice, EXIT_USAGE);
+    this.name = 'UsageFailure';
+  }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Fills the tables from files: l4lb-map does it, and l4lb-load -f before it attaches. */
+import { readFileSync } from 'node:fs';
+
+import { parseAddress, parseMac } from './address.js';
+import type { Maps, Tools } from './attached.js';
+import type { FillFlags } from './command.js';
+import type { DestinationFile, DestinationRow } from './destinations.js';
+import { parseDestinations } from './destinations.js';
+import { Failure } from './failure.js';
+import type { Link } from './iproute.js';
+import type { Plan, WantedDestination } from './plan.js';
+import { plan } from './plan.js';
+import { chooseService } from './services.js';
+import { sessionPort } from './session.js';
+import { readSlots, readTables, writeLine } from './tables.js';
+import type { Way } from './ways.js';
+
+/** All that a fill needs, checked: nothing after this can find fault with it. */
+export interface Prepared {
+  destinations: WantedDestination[];
+  source: Buffer;
+  ways: Way[] | undefined;
+  takeSsh: boolean | undefined;
+  slots: number | undefined;
+  sessionPort: number;
+  mac: Buffer;
+  mtu: number;
+}
+
+export async function prepareFill(
+  { ip }: Tools,
+  link: Link,
+  files: readonly string[],
+  flags: FillFlags,
+): Promise<Prepared> {
+  const { rows, problems } = parseDestinations(files.map(readFile));
+  if (problems.length > 0) throw badRows(problems);
+  const mac = parseMac(link.mac);
+  if (!mac)
+    throw new Failure(`${link.name} has no Ethernet address, so it has no neighbours`);
+  return {
+    destinations: await resolveRows({ ip }, link, rows),
+    source: await chooseSource({ ip }, link, flags.source),
+    ways: flags.vip,
+    takeSsh: flags.vip ? (flags.takeSsh ?? false) : flags.takeSsh,
+    slots: flags.slots,
+    sessionPort: sessionPort(),
+    mac,
+    mtu: link.mtu,
+  };
+}
+
+/** Reads the live tables, and plans the way from them to what is wanted. */
+export async function planFill(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  prepared: Prepared,
+): Promise<Plan> {
+  const tables = await readTables(bpftool, maps);
+  const { service, isNew } = chooseService(
+    tables.cells,
+    prepared.ways,
+    tables.sizes,
+    prepared.slots,
+  );
+  // Slots that nobody ever wrote are zero, and need no reading.
+  const isUntouched = tables.device.abi === 0;
+  const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
+  return plan({ ...tables, slots }, { ...prepared, service, isNew });
+}
+
+export async function applyPlan(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  { writes }: Plan,
+  lock: number,
+): Promise<void> {
+  await bpftool.write(
+    writes.map((write) => writeLine(maps, write)),
+    lock,
+  );
+}
+
+function readFile(name: string): DestinationFile {
+  try {
+    return name === '-'
+      ? { name: 'stdin', text: readFileSync(0, 'utf8') }
+      : { name, text: readFileSync(name, 'utf8') };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const causes: Record<string, string> = {
+      ENOENT: 'there is no such file',
+      EACCES: 'it may not be read',
+      EISDIR: 'it is a directory',
+    };
+    throw new Failure(`cannot read ${name}`, {
+      cause: causes[code] ?? code,
+      next: 'name a file with rows of: address, MAC[, weight]',
+    });
+  }
+}
+
+function badRows(problems: string[]): Failure {
+  const count = problems.length === 1 ? '1 bad row' : `${problems.length} bad rows`;
+  return new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
+    next: 'mend the rows and run this command again',
+  });
+}
+
+async function chooseSource(
+  { ip }: Pick<Tools, 'ip'>,
+  link: Link,
+  asked: string | undefined,
+): Promise<Buffer> {
+  const address = parseAddress(asked ?? (await ip.addressOf(link.name)) ?? '');
+  if (address) return address;
+  throw new Failure(`${link.name} has no IPv4 address to send from`, {
+    next: `name one with --source, or: ip addr add ADDRESS/LENGTH dev ${link.name}`,
+  });
+}
+
+/** Rows without MAC get that of the next hop, from the kernel's own tables. */
+async function resolveRows(
+  { ip }: Pick<Tools, 'ip'>,
+  link: Link,
+  rows: readonly DestinationRow[],
+): Promise<WantedDestination[]> {
+  const missing = rows.filter((row) => row.mac === undefined);
+  const resolved =
+    missing.length === 0
+      ? new Map<string, string>()
+      : await ip.resolve(
+          link.name,
+          missing.map((row) => row.address),
+        );
+  const unknown = missing.filter((row) => !resolved.has(row.address));
+  if (unknown.length > 0) {
+    const list = unknown.map((row) => `${row.place}: nothing answers for ${row.address}`);
+    throw new Failure(`no MAC address found, nothing was written\n${list.join('\n')}`, {
+      cause: `there is no route to it over ${link.name}, or its host is down`,
+      next: `look at: ip route get ${unknown[0]?.address ?? ''} oif ${link.name}; or write the MAC into the row`,
+    });
+  }
+  return rows.map((row) => ({
+    address: parseAddress(row.address) as Buffer,
+    mac: parseMac(row.mac ?? resolved.get(row.address) ?? '') as Buffer,
+    weight: row.weight,
+  }));
+}

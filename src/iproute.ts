@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What `ip` knows and does: devices, their XDP programs, routes, neighbours. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Failure } from './failure.js';
+import type { Run } from './run.js';
+
+/** How a program is attached, in the words of `ip link set`. */
+export type Mode = 'xdpdrv' | 'xdpgeneric' | 'xdpoffload';
+
+/** The numbers that `ip -j link` gives the modes (iproute2 6.1). */
+const MODES: Record<number, Mode> = { 1: 'xdpdrv', 2: 'xdpgeneric', 3: 'xdpoffload' };
+
+export interface AttachedProgram {
+  mode: Mode;
+  id: number;
+  name: string;
+}
+
+export interface Link {
+  name: string;
+  ifindex: number;
+  mac: string;
+  mtu: number;
+  up: boolean;
+  programs: AttachedProgram[];
+}
+
+interface LinkJson {
+  ifname: string;
+  ifindex: number;
+  address?: string;
+  mtu: number;
+  flags: string[];
+  xdp?: XdpJson & { attached?: XdpJson[] };
+}
+
+interface XdpJson {
+  mode: number;
+  prog?: { id: number; name?: string };
+}
+
+export class Iproute {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async #ip(args: string[]): Promise<string> {
+    const result = await this.#run('ip', args);
+    if (result.exitCode !== 0) {
+      throw new Failure(`ip ${args.join(' ')}: ${firstLine(result.stderr)}`);
+    }
+    return result.stdout;
+  }
+
+  /** The names of all devices, for a message. */
+  async names(): Promise<string[]> {
+    const links = JSON.parse(
+      (await this.#ip(['-j', 'link', 'show'])) || '[]',
+    ) as LinkJson[];
+    return links.map((link) => link.ifname);
+  }
+
+  async link(name: string): Promise<Link> {
+    const result = await this.#run('ip', ['-j', '-d', 'link', 'show', 'dev', name]);
+    if (result.exitCode !== 0) {
+      const names = await this.names();
+      throw new Failure(`no device ${name}`, {
+        cause: `the name is mistyped, or the device is in another network namespace`,
+        next: `name one of: ${names.join(', ')}`,
+      });
+    }
+    const [link] = JSON.parse(result.stdout) as LinkJson[];
+    if (!link) throw new Failure(`ip says nothing of device ${name}`);
+    return {
+      name: link.ifname,
+      ifindex: link.ifindex,
+      mac: link.address ?? '',
+      mtu: link.mtu,
+      up: link.flags.includes('UP'),
+      programs: attachedPrograms(link.xdp),
+    };
+  }
+
+  /** The first global IPv4 address of a device. */
+  async addressOf(device: string): Promise<string | undefined> {
+    return (await this.#addresses(['dev', device, 'scope', 'global']))[0];
+  }
+
+  /** All IPv4 addresses of the host. */
+  async hostAddresses(): Promise<string[]> {
+    return this.#addresses([]);
+  }
+
+  async #addresses(selector: string[]): Promise<string[]> {
+    const text = await this.#ip(['-j', '-4', 'addr', 'show', ...selector]);
+    const links = JSON.parse(text || '[]') as { addr_info?: { local?: string }[] }[];
+    return links
+      .flatMap((link) => link.addr_info ?? [])
+      .flatMap((info) => (info.local === undefined ? [] : [info.local]));
+  }
+
+  async detach(device: string, mode: Mode): Promise<void> {
+    await this.#ip(['link', 'set', 'dev', device, mode, 'off']);
+  }
+
+  /**
+   * The MACs of the next hops towards addresses, as far as the kernel can tell;
+   * what it cannot is missing. `use` makes the kernel ask by ARP itself.
+   */
+  async resolve(device: string, addresses: string[]): Promise<Map<string, string>> {
+    const hops = new Map<string, string>();
+    for (const address of addresses) {
+      const hop = await this.#nextHop(device, address);
+      if (hop !== undefined) hops.set(address, hop);
+    }
+    const wanted = new Set(hops.values());
+    let known = await this.#neighbours(device);
+    for (const hop of wanted) {
+      if (!known.has(hop)) {
+        await this.#ip(['neigh', 'replace', hop, 'dev', device, 'use']);
+      }
+    }
+    // The kernel asks three times, a second apart, before it gives up.
+    for (
+      let tries = 0;
+      tries < 35 && [...wanted].some((hop) => !known.has(hop));
+      tries++
+    ) {
+      await sleep(100);
+      known = await this.#neighbours(device);
+    }
+    return new Map(
+      [...hops].flatMap(([address, hop]) => {
+        const mac = known.get(hop);
+        return mac === undefined ? [] : [[address, mac] as const];
+      }),
+    );
+  }
+
+  async #nextHop(device: string, address: string): Promise<string | undefined> {
+    const result = await this.#run('ip', ['-j', 'route', 'get', address, 'oif', device]);
+    if (result.exitCode !== 0) return undefined;
+    const [route] = JSON.parse(result.stdout || '[]') as {
+      gateway?: string;
+      type?: string;
+    }[];
+    if (!route || route.type === 'local') return undefined;
+    return route.gateway ?? address;
+  }
+
+  async #neighbours(device: string): Promise<Map<string, string>> {
+    const text = await this.#ip(['-j', '-4', 'neigh', 'show', 'dev', device]);
+    const entries = JSON.parse(text || '[]') as {
+      dst: string;
+      lladdr?: string;
+      state?: string[];
+    }[];
+    return new Map(
+      entries.flatMap((entry) =>
+        entry.lladdr === undefined || entry.state?.includes('FAILED')
+          ? []
+          : [[entry.dst, entry.lladdr] as const],
+      ),
+    );
+  }
+}
+
+/** With one program `xdp.prog` says which; with several only `xdp.attached` does. */
+function attachedPrograms(xdp: LinkJson['xdp']): AttachedProgram[] {
+  if (!xdp) return [];
+  const all = xdp.attached?.length ? xdp.attached : [xdp];
+  return all.flatMap(({ mode, prog }) => {
+    const name = MODES[mode];
+    return name && prog ? [{ mode: name, id: prog.id, name: prog.name ?? '' }] : [];
+  });
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] ?? '';
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-load: attaches the program, replaces it, takes it off, says what is there. */
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+
+import { asMaps, buildOf } from './attached.js';
+import type { Context, FillFlags } from './command.js';
+import {
+  addFillOptions,
+  context,
+  newCommand,
+  print,
+  printJson,
+  warn,
+} from './command.js';
+import { UsageFailure } from './failure.js';
+import { prepareFill } from './fill.js';
+import type { Mode } from './iproute.js';
+import { alreadyThere, attachNew, programInTheWay, takeOff } from './loader.js';
+import type { LoadResult } from './loader.js';
+import { withLock } from './lock.js';
+import { withPins } from './objects.js';
+import { describePlan, planJson, planWarnings } from './plan-text.js';
+import { replaceProgram } from './replace.js';
+import { MODE_NAMES } from './attached.js';
+import { describeStatus, readStatus, statusJson } from './status.js';
+
+interface Flags extends FillFlags {
+  interface: string;
+  mode: Mode | 'auto';
+  obj?: string;
+  replace?: boolean;
+  decap?: boolean;
+  off?: boolean;
+  status?: boolean;
+  json?: boolean;
+}
+
+export function loadCommand(): Command {
+  const command = newCommand(
+    'l4lb-load',
+    'Attach the balancer to a device, or take it off.',
+  )
+    .addOption(
+      new Option('-m, --mode <mode>', 'how to attach; auto tries xdpdrv, then xdpgeneric')
+        .choices(['auto', 'xdpdrv', 'xdpgeneric', 'xdpoffload'])
+        .default('auto'),
+    )
+    .option('-f, --file <file...>', 'fill from this file before attaching: see l4lb-map')
+    .option('--obj <file>', 'the object to load (default: the one that suits the mode)')
+    .option(
+      '--replace',
+      'swap the program that is there; loses no packet, keeps the counters',
+    )
+    .option('--decap', "load the destination's end, which takes the outer header off")
+    .addOption(
+      new Option('--off', 'take the program off').conflicts(['file', 'obj', 'replace']),
+    )
+    .addOption(
+      new Option('--status', 'print what is attached').conflicts(['off', 'file', 'obj']),
+    )
+    .option('--json', 'print the result as JSON');
+  return addFillOptions(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  l4lb-load -i eth0 -f 32_destinations.csv
+  l4lb-load -i eth0 -m xdpoffload
+  l4lb-load -i eth0 --replace
+  l4lb-load -i eth0 --off`,
+    )
+    .action(async (flags: Flags) => {
+      checkFlags(flags);
+      const tools = context();
+      if (flags.status) await status(tools, flags);
+      else if (flags.off) await off(tools, flags);
+      else await load(tools, flags);
+    });
+}
+
+function checkFlags(flags: Flags): void {
+  const fills = flags.source ?? flags.vip ?? flags.takeSsh ?? flags.slots;
+  if (fills !== undefined && !flags.file) {
+    throw new UsageFailure('--source, --vip, --take-ssh and --slots say how to fill', {
+      next: 'add -f FILE, or give them to l4lb-map',
+    });
+  }
+  if (flags.decap && flags.file) {
+    throw new UsageFailure('--decap has no destinations to fill', {
+      next: 'leave -f out',
+    });
+  }
+  if (flags.decap && flags.mode === 'xdpoffload') {
+    throw new UsageFailure('--decap is not for a card: it counts per CPU', {
+      next: '-m xdpdrv, or -m xdpgeneric',
+    });
+  }
+}
+
+async function load(tools: Context, flags: Flags): Promise<void> {
+  const link = await tools.ip.link(flags.interface);
+  const there = programInTheWay(link, flags.mode);
+  if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
+  const prepared = flags.file && (await prepareFill(tools, link, flags.file, flags));
+  if (prepared && !flags.json) {
+    print(`Loading file with ${prepared.destinations.length} destinations`);
+  }
+  const result = await withLock(tools.run, 'l4lb-load', (lock) =>
+    withPins((pins) => {
+      const request = {
+        link,
+        mode: flags.mode,
+        object: flags.obj,
+        decap: flags.decap ?? false,
+        prepared,
+        lock,
+      };
+      return there
+        ? replaceProgram(tools, pins, request, there)
+        : attachNew(tools, pins, request);
+    }),
+  );
+  report(flags, result);
+}
+
+function report(flags: Flags, result: LoadResult): void {
+  const { mode, program, plan, keptMaps, refusal } = result;
+  const where = { interface: flags.interface, mode: MODE_NAMES[mode] };
+  const object = basename(result.object);
+  const limit = (asMaps(result.maps)?.destinations.entries ?? 1) - 1;
+  [...result.warnings, ...(plan ? planWarnings(plan, limit) : [])].forEach(warn);
+  if (flags.json) {
+    printJson({
+      ...where,
+      program,
+      object,
+      build: buildName(result),
+      ...(keptMaps === undefined ? {} : { replaced: true, kept_maps: keptMaps }),
+      ...(refusal === undefined ? {} : { driver_refused: refusal }),
+      ...(plan ? planJson(plan) : {}),
+    });
+    return;
+  }
+  if (refusal !== undefined) print(`driver mode is not to be had: ${refusal}`);
+  const verb = keptMaps === undefined ? 'attached' : 'replaced';
+  print(`${flags.interface} [${where.mode}] ${object} ${verb} as program ${program}`);
+  if (keptMaps) print('  maps and counters are kept');
+  if (keptMaps === false) print('  the maps are new: tables and sums were carried over');
+  if (plan) describePlan(plan, where, false).forEach(print);
+}
+
+function buildName({ maps }: LoadResult): string {
+  const named = asMaps(maps);
+  return named ? buildOf(named) : 'decap';
+}
+
+async function off(tools: Context, flags: Flags): Promise<void> {
+  const taken = await withLock(tools.run, 'l4lb-load', async () =>
+    takeOff(tools, await tools.ip.link(flags.interface)),
+  );
+  if (flags.json) {
+    printJson({
+      interface: flags.interface,
+      taken_off: taken.map(({ mode, id }) => ({ mode, id })),
+    });
+    return;
+  }
+  if (taken.length === 0) print(`${flags.interface} has no XDP program`);
+  for (const { mode, name, id } of taken) {
+    print(`${flags.interface} [${MODE_NAMES[mode]}] ${name} (program ${id}) taken off`);
+  }
+}
+
+async function status(tools: Context, flags: Flags): Promise<void> {
+  const programs = await readStatus(tools, flags.interface);
+  if (flags.json) printJson(statusJson(flags.interface, programs));
+  else describeStatus(flags.interface, programs).forEach(print);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Attaches programs and takes them off. Whatever fails, what was attached before
+ * stays as it was: attaching is the last step, and a single command.
+ */
+import type { Maps, Tools } from './attached.js';
+import { asMaps, isDecap, isOurs, notOurs } from './attached.js';
+import type { MapInfo } from './bpftool.js';
+import { BpftoolFailure } from './bpftool.js';
+import { fillDecap } from './decap.js';
+import { Failure } from './failure.js';
+import type { Prepared } from './fill.js';
+import { applyPlan, planFill } from './fill.js';
+import type { AttachedProgram, Link, Mode } from './iproute.js';
+import type { Loaded, Pins } from './objects.js';
+import { loadObject, objectFor } from './objects.js';
+import type { Plan } from './plan.js';
+
+export interface LoadRequest {
+  link: Link;
+  mode: Mode | 'auto';
+  /** None: the one that comes with the package. */
+  object: string | undefined;
+  decap: boolean;
+  /** What to fill with before attaching. */
+  prepared: Prepared | undefined;
+  lock: number;
+}
+
+export interface LoadResult {
+  mode: Mode;
+  program: number;
+  object: string;
+  /** Why not in driver mode, where `auto` took generic mode instead. */
+  refusal?: string | undefined;
+  /** After a replacement: whether the maps are still the same. */
+  keptMaps?: boolean;
+  warnings: string[];
+  plan?: Plan | undefined;
+  maps: MapInfo[];
+}
+
+/** The program that is in the way of another in this mode. */
+export function programInTheWay(
+  link: Link,
+  mode: Mode | 'auto',
+): AttachedProgram | undefined {
+  const isCard = mode === 'xdpoffload';
+  return link.programs.find((program) => (program.mode === 'xdpoffload') === isCard);
+}
+
+export function alreadyThere(
+  link: Link,
+  there: AttachedProgram,
+  mode: Mode | 'auto',
+): Failure {
+  const isOther = mode !== 'auto' && mode !== there.mode;
+  return new Failure(
+    `${link.name} already has an XDP program: ${there.name || 'one'} (id ${there.id}) in mode ${there.mode}`,
+    {
+      cause: isOther
+        ? 'a device takes a program in driver mode or in generic mode, not both'
+        : 'it was loaded before',
+      next:
+        isOurs(there.name) && !isOther
+          ? `l4lb-load -i ${link.name} --replace, which loses no packet; or --off`
+          : isOurs(there.name)
+            ? `l4lb-load -i ${link.name} --off, and then this command again`
+            : `ip link set dev ${link.name} ${there.mode} off, if nobody needs it`,
+    },
+  );
+}
+
+export async function attachNew(
+  tools: Tools,
+  pins: Pins,
+  request: LoadRequest,
+): Promise<LoadResult> {
+  const { link, mode } = request;
+  const object = request.object ?? objectFor(mode, request.decap);
+  const loaded = await loadObject(tools.bpftool, pins, object, cardOf(request, mode));
+  const plan = await fillLoaded(tools, request, loaded);
+
+  const modes: Mode[] = mode === 'auto' ? ['xdpdrv', 'xdpgeneric'] : [mode];
+  const refusals: string[] = [];
+  for (const candidate of modes) {
+    try {
+      await tools.bpftool.attach(candidate, loaded.pin, link.name);
+    } catch (error) {
+      if (!(error instanceof BpftoolFailure)) throw error;
+      refusals.push(error.message);
+      continue;
+    }
+    const { id: program, maps } = loaded;
+    return {
+      mode: candidate,
+      program,
+      object,
+      refusal: refusals[0],
+      warnings: [],
+      plan,
+      maps,
+    };
+  }
+  throw new Failure(`${link.name} does not take the program: ${refusals.join('; ')}`, {
+    cause:
+      mode === 'xdpoffload'
+        ? 'the device has no eBPF offload'
+        : 'its driver has no XDP, or the MTU is too large for one buffer',
+    next: mode === 'xdpgeneric' ? `ip -d link show ${link.name}` : 'try -m xdpgeneric',
+  });
+}
+
+/** An offloaded program is loaded for one device. */
+export function cardOf({ link }: LoadRequest, mode: Mode | 'auto'): { device?: string } {
+  return mode === 'xdpoffload' ? { device: link.name } : {};
+}
+
+/** Fills a program's maps from files, or with the host's addresses. */
+export async function fillLoaded(
+  tools: Tools,
+  { prepared, lock }: LoadRequest,
+  loaded: Loaded,
+): Promise<Plan | undefined> {
+  if (isDecap(loaded.name)) await fillDecap(tools, loaded.maps, lock);
+  if (!prepared) return undefined;
+  const maps = mapsOfLoaded(loaded);
+  const plan = await planFill(tools, maps, prepared);
+  await applyPlan(tools, maps, plan, lock);
+  return plan;
+}
+
+export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {
+  const named = asMaps(maps);
+  if (!named) {
+    throw new Failure('this program has no destinations to fill', {
+      cause: 'it decapsulates, or its maps have other sizes than these tools know',
+      next: 'leave -f out',
+    });
+  }
+  return named;
+}
+
+/** Takes all our programs off; says what it took. */
+export async function takeOff(
+  { ip }: Pick<Tools, 'ip'>,
+  link: Link,
+): Promise<AttachedProgram[]> {
+  const foreign = link.programs.find(({ name }) => !isOurs(name));
+  if (foreign) throw notOurs(link.name, foreign);
+  for (const { mode } of link.programs) await ip.detach(link.name, mode);
+  return link.programs;
+}

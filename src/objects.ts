@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The compiled programs that come with the package, and how they are loaded. */
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from './abi.js';
+import type { Bpftool, MapInfo, ProgramInfo } from './bpftool.js';
+import { BpftoolFailure } from './bpftool.js';
+import { Failure } from './failure.js';
+import type { Mode } from './iproute.js';
+
+export function objectFor(mode: Mode | 'auto', isDecap: boolean): string {
+  const name = isDecap
+    ? 'l4lb_decap.o'
+    : mode === 'xdpoffload'
+      ? 'l4lb_xdp.o'
+      : 'l4lb_xdp_host.o';
+  return packaged(name);
+}
+
+export function packaged(name: string): string {
+  return fileURLToPath(new URL(`../${name}`, import.meta.url));
+}
+
+/**
+ * Pins lie in the root of the BPF file system, since `ip netns exec` hides that
+ * and bpftool mounts it anew there, but only for a file that lies in its root.
+ */
+const BPF_ROOT = '/sys/fs/bpf';
+const PREFIX = 'l4lb-load-';
+
+export class Pins {
+  readonly #paths: string[] = [];
+
+  /** Loaders hold the lock, so what another one left is of one that was killed. */
+  static sweep(): void {
+    if (!existsSync(BPF_ROOT)) return;
+    for (const name of readdirSync(BPF_ROOT)) {
+      if (name.startsWith(PREFIX)) rmSync(`${BPF_ROOT}/${name}`);
+    }
+  }
+
+  /** A path to pin to, which is gone when all is done. */
+  next(): string {
+    const path = `${BPF_ROOT}/${PREFIX}${process.pid}-${this.#paths.length}`;
+    this.#paths.push(path);
+    return path;
+  }
+
+  release(): void {
+    for (const path of this.#paths) rmSync(path, { force: true });
+  }
+}
+
+/** Runs work that pins programs, and leaves no pin behind. */
+export async function withPins<T>(work: (pins: Pins) => Promise<T>): Promise<T> {
+  Pins.sweep();
+  const pins = new Pins();
+  try {
+    return await work(pins);
+  } finally {
+    pins.release();
+  }
+}
+
+export interface Loaded extends ProgramInfo {
+  pin: string;
+  maps: MapInfo[];
+}
+
+/** Loads an object without attaching it; its maps are new, or those given. */
+export async function loadObject(
+  bpftool: Bpftool,
+  pins: Pins,
+  object: string,
+  options: { device?: string | undefined; reuse?: MapInfo[] } = {},
+): Promise<Loaded> {
+  if (!existsSync(object)) {
+    throw new Failure(`no object ${object}`, {
+      cause: 'it was not compiled, or the name is mistyped',
+      next: 'make objects',
+    });
+  }
+  const pin = pins.next();
+  try {
+    await bpftool.load(object, pin, options);
+  } catch (error) {
+    if (!(error instanceof BpftoolFailure)) throw error;
+    throw new Failure(`the kernel does not take ${basename(object)}: ${error.message}`, {
+      cause: options.device
+        ? 'the card does not offload this program, or has no eBPF firmware'
+        : 'the kernel is too old for this build, or the file is no XDP object',
+      next: options.device
+        ? 'l4lb-load -m xdpdrv runs it on the host instead'
+        : `bpftool prog load ${object} /sys/fs/bpf/try type xdp, to see all that it says`,
+    });
+  }
+  const program = await bpftool.program('pinned', pin);
+  if (program.name !== PROGRAM_NAME && program.name !== DECAP_PROGRAM_NAME) {
+    throw new Failure(
+      `${basename(object)} is not l4lb: its program is ${program.name || 'nameless'}`,
+      {
+        cause: 'it is another program, or comes from a release with another ABI',
+        next: 'make objects, and load what that makes',
+      },
+    );
+  }
+  return { ...program, pin, maps: await bpftool.maps(program.mapIds) };
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A plan in words for people, and in JSON for programs. */
+import type { Plan } from './plan.js';
+import type { ModeName } from './sample.js';
+
+export function describePlan(
+  plan: Plan,
+  where: { interface: string; mode: ModeName },
+  isDryRun: boolean,
+): string[] {
+  const head = `${where.interface} [${where.mode}] ${plan.ways.join(', ')}: ${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}`;
+  if (plan.writes.length === 0)
+    return [head, '  nothing to do: the table says so already'];
+  const counts = [
+    `${plan.added.length} added`,
+    `${plan.removed.length} removed`,
+    `${plan.changed.length} changed`,
+    `${many(plan.slotsMoved, 'slot')} moved`,
+  ];
+  const tense = isDryRun ? '  would be: ' : '  ';
+  return [head, tense + counts.join(', ')];
+}
+
+/** A line for each destination that comes, goes or changes. */
+export function describeChanges(plan: Plan): string[] {
+  return [
+    ...plan.added.map((address) => `  + ${address}`),
+    ...plan.removed.map((address) => `  - ${address}`),
+    ...plan.changed.map((address) => `  ~ ${address}`),
+  ];
+}
+
+export function planJson(plan: Plan): Record<string, unknown> {
+  return {
+    ways: plan.ways,
+    destinations: plan.used,
+    destinations_wanted: plan.wanted,
+    added: plan.added,
+    removed: plan.removed,
+    changed: plan.changed,
+    slots: plan.slots,
+    slots_moved: plan.slotsMoved,
+    writes: plan.writes.length,
+  };
+}
+
+export function planWarnings(plan: Plan, limit: number): string[] {
+  const warnings: string[] = [];
+  if (plan.used < plan.wanted) {
+    warnings.push(
+      `${plan.wanted} destinations do not fit a table of ${many(limit, 'destination')} ` +
+        `and ${many(plan.slots, 'slot')}; using the first ${plan.used}`,
+    );
+  }
+  if (plan.isEmpty) {
+    warnings.push(
+      'every weight is 0, so no slot has a destination and all packets pass to the host',
+    );
+  }
+  return warnings;
+}
+
+function many(count: number, what: string): string {
+  return `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`;
+}

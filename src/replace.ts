@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Swaps a program for another without a moment in which the device has none.
+ *
+ * Where the new program's maps are of the same kinds and sizes it takes over the
+ * old ones, and nothing changes but the code. Else it gets maps of its own: they
+ * are filled like the old ones, the programs are swapped, and then the sums of
+ * the old counters are added to the new.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Counter } from './abi.js';
+import { decodeKey, encodeCounter, encodeKey } from './abi.js';
+import { parseMac } from './address.js';
+import type { Tools } from './attached.js';
+import { isDecap, isOurs, notOurs } from './attached.js';
+import type { Bpftool, MapInfo } from './bpftool.js';
+import { decodeEntries, hex } from './bpftool.js';
+import { carryFrames, carrySums, carryTables } from './carry.js';
+import { retiredCounter, sumCounters } from './counters.js';
+import { Failure } from './failure.js';
+import type { AttachedProgram } from './iproute.js';
+import { cardOf, fillLoaded, mapsOfLoaded } from './loader.js';
+import type { LoadRequest, LoadResult } from './loader.js';
+import type { Loaded, Pins } from './objects.js';
+import { loadObject, objectFor, packaged } from './objects.js';
+import type { Live } from './plan.js';
+import { readTables, writeLine } from './tables.js';
+
+/** Long enough that no CPU still runs a program after its swap. */
+const GRACE_MS = 50;
+
+export async function replaceProgram(
+  tools: Tools,
+  pins: Pins,
+  request: LoadRequest,
+  there: AttachedProgram,
+): Promise<LoadResult> {
+  const { bpftool } = tools;
+  const { link, lock } = request;
+  checkReplaceable(request, there);
+  const object = request.object ?? objectFor(there.mode, isDecap(there.name));
+  const card = cardOf(request, there.mode);
+  const fresh = await loadObject(bpftool, pins, object, card);
+  if (fresh.name !== there.name) throw cannotFollow(request, there, fresh);
+  const { mapIds } = await bpftool.program('id', there.id);
+  const old = await bpftool.maps(mapIds);
+
+  const keptMaps = sameMaps(old, fresh.maps);
+  const loaded = keptMaps
+    ? await loadObject(bpftool, pins, object, { ...card, reuse: old })
+    : fresh;
+  // Pinned, the old program keeps its maps until their sums are read.
+  if (!keptMaps) await bpftool.pin(there.id, pins.next());
+  const carried = keptMaps ? undefined : await carryContent(tools, request, old, loaded);
+  const plan = await fillLoaded(tools, request, loaded);
+  const isCard = there.mode === 'xdpoffload';
+  const sums = new SumCarrier(
+    bpftool,
+    pins,
+    lock,
+    old,
+    loaded.maps,
+    carried?.ids ?? new Map(),
+  );
+
+  // A card's maps cannot be added to from here: its sums go before, set as they are.
+  if (!keptMaps && isCard) await sums.set();
+  await bpftool.attach(there.mode, loaded.pin, link.name, { overwrite: true });
+  if (!keptMaps && !isCard) {
+    await sleep(GRACE_MS);
+    await sums.add();
+  }
+  return {
+    mode: there.mode,
+    program: loaded.id,
+    object,
+    keptMaps,
+    warnings: carried?.losses ?? [],
+    plan,
+    maps: loaded.maps,
+  };
+}
+
+function checkReplaceable({ link, mode }: LoadRequest, there: AttachedProgram): void {
+  if (!isOurs(there.name)) throw notOurs(link.name, there);
+  if (mode !== 'auto' && mode !== there.mode) {
+    throw new Failure(`${link.name} has its program in mode ${there.mode}, not ${mode}`, {
+      cause: 'between two modes there is a moment without a program',
+      next: `l4lb-load -i ${link.name} --off, and then load in the other mode`,
+    });
+  }
+}
+
+function cannotFollow(
+  { link }: LoadRequest,
+  there: AttachedProgram,
+  fresh: Loaded,
+): Failure {
+  const isOther = isDecap(there.name) !== isDecap(fresh.name);
+  return new Failure(
+    `${link.name} has ${there.name}, which ${fresh.name} cannot follow`,
+    {
+      cause: isOther
+        ? 'one is the balancer, the other the end at a destination'
+        : 'they have different ABI versions, so the tables cannot be carried over',
+      next: `l4lb-load -i ${link.name} --off, and then load without --replace`,
+    },
+  );
+}
+
+/** Kinds and sizes must agree, and the kernel does not look. */
+function sameMaps(one: readonly MapInfo[], other: readonly MapInfo[]): boolean {
+  const describe = (maps: readonly MapInfo[]): string =>
+    maps
+      .map(({ name, kind, keySize, valueSize, entries }) =>
+        [name, kind, keySize, valueSize, entries].join(' '),
+      )
+      .sort()
+      .join('\n');
+  return describe(one) === describe(other);
+}
+
+/** Fills new maps like the old ones; the end at a destination has no tables. */
+async function carryContent(
+  { bpftool }: Tools,
+  { link, lock }: LoadRequest,
+  old: readonly MapInfo[],
+  loaded: Loaded,
+): Promise<{ ids: Map<number, number>; losses: string[] }> {
+  if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
+  const maps = mapsOfLoaded(loaded);
+  const live = await readTables(bpftool, mapsOfLoaded({ maps: [...old] }));
+  const sizes: Live['sizes'] = {
+    slots: maps.slots.entries,
+    destinations: maps.destinations.entries - 1,
+    cells: maps.services.entries,
+  };
+  const mac = parseMac(link.mac) ?? live.device.mac;
+  const { writes, ids, losses } = carryTables(live, sizes, { mac, mtu: link.mtu });
+  await bpftool.write(
+    writes.map((write) => writeLine(maps, write)),
+    lock,
+  );
+  return { ids, losses };
+}
+
+/** Brings the sums of old counters into new maps, by the new ids. */
+class SumCarrier {
+  readonly #bpftool: Bpftool;
+  readonly #pins: Pins;
+  readonly #lock: number;
+  readonly #old: readonly MapInfo[];
+  readonly #new: readonly MapInfo[];
+  readonly #ids: ReadonlyMap<number, number>;
+
+  constructor(
+    bpftool: Bpftool,
+    pins: Pins,
+    lock: number,
+    old: readonly MapInfo[],
+    fresh: readonly MapInfo[],
+    ids: ReadonlyMap<number, number>,
+  ) {
+    this.#bpftool = bpftool;
+    this.#pins = pins;
+    this.#lock = lock;
+    this.#old = old;
+    this.#new = fresh;
+    this.#ids = ids;
+  }
+
+  /** Adds, while the new program is counting. */
+  async add(): Promise<void> {
+    for (const { map, sums } of await this.#all()) {
+      const retired = sums.get(0);
+      if (map.name === 'counters') {
+        sums.delete(0);
+        if (retired) await this.#write(map, new Map([[0, retired]]));
+      }
+      const frames = carryFrames(sums);
+      if (frames.length === 0) continue;
+      const reuse = [{ ...map, name: 'counters' }];
+      const pin = this.#pins.next();
+      await this.#bpftool.load(packaged('l4lb_carry.o'), pin, { reuse });
+      await this.#bpftool.runOn(pin, frames);
+    }
+  }
+
+  /** Sets, while nobody counts in the new maps yet. */
+  async set(): Promise<void> {
+    for (const { map, sums } of await this.#all()) await this.#write(map, sums);
+  }
+
+  /** The new counter maps, each with the sums that belong there. */
+  async #all(): Promise<{ map: MapInfo; sums: Map<number, Counter> }[]> {
+    const all: { map: MapInfo; sums: Map<number, Counter> }[] = [];
+    for (const name of ['counters', 'verdicts']) {
+      const from = this.#old.find((map) => map.name === name);
+      const map = this.#new.find((one) => one.name === name);
+      if (!from || !map) continue;
+      const counters = await this.#read(from);
+      all.push({
+        map,
+        sums: name === 'counters' ? carrySums(counters, this.#ids) : counters,
+      });
+    }
+    return all;
+  }
+
+  async #read(map: MapInfo): Promise<Map<number, Counter>> {
+    const [answer] = await this.#bpftool.queries([`map dump id ${map.id}`]);
+    return new Map(
+      decodeEntries(answer).map(({ key, values }) => {
+        const id = decodeKey(key);
+        const isRetired = map.name === 'counters' && id === 0;
+        return [id, isRetired ? retiredCounter(values) : sumCounters(values)];
+      }),
+    );
+  }
+
+  async #write(map: MapInfo, sums: ReadonlyMap<number, Counter>): Promise<void> {
+    const lines = [...sums].map(
+      ([key, counter]) =>
+        `map update id ${map.id} key hex ${hex(encodeKey(key))} value hex ${hex(encodeCounter(counter))}`,
+    );
+    await this.#bpftool.write(lines, this.#lock);
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * How processes are started. Everything that starts one takes a Run as an
+ * argument, so that a test can stand in for it by command line.
+ */
+import { type Options, type Result, execa } from 'execa';
+
+import { Failure } from './failure.js';
+
+export interface RunOptions {
+  /** A file descriptor to read from; nothing by default. */
+  stdin?: number;
+  /** A file descriptor that the process holds open as its 3, as long as it lives. */
+  held?: number | undefined;
+  /** In a session of its own, so that Ctrl-C in the terminal does not reach it. */
+  detached?: boolean;
+}
+
+export interface RunResult {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+export type Run = (
+  command: string,
+  args: readonly string[],
+  options?: RunOptions,
+) => Promise<RunResult>;
+
+const PACKAGES: Record<string, string> = {
+  bpftool: 'bpftool',
+  ip: 'iproute2',
+  flock: 'util-linux',
+};
+
+export const run: Run = async (command, args, options = {}) => {
+  const settings: Options = {
+    reject: false,
+    detached: options.detached ?? false,
+    // What they print is read by programs, so it must not be translated; and a
+    // login without root's PATH still has to find them.
+    env: { LC_ALL: 'C', PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
+    stdio: [
+      options.stdin === undefined ? 'ignore' : descriptor(options.stdin),
+      'pipe',
+      'pipe',
+      ...(options.held === undefined ? [] : [descriptor(options.held)]),
+    ],
+    maxBuffer: 1 << 30,
+    stripFinalNewline: false,
+  };
+  const result = await execa(command, args, settings);
+  if (result.exitCode === undefined) throw cannotStart(command, result);
+  return {
+    exitCode: result.exitCode,
+    stdout: String(result.stdout),
+    stderr: String(result.stderr),
+  };
+};
+
+/** execa takes any descriptor; its types (9.6) only know the first few. */
+function descriptor(number: number): 3 {
+  return number as 3;
+}
+
+function cannotStart(command: string, result: Result<Options>): Failure {
+  if (result.code === 'ENOENT') {
+    return new Failure(`no ${command} on this machine`, {
+      cause: 'it is not installed, or not in PATH',
+      next: `apt-get install ${PACKAGES[command] ?? command}`,
+    });
+  }
+  if (result.signal) return new Failure(`${command} was ended by ${result.signal}`);
+  return new Failure(
+    `could not start ${command}: ${result.shortMessage ?? 'for no reason given'}`,
+  );
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A sample as JSON: the names are a promise to programs that read them. */
+import type { DestinationRates, Rates, Sample } from './sample.js';
+
+export function sampleJson(sample: Sample): Record<string, unknown> {
+  return {
+    time: sample.time.toISOString(),
+    interface: sample.interface,
+    mode: sample.mode,
+    interval_s: round(sample.interval, 6),
+    destinations: sample.destinations.map((one: DestinationRates) => ({
+      id: one.id,
+      address: one.address,
+      ...ratesJson(one),
+    })),
+    totals: ratesJson(sample.totals),
+    verdicts: Object.fromEntries(
+      Object.entries(sample.verdicts).map(([name, rates]) => [name, ratesJson(rates)]),
+    ),
+  };
+}
+
+function ratesJson({ packets, bytes, pps, bps }: Rates): Record<string, unknown> {
+  return { packets, bytes, pps: round(pps, 1), bps: round(bps, 1) };
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The services that the cells describe, and the one that a fill is for. */
+import type { Cell } from './abi.js';
+import { Failure } from './failure.js';
+import type { Way } from './ways.js';
+import { EVERYTHING, formatWay, isWay, wayKey } from './ways.js';
+
+/** One set of slots and destinations, and the ways into it. */
+export interface Service {
+  id: number;
+  firstSlot: number;
+  log2Slots: number;
+  ways: Way[];
+}
+
+export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Service> {
+  const services = new Map<number, Service>();
+  for (const cell of cells.values()) {
+    if (!isWay(cell)) continue;
+    const { service: id, firstSlot, log2Slots } = cell;
+    const service = services.get(id) ?? { id, firstSlot, log2Slots, ways: [] };
+    // After a change of seed was cut short, a way can lie in two cells.
+    if (!service.ways.some((way) => wayKey(way) === wayKey(cell)))
+      service.ways.push(cell);
+    services.set(id, service);
+  }
+  return services;
+}
+
+/** Slots of a service where nothing else is asked for. */
+const DEFAULT_SLOTS = 65536;
+
+/**
+ * The service that ways lead to, or a new one; without ways the one that is
+ * there, or one for everything.
+ */
+export function chooseService(
+  cells: ReadonlyMap<number, Cell>,
+  ways: readonly Way[] | undefined,
+  sizes: { slots: number },
+  slots?: number,
+): { service: Service; isNew: boolean } {
+  const services = [...servicesIn(cells).values()];
+  const matching = ways
+    ? services.filter((service) => service.ways.some((way) => includesWay(ways, way)))
+    : services;
+  if (matching.length > 1) throw tooMany(matching, ways !== undefined);
+
+  const [there] = matching;
+  if (there) {
+    const has = 1 << there.log2Slots;
+    if (slots !== undefined && slots !== has) {
+      throw new Failure(`this service has ${has} slots, and keeps them for life`, {
+        cause: 'another number would move nearly all connections',
+        next: 'leave --slots out, or load the program anew',
+      });
+    }
+    return { service: { ...there, ways: [...(ways ?? there.ways)] }, isNew: false };
+  }
+  return { service: newService(services, ways ?? EVERYTHING, sizes, slots), isNew: true };
+}
+
+function includesWay(ways: readonly Way[], way: Way): boolean {
+  return ways.some((other) => wayKey(other) === wayKey(way));
+}
+
+function tooMany(services: Service[], named: boolean): Failure {
+  const all = services.map(({ ways }) => ways.map(formatWay).join(', ')).join(' and ');
+  return named
+    ? new Failure(`these ways lead to ${services.length} services: ${all}`, {
+        next: 'name the ways of one service',
+      })
+    : new Failure(`there are ${services.length} services: ${all}`, {
+        next: 'name the one to fill with --vip',
+      });
+}
+
+/** The lowest free id, and the first free run of slots at a multiple of its length. */
+function newService(
+  services: readonly Service[],
+  ways: readonly Way[],
+  sizes: { slots: number },
+  asked?: number,
+): Service {
+  const slots = asked ?? Math.min(DEFAULT_SLOTS, sizes.slots);
+  const isTaken = (first: number): boolean =>
+    services.some(
+      ({ firstSlot, log2Slots }) =>
+        firstSlot < first + slots && first < firstSlot + (1 << log2Slots),
+    );
+  let firstSlot = 0;
+  while (firstSlot + slots <= sizes.slots && isTaken(firstSlot)) firstSlot += slots;
+  if (firstSlot + slots > sizes.slots) {
+    throw new Failure(`no ${slots} slots are free, of ${sizes.slots} in all`, {
+      cause: 'other services have them, or the program was built with fewer',
+      next: 'ask for fewer with --slots, or begin anew with l4lb-load --off and l4lb-load',
+    });
+  }
+  let id = 1;
+  while (services.some((service) => service.id === id)) id++;
+  return { id, firstSlot, log2Slots: Math.log2(slots), ways: [...ways] };
+}

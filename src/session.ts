@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The ssh session that runs the tool, which a service on all ports must not cut. */
+import { readFileSync } from 'node:fs';
+
+/** The server's port of the ssh session we are in, or 0. */
+export function sessionPort(): number {
+  // sudo and su drop the variable, so the processes above us are asked as well.
+  for (let process_ = 'self'; process_ !== '0'; process_ = parentOf(process_)) {
+    const port = portOf(readProcess(process_, 'environ'));
+    if (port !== 0) return port;
+  }
+  return 0;
+}
+
+/** SSH_CONNECTION: client address, client port, server address, server port. */
+export function portOf(environment: string): number {
+  const match = /(?:^|\0)SSH_CONNECTION=\S+ \d+ \S+ (\d+)/.exec(environment);
+  return match ? Number(match[1]) : 0;
+}
+
+function parentOf(process_: string): string {
+  return /^PPid:\s*(\d+)/m.exec(readProcess(process_, 'status'))?.[1] ?? '0';
+}
+
+/** A process may end, or be another user's: then it tells nothing. */
+function readProcess(process_: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${process_}/${file}`, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return '';
+    throw error;
+  }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Reads the counters of a device again and again, with one bpftool process each
+ * time. The maps are found once; the list of destinations is read anew only when
+ * the tables' generation says that somebody filled them.
+ */
+import type { Counter } from './abi.js';
+import {
+  VALUE_SIZES,
+  decodeDestination,
+  decodeDevice,
+  decodeKey,
+  encodeKey,
+} from './abi.js';
+import { formatAddress } from './address.js';
+import type { Attached, Tools } from './attached.js';
+import { MODE_NAMES, findAttached } from './attached.js';
+import type { Entry } from './bpftool.js';
+import { BpftoolFailure, decodeEntries, decodeEntry, hex } from './bpftool.js';
+import type { Reading, Subject } from './counters.js';
+import { ZERO, addCounters, retiredCounter, sumCounters } from './counters.js';
+import { Failure } from './failure.js';
+import type { Mode } from './iproute.js';
+
+export interface Observation {
+  subject: Subject;
+  reading: Reading;
+  /** The counters are others than at the last observation. */
+  isNew: boolean;
+}
+
+/** The program was removed or replaced since the last reading. */
+class Gone extends Error {}
+
+interface NetJson {
+  xdp: { id?: number; multi_attachments?: { id: number }[] }[];
+}
+
+interface Watched extends Attached {
+  subject: Subject;
+  generation: number;
+  /** What ids counted that are free now. */
+  freed: Counter;
+}
+
+export class Watcher {
+  readonly #tools: Tools;
+  readonly #device: string;
+  readonly #mode: Mode | undefined;
+  #watched: Watched | undefined;
+  #counters: number | undefined;
+
+  constructor(tools: Tools, device: string, mode: Mode | undefined) {
+    this.#tools = tools;
+    this.#device = device;
+    this.#mode = mode;
+  }
+
+  /**
+   * A reading now. The tables may be filled or the program replaced at any
+   * moment, so it is tried again with what is there then.
+   */
+  async observe(): Promise<Observation> {
+    for (let tries = 1; ; tries++) {
+      const watched = this.#watched ?? (await this.#find());
+      this.#watched = undefined;
+      try {
+        const { reading, generation } = await this.#read(watched);
+        if (generation === watched.generation) {
+          const isNew = this.#counters !== watched.maps.counters.id;
+          this.#counters = watched.maps.counters.id;
+          this.#watched = watched;
+          return { subject: watched.subject, reading, isNew };
+        }
+      } catch (error) {
+        const isPassing = error instanceof Gone || error instanceof BpftoolFailure;
+        if (!isPassing || tries >= 3) throw asFailure(error, this.#device);
+      }
+      if (tries >= 20) {
+        throw new Failure(
+          `the tables of ${this.#device} change faster than they can be read`,
+          {
+            next: 'run this command again when whoever fills them has finished',
+          },
+        );
+      }
+    }
+  }
+
+  async #find(): Promise<Watched> {
+    const attached = await findAttached(this.#tools, this.#device, this.#mode);
+    const { maps } = attached;
+    const [device = [], destinations = [], counters = []] = (
+      await this.#tools.bpftool.queries([
+        `map dump id ${maps.device.id}`,
+        `map dump id ${maps.destinations.id}`,
+        `map dump id ${maps.counters.id}`,
+      ])
+    ).map(decodeEntries);
+    const addresses = new Map(
+      destinations.flatMap(({ key, values }) => {
+        const entry = decodeDestination(
+          values[0] ?? Buffer.alloc(VALUE_SIZES.destinations),
+        );
+        return entry.service === 0
+          ? []
+          : [[decodeKey(key), formatAddress(entry.address)] as const];
+      }),
+    );
+    const isFreed = ({ key }: Entry): boolean =>
+      decodeKey(key) !== 0 && !addresses.has(decodeKey(key));
+    return {
+      ...attached,
+      freed: counters
+        .filter(isFreed)
+        .map(({ values }) => sumCounters(values))
+        .reduce(addCounters, ZERO),
+      generation: generationOf(device[0]?.values[0]),
+      subject: {
+        interface: this.#device,
+        mode: MODE_NAMES[attached.mode],
+        destinations: addresses,
+        loadedAt: monotonicSeconds() - (Date.now() / 1000 - attached.loadedAt),
+      },
+    };
+  }
+
+  async #read({ maps, subject, program, freed }: Watched): Promise<{
+    reading: Reading;
+    generation: number;
+  }> {
+    const ids = [0, ...subject.destinations.keys()];
+    const answers = await this.#tools.bpftool.queries([
+      `net show dev ${this.#device}`,
+      `map lookup id ${maps.device.id} key hex ${hex(encodeKey(0))}`,
+      `map dump id ${maps.verdicts.id}`,
+      ...ids.map(
+        (id) => `map lookup id ${maps.counters.id} key hex ${hex(encodeKey(id))}`,
+      ),
+    ]);
+    const at = monotonicSeconds();
+    const [net, device, verdicts, ...counters] = answers;
+    if (!programsOf(net).includes(program)) throw new Gone();
+
+    const values = counters.map((counter) => decodeEntry(counter).values);
+    const destinations = new Map<number, Counter>();
+    ids.forEach((id, index) => {
+      if (id !== 0) destinations.set(id, sumCounters(values[index] ?? []));
+    });
+    return {
+      generation: generationOf(decodeEntry(device).values[0]),
+      reading: {
+        time: new Date(),
+        at,
+        destinations,
+        retired: addCounters(retiredCounter(values[0] ?? []), freed),
+        verdicts: new Map(
+          decodeEntries(verdicts).map((entry) => [
+            decodeKey(entry.key),
+            sumCounters(entry.values),
+          ]),
+        ),
+      },
+    };
+  }
+}
+
+function generationOf(value: Buffer | undefined): number {
+  return value ? decodeDevice(value).generation : 0;
+}
+
+function programsOf(net: unknown): number[] {
+  return ((net as NetJson[])[0]?.xdp ?? []).flatMap(
+    ({ id, multi_attachments: several }) => [
+      ...(id === undefined ? [] : [id]),
+      ...(several ?? []).map((one) => one.id),
+    ],
+  );
+}
+
+function asFailure(error: unknown, device: string): unknown {
+  if (!(error instanceof Gone)) return error;
+  return new Failure(`the program on ${device} was replaced again and again`, {
+    next: 'run this command again',
+  });
+}
+
+/** Seconds by a clock that nobody sets. */
+export function monotonicSeconds(): number {
+  return performance.now() / 1000;
+}

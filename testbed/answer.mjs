@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Answers every HTTP request with a name, so that one sees who answered.
+// Usage: answer.mjs NAME [PORT]
+import { createServer } from 'node:http';
+import process from 'node:process';
+
+const [name, port = '80'] = process.argv.slice(2);
+if (name === undefined) {
+  process.stderr.write('Usage: answer.mjs NAME [PORT]\n');
+  process.exit(2);
+}
+
+const server = createServer((_request, response) => {
+  response.end(`${name}\n`);
+});
+server.listen(Number(port), '0.0.0.0', () => {
+  process.stdout.write(`${name} answers on port ${port}\n`);
+});

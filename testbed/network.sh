@@ -1,0 +1,476 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Builds a small network out of network namespaces, for the demos and the tests:
+#
+#     client ──┐
+#              ├── switch ── destinations
+#   balancer ──┘
+#
+# Nothing of it appears in the machine's own network, and no packet leaves it.
+set -euo pipefail
+
+readonly here=${BASH_SOURCE[0]%/*}
+readonly me=testbed/network.sh
+readonly run=/run/l4lb-testbed # one directory for each network
+readonly pass_object=$here/pass.o
+
+readonly client_address=10.0.255.1 client_mac=02:00:00:00:00:01
+readonly balancer_address=10.0.0.4 balancer_mac=02:00:00:00:00:04
+readonly destinations_address=10.0.0.3 destinations_mac=02:00:00:00:00:03
+readonly switch_mac=02:00:00:00:00:02
+readonly most_separate=250
+
+usage() {
+    cat <<USAGE
+Usage: $me up [NAME] [options]       build a network
+       $me down NAME                 take it down, with all that runs in it
+       $me exec NAME ROLE -- COMMAND run something in a role's namespace
+       $me list                      the networks there are
+       $me sweep                     take down those whose owner has died
+
+A network has the roles client ($client_address), balancer ($balancer_address), switch, and
+destinations or, with --count, destination1, destination2, ... Each role is a namespace
+l4lb-NAME-ROLE with one device, eth0; the switch has a port for each role, named after it.
+
+Options of up:
+  --destinations FILE  the destinations namespace answers for all addresses in FILE, with
+                       rows "address, MAC[, weight]"
+  --count N            make N separate destinations instead, 10.0.1.1 to 10.0.1.N
+  --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
+                       destinations have it on lo; can be given more than once
+  --owner PID          when this process has died, the next up removes the network
+                       (default: the process that called)
+  -q, --quiet          print the network's name only
+
+NAME is made of a-z, 0-9 and "-", at most 40 of them (default: made up from the owner's PID).
+USAGE
+}
+
+# fail STATUS WHAT [DETAIL [NEXT]]
+fail() {
+    local status=$1 what=$2 detail=${3:-} next=${4:-}
+    echo "$me: $what" >&2
+    [[ -z $detail ]] || echo "  ${detail//$'\n'/$'\n'  }" >&2
+    [[ -z $next ]] || echo "  $next" >&2
+    exit "$status"
+}
+
+wrong_usage() {
+    fail 2 "$1" "" "See: $me --help"
+}
+
+# step WHAT NEXT COMMAND...: runs a command, whose output matters only if it fails.
+step() {
+    local what=$1 next=$2 output
+    shift 2
+    output=$("$@" 2>&1) || fail 1 "could not $what" "$output" "$next"
+}
+
+check_name() {
+    [[ $1 =~ ^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$ ]] ||
+        wrong_usage "'$1' is no name for a network: take a-z, 0-9 and '-', at most 40 of them"
+}
+
+check_root() {
+    ((EUID == 0)) || fail 1 "only root can make namespaces" "" "Run it again with sudo."
+}
+
+namespace() {
+    echo "l4lb-$name-$1"
+}
+
+within() { # ROLE COMMAND...
+    local role=$1
+    shift
+    # Not "ip netns exec": that hides /sys/fs/bpf, and with it all pinned programs.
+    nsenter "--net=/run/netns/l4lb-$name-$role" -- "$@"
+}
+
+# ---- Owners: a network lives as long as the process it was made for ----
+
+# When a process started; with its number it is never the same for two processes.
+start_time() {
+    local stat fields
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    # The name stands in brackets, and may hold anything.
+    read -ra fields <<<"${stat##*) }"
+    echo "${fields[19]}"
+}
+
+# sudo is gone as soon as the command is, so its own caller is the owner.
+calling_process() {
+    local pid=$PPID
+    while [[ $(cat "/proc/$pid/comm" 2>/dev/null) == sudo ]]; do
+        pid=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status")
+    done
+    echo "$pid"
+}
+
+owner_lives() { # NAME
+    local pid started
+    read -r pid started 2>/dev/null <"$run/$1/owner" || return 1
+    [[ $(start_time "$pid") == "$started" ]]
+}
+
+# The kernel lets go of the lock when its holder dies.
+lock() {
+    step "make $run" "Is /run writable?" mkdir -p "$run"
+    exec 9>"$run/.lock"
+    flock 9
+}
+
+unlock() {
+    exec 9>&-
+}
+
+# ---- Down ----
+
+# The namespaces of a network, finished or not.
+its_namespaces() {
+    local path
+    for path in /run/netns/"l4lb-$name-"*; do
+        [[ ${path#"/run/netns/l4lb-$name-"} =~ ^(client|balancer|switch|destinations|destination[0-9]+)$ ]] &&
+            echo "${path##*/}"
+    done
+    return 0
+}
+
+# What runs in the given namespaces. A namespace lives on while a process is in it.
+processes_in() {
+    stat -Lc '%i' "${@/#//run/netns/}" 2>/dev/null |
+        awk -v self="$$" '
+            FNR == NR { ours["net:[" $1 "]"]; next }
+            { split($1, path, "/"); gsub("\047", "", $3) }
+            $3 in ours && path[3] != self { print path[3] }
+        ' - <(stat -c '%N' /proc/[0-9]*/ns/net 2>/dev/null)
+}
+
+stop_processes() {
+    local pids tries
+    for tries in {1..20}; do
+        mapfile -t pids < <(processes_in "$@")
+        ((${#pids[@]})) || return 0
+        ((tries > 1)) || kill -TERM "${pids[@]}" 2>/dev/null || true
+        sleep 0.05
+    done
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+}
+
+take_down() {
+    local spaces
+    mapfile -t spaces < <(its_namespaces)
+    if ((${#spaces[@]})); then
+        stop_processes "${spaces[@]}"
+        printf 'netns del %s\n' "${spaces[@]}" | ip -force -batch - 2>/dev/null || true
+    fi
+    rm -rf "${run:?}/$name"
+    mapfile -t spaces < <(its_namespaces)
+    ((${#spaces[@]} == 0)) ||
+        fail 1 "could not remove ${spaces[*]}" "" "See what: ip netns del ${spaces[0]}"
+}
+
+# Takes down what a crash left behind. The caller holds the lock.
+sweep() {
+    local path name
+    for path in "$run"/*/; do
+        name=${path%/} name=${name##*/}
+        [[ -d $path ]] || continue
+        owner_lives "$name" && continue
+        take_down
+        echo "took down $name: its owner is gone" >&2
+    done
+}
+
+# ---- Up ----
+
+# Rows "address MAC" of a destination file; all bad rows are told.
+read_destinations() {
+    awk -F, -v file="$1" '
+        function bad(why) { print file ":" FNR ": " why > "/dev/stderr"; errors = 1 }
+        function is_address(text,  part, i) {
+            if (split(text, part, ".") != 4) return 0
+            for (i = 1; i <= 4; i++)
+                if (part[i] !~ /^[0-9]+$/ || part[i] > 255) return 0
+            return 1
+        }
+        function is_mac(text) {
+            return length(text) == 17 && text ~ /^([0-9a-fA-F][0-9a-fA-F]:)+[0-9a-fA-F][0-9a-fA-F]$/
+        }
+        { sub(/#.*/, ""); gsub(/[ \t\r]/, "") }
+        $0 == "" || (!rows++ && tolower($1) == "address") { next }
+        !is_address($1) { bad("\"" $1 "\" is no IPv4 address"); next }
+        $2 != "" && !is_mac($2) { bad("\"" $2 "\" is no MAC address"); next }
+        $1 in seen { bad($1 " stands here for the second time"); next }
+        $1 ~ /^10\.0\.0\.([1-9]|10)$/ || $1 ~ /^10\.0\.255\./ { bad($1 " is one of the testbed itself"); next }
+        { seen[$1]; print $1, $2 }
+        END { exit errors }
+    ' "$1"
+}
+
+check_can_build() {
+    local command
+    check_root
+    for command in ip bridge ethtool nsenter flock sysctl; do
+        command -v "$command" >/dev/null ||
+            fail 1 "the command $command is missing" "" "Install what is missing: make setup"
+    done
+    [[ -f $pass_object ]] ||
+        fail 1 "$pass_object is missing: the switch's ports need it" "" "Build it: make objects"
+}
+
+# Makes the network ours, under a name that nobody else has.
+claim() {
+    local wanted=$name number=1 started
+    started=$(start_time "$owner") || fail 1 "there is no process $owner to own the network"
+    lock
+    sweep
+    name=${wanted:-p$owner}
+    until mkdir "$run/$name" 2>/dev/null; do
+        [[ -z $wanted ]] ||
+            fail 1 "there is a network '$name' already" "" "Take it down: $me down $name"
+        name=p$owner-$((++number))
+    done
+    building=yes
+    echo "$owner $started" >"$run/$name/owner"
+    unlock
+}
+
+choose_roles() {
+    local i
+    roles=(client balancer)
+    address=([client]=$client_address [balancer]=$balancer_address)
+    mac=([client]=$client_mac [balancer]=$balancer_mac)
+    if ((count == 0)); then
+        roles+=(destinations)
+        address[destinations]=$destinations_address mac[destinations]=$destinations_mac
+    fi
+    for ((i = 1; i <= count; i++)); do
+        roles+=("destination$i")
+        address[destination$i]=10.0.1.$i
+        mac[destination$i]=$(printf '02:00:0a:00:01:%02x' "$i")
+    done
+}
+
+# A veth takes what its peer sends by XDP_TX only if it has an XDP program itself,
+# so each port gets one that passes everything.
+switch_commands() {
+    local role
+    echo "link set lo up"
+    echo "link add name switch address $switch_mac type bridge stp_state 0 mcast_snooping 0 forward_delay 0"
+    echo "link set switch up"
+    for role in "${roles[@]}"; do
+        # Both ends are made where they belong: the machine's own network sees neither.
+        echo "link add name $role type veth peer name eth0 address ${mac[$role]} netns $(namespace "$role")"
+        echo "link set dev $role xdpdrv obj $pass_object sec xdp"
+        echo "link set $role master switch up"
+    done
+}
+
+switch_table() {
+    local role
+    for role in "${roles[@]}"; do
+        echo "fdb replace ${mac[$role]} dev $role master static"
+    done
+    awk 'NF == 2 { print "fdb replace " $2 " dev destinations master static" }' <<<"$destinations"
+}
+
+role_commands() { # ROLE
+    local vip
+    echo "link set lo up"
+    echo "address add ${address[$1]}/16 dev eth0"
+    [[ $1 != destinations ]] || awk 'NF { print "address add " $1 "/32 dev eth0" }' <<<"$destinations"
+    echo "link set eth0 up"
+    [[ $1 != client ]] || echo "neighbour add $balancer_address lladdr $balancer_mac dev eth0 nud permanent"
+    for vip in "${vips[@]}"; do
+        case $1 in
+        # The outer header takes 20 bytes: a longer packet would exceed the balancer's
+        # MTU of 1500 and be dropped there as "too big".
+        client) echo "route add $vip/32 via $balancer_address dev eth0 mtu 1480" ;;
+        destination*) echo "address add $vip/32 dev lo" ;;
+        esac
+    done
+}
+
+# IPv6 would send packets of its own, which no test expects. Answers for addresses on lo
+# are nobody's but the balancer's, and what it forwards comes from anywhere.
+configure_kernel() { # ROLE
+    local conf settings=()
+    for conf in all default; do
+        settings+=("net.ipv6.conf.$conf.disable_ipv6=1" "net.ipv4.conf.$conf.rp_filter=0"
+            "net.ipv4.conf.$conf.arp_ignore=1" "net.ipv4.conf.$conf.arp_announce=2")
+    done
+    # -e: a kernel without IPv6 has no such settings, and needs none.
+    step "set up the kernel for $1" "" within "$1" sysctl -e -q -w "${settings[@]}"
+}
+
+# XDP has no checksum offload and takes tags as they stand in the frame.
+no_offload() { # ROLE DEVICE
+    step "turn checksum offload off at $2 of $1" "" within "$1" ethtool -K "$2" tx off
+    within "$1" ethtool -K "$2" rxvlan off txvlan off \
+        rx-vlan-stag-hw-parse off tx-vlan-stag-hw-insert off >/dev/null 2>&1 || true
+}
+
+make_namespaces() {
+    local role commands=""
+    for role in switch "${roles[@]}"; do
+        commands+="netns add $(namespace "$role")"$'\n'
+    done
+    step "make the namespaces" "Does this kernel have network namespaces, and is this the real root?" \
+        ip -batch - <<<"$commands"
+}
+
+build() {
+    local role
+    make_namespaces
+    for role in switch "${roles[@]}"; do
+        configure_kernel "$role"
+    done
+    step "build the switch" "The kernel needs the modules bridge and veth, and XDP on veth (4.19 or newer)." \
+        ip -n "$(namespace switch)" -batch - < <(switch_commands)
+    for role in "${roles[@]}"; do
+        no_offload switch "$role"
+        no_offload "$role" eth0
+        step "set up the $role" "" ip -n "$(namespace "$role")" -batch - < <(role_commands "$role")
+    done
+    step "fill the switch's table" "" bridge -n "$(namespace switch)" -batch - < <(switch_table)
+}
+
+report() {
+    local role more
+    if [[ -n $quiet ]]; then
+        echo "$name"
+        return
+    fi
+    more=$(grep -c . <<<"$destinations" || true)
+    echo "network $name"
+    for role in "${roles[@]}"; do
+        printf '  %-13s %-11s %s  in %s' "$role" "${address[$role]}" "${mac[$role]}" "$(namespace "$role")"
+        [[ $role != destinations || $more == 0 ]] || printf ', with %s addresses more' "$more"
+        echo
+    done
+    [[ ${#vips[@]} == 0 ]] || echo "  through the balancer: ${vips[*]}"
+    echo "Run something in it: $me exec $name client -- ip neighbour"
+    echo "Take it down:        $me down $name"
+}
+
+set_option() { # OPTION [VALUE]
+    (($# > 1)) || wrong_usage "$1 needs a value"
+    case $1 in
+    --destinations) file=$2 ;;
+    --count) count=$2 ;;
+    --owner) owner=$2 ;;
+    --vip) vips+=("$2") ;;
+    esac
+}
+
+parse_up() {
+    while (($#)); do
+        case $1 in
+        --destinations | --count | --owner | --vip)
+            set_option "${@:1:2}"
+            shift
+            ;;
+        -q | --quiet) quiet=yes ;;
+        -*) wrong_usage "up has no option $1" ;;
+        *)
+            [[ -z $name ]] || wrong_usage "up takes one name, not '$name' and '$1'"
+            check_name "$1"
+            name=$1
+            ;;
+        esac
+        shift
+    done
+    check_up
+}
+
+check_up() {
+    local vip
+    if [[ ! $count =~ ^[0-9]{1,3}$ ]] || ((10#$count > most_separate)); then
+        wrong_usage "--count $count: take a number from 1 to $most_separate"
+    fi
+    count=$((10#$count))
+    [[ $owner =~ ^[0-9]+$ ]] || wrong_usage "--owner $owner is no process number"
+    [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count cannot be had together"
+    for vip in "${vips[@]}"; do
+        [[ $vip =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ ]] || wrong_usage "--vip $vip is no IPv4 address"
+    done
+    [[ -z $file || -r $file ]] || fail 1 "cannot read $file"
+}
+
+command_up() {
+    local file="" count=0 owner quiet="" vips=() destinations="" roles
+    local -A address mac
+    owner=$(calling_process)
+    name=""
+    parse_up "$@"
+    check_can_build
+    if [[ -n $file ]]; then
+        destinations=$(read_destinations "$file") || fail 1 "$file has bad rows: nothing was built"
+    fi
+    choose_roles
+    trap 'if [[ -n $building ]]; then take_down; fi' EXIT # never half a network
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+    claim
+    build
+    building=""
+    report
+}
+
+# ---- The other commands ----
+
+command_down() {
+    (($# == 1)) || wrong_usage "down takes one name"
+    check_name "$1"
+    check_root
+    name=$1
+    lock
+    if [[ ! -d $run/$name && -z $(its_namespaces) ]]; then
+        fail 1 "there is no network '$name'" "" "See those there are: $me list"
+    fi
+    take_down
+}
+
+command_sweep() {
+    (($# == 0)) || wrong_usage "sweep takes no arguments"
+    check_root
+    lock
+    sweep
+}
+
+command_list() {
+    local path owner state
+    (($# == 0)) || wrong_usage "list takes no arguments"
+    for path in "$run"/*/; do
+        [[ -d $path ]] || continue
+        name=${path%/} name=${name##*/}
+        read -r owner _ 2>/dev/null <"$run/$name/owner" || owner="?"
+        state="owned by process $owner"
+        owner_lives "$name" || state="left behind by process $owner"
+        printf '%-20s %s:%s\n' "$name" "$state" "$(its_namespaces | sed "s/^l4lb-$name-/ /" | tr -d '\n')"
+    done
+}
+
+command_exec() {
+    if (($# < 4)) || [[ $3 != -- ]]; then
+        wrong_usage "exec takes NAME ROLE -- COMMAND"
+    fi
+    check_name "$1"
+    check_root
+    [[ -e /run/netns/l4lb-$1-$2 ]] ||
+        fail 1 "there is no '$2' in a network '$1'" "" "See those there are: $me list"
+    exec nsenter "--net=/run/netns/l4lb-$1-$2" -- "${@:4}"
+}
+
+# Sub-commands read no numbers and names in the caller's language; what exec runs may.
+PATH=$PATH:/usr/sbin:/sbin
+name="" building=""
+case ${1:-} in
+up | down | list | sweep) LC_ALL=C "command_$1" "${@:2}" ;;
+exec) command_exec "${@:2}" ;;
+-h | --help) usage ;;
+"") wrong_usage "what shall it do: up, down, exec, list or sweep?" ;;
+*) wrong_usage "there is no command '$1'" ;;
+esac
