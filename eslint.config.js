@@ -17,6 +17,10 @@ export default tseslint.config(
         'error',
         { allowNumber: true },
       ],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true },
+      ],
       // An output without listeners has nothing to do.
       '@typescript-eslint/no-empty-function': 'off',
       'no-empty': ['error', { allowEmptyCatch: false }],

@@ -6,6 +6,8 @@ const common = {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, diagnostics: false }] },
   testEnvironment: 'node',
+  // execa's signal-exit keeps its listeners in a global, which jest would take apart.
+  testEnvironmentOptions: { globalsCleanup: 'off' },
 };
 
 export default {

@@ -13,7 +13,7 @@ import { run } from './run.js';
 import type { Way } from './ways.js';
 import { parseWays } from './ways.js';
 
-const VERSION = (
+export const VERSION = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string;
   }

@@ -99,7 +99,10 @@ export function openDashboard(options: {
   screen.on('keypress', (character: string | undefined, key: { full: string }) => {
     const printable = character !== undefined && /^[ -~]$/.test(character);
     const next = reduce(state, printable ? character : key.full);
-    if (next.quit) return close();
+    if (next.quit) {
+      close();
+      return;
+    }
     // Where something else has written over the screen.
     if (key.full === 'C-l') screen.realloc();
     draw(next);

@@ -64,7 +64,7 @@ function descriptor(number: number): 3 {
   return number as 3;
 }
 
-function cannotStart(command: string, result: Result<Options>): Failure {
+function cannotStart(command: string, result: Result): Failure {
   if (result.code === 'ENOENT') {
     return new Failure(`no ${command} on this machine`, {
       cause: 'it is not installed, or not in PATH',

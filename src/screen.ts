@@ -65,15 +65,22 @@ export function initialState(options: {
   interval: number;
 }): ScreenState {
   return {
-    ...{
-      interface: options.interface,
-      interval: options.interval,
-      width: 80,
-      height: 24,
-    },
-    ...{ latest: undefined, shown: undefined, notice: undefined },
-    ...{ sort: SORTS[0], reversed: false, paused: false, filter: '', typing: false },
-    ...{ help: false, top: 0, helpTop: 0, quit: false },
+    interface: options.interface,
+    interval: options.interval,
+    width: 80,
+    height: 24,
+    latest: undefined,
+    shown: undefined,
+    notice: undefined,
+    sort: 'address',
+    reversed: false,
+    paused: false,
+    filter: '',
+    typing: false,
+    help: false,
+    top: 0,
+    helpTop: 0,
+    quit: false,
   };
 }
 

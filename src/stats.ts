@@ -57,12 +57,24 @@ Examples:
       const tools = context();
       const watcher = new Watcher(tools, flags.interface, flags.mode);
       const view = await openView(flags);
+      closeOnSignals(view);
       try {
         await watch(watcher, view, flags);
       } finally {
         view.close();
       }
     });
+}
+
+/** Without this, a signal from outside would leave the terminal in full screen. */
+function closeOnSignals(view: View): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      view.close();
+      // Nobody listens any more, so this ends the process as the signal would have.
+      process.kill(process.pid, signal);
+    });
+  }
 }
 
 /** Where samples go. */
@@ -76,9 +88,9 @@ interface View {
 }
 
 async function openView(flags: Flags): Promise<View> {
-  const isScreen =
-    process.stdout.isTTY && process.env.TERM !== 'dumb' && !flags.json && !flags.plain;
-  if (isScreen && !flags.once) {
+  const isTerminal =
+    process.stdin.isTTY && process.stdout.isTTY && process.env.TERM !== 'dumb';
+  if (isTerminal && !flags.json && !flags.plain && !flags.once) {
     // blessed writes to the terminal as soon as it is loaded, so only now.
     const { openDashboard } = await import('./dashboard.js');
     return openDashboard({ interface: flags.interface, interval: flags.interval });

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb: the other commands under one name. */
+import { Command } from 'commander';
+
+import { VERSION } from './command.js';
+import { loadCommand } from './load.js';
+import { mapCommand } from './map-fill.js';
+import { statsCommand } from './stats.js';
+
+export function l4lbCommand(): Command {
+  return new Command('l4lb')
+    .description('A layer-4 load balancer in XDP.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .addCommand(loadCommand().name('load'))
+    .addCommand(mapCommand().name('map'))
+    .addCommand(statsCommand().name('stats'))
+    .addHelpText(
+      'after',
+      `
+Each command is a program too: l4lb-load, l4lb-map, l4lb-stats.`,
+    );
+}

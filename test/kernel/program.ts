@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * A loaded program without a device: frames go in by `bpftool prog run`, and out
+ * come the action, the verdict and the frame.
+ */
+import { readdirSync, rmSync, writeFileSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { VerdictName } from '../../src/abi.js';
+import { VERDICTS, decodeKey, encodeKey } from '../../src/abi.js';
+import { parseAddress, parseMac } from '../../src/address.js';
+import type { Build, Maps } from '../../src/attached.js';
+import { asMaps } from '../../src/attached.js';
+import { Bpftool, decodeEntries, decodeEntry, hex } from '../../src/bpftool.js';
+import { sumCounters } from '../../src/counters.js';
+import type { Prepared } from '../../src/fill.js';
+import { applyPlan, planFill } from '../../src/fill.js';
+import { withLock } from '../../src/lock.js';
+import { run } from '../../src/run.js';
+import { parseWays } from '../../src/ways.js';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const OBJECTS: Record<Build, string> = {
+  host: 'l4lb_xdp_host.o',
+  portable: 'l4lb_xdp.o',
+};
+const ACTIONS = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
+const PIN_PREFIX = 'l4lb-test-';
+
+export interface Outcome {
+  action: (typeof ACTIONS)[number];
+  verdict: VerdictName;
+  /** The bytes that the verdict was counted with. */
+  bytes: number;
+  frame: Buffer;
+}
+
+export interface Fill {
+  /** Address and MAC of each. */
+  destinations: Record<string, string>;
+  vips?: string[];
+  takeSsh?: boolean;
+  source: string;
+  mac: string;
+  mtu?: number;
+  sessionPort?: number;
+  slots?: number;
+}
+
+export class Program {
+  readonly bpftool = new Bpftool(run);
+  readonly #pin: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
+  readonly maps: Maps;
+  /** Ids that may have counted something. */
+  #ids = 1;
+
+  private constructor(pin: string, maps: Maps) {
+    this.#pin = pin;
+    this.maps = maps;
+  }
+
+  static async load(build: Build): Promise<Program> {
+    sweepPins();
+    const bpftool = new Bpftool(run);
+    const pin = `/sys/fs/bpf/${PIN_PREFIX}${process.pid}-${build}-${Date.now()}`;
+    await bpftool.load(join(ROOT, OBJECTS[build]), pin);
+    const { mapIds } = await bpftool.program('pinned', pin);
+    const maps = asMaps(await bpftool.maps(mapIds));
+    if (!maps) throw new Error('the object has not the maps that the tools know');
+    return new Program(pin, maps);
+  }
+
+  close(): void {
+    rmSync(this.#pin, { force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async fill(fill: Fill): Promise<void> {
+    this.#ids = Math.max(this.#ids, 1 + Object.keys(fill.destinations).length);
+    const address = (text: string): Buffer => parseAddress(text) ?? Buffer.alloc(16);
+    const prepared: Prepared = {
+      destinations: Object.entries(fill.destinations).map(([to, mac]) => ({
+        address: address(to),
+        mac: parseMac(mac) ?? Buffer.alloc(6),
+        weight: 1,
+      })),
+      source: address(fill.source),
+      ways: fill.vips?.flatMap((text) => {
+        const ways = parseWays(text);
+        if (typeof ways === 'string') throw new Error(ways);
+        return ways;
+      }),
+      takeSsh: fill.takeSsh,
+      slots: fill.slots,
+      sessionPort: fill.sessionPort ?? 0,
+      mac: parseMac(fill.mac) ?? Buffer.alloc(6),
+      mtu: fill.mtu ?? 1500,
+    };
+    await withLock(run, 'test', async (lock) => {
+      const plan = await planFill(this, this.maps, prepared);
+      await applyPlan(this, this.maps, plan, lock);
+    });
+  }
+
+  /** Sets the counters to zero, runs one frame, and looks what has been counted. */
+  async send(frame: Buffer, context?: Buffer): Promise<Outcome> {
+    const [outcome] = await this.sendAll([frame], context);
+    if (!outcome) throw new Error('bpftool ran nothing');
+    return outcome;
+  }
+
+  async sendAll(frames: readonly Buffer[], context?: Buffer): Promise<Outcome[]> {
+    const before = await this.#counted();
+    const contextFile = context ? this.#file('context', context) : undefined;
+    const lines = frames.flatMap((frame, number) => [
+      `prog run pinned ${this.#pin} data_in ${this.#file(`frame-${number}`, frame)} data_out -` +
+        (contextFile ? ` ctx_in ${contextFile}` : ''),
+      ...this.#countLines(),
+    ]);
+    const answers = await this.bpftool.queries(lines);
+    const each = answers.length / frames.length;
+    let last = before;
+    return frames.map((_, number) => {
+      const [result, ...counts] = answers.slice(number * each, (number + 1) * each);
+      const { retval, data_out: data } = result as { retval: number; data_out: number[] };
+      const now = decodeCounts(counts);
+      const [verdict, bytes] = difference(last, now);
+      last = now;
+      return {
+        action: ACTIONS[retval] ?? 'ABORTED',
+        verdict,
+        bytes,
+        frame: Buffer.from(data),
+      };
+    });
+  }
+
+  /** Sums over all destinations stand for the verdict that has no counter. */
+  #countLines(): string[] {
+    const ids = Array.from({ length: this.#ids }, (_, id) => hex(encodeKey(id)));
+    return [
+      `map dump id ${this.maps.verdicts.id}`,
+      ...ids.map((id) => `map lookup id ${this.maps.counters.id} key hex ${id}`),
+    ];
+  }
+
+  async #counted(): Promise<Counts> {
+    return decodeCounts(await this.bpftool.queries(this.#countLines()));
+  }
+
+  #file(name: string, content: Buffer): string {
+    const path = join(this.#folder, name);
+    writeFileSync(path, content);
+    return path;
+  }
+}
+
+type Counts = Map<VerdictName, { packets: number; bytes: number }>;
+
+function decodeCounts([verdicts, ...counters]: unknown[]): Counts {
+  const counts: Counts = new Map();
+  const names = new Map<number, VerdictName>(
+    VERDICTS.map(({ number, name }) => [number, name]),
+  );
+  const balanced = { packets: 0, bytes: 0 };
+  for (const counter of counters) {
+    const { packets, bytes } = sumCounters(decodeEntry(counter).values);
+    balanced.packets += Number(packets);
+    balanced.bytes += Number(bytes);
+  }
+  for (const { key, values } of decodeEntries(verdicts)) {
+    const { packets, bytes } = sumCounters(values);
+    const name = names.get(decodeKey(key));
+    if (packets > 0n && (!name || name === 'balanced')) {
+      throw new Error(`the program counted under ${decodeKey(key)}, which is no verdict`);
+    }
+    if (name) counts.set(name, { packets: Number(packets), bytes: Number(bytes) });
+  }
+  counts.set('balanced', balanced);
+  return counts;
+}
+
+/** Exactly one verdict has counted exactly one packet. */
+function difference(before: Counts, now: Counts): [VerdictName, number] {
+  const changed = [...now].flatMap(([name, count]) => {
+    const was = before.get(name) ?? { packets: 0, bytes: 0 };
+    const packets = count.packets - was.packets;
+    return packets === 0 ? [] : [{ name, packets, bytes: count.bytes - was.bytes }];
+  });
+  const [only] = changed;
+  if (!only || changed.length !== 1 || only.packets !== 1) {
+    throw new Error(`one packet was counted as ${JSON.stringify(changed)}`);
+  }
+  return [only.name, only.bytes];
+}
+
+/** Of tests that were killed. */
+function sweepPins(): void {
+  for (const name of readdirSync('/sys/fs/bpf')) {
+    const pid = new RegExp(`^${PIN_PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(`/sys/fs/bpf/${name}`);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  return readdirSync('/proc').includes(String(pid));
+}

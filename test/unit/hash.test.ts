@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+
+import { SLOT_SEED, hash } from '../../src/hash.js';
+import { randomNumbers } from './names.js';
+
+/** datapath/hash.h, word for word, in numbers without a limit. */
+function reference(seed: number, first: number, second: number): number {
+  const u32 = (value: bigint): bigint => BigInt.asUintN(32, value);
+  let h = u32(BigInt(seed));
+  h = u32((h ^ u32(BigInt(first))) * 0x9e3779b1n);
+  h ^= h >> 15n;
+  h = u32((h ^ u32(BigInt(second))) * 0x85ebca77n);
+  h ^= h >> 13n;
+  h = u32(h * 0xc2b2ae3dn);
+  h ^= h >> 16n;
+  return Number(h);
+}
+
+/** Words as the program reads them: little-endian from the bytes on the wire. */
+function address(a: number, b: number, c: number, d: number): number {
+  return Buffer.from([a, b, c, d]).readUInt32LE();
+}
+function ports(source: number, destination: number): number {
+  const wire = Buffer.alloc(4);
+  wire.writeUInt16BE(source, 0);
+  wire.writeUInt16BE(destination, 2);
+  return wire.readUInt32LE();
+}
+
+/** With 511 degrees of freedom, 640 is passed by chance once in 10,000 times. */
+const CHI_SQUARE_BOUND = 640;
+
+function chiSquare(buckets: number[]): number {
+  const expected = buckets.reduce((sum, count) => sum + count, 0) / buckets.length;
+  return buckets.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+}
+
+function bitsSet(value: number): number {
+  return value.toString(2).replaceAll('0', '').length;
+}
+
+describe('hash', () => {
+  // They are a promise: another value would move nearly every connection.
+  test.each([
+    { seed: 0, first: 0, second: 0, expected: 0x00000000 },
+    { seed: 1, first: 0, second: 0, expected: 0x0ab656ac },
+    { seed: 0, first: 1, second: 0, expected: 0x0ab656ac },
+    { seed: 0, first: 0, second: 1, expected: 0x606d18a8 },
+    {
+      seed: 0xffffffff,
+      first: 0xffffffff,
+      second: 0xffffffff,
+      expected: 0xfb4231ca,
+    },
+    { seed: 0x12345678, first: 0x9abcdef0, second: 0x0fedcba9, expected: 0xd34ee50b },
+  ])(
+    'of $first and $second under seed $seed is $expected, as ever',
+    ({ seed, first, second, expected }) => {
+      expect(hash(seed, first, second)).toBe(expected);
+    },
+  );
+
+  test.each([
+    {
+      source: '10.0.0.1',
+      first: address(10, 0, 0, 1),
+      from: 1234,
+      to: 80,
+      slot: 0xa55f6b73,
+    },
+    {
+      source: '10.0.0.2',
+      first: address(10, 0, 0, 2),
+      from: 1234,
+      to: 80,
+      slot: 0x82de174f,
+    },
+    {
+      source: '198.51.100.7',
+      first: address(198, 51, 100, 7),
+      from: 40000,
+      to: 443,
+      slot: 0xc5204276,
+    },
+    {
+      source: '203.0.113.9',
+      first: address(203, 0, 113, 9),
+      from: 1,
+      to: 0,
+      slot: 0x748ada84,
+    },
+  ])(
+    'puts $source port $from to port $to into the same slot as ever',
+    ({ first, from, to, slot }) => {
+      expect(hash(SLOT_SEED, first, ports(from, to))).toBe(slot);
+    },
+  );
+
+  test('agrees with the same steps in numbers that never overflow', () => {
+    const random = randomNumbers(1);
+    const word = (): number => Math.floor(random() * 2 ** 32);
+    const edges = [0, 1, 0x7fffffff, 0x80000000, 0xffffffff];
+    const inputs = [
+      ...edges.flatMap((a) => edges.flatMap((b) => edges.map((c) => [a, b, c] as const))),
+      ...Array.from({ length: 20_000 }, () => [word(), word(), word()] as const),
+    ];
+    const wrong = inputs.filter((words) => hash(...words) !== reference(...words));
+    expect(wrong).toEqual([]);
+  });
+
+  test('takes a word as signed or unsigned alike', () => {
+    expect(hash(-1, -2, -3)).toBe(hash(0xffffffff, 0xfffffffe, 0xfffffffd));
+  });
+
+  test.each([
+    {
+      flows: 'one client and the next, from one port',
+      words: (i: number) => [
+        address(10, (i >> 16) & 255, (i >> 8) & 255, i & 255),
+        ports(1024, 80),
+      ],
+    },
+    {
+      flows: 'one client from one port and the next',
+      words: (i: number) => [address(10, 0, 0, i >> 15), ports(1024 + (i & 0x7fff), 80)],
+    },
+    {
+      flows: 'clients of one network, each from ports of its own',
+      words: (i: number) => [
+        address(10, 0, (i >> 8) & 255, i & 255),
+        ports(i & 0xffff, 443),
+      ],
+    },
+    {
+      flows: 'one client to one port and the next',
+      words: (i: number) => [address(10, 0, 0, i >> 16), ports(5000, i & 0xffff)],
+    },
+  ] as { flows: string; words: (i: number) => [number, number] }[])(
+    'spreads 100,000 flows evenly over 512 slots: $flows',
+    ({ words }) => {
+      const slots = Array.from({ length: 512 }, () => 0);
+      for (let i = 0; i < 100_000; i++) {
+        const slot = hash(SLOT_SEED, ...words(i)) & 511;
+        slots[slot] = (slots[slot] ?? 0) + 1;
+      }
+      expect(chiSquare(slots)).toBeLessThan(CHI_SQUARE_BOUND);
+    },
+  );
+
+  test.each([
+    { word: 'the seed', flip: [1, 0, 0] },
+    { word: 'the first word', flip: [0, 1, 0] },
+    { word: 'the second word', flip: [0, 0, 1] },
+  ])('changes about half of its bits with each bit of $word', ({ flip }) => {
+    const random = randomNumbers(2);
+    const ROUNDS = 500;
+    for (let bit = 0; bit < 32; bit++) {
+      let changed = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        const words = [0, 0, 0].map(() => Math.floor(random() * 2 ** 32));
+        const flipped = words.map((word, at) => word ^ ((flip[at] ?? 0) << bit));
+        const one = hash(...(words as [number, number, number]));
+        const other = hash(...(flipped as [number, number, number]));
+        changed += bitsSet((one ^ other) >>> 0);
+      }
+      const share = changed / ROUNDS / 32;
+      expect({ bit, share: Math.abs(share - 0.5) < 0.1 ? 'about half' : share }).toEqual({
+        bit,
+        share: 'about half',
+      });
+    }
+  });
+});
