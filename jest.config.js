@@ -11,6 +11,8 @@ const common = {
 };
 
 export default {
+  // A kernel test starts many processes; a unit test ends long before.
+  testTimeout: 30_000,
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     {

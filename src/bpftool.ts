@@ -223,8 +223,13 @@ export class Bpftool {
   }
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** As bpftool wants it after `hex`. Called for each of 65,536 slots, so it is plain. */
 export function hex(bytes: Buffer): string {
-  return bytes.toString('hex').replaceAll(/..(?!$)/g, '$& ');
+  let text = '';
+  for (const byte of bytes) text += text === '' ? HEX[byte] : ` ${HEX[byte]}`;
+  return text;
 }
 
 export function decodeEntries(entries: unknown): Entry[] {

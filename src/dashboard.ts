@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The dashboard on a terminal; what it shows is decided in screen.ts. */
+/** The dashboard on a terminal; what it shows is decided in screen.ts and screen-lines.ts. */
 import blessed from 'blessed';
 import type { Sample } from './sample.js';
-import { collect, initialState, reduce, render } from './screen.js';
-import type { Line, ScreenState, Style } from './screen.js';
+import { render } from './screen-lines.js';
+import type { Line, Style } from './screen-lines.js';
+import { collect, initialState, reduce } from './screen.js';
+import type { ScreenState } from './screen.js';
 
 export interface Dashboard {
   show(sample: Sample): void;

@@ -128,7 +128,7 @@ describe('hash', () => {
     {
       flows: 'clients of one network, each from ports of its own',
       words: (i: number) => [
-        address(10, 0, (i >> 8) & 255, i & 255),
+        address(10, i >> 16, (i >> 8) & 255, i & 255),
         ports(i & 0xffff, 443),
       ],
     },

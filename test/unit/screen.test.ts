@@ -2,11 +2,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { VERDICTS } from '../../src/abi.js';
 import type { Sample } from '../../src/sample.js';
-import { collect, HISTORY, initialState, reduce, render } from '../../src/screen.js';
+import { HISTORY, render } from '../../src/screen-lines.js';
+import { collect, initialState, reduce } from '../../src/screen.js';
 import type { ScreenState } from '../../src/screen.js';
 import { manyDestinations, sample } from './samples.js';
 
 const THREE = { '10.0.9.1': 200, '10.0.10.1': 300, '10.0.10.2': 100 };
+
+/** The first of the three, without share and history. */
+const ROW = '   1  10.0.9.1                 200          230,400';
 
 function open(shown?: Sample, width = 100, height = 24): ScreenState {
   const state = { ...initialState({ interface: 'ens4', interval: 1 }), width, height };
@@ -47,6 +51,20 @@ describe('what is drawn', () => {
       ' s sort  r reverse  p pause  / filter  arrows scroll  ? help  q quit',
     ]);
   });
+
+  test.each([
+    [70, `${ROW}   33.33%  ${'█'.padStart(8)}`],
+    [63, `${ROW}   33.33%  █`],
+    [62, `${ROW}   33.33%`],
+    [60, `${ROW}   33.33%`],
+    [59, ROW],
+    [51, ROW],
+  ])(
+    'gives up history, then share, before addresses and rates: %i columns',
+    (width, row) => {
+      expect(lines(open(sample(THREE), width))[3]).toBe(row);
+    },
+  );
 
   test('has verdicts that drop in another style', () => {
     const spans = render(open(sample(THREE, { 'too big': 2, 'not ip': 5 }))).flat();

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The destination's end: single frames, and TCP all the way. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import { ABI, encodeKey } from '../../src/abi.js';
+import { parseAddress } from '../../src/address.js';
+import type { MapInfo } from '../../src/bpftool.js';
+import { Bpftool, hex } from '../../src/bpftool.js';
+import { readDecap } from '../../src/decap.js';
+import { run } from '../../src/run.js';
+import type { Ipv4 } from '../frames.js';
+import { IPIP, MORE_FRAGMENTS, UDP, ethernet, ipv4, udp } from '../frames.js';
+import { ROOT } from './network.js';
+
+const bpftool = new Bpftool(run);
+const pin = `/sys/fs/bpf/l4lb-test-${process.pid}-decap`;
+const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
+
+const balancer = { address: '10.0.0.4', mac: '02:00:00:00:00:04' };
+const destination = { address: '10.0.1.15', mac: '02:00:0a:00:01:0f' };
+const inner = ipv4(
+  { from: '192.0.2.7', to: '203.0.113.10', protocol: UDP, tos: 4 },
+  udp({ from: 4242, to: 80 }, Buffer.from('payload')),
+);
+const way = { to: destination.mac, from: balancer.mac };
+
+function outer(fields: Partial<Ipv4> = {}, content = inner): Buffer {
+  const header = { from: balancer.address, to: destination.address, protocol: IPIP };
+  return ethernet(way, ipv4({ ...header, ...fields }, content));
+}
+
+let maps: MapInfo[];
+
+async function send(
+  frame: Buffer,
+): Promise<{ retval: number; frame: Buffer; verdict: string }> {
+  const before = (await readDecap({ bpftool }, maps)).verdicts;
+  const file = join(folder, 'frame');
+  writeFileSync(file, frame);
+  const [answer] = await bpftool.queries([
+    `prog run pinned ${pin} data_in ${file} data_out -`,
+  ]);
+  const { retval, data_out: data } = answer as { retval: number; data_out: number[] };
+  const after = (await readDecap({ bpftool }, maps)).verdicts;
+  const counted = Object.keys(after).filter(
+    (name) => after[name]?.packets !== before[name]?.packets,
+  );
+  return { retval, frame: Buffer.from(data), verdict: counted.join() };
+}
+
+describe('single frames', () => {
+  beforeAll(async () => {
+    await bpftool.load(join(ROOT, 'l4lb_decap.o'), pin);
+    maps = await bpftool.maps((await bpftool.program('pinned', pin)).mapIds);
+  });
+  afterAll(() => {
+    rmSync(pin, { force: true });
+    rmSync(folder, { recursive: true });
+  });
+
+  const PASS = 2;
+  const DROP = 1;
+  const plain = ethernet(way, inner);
+
+  test('a program that knows no address takes every outer header off', async () => {
+    expect(await send(outer({ to: '10.9.9.9' }))).toEqual({
+      retval: PASS,
+      frame: plain,
+      verdict: 'decapsulated',
+    });
+  });
+
+  test('told the addresses, it keeps to them', async () => {
+    const id = (name: string): number => maps.find((map) => map.name === name)?.id ?? 0;
+    const address = parseAddress(destination.address) as Buffer;
+    await bpftool.queries([
+      `map update id ${id('addresses')} key hex ${hex(address)} value hex 01 00 00 00`,
+      `map update id ${id('host')} key hex 00 00 00 00 value hex ${hex(encodeKey(ABI))} 00 00 00 00`,
+    ]);
+    const stranger = outer({ to: '10.9.9.9' });
+    expect(await send(stranger)).toEqual({
+      retval: PASS,
+      frame: stranger,
+      verdict: 'not this host',
+    });
+  });
+
+  test.each<[string, Buffer, Buffer]>([
+    ['an IPIP packet', outer(), plain],
+    ['an outer header with options', outer({ options: Buffer.alloc(12, 1) }), plain],
+    [
+      'padding behind it',
+      Buffer.concat([outer(), Buffer.alloc(9)]),
+      Buffer.concat([plain, Buffer.alloc(9)]),
+    ],
+  ])('decapsulated: %s', async (_, frame, expected) => {
+    expect(await send(frame)).toEqual({
+      retval: PASS,
+      frame: expected,
+      verdict: 'decapsulated',
+    });
+  });
+
+  test.each<[string, Buffer]>([
+    ['plain UDP', plain],
+    ['ARP', ethernet({ ...way, type: 0x0806 }, Buffer.alloc(28))],
+    ['a fragment, which the stack puts together', outer({ fragment: MORE_FRAGMENTS })],
+    ['a frame cut off in the outer header', outer().subarray(0, 33)],
+  ])('not ipip: %s', async (_, frame) => {
+    expect(await send(frame)).toEqual({ retval: PASS, frame, verdict: 'not ipip' });
+  });
+
+  test.each<[string, Buffer]>([
+    ['the frame ends in the inner header', outer().subarray(0, 50)],
+    ['the outer length claims too much', outer({ length: 1000 })],
+    ['the outer length ends in the inner header', outer({ length: 39 })],
+    ['the outer header is too short', outer({ headerWords: 4 })],
+    ['the inner packet is not IPv4', outer({}, Buffer.alloc(40, 0x60))],
+    ['the inner length claims too much', outer({}, inner.subarray(0, inner.length - 1))],
+  ])('malformed: %s', async (_, frame) => {
+    expect(await send(frame)).toEqual({ retval: DROP, frame, verdict: 'malformed' });
+  });
+});
+
+describe('TCP all the way', () => {
+  test('reaches four destinations, which answer directly', async () => {
+    const { stdout } = await execa('testbed/demo-tcp.sh', ['100'], { cwd: ROOT });
+    const answered = [...stdout.matchAll(/destination\d\D+(\d+)/g)].map(([, count]) =>
+      Number(count),
+    );
+    expect(stdout).toMatch(/100/);
+    expect(answered.length).toBeGreaterThanOrEqual(4);
+  });
+});

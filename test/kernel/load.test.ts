@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-load: modes, refusals, replacement under traffic, and taking off. */
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+
+import type { SampleJson } from './network.js';
+import { Network, sumOfVerdicts } from './network.js';
+
+const SAMPLE = 'destination_samples/32_destinations.csv';
+const PASS = 'testbed/pass.o';
+
+let network: Network;
+beforeEach(async () => {
+  network = await Network.up('--destinations', SAMPLE);
+});
+afterEach(() => network.down());
+
+interface ProgramJson {
+  id: number;
+  mode: string;
+  build: string;
+  services?: { ways: string[]; slots: number; destinations: number }[];
+}
+
+async function status(): Promise<ProgramJson[]> {
+  const { stdout } = await network.l4lb('load', '--status', '--json');
+  return (JSON.parse(stdout) as { programs: ProgramJson[] }).programs;
+}
+
+/** Too large for one buffer, so veth refuses driver mode, as it does while its peer's is. */
+async function setJumboFrames(): Promise<void> {
+  await network.expectOk(
+    'switch',
+    'ip',
+    'link',
+    'set',
+    'dev',
+    'balancer',
+    'xdpdrv',
+    'off',
+  );
+  await network.expectOk('switch', 'ip', 'link', 'set', 'dev', 'balancer', 'mtu', '9000');
+  await network.expectOk('balancer', 'ip', 'link', 'set', 'dev', 'eth0', 'mtu', '9000');
+}
+
+describe('loading', () => {
+  test('takes driver mode and the host build where it can', async () => {
+    const { stdout, stderr, exitCode } = await network.l4lb('load');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^eth0 \[Driver\] l4lb_xdp_host\.o attached as program \d+$/);
+    expect(await status()).toMatchObject([
+      { mode: 'Driver', build: 'host', services: [] },
+    ]);
+  });
+
+  test('falls back to generic mode, and says why', async () => {
+    await setJumboFrames();
+    const { stdout, exitCode } = await network.l4lb('load');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^driver mode is not to be had: .*\neth0 \[Generic\]/);
+    expect(await status()).toMatchObject([{ mode: 'Generic', build: 'host' }]);
+  });
+
+  test('in a mode that was named takes no other', async () => {
+    await setJumboFrames();
+    const { stderr, exitCode } = await network.l4lb('load', '-m', 'xdpdrv');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('next: try -m xdpgeneric');
+    expect(await status()).toEqual([]);
+  });
+
+  test('fills before it attaches', async () => {
+    const args = ['-f', SAMPLE, '--vip', '10.0.0.4:80/tcp', '--slots', '4096'];
+    const { stdout, exitCode } = await network.l4lb('load', ...args);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('Loading file with 32 destinations');
+    expect(await status()).toMatchObject([
+      { services: [{ ways: ['10.0.0.4:80/tcp'], slots: 4096, destinations: 32 }] },
+    ]);
+  });
+
+  test('with a bad file attaches nothing', async () => {
+    const { exitCode, stderr } = await network.l4lb('load', '-f', 'package.json');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('package.json:');
+    expect(await status()).toEqual([]);
+  });
+
+  test('takes an object of the user', async () => {
+    const { exitCode } = await network.l4lb('load', '--obj', 'l4lb_xdp.o');
+    expect(exitCode).toBe(0);
+    expect(await status()).toMatchObject([{ build: 'portable' }]);
+  });
+
+  test.each([
+    [PASS, 'is not l4lb'],
+    ['no_such.o', 'no object no_such.o'],
+    ['package.json', 'does not take package.json'],
+  ])('refuses %s', async (object, message) => {
+    const { exitCode, stderr } = await network.l4lb('load', '--obj', object);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(message);
+    expect(await status()).toEqual([]);
+  });
+
+  test('refuses offload on a device that has none', async () => {
+    const { exitCode, stderr } = await network.l4lb('load', '-m', 'xdpoffload');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('l4lb_xdp.o');
+    expect(stderr).toContain('next: l4lb-load -m xdpdrv');
+  });
+
+  test('leaves no pin behind', async () => {
+    await network.l4lb('load', '-f', SAMPLE);
+    const { stdout } = await network.run('balancer', 'ls', ['/sys/fs/bpf']);
+    expect(stdout).not.toContain('l4lb-load-');
+  });
+});
+
+describe('with a program already there', () => {
+  beforeEach(async () => {
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '-f', SAMPLE);
+  });
+
+  test.each([
+    [['-m', 'xdpdrv'], '--replace, which loses no packet'],
+    [['-m', 'xdpgeneric'], 'driver mode or in generic mode, not both'],
+    [['-m', 'xdpgeneric', '--replace'], 'in mode xdpdrv, not xdpgeneric'],
+    [['--replace', '--obj', 'l4lb_decap.o'], 'cannot follow'],
+    [['--replace', '--obj', 'no_such.o'], 'no object no_such.o'],
+    [['--replace', '-f', 'package.json'], 'package.json:'],
+  ])('load %j fails and leaves it as it was', async (args, message) => {
+    const before = await status();
+    const { exitCode, stderr } = await network.l4lb('load', ...args);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('next: ');
+    expect(await status()).toEqual(before);
+  });
+
+  test('--off takes it off, and again says that there is none', async () => {
+    expect((await network.l4lb('load', '--off')).stdout).toMatch(
+      /^eth0 \[Driver\] .* taken off$/,
+    );
+    expect(await network.l4lb('load', '--off')).toEqual({
+      exitCode: 0,
+      stdout: 'eth0 has no XDP program',
+      stderr: '',
+    });
+  });
+
+  test('--off knows generic mode too', async () => {
+    await network.l4lb('load', '--off');
+    await network.l4lb('load', '-m', 'xdpgeneric');
+    expect((await network.l4lb('load', '--off')).exitCode).toBe(0);
+    expect(await status()).toEqual([]);
+  });
+});
+
+test('--off does not touch the program of others', async () => {
+  const link = ['link', 'set', 'dev', 'eth0', 'xdpdrv'];
+  await network.expectOk('balancer', 'ip', ...link, 'obj', PASS, 'sec', 'xdp');
+  const { exitCode, stderr } = await network.l4lb('load', '--off');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('is not l4lb, but pass');
+});
+
+describe('--replace under traffic', () => {
+  /** Sends a fixed number of packets, a few each millisecond. */
+  function flood(count: number): Promise<unknown> {
+    const args = ['30', 'hping3', '10.0.0.4', '--rand-source', '-2', '-q'];
+    return network.run('client', 'timeout', [...args, '-i', 'u50', '-c', String(count)]);
+  }
+
+  /** Packets that the destinations' device received. */
+  async function arrived(): Promise<number> {
+    const args = ['-j', '-s', 'link', 'show', 'dev', 'destinations'];
+    const { stdout } = await network.expectOk('switch', 'ip', ...args);
+    return (JSON.parse(stdout) as { stats64: { tx: { packets: number } } }[])[0]?.stats64
+      .tx.packets as number;
+  }
+
+  async function replaceDuringFlood(...steps: string[][]): Promise<{
+    before: SampleJson;
+    after: SampleJson;
+    came: number;
+    delivered: number;
+  }> {
+    await flood(5000);
+    const before = await network.sample();
+    const [cameBefore, arrivedBefore] = [
+      await network.packetsToBalancer(),
+      await arrived(),
+    ];
+    const traffic = flood(60_000);
+    for (const step of steps) {
+      const finished = await network.l4lb('load', '--replace', ...step);
+      expect(finished).toMatchObject({ exitCode: 0 });
+    }
+    await traffic;
+    return {
+      before,
+      after: await network.sample(),
+      came: (await network.packetsToBalancer()) - cameBefore,
+      delivered: (await arrived()) - arrivedBefore,
+    };
+  }
+
+  test('keeps the maps of the same build, and loses no packet', async () => {
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '-f', SAMPLE);
+    const { before, after, came, delivered } = await replaceDuringFlood([], [], [], []);
+    expect(came).toBeGreaterThanOrEqual(60_000);
+    expect(sumOfVerdicts(after) - sumOfVerdicts(before)).toBe(came);
+    expect(after.totals.packets - before.totals.packets).toBeGreaterThanOrEqual(60_000);
+    expect(delivered).toBeGreaterThanOrEqual(60_000);
+  });
+
+  test('between the builds carries every sum over, and moves no flow', async () => {
+    const link = ['link', 'set', 'dev', 'eth0', 'xdpdrv'];
+    await network.expectOk('balancer', 'ip', ...link, 'obj', 'l4lb_xdp.o', 'sec', 'xdp');
+    await network.expectOk('balancer', 'bin/l4lb-map.js', '-i', 'eth0', '-f', SAMPLE);
+    const { before, after, came, delivered } = await replaceDuringFlood(
+      ['--obj', 'l4lb_xdp_host.o'],
+      ['--obj', 'l4lb_xdp.o'],
+      [],
+    );
+    expect(came).toBeGreaterThanOrEqual(60_000);
+    expect(sumOfVerdicts(after) - sumOfVerdicts(before)).toBe(came);
+    expect(delivered).toBeGreaterThanOrEqual(60_000);
+    expect(await status()).toMatchObject([
+      { build: 'host', services: [{ slots: 512, destinations: 32 }] },
+    ]);
+    for (const one of before.destinations) {
+      const later = after.destinations.find(({ address }) => address === one.address);
+      expect(later?.packets).toBeGreaterThanOrEqual(one.packets);
+    }
+  });
+
+  test('to a smaller build says what did not fit', async () => {
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '-f', SAMPLE);
+    const { stderr, exitCode } = await network.l4lb(
+      'load',
+      '--replace',
+      '--obj',
+      'l4lb_xdp.o',
+    );
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('a service has 512 slots now, not 65536');
+  });
+});

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Tools that are killed, interrupted, or run at the same time. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import { formatAddress } from '../../src/address.js';
+import { findAttached } from '../../src/attached.js';
+import { Bpftool } from '../../src/bpftool.js';
+import { Iproute } from '../../src/iproute.js';
+import type { Run } from '../../src/run.js';
+import { run } from '../../src/run.js';
+import { servicesIn } from '../../src/services.js';
+import { readSlots, readTables } from '../../src/tables.js';
+import { Network, ROOT } from './network.js';
+
+const FILES = [256, 512].map((count) => `destination_samples/${count}_destinations.csv`);
+/** Enough that a batch takes a while, few enough to be read again and again. */
+const SLOTS = 8192;
+let network: Network;
+
+beforeAll(async () => {
+  network = await Network.up();
+  const args = ['-i', 'eth0', '-f', FILES[0] as string, '--slots', String(SLOTS)];
+  await network.expectOk('balancer', 'bin/l4lb-load.js', ...args);
+});
+afterAll(() => network.down());
+
+/** Our own modules, asked from outside the namespace. */
+const inNamespace: Run = (command, args, options) =>
+  run(
+    'nsenter',
+    [`--net=/run/netns/l4lb-${network.name}-balancer`, command, ...args],
+    options,
+  );
+
+function addressesIn(file: string): string[] {
+  return readFileSync(ROOT + file, 'utf8').match(/^\d+\.\d+\.\d+\.\d+/gm) ?? [];
+}
+
+/** Waits until no batch runs any more, and reads where the slots point to. */
+async function slotAddresses(): Promise<Set<string>> {
+  await execa('flock', ['--wait', '20', '/run/l4lb.lock', 'true']);
+  const tools = { ip: new Iproute(inNamespace), bpftool: new Bpftool(inNamespace) };
+  const { maps } = await findAttached(tools, 'eth0');
+  const { cells, destinations } = await readTables(tools.bpftool, maps);
+  const [service] = [...servicesIn(cells).values()];
+  if (!service) throw new Error('the service is gone');
+  const slots = await readSlots(tools.bpftool, maps, service);
+  expect(slots.size).toBe(SLOTS);
+  return new Set(
+    [...slots.values()].map(({ current }) => {
+      const entry = destinations.get(current);
+      if (!entry?.service)
+        throw new Error(`a slot points to id ${current}, which is free`);
+      return formatAddress(entry.address);
+    }),
+  );
+}
+
+describe('kill -9', () => {
+  const moments = [80, 160, 200, 240, 290, 380];
+  test.each(moments)(
+    'after %i ms leaves a whole table, and running again completes it',
+    async (moment) => {
+      const file = FILES[moments.indexOf(moment) % 2 === 0 ? 1 : 0] as string;
+      const child = network.start(
+        'balancer',
+        'bin/l4lb-map.js',
+        '-i',
+        'eth0',
+        '-f',
+        file,
+      );
+      await sleep(moment);
+      child.kill('SIGKILL');
+      const known = new Set(FILES.flatMap(addressesIn));
+      const there = await slotAddresses();
+      expect([...there].filter((address) => !known.has(address))).toEqual([]);
+
+      expect((await network.l4lb('map', '-f', file)).exitCode).toBe(0);
+      expect(await slotAddresses()).toEqual(new Set(addressesIn(file)));
+    },
+  );
+});
+
+describe('two tools at once', () => {
+  test('wait for each other', async () => {
+    const results = await Promise.all(
+      FILES.map((file) => network.l4lb('map', '-f', file)),
+    );
+    expect(results.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+    const there = await slotAddresses();
+    const wholeFiles = FILES.map((file) => addressesIn(file).length);
+    expect(wholeFiles).toContain(there.size);
+  });
+
+  test('a lock dies with its holder', async () => {
+    const holder = network.start('balancer', 'flock', '/run/l4lb.lock', 'sleep', '30');
+    await sleep(200);
+    const waiting = network.l4lb('map', '-f', FILES[0] as string);
+    await sleep(500);
+    await execa('pkill', ['-9', '-P', String(holder.pid)], { reject: false });
+    holder.kill('SIGKILL');
+    expect((await waiting).exitCode).toBe(0);
+  });
+});
+
+test('a killed loader leaves no pin that the next one does not sweep', async () => {
+  const child = network.start('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--replace');
+  await sleep(260);
+  child.kill('SIGKILL');
+  expect((await network.l4lb('load', '--replace')).exitCode).toBe(0);
+  const { stdout } = await execa('ls', ['/sys/fs/bpf']);
+  expect(stdout).not.toContain('l4lb-load-');
+});

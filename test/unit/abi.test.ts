@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { endianness } from 'node:os';
+
+import type { Cell, Counter, Destination, Device, Slot } from '../../src/abi.js';
+import {
+  ABI,
+  CELL_BY_PORT,
+  CELL_KEEPS_SSH,
+  CELL_USED,
+  DECAP_PROGRAM_NAME,
+  EMPTY_CELL,
+  OUTER_LENGTH,
+  PROGRAM_NAME,
+  VALUE_SIZES,
+  VERDICTS,
+  decodeCell,
+  decodeCounter,
+  decodeDestination,
+  decodeDevice,
+  decodeKey,
+  decodeSlot,
+  encodeCell,
+  encodeCounter,
+  encodeDestination,
+  encodeDevice,
+  encodeKey,
+  encodeSlot,
+} from '../../src/abi.js';
+import { carryFrames } from '../../src/carry.js';
+import { DECAP_VERDICTS } from '../../src/decap.js';
+import { SLOT_SEED } from '../../src/hash.js';
+import { headerSum } from '../../src/header-sum.js';
+import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from './names.js';
+
+function header(name: string): string {
+  return readFileSync(new URL(`../../datapath/${name}`, import.meta.url), 'utf8');
+}
+const L4LB = header('l4lb.h');
+const DECAP = header('decap.h');
+const CARRY = header('carry.h');
+
+/** A number that a header defines. */
+function defined(text: string, name: string): number {
+  const match = new RegExp(`#define ${name} (\\d+)\\b`).exec(text);
+  if (!match) throw new Error(`the header does not define ${name}`);
+  return Number(match[1]);
+}
+
+interface HeaderVerdict {
+  symbol: string;
+  number: number;
+  name: string;
+  meaning: string;
+}
+
+/** The lines V(NAME, number, "name", "meaning") of a header. */
+function verdictsOf(text: string): HeaderVerdict[] {
+  const line = /\bV\(([A-Z_]+), (\d+), "([^"]*)",[\s\\]*"([^"]*)"\)/g;
+  return [...text.matchAll(line)].map(
+    ([, symbol = '', number, name = '', meaning = '']) => ({
+      symbol,
+      number: Number(number),
+      name,
+      meaning,
+    }),
+  );
+}
+
+/** 0 sends, 1 to 15 pass, from L4LB_FIRST_DROP on are dropped. */
+function actionOf(number: number): string {
+  if (number === 0) return 'TX';
+  return number < 16 ? 'PASS' : 'DROP';
+}
+
+interface Field {
+  name: string;
+  at: number;
+  length: number;
+}
+
+const TYPES: Record<string, number> = {
+  __u8: 1,
+  __u16: 2,
+  __be16: 2,
+  __u32: 4,
+  __u64: 8,
+};
+
+/** Where the fields of a struct lie, as a C compiler lays them out. */
+function fieldsOf(text: string, struct: string): Field[] {
+  const body = new RegExp(`struct ${struct} \\{([^}]*)\\}`).exec(text)?.[1];
+  if (body === undefined) throw new Error(`the header has no struct ${struct}`);
+  const withoutComments = body.replaceAll(/\/\*[^]*?\*\//g, '');
+  let end = 0;
+  return withoutComments
+    .split(';')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .map((line) => {
+      const match = /^(\w+)\s+(\w+)(?:\[(\d+)\])?$/.exec(line);
+      const size = TYPES[match?.[1] ?? ''];
+      if (!match || size === undefined) throw new Error(`cannot read the field ${line}`);
+      const at = Math.ceil(end / size) * size;
+      const length = size * Number(match[3] ?? 1);
+      end = at + length;
+      return { name: match[2] ?? '', at, length };
+    });
+}
+
+/** A text of hex digits with spaces wherever they help to read it. */
+function bytes(text: string): Buffer {
+  return Buffer.from(text.replaceAll(' ', ''), 'hex');
+}
+
+const NO_ADDRESS = Buffer.alloc(16);
+const NO_MAC = Buffer.alloc(6);
+
+const EMPTY_DEVICE: Device = {
+  abi: 0,
+  generation: 0,
+  cellSeed: 0,
+  slotSeed: 0,
+  mac: NO_MAC,
+  sessionPort: 0,
+  mtu: 0,
+};
+const CELL_OF_NONE: Cell = {
+  address: NO_ADDRESS,
+  port: 0,
+  protocol: 0,
+  firstSlot: 0,
+  service: 0,
+  log2Slots: 0,
+  flags: 0,
+};
+const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
+const EMPTY_DESTINATION: Destination = {
+  address: NO_ADDRESS,
+  mac: NO_MAC,
+  service: 0,
+  weight: 0,
+  source: NO_ADDRESS,
+  headerSum: 0,
+  largestInner: 0,
+};
+const EMPTY_COUNTER: Counter = { packets: 0n, bytes: 0n };
+
+const ONES_8 = 0xff;
+const ONES_16 = 0xffff;
+const ONES_32 = 0xffffffff;
+const ONES_64 = 0xffffffffffffffffn;
+const ONES_MAC = Buffer.alloc(6, 0xff);
+const ONES_ADDRESS = Buffer.alloc(16, 0xff);
+
+/** A value in which a single field is not zero, but all ones. */
+const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
+  ...Object.entries({
+    abi: { abi: ONES_32 },
+    generation: { generation: ONES_32 },
+    cell_seed: { cellSeed: ONES_32 },
+    slot_seed: { slotSeed: ONES_32 },
+    mac: { mac: ONES_MAC },
+    session_port: { sessionPort: ONES_16 },
+    mtu: { mtu: ONES_16 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_device',
+    field,
+    value: encodeDevice({ ...EMPTY_DEVICE, ...one }),
+  })),
+  ...Object.entries({
+    address: { address: ONES_ADDRESS },
+    port: { port: ONES_16 },
+    protocol: { protocol: ONES_8 },
+    first_slot: { firstSlot: ONES_32 },
+    service: { service: ONES_16 },
+    log2_slots: { log2Slots: ONES_8 },
+    flags: { flags: ONES_8 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_cell',
+    field,
+    value: encodeCell({ ...CELL_OF_NONE, ...one }),
+  })),
+  ...Object.entries({
+    current: { current: ONES_16 },
+    previous: { previous: ONES_16 },
+    since: { since: ONES_32 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_slot',
+    field,
+    value: encodeSlot({ ...EMPTY_SLOT, ...one }),
+  })),
+  ...Object.entries({
+    address: { address: ONES_ADDRESS },
+    mac: { mac: ONES_MAC },
+    service: { service: ONES_16 },
+    weight: { weight: ONES_16 },
+    source_address: { source: ONES_ADDRESS },
+    header_sum: { headerSum: ONES_16 },
+    largest_inner: { largestInner: ONES_16 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_destination',
+    field,
+    value: encodeDestination({ ...EMPTY_DESTINATION, ...one }),
+  })),
+  ...Object.entries({
+    packets: { packets: ONES_64 },
+    bytes: { bytes: ONES_64 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_counter',
+    field,
+    value: encodeCounter({ ...EMPTY_COUNTER, ...one }),
+  })),
+];
+
+const DEVICE: Device = {
+  abi: 1,
+  generation: 0x01020304,
+  cellSeed: 0x11121314,
+  slotSeed: SLOT_SEED,
+  mac: BALANCER_MAC,
+  sessionPort: 2222,
+  mtu: 1500,
+};
+const WEB_CELL: Cell = {
+  address: VIP,
+  port: 443,
+  protocol: 6,
+  firstSlot: 65536,
+  service: 2,
+  log2Slots: 9,
+  flags: CELL_USED | CELL_KEEPS_SSH,
+};
+const SLOT: Slot = { current: 0x0102, previous: 0x0304, since: 0x05060708 };
+const DESTINATION: Destination = {
+  address: WEB_1,
+  mac: mac('02:00:0a:00:01:0f'),
+  service: 0x0102,
+  weight: 0x0304,
+  source: BALANCER,
+  headerSum: headerSum(BALANCER, WEB_1),
+  largestInner: 1480,
+};
+const COUNTER: Counter = { packets: 0x0102030405060708n, bytes: 0xf1f2f3f4f5f6f7f8n };
+
+const testOnLittleEndian = endianness() === 'LE' ? test : test.skip;
+
+describe('abi', () => {
+  test('has the version of the header, and it is in the names of the programs', () => {
+    expect(ABI).toBe(defined(L4LB, 'L4LB_ABI'));
+    expect(PROGRAM_NAME).toBe(`l4lb_${ABI}`);
+    expect(DECAP_PROGRAM_NAME).toBe(`l4lb_decap_${ABI}`);
+  });
+
+  test('has the verdicts of the header: numbers, names and meanings', () => {
+    const inHeader = verdictsOf(L4LB).map(({ number, name, meaning }) => ({
+      number,
+      name,
+      meaning,
+    }));
+    expect(inHeader).toHaveLength(12);
+    expect(
+      VERDICTS.map(({ number, name, meaning }) => ({ number, name, meaning })),
+    ).toEqual(inHeader);
+  });
+
+  test('has the verdicts of the decapsulation header: numbers and names', () => {
+    const inHeader = verdictsOf(DECAP).map(({ number, name }) => ({ number, name }));
+    expect(inHeader).toHaveLength(5);
+    expect(
+      DECAP_VERDICTS.map(({ number, name }) => ({ number, name: name as string })),
+    ).toEqual(inHeader);
+  });
+
+  test.each([...verdictsOf(L4LB), ...verdictsOf(DECAP)])(
+    'the verdict $symbol is called "$name", and says in a short line what it means',
+    ({ symbol, name, meaning }) => {
+      expect(name).toBe(symbol.toLowerCase().replaceAll('_', ' '));
+      expect(meaning).not.toBe('');
+      expect(meaning.length).toBeLessThan(70);
+    },
+  );
+
+  test.each([...VERDICTS])(
+    'the number $number of "$name" says that its action is $action',
+    ({ number, action }) => {
+      expect(action).toBe(actionOf(number));
+    },
+  );
+
+  test('the drops begin where the header says, and all verdicts fit the map', () => {
+    expect(L4LB).toContain('L4LB_FIRST_DROP = 16,');
+    expect(L4LB).toContain('L4LB_VERDICT_ENTRIES = 32,');
+    for (const { number } of [...VERDICTS, ...DECAP_VERDICTS]) {
+      expect(number).toBeLessThan(32);
+    }
+  });
+
+  test.each([
+    { which: 'the balancer', verdicts: [...VERDICTS] },
+    { which: 'the destination', verdicts: [...DECAP_VERDICTS] },
+  ])('no two verdicts of $which share a name or a number', ({ verdicts }) => {
+    expect(new Set(verdicts.map(({ name }) => name)).size).toBe(verdicts.length);
+    expect(new Set(verdicts.map(({ number }) => number)).size).toBe(verdicts.length);
+    expect(verdicts.map(({ number }) => number)).toEqual(
+      verdicts.map(({ number }) => number).sort((a, b) => a - b),
+    );
+  });
+
+  test.each([
+    { flag: 'L4LB_CELL_USED', value: CELL_USED },
+    { flag: 'L4LB_CELL_KEEPS_SSH', value: CELL_KEEPS_SSH },
+    { flag: 'L4LB_CELL_BY_PORT', value: CELL_BY_PORT },
+  ])('the flag $flag is $value in the header too', ({ flag, value }) => {
+    expect(value).toBe(defined(L4LB, flag));
+  });
+
+  test.each([
+    { struct: 'l4lb_device', map: 'device' },
+    { struct: 'l4lb_cell', map: 'services' },
+    { struct: 'l4lb_slot', map: 'slots' },
+    { struct: 'l4lb_destination', map: 'destinations' },
+    { struct: 'l4lb_counter', map: 'counters' },
+    { struct: 'l4lb_counter', map: 'verdicts' },
+  ] as const)('the map $map has values of the size of $struct', ({ struct, map }) => {
+    const asserted = new RegExp(`sizeof\\(struct ${struct}\\) == (\\d+)`).exec(L4LB);
+    expect(Number(asserted?.[1])).toBe(VALUE_SIZES[map]);
+    const last = fieldsOf(L4LB, struct).at(-1) ?? { at: 0, length: 0 };
+    expect(Math.ceil((last.at + last.length) / 8) * 8).toBe(VALUE_SIZES[map]);
+  });
+
+  test.each([
+    { struct: 'l4lb_cell', member: 'first_slot' },
+    { struct: 'l4lb_destination', member: 'mac' },
+    { struct: 'l4lb_destination', member: 'source_address' },
+  ])('$member of $struct lies where the header asserts it', ({ struct, member }) => {
+    const asserted = new RegExp(`L4LB_OFFSET\\(${struct}, ${member}\\) == (\\d+)`);
+    const field = fieldsOf(L4LB, struct).find(({ name }) => name === member);
+    expect(Number(asserted.exec(L4LB)?.[1])).toBe(field?.at);
+  });
+
+  test.each(SINGLE_FIELDS)(
+    'writes $field of $struct to its own bytes and no others',
+    ({ struct, field, value }) => {
+      const there = fieldsOf(L4LB, struct).find(({ name }) => name === field);
+      if (!there) throw new Error(`struct ${struct} has no field ${field}`);
+      const expected = Buffer.alloc(value.length);
+      expected.fill(0xff, there.at, there.at + there.length);
+      expect(value.toString('hex')).toBe(expected.toString('hex'));
+    },
+  );
+
+  test('knows every field of the header but the spare ones', () => {
+    const known = SINGLE_FIELDS.map(({ struct, field }) => `${struct}.${field}`);
+    const inHeader = [...new Set(SINGLE_FIELDS.map(({ struct }) => struct))].flatMap(
+      (struct) =>
+        fieldsOf(L4LB, struct)
+          .filter(({ name }) => name !== 'spare')
+          .map(({ name }) => `${struct}.${name}`),
+    );
+    expect(known).toEqual(inHeader);
+  });
+
+  test('reads back what it wrote', () => {
+    expect(decodeDevice(encodeDevice(DEVICE))).toEqual(DEVICE);
+    expect(decodeCell(encodeCell(WEB_CELL))).toEqual(WEB_CELL);
+    expect(decodeSlot(encodeSlot(SLOT))).toEqual(SLOT);
+    expect(decodeDestination(encodeDestination(DESTINATION))).toEqual(DESTINATION);
+    expect(decodeCounter(encodeCounter(COUNTER))).toEqual(COUNTER);
+    expect(decodeKey(encodeKey(0x01020304))).toBe(0x01020304);
+  });
+
+  test.each([
+    { field: 'the largest id', value: { ...SLOT, current: 65535 } },
+    { field: 'the latest time', value: { ...SLOT, since: 0xffffffff } },
+  ])('reads back $field as a number that is not negative', ({ value }) => {
+    expect(decodeSlot(encodeSlot(value))).toEqual(value);
+  });
+
+  testOnLittleEndian.each([
+    {
+      what: 'a key',
+      value: encodeKey(0x01020304),
+      expected: '04030201',
+    },
+    {
+      what: 'the device',
+      value: encodeDevice(DEVICE),
+      expected:
+        '01000000 04030201 14131211 626c346c  02000a000001 08ae  dc05 000000000000',
+    },
+    {
+      what: 'a cell',
+      value: encodeCell(WEB_CELL),
+      expected:
+        '00000000000000000000ffffc000020a  01bb 06 0000000000  00000100 0200 09 03',
+    },
+    {
+      what: 'a slot',
+      value: encodeSlot(SLOT),
+      expected: '0201 0403 08070605',
+    },
+    {
+      what: 'a destination',
+      value: encodeDestination(DESTINATION),
+      expected:
+        '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 0000' +
+        '00000000000000000000ffff0a000001  da14  c805',
+    },
+    {
+      what: 'a counter',
+      value: encodeCounter(COUNTER),
+      expected: '0807060504030201 f8f7f6f5f4f3f2f1',
+    },
+  ])('writes $what as these bytes', ({ value, expected }) => {
+    expect(value.toString('hex')).toBe(bytes(expected).toString('hex'));
+  });
+
+  test('an empty cell is all zero, so that it is no way and no note', () => {
+    expect(EMPTY_CELL).toEqual(encodeCell(CELL_OF_NONE));
+    expect(EMPTY_CELL.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('a frame gains an IPv4 header without options', () => {
+    expect(OUTER_LENGTH).toBe(20);
+  });
+
+  test('a frame of sums holds as many as the header says, and fits 1,500 bytes', () => {
+    const perFrame = defined(CARRY, 'CARRY_SUMS');
+    const size = Number(/sizeof\(struct carry_sum\) == (\d+)/.exec(CARRY)?.[1]);
+    const sums = new Map(
+      Array.from({ length: perFrame + 1 }, (_, id) => [id, COUNTER] as const),
+    );
+    expect(carryFrames(sums).map(({ length }) => length)).toEqual([
+      perFrame * size,
+      size,
+    ]);
+    expect(perFrame * size).toBeLessThanOrEqual(1500);
+  });
+
+  test('a sum in a frame lies as struct carry_sum says', () => {
+    const [frame] = carryFrames(new Map([[7, COUNTER]]));
+    const at = Object.fromEntries(
+      fieldsOf(CARRY, 'carry_sum').map((field) => [field.name, field]),
+    );
+    const part = (name: string): Buffer | undefined =>
+      frame?.subarray(at[name]?.at, (at[name]?.at ?? 0) + (at[name]?.length ?? 0));
+    expect(part('key')).toEqual(encodeKey(7));
+    expect(part('spare')).toEqual(Buffer.alloc(4));
+    expect(Buffer.concat([part('packets') ?? NO_MAC, part('bytes') ?? NO_MAC])).toEqual(
+      encodeCounter(COUNTER),
+    );
+  });
+});

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+import { createHash } from 'node:crypto';
+
+import { formatAddress } from '../../src/address.js';
+import type { TableDestination } from '../../src/table.js';
+import { shares, table } from '../../src/table.js';
+import { ip, randomNumbers } from './names.js';
+
+/** Destinations 10.0.1.0, 10.0.1.1, …, each with its weight. */
+function weighing(...weights: number[]): TableDestination[] {
+  return weights.map((weight, index) => ({
+    address: ip(`10.0.${1 + (index >> 8)}.${index & 255}`),
+    weight,
+  }));
+}
+function alike(count: number): TableDestination[] {
+  return weighing(...Array.from({ length: count }, () => 1));
+}
+
+function sum(numbers: Iterable<number>): number {
+  return [...numbers].reduce((total, number) => total + number, 0);
+}
+
+/** How many slots each destination has in a table. */
+function loads(destinations: readonly TableDestination[], slots: number): number[] {
+  const result = destinations.map(() => 0);
+  for (const index of table(destinations, slots)) {
+    if (index >= 0) result[index] = (result[index] ?? 0) + 1;
+  }
+  return result;
+}
+
+/** A table as addresses, so that it can be compared whatever the order was. */
+function byAddress(destinations: readonly TableDestination[], slots: number): string[] {
+  return [...table(destinations, slots)].map((index) => {
+    const destination = destinations[index];
+    return destination ? formatAddress(destination.address) : 'none';
+  });
+}
+
+function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const random = randomNumbers(seed);
+  return items
+    .map((item) => ({ item, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
+function without<T>(items: readonly T[], index: number): T[] {
+  return items.filter((_, at) => at !== index);
+}
+
+describe('shares', () => {
+  test.each([
+    { weights: [1], slots: 8, expected: [8] },
+    { weights: [1, 1], slots: 8, expected: [4, 4] },
+    { weights: [1, 3], slots: 8, expected: [2, 6] },
+    { weights: [1, 0, 1], slots: 8, expected: [4, 0, 4] },
+    { weights: [1, 1, 1], slots: 8, expected: [3, 3, 2] },
+    { weights: [1, 1, 1], slots: 2, expected: [1, 1, 0] },
+    { weights: [1, 65535], slots: 8, expected: [1, 7] },
+    { weights: [1, 1, 65535, 65535], slots: 8, expected: [1, 1, 3, 3] },
+    { weights: [0, 0], slots: 8, expected: [0, 0] },
+    { weights: [], slots: 8, expected: [] },
+    { weights: [65535, 65535], slots: 65536, expected: [32768, 32768] },
+  ])(
+    'weights of $weights get $expected of $slots slots',
+    ({ weights, slots, expected }) => {
+      expect(shares(weighing(...weights), slots)).toEqual(expected);
+    },
+  );
+
+  const random = randomNumbers(4);
+  const MANY = Array.from({ length: 300 }, () => {
+    const count = 1 + Math.floor(random() * 40);
+    const scale = random() < 0.5 ? 4 : 65535;
+    return {
+      slots: 2 ** Math.floor(random() * 12),
+      destinations: weighing(
+        ...Array.from({ length: count }, () => Math.floor(random() * scale)),
+      ),
+    };
+  }).filter(({ destinations }) => destinations.some(({ weight }) => weight > 0));
+
+  test('always give out every slot, none to weight 0, one to all others if they fit', () => {
+    for (const { destinations, slots } of MANY) {
+      const result = shares(destinations, slots);
+      const active = destinations.filter(({ weight }) => weight > 0).length;
+      expect(sum(result)).toBe(slots);
+      destinations.forEach(({ weight }, index) => {
+        const share = result[index] ?? -1;
+        if (weight === 0) expect(share).toBe(0);
+        else expect(share).toBeGreaterThanOrEqual(active <= slots ? 1 : 0);
+      });
+    }
+  });
+
+  test('of the same weight differ by one slot at most', () => {
+    for (const { destinations, slots } of MANY) {
+      const result = shares(destinations, slots);
+      const byWeight = new Map<number, number[]>();
+      destinations.forEach(({ weight }, index) => {
+        byWeight.set(weight, [...(byWeight.get(weight) ?? []), result[index] ?? 0]);
+      });
+      for (const same of byWeight.values()) {
+        expect(Math.max(...same) - Math.min(...same)).toBeLessThanOrEqual(1);
+      }
+    }
+  });
+
+  test('stay within one slot of what the weight says, where all get one anyway', () => {
+    for (const { destinations, slots } of MANY) {
+      const total = sum(destinations.map(({ weight }) => weight));
+      const exact = destinations.map(({ weight }) => (weight * slots) / total);
+      if (exact.some((share) => share > 0 && share < 1)) continue;
+      shares(destinations, slots).forEach((share, index) => {
+        expect(Math.abs(share - (exact[index] ?? 0))).toBeLessThan(1);
+      });
+    }
+  });
+
+  test('do not depend on the order of the destinations', () => {
+    const byName = (destinations: readonly TableDestination[], slots: number): string[] =>
+      shares(destinations, slots)
+        .map((share, index) => `${destinations[index]?.address.toString('hex')} ${share}`)
+        .sort();
+    for (const { destinations, slots } of MANY) {
+      expect(byName(shuffled(destinations, 5), slots)).toEqual(
+        byName(destinations, slots),
+      );
+    }
+  });
+});
+
+describe('table', () => {
+  test.each([
+    { what: 'the host build with the sample', count: 32, slots: 65536 },
+    { what: 'the portable build with the sample', count: 32, slots: 512 },
+    { what: 'three in a small table', count: 3, slots: 8 },
+    { what: '300 in 512 slots', count: 300, slots: 512 },
+    { what: 'as many destinations as slots', count: 512, slots: 512 },
+  ])(
+    '$what: every slot has a destination, every destination its share',
+    ({ count, slots }) => {
+      const destinations = alike(count);
+      expect(table(destinations, slots)).toHaveLength(slots);
+      expect(table(destinations, slots)).not.toContain(-1);
+      expect(loads(destinations, slots)).toEqual(shares(destinations, slots));
+    },
+  );
+
+  test('weights are kept', () => {
+    const destinations = weighing(1, 2, 0, 5, 8);
+    expect(loads(destinations, 1024)).toEqual(shares(destinations, 1024));
+    expect(loads(destinations, 1024)).toEqual([64, 128, 0, 320, 512]);
+  });
+
+  test.each([
+    { what: 'no destination', destinations: alike(0) },
+    { what: 'weights of 0 alone', destinations: weighing(0, 0, 0) },
+  ])('with $what every slot is empty', ({ destinations }) => {
+    expect([...table(destinations, 8)]).toEqual([-1, -1, -1, -1, -1, -1, -1, -1]);
+  });
+
+  test('a single destination has all slots', () => {
+    expect([...table(alike(1), 8)]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  test('a single slot has one destination, always the same', () => {
+    expect(byAddress(alike(5), 1)).toEqual(byAddress(shuffled(alike(5), 6), 1));
+  });
+
+  test('of more destinations than slots each slot has another', () => {
+    const used = table(alike(20), 8);
+    expect(new Set(used).size).toBe(8);
+    expect(used).not.toContain(-1);
+  });
+
+  test('does not depend on the order of the destinations', () => {
+    for (const [weights, slots] of [
+      [Array.from({ length: 32 }, () => 1), 4096],
+      [[1, 2, 3, 0, 5, 6, 7, 100], 1024],
+      [Array.from({ length: 100 }, () => 1), 64],
+    ] as const) {
+      const destinations = weighing(...weights);
+      const expected = byAddress(destinations, slots);
+      for (const seed of [1, 2, 3]) {
+        expect(byAddress(shuffled(destinations, seed), slots)).toEqual(expected);
+      }
+    }
+  });
+
+  test('a destination that gets more weight loses none of its slots', () => {
+    const before = byAddress(weighing(1, 1, 1, 1), 256);
+    const after = byAddress(weighing(2, 1, 1, 1), 256);
+    const lost = before.filter(
+      (address, slot) => address === '10.0.1.0' && after[slot] !== '10.0.1.0',
+    );
+    expect(lost).toEqual([]);
+  });
+
+  // It is a promise to every other balancer: another table would break connections.
+  test('is this one and no other for 32 destinations in 65,536 slots', () => {
+    const text = byAddress(alike(32), 65536).join('\n');
+    expect(createHash('sha256').update(text).digest('hex')).toBe(
+      '14245c6d5a1d90e0fb2ef384e20dd6afa1ed11f45b5f18b8a1926d29df3fa870',
+    );
+  });
+
+  test('starts with these slots', () => {
+    expect([...table(alike(8), 16)]).toEqual([
+      4, 5, 1, 1, 5, 7, 4, 6, 2, 3, 2, 0, 0, 6, 7, 3,
+    ]);
+  });
+
+  test.each([
+    // A bound of 1 is ideal: its own slots move, and no others.
+    { count: 32, slots: 65536, bound: 1.25 },
+    { count: 4, slots: 4096, bound: 1.25 },
+    // The fewer slots a destination has, the larger a part is a few more.
+    { count: 128, slots: 65536, bound: 2 },
+    { count: 32, slots: 512, bound: 4 },
+    { count: 256, slots: 512, bound: 12 },
+  ])(
+    'one of $count destinations taken away moves at most $bound times its share of $slots slots',
+    ({ count, slots, bound }) => {
+      const destinations = alike(count);
+      const before = byAddress(destinations, slots);
+      for (const gone of [0, count >> 1]) {
+        const after = byAddress(without(destinations, gone), slots);
+        const moved = before.filter((address, slot) => address !== after[slot]).length;
+        expect(moved / (slots / count)).toBeLessThanOrEqual(bound);
+      }
+    },
+  );
+
+  test('a destination that comes back finds its slots as they were', () => {
+    const destinations = alike(32);
+    const before = byAddress(destinations, 4096);
+    const again = [...without(destinations, 7), ...destinations.slice(7, 8)];
+    expect(byAddress(again, 4096)).toEqual(before);
+  });
+
+  test('a weight of 0 is as good as not being there', () => {
+    const drained = weighing(1, 1, 0, 1);
+    expect(byAddress(drained, 1024)).toEqual(byAddress(without(drained, 2), 1024));
+  });
+});

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+
+import type { Cell } from '../../src/abi.js';
+import { CELL_BY_PORT, CELL_USED } from '../../src/abi.js';
+import { ANY_ADDRESS } from '../../src/address.js';
+import { Failure } from '../../src/failure.js';
+import { hash } from '../../src/hash.js';
+import type { Way } from '../../src/ways.js';
+import {
+  EVERYTHING,
+  TCP,
+  UDP,
+  cellIndex,
+  formatWay,
+  isWay,
+  parseWays,
+  placeCells,
+  wayKey,
+  withNotes,
+} from '../../src/ways.js';
+import { VIP, ip } from './names.js';
+
+function ways(...texts: string[]): Way[] {
+  return texts.flatMap((text) => {
+    const parsed = parseWays(text);
+    if (typeof parsed === 'string') throw new Error(`${text}: ${parsed}`);
+    return parsed;
+  });
+}
+
+/** Cells of one service. */
+function cellsFor(...texts: string[]): Cell[] {
+  return ways(...texts).map((way) => ({
+    ...way,
+    firstSlot: 0,
+    service: 1,
+    log2Slots: 9,
+    flags: CELL_USED,
+  }));
+}
+
+/** Whether the program finds a way: its cell under the seed, and nothing else's. */
+function isFound(
+  way: Way,
+  seed: number,
+  cells: ReadonlyMap<number, Cell>,
+  size: number,
+): boolean {
+  const cell = cells.get(cellIndex(way, seed, size));
+  return cell !== undefined && wayKey(cell) === wayKey(way);
+}
+
+describe('ways', () => {
+  test.each([
+    { text: '192.0.2.10', means: ['192.0.2.10/tcp', '192.0.2.10/udp'] },
+    { text: '192.0.2.10:80', means: ['192.0.2.10:80/tcp', '192.0.2.10:80/udp'] },
+    { text: '192.0.2.10:80/tcp', means: ['192.0.2.10:80/tcp'] },
+    { text: '192.0.2.10:53/UDP', means: ['192.0.2.10:53/udp'] },
+    { text: '192.0.2.10/udp', means: ['192.0.2.10/udp'] },
+    { text: '192.0.2.10:1', means: ['192.0.2.10:1/tcp', '192.0.2.10:1/udp'] },
+    { text: '192.0.2.10:65535/tcp', means: ['192.0.2.10:65535/tcp'] },
+    { text: 'any', means: ['any/tcp', 'any/udp'] },
+    { text: 'any/tcp', means: ['any/tcp'] },
+  ])('$text means $means', ({ text, means }) => {
+    expect(ways(text).map(formatWay)).toEqual(means);
+  });
+
+  test('a way has its address, port and protocol', () => {
+    expect(ways('192.0.2.10:443/tcp')).toEqual([
+      { address: VIP, port: 443, protocol: TCP },
+    ]);
+    expect(ways('any/udp')).toEqual([{ address: ANY_ADDRESS, port: 0, protocol: UDP }]);
+  });
+
+  test.each([
+    { text: '', reason: 'it is not of the form ADDR[:PORT][/PROTO]' },
+    { text: ':80', reason: 'it is not of the form ADDR[:PORT][/PROTO]' },
+    { text: '/tcp', reason: 'it is not of the form ADDR[:PORT][/PROTO]' },
+    {
+      text: '192.0.2.10:80:90',
+      reason: '"80:90" is not a port from 1 to 65535',
+    },
+    { text: '192.0.2', reason: '"192.0.2" is not an IPv4 address' },
+    { text: '192.0.2.256:80', reason: '"192.0.2.256" is not an IPv4 address' },
+    { text: 'example.org', reason: '"example.org" is not an IPv4 address' },
+    { text: 'tcp', reason: '"tcp" is not an IPv4 address' },
+    {
+      text: '127.0.0.1:80',
+      reason: "127.0.0.1 cannot be a service's address: it is a loopback address",
+    },
+    {
+      text: '224.0.0.1',
+      reason: "224.0.0.1 cannot be a service's address: it is a multicast address",
+    },
+    {
+      text: '0.0.0.0',
+      reason:
+        '0.0.0.0 cannot be a service\'s address: it stands for "this network" (0.0.0.0/8)',
+    },
+    { text: '192.0.2.10:', reason: '"" is not a port from 1 to 65535' },
+    { text: '192.0.2.10:0', reason: '"0" is not a port from 1 to 65535' },
+    { text: '192.0.2.10:65536', reason: '"65536" is not a port from 1 to 65535' },
+    { text: '192.0.2.10:-1', reason: '"-1" is not a port from 1 to 65535' },
+    { text: '192.0.2.10:http', reason: '"http" is not a port from 1 to 65535' },
+    { text: '192.0.2.10:8e1', reason: '"8e1" is not a port from 1 to 65535' },
+    { text: 'any:80', reason: 'a port needs an address before it' },
+    { text: '192.0.2.10/', reason: '"" is neither tcp nor udp' },
+    { text: '192.0.2.10/sctp', reason: '"sctp" is neither tcp nor udp' },
+    { text: '192.0.2.10:80/6', reason: '"6" is neither tcp nor udp' },
+    { text: '192.0.2.10/tcp/udp', reason: '"tcp/udp" is neither tcp nor udp' },
+  ])('"$text" is no way: $reason', ({ text, reason }) => {
+    expect(parseWays(text)).toBe(reason);
+  });
+
+  test('everything is all TCP and all UDP', () => {
+    expect(EVERYTHING.map(formatWay)).toEqual(['any/tcp', 'any/udp']);
+  });
+
+  test('a protocol without a name is written as its number', () => {
+    expect(formatWay({ address: VIP, port: 0, protocol: 132 })).toBe('192.0.2.10/132');
+  });
+
+  test.each([
+    { one: '192.0.2.10/tcp', other: '192.0.2.10/udp' },
+    { one: '192.0.2.10/tcp', other: '192.0.2.10:80/tcp' },
+    { one: '192.0.2.10/tcp', other: '192.0.2.11/tcp' },
+    { one: 'any/tcp', other: '192.0.2.10/tcp' },
+  ])('$one and $other have different keys', ({ one, other }) => {
+    const keys = ways(one, other).map(wayKey);
+    expect(keys[0]).not.toBe(keys[1]);
+  });
+
+  test('a cell is hashed from the address, and port and protocol as they lie in it', () => {
+    const [way] = cellsFor('192.0.2.10:443/tcp');
+    const inCell = Buffer.from([443 >> 8, 443 & 255, TCP, 0]).readUInt32LE();
+    const expected = hash(99, Buffer.from([192, 0, 2, 10]).readUInt32LE(), inCell) % 1024;
+    expect(way && cellIndex(way, 99, 1024)).toBe(expected);
+  });
+});
+
+describe('notes for fragments', () => {
+  test.each([
+    {
+      given: ['192.0.2.10:80/tcp'],
+      notes: ['192.0.2.10/tcp'],
+    },
+    {
+      given: ['192.0.2.10:80/tcp', '192.0.2.10:443/tcp'],
+      notes: ['192.0.2.10/tcp'],
+    },
+    {
+      given: ['192.0.2.10:53'],
+      notes: ['192.0.2.10/tcp', '192.0.2.10/udp'],
+    },
+    {
+      given: ['192.0.2.10:80/tcp', '192.0.2.20:80/tcp'],
+      notes: ['192.0.2.10/tcp', '192.0.2.20/tcp'],
+    },
+    { given: ['192.0.2.10:80/tcp', '192.0.2.10/tcp'], notes: [] },
+    { given: ['192.0.2.10:80/tcp', '192.0.2.10/udp'], notes: ['192.0.2.10/tcp'] },
+    { given: ['192.0.2.10'], notes: [] },
+    { given: ['any'], notes: [] },
+  ])('$given are followed by the notes $notes', ({ given, notes }) => {
+    const cells = withNotes(cellsFor(...given));
+    const [own, added] = [
+      cells.slice(0, ways(...given).length),
+      cells.slice(ways(...given).length),
+    ];
+    expect(own).toEqual(cellsFor(...given));
+    expect(added.map(formatWay)).toEqual(notes);
+    for (const note of added) {
+      expect(note).toMatchObject({ port: 0, service: 0, flags: CELL_BY_PORT });
+    }
+  });
+
+  test('a note is no way', () => {
+    const [way, note] = withNotes(cellsFor('192.0.2.10:80/tcp'));
+    expect(way && isWay(way)).toBe(true);
+    expect(note && isWay(note)).toBe(false);
+  });
+});
+
+describe('the places of cells', () => {
+  const NOTHING: ReadonlyMap<number, Cell> = new Map();
+
+  test.each([
+    { count: 1, size: 16 },
+    { count: 8, size: 16 },
+    { count: 40, size: 1024 },
+    { count: 100, size: 1024 },
+  ])('$count ways in $size cells never share one', ({ count, size }) => {
+    const wanted = cellsFor(
+      ...Array.from({ length: count }, (_, i) => `192.0.2.${i + 1}:80/tcp`),
+    );
+    const { seed, cells } = placeCells(wanted, NOTHING, 0, size);
+    expect(cells.size).toBe(count);
+    expect([...cells.keys()].every((index) => index >= 0 && index < size)).toBe(true);
+    expect(wanted.filter((way) => !isFound(way, seed, cells, size))).toEqual([]);
+  });
+
+  test('the seed stays where no two ways share a cell under it', () => {
+    const before = placeCells(cellsFor('192.0.2.10/tcp'), NOTHING, 77, 1024);
+    expect(before.seed).toBe(77);
+    const wanted = cellsFor('192.0.2.10/tcp', '192.0.2.20/tcp');
+    expect(placeCells(wanted, before.cells, 77, 1024).seed).toBe(77);
+  });
+
+  test('the seed stays where ways are taken away', () => {
+    const texts = Array.from({ length: 8 }, (_, i) => `192.0.2.${i + 1}/tcp`);
+    const before = placeCells(cellsFor(...texts), NOTHING, 0, 16);
+    const after = placeCells(
+      cellsFor(...texts.slice(0, 3)),
+      before.cells,
+      before.seed,
+      16,
+    );
+    expect(after.seed).toBe(before.seed);
+    expect(after.cells.size).toBe(3);
+  });
+
+  test('under the same seed a new way may have the cell of one that goes', () => {
+    const size = 16;
+    const [gone] = cellsFor('192.0.2.1/tcp');
+    if (!gone) throw new Error('no way');
+    const cell = cellIndex(gone, 0, size);
+    const [heir] = Array.from({ length: 200 }, (_, i) => cellsFor(`198.51.100.${i}/tcp`))
+      .flat()
+      .filter((way) => cellIndex(way, 0, size) === cell);
+    if (!heir) throw new Error('no way with the same cell');
+    const { seed, cells } = placeCells([heir], new Map([[cell, gone]]), 0, size);
+    expect({ seed, cells: [...cells] }).toEqual({ seed: 0, cells: [[cell, heir]] });
+  });
+
+  test.each([
+    { network: '192.0.2', size: 16, most: 8 },
+    { network: '198.51.100', size: 16, most: 8 },
+    { network: '203.0.113', size: 16, most: 8 },
+    { network: '10.20.30', size: 64, most: 20 },
+    { network: '10.20.31', size: 1024, most: 100 },
+  ])(
+    'a way of $network more each time, up to $most in $size cells, harms none on the way',
+    ({ network, size, most }) => {
+      let live = new Map<number, Cell>();
+      let seed = 0;
+      let seeds = 0;
+      for (let count = 1; count <= most; count++) {
+        const wanted = cellsFor(
+          ...Array.from({ length: count }, (_, i) => `${network}.${i + 1}/tcp`),
+        );
+        const old = wanted.slice(0, -1);
+        const placed = placeCells(wanted, live, seed, size);
+
+        // One cell after the other is written, under the old seed still.
+        const between = new Map(live);
+        for (const [index, cell] of placed.cells) {
+          between.set(index, cell);
+          expect(old.filter((way) => !isFound(way, seed, between, size))).toEqual([]);
+        }
+        // Then the program is told of the new seed, and what is left over goes.
+        if (placed.seed !== seed) seeds++;
+        seed = placed.seed;
+        expect(wanted.filter((way) => !isFound(way, seed, between, size))).toEqual([]);
+        live = placed.cells;
+        expect(wanted.filter((way) => !isFound(way, seed, live, size))).toEqual([]);
+      }
+      expect(live.size).toBe(most);
+      expect(seeds).toBeGreaterThan(0);
+    },
+  );
+
+  test('under a new seed a way stays out of the cells of all that are live', () => {
+    // Live ways that go are found under the old seed until the new one stands.
+    const size = 16;
+    for (let first = 1; first < 200; first += 8) {
+      const texts = Array.from({ length: 8 }, (_, i) => `192.0.2.${first + i}/tcp`);
+      const before = placeCells(cellsFor(...texts), NOTHING, 0, size);
+      const wanted = cellsFor(
+        ...texts.slice(0, 3),
+        '198.51.100.1/tcp',
+        '198.51.100.2/tcp',
+      );
+      const after = placeCells(wanted, before.cells, before.seed, size);
+      if (after.seed === before.seed) continue;
+      for (const [index, cell] of after.cells) {
+        const there = before.cells.get(index);
+        expect(there ? wayKey(there) : 'free').toBe(there ? wayKey(cell) : 'free');
+      }
+    }
+  });
+
+  test('more ways than cells are refused with what takes a cell, and what to do', () => {
+    const wanted = cellsFor(...Array.from({ length: 17 }, (_, i) => `192.0.2.${i}/tcp`));
+    const attempt = (): unknown => placeCells(wanted, NOTHING, 0, 16);
+    expect(attempt).toThrow(Failure);
+    expect(attempt).toThrow(
+      expect.objectContaining({
+        message: '17 ways into services do not fit the 16 cells',
+        advice: {
+          cause:
+            'each address, port and protocol takes a cell, and so does each address with ports',
+          next: 'name fewer ways, or use the host build, which has 1024 cells',
+        },
+      }),
+    );
+  });
+
+  test('the notes take cells as the ways do', () => {
+    const wanted = withNotes(
+      cellsFor(...Array.from({ length: 9 }, (_, i) => `192.0.2.${i}:80/tcp`)),
+    );
+    expect(() => placeCells(wanted, NOTHING, 0, 16)).toThrow(
+      '18 ways into services do not fit the 16 cells',
+    );
+  });
+
+  test('the seed goes on from the largest number with 0', () => {
+    const size = 2;
+    const clash = Array.from({ length: 100 }, (_, i) => ip(`192.0.2.${i}`))
+      .map((address) => ({ address, port: 0, protocol: TCP }))
+      .filter((way) => cellIndex(way, 0xffffffff, size) === 0)
+      .slice(0, 2)
+      .map((way) => ({
+        ...way,
+        firstSlot: 0,
+        service: 1,
+        log2Slots: 9,
+        flags: CELL_USED,
+      }));
+    const { seed, cells } = placeCells(clash, NOTHING, 0xffffffff, size);
+    expect(seed).toBeLessThan(100);
+    expect(cells.size).toBe(2);
+  });
+});
