@@ -10,6 +10,7 @@ import type { Live, Write } from './plan.js';
 import { applyWrites, plan } from './plan.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
+import { reachable } from './ways.js';
 
 export interface CarriedTables {
   writes: Write[];
@@ -37,7 +38,7 @@ export function carryTables(
     slots: new Map(),
   };
   for (const service of fitServices(
-    [...servicesIn(old.cells).values()],
+    [...servicesIn(reachable(old)).values()],
     sizes.slots,
     losses,
   )) {
@@ -46,7 +47,7 @@ export function carryTables(
     );
     const first = owned[0]?.[1];
     if (!first) continue;
-    const flags = [...old.cells.values()].find(
+    const flags = [...reachable(old).values()].find(
       (cell) => cell.service === service.id && cell.port === 0,
     )?.flags;
     const step = plan(state, {

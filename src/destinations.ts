@@ -3,7 +3,7 @@
  * A file of destinations: rows of `address, MAC[, weight]`. It is read whole
  * and every bad row is reported; what comes out is right or nothing.
  */
-import { CsvError, parse } from 'csv-parse/sync';
+import { parse } from 'csv-parse/sync';
 
 import { formatMac, parseAddress, parseMac, unusableAddress } from './address.js';
 
@@ -36,23 +36,31 @@ export function parseDestinations(files: readonly DestinationFile[]): ParsedDest
   const problems: string[] = [];
   const seen = new Map<string, string>();
   for (const file of files) {
-    const before = rows.length + problems.length;
-    for (const row of parseFile(file, problems)) {
-      const first = seen.get(row.address);
-      if (first === undefined) {
-        seen.set(row.address, row.place);
-        rows.push(row);
-      } else {
-        problems.push(`${row.place}: ${row.address} is already on ${first}`);
-      }
-    }
-    if (rows.length + problems.length === before) {
+    const parsed = parseFile(file);
+    if (parsed.length === 0) {
       problems.push(
         `${file.name}:1: no destination in the file; a row is: address, MAC[, weight]`,
       );
     }
+    for (const { place, row } of parsed) {
+      const first = typeof row === 'string' ? undefined : seen.get(row.address);
+      if (typeof row === 'string') {
+        problems.push(`${place}: ${row}`);
+      } else if (first !== undefined) {
+        problems.push(`${place}: ${row.address} is already on ${first}`);
+      } else {
+        seen.set(row.address, place);
+        rows.push(row);
+      }
+    }
   }
   return { rows, problems };
+}
+
+interface ParsedRow {
+  place: string;
+  /** Or all that is wrong with it. */
+  row: DestinationRow | string;
 }
 
 /** What csv-parse gives with `info`; its types do not know of it. */
@@ -61,53 +69,60 @@ interface CsvRecord {
   info: { lines: number };
 }
 
-function parseFile(file: DestinationFile, problems: string[]): DestinationRow[] {
-  let records: CsvRecord[];
-  try {
-    records = parse(file.text, {
-      bom: true,
-      comment: '#',
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: true,
-    }) as unknown as CsvRecord[];
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    const line = typeof error.lines === 'number' ? error.lines : 1;
-    problems.push(`${file.name}:${line}: ${csvReason(error)}`);
-    return [];
-  }
-  const rows: DestinationRow[] = [];
-  records.forEach(({ record, info }, index) => {
-    const place = `${file.name}:${info.lines}`;
-    if (record.every((cell) => cell === '')) return;
-    if (index === 0 && record[0]?.toLowerCase() === 'address') return;
-    const row = parseRow(record, place);
-    if (typeof row === 'string') problems.push(`${place}: ${row}`);
-    else rows.push(row);
-  });
-  return rows;
+/**
+ * No cell of ours has a comma or a line break in it. So quotes are not the
+ * parser's matter, and one that is never closed does not swallow the next rows.
+ */
+function parseFile({ name, text }: DestinationFile): ParsedRow[] {
+  const records = parse(text.replaceAll(/\r\n?/g, '\n'), {
+    bom: true,
+    comment: '#',
+    info: true,
+    quote: false,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    trim: true,
+  }) as unknown as CsvRecord[];
+  const rows = records
+    .map(({ record, info }) => ({
+      cells: record.map(unquote),
+      place: `${name}:${info.lines}`,
+    }))
+    .filter(({ cells }) => cells.some((cell) => cell !== ''));
+  const isHeader = rows[0]?.cells[0]?.toLowerCase() === 'address';
+  return rows
+    .slice(isHeader ? 1 : 0)
+    .map(({ cells, place }) => ({ place, row: parseRow(cells, place) }));
 }
 
-/** A row, or all that is wrong with it. */
+/** Spreadsheets like to put quotes around a cell. */
+function unquote(cell: string): string {
+  const inner = /^"(.*)"$/.exec(cell)?.[1];
+  return inner === undefined ? cell : inner.trim();
+}
+
+/** What stands in a cell is printed as JSON: it may be anything, escapes included. */
 function parseRow(cells: string[], place: string): DestinationRow | string {
   const [address = '', mac = '', weight = ''] = cells;
+  if (cells.some((cell) => cell.includes('"'))) {
+    return 'a quote stands inside a cell, or is never closed';
+  }
   const faults: string[] = [];
 
   const parsed = parseAddress(address);
   const unusable = parsed && unusableAddress(parsed);
-  if (!parsed) faults.push(`"${address}" is not an IPv4 address`);
+  if (!parsed) faults.push(`${JSON.stringify(address)} is not an IPv4 address`);
   else if (unusable) faults.push(`${address} cannot be a destination: ${unusable}`);
 
   const bytes = mac === '' ? undefined : parseMac(mac);
   if (mac !== '') {
     const fault = bytes ? unusableMac(bytes) : 'it is not six pairs of hex digits';
-    if (fault) faults.push(`"${mac}" is not a destination's MAC address: ${fault}`);
+    if (fault)
+      faults.push(`${JSON.stringify(mac)} is not a destination's MAC address: ${fault}`);
   }
 
   if (weight !== '' && !(/^\d{1,5}$/.test(weight) && Number(weight) <= MAX_WEIGHT)) {
-    faults.push(`"${weight}" is not a weight from 0 to ${MAX_WEIGHT}`);
+    faults.push(`${JSON.stringify(weight)} is not a weight from 0 to ${MAX_WEIGHT}`);
   }
   if (cells.length > 3) faults.push(`${cells.length} columns, of at most 3`);
 
@@ -124,10 +139,4 @@ function unusableMac(mac: Buffer): string | undefined {
   if (mac.every((byte) => byte === 0)) return 'it is all zero';
   if ((mac[0] ?? 0) & 1) return 'it is a group address';
   return undefined;
-}
-
-function csvReason(error: CsvError): string {
-  if (error.code === 'CSV_QUOTE_NOT_CLOSED') return 'a quote is opened and never closed';
-  if (error.code === 'INVALID_OPENING_QUOTE') return 'a quote stands inside a cell';
-  return error.message;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Fills the tables from files: l4lb-map does it, and l4lb-load -f before it attaches. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 
 import { parseAddress, parseMac } from './address.js';
 import type { Maps, Tools } from './attached.js';
@@ -9,12 +10,14 @@ import type { DestinationFile, DestinationRow } from './destinations.js';
 import { parseDestinations } from './destinations.js';
 import { Failure } from './failure.js';
 import type { Link } from './iproute.js';
+import { packaged } from './objects.js';
 import type { Plan, WantedDestination } from './plan.js';
 import { plan } from './plan.js';
 import { chooseService } from './services.js';
 import { sessionPort } from './session.js';
 import { readSlots, readTables, writeLine } from './tables.js';
 import type { Way } from './ways.js';
+import { reachable } from './ways.js';
 
 /** All that a fill needs, checked: nothing after this can find fault with it. */
 export interface Prepared {
@@ -59,7 +62,7 @@ export async function planFill(
 ): Promise<Plan> {
   const tables = await readTables(bpftool, maps);
   const { service, isNew } = chooseService(
-    tables.cells,
+    reachable(tables),
     prepared.ways,
     tables.sizes,
     prepared.slots,
@@ -82,23 +85,31 @@ export async function applyPlan(
   );
 }
 
+const CAUSES: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'it may not be read',
+  EISDIR: 'it is a directory',
+};
+
 function readFile(name: string): DestinationFile {
   try {
     return name === '-'
       ? { name: 'stdin', text: readFileSync(0, 'utf8') }
-      : { name, text: readFileSync(name, 'utf8') };
+      : { name, text: readFileSync(samplePath(name) ?? name, 'utf8') };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const causes: Record<string, string> = {
-      ENOENT: 'there is no such file',
-      EACCES: 'it may not be read',
-      EISDIR: 'it is a directory',
-    };
     throw new Failure(`cannot read ${name}`, {
-      cause: causes[code] ?? code,
+      cause: CAUSES[code] ?? code,
       next: 'name a file with rows of: address, MAC[, weight]',
     });
   }
+}
+
+/** A sample goes by its name alone, unless there is a file of that name here. */
+function samplePath(name: string): string | undefined {
+  if (basename(name) !== name || existsSync(name)) return undefined;
+  const sample = packaged(`destination_samples/${name}`);
+  return name.endsWith('.csv') && existsSync(sample) ? sample : undefined;
 }
 
 function badRows(problems: string[]): Failure {

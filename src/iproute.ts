@@ -116,25 +116,25 @@ export class Iproute {
       const hop = await this.#nextHop(device, address);
       if (hop !== undefined) hops.set(address, hop);
     }
-    const wanted = new Set(hops.values());
+    const wanted = [...new Set(hops.values())];
     let known = await this.#neighbours(device);
-    for (const hop of wanted) {
-      if (!known.has(hop)) {
-        await this.#ip(['neigh', 'replace', hop, 'dev', device, 'use']);
-      }
+    const unknown = wanted.filter((hop) => !known.get(hop)?.mac);
+    for (const hop of unknown) {
+      await this.#ip(['neigh', 'replace', hop, 'dev', device, 'use']);
     }
     // The kernel asks three times, a second apart, before it gives up.
-    for (
-      let tries = 0;
-      tries < 35 && [...wanted].some((hop) => !known.has(hop));
-      tries++
-    ) {
+    const isSettled = (hop: string): boolean => {
+      const neighbour = known.get(hop);
+      return neighbour !== undefined && (neighbour.failed || neighbour.mac !== undefined);
+    };
+    if (unknown.length > 0) known = await this.#neighbours(device);
+    for (let tries = 0; tries < 35 && !unknown.every(isSettled); tries++) {
       await sleep(100);
       known = await this.#neighbours(device);
     }
     return new Map(
       [...hops].flatMap(([address, hop]) => {
-        const mac = known.get(hop);
+        const mac = known.get(hop)?.mac;
         return mac === undefined ? [] : [[address, mac] as const];
       }),
     );
@@ -151,7 +151,7 @@ export class Iproute {
     return route.gateway ?? address;
   }
 
-  async #neighbours(device: string): Promise<Map<string, string>> {
+  async #neighbours(device: string): Promise<Map<string, Neighbour>> {
     const text = await this.#ip(['-j', '-4', 'neigh', 'show', 'dev', device]);
     const entries = JSON.parse(text || '[]') as {
       dst: string;
@@ -159,13 +159,18 @@ export class Iproute {
       state?: string[];
     }[];
     return new Map(
-      entries.flatMap((entry) =>
-        entry.lladdr === undefined || entry.state?.includes('FAILED')
-          ? []
-          : [[entry.dst, entry.lladdr] as const],
-      ),
+      entries.map(({ dst, lladdr, state }) => {
+        const failed = state?.includes('FAILED') ?? false;
+        return [dst, { failed, mac: failed ? undefined : lladdr }] as const;
+      }),
     );
   }
+}
+
+/** What the kernel knows of a neighbour; without MAC it may still be asking. */
+interface Neighbour {
+  mac: string | undefined;
+  failed: boolean;
 }
 
 /** With one program `xdp.prog` says which; with several only `xdp.attached` does. */

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import { asMaps, buildOf } from './attached.js';
+import { MODE_NAMES, asMaps, buildOf } from './attached.js';
 import type { Context, FillFlags } from './command.js';
 import {
   addFillOptions,
@@ -23,7 +23,6 @@ import { withLock } from './lock.js';
 import { withPins } from './objects.js';
 import { describePlan, planJson, planWarnings } from './plan-text.js';
 import { replaceProgram } from './replace.js';
-import { MODE_NAMES } from './attached.js';
 import { describeStatus, readStatus, statusJson } from './status.js';
 
 interface Flags extends FillFlags {
@@ -43,7 +42,10 @@ export function loadCommand(): Command {
     'Attach the balancer to a device, or take it off.',
   )
     .addOption(
-      new Option('-m, --mode <mode>', 'how to attach; auto tries xdpdrv, then xdpgeneric')
+      new Option(
+        '-m, --mode <mode>',
+        'how to attach; auto tries xdpdrv, then xdpgeneric, and with --off means all',
+      )
         .choices(['auto', 'xdpdrv', 'xdpgeneric', 'xdpoffload'])
         .default('auto'),
     )
@@ -55,10 +57,21 @@ export function loadCommand(): Command {
     )
     .option('--decap', "load the destination's end, which takes the outer header off")
     .addOption(
-      new Option('--off', 'take the program off').conflicts(['file', 'obj', 'replace']),
+      new Option('--off', 'take the program off').conflicts([
+        'file',
+        'obj',
+        'replace',
+        'decap',
+      ]),
     )
     .addOption(
-      new Option('--status', 'print what is attached').conflicts(['off', 'file', 'obj']),
+      new Option('--status', 'print what is attached').conflicts([
+        'off',
+        'file',
+        'obj',
+        'replace',
+        'decap',
+      ]),
     )
     .option('--json', 'print the result as JSON');
   return addFillOptions(command)
@@ -158,7 +171,7 @@ function buildName({ maps }: LoadResult): string {
 
 async function off(tools: Context, flags: Flags): Promise<void> {
   const taken = await withLock(tools.run, 'l4lb-load', async () =>
-    takeOff(tools, await tools.ip.link(flags.interface)),
+    takeOff(tools, await tools.ip.link(flags.interface), flags.mode),
   );
   if (flags.json) {
     printJson({

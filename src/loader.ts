@@ -141,13 +141,15 @@ export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {
   return named;
 }
 
-/** Takes all our programs off; says what it took. */
+/** Takes our programs off, in one mode or in all; says what it took. */
 export async function takeOff(
   { ip }: Pick<Tools, 'ip'>,
   link: Link,
+  mode: Mode | 'auto',
 ): Promise<AttachedProgram[]> {
-  const foreign = link.programs.find(({ name }) => !isOurs(name));
+  const programs = link.programs.filter((one) => mode === 'auto' || one.mode === mode);
+  const foreign = programs.find(({ name }) => !isOurs(name));
   if (foreign) throw notOurs(link.name, foreign);
-  for (const { mode } of link.programs) await ip.detach(link.name, mode);
-  return link.programs;
+  for (const program of programs) await ip.detach(link.name, program.mode);
+  return programs;
 }

@@ -4,7 +4,7 @@
  * whoever has inherited that file holds it: so it outlives this process as long
  * as the batch it started runs on, and no longer. Nothing has to be cleaned up.
  */
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 import { Failure } from './failure.js';
 import type { Run } from './run.js';
@@ -33,6 +33,7 @@ export async function withLock<T>(
     if (exitCode === TIMED_OUT) throw isBusy();
     if (exitCode !== 0)
       throw new Failure(`could not lock ${LOCK_FILE}: ${stderr.trim()}`);
+    ftruncateSync(lock);
     writeSync(lock, `${holder}, process ${process.pid}\n`);
     return await work(lock);
   } finally {
@@ -41,9 +42,9 @@ export async function withLock<T>(
 }
 
 function isBusy(): Failure {
-  const holders = readFileSync(LOCK_FILE, 'utf8').trim().split('\n');
+  const holder = readFileSync(LOCK_FILE, 'utf8').trim();
   return new Failure(`another tool has been writing for ${WAIT_SECONDS} seconds`, {
-    cause: `it is ${holders.at(-1) || 'unknown'}`,
+    cause: holder === '' ? undefined : `it is ${holder}, or a batch that it started`,
     next: 'wait for it, or end it, and run this command again',
   });
 }

@@ -29,7 +29,7 @@ import { headerSum, largestInner } from './header-sum.js';
 import type { Service } from './services.js';
 import { table } from './table.js';
 import type { Placement } from './ways.js';
-import { formatWay, isWay, placeCells, wayKey, withNotes } from './ways.js';
+import { formatWay, isWay, placeCells, reachable, wayKey, withNotes } from './ways.js';
 
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */
 export interface Live {
@@ -130,11 +130,18 @@ export function plan(live: Live, wanted: Wanted): Plan {
       return was && (!was.mac.equals(mac) || was.weight !== weight) ? [address] : [];
     }),
     slots,
-    slotsMoved: [...state.slots].filter(
-      ([key, slot]) => slot.current !== (live.slots.get(key)?.current ?? 0),
+    slotsMoved: [...state.slots.keys()].filter(
+      (key) => addressIn(state, key) !== addressIn(live, key),
     ).length,
     isEmpty: target.every(({ weight }) => weight === 0),
   };
+}
+
+/** An id can come back with another address, so the address is what counts. */
+function addressIn(state: Live, slot: number): string | undefined {
+  const id = state.slots.get(slot)?.current ?? 0;
+  const entry = id === 0 ? undefined : state.destinations.get(id);
+  return entry && formatAddress(entry.address);
 }
 
 /** The state after some writes, as a tool that was killed there leaves it. */
@@ -155,7 +162,10 @@ export function applyWrites(live: Live, writes: readonly Write[]): Live {
   return { ...live, device, cells, destinations, counters, slots };
 }
 
-/** The destinations to go to first, so that there are ids for all in the end. */
+/**
+ * The destinations to go to first, so that there are ids for all in the end.
+ * Some of them must have a weight, or the table would be empty on the way.
+ */
 function nextStep(
   state: Live,
   service: Service,
@@ -163,20 +173,29 @@ function nextStep(
 ): readonly WantedDestination[] {
   const owned = [...ownedBy(state, service.id).values()];
   const there = byAddress(owned);
+  const after = byAddress(target);
   const isThere = ({ address }: WantedDestination): boolean =>
     there.has(formatAddress(address));
   const missing = target.filter((destination) => !isThere(destination));
   const free = freeIds(state).length;
   if (missing.length <= free) return target;
 
-  const step = [...target.filter(isThere), ...missing.slice(0, free)];
-  if (step.length > 0) return step;
-  // Every id is taken, and all that this service has must go: half of them first.
-  if (owned.length > 1) return owned.slice(0, owned.length >> 1);
+  const kept = target.filter(isThere);
+  const step = [...kept, ...byWeight(missing).slice(0, free)];
+  if (step.some(({ weight }) => weight > 0)) return step;
+  // Every id is taken, and what has a weight has to go: half of that stays for now.
+  const leaving = byWeight(
+    owned.filter(({ address }) => !after.has(formatAddress(address))),
+  );
+  if (leaving.length > 1) return [...kept, ...leaving.slice(0, leaving.length >> 1)];
   throw new Failure('there is no id for a new destination', {
     cause: 'the destinations of other services take nearly all of them',
     next: 'take destinations out of another service first',
   });
+}
+
+function byWeight<T extends { weight: number }>(destinations: readonly T[]): T[] {
+  return [...destinations].sort((a, b) => b.weight - a.weight);
 }
 
 /** The writes from one state to a service with just these destinations. */
@@ -294,7 +313,7 @@ function planSlots(
 /** The ways of all services and notes for fragments, each in a cell of its own. */
 function place(state: Live, wanted: Wanted): Placement {
   const { service } = wanted;
-  const live = [...state.cells.values()].filter(isWay);
+  const live = [...reachable(state).values()].filter(isWay);
   const others = new Map(
     live
       .filter((cell) => cell.service !== service.id)

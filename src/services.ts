@@ -13,6 +13,7 @@ export interface Service {
   ways: Way[];
 }
 
+/** Of reachable cells: see ways.ts. */
 export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Service> {
   const services = new Map<number, Service>();
   for (const cell of cells.values()) {

@@ -7,7 +7,7 @@ import { readDecap } from './decap.js';
 import type { AttachedProgram, Mode } from './iproute.js';
 import { servicesIn } from './services.js';
 import { readTables } from './tables.js';
-import { formatWay } from './ways.js';
+import { formatWay, reachable } from './ways.js';
 
 export interface ServiceStatus {
   ways: string[];
@@ -40,12 +40,13 @@ async function readProgram(tools: Tools, there: AttachedProgram): Promise<Progra
   if (isDecap(name)) return { ...head, build: 'decap', ...(await readDecap(tools, all)) };
   const maps = asMaps(all);
   if (!maps) return { ...head, build: 'not l4lb' };
-  const { cells, destinations } = await readTables(tools.bpftool, maps);
-  const services = [...servicesIn(cells).values()].map((service) => ({
+  const tables = await readTables(tools.bpftool, maps);
+  const services = [...servicesIn(reachable(tables)).values()].map((service) => ({
     ways: service.ways.map(formatWay).sort(),
     slots: 1 << service.log2Slots,
-    destinations: [...destinations.values()].filter((one) => one.service === service.id)
-      .length,
+    destinations: [...tables.destinations.values()].filter(
+      (one) => one.service === service.id,
+    ).length,
   }));
   return { ...head, build: buildOf(maps), services };
 }

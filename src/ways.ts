@@ -98,6 +98,20 @@ export function withNotes(ways: readonly Cell[]): Cell[] {
   return [...ways, ...notes.values()];
 }
 
+/**
+ * The cells that the program can find. After a change of seed that was cut
+ * short, others still lie where the old seed had them.
+ */
+export function reachable(live: {
+  cells: ReadonlyMap<number, Cell>;
+  device: { cellSeed: number };
+  sizes: { cells: number };
+}): Map<number, Cell> {
+  const isFound = ([key, cell]: [number, Cell]): boolean =>
+    cellIndex(cell, live.device.cellSeed, live.sizes.cells) === key;
+  return new Map([...live.cells].filter(isFound));
+}
+
 export function isWay(cell: Cell): boolean {
   return (cell.flags & CELL_USED) !== 0;
 }
@@ -108,7 +122,8 @@ export interface Placement {
   cells: Map<number, Cell>;
 }
 
-const TRIES = 8_000_000;
+/** Some seconds at the most; 16 ways in 16 cells take a million on average. */
+const TRIES = 4_000_000;
 
 /**
  * Gives every wanted way a cell of its own. The seed stays if it can. Another
@@ -137,7 +152,7 @@ export function placeCells(
   throw new Failure(`${wanted.length} ways into services do not fit the ${size} cells`, {
     cause:
       'each address, port and protocol takes a cell, and so does each address with ports',
-    next: 'name fewer ways, or use the host build, which has 1024 cells',
+    next: 'name fewer ways, or all of them anew, or use the host build with its 1,024 cells',
   });
 }
 

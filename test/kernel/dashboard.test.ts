@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The real l4lb-stats, in a real terminal (tmux) and without one, over real traffic. */
-import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   afterAll,
@@ -15,118 +14,37 @@ import {
 import { execa } from 'execa';
 
 import { compareAddresses } from '../../src/address.js';
-import { Network, ROOT } from './network.js';
-import type { SampleJson } from './network.js';
+import { Network } from './network.js';
+import type { Finished, SampleJson } from './network.js';
+import { PATIENCE, PROMPT, Terminal } from './terminal.js';
+import type { Screen } from './terminal.js';
 
 const SAMPLE = 'destination_samples/512_destinations.csv';
 const OTHER_SAMPLE = 'destination_samples/32_destinations.csv';
 const TITLE = '== Load balancer outbound statistics [Driver] ==';
+/** As pgrep finds it. */
+const DASHBOARD = '^node .*l4lb-stats';
+/** The foot of the screen. */
+const KEYS = ' s sort  r reverse ';
 const WAITING = 'no XDP program on eth0; waiting until it is back';
 
 /** Between two samples of the dashboard; in ms. */
-const INTERVAL = 200;
-/** How long something may take to come on the screen; in ms. */
-const PATIENCE = 8000;
-
+const INTERVAL = 100;
 // The patience, and then the start and the end of a terminal.
 jest.setTimeout(2 * PATIENCE);
 
 let network: Network;
 beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
-  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '-f', SAMPLE);
-  const packets = ['-2', '-I', 'eth0', '-i', 'u200', '-q', '-c', '100000'];
+  await l4lb('load', '-f', SAMPLE);
+  const packets = ['-2', '-I', 'eth0', '-i', 'u200', '-q', '-c', '200000'];
   const flood = ['hping3', '10.0.0.4', '--rand-source', ...packets];
   network.start('client', 'timeout', '60', ...flood);
 });
 afterAll(() => network.down());
 
-type Screen = string[];
-
-/** A shell in the balancer's namespace, in a tmux server of its own. */
-class Terminal {
-  static readonly #SOCKET = `l4lb-test-${process.pid}`;
-
-  static async #tmux(...args: string[]): Promise<string> {
-    const tmux = ['-u', '-L', Terminal.#SOCKET, '-f', '/dev/null', ...args];
-    const result = await execa('tmux', tmux, { cwd: ROOT, reject: false });
-    if (result.code === 'ENOENT') {
-      throw new Error(
-        'tmux is missing, the terminal of these tests. To install it: make setup',
-      );
-    }
-    if (result.exitCode !== 0)
-      throw new Error(`tmux ${args.join(' ')}: ${result.stderr}`);
-    return result.stdout;
-  }
-
-  static async open(): Promise<Terminal> {
-    const shell = ['env', 'PS1=shell> ', 'bash', '--norc', '--noprofile'];
-    const space = `--net=/run/netns/l4lb-${network.name}-balancer`;
-    const size = ['-x', '100', '-y', '30'];
-    await Terminal.#tmux('new-session', '-d', ...size, 'nsenter', space, ...shell);
-    const terminal = new Terminal();
-    await terminal.until('the prompt', (screen) => screen[0] === 'shell>');
-    return terminal;
-  }
-
-  /** Ends what runs in it; nothing where none is open. */
-  static async close(): Promise<void> {
-    const args = ['-L', Terminal.#SOCKET, 'kill-server'];
-    await execa('tmux', args, { reject: false });
-    // The server leaves it behind, where TMUX_TMPDIR says.
-    const folder = `${process.env.TMUX_TMPDIR ?? '/tmp'}/tmux-${process.geteuid?.() ?? 0}`;
-    rmSync(`${folder}/${Terminal.#SOCKET}`, { force: true });
-  }
-
-  /** Keys by tmux's names, such as PPage, or plain characters. */
-  async press(...keys: string[]): Promise<void> {
-    await Terminal.#tmux('send-keys', ...keys);
-  }
-
-  async enter(command: string): Promise<void> {
-    await Terminal.#tmux('send-keys', '-l', command);
-    await this.press('Enter');
-  }
-
-  async resize(width: number, height: number): Promise<void> {
-    await Terminal.#tmux('resize-window', '-x', String(width), '-y', String(height));
-  }
-
-  /** What is on view now, which may be half a frame. */
-  async screen(): Promise<Screen> {
-    return (await Terminal.#tmux('capture-pane', '-p')).split('\n');
-  }
-
-  async until(what: string, holds: (screen: Screen) => boolean): Promise<Screen> {
-    const deadline = Date.now() + PATIENCE;
-    for (;;) {
-      const screen = await this.screen();
-      if (holds(screen)) return screen;
-      if (Date.now() > deadline) {
-        throw new Error(`${what} did not come. There is:\n${screen.join('\n')}`);
-      }
-      await sleep(20);
-    }
-  }
-
-  async untilShown(...texts: string[]): Promise<Screen> {
-    return this.until(texts.join(' and '), (screen) =>
-      texts.every((text) => screen.some((line) => line.includes(text))),
-    );
-  }
-
-  /** One of tmux's own variables, such as pane_tty. */
-  async variable(name: string): Promise<string> {
-    return Terminal.#tmux('display-message', '-p', `#{${name}}`);
-  }
-
-  /** The process of the dashboard. */
-  async dashboardPid(): Promise<number> {
-    const tty = (await this.variable('pane_tty')).replace('/dev/', '');
-    const { stdout } = await execa('pgrep', ['-t', tty, '-f', '^node .*l4lb-stats']);
-    return Number(stdout);
-  }
+function l4lb(command: 'load' | 'map', ...args: string[]): Promise<Finished> {
+  return network.expectOk('balancer', `bin/l4lb-${command}.js`, '-i', 'eth0', ...args);
 }
 
 interface ShownRow {
@@ -155,6 +73,13 @@ function balancedOf(screen: Screen): number | undefined {
   return match?.[1] === undefined ? undefined : count(match[1]);
 }
 
+/** A whole frame, and packets in it. */
+function hasRates(screen: Screen): boolean {
+  const totals = screen.find((line) => line.startsWith('[Totals]'));
+  const isWhole = screen[0]?.startsWith(TITLE) && screen.at(-1)?.startsWith(KEYS);
+  return Boolean(isWhole && totals?.endsWith(' 100.00%') && balancedOf(screen));
+}
+
 function isDescending(values: number[]): boolean {
   return values.every((value, index) => index === 0 || value <= (values[index - 1] ?? 0));
 }
@@ -172,10 +97,37 @@ function isByAddress(screen: Screen): boolean {
   return addresses.length > 15 && addresses.join() === inOrder.join();
 }
 
+function isAtPrompt(screen: Screen): boolean {
+  const lines = screen.filter((line) => line !== '');
+  return lines.at(-1) === PROMPT && lines.some((line) => line.startsWith('exit code '));
+}
+
+/** What stty -a printed, below the exit code. */
+function settingsOf(screen: Screen): string[] {
+  const below = screen.findIndex((line) => line.startsWith('exit code ')) + 1;
+  return screen
+    .slice(below)
+    .join(' ')
+    .split(/[\s;]+/);
+}
+
+async function untilEnded(pid: number): Promise<void> {
+  const deadline = Date.now() + PATIENCE;
+  for (;;) {
+    const state = await execa('ps', ['-o', 'stat=', '-p', String(pid)], {
+      reject: false,
+    });
+    // A zombie has ended; whoever has to take notice may be slow.
+    if (state.stdout === '' || state.stdout.startsWith('Z')) return;
+    if (Date.now() > deadline) throw new Error(`process ${pid} still runs`);
+    await sleep(20);
+  }
+}
+
 describe('in a terminal', () => {
   let terminal: Terminal;
   beforeEach(async () => {
-    terminal = await Terminal.open();
+    terminal = await Terminal.open(network);
   });
   afterEach(() => Terminal.close());
 
@@ -187,16 +139,23 @@ describe('in a terminal', () => {
 
   async function openDashboard(): Promise<Screen> {
     await enterDashboard('-i', 'eth0');
-    return terminal.until('a dashboard of 512 rows, with rates', (screen) => {
-      const isComplete = screen[1]?.startsWith('1-') && screen[29]?.startsWith(' s sort');
-      return Boolean(isComplete) && rowsOf(screen).some(({ pps }) => pps > 0);
+    return terminal.until('a whole dashboard with rates', hasRates);
+  }
+
+  /** The screen when it has these rows, by their numbers, and no others. */
+  async function untilRows(first: number, last: number, of = 512): Promise<Screen> {
+    const numbers = Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    const status = `${first}-${last} of ${of} `;
+    return terminal.until(`rows ${status}`, (screen) => {
+      const shown = rowsOf(screen).map(({ number }) => number);
+      return screen.join('\n').includes(status) && shown.join() === numbers.join();
     });
   }
 
   test('it has the header, rows, totals and verdicts', async () => {
     const screen = await openDashboard();
-    expect(screen[0]).toContain(`${TITLE}  eth0  up 00:`);
-    expect(screen[1]).toMatch(/^1-\d\d of 512 {3}by address {3}every 0\.2 s$/);
+    expect(screen[0]).toMatch(/ {2}eth0 {2}up 00:\d\d:\d\d$/);
+    expect(screen[1]).toMatch(/^1-\d\d of 512 {3}by address {3}every 0\.1 s$/);
     expect(screen[2]).toMatch(/^ {3}# {2}address +pkts\/s +bits\/s +share {2}history$/);
     expect(rowsOf(screen)[0]).toMatchObject({ number: 1, address: '10.0.1.11' });
     const text = screen.join('\n');
@@ -205,11 +164,251 @@ describe('in a terminal', () => {
     expect(balancedOf(screen)).toBeGreaterThan(0);
   });
 
-  test('PgDn goes through all 512 rows, Home and End to the first and last', async () => {
+  test('PgDn leads through all 512 rows, Home to the first and End to the last', async () => {
     await terminal.resize(100, 70);
-    const seen = new Set((await openDashboard70()).map(({ number }) => number));
-    for (let last = Math.max(...seen); last < 512; last = Math.max(...seen)) {
-      await terminal.press('PPage');
+    const page = rowsOf(await openDashboard()).length;
+    expect(page).toBeGreaterThan(50);
+    const end = 513 - page;
+    for (let first = 1; first < end;) {
+      first = Math.min(first + page, end);
+      await terminal.press('NPage');
+      await untilRows(first, first + page - 1);
     }
+    await terminal.press('Home');
+    await untilRows(1, page);
+    await terminal.press('End');
+    await untilRows(end, 512);
+  });
+
+  test('s sorts by packets, by bits, and by address again, numerically', async () => {
+    await openDashboard();
+    for (const name of ['packets/s', 'bits/s']) {
+      await terminal.press('s');
+      await terminal.until(`the fastest first, by ${name}`, (screen) =>
+        Boolean(screen[1]?.includes(`by ${name} `) && isFastestFirst(screen)),
+      );
+    }
+    await terminal.press('s');
+    await terminal.until('the order of addresses', (screen) =>
+      Boolean(screen[1]?.includes('by address ') && isByAddress(screen)),
+    );
+  });
+
+  test('r reverses the order, and reverses it back', async () => {
+    await openDashboard();
+    await terminal.press('r');
+    await terminal.until('the last address first', (screen) => {
+      const isSaid = screen[1]?.includes('by address, reversed ');
+      return Boolean(isSaid && isByAddress(screen.toReversed()));
+    });
+    await terminal.press('r');
+    await terminal.until('the first address first', isByAddress);
+  });
+
+  test.each(['p', 'Space'])('%s lets it stand still, and go on', async (key) => {
+    await openDashboard();
+    await terminal.press(key);
+    await terminal.untilShown(' PAUSED ');
+    await sleep(INTERVAL / 2);
+    const paused = await terminal.screen();
+    await sleep(3 * INTERVAL);
+    expect(await terminal.screen()).toEqual(paused);
+    await terminal.press(key);
+    await terminal.until('a later sample', (screen) => {
+      const [before = 0, now = 0] = [balancedOf(paused), balancedOf(screen)];
+      return now > before && !screen.join('\n').includes('PAUSED');
+    });
+  });
+
+  test('/ filters while it is typed, Enter keeps the filter, Esc clears it', async () => {
+    await openDashboard();
+    await terminal.press('/', '0', '.', '6', '1', '.');
+    await terminal.until('the 8 rows with 0.61.', (screen) => {
+      const addresses = rowsOf(screen).map(({ address }) => address);
+      const isFiltered = addresses.every((address) => address.startsWith('10.0.61.'));
+      const isTyped = screen.at(-1)?.startsWith(' Filter: 0.61._ ');
+      return Boolean(isTyped && isFiltered && screen[1]?.startsWith('1-8 of 8 '));
+    });
+    await terminal.press('Enter');
+    await terminal.untilShown('filter "0.61."', KEYS);
+    await terminal.press('Escape');
+    await terminal.untilShown(' of 512 ');
+    await terminal.press('/', '9', 'x');
+    await terminal.untilShown('No address contains "9x".');
+    await terminal.press('Escape');
+    await terminal.untilShown(' of 512 ', KEYS);
+  });
+
+  test('? shows the help, ? or Esc leaves it', async () => {
+    await openDashboard();
+    for (const leave of ['?', 'Escape']) {
+      await terminal.press('?');
+      const text = (await terminal.untilShown('Keys', 'Verdicts', 'Esc back')).join('\n');
+      expect(text).toMatch(/^ {2}PgUp, PgDn +scroll by a page$/m);
+      expect(text).toMatch(/^ {2}balanced +TX +sent to a destination/m);
+      expect(text).not.toContain(TITLE);
+      await terminal.press(leave);
+      await terminal.untilShown(TITLE, KEYS);
+    }
+  });
+
+  test('it fits a terminal that becomes small, large, and as before', async () => {
+    const before = await openDashboard();
+    await terminal.resize(20, 5);
+    const small = await terminal.until('five lines', (screen) =>
+      screen.join('\n').startsWith(`${TITLE.slice(0, 20)}\n   1  10.0.1.11\n`),
+    );
+    expect(small).toHaveLength(5);
+    await terminal.resize(200, 60);
+    const large = await untilRows(1, 53);
+    expect(large).toHaveLength(60);
+    await terminal.resize(100, 30);
+    await untilRows(1, rowsOf(before).length);
+  });
+
+  describe('it gives the terminal back as it was', () => {
+    test.each([
+      ['after q', 0, () => terminal.press('q')],
+      ['after Ctrl-C', 0, () => terminal.press('C-c')],
+      ['after Ctrl-C while a filter is typed', 0, () => terminal.press('/', '1', 'C-c')],
+      [
+        'after SIGTERM from outside',
+        143,
+        async () => {
+          process.kill(await terminal.pidOf(DASHBOARD), 'SIGTERM');
+        },
+      ],
+      [
+        'after SIGHUP from outside',
+        129,
+        async () => {
+          process.kill(await terminal.pidOf(DASHBOARD), 'SIGHUP');
+        },
+      ],
+    ])('%s, exit code %i', async (_, exitCode, leave) => {
+      await terminal.enter('echo earlier "text"');
+      await terminal.untilShown('earlier text');
+      await openDashboard();
+      expect(await terminal.variable('alternate_on')).toBe('1');
+      await leave();
+
+      const screen = await terminal.until('the prompt', isAtPrompt);
+      expect(screen).toContain('earlier text');
+      expect(screen).toContain(`exit code ${exitCode}`);
+      expect(settingsOf(screen)).toEqual(expect.arrayContaining(['icanon', 'echo']));
+      expect(screen.join('\n')).not.toContain(TITLE);
+      expect(await terminal.variable('alternate_on')).toBe('0');
+      expect(await terminal.variable('cursor_flag')).toBe('1');
+    });
+
+    test('where there is no program, and says so', async () => {
+      await enterDashboard('-i', 'lo');
+      const screen = await terminal.until('the prompt', isAtPrompt);
+      expect(screen).toContain('l4lb-stats: no XDP program on lo');
+      expect(screen).toContain('exit code 1');
+      expect(await terminal.variable('alternate_on')).toBe('0');
+    });
+  });
+
+  test('it ends when its terminal is closed', async () => {
+    await openDashboard();
+    const pid = await terminal.pidOf(DASHBOARD);
+    await Terminal.close();
+    await untilEnded(pid);
+  });
+
+  test('--plain prints lines all the same', async () => {
+    await enterDashboard('-i', 'eth0', '--plain', '--count', '1');
+    const screen = await terminal.until('the prompt', isAtPrompt);
+    expect(screen.join('\n')).toMatch(/^ 512 {2}10\.0\.61\.221 +\d+ pkts\/s/m);
+    expect(screen).toContain('exit code 0');
+  });
+
+  test('it says that the program is gone, and goes on when it is back', async () => {
+    await openDashboard();
+    await l4lb('load', '--off');
+    try {
+      await terminal.untilShown(WAITING, TITLE);
+    } finally {
+      // With fewer slots than usual, which are filled sooner.
+      await l4lb('load', '-f', SAMPLE, '--slots', '1024');
+    }
+    const screen = await terminal.until('rates without the notice', (one) => {
+      const isBack = !one.includes(WAITING) && one[1]?.includes(' of 512 ');
+      return Boolean(isBack && hasRates(one));
+    });
+    expect(screen[0]).toMatch(/up 00:00:0\d$/);
+  });
+
+  test('it is not disturbed by l4lb-load --replace', async () => {
+    const screens = [await openDashboard()];
+    const replacing = l4lb('load', '--replace');
+    const done = replacing.then(() => true);
+    while (!(await Promise.race([done, sleep(0, false)]))) {
+      screens.push(await terminal.screen());
+    }
+    expect((await replacing).stdout).toContain('maps and counters are kept');
+    const counts = screens.flatMap((screen) => balancedOf(screen) ?? []);
+    const most = Math.max(...counts);
+    await terminal.until('more packets', (screen) => (balancedOf(screen) ?? 0) > most);
+    expect(Math.min(...counts)).toBe(counts[0]);
+    expect(screens.flat().filter((line) => line.includes('waiting'))).toEqual([]);
+  });
+
+  test('it has the new rows after a refill with another file', async () => {
+    await openDashboard();
+    await l4lb('map', '-f', OTHER_SAMPLE);
+    try {
+      await terminal.until('32 rows, with rates', (screen) => {
+        const [first] = rowsOf(screen);
+        const isNew = screen[1]?.includes(' of 32 ') && first?.address === '10.0.0.57';
+        return Boolean(isNew && first.pps > 0);
+      });
+    } finally {
+      await l4lb('map', '-f', SAMPLE);
+    }
+    await terminal.untilShown(' of 512 ', '10.0.1.11 ');
+  });
+});
+
+describe('without a terminal', () => {
+  const often = ['--interval', '0.2'];
+
+  test.each([
+    ['lines without being asked', []],
+    ['lines with --plain', ['--plain']],
+  ])('it prints %s, as many blocks as --count says', async (_, options) => {
+    const { exitCode, stdout, stderr } = await network.l4lb(
+      'stats',
+      ...often,
+      ...['--count', '3'],
+      ...options,
+    );
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).not.toContain('\x1b');
+    const [nothing, ...blocks] = stdout.split(TITLE);
+    expect(nothing).toBe('');
+    expect(blocks).toHaveLength(3);
+    for (const block of blocks) {
+      expect(
+        block.match(/^ *\d+ {2}10\.[\d.]+ +[\d,]+ pkts\/s +[\d,]+ bits\/s$/gm),
+      ).toHaveLength(512);
+      expect(block).toMatch(/^\[Totals\] +[1-9][\d,]* pkts\/s +[1-9][\d,]* bits\/s$/m);
+    }
+  });
+
+  test('a reader that has seen enough, such as head, ends it quietly', async () => {
+    const pipe = `bin/l4lb-stats.js -i eth0 --interval 0.1 | head -1; echo "\${PIPESTATUS[*]}"`;
+    const finished = await network.run('balancer', 'timeout', ['20', 'bash', '-c', pipe]);
+    expect(finished).toEqual({ exitCode: 0, stdout: `${TITLE}\n0 0`, stderr: '' });
+  });
+
+  test('--once --json prints one line', async () => {
+    const { stdout } = await network.l4lb('stats', '--once', '--json', ...often);
+    expect(stdout.split('\n')).toHaveLength(1);
+    const sample = JSON.parse(stdout) as SampleJson;
+    expect(sample).toMatchObject({ interface: 'eth0', mode: 'Driver' });
+    expect(sample.destinations).toHaveLength(512);
+    expect(sample.totals.pps).toBeGreaterThan(0);
   });
 });

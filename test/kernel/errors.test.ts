@@ -177,7 +177,7 @@ describe('l4lb-map', () => {
     ['an empty file', '', 'no destination in the file'],
     ['only comments', '# nothing\n\n', 'no destination in the file'],
     ['only a header', 'address, MAC\n', 'no destination in the file'],
-    ['a quote that never ends', '"10.0.1.1, 02:00:00:00:00:01\n', 'never closed'],
+    ['a quote that never ends', '"10.0.1.1, 02:00:00:00:00:01\n', 'or is never closed'],
     ['something else', '\0\u0001\u0002ELF', 'is not an IPv4 address'],
     [
       'an address that nothing answers for',
@@ -195,7 +195,7 @@ describe('l4lb-map', () => {
     await expectUnchanged();
   });
 
-  test.each([
+  test.each<[string[], ...string[]]>([
     [['-f', 'no_such.csv'], 'cannot read no_such.csv', 'there is no such file'],
     [['-f', 'src'], 'cannot read src', 'it is a directory'],
     [['-f', SAMPLE, '--slots', '128'], 'this service has 1024 slots'],

@@ -268,9 +268,9 @@ describe('abi', () => {
   test('has the verdicts of the decapsulation header: numbers and names', () => {
     const inHeader = verdictsOf(DECAP).map(({ number, name }) => ({ number, name }));
     expect(inHeader).toHaveLength(5);
-    expect(
-      DECAP_VERDICTS.map(({ number, name }) => ({ number, name: name as string })),
-    ).toEqual(inHeader);
+    expect(DECAP_VERDICTS.map(({ number, name }) => ({ number, name }))).toEqual(
+      inHeader,
+    );
   });
 
   test.each([...verdictsOf(L4LB), ...verdictsOf(DECAP)])(

@@ -95,6 +95,8 @@ function checkEveryPrefix(
   );
   const untouchedSlots = new Map(others.flatMap((other) => [...slotsOf(before, other)]));
   const faults = new Set<string>();
+  /** Entries that were looked at already; they never change in place. */
+  const sound = new Set<object>();
   let state = before;
   for (const write of writes) {
     if (write.map === 'destinations') {
@@ -119,8 +121,8 @@ function checkEveryPrefix(
     const isLive = newWays.some((way) => lookUp(state, way)?.service === service.id);
     if (!isLive) continue;
     for (const [key, { current }] of slotsOf(state, service)) {
-      if (current === 0) continue;
       const entry = state.destinations.get(current);
+      if (current === 0 || (entry && sound.has(entry))) continue;
       const address = entry ? formatAddress(entry.address) : 'none';
       if (entry?.service !== service.id) {
         faults.add(`slot ${key} points to id ${current}, which is not the service's own`);
@@ -128,6 +130,8 @@ function checkEveryPrefix(
         faults.add(`slot ${key} sends to ${address}, with a MAC that no file has`);
       } else if (entry.headerSum !== headerSum(entry.source, entry.address)) {
         faults.add(`the entry of ${address} has a wrong sum`);
+      } else {
+        sound.add(entry);
       }
     }
   }

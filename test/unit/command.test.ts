@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { Command } from 'commander';
+import { readFileSync } from 'node:fs';
+
+import { main, readCount, readSeconds, toJson } from '../../src/command.js';
+import { loadCommand } from '../../src/load.js';
+import { mapCommand } from '../../src/map-fill.js';
+import { statsCommand } from '../../src/stats.js';
+
+const COMMANDS: Record<string, () => Command> = {
+  'l4lb-load': loadCommand,
+  'l4lb-map': mapCommand,
+  'l4lb-stats': statsCommand,
+};
+
+interface Outcome {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+  /** The options, if the command line was right. */
+  options: Record<string, unknown> | undefined;
+}
+
+/** Runs a command line up to its action, or with it where the action judges it. */
+async function runLine(line: string, withAction = false): Promise<Outcome> {
+  const [name = '', ...args] = line.split(' ');
+  const command = COMMANDS[name]?.();
+  if (!command) throw new Error(`no command ${name}`);
+  const outcome: Outcome = { exitCode: 0, stdout: '', stderr: '', options: undefined };
+  command.configureOutput({
+    writeOut: (text) => (outcome.stdout += text),
+    writeErr: (text) => (outcome.stderr += text),
+    getOutHelpWidth: () => 100,
+    getErrHelpWidth: () => 100,
+  });
+  if (!withAction) {
+    command.action((options: Record<string, unknown>) => {
+      outcome.options = options;
+    });
+  }
+  const stderr = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    outcome.stderr += String(text);
+    return true;
+  });
+  process.argv = ['node', name, ...args];
+  process.exitCode = undefined;
+  try {
+    await main(command);
+    outcome.exitCode = exitCode();
+  } finally {
+    process.exitCode = undefined;
+    stderr.mockRestore();
+  }
+  return outcome;
+}
+
+/** What the process would end with now. */
+function exitCode(): number {
+  return Number(process.exitCode ?? 0);
+}
+
+const ARGV = process.argv;
+let listeners: ReturnType<typeof process.stdout.listeners> = [];
+
+beforeEach(() => {
+  listeners = process.stdout.listeners('error');
+});
+afterEach(() => {
+  process.argv = ARGV;
+  for (const listener of process.stdout.listeners('error')) {
+    if (!listeners.includes(listener)) {
+      process.stdout.removeListener('error', listener as () => void);
+    }
+  }
+});
+
+describe('command', () => {
+  test.each(Object.keys(COMMANDS))(
+    '%s --help is this text, and ends with 0',
+    async (name) => {
+      const { exitCode, stdout } = await runLine(`${name} --help`);
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatchSnapshot();
+      expect((await runLine(`${name} -h`)).stdout).toBe(stdout);
+    },
+  );
+
+  test.each(Object.keys(COMMANDS))(
+    "%s --version is the package's, and ends with 0",
+    async (name) => {
+      const { version } = JSON.parse(
+        readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+      ) as { version: string };
+      for (const flag of ['-V', '--version']) {
+        const outcome = await runLine(`${name} ${flag}`);
+        expect(outcome).toMatchObject({
+          exitCode: 0,
+          stdout: `${version}\n`,
+          stderr: '',
+        });
+      }
+    },
+  );
+
+  test.each([
+    { line: 'l4lb-load -i ens4', options: { interface: 'ens4', mode: 'auto' } },
+    { line: 'l4lb-load -i ens4 -m xdpoffload', options: { mode: 'xdpoffload' } },
+    { line: 'l4lb-load -i ens4 -f a.csv b.csv', options: { file: ['a.csv', 'b.csv'] } },
+    {
+      line: 'l4lb-load -i ens4 --obj my.o --replace',
+      options: { obj: 'my.o', replace: true },
+    },
+    { line: 'l4lb-load -i ens4 --off --json', options: { off: true, json: true } },
+    { line: 'l4lb-map -i ens4 -f a.csv -f b.csv', options: { file: ['a.csv', 'b.csv'] } },
+    { line: 'l4lb-map -i ens4 -f -', options: { file: ['-'] } },
+    { line: 'l4lb-map -i ens4 -f a.csv -s 10.0.0.1', options: { source: '10.0.0.1' } },
+    { line: 'l4lb-map -i ens4 -f a.csv --slots 512', options: { slots: 512 } },
+    { line: 'l4lb-map -i ens4 -f a.csv --slots 1', options: { slots: 1 } },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --take-ssh --dry-run',
+      options: { takeSsh: true, dryRun: true },
+    },
+    { line: 'l4lb-stats --interface ens4', options: { interface: 'ens4', interval: 1 } },
+    {
+      line: 'l4lb-stats -i ens4 --interval 0.5 --count 3',
+      options: { interval: 0.5, count: 3 },
+    },
+    {
+      line: 'l4lb-stats -i ens4 --interval .25 --once',
+      options: { interval: 0.25, once: true },
+    },
+    {
+      line: 'l4lb-stats -i ens4 -m xdpdrv --json',
+      options: { mode: 'xdpdrv', json: true },
+    },
+  ])('$line is understood', async ({ line, options }) => {
+    const outcome = await runLine(line);
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: '', options });
+  });
+
+  test('--vip may be given with several ways, and several times', async () => {
+    const several = await runLine(
+      'l4lb-map -i ens4 -f a.csv --vip 192.0.2.10:80/tcp 192.0.2.10:443/tcp --vip 192.0.2.20',
+    );
+    expect(several.options?.vip).toMatchObject([
+      { port: 80, protocol: 6 },
+      { port: 443, protocol: 6 },
+      { port: 0, protocol: 6 },
+      { port: 0, protocol: 17 },
+    ]);
+  });
+
+  test.each([
+    {
+      line: 'l4lb-load',
+      error: "required option '-i, --interface <device>' not specified",
+    },
+    {
+      line: 'l4lb-map -i ens4',
+      error: "required option '-f, --file <file...>' not specified",
+    },
+    {
+      line: 'l4lb-stats',
+      error: "required option '-i, --interface <device>' not specified",
+    },
+    {
+      line: 'l4lb-stats -i',
+      error: "option '-i, --interface <device>' argument missing",
+    },
+    { line: 'l4lb-stats -i ens4 --no-such', error: "unknown option '--no-such'" },
+    { line: 'l4lb-stats -i ens4 more', error: 'too many arguments' },
+    {
+      line: 'l4lb-load -i ens4 -m xdp',
+      error:
+        "argument 'xdp' is invalid. Allowed choices are auto, xdpdrv, xdpgeneric, xdpoffload.",
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv -m auto',
+      error:
+        "argument 'auto' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload.",
+    },
+    {
+      line: 'l4lb-stats -i ens4 -m driver',
+      error:
+        "argument 'driver' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload.",
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv -s ens4',
+      error: '"ens4" is not an IPv4 address.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv -s 224.0.0.1',
+      error: 'It cannot be a source: it is a multicast address.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --vip web',
+      error: '"web" is not an IPv4 address.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --vip 192.0.2.10:0',
+      error: '"0" is not a port from 1 to 65535.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --vip any:80',
+      error: 'A port needs an address before it.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --vip 192.0.2.10/sctp',
+      error: '"sctp" is neither tcp nor udp.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --vip :80',
+      error: 'It is not of the form ADDR[:PORT][/PROTO].',
+    },
+    {
+      line: 'l4lb-load -i ens4 -f a.csv --vip 192.0.2.10 web',
+      error: '"web" is not an IPv4 address.',
+    },
+    { line: 'l4lb-map -i ens4 -f a.csv --slots 0', error: '"0" is not a power of two.' },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --slots 1000',
+      error: '"1000" is not a power of two.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --slots -512',
+      error: '"-512" is not a power of two.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --slots many',
+      error: '"many" is not a power of two.',
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --slots 16777216',
+      error: '"16777216" is not a power of two.',
+    },
+    {
+      line: 'l4lb-stats -i ens4 --interval 0',
+      error: '"0" is not a number of seconds from 0.05 to 86400.',
+    },
+    {
+      line: 'l4lb-stats -i ens4 --interval soon',
+      error: '"soon" is not a number of seconds from 0.05 to 86400.',
+    },
+    {
+      line: 'l4lb-stats -i ens4 --interval 1e9',
+      error: '"1e9" is not a number of seconds from 0.05 to 86400.',
+    },
+    { line: 'l4lb-stats -i ens4 --count 0', error: '"0" is not a whole number from 1.' },
+    {
+      line: 'l4lb-stats -i ens4 --count 1.5',
+      error: '"1.5" is not a whole number from 1.',
+    },
+    {
+      line: 'l4lb-stats -i ens4 --once --count 3',
+      error: "option '--once' cannot be used with option '--count <number>'",
+    },
+    {
+      line: 'l4lb-stats -i ens4 --json --plain',
+      error: "option '--json' cannot be used with option '--plain'",
+    },
+    {
+      line: 'l4lb-load -i ens4 --off --replace',
+      error: "option '--off' cannot be used with option '--replace'",
+    },
+    {
+      line: 'l4lb-load -i ens4 --off -f a.csv',
+      error: "option '--off' cannot be used with option '-f, --file <file...>'",
+    },
+    {
+      line: 'l4lb-load -i ens4 --status --off',
+      error: "option '--status' cannot be used with option '--off'",
+    },
+  ])('$line is wrong usage: $error', async ({ line, error }) => {
+    const outcome = await runLine(line);
+    expect(outcome).toMatchObject({ exitCode: 2, stdout: '', options: undefined });
+    expect(outcome.stderr).toContain(error);
+    expect(outcome.stderr).toMatch(/^l4lb-\w+: /);
+    expect(outcome.stderr).toContain('(--help explains the options)');
+  });
+
+  test.each([
+    {
+      line: 'l4lb-load -i ens4 --take-ssh',
+      error: '--source, --vip, --take-ssh and --slots say how to fill',
+    },
+    {
+      line: 'l4lb-load -i ens4 --slots 512',
+      error: '--source, --vip, --take-ssh and --slots say how to fill',
+    },
+    {
+      line: 'l4lb-load -i ens4 --decap -f a.csv',
+      error: '--decap has no destinations to fill',
+    },
+    {
+      line: 'l4lb-load -i ens4 --decap -m xdpoffload',
+      error: '--decap is not for a card: it counts per CPU',
+    },
+  ])('$line is wrong usage, which the command itself finds', async ({ line, error }) => {
+    const outcome = await runLine(line, true);
+    expect(outcome.exitCode).toBe(2);
+    expect(outcome.stderr).toContain(`l4lb-load: ${error}\n`);
+    expect(outcome.stderr).toContain('  next: ');
+  });
+
+  test.each([
+    { text: '1', seconds: 1 },
+    { text: '0.05', seconds: 0.05 },
+    { text: '.5', seconds: 0.5 },
+    { text: '86400', seconds: 86_400 },
+  ])('$text is $seconds seconds', ({ text, seconds }) => {
+    expect(readSeconds(text)).toBe(seconds);
+  });
+
+  test.each(['', '-1', '0', '0.04', '86401', '1s', '1.', ' 1', 'Infinity', '0x10'])(
+    '"%s" is no number of seconds',
+    (text) => {
+      expect(() => readSeconds(text)).toThrow(
+        `"${text}" is not a number of seconds from 0.05 to 86400.`,
+      );
+    },
+  );
+
+  test.each(['', '0', '-1', '1.5', '1e3', 'many', '1000000000'])(
+    '"%s" is no count',
+    (text) => {
+      expect(() => readCount(text)).toThrow(`"${text}" is not a whole number from 1.`);
+    },
+  );
+
+  test('JSON has bigints as plain integers, however large, and stays JSON', () => {
+    const value = { big: 2n ** 64n - 1n, list: [0n, -1n], text: '1n', number: 1.5 };
+    expect(toJson(value)).toBe(
+      '{"big":18446744073709551615,"list":[0,-1],"text":"1n","number":1.5}',
+    );
+  });
+});

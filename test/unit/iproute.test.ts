@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+
+import { Failure } from '../../src/failure.js';
+import { Iproute } from '../../src/iproute.js';
+import type { Answer } from './fake-run.js';
+import { fakeRun } from './fake-run.js';
+
+const LINK = 'ip -j -d link show dev ens4';
+const NEIGHBOURS = 'ip -j -4 neigh show dev ens4';
+
+/** What `ip -j -d link` (iproute2 6.1) says of ens4, as far as it is read. */
+function link(more: object = {}): string {
+  return JSON.stringify([
+    {
+      ifindex: 4,
+      ifname: 'ens4',
+      flags: ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'],
+      mtu: 1500,
+      operstate: 'UP',
+      address: '02:00:0a:00:00:01',
+      ...more,
+    },
+  ]);
+}
+
+function iproute(answers: Record<string, Answer | Answer[]>): {
+  ip: Iproute;
+  lines: string[];
+} {
+  const { run, lines } = fakeRun(answers);
+  return { ip: new Iproute(run), lines };
+}
+
+async function failureOf(attempt: Promise<unknown>): Promise<Failure> {
+  try {
+    await attempt;
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    throw error;
+  }
+  throw new Error('it did not fail');
+}
+
+describe('iproute', () => {
+  test('reads a device', async () => {
+    const { ip } = iproute({ [LINK]: link() });
+    expect(await ip.link('ens4')).toEqual({
+      name: 'ens4',
+      ifindex: 4,
+      mac: '02:00:0a:00:00:01',
+      mtu: 1500,
+      up: true,
+      programs: [],
+    });
+  });
+
+  test('reads a device that is down, and one without an address', async () => {
+    const { ip } = iproute({
+      [LINK]: link({ flags: ['NOARP'], address: undefined }),
+    });
+    expect(await ip.link('ens4')).toMatchObject({ up: false, mac: '' });
+  });
+
+  test.each([
+    { programs: 'no program', xdp: undefined, expected: [] },
+    { programs: 'an empty entry', xdp: {}, expected: [] },
+    {
+      programs: 'one in driver mode',
+      xdp: { mode: 1, prog: { id: 7, name: 'l4lb_1', tag: 'ab', jited: 1 } },
+      expected: ['xdpdrv 7 l4lb_1'],
+    },
+    {
+      programs: 'one in generic mode',
+      xdp: { mode: 2, prog: { id: 7, name: 'l4lb_1' } },
+      expected: ['xdpgeneric 7 l4lb_1'],
+    },
+    {
+      programs: 'one in offload mode',
+      xdp: { mode: 3, prog: { id: 7, name: 'l4lb_1' } },
+      expected: ['xdpoffload 7 l4lb_1'],
+    },
+    {
+      programs: 'one without a name',
+      xdp: { mode: 1, prog: { id: 7 } },
+      expected: ['xdpdrv 7 '],
+    },
+    {
+      programs: 'one, which is also listed as attached',
+      xdp: {
+        mode: 1,
+        prog: { id: 7, name: 'l4lb_1' },
+        attached: [{ mode: 1, prog: { id: 7, name: 'l4lb_1' } }],
+      },
+      expected: ['xdpdrv 7 l4lb_1'],
+    },
+    {
+      programs: 'two, of which only xdp.attached tells',
+      xdp: {
+        mode: 4,
+        attached: [
+          { mode: 1, prog: { id: 7, name: 'l4lb_1' } },
+          { mode: 3, prog: { id: 9, name: 'l4lb_1' } },
+        ],
+      },
+      expected: ['xdpdrv 7 l4lb_1', 'xdpoffload 9 l4lb_1'],
+    },
+  ])('finds $programs', async ({ xdp, expected }) => {
+    const { ip } = iproute({ [LINK]: link({ xdp }) });
+    const { programs } = await ip.link('ens4');
+    expect(programs.map(({ mode, id, name }) => `${mode} ${id} ${name}`)).toEqual(
+      expected,
+    );
+  });
+
+  test('names the devices that there are where there is no such device', async () => {
+    const { ip } = iproute({
+      'ip -j -d link show dev ens5': {
+        exitCode: 1,
+        stderr: 'Device "ens5" does not exist.\n',
+      },
+      'ip -j link show': '[{"ifname":"lo"},{"ifname":"ens4"}]',
+    });
+    const failure = await failureOf(ip.link('ens5'));
+    expect(failure.format('l4lb-map')).toBe(
+      [
+        'l4lb-map: no device ens5',
+        '  likely cause: the name is mistyped, or the device is in another network namespace',
+        '  next: name one of: lo, ens4',
+      ].join('\n'),
+    );
+  });
+
+  test('fails with the words of ip, and the command that was run', async () => {
+    const { ip } = iproute({
+      'ip link set dev ens4 xdpdrv off': {
+        exitCode: 2,
+        stderr: 'RTNETLINK answers: Operation not permitted\nmore\n',
+      },
+    });
+    const failure = await failureOf(ip.detach('ens4', 'xdpdrv'));
+    expect(failure.message).toBe(
+      'ip link set dev ens4 xdpdrv off: RTNETLINK answers: Operation not permitted',
+    );
+  });
+
+  test('detaches in the mode that is named', async () => {
+    const { ip, lines } = iproute({ 'ip link set dev ens4 xdpgeneric off': '' });
+    await ip.detach('ens4', 'xdpgeneric');
+    expect(lines).toEqual(['ip link set dev ens4 xdpgeneric off']);
+  });
+
+  test.each([
+    {
+      addresses: 'the first of two',
+      text: '[{"ifname":"ens4","addr_info":[{"local":"10.0.0.1"},{"local":"10.0.0.2"}]}]',
+      expected: '10.0.0.1',
+    },
+    {
+      addresses: 'none',
+      text: '[{},{"ifname":"ens4","addr_info":[]}]',
+      expected: undefined,
+    },
+    { addresses: 'none, in older words', text: '', expected: undefined },
+  ])('the address of a device: $addresses', async ({ text, expected }) => {
+    const { ip } = iproute({ 'ip -j -4 addr show dev ens4 scope global': text });
+    expect(await ip.addressOf('ens4')).toBe(expected);
+  });
+
+  test('knows all addresses of the host', async () => {
+    const { ip } = iproute({
+      'ip -j -4 addr show':
+        '[{"addr_info":[{"local":"127.0.0.1"}]},{"addr_info":[{"local":"10.0.0.1"}]}]',
+    });
+    expect(await ip.hostAddresses()).toEqual(['127.0.0.1', '10.0.0.1']);
+  });
+});
+
+describe('the MAC addresses of destinations', () => {
+  const DIRECT = 'ip -j route get 10.0.0.15 oif ens4';
+  const ROUTED = 'ip -j route get 10.0.1.15 oif ens4';
+  const ROUTED_TOO = 'ip -j route get 10.0.1.16 oif ens4';
+
+  test('one on the same network is asked for itself', async () => {
+    const { ip, lines } = iproute({
+      [DIRECT]: '[{"dst":"10.0.0.15","dev":"ens4","prefsrc":"10.0.0.1"}]',
+      [NEIGHBOURS]:
+        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["REACHABLE"]}]',
+    });
+    expect(await ip.resolve('ens4', ['10.0.0.15'])).toEqual(
+      new Map([['10.0.0.15', '02:00:0a:00:00:0f']]),
+    );
+    expect(lines).toEqual([DIRECT, NEIGHBOURS]);
+  });
+
+  test('those behind a gateway have its MAC, and it is asked for once', async () => {
+    const gateway = '[{"dst":"10.0.1.15","gateway":"10.0.0.254","dev":"ens4"}]';
+    const { ip, lines } = iproute({
+      [ROUTED]: gateway,
+      [ROUTED_TOO]: gateway,
+      [NEIGHBOURS]: [
+        '[]',
+        '[{"dst":"10.0.0.254","lladdr":"02:00:0a:00:00:fe","state":["DELAY"]}]',
+      ],
+      'ip neigh replace 10.0.0.254 dev ens4 use': '',
+    });
+    expect(await ip.resolve('ens4', ['10.0.1.15', '10.0.1.16'])).toEqual(
+      new Map([
+        ['10.0.1.15', '02:00:0a:00:00:fe'],
+        ['10.0.1.16', '02:00:0a:00:00:fe'],
+      ]),
+    );
+    expect(lines.filter((line) => line.startsWith('ip neigh replace'))).toHaveLength(1);
+  });
+
+  test('a neighbour that answers late is waited for', async () => {
+    const { ip } = iproute({
+      [DIRECT]: '[{"dst":"10.0.0.15"}]',
+      [NEIGHBOURS]: [
+        '[]',
+        '[{"dst":"10.0.0.15","state":["INCOMPLETE"]}]',
+        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["REACHABLE"]}]',
+      ],
+      'ip neigh replace 10.0.0.15 dev ens4 use': '',
+    });
+    expect((await ip.resolve('ens4', ['10.0.0.15'])).get('10.0.0.15')).toBe(
+      '02:00:0a:00:00:0f',
+    );
+  });
+
+  test.each([
+    {
+      address: 'without a route',
+      answer: { exitCode: 2, stderr: 'RTNETLINK answers: Network is unreachable\n' },
+    },
+    { address: "of the host's own", answer: '[{"type":"local","dst":"10.0.0.15"}]' },
+    { address: 'that ip says nothing of', answer: '[]' },
+  ])('an address $address has none, and is not waited for', async ({ answer }) => {
+    const { ip } = iproute({ [DIRECT]: answer, [NEIGHBOURS]: '[]' });
+    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(0);
+  });
+
+  // The kernel's three tries take three seconds, and so does this test.
+  test('a neighbour that never answers has none', async () => {
+    const { ip } = iproute({
+      [DIRECT]: '[{"dst":"10.0.0.15"}]',
+      [NEIGHBOURS]:
+        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["FAILED"]}]',
+      'ip neigh replace 10.0.0.15 dev ens4 use': '',
+    });
+    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(0);
+  });
+
+  test('nothing to resolve asks for nothing but the neighbours', async () => {
+    const { ip, lines } = iproute({ [NEIGHBOURS]: '[]' });
+    expect((await ip.resolve('ens4', [])).size).toBe(0);
+    expect(lines).toEqual([NEIGHBOURS]);
+  });
+});
