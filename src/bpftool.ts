@@ -228,7 +228,7 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 /** As bpftool wants it after `hex`. Called for each of 65,536 slots, so it is plain. */
 export function hex(bytes: Buffer): string {
   let text = '';
-  for (const byte of bytes) text += text === '' ? HEX[byte] : ` ${HEX[byte]}`;
+  for (const byte of bytes) text += `${text === '' ? '' : ' '}${HEX[byte] ?? ''}`;
   return text;
 }
 

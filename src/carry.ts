@@ -6,8 +6,9 @@
 import type { Counter } from './abi.js';
 import { CELL_KEEPS_SSH, VALUE_SIZES, encodeCounter, encodeKey } from './abi.js';
 import { addCounters } from './counters.js';
-import type { Live, Write } from './plan.js';
-import { applyWrites, plan } from './plan.js';
+import type { Live, Write } from './live.js';
+import { applyWrites } from './live.js';
+import { plan } from './plan.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
 import { reachable } from './ways.js';

@@ -24,7 +24,7 @@ import { cardOf, fillLoaded, mapsOfLoaded } from './loader.js';
 import type { LoadRequest, LoadResult } from './loader.js';
 import type { Loaded, Pins } from './objects.js';
 import { loadObject, objectFor, packaged } from './objects.js';
-import type { Live } from './plan.js';
+import type { Live } from './live.js';
 import { readTables, writeLine } from './tables.js';
 
 /** Long enough that no CPU still runs a program after its swap. */

@@ -20,7 +20,7 @@ import type { Maps } from './attached.js';
 import type { Bpftool, Entry } from './bpftool.js';
 import { decodeEntries, hex } from './bpftool.js';
 import { retiredCounter, sumCounters } from './counters.js';
-import type { Live, Write } from './plan.js';
+import type { Live, Write } from './live.js';
 import type { Service } from './services.js';
 
 /** All but the slots, which only one service's are wanted of. */

@@ -267,24 +267,26 @@ describe('in a terminal', () => {
   });
 
   describe('it gives the terminal back as it was', () => {
+    async function signal(name: NodeJS.Signals): Promise<void> {
+      process.kill(await terminal.pidOf(DASHBOARD), name);
+    }
+
+    async function expectAsBefore(exitCode: number, text: string): Promise<void> {
+      const screen = await terminal.until('the prompt', isAtPrompt);
+      expect(screen).toContain(text);
+      expect(screen).toContain(`exit code ${exitCode}`);
+      expect(settingsOf(screen)).toEqual(expect.arrayContaining(['icanon', 'echo']));
+      expect(screen.join('\n')).not.toContain(TITLE);
+      expect(await terminal.variable('alternate_on')).toBe('0');
+      expect(await terminal.variable('cursor_flag')).toBe('1');
+    }
+
     test.each([
       ['after q', 0, () => terminal.press('q')],
       ['after Ctrl-C', 0, () => terminal.press('C-c')],
       ['after Ctrl-C while a filter is typed', 0, () => terminal.press('/', '1', 'C-c')],
-      [
-        'after SIGTERM from outside',
-        143,
-        async () => {
-          process.kill(await terminal.pidOf(DASHBOARD), 'SIGTERM');
-        },
-      ],
-      [
-        'after SIGHUP from outside',
-        129,
-        async () => {
-          process.kill(await terminal.pidOf(DASHBOARD), 'SIGHUP');
-        },
-      ],
+      ['after SIGTERM from outside', 143, () => signal('SIGTERM')],
+      ['after SIGHUP from outside', 129, () => signal('SIGHUP')],
     ])('%s, exit code %i', async (_, exitCode, leave) => {
       await terminal.enter('echo earlier "text"');
       await terminal.untilShown('earlier text');
@@ -292,21 +294,16 @@ describe('in a terminal', () => {
       expect(await terminal.variable('alternate_on')).toBe('1');
       await leave();
 
-      const screen = await terminal.until('the prompt', isAtPrompt);
-      expect(screen).toContain('earlier text');
-      expect(screen).toContain(`exit code ${exitCode}`);
-      expect(settingsOf(screen)).toEqual(expect.arrayContaining(['icanon', 'echo']));
-      expect(screen.join('\n')).not.toContain(TITLE);
-      expect(await terminal.variable('alternate_on')).toBe('0');
-      expect(await terminal.variable('cursor_flag')).toBe('1');
+      await expectAsBefore(exitCode, 'earlier text');
     });
 
-    test('where there is no program, and says so', async () => {
-      await enterDashboard('-i', 'lo');
-      const screen = await terminal.until('the prompt', isAtPrompt);
-      expect(screen).toContain('l4lb-stats: no XDP program on lo');
-      expect(screen).toContain('exit code 1');
-      expect(await terminal.variable('alternate_on')).toBe('0');
+    test.each([
+      ['after --count samples', 0, ['-i', 'eth0', '--count', '2'], 'earlier text'],
+      ['where there is no program', 1, ['-i', 'lo'], 'l4lb-stats: no XDP program on lo'],
+    ])('%s, exit code %i', async (_, exitCode, options, text) => {
+      await terminal.enter('echo earlier "text"');
+      await enterDashboard(...options);
+      await expectAsBefore(exitCode, text);
     });
   });
 

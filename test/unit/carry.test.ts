@@ -5,8 +5,8 @@ import type { Counter } from '../../src/abi.js';
 import { encodeKey } from '../../src/abi.js';
 import type { CarriedTables } from '../../src/carry.js';
 import { carryFrames, carrySums, carryTables } from '../../src/carry.js';
-import type { Live } from '../../src/plan.js';
-import { applyWrites } from '../../src/plan.js';
+import type { Live } from '../../src/live.js';
+import { applyWrites } from '../../src/live.js';
 import { formatAddress } from '../../src/address.js';
 import { BALANCER_MAC } from './names.js';
 import {

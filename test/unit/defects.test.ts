@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { parseDestinations } from '../../src/destinations.js';
-import { applyWrites } from '../../src/plan.js';
+import { applyWrites } from '../../src/live.js';
 import { CELL_USED } from '../../src/abi.js';
 import { formatWay } from '../../src/ways.js';
 import {

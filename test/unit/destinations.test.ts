@@ -199,8 +199,8 @@ describe('destinations', () => {
       reason:
         '"address" is not an IPv4 address; "MAC" is not a destination\'s MAC address: it is not six pairs of hex digits',
     },
-    { row: '10.0.1.15,0"2', reason: 'a quote stands inside a cell' },
-    { row: '10.0.1.15,"02', reason: 'a quote is opened and never closed' },
+    { row: '10.0.1.15,0"2', reason: 'a quote stands inside a cell, or is never closed' },
+    { row: '10.0.1.15,"02', reason: 'a quote stands inside a cell, or is never closed' },
   ])('says what is wrong with the row $row', ({ row, reason }) => {
     const { problems } = read(`# a comment\n10.0.9.9,${MAC}\n${row}`);
     expect(problems).toEqual([`web.csv:3: ${reason}`]);

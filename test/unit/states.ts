@@ -3,8 +3,11 @@
 import type { Cell } from '../../src/abi.js';
 import { formatAddress } from '../../src/address.js';
 import { Failure } from '../../src/failure.js';
-import type { Live, Plan, WantedDestination } from '../../src/plan.js';
-import { applyWrites, plan } from '../../src/plan.js';
+import type { Live } from '../../src/live.js';
+import type { Plan } from '../../src/plan.js';
+import type { WantedDestination } from '../../src/writes.js';
+import { applyWrites } from '../../src/live.js';
+import { plan } from '../../src/plan.js';
 import type { Service } from '../../src/services.js';
 import { chooseService } from '../../src/services.js';
 import type { Way } from '../../src/ways.js';

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * One step of a plan: the writes from one state of the maps to another. Pure.
+ *
+ * Their order is what makes a killed tool harmless. After any of them each slot
+ * points to its old or to its new destination, and that destination's entry is
+ * whole:
+ *
+ *   1. counters of ids that get a new owner: what they counted moves to id 0
+ *   2. entries of destinations that are new or changed
+ *   3. slots
+ *   4. new ways into the service, then the device's entry with their seed
+ *   5. ways that are no more, and the ids of destinations that are no more
+ */
+import type { Cell, Destination, Device } from './abi.js';
+import {
+  ABI,
+  CELL_KEEPS_SSH,
+  CELL_USED,
+  encodeCell,
+  encodeDestination,
+  encodeDevice,
+} from './abi.js';
+import { formatAddress } from './address.js';
+import { SLOT_SEED } from './hash.js';
+import { headerSum, largestInner } from './header-sum.js';
+import type { Live, Write } from './live.js';
+import { freeIds, ownedBy } from './live.js';
+import type { Service } from './services.js';
+import { table } from './table.js';
+import type { Placement } from './ways.js';
+import { isWay, placeCells, reachable, wayKey, withNotes } from './ways.js';
+
+export interface WantedDestination {
+  address: Buffer;
+  mac: Buffer;
+  weight: number;
+}
+
+export interface Wanted {
+  service: Service;
+  isNew: boolean;
+  destinations: readonly WantedDestination[];
+  /** Of the outer header. */
+  source: Buffer;
+  /** Undefined: as it is; a new service leaves ssh to the host. */
+  takeSsh: boolean | undefined;
+  /** Of the ssh session that runs the tool, 0 for none. */
+  sessionPort: number;
+  /** The device's own. */
+  mac: Buffer;
+  mtu: number;
+}
+
+/** The writes from one state to a service with just these destinations. */
+export function planStep(
+  state: Live,
+  wanted: Wanted,
+  destinations: readonly WantedDestination[],
+): Write[] {
+  const { service } = wanted;
+  const ids = giveIds(state, service, destinations);
+  const placement = place(state, wanted);
+  const device = deviceFor(state, wanted, placement.seed);
+  const before = [
+    ...planCounters(state, ids),
+    ...planDestinations(state, wanted, destinations, ids),
+    ...planSlots(state, service, destinations, ids),
+    ...planNewCells(state, placement),
+  ];
+  const after = [
+    ...planGoneCells(state, placement),
+    ...planGoneDestinations(state, service, ids),
+  ];
+  if (before.length + after.length === 0 && sameDevice(device, state.device)) return [];
+  const generation = (state.device.generation + 1) >>> 0;
+  return [
+    ...before,
+    { map: 'device', key: 0, value: { ...device, generation } },
+    ...after,
+  ];
+}
+
+/** An id for each destination: the one it has, or the lowest that is free. */
+function giveIds(
+  state: Live,
+  service: Service,
+  destinations: readonly WantedDestination[],
+): number[] {
+  const have = new Map(
+    [...ownedBy(state, service.id)].map(([id, { address }]) => [
+      formatAddress(address),
+      id,
+    ]),
+  );
+  const free = freeIds(state);
+  return destinations.map(({ address }) => {
+    const id = have.get(formatAddress(address)) ?? free.shift();
+    if (id === undefined)
+      throw new Error('nextStep() promised an id for each destination');
+    return id;
+  });
+}
+
+function planCounters(state: Live, ids: readonly number[]): Write[] {
+  const isNew = (id: number): boolean => (state.destinations.get(id)?.service ?? 0) === 0;
+  const retired = ids.filter(isNew).flatMap((id) => {
+    const counter = state.counters.get(id);
+    return counter && counter.packets > 0n ? [{ id, counter }] : [];
+  });
+  if (retired.length === 0) return [];
+  let { packets, bytes } = state.counters.get(0) ?? { packets: 0n, bytes: 0n };
+  for (const { counter } of retired) {
+    packets += counter.packets;
+    bytes += counter.bytes;
+  }
+  return [
+    { map: 'counters', key: 0, value: { packets, bytes } },
+    ...retired.map(({ id }) => ({
+      map: 'counters' as const,
+      key: id,
+      value: { packets: 0n, bytes: 0n },
+    })),
+  ];
+}
+
+function planDestinations(
+  state: Live,
+  wanted: Wanted,
+  destinations: readonly WantedDestination[],
+  ids: readonly number[],
+): Write[] {
+  return destinations.flatMap(({ address, mac, weight }, index) => {
+    const key = ids[index] ?? 0;
+    const value: Destination = {
+      address,
+      mac,
+      weight,
+      service: wanted.service.id,
+      source: wanted.source,
+      headerSum: headerSum(wanted.source, address),
+      largestInner: largestInner(wanted.mtu),
+    };
+    const there = state.destinations.get(key);
+    return there && sameDestination(there, value)
+      ? []
+      : [{ map: 'destinations', key, value }];
+  });
+}
+
+function planSlots(
+  state: Live,
+  service: Service,
+  destinations: readonly WantedDestination[],
+  ids: readonly number[],
+): Write[] {
+  const writes: Write[] = [];
+  table(destinations, 1 << service.log2Slots).forEach((index, slot) => {
+    const key = service.firstSlot + slot;
+    const current = index === -1 ? 0 : (ids[index] ?? 0);
+    if (current === (state.slots.get(key)?.current ?? 0)) return;
+    writes.push({ map: 'slots', key, value: { current, previous: 0, since: 0 } });
+  });
+  return writes;
+}
+
+/** The ways of all services and notes for fragments, each in a cell of its own. */
+function place(state: Live, wanted: Wanted): Placement {
+  const { service } = wanted;
+  const live = [...reachable(state).values()].filter(isWay);
+  const others = new Map(
+    live
+      .filter((cell) => cell.service !== service.id)
+      .map((cell) => [wayKey(cell), cell]),
+  );
+  const kept =
+    live.find((cell) => cell.service === service.id && cell.port === 0)?.flags ??
+    CELL_KEEPS_SSH;
+  const takes = wanted.takeSsh ?? (kept & CELL_KEEPS_SSH) === 0;
+  const own = service.ways.map(({ address, port, protocol }) => ({
+    address,
+    port,
+    protocol,
+    firstSlot: service.firstSlot,
+    service: service.id,
+    log2Slots: service.log2Slots,
+    flags: CELL_USED | (takes || port !== 0 ? 0 : CELL_KEEPS_SSH),
+  }));
+  const cells = withNotes([...others.values(), ...own]);
+  return placeCells(cells, state.cells, state.device.cellSeed, state.sizes.cells);
+}
+
+function planNewCells(state: Live, { cells }: Placement): Write[] {
+  return [...cells].flatMap(([key, value]) => {
+    const there = state.cells.get(key);
+    return there && sameCell(there, value) ? [] : [{ map: 'services', key, value }];
+  });
+}
+
+function planGoneCells(state: Live, { cells }: Placement): Write[] {
+  return [...state.cells.keys()]
+    .filter((key) => !cells.has(key))
+    .map((key) => ({ map: 'services', key, value: undefined }));
+}
+
+/** The address stays: a packet on its way may still read the entry. */
+function planGoneDestinations(
+  state: Live,
+  service: Service,
+  ids: readonly number[],
+): Write[] {
+  const stays = new Set(ids);
+  return [...ownedBy(state, service.id)]
+    .filter(([id]) => !stays.has(id))
+    .map(([key, entry]) => ({
+      map: 'destinations',
+      key,
+      value: { ...entry, service: 0 },
+    }));
+}
+
+function deviceFor(state: Live, wanted: Wanted, cellSeed: number): Device {
+  const filled = state.device.abi !== 0;
+  return {
+    abi: ABI,
+    generation: state.device.generation,
+    cellSeed,
+    slotSeed: filled ? state.device.slotSeed : SLOT_SEED,
+    mac: wanted.mac,
+    // A run from a timer has no session; the last one's port stays kept.
+    sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,
+    mtu: wanted.mtu,
+  };
+}
+
+function sameDevice(one: Device, other: Device): boolean {
+  return encodeDevice(one).equals(encodeDevice(other));
+}
+function sameCell(one: Cell, other: Cell): boolean {
+  return encodeCell(one).equals(encodeCell(other));
+}
+function sameDestination(one: Destination, other: Destination): boolean {
+  return encodeDestination(one).equals(encodeDestination(other));
+}
