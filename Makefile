@@ -122,7 +122,7 @@ BIN := $(DESTDIR)$(PREFIX)/bin
 install: all ## install the commands below PREFIX (/usr/local); DESTDIR goes before it
 	@rm -rf "$(LIBRARY)"
 	@mkdir -p "$(LIBRARY)" "$(BIN)"
-	@cp -a $(wildcard package.json README.md LICENSE*) \
+	@cp -a $(wildcard package.json README.md) \
 		$$(node -p 'require("./package.json").files.filter(require("fs").existsSync).join(" ")') "$(LIBRARY)"
 	@npm ls --omit=dev --all --parseable | sed -n "s|^$$PWD/||p" | \
 		tar -c --files-from=- | tar -x -C "$(LIBRARY)" --no-same-owner

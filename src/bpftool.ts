@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { Advice } from './failure.js';
 import { Failure } from './failure.js';
 import type { Mode } from './iproute.js';
 import type { Run, RunResult } from './run.js';
@@ -32,7 +33,17 @@ export interface Entry {
 }
 
 /** The kernel answered no, or there is no such map any more. */
-export class BpftoolFailure extends Failure {}
+export class BpftoolFailure extends Failure {
+  /** The kernel's or bpftool's own words. */
+  readonly reason: string;
+
+  constructor(what: string, result: RunResult, advice: Advice = {}) {
+    const words = reason(result);
+    super(`${what}: ${words}`, advice);
+    this.name = 'BpftoolFailure';
+    this.reason = words;
+  }
+}
 
 interface ProgramJson {
   id: number;
@@ -64,7 +75,7 @@ export class Bpftool {
   async #bpftool(args: string[]): Promise<string> {
     const result = await this.#run('bpftool', args);
     if (result.exitCode !== 0) {
-      throw new BpftoolFailure(`bpftool ${args.join(' ')}: ${reason(result)}`);
+      throw new BpftoolFailure(`bpftool ${args.join(' ')}`, result);
     }
     return result.stdout;
   }
@@ -99,7 +110,7 @@ export class Bpftool {
     const answers = JSON.parse(result.stdout || '[]') as { output: unknown }[];
     const failed = answers.find(({ output }) => hasError(output));
     if (failed || result.exitCode !== 0) {
-      throw new BpftoolFailure(`bpftool: ${reason(result)}`);
+      throw new BpftoolFailure('bpftool', result);
     }
     return answers.map(({ output }) => output);
   }
@@ -117,7 +128,7 @@ export class Bpftool {
     if (keys.length === 0) return [];
     const lines = keys.map((key) => `map lookup id ${id} key hex ${hex(key)}`);
     const result = await this.#batch([], lines);
-    if (result.exitCode !== 0) throw new BpftoolFailure(`bpftool: ${reason(result)}`);
+    if (result.exitCode !== 0) throw new BpftoolFailure('bpftool', result);
     return result.stdout
       .split('\n')
       .filter((line) => line.startsWith('key:'))
@@ -134,7 +145,7 @@ export class Bpftool {
     if (lines.length === 0) return;
     const result = await this.#batch([], lines, lock);
     if (result.exitCode !== 0) {
-      throw new BpftoolFailure(`bpftool could not write the tables: ${reason(result)}`, {
+      throw new BpftoolFailure('bpftool could not write the tables', result, {
         cause: 'the program was removed meanwhile, or the kernel refused a value',
         next: 'run the same command again: it completes what is missing',
       });
@@ -250,11 +261,22 @@ function hasError(output: unknown): output is { error: string } {
   return typeof output === 'object' && output !== null && 'error' in output;
 }
 
-/** bpftool's own words, wherever it left them: stderr, or JSON on stdout. */
+/**
+ * The words that tell most: the kernel's, then libbpf's, then bpftool's. They
+ * are on stderr, or in JSON on stdout.
+ */
 function reason(result: RunResult): string {
   const text = `${result.stderr}\n${result.stdout}`;
-  const json = /"error":"((?:[^"\\]|\\.)*)"/.exec(text);
-  if (json) return json[1] ?? '';
-  const line = text.split('\n').find((candidate) => /error/i.test(candidate));
-  return (line ?? text.trim().split('\n')[0] ?? '').replace(/^Error: /, '');
+  const patterns = [
+    /Kernel error message: (.+)/,
+    /libbpf: (?!failed to load object|loading )(.+)/,
+    /"error":"((?:[^"\\]|\\.)*)"/,
+    /Error: (.+)/i,
+    /^\s*(.+)/,
+  ];
+  for (const pattern of patterns) {
+    const words = pattern.exec(text)?.[1];
+    if (words) return words;
+  }
+  return `it exited with ${result.exitCode}`;
 }

@@ -4,14 +4,14 @@
  * another build: the tables before the swap, the sums after it. Pure.
  */
 import type { Counter } from './abi.js';
-import { CELL_KEEPS_SSH, VALUE_SIZES, encodeCounter, encodeKey } from './abi.js';
+import { VALUE_SIZES, encodeCounter, encodeKey } from './abi.js';
 import { addCounters } from './counters.js';
 import type { Live, Write } from './live.js';
 import { applyWrites } from './live.js';
 import { plan } from './plan.js';
 import type { Service } from './services.js';
-import { servicesIn } from './services.js';
-import { reachable } from './ways.js';
+import { keepsSsh, servicesIn } from './services.js';
+import { formatWay, reachable } from './ways.js';
 
 export interface CarriedTables {
   writes: Write[];
@@ -48,15 +48,12 @@ export function carryTables(
     );
     const first = owned[0]?.[1];
     if (!first) continue;
-    const flags = [...reachable(old).values()].find(
-      (cell) => cell.service === service.id && cell.port === 0,
-    )?.flags;
     const step = plan(state, {
       service,
       isNew: true,
       destinations: owned.map(([, entry]) => entry),
       source: first.source,
-      takeSsh: flags !== undefined && (flags & CELL_KEEPS_SSH) === 0,
+      takeSsh: keepsSsh(old, service) === false,
       sessionPort: old.device.sessionPort,
       ...device,
     });
@@ -90,8 +87,8 @@ function fitServices(services: Service[], slots: number, losses: string[]): Serv
       const log2Slots = Math.min(service.log2Slots, most);
       if (log2Slots < service.log2Slots) {
         losses.push(
-          `a service has ${1 << log2Slots} slots now, not ${1 << service.log2Slots}, ` +
-            'so most of its connections move',
+          `${service.ways.map(formatWay).join(', ')}: ${1 << log2Slots} slots now, ` +
+            `not ${1 << service.log2Slots}, so most of its connections move`,
         );
       }
       const placed = { ...service, log2Slots, firstSlot };

@@ -30,9 +30,14 @@ export function newCommand(name: string, description: string): Command {
       'the device that the program is on, such as eth0',
     )
     .showHelpAfterError('(--help explains the options)')
-    .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, `${name}: `)),
-    });
+    .configureOutput({ outputError: nameInError(name) });
+}
+
+/** commander begins its messages with `error:`. */
+export function nameInError(
+  name: string,
+): (text: string, write: (text: string) => void) => void {
+  return (text, write) => write(text.replace(/^error: /, `${name}: `));
 }
 
 /** Where one device has programs in several modes. */
@@ -62,14 +67,15 @@ export function addFillOptions(command: Command): Command {
     .option(
       '--vip <way...>',
       'a way into the service: ADDR[:PORT][/PROTO], as 10.0.0.4:80/tcp; without port all ports, ' +
-        'without protocol tcp and udp; may be given often ' +
+        'without protocol tcp and udp; any for all addresses; may be given often, and names all ways ' +
         '(default: the service that is there, or else everything)',
       readWays,
     )
     .option(
       '--take-ssh',
-      'a service on all ports takes ssh too, instead of leaving it to the host',
+      'a service on all ports takes ssh too, and keeps doing so until told otherwise',
     )
+    .option('--no-take-ssh', 'it leaves ssh to the host (default of a new service)')
     .option(
       '--slots <number>',
       'slots of a new service, a power of two (default: 65536, or all there are)',

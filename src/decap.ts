@@ -17,7 +17,7 @@ export const DECAP_VERDICTS = [
   { number: 19, name: 'no room' },
 ] as const;
 
-/** Writes the addresses that the host has now. */
+/** Writes the addresses that the host has now; without them it takes all. */
 export async function fillDecap(
   { ip, bpftool }: Tools,
   maps: readonly MapInfo[],
@@ -48,15 +48,17 @@ function encodeHost(): Buffer {
 export async function readDecap(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: readonly MapInfo[],
-): Promise<{ addresses: number; verdicts: Record<string, Counter> }> {
+): Promise<{ addresses: number | 'all'; verdicts: Record<string, Counter> }> {
   const id = (name: string): number => maps.find((map) => map.name === name)?.id ?? 0;
   const answers = await bpftool.queries([
     `map dump id ${id('addresses')}`,
     `map dump id ${id('verdicts')}`,
+    `map dump id ${id('host')}`,
   ]);
-  const [addresses = [], verdicts = []] = answers.map(decodeEntries);
+  const [addresses = [], verdicts = [], host = []] = answers.map(decodeEntries);
+  const isFilled = host[0]?.values[0]?.equals(encodeHost()) ?? false;
   return {
-    addresses: addresses.length,
+    addresses: isFilled ? addresses.length : 'all',
     verdicts: Object.fromEntries(
       DECAP_VERDICTS.map(({ number, name }) => {
         const entry = verdicts.find(({ key }) => key.equals(encodeKey(number)));

@@ -47,7 +47,7 @@ export async function prepareFill(
     destinations: await resolveRows({ ip }, link, rows),
     source: await chooseSource({ ip }, link, flags.source),
     ways: flags.vip,
-    takeSsh: flags.vip ? (flags.takeSsh ?? false) : flags.takeSsh,
+    takeSsh: flags.takeSsh,
     slots: flags.slots,
     sessionPort: sessionPort(),
     mac,

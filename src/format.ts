@@ -46,3 +46,9 @@ export function sparkline(values: readonly number[], width: number): string {
   });
   return blocks.join('').padStart(width);
 }
+
+/** `1 slot`, `65,536 slots`, `2 addresses`. */
+export function many(count: number, what: string): string {
+  const ending = count === 1 ? '' : what.endsWith('s') ? 'es' : 's';
+  return `${formatCount(count)} ${what}${ending}`;
+}

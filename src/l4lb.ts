@@ -2,7 +2,7 @@
 /** l4lb: the other commands under one name. */
 import { Command } from 'commander';
 
-import { VERSION } from './command.js';
+import { VERSION, nameInError } from './command.js';
 import { loadCommand } from './load.js';
 import { mapCommand } from './map-fill.js';
 import { statsCommand } from './stats.js';
@@ -13,6 +13,8 @@ export function l4lbCommand(): Command {
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
+    .showHelpAfterError('(--help explains the commands)')
+    .configureOutput({ outputError: nameInError('l4lb') })
     .addCommand(loadCommand().name('load'))
     .addCommand(mapCommand().name('map'))
     .addCommand(statsCommand().name('stats'))

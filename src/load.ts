@@ -16,6 +16,7 @@ import {
 } from './command.js';
 import { UsageFailure } from './failure.js';
 import { prepareFill } from './fill.js';
+import { many } from './format.js';
 import type { Mode } from './iproute.js';
 import { alreadyThere, attachNew, programInTheWay, takeOff } from './loader.js';
 import type { LoadResult } from './loader.js';
@@ -118,7 +119,7 @@ async function load(tools: Context, flags: Flags): Promise<void> {
   if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
   const prepared = flags.file && (await prepareFill(tools, link, flags.file, flags));
   if (prepared && !flags.json) {
-    print(`Loading file with ${prepared.destinations.length} destinations`);
+    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }
   const result = await withLock(tools.run, 'l4lb-load', (lock) =>
     withPins((pins) => {
@@ -176,11 +177,14 @@ async function off(tools: Context, flags: Flags): Promise<void> {
   if (flags.json) {
     printJson({
       interface: flags.interface,
-      taken_off: taken.map(({ mode, id }) => ({ mode, id })),
+      taken_off: taken.map(({ mode, id }) => ({ mode: MODE_NAMES[mode], program: id })),
     });
     return;
   }
-  if (taken.length === 0) print(`${flags.interface} has no XDP program`);
+  if (taken.length === 0) {
+    const inMode = flags.mode === 'auto' ? '' : ` in mode ${flags.mode}`;
+    print(`${flags.interface} has no XDP program${inMode}`);
+  }
   for (const { mode, name, id } of taken) {
     print(`${flags.interface} [${MODE_NAMES[mode]}] ${name} (program ${id}) taken off`);
   }

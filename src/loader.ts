@@ -60,7 +60,9 @@ export function alreadyThere(
     {
       cause: isOther
         ? 'a device takes a program in driver mode or in generic mode, not both'
-        : 'it was loaded before',
+        : isOurs(there.name)
+          ? 'it was loaded before'
+          : 'another tool uses XDP on this device',
       next:
         isOurs(there.name) && !isOther
           ? `l4lb-load -i ${link.name} --replace, which loses no packet; or --off`
@@ -88,7 +90,7 @@ export async function attachNew(
       await tools.bpftool.attach(candidate, loaded.pin, link.name);
     } catch (error) {
       if (!(error instanceof BpftoolFailure)) throw error;
-      refusals.push(error.message);
+      refusals.push(error.reason);
       continue;
     }
     const { id: program, maps } = loaded;

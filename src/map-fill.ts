@@ -15,6 +15,7 @@ import {
   warn,
 } from './command.js';
 import { applyPlan, planFill, prepareFill } from './fill.js';
+import { many } from './format.js';
 import type { Mode } from './iproute.js';
 import { withLock } from './lock.js';
 import type { Plan } from './plan.js';
@@ -54,7 +55,7 @@ Examples:
       const attached = await findAttached(tools, flags.interface, flags.mode);
       const prepared = await prepareFill(tools, attached.link, flags.file, flags);
       if (!flags.json) {
-        print(`Loading file with ${prepared.destinations.length} destinations`);
+        print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
       }
       const plan = await withLock(tools.run, 'l4lb-map', async (lock) => {
         const made = await planFill(tools, attached.maps, prepared);

@@ -87,12 +87,12 @@ export async function loadObject(
     await bpftool.load(object, pin, options);
   } catch (error) {
     if (!(error instanceof BpftoolFailure)) throw error;
-    throw new Failure(`the kernel does not take ${basename(object)}: ${error.message}`, {
+    throw new Failure(`the kernel does not take ${basename(object)}: ${error.reason}`, {
       cause: options.device
         ? 'the card does not offload this program, or has no eBPF firmware'
         : 'the kernel is too old for this build, or the file is no XDP object',
       next: options.device
-        ? 'l4lb-load -m xdpdrv runs it on the host instead'
+        ? `l4lb-load -i ${options.device} -m xdpdrv, which runs it on the host`
         : `bpftool prog load ${object} /sys/fs/bpf/try type xdp, to see all that it says`,
     });
   }

@@ -72,7 +72,7 @@ export function plainBlock(sample: Sample): string {
     return destinationRow(`${number}  ${destination.address}`, destination);
   });
   const verdicts = VERDICTS.filter(
-    ({ name }) => name !== 'balanced' && sample.verdicts[name].packets !== 0n,
+    ({ name }) => sample.verdicts[name].packets !== 0n,
   ).map(({ name }) => verdictRow(name, sample.verdicts[name]));
 
   const lines = [formatTitle(sample.mode), ''];

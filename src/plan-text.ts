@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A plan in words for people, and in JSON for programs. */
+import { many } from './format.js';
 import type { Plan } from './plan.js';
 import type { ModeName } from './sample.js';
 
@@ -8,17 +9,37 @@ export function describePlan(
   where: { interface: string; mode: ModeName },
   isDryRun: boolean,
 ): string[] {
-  const head = `${where.interface} [${where.mode}] ${plan.ways.join(', ')}: ${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}`;
-  if (plan.writes.length === 0)
+  const ssh =
+    plan.keepsSsh === undefined ? '' : plan.keepsSsh ? ', ssh kept' : ', ssh taken';
+  const head =
+    `${where.interface} [${where.mode}] ${plan.ways.join(', ')}: ` +
+    `${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}${ssh}`;
+  if (plan.writes.length === 0) {
     return [head, '  nothing to do: the table says so already'];
+  }
   const counts = [
     `${plan.added.length} added`,
     `${plan.removed.length} removed`,
     `${plan.changed.length} changed`,
     `${many(plan.slotsMoved, 'slot')} moved`,
+    ...(plan.isNew ? [] : waysChanged(plan)),
+    ...plan.settings.map((setting) => `now ${setting}`),
   ];
-  const tense = isDryRun ? '  would be: ' : '  ';
-  return [head, tense + counts.join(', ')];
+  const lines = [head, (isDryRun ? '  would be: ' : '  ') + counts.join(', ')];
+  if (plan.isNew && plan.ways.includes('any/tcp')) {
+    lines.push(
+      '  answers to connections that this host opens are balanced too;' +
+        ' --vip ADDRESS takes one address only',
+    );
+  }
+  return lines;
+}
+
+function waysChanged({ waysAdded, waysRemoved }: Plan): string[] {
+  return [
+    ...waysAdded.map((way) => `way ${way} added`),
+    ...waysRemoved.map((way) => `way ${way} removed`),
+  ];
 }
 
 /** A line for each destination that comes, goes or changes. */
@@ -33,6 +54,10 @@ export function describeChanges(plan: Plan): string[] {
 export function planJson(plan: Plan): Record<string, unknown> {
   return {
     ways: plan.ways,
+    ways_added: plan.waysAdded,
+    ways_removed: plan.waysRemoved,
+    keeps_ssh: plan.keepsSsh ?? null,
+    settings_changed: plan.settings,
     destinations: plan.used,
     destinations_wanted: plan.wanted,
     added: plan.added,
@@ -58,8 +83,4 @@ export function planWarnings(plan: Plan, limit: number): string[] {
     );
   }
   return warnings;
-}
-
-function many(count: number, what: string): string {
-  return `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -4,12 +4,13 @@
  * to the other. Pure: it reads no clock and starts no process. See writes.ts for
  * the order of the writes.
  */
-import { formatAddress } from './address.js';
+import { formatAddress, formatMac } from './address.js';
 import { Failure } from './failure.js';
 import type { Live, Write } from './live.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './live.js';
 import type { Service } from './services.js';
-import { formatWay } from './ways.js';
+import { keepsSsh, servicesIn } from './services.js';
+import { formatWay, reachable } from './ways.js';
 import type { Wanted, WantedDestination } from './writes.js';
 import { planStep } from './writes.js';
 
@@ -26,6 +27,12 @@ export interface Plan {
   changed: string[];
   slots: number;
   slotsMoved: number;
+  waysAdded: string[];
+  waysRemoved: string[];
+  /** What else changes, as `mtu 1500`. */
+  settings: string[];
+  /** A service on all ports leaves ssh to the host; undefined where it has none. */
+  keepsSsh: boolean | undefined;
   /** No destination has a weight, so no slot has a destination. */
   isEmpty: boolean;
 }
@@ -52,12 +59,14 @@ export function plan(live: Live, wanted: Wanted): Plan {
     done = destinations === target;
   }
 
+  const ways = waysOf(state, service);
+  const waysBefore = waysOf(live, service);
   const old = byAddress([...before.values()]);
   const after = byAddress(target);
   return {
     writes,
     isNew: wanted.isNew,
-    ways: service.ways.map(formatWay).sort(),
+    ways,
     used: target.length,
     wanted: wanted.destinations.length,
     added: [...after.keys()].filter((address) => !old.has(address)),
@@ -70,8 +79,37 @@ export function plan(live: Live, wanted: Wanted): Plan {
     slotsMoved: [...state.slots.keys()].filter(
       (key) => addressIn(state, key) !== addressIn(live, key),
     ).length,
+    waysAdded: ways.filter((way) => !waysBefore.includes(way)),
+    waysRemoved: waysBefore.filter((way) => !ways.includes(way)),
+    settings: settingsChanged(live, state, service),
+    keepsSsh: keepsSsh(state, service),
     isEmpty: target.every(({ weight }) => weight === 0),
   };
+}
+
+function waysOf(state: Live, { id }: Service): string[] {
+  return (servicesIn(reachable(state)).get(id)?.ways ?? []).map(formatWay);
+}
+
+/** What is not told by destinations, slots and ways. */
+function settingsChanged(before: Live, after: Live, service: Service): string[] {
+  if (before.device.abi === 0) return [];
+  const values = (state: Live): [string, string][] => {
+    const [entry] = ownedBy(state, service.id).values();
+    const { mtu, mac, sessionPort } = state.device;
+    const keeps = keepsSsh(state, service);
+    return [
+      ['mtu', String(mtu)],
+      ['MAC', formatMac(mac)],
+      ['session port', String(sessionPort)],
+      ['source', entry ? formatAddress(entry.source) : ''],
+      ['ssh', keeps === undefined ? '' : keeps ? 'kept for the host' : 'taken'],
+    ];
+  };
+  const was = new Map(values(before));
+  return values(after)
+    .filter(([name, value]) => was.get(name) !== '' && was.get(name) !== value)
+    .map((setting) => setting.join(' '));
 }
 
 /** An id can come back with another address, so the address is what counts. */

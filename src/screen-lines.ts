@@ -158,8 +158,9 @@ function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: numbe
   ];
   const text = (number: string, ...cells: string[]): string =>
     `${number.padStart(4)}  ${align(cells, widths)}`;
-  // On a narrow screen the history gives way first, then the share.
-  if (text('').length > state.width) widths.pop();
+  // On a narrow screen the history gives way first, then the share; and half a rate
+  // would be another one.
+  while (widths.length > 1 && text('').length > state.width) widths.pop();
   const heads = text('#', 'address', 'pkts/s', 'bits/s', 'share');
   const room = widths.length < 4 ? 0 : Math.min(HISTORY, state.width - heads.length - 2);
   const figures = (rates: Rates): string[] => [

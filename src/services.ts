@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The services that the cells describe, and the one that a fill is for. */
 import type { Cell } from './abi.js';
+import { CELL_KEEPS_SSH } from './abi.js';
 import { Failure } from './failure.js';
 import type { Way } from './ways.js';
-import { EVERYTHING, formatWay, isWay, wayKey } from './ways.js';
+import { EVERYTHING, compareWays, formatWay, isWay, reachable, wayKey } from './ways.js';
 
 /** One set of slots and destinations, and the ways into it. */
 export interface Service {
@@ -25,7 +26,19 @@ export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Servic
       service.ways.push(cell);
     services.set(id, service);
   }
+  for (const { ways } of services.values()) ways.sort(compareWays);
   return services;
+}
+
+/** Whether a service leaves ssh to the host; undefined where no way is on all ports. */
+export function keepsSsh(
+  live: Parameters<typeof reachable>[0],
+  { id }: Pick<Service, 'id'>,
+): boolean | undefined {
+  const cell = [...reachable(live).values()].find(
+    (one) => isWay(one) && one.service === id && one.port === 0,
+  );
+  return cell && (cell.flags & CELL_KEEPS_SSH) !== 0;
 }
 
 /** Slots of a service where nothing else is asked for. */

@@ -4,8 +4,9 @@ import type { Counter } from './abi.js';
 import type { Build, Tools } from './attached.js';
 import { MODE_NAMES, asMaps, buildOf, isDecap } from './attached.js';
 import { readDecap } from './decap.js';
+import { formatCount, many } from './format.js';
 import type { AttachedProgram, Mode } from './iproute.js';
-import { servicesIn } from './services.js';
+import { keepsSsh, servicesIn } from './services.js';
 import { readTables } from './tables.js';
 import { formatWay, reachable } from './ways.js';
 
@@ -13,6 +14,8 @@ export interface ServiceStatus {
   ways: string[];
   slots: number;
   destinations: number;
+  /** Whether ssh is left to the host; null where no way is on all ports. */
+  keeps_ssh: boolean | null;
 }
 
 export interface ProgramStatus {
@@ -23,7 +26,7 @@ export interface ProgramStatus {
   loadedAt: number;
   build: Build | 'decap' | 'not l4lb';
   services?: ServiceStatus[];
-  addresses?: number;
+  addresses?: number | 'all';
   verdicts?: Record<string, Counter>;
 }
 
@@ -44,6 +47,7 @@ async function readProgram(tools: Tools, there: AttachedProgram): Promise<Progra
   const services = [...servicesIn(reachable(tables)).values()].map((service) => ({
     ways: service.ways.map(formatWay).sort(),
     slots: 1 << service.log2Slots,
+    keeps_ssh: keepsSsh(tables, service) ?? null,
     destinations: [...tables.destinations.values()].filter(
       (one) => one.service === service.id,
     ).length,
@@ -83,16 +87,18 @@ export function describeStatus(
 function describeTables({ services, addresses, verdicts }: ProgramStatus): string[] {
   if (verdicts) {
     const counted = Object.entries(verdicts).filter(([, { packets }]) => packets > 0n);
+    const whose =
+      typeof addresses === 'number' ? many(addresses, 'address') : 'all addresses';
     return [
-      `  takes the outer header off for ${addresses} addresses`,
+      `  takes the outer header off for ${whose}`,
       ...counted.map(
-        ([name, { packets }]) => `  ${name}: ${packets.toLocaleString('en-US')} packets`,
+        ([name, { packets }]) => `  ${name}: ${formatCount(packets)} packets`,
       ),
     ];
   }
   if (services?.length === 0) return ['  no service yet: everything passes to the host'];
-  return (services ?? []).map(
-    ({ ways, slots, destinations }) =>
-      `  ${ways.join(', ')}: ${destinations} destinations in ${slots.toLocaleString('en-US')} slots`,
-  );
+  return (services ?? []).map(({ ways, slots, destinations, keeps_ssh: keeps }) => {
+    const ssh = keeps === null ? '' : keeps ? ', ssh kept' : ', ssh taken';
+    return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${ssh}`;
+  });
 }

@@ -69,6 +69,14 @@ export function wayKey(way: Way): string {
   return `${way.address.toString('hex')}:${way.port}/${way.protocol}`;
 }
 
+export function compareWays(one: Way, other: Way): number {
+  return (
+    Buffer.compare(one.address, other.address) ||
+    one.port - other.port ||
+    one.protocol - other.protocol
+  );
+}
+
 /** The cell of a way under a seed: see read_cell() in datapath/service.h. */
 export function cellIndex(way: Way, seed: number, cells: number): number {
   const portAndProtocol =

@@ -27,6 +27,7 @@ import { headerSum, largestInner } from './header-sum.js';
 import type { Live, Write } from './live.js';
 import { freeIds, ownedBy } from './live.js';
 import type { Service } from './services.js';
+import { keepsSsh } from './services.js';
 import { table } from './table.js';
 import type { Placement } from './ways.js';
 import { isWay, placeCells, reachable, wayKey, withNotes } from './ways.js';
@@ -173,10 +174,7 @@ function place(state: Live, wanted: Wanted): Placement {
       .filter((cell) => cell.service !== service.id)
       .map((cell) => [wayKey(cell), cell]),
   );
-  const kept =
-    live.find((cell) => cell.service === service.id && cell.port === 0)?.flags ??
-    CELL_KEEPS_SSH;
-  const takes = wanted.takeSsh ?? (kept & CELL_KEEPS_SSH) === 0;
+  const takes = wanted.takeSsh ?? keepsSsh(state, service) === false;
   const own = service.ways.map(({ address, port, protocol }) => ({
     address,
     port,

@@ -30,6 +30,7 @@ const WAITING = 'no XDP program on eth0; waiting until it is back';
 
 /** Between two samples of the dashboard; in ms. */
 const INTERVAL = 100;
+
 // The patience, and then the start and the end of a terminal.
 jest.setTimeout(2 * PATIENCE);
 
@@ -37,9 +38,9 @@ let network: Network;
 beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
   await l4lb('load', '-f', SAMPLE);
-  const packets = ['-2', '-I', 'eth0', '-i', 'u200', '-q', '-c', '200000'];
+  const packets = ['-2', '-I', 'eth0', '-i', 'u200', '-q', '-c', '400000'];
   const flood = ['hping3', '10.0.0.4', '--rand-source', ...packets];
-  network.start('client', 'timeout', '60', ...flood);
+  network.start('client', 'timeout', '120', ...flood);
 });
 afterAll(() => network.down());
 
@@ -205,19 +206,21 @@ describe('in a terminal', () => {
     await terminal.until('the first address first', isByAddress);
   });
 
-  test.each(['p', 'Space'])('%s lets it stand still, and go on', async (key) => {
+  test('p and space let it stand still, and go on', async () => {
     await openDashboard();
-    await terminal.press(key);
-    await terminal.untilShown(' PAUSED ');
-    await sleep(INTERVAL / 2);
-    const paused = await terminal.screen();
-    await sleep(3 * INTERVAL);
-    expect(await terminal.screen()).toEqual(paused);
-    await terminal.press(key);
-    await terminal.until('a later sample', (screen) => {
-      const [before = 0, now = 0] = [balancedOf(paused), balancedOf(screen)];
-      return now > before && !screen.join('\n').includes('PAUSED');
-    });
+    for (const key of ['p', 'Space']) {
+      await terminal.press(key);
+      await terminal.untilShown(' PAUSED ');
+      await sleep(INTERVAL);
+      const paused = await terminal.screen();
+      await sleep(3 * INTERVAL);
+      expect(await terminal.screen()).toEqual(paused);
+      await terminal.press(key);
+      await terminal.until('a later sample', (screen) => {
+        const [before = 0, now = 0] = [balancedOf(paused), balancedOf(screen)];
+        return now > before && !screen.join('\n').includes('PAUSED');
+      });
+    }
   });
 
   test('/ filters while it is typed, Enter keeps the filter, Esc clears it', async () => {
@@ -284,7 +287,6 @@ describe('in a terminal', () => {
     test.each([
       ['after q', 0, () => terminal.press('q')],
       ['after Ctrl-C', 0, () => terminal.press('C-c')],
-      ['after Ctrl-C while a filter is typed', 0, () => terminal.press('/', '1', 'C-c')],
       ['after SIGTERM from outside', 143, () => signal('SIGTERM')],
       ['after SIGHUP from outside', 129, () => signal('SIGHUP')],
     ])('%s, exit code %i', async (_, exitCode, leave) => {

@@ -244,6 +244,6 @@ describe('--replace under traffic', () => {
       'l4lb_xdp.o',
     );
     expect(exitCode).toBe(0);
-    expect(stderr).toContain('a service has 512 slots now, not 65536');
+    expect(stderr).toContain('any/tcp, any/udp: 512 slots now, not 65536');
   });
 });

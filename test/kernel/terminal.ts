@@ -95,10 +95,10 @@ export class Terminal {
     return Terminal.#tmux('display-message', '-p', `#{${name}}`);
   }
 
-  /** The id of the process in it whose command line matches. */
+  /** The oldest process in it with such a command line; its forks have the same. */
   async pidOf(commandLine: string): Promise<number> {
     const tty = (await this.variable('pane_tty')).replace('/dev/', '');
-    const { stdout } = await execa('pgrep', ['-t', tty, '-f', commandLine]);
+    const { stdout } = await execa('pgrep', ['-o', '-t', tty, '-f', commandLine]);
     return Number(stdout);
   }
 }

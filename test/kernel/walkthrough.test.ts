@@ -58,8 +58,9 @@ describe.each([
     expect(stderr).toBe('');
     expect(stdout.split('\n')).toEqual([
       'Loading file with 32 destinations',
-      `eth0 [${name}] any/tcp, any/udp: 32 destinations in 512 slots`,
+      `eth0 [${name}] any/tcp, any/udp: 32 destinations in 512 slots, ssh kept`,
       '  32 added, 0 removed, 0 changed, 512 slots moved',
+      '  answers to connections that this host opens are balanced too; --vip ADDRESS takes one address only',
     ]);
     expect(exitCode).toBe(0);
   });

@@ -259,7 +259,7 @@ describe('abi', () => {
       name,
       meaning,
     }));
-    expect(inHeader).toHaveLength(12);
+    expect(inHeader).toHaveLength(VERDICTS.length);
     expect(
       VERDICTS.map(({ number, name, meaning }) => ({ number, name, meaning })),
     ).toEqual(inHeader);

@@ -121,7 +121,7 @@ describe('tables that are carried over', () => {
   test('too many slots are cut to what there is, and it says so', () => {
     const { state, losses } = carried(filled(untouched(HOST), rows(8)), PORTABLE);
     expect(losses).toEqual([
-      'a service has 512 slots now, not 4096, so most of its connections move',
+      'any/tcp, any/udp: 512 slots now, not 4096, so most of its connections move',
     ]);
     expect(lookUp(state, ways('any/tcp')[0] ?? never())).toMatchObject({
       firstSlot: 0,
@@ -167,7 +167,7 @@ describe('tables that are carried over', () => {
   test('two services share the slots of a smaller program', () => {
     const { state, losses } = carried(two, PORTABLE);
     expect(losses).toEqual([
-      'a service has 256 slots now, not 1024, so most of its connections move',
+      '192.0.2.20:53/udp: 256 slots now, not 1024, so most of its connections move',
     ]);
     const slots = [WEB, DNS].map((way) => {
       const cell = lookUp(state, ways(...way)[0] ?? never());

@@ -24,7 +24,7 @@ describe('the plain block', () => {
     );
   });
 
-  test('ends in the verdicts with packets, but for balanced', () => {
+  test('ends in the verdicts with packets', () => {
     const verdicts = { balanced: 10, 'not ours': 1234, 'too big': 5 };
     expect(plainBlock(sample({ '10.0.0.57': 10 }, verdicts))).toBe(
       block(
@@ -34,6 +34,7 @@ describe('the plain block', () => {
         '',
         '[Totals]                        10 pkts/s            11,520 bits/s',
         '',
+        'balanced                        10 pkts/s            10,000 in all',
         'not ours                     1,234 pkts/s         1,234,000 in all',
         'too big                          5 pkts/s             5,000 in all',
       ),

@@ -509,7 +509,7 @@ describe('plan of ways', () => {
     const after = applyWrites(before, made.writes);
     expect(flagsOf(after, '192.0.2.10:80/tcp')).toEqual([1]);
     expect(flagsOf(after, '192.0.2.10:443/tcp')).toEqual([1]);
-    expect(made.ways).toEqual(['192.0.2.10:443/tcp', '192.0.2.10:80/tcp']);
+    expect(made.ways).toEqual(['192.0.2.10:80/tcp', '192.0.2.10:443/tcp']);
   });
 
   test('a way that is named no more is gone, with its note for fragments', () => {
