@@ -13,6 +13,8 @@ const common = {
 export default {
   // A kernel test starts many processes; a unit test ends long before.
   testTimeout: 30_000,
+  // One for each core: each file has a network of its own.
+  maxWorkers: '100%',
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     {

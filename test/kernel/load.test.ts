@@ -106,7 +106,7 @@ describe('loading', () => {
     const { exitCode, stderr } = await network.l4lb('load', '-m', 'xdpoffload');
     expect(exitCode).toBe(1);
     expect(stderr).toContain('l4lb_xdp.o');
-    expect(stderr).toContain('next: l4lb-load -m xdpdrv');
+    expect(stderr).toContain('next: l4lb-load -i eth0 -m xdpdrv');
   });
 
   test('leaves no pin behind', async () => {
