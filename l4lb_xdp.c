@@ -36,6 +36,10 @@ MAP(destinations, BPF_MAP_TYPE_ARRAY, L4LB_DESTINATIONS + 1,
     struct l4lb_destination);
 MAP(counters, COUNTER_MAP, L4LB_DESTINATIONS + 1, struct l4lb_counter);
 MAP(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
+#ifdef L4LB_HOST
+MAP(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
+MAP(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
+#endif
 
 #include "datapath/parse.h"
 #include "datapath/service.h"

@@ -97,7 +97,8 @@ struct l4lb_device {
 	__u8 mac[6];		/* the device's own: taken by us, and the source of what we send */
 	__be16 session_port;	/* of the ssh session that filled, 0: none */
 	__u16 mtu;
-	__u8 spare[6];
+	__u8 log2_sets;		/* of flows */
+	__u8 spare[5];
 };
 
 /*
@@ -123,13 +124,56 @@ struct l4lb_cell {
  * looked up here, for they have no ports.
  */
 #define L4LB_CELL_BY_PORT 4
+#define L4LB_CELL_HASH_SOURCE 8	/* slots by source address alone: affinity */
+#define L4LB_CELL_UDP_STAYS 16	/* in a hot slot UDP stays on the previous */
 
-/* `slots`: one word. The program reads it whole. */
+/*
+ * `slots`: one word. The program reads it whole.
+ *
+ * A slot that moves from one destination to another becomes hot: it remembers
+ * its previous destination, until nobody needs that any more. How a packet finds
+ * its way in a hot slot is told in flows.h. Only the host build has hot slots.
+ */
 struct l4lb_slot {
 	__u16 current;		/* a destination's id, 0: none */
-	__u16 previous;		/* the destination it remembers, 0: none */
-	__u32 since;		/* when it moved */
+	__u16 previous;		/* whom older connections go to, 0: the slot is cold */
+	__u32 since;		/* when it became hot, in seconds of CLOCK_MONOTONIC */
 };
+
+#define L4LB_NOBODY 0xffff	/* previous of a hot slot, once that is gone */
+
+#ifdef L4LB_HOST
+/*
+ * `flows`: records of the connections that began in hot slots, in sets of a
+ * cache line. A record is one word, so that it is never half of another's.
+ */
+struct l4lb_record {
+	__u32 signature;	/* of the 5-tuple; 0: empty */
+	__u16 destination;	/* id, with L4LB_ESTABLISHED */
+	__u16 seen;		/* when a packet came last, in units of 4 seconds */
+};
+
+#define L4LB_ESTABLISHED 0x8000	/* a packet came after the SYN */
+#define L4LB_RECORDS 8
+#define L4LB_SEEN_SHIFT 2	/* wraps after three days */
+#define L4LB_YOUNG 16		/* 64 seconds: longer than a SYN is sent again */
+#define L4LB_FORGOTTEN 900	/* an hour: then even an established one may go */
+
+struct l4lb_set {
+	__u64 records[L4LB_RECORDS];
+};
+
+#define L4LB_SETS (1 << 17)	/* 8 MB, a million records; l4lb-load --flows: others */
+
+_Static_assert(sizeof(struct l4lb_record) == 8, "a record is one word");
+_Static_assert(sizeof(struct l4lb_set) == 64, "a set is one cache line");
+
+/*
+ * `kept`, by slot: when a packet last went elsewhere than to the current
+ * destination, in seconds of CLOCK_MONOTONIC. A slot that was kept for nobody
+ * for long enough can go cold.
+ */
+#endif
 
 /*
  * `destinations`, by id. An id belongs to one destination of one service, and

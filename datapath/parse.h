@@ -38,7 +38,13 @@ struct packet {
 	__u16 length; /* of the IP packet, in host order */
 	__u8 protocol;
 	__u8 tos;
+	__u8 tcp_flags;
 };
+
+/* Of the byte at offset 13 of a TCP header. */
+#define TCP_FLAG_BYTE 13
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
 
 struct ports {
 	__be16 source;
@@ -102,16 +108,21 @@ static __always_inline enum l4lb_verdict parse_ipv4(struct cursor *cursor,
 	return L4LB_BALANCED;
 }
 
-/* TCP and UDP both begin with their ports. */
+/* TCP and UDP both begin with their ports; parse_ipv4 saw that all is there. */
 static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 						     struct packet *packet)
 {
-	const __be32 *ports = cursor->at;
+	const __u8 *header = cursor->at;
 
-	/* Never true after parse_ipv4; the verifier cannot know. */
-	if ((void *)(ports + 1) > cursor->end)
+	/* Never true; the verifier cannot know. */
+	if ((void *)(header + sizeof(struct udphdr)) > cursor->end)
 		return L4LB_MALFORMED;
-	packet->ports = *ports;
+	packet->ports = *(const __be32 *)header;
+	if (packet->protocol != IPPROTO_TCP)
+		return L4LB_BALANCED;
+	if ((void *)(header + sizeof(struct tcphdr)) > cursor->end)
+		return L4LB_MALFORMED;
+	packet->tcp_flags = header[TCP_FLAG_BYTE];
 	return L4LB_BALANCED;
 }
 

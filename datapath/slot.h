@@ -7,30 +7,37 @@
 #ifndef SLOT_H
 #define SLOT_H
 
+#include "flows.h"
 #include "hash.h"
 #include "parse.h"
 
-union slot {
-	__u64 word;
-	struct l4lb_slot fields;
-};
+static __always_inline __u32 slot_of(const struct l4lb_device *device,
+				     const struct packet *packet,
+				     union target target)
+{
+	const __u32 mask = (1U << target.log2_slots) - 1;
+	const __be32 ports =
+		target.flags & L4LB_CELL_HASH_SOURCE ? 0 : packet->ports;
+
+	return target.first_slot +
+	       (hash(device->slot_seed, packet->source, ports) & mask);
+}
 
 static __always_inline const struct l4lb_destination *
 find_destination(const struct l4lb_device *device, const struct packet *packet,
 		 union target target, __u32 *id)
 {
-	const __u32 mask = (1U << target.log2_slots) - 1;
+	const __u32 key = slot_of(device, packet, target);
 	union slot slot;
 	__u64 *found;
-	__u32 key;
 
-	key = target.first_slot +
-	      (hash(device->slot_seed, packet->source, packet->ports) & mask);
 	found = bpf_map_lookup_elem(&slots, &key);
 	if (!found)
 		return NULL;
 	slot.word = *(const volatile __u64 *)found;
 	*id = slot.fields.current;
+	if (slot.fields.previous)
+		*id = follow(device, packet, target, key, slot);
 	if (!*id)
 		return NULL;
 	return bpf_map_lookup_elem(&destinations, id);

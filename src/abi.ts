@@ -161,6 +161,8 @@ export interface Device {
   /** Of the ssh session that filled the tables, 0 for none. */
   sessionPort: number;
   mtu: number;
+  /** Of the map flows, in a build that has it. */
+  log2Sets: number;
 }
 
 export function encodeDevice(device: Device): Buffer {
@@ -172,6 +174,7 @@ export function encodeDevice(device: Device): Buffer {
   device.mac.copy(buffer, 16);
   buffer.writeUInt16BE(device.sessionPort, 22);
   putU16(buffer, device.mtu, 24);
+  buffer.writeUInt8(device.log2Sets, 26);
   return buffer;
 }
 
@@ -184,6 +187,7 @@ export function decodeDevice(buffer: Buffer): Device {
     mac: buffer.subarray(16, 22),
     sessionPort: buffer.readUInt16BE(22),
     mtu: u16(buffer, 24),
+    log2Sets: buffer.readUInt8(26),
   };
 }
 
@@ -191,6 +195,11 @@ export const CELL_USED = 1;
 export const CELL_KEEPS_SSH = 2;
 /** Not a way in, but a note that its address has ways by port. */
 export const CELL_BY_PORT = 4;
+
+/** Its slots are chosen by the source address alone. */
+export const CELL_HASH_SOURCE = 8;
+/** In a hot slot UDP stays on the previous destination. */
+export const CELL_UDP_STAYS = 16;
 
 /** One way into a service. */
 export interface Cell {
@@ -231,12 +240,20 @@ export function decodeCell(buffer: Buffer): Cell {
 
 export const EMPTY_CELL: Buffer = Buffer.alloc(VALUE_SIZES.services);
 
-/** A slot: the id of its destination, 0 for none. */
+/** Previous of a hot slot whose previous destination is gone. */
+export const NOBODY = 0xffff;
+
+/** A slot that moved is hot: it remembers who had it before, or that it had. */
 export interface Slot {
+  /** The id of its destination, 0 for none. */
   current: number;
+  /** The id that older connections go to, NOBODY, or 0 where the slot is cold. */
   previous: number;
+  /** When it became hot, in seconds of the clock that is never set. */
   since: number;
 }
+
+export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
 
 export function encodeSlot(slot: Slot): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.slots);

@@ -8,7 +8,11 @@ import type { AttachedProgram, Iproute, Link, Mode } from './iproute.js';
 import type { ModeName } from './sample.js';
 
 export type Build = 'host' | 'portable';
-export type Maps = Record<MapName, MapInfo>;
+export interface Maps extends Record<MapName, MapInfo> {
+  /** Only of a build whose slots remember. */
+  flows?: MapInfo;
+  kept?: MapInfo;
+}
 
 export interface Attached {
   link: Link;
@@ -113,6 +117,10 @@ export function asMaps(all: readonly MapInfo[]): Maps | undefined {
     const map = all.find((one) => one.name === name);
     if (!map || map.valueSize !== VALUE_SIZES[name]) return undefined;
     maps[name] = map;
+  }
+  for (const name of ['flows', 'kept'] as const) {
+    const map = all.find((one) => one.name === name);
+    if (map) maps[name] = map;
   }
   return maps as Maps;
 }

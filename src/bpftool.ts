@@ -93,14 +93,7 @@ export class Bpftool {
 
   async maps(ids: number[]): Promise<MapInfo[]> {
     const answers = await this.queries(ids.map((id) => `map show id ${id}`));
-    return (answers as MapJson[]).map((map) => ({
-      id: map.id,
-      name: map.name ?? '',
-      kind: map.type,
-      keySize: map.bytes_key,
-      valueSize: map.bytes_value,
-      entries: map.max_entries,
-    }));
+    return answers.map(decodeMap);
   }
 
   /** Asks several things in one process; one answer for each. */
@@ -150,6 +143,23 @@ export class Bpftool {
         next: 'run the same command again: it completes what is missing',
       });
     }
+  }
+
+  /** Makes an array; neither loader gives a map of an object another size. */
+  async createArray(
+    pin: string,
+    name: string,
+    valueSize: number,
+    entries: number,
+  ): Promise<void> {
+    const sizes = ['key', '4', 'value', String(valueSize), 'entries', String(entries)];
+    await this.#bpftool(['map', 'create', pin, 'type', 'array', ...sizes, 'name', name]);
+  }
+
+  async mapPinned(pin: string): Promise<MapInfo> {
+    return decodeMap(
+      JSON.parse(await this.#bpftool(['-j', 'map', 'show', 'pinned', pin])),
+    );
   }
 
   /** Loads a program, without attaching it. Maps that are named keep their content. */
@@ -251,6 +261,18 @@ export function decodeEntry(entry: unknown): Entry {
   const { key, value, values } = entry as EntryJson;
   const all = values?.map((one) => one.value) ?? (value ? [value] : []);
   return { key: bytes(key), values: all.map(bytes) };
+}
+
+function decodeMap(answer: unknown): MapInfo {
+  const map = answer as MapJson;
+  return {
+    id: map.id,
+    name: map.name ?? '',
+    kind: map.type,
+    keySize: map.bytes_key,
+    valueSize: map.bytes_value,
+    entries: map.max_entries,
+  };
 }
 
 function bytes(numbers: string[]): Buffer {

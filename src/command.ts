@@ -104,6 +104,14 @@ function readSlotCount(text: string): number {
   return slots;
 }
 
+export function readMegabytes(text: string): number {
+  const size = Number(text);
+  if (!/^\d{1,4}$/.test(text) || size < 1 || (size & (size - 1)) !== 0) {
+    throw new InvalidArgumentError(`"${text}" is not a power of two from 1 to 8192.`);
+  }
+  return size;
+}
+
 export function readSeconds(text: string): number {
   const seconds = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || seconds < 0.05 || seconds > 86400) {

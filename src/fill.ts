@@ -16,6 +16,7 @@ import type { WantedDestination } from './writes.js';
 import { plan } from './plan.js';
 import { chooseService } from './services.js';
 import { sessionPort } from './session.js';
+import { monotonicSeconds } from './settle.js';
 import { readSlots, readTables, writeLine } from './tables.js';
 import type { Way } from './ways.js';
 import { reachable } from './ways.js';
@@ -71,7 +72,8 @@ export async function planFill(
   // Slots that nobody ever wrote are zero, and need no reading.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
-  return plan({ ...tables, slots }, { ...prepared, service, isNew });
+  const now = maps.kept ? monotonicSeconds() : undefined;
+  return plan({ ...tables, slots }, { ...prepared, service, isNew, now });
 }
 
 export async function applyPlan(

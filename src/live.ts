@@ -5,7 +5,8 @@ import { formatAddress } from './address.js';
 
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */
 export interface Live {
-  sizes: { slots: number; destinations: number; cells: number };
+  /** Sets of flows only in a build that has them. */
+  sizes: { slots: number; destinations: number; cells: number; sets?: number };
   device: Device;
   cells: ReadonlyMap<number, Cell>;
   destinations: ReadonlyMap<number, Destination>;

@@ -12,6 +12,7 @@ import {
   newCommand,
   print,
   printJson,
+  readMegabytes,
   warn,
 } from './command.js';
 import { UsageFailure } from './failure.js';
@@ -32,6 +33,7 @@ interface Flags extends FillFlags {
   obj?: string;
   replace?: boolean;
   decap?: boolean;
+  flows?: number;
   off?: boolean;
   status?: boolean;
   json?: boolean;
@@ -55,6 +57,11 @@ export function loadCommand(): Command {
     .option(
       '--replace',
       'swap the program that is there; loses no packet, keeps the counters',
+    )
+    .option(
+      '--flows <megabytes>',
+      'memory for connections of hot slots, a power of two; 8 hold a million (default: 8)',
+      readMegabytes,
     )
     .option('--decap', "load the destination's end, which takes the outer header off")
     .addOption(
@@ -101,6 +108,11 @@ function checkFlags(flags: Flags): void {
       next: 'add -f FILE, or give them to l4lb-map',
     });
   }
+  if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) {
+    throw new UsageFailure('--flows is for the balancer on the host', {
+      next: 'leave --flows out: a card and a destination remember no connections',
+    });
+  }
   if (flags.decap && flags.file) {
     throw new UsageFailure('--decap has no destinations to fill', {
       next: 'leave -f out',
@@ -128,6 +140,7 @@ async function load(tools: Context, flags: Flags): Promise<void> {
         mode: flags.mode,
         object: flags.obj,
         decap: flags.decap ?? false,
+        sets: flags.flows && (flags.flows << 20) / 64,
         prepared,
         lock,
       };

@@ -12,7 +12,7 @@ import { Failure } from './failure.js';
 import type { Prepared } from './fill.js';
 import { applyPlan, planFill } from './fill.js';
 import type { AttachedProgram, Link, Mode } from './iproute.js';
-import type { Loaded, Pins } from './objects.js';
+import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { loadObject, objectFor } from './objects.js';
 import type { Plan } from './plan.js';
 
@@ -22,6 +22,8 @@ export interface LoadRequest {
   /** None: the one that comes with the package. */
   object: string | undefined;
   decap: boolean;
+  /** Sets of flows; none: as many as the object has. */
+  sets: number | undefined;
   /** What to fill with before attaching. */
   prepared: Prepared | undefined;
   lock: number;
@@ -80,7 +82,7 @@ export async function attachNew(
 ): Promise<LoadResult> {
   const { link, mode } = request;
   const object = request.object ?? objectFor(mode, request.decap);
-  const loaded = await loadObject(tools.bpftool, pins, object, cardOf(request, mode));
+  const loaded = await loadObject(tools.bpftool, pins, object, optionsFor(request, mode));
   const plan = await fillLoaded(tools, request, loaded);
 
   const modes: Mode[] = mode === 'auto' ? ['xdpdrv', 'xdpgeneric'] : [mode];
@@ -113,9 +115,11 @@ export async function attachNew(
   });
 }
 
-/** An offloaded program is loaded for one device. */
-export function cardOf({ link }: LoadRequest, mode: Mode | 'auto'): { device?: string } {
-  return mode === 'xdpoffload' ? { device: link.name } : {};
+export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptions {
+  return {
+    device: mode === 'xdpoffload' ? request.link.name : undefined,
+    sets: request.sets,
+  };
 }
 
 /** Fills a program's maps from files, or with the host's addresses. */

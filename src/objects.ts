@@ -69,12 +69,21 @@ export interface Loaded extends ProgramInfo {
   maps: MapInfo[];
 }
 
+export interface LoadOptions {
+  /** An offloaded program is loaded for one device. */
+  device?: string | undefined;
+  /** Maps that take the place of the object's. */
+  reuse?: MapInfo[];
+  /** Sets of flows, where another number than the object's is wanted. */
+  sets?: number | undefined;
+}
+
 /** Loads an object without attaching it; its maps are new, or those given. */
 export async function loadObject(
   bpftool: Bpftool,
   pins: Pins,
   object: string,
-  options: { device?: string | undefined; reuse?: MapInfo[] } = {},
+  options: LoadOptions = {},
 ): Promise<Loaded> {
   if (!existsSync(object)) {
     throw new Failure(`no object ${object}`, {
@@ -84,7 +93,8 @@ export async function loadObject(
   }
   const pin = pins.next();
   try {
-    await bpftool.load(object, pin, options);
+    const reuse = options.reuse ?? (await makeFlows(bpftool, pins, options.sets));
+    await bpftool.load(object, pin, { device: options.device, reuse });
   } catch (error) {
     if (!(error instanceof BpftoolFailure)) throw error;
     throw new Failure(`the kernel does not take ${basename(object)}: ${error.reason}`, {
@@ -107,4 +117,18 @@ export async function loadObject(
     );
   }
   return { ...program, pin, maps: await bpftool.maps(program.mapIds) };
+}
+
+/** Bytes of a set: struct l4lb_set. */
+const SET_SIZE = 64;
+
+async function makeFlows(
+  bpftool: Bpftool,
+  pins: Pins,
+  sets: number | undefined,
+): Promise<MapInfo[]> {
+  if (sets === undefined) return [];
+  const pin = pins.next();
+  await bpftool.createArray(pin, 'flows', SET_SIZE, sets);
+  return [await bpftool.mapPinned(pin)];
 }

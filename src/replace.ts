@@ -20,12 +20,11 @@ import { carryFrames, carrySums, carryTables } from './carry.js';
 import { retiredCounter, sumCounters } from './counters.js';
 import { Failure } from './failure.js';
 import type { AttachedProgram } from './iproute.js';
-import { cardOf, fillLoaded, mapsOfLoaded } from './loader.js';
+import { optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
 import type { LoadRequest, LoadResult } from './loader.js';
 import type { Loaded, Pins } from './objects.js';
 import { loadObject, objectFor, packaged } from './objects.js';
-import type { Live } from './live.js';
-import { readTables, writeLine } from './tables.js';
+import { readTables, sizesOf, writeLine } from './tables.js';
 
 /** Long enough that no CPU still runs a program after its swap. */
 const GRACE_MS = 50;
@@ -40,15 +39,15 @@ export async function replaceProgram(
   const { link, lock } = request;
   checkReplaceable(request, there);
   const object = request.object ?? objectFor(there.mode, isDecap(there.name));
-  const card = cardOf(request, there.mode);
-  const fresh = await loadObject(bpftool, pins, object, card);
+  const options = optionsFor(request, there.mode);
+  const fresh = await loadObject(bpftool, pins, object, options);
   if (fresh.name !== there.name) throw cannotFollow(request, there, fresh);
   const { mapIds } = await bpftool.program('id', there.id);
   const old = await bpftool.maps(mapIds);
 
   const keptMaps = sameMaps(old, fresh.maps);
   const loaded = keptMaps
-    ? await loadObject(bpftool, pins, object, { ...card, reuse: old })
+    ? await loadObject(bpftool, pins, object, { ...options, reuse: old })
     : fresh;
   // Pinned, the old program keeps its maps until their sums are read.
   if (!keptMaps) await bpftool.pin(there.id, pins.next());
@@ -131,13 +130,11 @@ async function carryContent(
   if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
   const maps = mapsOfLoaded(loaded);
   const live = await readTables(bpftool, mapsOfLoaded({ maps: [...old] }));
-  const sizes: Live['sizes'] = {
-    slots: maps.slots.entries,
-    destinations: maps.destinations.entries - 1,
-    cells: maps.services.entries,
-  };
   const mac = parseMac(link.mac) ?? live.device.mac;
-  const { writes, ids, losses } = carryTables(live, sizes, { mac, mtu: link.mtu });
+  const { writes, ids, losses } = carryTables(live, sizesOf(maps), {
+    mac,
+    mtu: link.mtu,
+  });
   await bpftool.write(
     writes.map((write) => writeLine(maps, write)),
     lock,

@@ -32,11 +32,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {
   const [device = [], cells = [], destinations = [], counters = []] =
     answers.map(decodeEntries);
   return {
-    sizes: {
-      slots: maps.slots.entries,
-      destinations: maps.destinations.entries - 1,
-      cells: maps.services.entries,
-    },
+    sizes: sizesOf(maps),
     device: decodeDevice(valueOf(device[0]) ?? Buffer.alloc(VALUE_SIZES.device)),
     cells: new Map(
       cells.flatMap((entry) => {
@@ -57,6 +53,15 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {
       }),
     ),
     slots: new Map(),
+  };
+}
+
+export function sizesOf(maps: Maps): Live['sizes'] {
+  return {
+    slots: maps.slots.entries,
+    destinations: maps.destinations.entries - 1,
+    cells: maps.services.entries,
+    ...(maps.flows && { sets: maps.flows.entries }),
   };
 }
 

@@ -12,11 +12,12 @@
  *   4. new ways into the service, then the device's entry with their seed
  *   5. ways that are no more, and the ids of destinations that are no more
  */
-import type { Cell, Destination, Device } from './abi.js';
+import type { Cell, Destination, Device, Slot } from './abi.js';
 import {
   ABI,
   CELL_KEEPS_SSH,
   CELL_USED,
+  EMPTY_SLOT,
   encodeCell,
   encodeDestination,
   encodeDevice,
@@ -26,6 +27,7 @@ import { SLOT_SEED } from './hash.js';
 import { headerSum, largestInner } from './header-sum.js';
 import type { Live, Write } from './live.js';
 import { freeIds, ownedBy } from './live.js';
+import { moveSlot } from './memory.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
 import { table } from './table.js';
@@ -51,6 +53,8 @@ export interface Wanted {
   /** The device's own. */
   mac: Buffer;
   mtu: number;
+  /** Seconds of the clock that the program reads; none where slots do not remember. */
+  now?: number | undefined;
 }
 
 /** The writes from one state to a service with just these destinations. */
@@ -66,7 +70,7 @@ export function planStep(
   const before = [
     ...planCounters(state, ids),
     ...planDestinations(state, wanted, destinations, ids),
-    ...planSlots(state, service, destinations, ids),
+    ...planSlots(state, wanted, destinations, ids),
     ...planNewCells(state, placement),
   ];
   const after = [
@@ -149,18 +153,22 @@ function planDestinations(
   });
 }
 
+/** What a slot remembers of its move is told in memory.ts. */
 function planSlots(
   state: Live,
-  service: Service,
+  wanted: Wanted,
   destinations: readonly WantedDestination[],
   ids: readonly number[],
 ): Write[] {
+  const { firstSlot, log2Slots } = wanted.service;
+  const standing = new Set(ids);
   const writes: Write[] = [];
-  table(destinations, 1 << service.log2Slots).forEach((index, slot) => {
-    const key = service.firstSlot + slot;
-    const current = index === -1 ? 0 : (ids[index] ?? 0);
-    if (current === (state.slots.get(key)?.current ?? 0)) return;
-    writes.push({ map: 'slots', key, value: { current, previous: 0, since: 0 } });
+  table(destinations, 1 << log2Slots).forEach((index, number) => {
+    const key = firstSlot + number;
+    const to = index === -1 ? 0 : (ids[index] ?? 0);
+    const slot = state.slots.get(key) ?? EMPTY_SLOT;
+    const value = moveSlot(slot, to, (id) => standing.has(id), wanted.now);
+    if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });
   });
   return writes;
 }
@@ -228,6 +236,7 @@ function deviceFor(state: Live, wanted: Wanted, cellSeed: number): Device {
     // A run from a timer has no session; the last one's port stays kept.
     sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,
     mtu: wanted.mtu,
+    log2Sets: Math.log2(state.sizes.sets ?? 1),
   };
 }
 
@@ -239,4 +248,11 @@ function sameCell(one: Cell, other: Cell): boolean {
 }
 function sameDestination(one: Destination, other: Destination): boolean {
   return encodeDestination(one).equals(encodeDestination(other));
+}
+function sameSlot(one: Slot, other: Slot): boolean {
+  return (
+    one.current === other.current &&
+    one.previous === other.previous &&
+    one.since === other.since
+  );
 }

@@ -17,7 +17,9 @@ import { sumCounters } from '../../src/counters.js';
 import type { Prepared } from '../../src/fill.js';
 import { applyPlan, planFill } from '../../src/fill.js';
 import { withLock } from '../../src/lock.js';
+import type { Write } from '../../src/live.js';
 import { run } from '../../src/run.js';
+import { writeLine } from '../../src/tables.js';
 import { parseWays } from '../../src/ways.js';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -56,9 +58,12 @@ export class Program {
   /** Ids that may have counted something. */
   #ids = 1;
 
-  private constructor(pin: string, maps: Maps) {
+  readonly mapIds: number[];
+
+  private constructor(pin: string, maps: Maps, mapIds: number[]) {
     this.#pin = pin;
     this.maps = maps;
+    this.mapIds = mapIds;
   }
 
   static async load(build: Build): Promise<Program> {
@@ -69,7 +74,7 @@ export class Program {
     const { mapIds } = await bpftool.program('pinned', pin);
     const maps = asMaps(await bpftool.maps(mapIds));
     if (!maps) throw new Error('the object has not the maps that the tools know');
-    return new Program(pin, maps);
+    return new Program(pin, maps, mapIds);
   }
 
   close(): void {
@@ -104,7 +109,17 @@ export class Program {
     });
   }
 
-  /** Sets the counters to zero, runs one frame, and looks what has been counted. */
+  /** Writes to maps directly, to bring about a state that a test is about. */
+  async write(...writes: Write[]): Promise<void> {
+    await withLock(run, 'test', (lock) =>
+      this.bpftool.write(
+        writes.map((write) => writeLine(this.maps, write)),
+        lock,
+      ),
+    );
+  }
+
+  /** Runs one frame, and looks what has been counted. */
   async send(frame: Buffer, context?: Buffer): Promise<Outcome> {
     const [outcome] = await this.sendAll([frame], context);
     if (!outcome) throw new Error('bpftool ran nothing');

@@ -125,6 +125,7 @@ const EMPTY_DEVICE: Device = {
   mac: NO_MAC,
   sessionPort: 0,
   mtu: 0,
+  log2Sets: 0,
 };
 const CELL_OF_NONE: Cell = {
   address: NO_ADDRESS,
@@ -164,6 +165,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     mac: { mac: ONES_MAC },
     session_port: { sessionPort: ONES_16 },
     mtu: { mtu: ONES_16 },
+    log2_sets: { log2Sets: 0xff },
   }).map(([field, one]) => ({
     struct: 'l4lb_device',
     field,
@@ -222,6 +224,7 @@ const DEVICE: Device = {
   mac: BALANCER_MAC,
   sessionPort: 2222,
   mtu: 1500,
+  log2Sets: 0,
 };
 const WEB_CELL: Cell = {
   address: VIP,

@@ -28,6 +28,7 @@ export function untouched(sizes: Live['sizes'] = PORTABLE): Live {
       mac: Buffer.alloc(6),
       sessionPort: 0,
       mtu: 0,
+      log2Sets: 0,
     },
     cells: new Map(),
     destinations: new Map(),

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Turns hot slots cold, where nobody needs their previous destination any more. */
+import type { Slot } from './abi.js';
+import { decodeKey, encodeKey } from './abi.js';
+import type { Maps, Tools } from './attached.js';
+import type { Write } from './live.js';
+import { isHot, settling } from './memory.js';
+import type { Service } from './services.js';
+import { servicesIn } from './services.js';
+import { readSlots, readTables, writeLine } from './tables.js';
+import { reachable } from './ways.js';
+
+export interface Settled {
+  /** Slots that went cold. */
+  settled: number;
+  /** Slots that are still hot. */
+  hot: number;
+  /** Seconds until the next may go cold; 0 where none is hot. */
+  wait: number;
+}
+
+export interface SettleOptions {
+  /** Seconds without a packet that went elsewhere, by service id. */
+  idle: (service: number) => number;
+  /** Turns all cold, ready or not. */
+  all: boolean;
+}
+
+/** Of every service on the device. */
+export async function settle(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  options: SettleOptions,
+  lock: number,
+): Promise<Settled> {
+  const result: Settled = { settled: 0, hot: 0, wait: 0 };
+  if (!maps.kept) return result;
+  const tables = await readTables(bpftool, maps);
+  const writes: Write[] = [];
+  for (const service of servicesIn(reachable(tables)).values()) {
+    const hot = await readHot(bpftool, maps, service);
+    const now = monotonicSeconds();
+    for (const { key, slot, kept } of hot) {
+      const { cold, wait } = settling(slot, kept, now, options.idle(service.id));
+      if (options.all || wait === 0) {
+        writes.push({ map: 'slots', key, value: cold });
+      } else {
+        result.wait = result.hot === 0 ? wait : Math.min(result.wait, wait);
+        result.hot++;
+      }
+    }
+  }
+  result.settled = writes.length;
+  await bpftool.write(
+    writes.map((write) => writeLine(maps, write)),
+    lock,
+  );
+  return result;
+}
+
+interface HotSlot {
+  key: number;
+  slot: Slot;
+  /** When a packet last went elsewhere than to the current destination. */
+  kept: number;
+}
+
+async function readHot(
+  bpftool: Tools['bpftool'],
+  maps: Maps,
+  service: Service,
+): Promise<HotSlot[]> {
+  const slots = await readSlots(bpftool, maps, service);
+  const hot = [...slots].filter(([, slot]) => isHot(slot));
+  const keys = hot.map(([key]) => encodeKey(key));
+  const kept = maps.kept ? await bpftool.lookup(maps.kept.id, keys) : [];
+  return hot.map(([key, slot], index) => ({
+    key,
+    slot,
+    kept: decodeKey(kept[index] ?? encodeKey(0)),
+  }));
+}
+
+/** CLOCK_MONOTONIC, which the program reads too. */
+export function monotonicSeconds(): number {
+  return Number(process.hrtime.bigint() / 1_000_000_000n);
+}

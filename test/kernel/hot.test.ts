@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The slot remembers: every rule of datapath/flows.h, by packets. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+
+import type { Slot } from '../../src/abi.js';
+import {
+  CELL_UDP_STAYS,
+  CELL_USED,
+  NOBODY,
+  decodeKey,
+  encodeKey,
+} from '../../src/abi.js';
+import { hash } from '../../src/hash.js';
+import type { Write } from '../../src/live.js';
+import { monotonicSeconds } from '../../src/settle.js';
+import { readTables } from '../../src/tables.js';
+import { TCP, UDP, ethernet, ip, ipv4, tcp, u16, udp } from '../frames.js';
+import { Program } from './program.js';
+
+const SYN = 0x02;
+const ACK = 0x10;
+const SLOTS = 4;
+/** L4LB_SETS in datapath/l4lb.h. */
+const SETS = 1 << 17;
+const balancer = { address: '10.0.0.4', mac: '02:00:00:00:00:04' };
+const vip = '203.0.113.10';
+/** Ids are given in this order. */
+const [A, B, C] = [1, 2, 3];
+const NAMES: Record<string, string> = {
+  '10.0.1.1': 'A',
+  '10.0.1.2': 'B',
+  '10.0.1.3': 'C',
+};
+
+let program: Program;
+/** Each test has connections of its own. */
+let port = 1000;
+
+beforeAll(async () => {
+  program = await Program.load('host');
+  await program.fill({
+    destinations: Object.fromEntries(
+      Object.keys(NAMES).map((address) => [address, '02:00:0a:00:01:01']),
+    ),
+    vips: [`${vip}:80`],
+    slots: SLOTS,
+    source: balancer.address,
+    mac: balancer.mac,
+  });
+});
+afterAll(() => program.close());
+beforeEach(() => {
+  port += 10;
+});
+
+/** All slots of the service, whichever a packet hits. */
+async function setSlots(slot: Slot): Promise<void> {
+  const writes: Write[] = Array.from({ length: SLOTS }, (_, key) => ({
+    map: 'slots',
+    key,
+    value: slot,
+  }));
+  await program.write(...writes);
+}
+
+const hot = (current: number, previous: number, age = 100): Promise<void> =>
+  setSlots({ current, previous, since: Math.max(0, monotonicSeconds() - age) });
+
+async function nameOf(inner: Buffer): Promise<string> {
+  const way = { to: balancer.mac, from: '02:00:00:00:00:01' };
+  const { frame, verdict } = await program.send(ethernet(way, inner));
+  if (verdict !== 'balanced') throw new Error(`the packet was ${verdict}`);
+  return NAMES[[...frame.subarray(30, 34)].join('.')] ?? 'nobody';
+}
+
+interface Connection {
+  address: string;
+  port: number;
+}
+const mine = (): Connection => ({ address: '192.0.2.7', port });
+
+/** Sends a segment of a connection; says which destination got it. */
+const send = (flags: number, from: Connection = mine()): Promise<string> =>
+  nameOf(
+    ipv4(
+      { from: from.address, to: vip, protocol: TCP },
+      tcp({ from: from.port, to: 80 }, flags),
+    ),
+  );
+const sendUdp = (): Promise<string> =>
+  nameOf(
+    ipv4({ from: '192.0.2.7', to: vip, protocol: UDP }, udp({ from: port, to: 80 })),
+  );
+
+function mapId(name: string): Promise<number> {
+  return program.bpftool.queries(['map show']).then(([maps]) => {
+    const ours = new Set(program.mapIds);
+    const all = maps as { id: number; name?: string }[];
+    return all.find((map) => ours.has(map.id) && map.name === name)?.id ?? 0;
+  });
+}
+
+/** Where a connection's record lies: see find_set() in flows.h. */
+async function setOf({ address, port: from }: Connection): Promise<number> {
+  const { device } = await readTables(program.bpftool, program.maps);
+  const ports = Buffer.concat([u16(from), u16(80)]).readUInt32LE();
+  return hash(~device.slotSeed, ip(address).readUInt32LE(), ports) % SETS;
+}
+
+async function readSet(connection: Connection): Promise<Buffer> {
+  const key = encodeKey(await setOf(connection));
+  const [answer] = await program.bpftool.queries([
+    `map lookup id ${await mapId('flows')} key hex ${key.toString('hex').replaceAll(/..(?!$)/g, '$& ')}`,
+  ]);
+  return Buffer.from((answer as { value: string[] }).value.map(Number));
+}
+
+/** Makes a connection's records look as if they were seen earlier. */
+async function age(connection: Connection, seconds: number): Promise<void> {
+  const set = await readSet(connection);
+  for (let at = 0; at < set.length; at += 8) {
+    if (set.readUInt32LE(at) === 0) continue;
+    set.writeUInt16LE((set.readUInt16LE(at + 6) - (seconds >> 2)) & 0xffff, at + 6);
+  }
+  const key = await setOf(connection);
+  await program.bpftool.queries([
+    `map update id ${await mapId('flows')} key ${[...encodeKey(key)].join(' ')} value ${[...set].join(' ')}`,
+  ]);
+}
+
+describe('a cold slot', () => {
+  test('sends everything to its current destination and records nothing', async () => {
+    await setSlots({ current: A, previous: 0, since: 0 });
+    expect([await send(SYN), await send(ACK), await sendUdp()]).toEqual(['A', 'A', 'A']);
+    expect(await readSet(mine())).toEqual(Buffer.alloc(64));
+  });
+});
+
+describe('a hot slot', () => {
+  test('sends a new connection to the current destination, and keeps it there', async () => {
+    await hot(B, A);
+    expect([await send(SYN), await send(ACK), await send(ACK)]).toEqual(['B', 'B', 'B']);
+  });
+
+  test('sends an older connection to the previous one, and writes nothing for it', async () => {
+    await hot(B, A);
+    expect([await send(ACK), await send(ACK)]).toEqual(['A', 'A']);
+    expect(await readSet(mine())).toEqual(Buffer.alloc(64));
+  });
+
+  test('takes a SYN with ACK for an answer, not for a beginning', async () => {
+    await hot(B, A);
+    expect(await send(SYN | ACK)).toBe('A');
+  });
+
+  test('that moves again keeps its first previous', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    await hot(C, A);
+    expect(await send(ACK)).toBe('B');
+    port++;
+    expect(await send(ACK)).toBe('A');
+    port++;
+    expect([await send(SYN), await send(ACK)]).toEqual(['C', 'C']);
+  });
+
+  test('that moves back keeps the connections of the time between', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    await hot(A, A);
+    expect(await send(ACK)).toBe('B');
+    port++;
+    expect(await send(ACK)).toBe('A');
+  });
+
+  test('with nobody to remember still follows its records', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    await hot(C, NOBODY);
+    expect(await send(ACK)).toBe('B');
+    port++;
+    expect(await send(ACK)).toBe('C');
+  });
+
+  test('sends UDP to the current destination', async () => {
+    await hot(B, A);
+    expect(await sendUdp()).toBe('B');
+  });
+
+  test('sends UDP to the previous one where the service says so', async () => {
+    const { cells } = await readTables(program.bpftool, program.maps);
+    const [key, cell] =
+      [...cells].find(([, one]) => one.protocol === UDP && one.port === 80) ?? [];
+    if (key === undefined || !cell) throw new Error('no cell for UDP');
+    const stays = { ...cell, flags: CELL_USED | CELL_UDP_STAYS };
+    await program.write({ map: 'services', key, value: stays });
+    await hot(B, A);
+    expect(await sendUdp()).toBe('A');
+    await hot(B, NOBODY);
+    expect(await sendUdp()).toBe('B');
+    await program.write({ map: 'services', key, value: cell });
+  });
+
+  test('notes when it sent something elsewhere than to its current destination', async () => {
+    const kept = async (): Promise<number> => {
+      const answers = await program.bpftool.lookup(
+        await mapId('kept'),
+        Array.from({ length: SLOTS }, (_, key) => encodeKey(key)),
+      );
+      return Math.max(...answers.map(decodeKey));
+    };
+    await hot(B, NOBODY);
+    const before = await kept();
+    await send(SYN);
+    await send(ACK);
+    expect(await kept()).toBe(before);
+    await hot(B, A);
+    port++;
+    await send(ACK);
+    expect(await kept()).toBeGreaterThanOrEqual(monotonicSeconds() - 1);
+  });
+});
+
+describe('a record', () => {
+  test('from before the slot became hot does not count', async () => {
+    await hot(B, A, 100);
+    expect(await send(SYN)).toBe('B');
+    await age(mine(), 200);
+    expect(await send(ACK)).toBe('A');
+  });
+
+  test('of a destination that is gone does not count', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    const { destinations } = await readTables(program.bpftool, program.maps);
+    const entry = destinations.get(B);
+    if (!entry) throw new Error('no entry for B');
+    await program.write({ map: 'destinations', key: B, value: { ...entry, service: 0 } });
+    await hot(C, A);
+    expect(await send(ACK)).toBe('A');
+    await program.write({
+      map: 'destinations',
+      key: B,
+      value: { ...entry, service: 99 },
+    });
+    expect(await send(ACK)).toBe('A');
+    await program.write({ map: 'destinations', key: B, value: entry });
+    expect(await send(ACK)).toBe('B');
+  });
+
+  test('that is young holds a SYN that is sent again', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    await hot(C, A);
+    expect(await send(SYN)).toBe('B');
+    await age(mine(), 72);
+    expect([await send(SYN), await send(ACK)]).toEqual(['C', 'C']);
+  });
+
+  test('that is young does not hold a SYN on a drained destination', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    const { destinations } = await readTables(program.bpftool, program.maps);
+    const entry = destinations.get(B);
+    if (!entry) throw new Error('no entry for B');
+    await program.write({ map: 'destinations', key: B, value: { ...entry, weight: 0 } });
+    await hot(C, A);
+    expect(await send(ACK)).toBe('B');
+    expect(await send(SYN)).toBe('C');
+    await program.write({ map: 'destinations', key: B, value: entry });
+  });
+
+  describe('in a full set', () => {
+    let crowd: Connection[];
+    beforeAll(async () => {
+      crowd = await connectionsOfOneSet(18);
+    });
+
+    test('that is established is not pushed out by SYNs', async () => {
+      await hot(B, A);
+      const [first, ...others] = crowd.slice(0, 9) as [Connection, ...Connection[]];
+      expect([await send(SYN, first), await send(ACK, first)]).toEqual(['B', 'B']);
+      for (const other of others) expect(await send(SYN, other)).toBe('B');
+      expect(await send(ACK, first)).toBe('B');
+    });
+
+    test('leaves a new connection to the previous destination, where all are established', async () => {
+      await hot(B, A);
+      const [last, ...others] = crowd.slice(9) as [Connection, ...Connection[]];
+      // Whoever is in the set by now is made established, or pushed out.
+      for (const other of [...crowd.slice(0, 9), ...others]) {
+        if ((await send(SYN, other)) === 'B') expect(await send(ACK, other)).toBe('B');
+      }
+      expect([await send(SYN, last), await send(ACK, last)]).toEqual(['A', 'A']);
+    });
+
+    test('makes room when it was not seen for more than an hour', async () => {
+      await hot(B, A, 2 * 3600);
+      const last = crowd[9] as Connection;
+      await age(last, 3700);
+      expect([await send(SYN, last), await send(ACK, last)]).toEqual(['B', 'B']);
+    });
+  });
+});
+
+/** Connections whose records share a set: some 100,000 are tried for each. */
+async function connectionsOfOneSet(count: number): Promise<Connection[]> {
+  const { device } = await readTables(program.bpftool, program.maps);
+  const sets = new Map<number, Connection[]>();
+  for (let host = 1; host < 255; host++) {
+    const address = `198.51.100.${host}`;
+    const source = ip(address).readUInt32LE();
+    for (let from = 1024; from < 65536; from++) {
+      const ports = (((from & 0xff) << 8) | (from >> 8) | 0x50000000) >>> 0;
+      const set = hash(~device.slotSeed, source, ports) % SETS;
+      const found = sets.get(set) ?? [];
+      found.push({ address, port: from });
+      if (found.length === count) return found;
+      sets.set(set, found);
+    }
+  }
+  throw new Error(`no set with ${count} connections`);
+}
