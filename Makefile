@@ -33,7 +33,7 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(if $(SLOTS),-DL4LB_SLOTS=$(SLOTS)) $(if $(DESTINATIONS),-DL4LB_DESTINATIONS=$(DESTINATIONS))
 
-.PHONY: help setup all objects build test check lint typecheck demo demo-tcp \
+.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table \
 	install uninstall clean FORCE
 
 all: objects build ## build everything: the BPF programs and the commands (default)
@@ -71,6 +71,9 @@ demo: setup ## flood a balancer with 32 destinations and watch it (as root)
 demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as root)
 	@$(MAKE) --no-print-directory all
 	@testbed/demo-tcp.sh
+
+bench-table: | node_modules ## compare the table with other algorithms, and hold it to its figures
+	@npx tsc -p bench && node .make/bench/bench/table.js
 
 # ---- BPF ----
 

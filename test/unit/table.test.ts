@@ -3,8 +3,9 @@ import { describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 
 import { formatAddress } from '../../src/address.js';
-import type { TableDestination } from '../../src/table.js';
-import { shares, table } from '../../src/table.js';
+import type { TableDestination } from '../../src/shares.js';
+import { bounds, shares } from '../../src/shares.js';
+import { table } from '../../src/table.js';
 import { ip, randomNumbers } from './names.js';
 
 /** Destinations 10.0.1.0, 10.0.1.1, …, each with its weight. */
@@ -153,19 +154,56 @@ describe('table', () => {
     { what: '300 in 512 slots', count: 300, slots: 512 },
     { what: 'as many destinations as slots', count: 512, slots: 512 },
   ])(
-    '$what: every slot has a destination, every destination its share',
+    '$what: every slot has a destination, every destination a load within its bounds',
     ({ count, slots }) => {
       const destinations = alike(count);
       const own = loads(destinations, slots);
-      expect(own).toEqual(shares(destinations, slots));
       expect(sum(own)).toBe(slots);
+      bounds(destinations, slots).forEach(({ least, most }, index) => {
+        expect(own[index]).toBeGreaterThanOrEqual(least);
+        expect(own[index]).toBeLessThanOrEqual(most);
+      });
     },
   );
 
-  test('weights are kept', () => {
-    const destinations = weighing(1, 2, 0, 5, 8);
-    expect(loads(destinations, 1024)).toEqual(shares(destinations, 1024));
-    expect(loads(destinations, 1024)).toEqual([64, 128, 0, 320, 512]);
+  test.each([
+    { count: 64, slots: 512 },
+    { count: 100, slots: 1024 },
+    { count: 300, slots: 512 },
+    { count: 7, slots: 32 },
+    { count: 600, slots: 512 },
+  ])(
+    '$count of one weight in $slots slots differ by one slot at most',
+    ({ count, slots }) => {
+      const own = loads(alike(count), slots);
+      expect(Math.max(...own) - Math.min(...own)).toBeLessThanOrEqual(1);
+    },
+  );
+
+  test('weights from 1 to 100 are kept to 1 % or one slot in 65,536', () => {
+    for (const count of [10, 32, 80, 200]) {
+      const random = randomNumbers(count);
+      const weights = Array.from({ length: count }, () => 1 + Math.floor(random() * 100));
+      const total = sum(weights);
+      loads(weighing(...weights), 65536).forEach((load, index) => {
+        const exact = ((weights[index] ?? 0) * 65536) / total;
+        expect(Math.abs(load - exact)).toBeLessThanOrEqual(Math.max(1, exact / 100));
+      });
+    }
+  });
+
+  test.each([
+    { weights: [1, 65535], slots: 8 },
+    { weights: [...Array.from({ length: 300 }, () => 1), 65535], slots: 512 },
+    { weights: [1, 1, 65535, 65535, 65535, 65535], slots: 8 },
+  ])('every destination with a weight has a slot if they fit', ({ weights, slots }) => {
+    const own = loads(weighing(...weights), slots);
+    expect(sum(own)).toBe(slots);
+    expect(Math.min(...own)).toBeGreaterThanOrEqual(1);
+  });
+
+  test('a weight of 0 has no slot', () => {
+    expect(loads(weighing(1, 0, 5), 1024)[1]).toBe(0);
   });
 
   test.each([
@@ -203,36 +241,73 @@ describe('table', () => {
     }
   });
 
-  test('a destination that gets more weight loses none of its slots', () => {
-    const before = byAddress(weighing(1, 1, 1, 1), 256);
-    const after = byAddress(weighing(2, 1, 1, 1), 256);
-    const lost = before.filter(
-      (address, slot) => address === '10.0.1.0' && after[slot] !== '10.0.1.0',
-    );
-    expect(lost).toEqual([]);
+  test.each([
+    { weights: [1, 1, 1, 1], other: 2, slots: 4096 },
+    { weights: Array.from({ length: 32 }, () => 2), other: 3, slots: 8192 },
+    { weights: Array.from({ length: 32 }, () => 2), other: 1, slots: 8192 },
+    { weights: [50, 100, 20, 30, 70, 10], other: 80, slots: 8192 },
+  ])(
+    'of $weights the first weighs $other now: at most 1.8 times the ideal moves in $slots slots',
+    ({ weights, other, slots }) => {
+      const [first = 0, ...rest] = weights;
+      const before = byAddress(weighing(first, ...rest), slots);
+      const after = byAddress(weighing(other, ...rest), slots);
+      const moved = before.filter((address, slot) => address !== after[slot]).length;
+      const others = sum(rest);
+      const ideal = Math.abs(other / (other + others) - first / (first + others)) * slots;
+      expect(moved / ideal).toBeLessThanOrEqual(1.8);
+    },
+  );
+
+  // These are a promise to a fleet: a balancer with another table breaks connections.
+  test.each([
+    {
+      what: '32 alike in 65,536',
+      rows: alike(32),
+      slots: 65536,
+      sha256: 'ba39b023e95aae31de53822276148ec520ec4868634de25f46819e2b69d82e86',
+    },
+    {
+      what: '32 alike in 512',
+      rows: alike(32),
+      slots: 512,
+      sha256: 'ff6dbca60ec23ddb2aaca32dfbd12d971262afa5a28fe6faa400997d6a147297',
+    },
+    {
+      what: '300 alike in 512',
+      rows: alike(300),
+      slots: 512,
+      sha256: '0b23cdc7c400761cd9826b8d16581a74d5bee031f4a89f0ad6ae836cd3623547',
+    },
+    {
+      what: 'weights 1, 7, 0, 100 and 65,535 in 4,096',
+      rows: weighing(1, 7, 0, 100, 65535),
+      slots: 4096,
+      sha256: 'fc1b2d723f5e8a73fe2ef1b3306eb6046cc2ff973214176b4bd30a0ed55e4bf5',
+    },
+  ])('is this one and no other: $what slots', ({ rows, slots, sha256 }) => {
+    const text = byAddress(rows, slots).join('\n');
+    expect(createHash('sha256').update(text).digest('hex')).toBe(sha256);
   });
 
-  // It is a promise to every other balancer: another table would break connections.
-  test('is this one and no other for 32 destinations in 65,536 slots', () => {
-    const text = byAddress(alike(32), 65536).join('\n');
-    expect(createHash('sha256').update(text).digest('hex')).toBe(
-      '14245c6d5a1d90e0fb2ef384e20dd6afa1ed11f45b5f18b8a1926d29df3fa870',
-    );
-  });
-
-  test('starts with these slots', () => {
-    expect([...table(alike(8), 16)]).toEqual([
-      4, 5, 1, 1, 5, 7, 4, 6, 2, 3, 2, 0, 0, 6, 7, 3,
-    ]);
+  test.each([
+    {
+      weights: [1, 1, 1, 1, 1, 1, 1, 1],
+      expected: [0, 4, 3, 2, 5, 2, 1, 1, 6, 4, 7, 5, 7, 6, 3, 0],
+    },
+    { weights: [1, 2, 0, 5], expected: [0, 3, 3, 3, 3, 3, 1, 1, 3, 3, 1, 1, 3, 3, 3, 0] },
+  ])('of weights $weights has these 16 slots', ({ weights, expected }) => {
+    expect([...table(weighing(...weights), 16)]).toEqual(expected);
   });
 
   test.each([
     // A bound of 1 is ideal: its own slots move, and no others.
-    { count: 32, slots: 65536, bound: 1.25 },
-    { count: 4, slots: 4096, bound: 1.25 },
+    // make bench-table holds the averages to narrower bounds.
+    { count: 32, slots: 65536, bound: 1.15 },
+    { count: 4, slots: 4096, bound: 1.15 },
     // The fewer slots a destination has, the larger a part is a few more.
     { count: 128, slots: 8192, bound: 3 },
-    { count: 32, slots: 512, bound: 4 },
+    { count: 32, slots: 512, bound: 3 },
     { count: 256, slots: 512, bound: 12 },
   ])(
     'one of $count destinations taken away moves at most $bound times its share of $slots slots',
