@@ -9,6 +9,7 @@ import { headerSum, largestInner } from '../../src/header-sum.js';
 import type { Live, Write } from '../../src/live.js';
 import type { WantedDestination } from '../../src/writes.js';
 import { applyWrites } from '../../src/live.js';
+import { isHot } from '../../src/memory.js';
 import { servicesIn } from '../../src/services.js';
 import { table } from '../../src/table.js';
 import { formatWay, wayKey } from '../../src/ways.js';
@@ -176,6 +177,7 @@ describe('plan of the first fill', () => {
       mac: BALANCER_MAC,
       sessionPort: 0,
       mtu: 1500,
+      log2Sets: 0,
     });
   });
 
@@ -751,5 +753,57 @@ describe('plan, killed after any of its writes', () => {
     }
     expect(seeds).toBeGreaterThan(0);
     expect(live.cells.size).toBe(VIP.length);
+  });
+});
+
+describe('plan of slots that remember', () => {
+  const NOW = 1000;
+  const before = filled(untouched(), rows(4), { now: NOW - 500 });
+  const idOf = (state: Live, { address }: WantedDestination): number | undefined =>
+    [...state.destinations].find(
+      ([, entry]) => entry.service !== 0 && entry.address.equals(address),
+    )?.[0];
+
+  test('a first fill makes no slot hot', () => {
+    expect([...before.slots.values()].filter(isHot)).toEqual([]);
+  });
+
+  test('a slot that goes to another destination remembers the one that still stands', () => {
+    const after = filled(before, rows(5), { now: NOW });
+    const moved = [...after.slots].filter(
+      ([key, slot]) => slot.current !== before.slots.get(key)?.current,
+    );
+    expect(moved.length).toBeGreaterThan(0);
+    for (const [key, slot] of moved) {
+      expect(slot).toMatchObject({
+        previous: before.slots.get(key)?.current,
+        since: NOW,
+      });
+    }
+  });
+
+  test('a slot of a destination that is removed forgets it at once', () => {
+    const [first, ...others] = rows(4) as [WantedDestination, ...WantedDestination[]];
+    const gone = idOf(before, first);
+    const after = filled(before, others, { now: NOW });
+    for (const [key, slot] of after.slots) {
+      if (before.slots.get(key)?.current === gone) expect(isHot(slot)).toBe(false);
+    }
+  });
+
+  test('a drained destination keeps its connections: its slots remember it', () => {
+    const [first, ...others] = rows(4) as [WantedDestination, ...WantedDestination[]];
+    const drained = idOf(before, first);
+    const after = filled(before, [{ ...first, weight: 0 }, ...others], { now: NOW });
+    const slots = [...after.slots.values()];
+    expect(slots.filter(({ current }) => current === drained)).toEqual([]);
+    expect(slots.filter(({ previous }) => previous === drained).length).toBe(
+      [...before.slots.values()].filter(({ current }) => current === drained).length,
+    );
+  });
+
+  test('a build without memory has only cold slots', () => {
+    const after = filled(filled(untouched(), rows(4)), rows(5));
+    expect([...after.slots.values()].filter(isHot)).toEqual([]);
   });
 });

@@ -68,6 +68,8 @@ export interface Fill {
   source?: Buffer;
   mac?: Buffer;
   mtu?: number;
+  /** Of a build whose slots remember. */
+  now?: number;
 }
 
 /** The service of a fill, and the plan for it. */
@@ -93,6 +95,7 @@ export function planFor(
       sessionPort: fill.sessionPort ?? 0,
       mac: fill.mac ?? BALANCER_MAC,
       mtu: fill.mtu ?? 1500,
+      now: fill.now,
     },
   );
   return { ...made, service };
