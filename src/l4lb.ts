@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 
 import { VERSION, nameInError } from './command.js';
+import { disturbCommand } from './disturb.js';
 import { loadCommand } from './load.js';
 import { mapCommand } from './map-fill.js';
 import { statsCommand } from './stats.js';
@@ -18,9 +19,10 @@ export function l4lbCommand(): Command {
     .addCommand(loadCommand().name('load'))
     .addCommand(mapCommand().name('map'))
     .addCommand(statsCommand().name('stats'))
+    .addCommand(disturbCommand().name('disturb'))
     .addHelpText(
       'after',
       `
-Each command is a program too: l4lb-load, l4lb-map, l4lb-stats.`,
+Each command is a program too: l4lb-load, l4lb-map, l4lb-stats, l4lb-disturb.`,
     );
 }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-disturb: what changes of the destinations do to connections, measured. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+import { VERSION, context, nameInError, print, printJson } from './command.js';
+import type { Change, Schedule } from './disturb/changes.js';
+import {
+  CHANGE_FORMS,
+  DEFAULT_CHANGES,
+  MAX_DESTINATIONS,
+  makeSchedule,
+  parseChange,
+} from './disturb/changes.js';
+import { interruptible, perform } from './disturb/perform.js';
+import type { Request } from './disturb/perform.js';
+import { avoidableLosses, describeResult, resultJson } from './disturb/report.js';
+import { drawSvg } from './disturb/svg.js';
+import { Failure, UsageFailure } from './failure.js';
+import { many } from './format.js';
+
+interface Flags extends Request {
+  change?: Change[];
+  destinations: number;
+  failAbove?: number;
+  json?: boolean;
+  svg?: string;
+}
+
+export function disturbCommand(): Command {
+  return new Command('l4lb-disturb')
+    .description(
+      'Measure what changes of the destinations do to connections, in a network of namespaces.',
+    )
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .showHelpAfterError('(--help explains the options)')
+    .configureOutput({ outputError: nameInError('l4lb-disturb') })
+    .option(
+      '--connections <number>',
+      'TCP connections to hold, 1 to 10000; one in a hundred more each second, at least 5',
+      readWhole(1, 10_000),
+      1000,
+    )
+    .addOption(
+      new Option(
+        '--duration <time>',
+        'how long, from the moment they are open, as 30s or 2m; the changes are spread evenly',
+      )
+        .argParser(readDuration)
+        .default(30_000, '30s'),
+    )
+    .option(
+      '--change <change...>',
+      `what to change, in this order: ${CHANGE_FORMS} (default: ${DEFAULT_CHANGES.join(', ')})`,
+      readChange,
+    )
+    .option(
+      '--destinations <number>',
+      `how many there are at first, 1 to ${MAX_DESTINATIONS}; each has weight 100`,
+      readWhole(1, MAX_DESTINATIONS),
+      10,
+    )
+    .option(
+      '--table <kind>',
+      "modulo: the original demo's table, to compare with; all else goes to l4lb-map --table",
+    )
+    .option('--obj <file>', 'the object to load (default: the host build)')
+    .option(
+      '--fail-above <number>',
+      'exit with 1 when more connections than this are lost that need not be',
+      readWhole(0, 1_000_000),
+    )
+    .option('--json', 'print the result as JSON')
+    .option('--svg <file>', 'draw active and lost connections over time')
+    .addHelpText(
+      'after',
+      `
+A connection is lost when it is reset, closed, or gets no echo for 3 seconds; a second
+later its client opens another. It had to be lost when its destination was removed; every
+other loss was avoidable. A line each second is on stderr, the result on stdout.
+
+Examples:
+  l4lb-disturb
+  l4lb-disturb --change 'remove 1' 'add 1' --svg disturb.svg
+  l4lb-disturb --connections 100 --duration 6s --change replace --fail-above 0`,
+    )
+    .action(disturb);
+}
+
+function readWhole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
+    if (number >= least && number <= most) return number;
+    throw new InvalidArgumentError(
+      `"${text}" is not a whole number from ${least} to ${most}.`,
+    );
+  };
+}
+
+function readDuration(text: string): number {
+  const [, number, unit = 's'] = /^(\d{1,6}(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
+  const duration = Number(number) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? NaN);
+  if (duration >= 1000 && duration <= 3_600_000) return duration;
+  throw new InvalidArgumentError(`"${text}" is not a time from 1s to 60m, as 30s.`);
+}
+
+function readChange(text: string, before: Change[] = []): Change[] {
+  const change = parseChange(text);
+  if (typeof change === 'string') throw new InvalidArgumentError(`${change}.`);
+  return [...before, change];
+}
+
+function scheduleOf(flags: Flags): Schedule {
+  const changes =
+    flags.change ??
+    DEFAULT_CHANGES.map(parseChange).filter((one) => typeof one !== 'string');
+  const schedule = makeSchedule(flags.destinations, changes);
+  if (typeof schedule === 'string') {
+    throw new UsageFailure(schedule, {
+      next: 'more --destinations, or another --change',
+    });
+  }
+  if (flags.duration / (changes.length + 1) < 1000) {
+    throw new UsageFailure(`${many(changes.length, 'change')} in too short a time`, {
+      cause: 'between two changes there is at least a second',
+      next: `--duration ${changes.length + 1}s, or longer`,
+    });
+  }
+  return schedule;
+}
+
+async function disturb(flags: Flags): Promise<void> {
+  const schedule = scheduleOf(flags);
+  context(); // it needs root
+  const svg = flags.svg === undefined ? undefined : resolve(flags.svg);
+  if (svg !== undefined) checkFolder(svg);
+  const result = await interruptible((stop) => perform(flags, schedule, stop));
+  if (svg !== undefined) write(svg, drawSvg(result));
+  if (flags.json) printJson(resultJson(result));
+  else describeResult(result).forEach(print);
+  const avoidable = avoidableLosses(result.outcome);
+  if (flags.failAbove !== undefined && avoidable > flags.failAbove) {
+    throw new Failure(
+      `${many(avoidable, 'connection')} lost that need not be, and --fail-above is ${flags.failAbove}`,
+    );
+  }
+}
+
+/** Better told now than after the run. */
+function checkFolder(file: string): void {
+  const folder = dirname(file);
+  if (existsSync(folder)) return;
+  throw new Failure(`cannot write ${file}: there is no folder ${folder}`, {
+    next: `mkdir -p ${folder}`,
+  });
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new Failure(`cannot write ${file}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What is changed on the way: parsing, and the file of destinations after each. Pure. */
+
+/** Of every destination at first, so that a new weight reads as percent of the others. */
+export const USUAL_WEIGHT = 100;
+export const MAX_DESTINATIONS = 100;
+
+export type Change =
+  | { kind: 'remove' | 'add' | 'drain'; count: number }
+  | { kind: 'reweight'; count: number; weight: number }
+  | { kind: 'replace' | 'takeover' };
+
+export const DEFAULT_CHANGES = [
+  'remove 1',
+  'add 1',
+  'drain 1',
+  'reweight 1 50',
+  'replace',
+];
+
+export const CHANGE_FORMS =
+  'remove N, add N, drain N, reweight N WEIGHT, replace, or takeover';
+
+/** A change, or why the text is none. */
+export function parseChange(text: string): Change | string {
+  const [kind = '', ...numbers] = text.trim().split(/\s+/);
+  const values = numbers.map((number) =>
+    /^\d{1,5}$/.test(number) ? Number(number) : NaN,
+  );
+  if (values.some(Number.isNaN)) return `"${text}" has a word that is no number`;
+  const [count = 1, weight] = values;
+  switch (kind) {
+    case 'remove':
+    case 'add':
+    case 'drain':
+      if (values.length > 1) return `"${text}" has a number too many`;
+      return count > 0 ? { kind, count } : `"${text}" changes nothing`;
+    case 'reweight':
+      if (weight === undefined || values.length > 2 || count === 0) {
+        return `"${text}" is not reweight N WEIGHT, as "reweight 2 50"`;
+      }
+      if (weight < 1 || weight > 65535) return `"${text}": take a weight from 1 to 65535`;
+      return { kind, count, weight };
+    case 'replace':
+    case 'takeover':
+      return values.length === 0 ? { kind } : `"${text}": ${kind} takes no number`;
+    default:
+      return `"${text}" is not ${CHANGE_FORMS}`;
+  }
+}
+
+export function formatChange(change: Change): string {
+  const { kind } = change;
+  if (kind === 'reweight') return `reweight ${change.count} ${change.weight}`;
+  return 'count' in change ? `${kind} ${change.count}` : kind;
+}
+
+/** A row of the file; the number is that of the namespace, from 1. */
+export interface Row {
+  number: number;
+  weight: number;
+}
+
+export interface Step {
+  change: Change;
+  /** The file from this change on. */
+  rows: Row[];
+  /** The numbers of the destinations that go with this change. */
+  removed: number[];
+}
+
+export interface Schedule {
+  first: Row[];
+  steps: Step[];
+  /** How many destinations there are in all, those of later included. */
+  destinations: number;
+}
+
+/** All files of a run, or why it cannot be. Always the lowest numbers are changed. */
+export function makeSchedule(
+  destinations: number,
+  changes: readonly Change[],
+): Schedule | string {
+  const first = rowsFrom(1, destinations);
+  let rows = first;
+  let last = destinations;
+  const steps: Step[] = [];
+  for (const change of changes) {
+    const after = rowsAfter(rows, last, change);
+    const text = formatChange(change);
+    if (!after) return `"${text}" needs more destinations than there are then`;
+    if (after.every(({ weight }) => weight === 0)) {
+      return `"${text}" would leave no destination for new connections`;
+    }
+    if (change.kind === 'add') last += change.count;
+    if (last > MAX_DESTINATIONS) {
+      return `"${text}" makes ${last} destinations, and ${MAX_DESTINATIONS} are the most`;
+    }
+    const kept = new Set(after.map(({ number }) => number));
+    const removed = rows.map(({ number }) => number).filter((one) => !kept.has(one));
+    steps.push({ change, rows: after, removed });
+    rows = after;
+  }
+  return { first, steps, destinations: last };
+}
+
+/** The destinations of the whole run at once, with the weight that each begins with. */
+export function everyRow({ destinations }: Schedule): Row[] {
+  return rowsFrom(1, destinations);
+}
+
+function rowsFrom(number: number, count: number): Row[] {
+  return Array.from({ length: count }, (_, i) => ({
+    number: number + i,
+    weight: USUAL_WEIGHT,
+  }));
+}
+
+function rowsAfter(rows: Row[], last: number, change: Change): Row[] | undefined {
+  switch (change.kind) {
+    case 'remove':
+      return rows.length < change.count ? undefined : rows.slice(change.count);
+    case 'add':
+      return [...rows, ...rowsFrom(last + 1, change.count)];
+    case 'drain':
+      return withWeight(rows, change.count, 0);
+    case 'reweight':
+      return withWeight(rows, change.count, change.weight);
+    default:
+      return rows;
+  }
+}
+
+/** The first of those that get new connections. */
+function withWeight(rows: Row[], count: number, weight: number): Row[] | undefined {
+  const chosen = new Set(rows.filter((row) => row.weight > 0).slice(0, count));
+  if (chosen.size < count) return undefined;
+  return rows.map((row) => (chosen.has(row) ? { ...row, weight } : row));
+}
+
+export function addressOf({ number }: { number: number }): string {
+  return `10.0.1.${number}`;
+}
+
+/** As l4lb-map reads it. The MAC addresses are those of testbed/network.sh. */
+export function toCsv(rows: readonly Row[]): string {
+  const lines = rows.map((row) => {
+    const byte = row.number.toString(16).padStart(2, '0');
+    return `${addressOf(row)}, 02:00:0a:00:01:${byte}, ${row.weight}`;
+  });
+  return ['address, MAC, weight', ...lines, ''].join('\n');
+}

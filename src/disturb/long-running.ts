@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A process that goes on beside the run, and ends at the latest with its stdin. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+import { Failure } from '../failure.js';
+
+/** So long a server may take to start, in milliseconds. */
+const PATIENCE = 15_000;
+
+export class LongRunning {
+  /** Settles when the process is gone. */
+  readonly ended: Promise<void>;
+  readonly #child: ChildProcess;
+  readonly #listeners: ((line: string) => void)[] = [];
+  #stderr = '';
+
+  constructor(command: string, args: readonly string[]) {
+    // In a group of its own: Ctrl-C in the terminal is for us alone to handle.
+    const child = spawn(command, args, { stdio: 'pipe', detached: true });
+    this.#child = child;
+    this.ended = new Promise((resolve) => {
+      child.on('close', () => {
+        resolve();
+      });
+      child.on('error', (error) => {
+        this.#stderr += error.message;
+        resolve();
+      });
+    });
+    child.stdin.on('error', () => {}); // it has ended: `ended` tells
+    child.stderr.on('data', (text: Buffer) => (this.#stderr += text.toString()));
+    createInterface(child.stdout).on('line', (line) => {
+      for (const listener of this.#listeners) listener(line);
+    });
+  }
+
+  onLine(listener: (line: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** The first line that it prints; fails if it ends before. */
+  async firstLine(what: string): Promise<string> {
+    const timer = new AbortController();
+    try {
+      return await Promise.race([
+        new Promise<string>((resolve) => {
+          this.onLine(resolve);
+        }),
+        this.ended.then(() => {
+          throw this.failure(what);
+        }),
+        once(AbortSignal.timeout(PATIENCE), 'abort', { signal: timer.signal }).then(
+          () => {
+            throw new Failure(`${what} has not started after ${PATIENCE / 1000} seconds`);
+          },
+        ),
+      ]);
+    } finally {
+      timer.abort();
+    }
+  }
+
+  failure(what: string): Failure {
+    const said = this.#stderr.trim();
+    return new Failure(`${what} has ended${said === '' ? '' : `: ${said}`}`);
+  }
+
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** One run from beginning to end: connections, changes at their times, and what came of it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Failure } from '../failure.js';
+import type { Schedule } from './changes.js';
+import type { Moment, Record } from './judge.js';
+import type { LongRunning } from './long-running.js';
+import type { Network } from './network.js';
+import { PORT, VIP } from './network.js';
+import type { CountEvent, Event } from './protocol.js';
+import { BOUND, now, settingsFor } from './protocol.js';
+
+export interface Request {
+  schedule: Schedule;
+  connections: number;
+  /** In milliseconds. */
+  duration: number;
+}
+
+export interface Listener {
+  /** Once a second. */
+  onCount: (count: CountEvent, lost: number) => void;
+  /** A change is about to be made, so many milliseconds after the start. */
+  onChange: (index: number, at: number) => void;
+}
+
+/** How long a change is at least watched before the next, beside the pace of messages. */
+const REST = 300;
+
+/** Aborting the signal ends the run with the signal's reason. */
+export async function measure(
+  network: Network,
+  request: Request,
+  listener: Listener,
+  stop: AbortSignal,
+): Promise<Record> {
+  const { schedule, duration } = request;
+  const settings = settingsFor(VIP, PORT, request.connections, duration);
+  const client = network.startClient(settings);
+  const ended = new AbortController();
+  const watch = new Watch(client, AbortSignal.any([stop, ended.signal]));
+  void client.ended.then(() => {
+    if (!watch.last('end')) ended.abort(client.failure('the client'));
+  });
+  const ticker = setInterval(() => {
+    if (watch.count) listener.onCount(watch.count, watch.lost);
+  }, 1000);
+  try {
+    const opening = request.connections + BOUND + 15_000;
+    const started = (await watch.until('ready', opening)).at;
+    checkAlive(watch);
+    const moments: Moment[] = [];
+    const settled = settings.every + REST;
+    for (const [index, { change, rows }] of schedule.steps.entries()) {
+      const due = started + (duration * (index + 1)) / (schedule.steps.length + 1);
+      await watch.pause(Math.max(due, (moments.at(-1)?.ended ?? 0) + settled) - now());
+      const began = now();
+      listener.onChange(index, began - started);
+      await network.change(change, rows);
+      stop.throwIfAborted();
+      moments.push({ began, ended: now() });
+    }
+    const last = (moments.at(-1)?.ended ?? 0) + settled;
+    await watch.pause(Math.max(started + duration, last) - now());
+    client.say('finish');
+    await watch.until('end', BOUND + 5000);
+    return { schedule, started, moments, events: watch.events };
+  } finally {
+    clearInterval(ticker);
+    client.stop();
+  }
+}
+
+function checkAlive({ count }: Watch): void {
+  if (count && count.active > 0) return;
+  throw new Failure('not one connection could be opened through the balancer', {
+    cause:
+      'the object given with --obj does not balance, or this kernel has no XDP on veth',
+    next: 'testbed/demo-tcp.sh, which shows each step',
+  });
+}
+
+/** Keeps what the client tells. */
+class Watch {
+  readonly events: Event[] = [];
+  count: CountEvent | undefined;
+  lost = 0;
+  readonly #signal: AbortSignal;
+
+  constructor(client: LongRunning, signal: AbortSignal) {
+    this.#signal = signal;
+    client.onLine((line) => {
+      const event = JSON.parse(line) as Event;
+      this.events.push(event);
+      if (event.event === 'count') this.count = event;
+      if (event.event === 'lost') this.lost++;
+    });
+  }
+
+  async pause(milliseconds: number): Promise<void> {
+    try {
+      await sleep(Math.max(0, milliseconds), undefined, { signal: this.#signal });
+    } catch (error) {
+      if (this.#signal.aborted) throw this.#signal.reason;
+      throw error;
+    }
+  }
+
+  last(name: Event['event']): Event | undefined {
+    return this.events.findLast(({ event }) => event === name);
+  }
+
+  /** Waits for an event that comes once. */
+  async until(name: Event['event'], patience: number): Promise<Event> {
+    const deadline = now() + patience;
+    for (;;) {
+      const found = this.last(name);
+      if (found) return found;
+      if (now() > deadline) {
+        throw new Failure(`the client did not come to "${name}" in time`, {
+          cause: 'this machine is too slow for so many connections',
+          next: 'the same with fewer --connections',
+        });
+      }
+      await this.pause(20);
+    }
+  }
+}

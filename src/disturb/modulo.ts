@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The table of the original demo, to compare with: slot i belongs to row i of
+ * the file, and after the last row it begins anew. l4lb-map never makes such a
+ * table, so it is written here, over one that l4lb-map made.
+ */
+import { encodeKey, encodeSlot } from '../abi.js';
+import { findAttached } from '../attached.js';
+import { Bpftool, hex } from '../bpftool.js';
+import { Iproute } from '../iproute.js';
+import { withLock } from '../lock.js';
+import type { Run } from '../run.js';
+import type { Row } from './changes.js';
+import { addressOf } from './changes.js';
+
+/** As many as the original has; they are the first of a service that is alone. */
+export const MODULO_SLOTS = 512;
+
+/** The destination of each slot. The original has no weights: here a row stands there more often. */
+export function moduloTable(rows: readonly Row[], slots: number): Row[] {
+  const unit = rows.map(({ weight }) => weight).reduce(greatestDivisor, 0);
+  const turn = rows.flatMap((row) => Array<Row>(row.weight / unit).fill(row));
+  return Array.from({ length: slots }, (_, slot) => turn[slot % turn.length]).filter(
+    (row) => row !== undefined,
+  );
+}
+
+function greatestDivisor(one: number, other: number): number {
+  return other === 0 ? one : greatestDivisor(other, one % other);
+}
+
+/** Writes it. `inside` runs commands where the balancer is, `ids` are its destinations'. */
+export async function writeModulo(
+  run: Run,
+  inside: Run,
+  rows: readonly Row[],
+  ids: ReadonlyMap<string, number>,
+): Promise<void> {
+  const bpftool = new Bpftool(run);
+  const { maps } = await findAttached({ ip: new Iproute(inside), bpftool }, 'eth0');
+  const lines = moduloTable(rows, MODULO_SLOTS).map((row, slot) => {
+    const current = ids.get(addressOf(row)) ?? 0;
+    const value = encodeSlot({ current, previous: 0, since: 0 });
+    return `map update id ${maps.slots.id} key hex ${hex(encodeKey(slot))} value hex ${hex(value)}`;
+  });
+  await withLock(run, 'l4lb-disturb', (lock) => bpftool.write(lines, lock));
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The network of a run: namespaces by testbed/network.sh, destinations that
+ * decapsulate and echo, balancers that the real tools load and fill, and the
+ * client. Whatever it started is gone when down() has returned.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Failure } from '../failure.js';
+import { packaged } from '../objects.js';
+import type { Run } from '../run.js';
+import type { Change, Row, Schedule } from './changes.js';
+import { addressOf, everyRow, toCsv } from './changes.js';
+import { LongRunning } from './long-running.js';
+import { MODULO_SLOTS, writeModulo } from './modulo.js';
+import type { Settings } from './protocol.js';
+
+export const VIP = '10.0.100.1';
+export const PORT = 80;
+
+/** Where testbed/network.sh keeps a directory for each network, and takes it away again. */
+const NETWORKS = '/run/l4lb-testbed';
+
+export interface ToolOptions {
+  /** For l4lb-load. */
+  object: string | undefined;
+  /** For l4lb-map; modulo is our own. */
+  table: string | undefined;
+}
+
+/** What l4lb-stats prints, as far as it is read here. */
+interface SampleJson {
+  destinations: { id: number; address: string }[];
+  verdicts: Record<string, { packets: number }>;
+}
+
+export class Network {
+  readonly #run: Run;
+  readonly #options: ToolOptions;
+  readonly #name = `disturb-${process.pid}`;
+  readonly #children: LongRunning[] = [];
+  readonly #schedule: Schedule;
+  readonly #balancers: [string, string];
+  /** Those that are loaded. */
+  readonly #loaded = new Set<string>();
+  #current: string;
+  #isMade = false;
+
+  constructor(run: Run, schedule: Schedule, options: ToolOptions) {
+    this.#run = run;
+    this.#options = options;
+    this.#schedule = schedule;
+    // One namespace more than there are destinations stands in for the second balancer.
+    this.#balancers = ['balancer', this.#destination(schedule.destinations + 1)];
+    this.#current = this.#balancers[0];
+  }
+
+  async up(): Promise<void> {
+    this.#check();
+    const takesOver = this.#schedule.steps.some((one) => one.change.kind === 'takeover');
+    const count = this.#schedule.destinations + (takesOver ? 1 : 0);
+    this.#isMade = true;
+    await this.#expect('could not build the network', packaged('testbed/network.sh'), [
+      ...['up', this.#name, '--quiet', '--owner', String(process.pid)],
+      ...['--count', String(count), '--vip', VIP],
+    ]);
+    await this.#startDestinations();
+    await this.#startBalancer(this.#schedule.first);
+  }
+
+  /** Stops everything, as far as it was started. */
+  async down(): Promise<void> {
+    for (const child of this.#children) child.stop();
+    await Promise.all(this.#children.map((child) => child.ended));
+    if (!this.#isMade) return;
+    // Ctrl-C in the terminal must not stop it half way.
+    const args = ['down', this.#name];
+    const network = packaged('testbed/network.sh');
+    const { exitCode, stderr } = await this.#run(network, args, { detached: true });
+    if (exitCode === 0 || stderr.includes('there is no network')) return;
+    throw new Failure(`could not take the network down: ${stderr.trim()}`, {
+      next: `${network} down ${this.#name}`,
+    });
+  }
+
+  /** The client, which begins at once. */
+  startClient(settings: Settings): LongRunning {
+    return this.#start('client', 'connections.mjs', JSON.stringify(settings));
+  }
+
+  /** Makes one change with the tools that an operator would use. */
+  async change(change: Change, rows: readonly Row[]): Promise<void> {
+    if (change.kind === 'replace') await this.#load('--replace');
+    else if (change.kind === 'takeover') await this.#takeOver(rows);
+    else await this.#fill(rows);
+  }
+
+  /** Packets by verdict, of all balancers that were used. */
+  async verdicts(): Promise<Record<string, number>> {
+    const sums: Record<string, number> = {};
+    for (const role of this.#loaded) {
+      const sample = await this.#sample(role);
+      for (const [name, { packets }] of Object.entries(sample.verdicts)) {
+        sums[name] = (sums[name] ?? 0) + packets;
+      }
+    }
+    return sums;
+  }
+
+  async #sample(role: string): Promise<SampleJson> {
+    const args = ['--once', '--json', '--interval', '0.05'];
+    return JSON.parse(await this.#tool(role, 'stats', args)) as SampleJson;
+  }
+
+  #check(): void {
+    const needed = ['testbed/network.sh', 'testbed/pass.o', 'l4lb_decap.o'];
+    const missing = needed.map(packaged).filter((path) => !existsSync(path));
+    if (missing.length === 0) return;
+    throw new Failure(`${missing.join(' and ')}: not there`, {
+      cause: 'the objects were not compiled',
+      next: 'make objects',
+    });
+  }
+
+  async #startDestinations(): Promise<void> {
+    const numbers = Array.from({ length: this.#schedule.destinations }, (_, i) => i + 1);
+    const servers = numbers.map(async (number) => {
+      const role = this.#destination(number);
+      const decap = packaged('l4lb_decap.o');
+      const load = ['link', 'set', 'dev', 'eth0', 'xdpdrv', 'obj', decap, 'sec', 'xdp'];
+      await this.#within(role, `could not load l4lb_decap.o in ${role}`, 'ip', load);
+      const server = this.#start(role, 'echo.mjs', addressOf({ number }), String(PORT));
+      await server.firstLine(`the echo server in ${role}`);
+    });
+    await Promise.all(servers);
+  }
+
+  async #startBalancer(rows: readonly Row[]): Promise<void> {
+    await this.#load();
+    const ways = ['--vip', `${VIP}:${PORT}/tcp`];
+    if (this.#options.table === 'modulo') {
+      // All that there will ever be, so that each has its id; then their slots.
+      await this.#map(everyRow(this.#schedule), ...ways, '--slots', String(MODULO_SLOTS));
+      await this.#fill(rows);
+    } else {
+      const { table } = this.#options;
+      await this.#map(rows, ...ways, ...(table === undefined ? [] : ['--table', table]));
+    }
+  }
+
+  async #load(...more: string[]): Promise<void> {
+    const { object } = this.#options;
+    const args = ['-m', 'xdpdrv', ...(object === undefined ? [] : ['--obj', object])];
+    await this.#tool(this.#current, 'load', [...args, ...more]);
+    this.#loaded.add(this.#current);
+  }
+
+  async #fill(rows: readonly Row[]): Promise<void> {
+    const { table } = this.#options;
+    if (table !== 'modulo') {
+      await this.#map(rows, ...(table === undefined ? [] : ['--table', table]));
+      return;
+    }
+    const inside: Run = (command, args, options) =>
+      this.#run('nsenter', [...this.#enter(this.#current), command, ...args], options);
+    const { destinations } = await this.#sample(this.#current);
+    const ids = new Map(destinations.map(({ address, id }) => [address, id]));
+    await writeModulo(this.#run, inside, rows, ids);
+  }
+
+  async #map(rows: readonly Row[], ...more: string[]): Promise<void> {
+    const file = join(NETWORKS, this.#name, 'destinations.csv');
+    writeFileSync(file, toCsv(rows));
+    await this.#tool(this.#current, 'map', ['-f', file, ...more]);
+  }
+
+  /** The other balancer gets the same file, then the client's packets. */
+  async #takeOver(rows: readonly Row[]): Promise<void> {
+    const [first, second] = this.#balancers;
+    this.#current = this.#current === first ? second : first;
+    if (this.#loaded.has(this.#current)) await this.#fill(rows);
+    else await this.#startBalancer(rows);
+    const via =
+      this.#current === first
+        ? '10.0.0.4'
+        : addressOf({ number: this.#schedule.destinations + 1 });
+    await this.#within('client', 'could not switch the route of the client', 'ip', [
+      ...['route', 'replace', `${VIP}/32`, 'via', via, 'dev', 'eth0', 'mtu', '1480'],
+    ]);
+  }
+
+  #destination(number: number): string {
+    return `destination${number}`;
+  }
+
+  #enter(role: string): string[] {
+    return [`--net=/run/netns/l4lb-${this.#name}-${role}`, '--'];
+  }
+
+  #start(role: string, script: string, ...args: string[]): LongRunning {
+    const command = [process.execPath, packaged(`testbed/${script}`), ...args];
+    const child = new LongRunning('nsenter', [...this.#enter(role), ...command]);
+    this.#children.push(child);
+    return child;
+  }
+
+  async #tool(role: string, tool: string, args: string[]): Promise<string> {
+    const command = [packaged(`bin/l4lb-${tool}.js`), '-i', 'eth0', ...args];
+    return this.#within(role, `l4lb-${tool} failed`, process.execPath, command);
+  }
+
+  async #within(
+    role: string,
+    what: string,
+    command: string,
+    args: readonly string[],
+  ): Promise<string> {
+    return this.#expect(what, 'nsenter', [...this.#enter(role), command, ...args]);
+  }
+
+  async #expect(what: string, command: string, args: readonly string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.#run(command, args);
+    if (exitCode === 0) return stdout;
+    const [first = `exit code ${exitCode}`, ...more] = stderr.trim().split('\n');
+    throw new Failure([`${what}: ${first}`, ...more].join('\n'));
+  }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A run with its network: built before it, taken down after it, whatever happens. */
+import { basename, resolve } from 'node:path';
+
+import { Failure } from '../failure.js';
+import { many } from '../format.js';
+import { run as startProcess } from '../run.js';
+import type { Schedule } from './changes.js';
+import { formatChange } from './changes.js';
+import { judge } from './judge.js';
+import { measure } from './measure.js';
+import { Network } from './network.js';
+import type { Result } from './report.js';
+import { progressLine } from './report.js';
+
+export interface Request {
+  connections: number;
+  /** Milliseconds. */
+  duration: number;
+  table?: string;
+  obj?: string;
+}
+
+export async function perform(
+  request: Request,
+  schedule: Schedule,
+  stop: AbortSignal,
+): Promise<Result> {
+  const { connections, duration, table } = request;
+  const object = request.obj === undefined ? undefined : resolve(request.obj);
+  const network = new Network(startProcess, schedule, { object, table });
+  try {
+    tell(`building a network with ${many(schedule.destinations, 'destination')}`);
+    await network.up();
+    stop.throwIfAborted();
+    tell(`opening ${many(connections, 'connection')}`);
+    const listener = {
+      onCount: (...args: Parameters<typeof progressLine>) => {
+        tell(progressLine(...args));
+      },
+      onChange: (index: number, at: number) => {
+        const step = schedule.steps[index];
+        tell(`${(at / 1000).toFixed(1)} s: ${step ? formatChange(step.change) : ''}`);
+      },
+    };
+    const run = { schedule, connections, duration };
+    const record = await measure(network, run, listener, stop);
+    const verdicts = await network.verdicts();
+    return {
+      connections,
+      duration: duration / 1000,
+      object: basename(object ?? 'l4lb_xdp_host.o'),
+      table,
+      record,
+      outcome: judge(record),
+      verdicts,
+    };
+  } finally {
+    await network.down();
+  }
+}
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/** A signal stops the work, which then takes down what it built. */
+export async function interruptible<T>(
+  work: (stop: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const handlers = Object.entries(SIGNALS).map(([name, number]) => {
+    const handler = (): void => {
+      stop.abort(new Failure(`stopped by ${name}`, {}, 128 + number));
+    };
+    process.on(name, handler);
+    return { name, handler };
+  });
+  try {
+    return await work(stop.signal);
+  } catch (error) {
+    // A tool that got the same Ctrl-C fails too, and is not the reason.
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  } finally {
+    for (const { name, handler } of handlers) process.off(name, handler);
+  }
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The outcome of a run, as lines and as JSON: its names are a promise to programs. Pure. */
+import { VERDICTS } from '../abi.js';
+import { formatCount, many } from '../format.js';
+import { formatChange } from './changes.js';
+import type { Outcome, Phase, Record, Spread } from './judge.js';
+import type { CountEvent } from './protocol.js';
+
+export interface Result {
+  connections: number;
+  /** Seconds. */
+  duration: number;
+  object: string;
+  table: string | undefined;
+  record: Record;
+  outcome: Outcome;
+  /** Packets by verdict, of all balancers. */
+  verdicts: globalThis.Record<string, number>;
+}
+
+/** The line of each second while it runs. */
+export function progressLine(count: CountEvent, lost: number): string {
+  return (
+    `Conn act/fail/connecting: ${count.active}/${lost}/${count.connecting}, ` +
+    `Packets send/rec/dropped: ${count.sent}/${count.received}/${count.dropped}`
+  );
+}
+
+export function avoidableLosses({ losses }: Outcome): number {
+  return losses.filter(({ avoidable }) => avoidable).length;
+}
+
+export function droppedByBalancer(verdicts: Result['verdicts']): number {
+  const drops = new Set<string>(
+    VERDICTS.filter(({ action }) => action === 'DROP').map(({ name }) => name),
+  );
+  return Object.entries(verdicts)
+    .filter(([name]) => drops.has(name))
+    .reduce((sum, [, packets]) => sum + packets, 0);
+}
+
+/** When change `index` began, in seconds from the start. */
+export function changeTime({ started, moments }: Record, index: number): number {
+  return ((moments[index]?.began ?? started) - started) / 1000;
+}
+
+export function resultJson(result: Result): globalThis.Record<string, unknown> {
+  const { record, outcome, verdicts } = result;
+  const { losses, last, start } = outcome;
+  const avoidable = avoidableLosses(outcome);
+  return {
+    connections: result.connections,
+    duration_s: result.duration,
+    object: result.object,
+    table: result.table ?? null,
+    changes: outcome.changes.map((phase, index) => {
+      const step = record.schedule.steps[index];
+      const moment = record.moments[index];
+      return {
+        change: step ? formatChange(step.change) : '',
+        at: round(changeTime(record, index), 3),
+        took_s: moment ? round((moment.ended - moment.began) / 1000, 3) : 0,
+        ...phaseJson(phase),
+      };
+    }),
+    start: phaseJson(start),
+    lost_avoidable: avoidable,
+    lost_unavoidable: losses.length - avoidable,
+    lost_why: countBy(losses.map(({ why }) => why)),
+    opened: last.opened,
+    active: last.active,
+    sent: last.sent,
+    received: last.received,
+    dropped: last.sent - last.received,
+    balancer: {
+      packets: Object.values(verdicts).reduce((sum, packets) => sum + packets, 0),
+      dropped: droppedByBalancer(verdicts),
+      verdicts,
+    },
+    per_destination: outcome.destinations.map((one) => ({
+      address: one.address,
+      weight: one.weight ?? null,
+      removed: one.weight === undefined,
+      opened: one.opened,
+      active: one.active,
+      lost_avoidable: one.avoidable,
+      lost_unavoidable: one.unavoidable,
+    })),
+  };
+}
+
+function phaseJson(phase: Phase): globalThis.Record<string, unknown> {
+  const { connections, fullest, emptiest, unevenness, misplaced } = phase.spread;
+  return {
+    lost_avoidable: phase.avoidable,
+    lost_unavoidable: phase.unavoidable,
+    ideal: phase.ideal,
+    new_connections: connections,
+    spread: {
+      fullest: round(fullest, 3),
+      emptiest: round(emptiest, 3),
+      unevenness: round(unevenness, 3),
+      misplaced,
+    },
+  };
+}
+
+function countBy(words: readonly string[]): globalThis.Record<string, number> {
+  const counts: globalThis.Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+export function describeResult(result: Result): string[] {
+  const { record, outcome, verdicts } = result;
+  const { last } = outcome;
+  const avoidable = avoidableLosses(outcome);
+  const unavoidable = outcome.losses.length - avoidable;
+  const ideal = outcome.changes.reduce((sum, phase) => sum + phase.ideal, 0);
+  return [
+    ...layOut([
+      ['at', 'change', 'ideal', 'had to', 'avoidable', 'new', 'fullest', 'uneven'],
+      phaseRow('0.0 s', 'start', outcome.start),
+      ...outcome.changes.map((phase, index) => {
+        const step = record.schedule.steps[index];
+        const at = `${changeTime(record, index).toFixed(1)} s`;
+        return phaseRow(at, step ? formatChange(step.change) : '', phase);
+      }),
+    ]),
+    '',
+    ...layOut([
+      ['destination', 'weight', 'opened', 'active', 'had to', 'avoidable'],
+      ...outcome.destinations.map((one) => [
+        one.address,
+        one.weight === undefined ? 'removed' : String(one.weight),
+        ...[one.opened, one.active, one.unavoidable, one.avoidable].map(formatCount),
+      ]),
+    ]),
+    '',
+    `Lost: ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} that had to be ` +
+      `(ideal: ${formatCount(ideal)}), of ${many(last.opened, 'connection')}`,
+    `Messages: ${formatCount(last.sent)} sent, ${formatCount(last.received)} echoed, ` +
+      `${formatCount(last.sent - last.received)} dropped`,
+    `Balancer: ${formatCount(verdicts['balanced'] ?? 0)} packets sent on, ` +
+      `${formatCount(droppedByBalancer(verdicts))} dropped`,
+  ];
+}
+
+function phaseRow(at: string, change: string, phase: Phase): string[] {
+  return [
+    at,
+    change,
+    ...[phase.ideal, phase.unavoidable, phase.avoidable].map(formatCount),
+    formatCount(phase.spread.connections),
+    ...spreadCells(phase.spread),
+  ];
+}
+
+function spreadCells(spread: Spread): string[] {
+  if (spread.connections === 0) return ['-', '-'];
+  return [spread.fullest.toFixed(2), spread.unevenness.toFixed(1)];
+}
+
+/** Columns, of which those of words are on the left and numbers on the right. */
+function layOut(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        const isWord =
+          rows[0]?.[column] === 'change' || rows[0]?.[column] === 'destination';
+        return isWord ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join('  ')
+      .trimEnd(),
+  );
+}

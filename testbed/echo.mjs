@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Answers every line of a TCP connection with a name and the line, so that one sees
+// who answered. Says the name first, before anything is asked. Ends when its stdin does.
+// Usage: echo.mjs NAME [PORT]
+import { createServer } from 'node:net';
+import process from 'node:process';
+
+const [name, port = '80'] = process.argv.slice(2);
+if (name === undefined) {
+  process.stderr.write('Usage: echo.mjs NAME [PORT]\n');
+  process.exit(2);
+}
+
+const server = createServer({ noDelay: true }, (socket) => {
+  let rest = '';
+  socket.setEncoding('latin1');
+  socket.on('error', () => socket.destroy()); // a client that is gone is none of our faults
+  socket.on('data', (text) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop();
+    if (lines.length > 0) socket.write(lines.map((line) => `${name} ${line}\n`).join(''));
+  });
+  socket.write(`${name}\n`);
+});
+server.listen({ port: Number(port), host: '0.0.0.0', backlog: 4096 }, () => {
+  process.stdout.write(`${name} answers on port ${port}\n`);
+});
+
+// Whoever started this has died, or wants it to end.
+process.stdin.on('end', () => process.exit(0)).resume();
