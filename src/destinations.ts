@@ -135,7 +135,8 @@ function parseRow(cells: string[], place: string): DestinationRow | string {
   };
 }
 
-function unusableMac(mac: Buffer): string | undefined {
+/** Why an address cannot be that of a destination, or undefined. */
+export function unusableMac(mac: Buffer): string | undefined {
   if (mac.every((byte) => byte === 0)) return 'it is all zero';
   if ((mac[0] ?? 0) & 1) return 'it is a group address';
   return undefined;

@@ -39,11 +39,9 @@ export async function prepareFill(
   files: readonly string[],
   flags: FillFlags,
 ): Promise<Prepared> {
-  const { rows, problems } = parseDestinations(files.map(readFile));
+  const { rows, problems } = parseDestinations(files.map((name) => readFile(name)));
   if (problems.length > 0) throw badRows(problems);
-  const mac = parseMac(link.mac);
-  if (!mac)
-    throw new Failure(`${link.name} has no Ethernet address, so it has no neighbours`);
+  const mac = macOf(link);
   return {
     destinations: await resolveRows({ ip }, link, rows),
     source: await chooseSource({ ip }, link, flags.source),
@@ -54,6 +52,12 @@ export async function prepareFill(
     mac,
     mtu: link.mtu,
   };
+}
+
+export function macOf({ name, mac }: Link): Buffer {
+  const bytes = parseMac(mac);
+  if (bytes) return bytes;
+  throw new Failure(`${name} has no Ethernet address, so it has no neighbours`);
 }
 
 /** Reads the live tables, and plans the way from them to what is wanted. */
@@ -79,7 +83,7 @@ export async function planFill(
 export async function applyPlan(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
-  { writes }: Plan,
+  { writes }: Pick<Plan, 'writes'>,
   lock: number,
 ): Promise<void> {
   await bpftool.write(
@@ -94,7 +98,9 @@ const CAUSES: Record<string, string> = {
   EISDIR: 'it is a directory',
 };
 
-function readFile(name: string): DestinationFile {
+const ROWS = 'name a file with rows of: address, MAC[, weight]';
+
+export function readFile(name: string, next = ROWS): DestinationFile {
   try {
     return name === '-'
       ? { name: 'stdin', text: readFileSync(0, 'utf8') }
@@ -103,7 +109,7 @@ function readFile(name: string): DestinationFile {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     throw new Failure(`cannot read ${name}`, {
       cause: CAUSES[code] ?? code,
-      next: 'name a file with rows of: address, MAC[, weight]',
+      next,
     });
   }
 }
@@ -122,7 +128,7 @@ function badRows(problems: string[]): Failure {
   });
 }
 
-async function chooseSource(
+export async function chooseSource(
   { ip }: Pick<Tools, 'ip'>,
   link: Link,
   asked: string | undefined,
@@ -135,7 +141,7 @@ async function chooseSource(
 }
 
 /** Rows without MAC get that of the next hop, from the kernel's own tables. */
-async function resolveRows(
+export async function resolveRows(
   { ip }: Pick<Tools, 'ip'>,
   link: Link,
   rows: readonly DestinationRow[],

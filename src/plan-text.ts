@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A plan in words for people, and in JSON for programs. */
+/** The plan of one service in words for people, and in JSON for programs. */
 import { many } from './format.js';
 import type { Plan } from './plan.js';
 import type { ModeName } from './sample.js';
 
+export interface Where {
+  interface: string;
+  mode: ModeName;
+}
+
+/** The name is that of a config file. */
 export function describePlan(
   plan: Plan,
-  where: { interface: string; mode: ModeName },
+  where: Where,
   isDryRun: boolean,
+  name?: string,
 ): string[] {
   const ssh =
     plan.keepsSsh === undefined ? '' : plan.keepsSsh ? ', ssh kept' : ', ssh taken';
+  const ways = plan.ways.join(', ');
   const head =
-    `${where.interface} [${where.mode}] ${plan.ways.join(', ')}: ` +
+    `${where.interface} [${where.mode}] ${name === undefined ? ways : `${name} (${ways})`}: ` +
     `${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}${ssh}`;
   if (plan.writes.length === 0) {
     return [head, '  nothing to do: the table says so already'];
@@ -29,7 +37,9 @@ export function describePlan(
   if (plan.isNew && plan.ways.includes('any/tcp')) {
     lines.push(
       '  answers to connections that this host opens are balanced too;' +
-        ' --vip ADDRESS takes one address only',
+        (name === undefined
+          ? ' --vip ADDRESS takes one address only'
+          : ' name an `address` to take one only'),
     );
   }
   return lines;

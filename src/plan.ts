@@ -4,10 +4,12 @@
  * to the other. Pure: it reads no clock and starts no process. See writes.ts for
  * the order of the writes.
  */
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from './abi.js';
 import { formatAddress, formatMac } from './address.js';
 import { Failure } from './failure.js';
 import type { Live, Write } from './live.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './live.js';
+import { isHot } from './memory.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { formatWay, reachable } from './ways.js';
@@ -27,6 +29,8 @@ export interface Plan {
   changed: string[];
   slots: number;
   slotsMoved: number;
+  /** Slots that remember a previous destination, or that they had one. */
+  slotsHot: number;
   waysAdded: string[];
   waysRemoved: string[];
   /** What else changes, as `mtu 1500`. */
@@ -79,6 +83,7 @@ export function plan(live: Live, wanted: Wanted): Plan {
     slotsMoved: [...state.slots.keys()].filter(
       (key) => addressIn(state, key) !== addressIn(live, key),
     ).length,
+    slotsHot: [...state.slots.values()].filter(isHot).length,
     waysAdded: ways.filter((way) => !waysBefore.includes(way)),
     waysRemoved: waysBefore.filter((way) => !ways.includes(way)),
     settings: settingsChanged(live, state, service),
@@ -98,12 +103,17 @@ function settingsChanged(before: Live, after: Live, service: Service): string[] 
     const [entry] = ownedBy(state, service.id).values();
     const { mtu, mac, sessionPort } = state.device;
     const keeps = keepsSsh(state, service);
+    const flags = servicesIn(reachable(state)).get(service.id)?.flags;
+    const isSet = (flag: number, yes: string, no: string): string =>
+      flags === undefined ? '' : flags & flag ? yes : no;
     return [
       ['mtu', String(mtu)],
       ['MAC', formatMac(mac)],
       ['session port', String(sessionPort)],
       ['source', entry ? formatAddress(entry.source) : ''],
       ['ssh', keeps === undefined ? '' : keeps ? 'kept for the host' : 'taken'],
+      ['hash', isSet(CELL_HASH_SOURCE, 'source', 'source+ports')],
+      ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
     ];
   };
   const was = new Map(values(before));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The services that the cells describe, and the one that a fill is for. */
 import type { Cell } from './abi.js';
-import { CELL_KEEPS_SSH } from './abi.js';
+import { CELL_HASH_SOURCE, CELL_KEEPS_SSH, CELL_UDP_STAYS } from './abi.js';
 import { Failure } from './failure.js';
 import type { Way } from './ways.js';
 import { EVERYTHING, compareWays, formatWay, isWay, reachable, wayKey } from './ways.js';
@@ -12,7 +12,11 @@ export interface Service {
   firstSlot: number;
   log2Slots: number;
   ways: Way[];
+  /** What all of its cells have: CELL_HASH_SOURCE, CELL_UDP_STAYS. */
+  flags: number;
 }
+
+const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS;
 
 /** Of reachable cells: see ways.ts. */
 export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Service> {
@@ -20,7 +24,8 @@ export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Servic
   for (const cell of cells.values()) {
     if (!isWay(cell)) continue;
     const { service: id, firstSlot, log2Slots } = cell;
-    const service = services.get(id) ?? { id, firstSlot, log2Slots, ways: [] };
+    const flags = cell.flags & SERVICE_FLAGS;
+    const service = services.get(id) ?? { id, firstSlot, log2Slots, ways: [], flags };
     // After a change of seed was cut short, a way can lie in two cells.
     if (!service.ways.some((way) => wayKey(way) === wayKey(cell)))
       service.ways.push(cell);
@@ -43,6 +48,10 @@ export function keepsSsh(
 
 /** Slots of a service where nothing else is asked for. */
 const DEFAULT_SLOTS = 65536;
+
+export function defaultSlots(sizes: { slots: number }): number {
+  return Math.min(DEFAULT_SLOTS, sizes.slots);
+}
 
 /**
  * The service that ways lead to, or a new one; without ways the one that is
@@ -89,14 +98,37 @@ function tooMany(services: Service[], named: boolean): Failure {
       });
 }
 
-/** The lowest free id, and the first free run of slots at a multiple of its length. */
 function newService(
   services: readonly Service[],
   ways: readonly Way[],
   sizes: { slots: number },
   asked?: number,
 ): Service {
-  const slots = asked ?? Math.min(DEFAULT_SLOTS, sizes.slots);
+  const slots = asked ?? defaultSlots(sizes);
+  const firstSlot = freeRun(services, slots, sizes);
+  if (firstSlot === undefined) {
+    throw new Failure(`no ${slots} slots are free, of ${sizes.slots} in all`, {
+      cause: 'other services have them, or the program was built with fewer',
+      next: 'ask for fewer with --slots, or begin anew with l4lb-load --off and l4lb-load',
+    });
+  }
+  const log2Slots = Math.log2(slots);
+  return { id: freeService(services), firstSlot, log2Slots, ways: [...ways], flags: 0 };
+}
+
+/** The lowest id that no service has. */
+export function freeService(services: readonly Pick<Service, 'id'>[]): number {
+  let id = 1;
+  while (services.some((service) => service.id === id)) id++;
+  return id;
+}
+
+/** The first free run of slots at a multiple of its length. */
+export function freeRun(
+  services: readonly Pick<Service, 'firstSlot' | 'log2Slots'>[],
+  slots: number,
+  sizes: { slots: number },
+): number | undefined {
   const isTaken = (first: number): boolean =>
     services.some(
       ({ firstSlot, log2Slots }) =>
@@ -104,13 +136,5 @@ function newService(
     );
   let firstSlot = 0;
   while (firstSlot + slots <= sizes.slots && isTaken(firstSlot)) firstSlot += slots;
-  if (firstSlot + slots > sizes.slots) {
-    throw new Failure(`no ${slots} slots are free, of ${sizes.slots} in all`, {
-      cause: 'other services have them, or the program was built with fewer',
-      next: 'ask for fewer with --slots, or begin anew with l4lb-load --off and l4lb-load',
-    });
-  }
-  let id = 1;
-  while (services.some((service) => service.id === id)) id++;
-  return { id, firstSlot, log2Slots: Math.log2(slots), ways: [...ways] };
+  return firstSlot + slots > sizes.slots ? undefined : firstSlot;
 }

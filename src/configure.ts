@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** From a config file to writes, and from the maps to a config file. */
+import { dirname, join, normalize } from 'node:path';
+
+import { parseAddress } from './address.js';
+import type { Maps, Tools } from './attached.js';
+import type { WantedService } from './config.js';
+import { parseConfig } from './config.js';
+import type { DestinationFile } from './destinations.js';
+import { exportConfig } from './export.js';
+import { Failure } from './failure.js';
+import { chooseSource, macOf, readFile, resolveRows } from './fill.js';
+import type { Link } from './iproute.js';
+import { layOut } from './layout.js';
+import type { Live } from './live.js';
+import type { ConfigPlan, ResolvedService, Surroundings } from './plan-config.js';
+import { planConfig } from './plan-config.js';
+import type { Service } from './services.js';
+import { servicesIn } from './services.js';
+import { sessionPort } from './session.js';
+import { monotonicSeconds } from './settle.js';
+import { readSlots, readTables } from './tables.js';
+import { reachable } from './ways.js';
+
+export interface PreparedConfig {
+  services: ResolvedService[];
+  surroundings: Surroundings;
+}
+
+/** The file alone, checked whole. */
+export function readConfig(name: string): WantedService[] {
+  const file = readFile(name, 'name a config file, such as l4lb.example.toml');
+  const { services, problems } = parseConfig(file, (other) => open(name, other));
+  if (problems.length === 0) return services;
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  throw new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
+    next: 'mend the file and run this command again',
+  });
+}
+
+/** A name in a config file is relative to it, wherever the tool was started. */
+function open(config: string, name: string): DestinationFile | string {
+  const folder = config === '-' ? '.' : dirname(config);
+  const path = name.startsWith('/') ? name : normalize(join(folder, name));
+  try {
+    // `./` in front, so that it is neither stdin nor the name of a sample.
+    const { text } = readFile(path.startsWith('/') ? path : `./${path}`);
+    return { name: path, text };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return `cannot read ${path}: ${error.advice.cause ?? ''}`;
+  }
+}
+
+/** Asks the network for what the file leaves open. */
+export async function prepareConfig(
+  { ip }: Tools,
+  link: Link,
+  wanted: readonly WantedService[],
+): Promise<PreparedConfig> {
+  const mac = macOf(link);
+  const rows = wanted.flatMap((service) => service.rows);
+  const destinations = await resolveRows({ ip }, link, rows);
+  const needsOwn = wanted.some(({ source }) => source === undefined);
+  const own = needsOwn ? await chooseSource({ ip }, link, undefined) : undefined;
+  let at = 0;
+  const services = wanted.map((service) => {
+    const sourceAddress =
+      service.source === undefined ? own : parseAddress(service.source);
+    if (!sourceAddress) throw new Error(`${service.name} has no source`);
+    const count = service.rows.length;
+    at += count;
+    return {
+      ...service,
+      sourceAddress,
+      destinations: destinations.slice(at - count, at),
+    };
+  });
+  return { services, surroundings: { sessionPort: sessionPort(), mac, mtu: link.mtu } };
+}
+
+/** Reads the live tables, and plans the way from them to what is wanted. */
+export async function planPrepared(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  { services, surroundings }: PreparedConfig,
+): Promise<ConfigPlan> {
+  const tables = await readTables(bpftool, maps);
+  const layout = layOut(tables, services);
+  const live = await withSlots(bpftool, maps, tables, [
+    ...servicesIn(reachable(tables)).values(),
+    ...layout.fills.filter(({ isNew }) => isNew).map(({ service }) => service),
+  ]);
+  const now = maps.kept ? monotonicSeconds() : undefined;
+  return planConfig(live, layout, { ...surroundings, now });
+}
+
+async function withSlots(
+  bpftool: Tools['bpftool'],
+  maps: Maps,
+  tables: Live,
+  services: readonly Service[],
+): Promise<Live> {
+  const slots = new Map(tables.slots);
+  // Slots that nobody ever wrote are zero, and need no reading.
+  if (tables.device.abi === 0) return tables;
+  for (const service of services) {
+    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
+      slots.set(key, slot);
+    }
+  }
+  return { ...tables, slots };
+}
+
+export async function readExport(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+): Promise<string> {
+  return exportConfig(await readTables(bpftool, maps));
+}

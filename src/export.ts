@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The live state as a config file, which applied again changes nothing. Pure.
+ *
+ * What is not in the maps is not in the file: names, idle times and deadlines.
+ */
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from './abi.js';
+import type { Destination } from './abi.js';
+import { compareAddresses, formatAddress, formatMac } from './address.js';
+import type { Live } from './live.js';
+import { ownedBy } from './live.js';
+import type { Service } from './services.js';
+import { keepsSsh, servicesIn } from './services.js';
+import type { Way } from './ways.js';
+import { TCP, formatWay, reachable, wayKey } from './ways.js';
+
+const HEAD = `# The services of this device as they were, written by l4lb-map --export.
+# Their names, idle times and drain deadlines are not in the maps: put them in again.
+`;
+
+export function exportConfig(live: Live): string {
+  const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
+  if (services.length === 0) return `${HEAD}\nservice = []\n`;
+  const sources = services.map((service) => sourceOf(live, service));
+  const [common] = sources;
+  const isCommon = sources.every((source) => source === common);
+  const top = isCommon && common !== undefined ? [`source = ${quote(common)}`] : [];
+  const blocks = services.map((service, index) =>
+    [
+      '[[service]]',
+      `name = ${quote(nameOf(service, services))}`,
+      ...waysOf(service.ways),
+      ...settingsOf(live, service),
+      ...(isCommon ? [] : [`source = ${quote(sources[index] ?? '')}`]),
+      'destinations = [',
+      ...[...ownedBy(live, service.id).values()].sort(byAddress).map(destinationLine),
+      ']',
+    ].join('\n'),
+  );
+  return [HEAD + top.join('\n'), ...blocks]
+    .map((block) => `${block.trimEnd()}\n`)
+    .join('\n');
+}
+
+/** All of a service's entries have the same, unless a tool was killed. */
+function sourceOf(live: Live, { id }: Service): string | undefined {
+  const [entry] = ownedBy(live, id).values();
+  return entry && formatAddress(entry.source);
+}
+
+/** Its first way, with the protocol where that is needed to tell it from others. */
+function nameOf(service: Service, services: readonly Service[]): string {
+  const short = shortName(service);
+  const isUnique = services.every((one) => one === service || shortName(one) !== short);
+  const [first] = service.ways;
+  return isUnique || !first ? short : formatWay(first);
+}
+
+function shortName({ ways: [first] }: Service): string {
+  return first ? formatWay(first).replace(/\/\w+$/, '') : '';
+}
+
+/** As address, ports and protocol if that comes to the same ways, else one by one. */
+function waysOf(ways: readonly Way[]): string[] {
+  const addresses = distinct(ways.map(({ address }) => formatAddress(address)));
+  const ports = distinct(ways.map(({ port }) => port));
+  const protocols = distinct(ways.map(({ protocol }) => protocol));
+  const product = addresses.length * ports.length * protocols.length;
+  if (product !== distinct(ways.map(wayKey)).length) {
+    return [`ways = ${listOf(ways.map((way) => quote(formatWay(way))))}`];
+  }
+  const all = ports.map((port) => (port === 0 ? quote('all') : String(port)));
+  const names = protocols.map((protocol) => quote(protocol === TCP ? 'tcp' : 'udp'));
+  return [
+    `address = ${oneOrList(addresses.map(quote))}`,
+    `ports = ${oneOrList(all)}`,
+    `protocol = ${oneOrList(names)}`,
+  ];
+}
+
+function settingsOf(live: Live, service: Service): string[] {
+  const { flags, log2Slots } = service;
+  return [
+    ...(flags & CELL_HASH_SOURCE ? ['hash = "source"'] : []),
+    ...(flags & CELL_UDP_STAYS ? ['udp = "previous"'] : []),
+    ...(keepsSsh(live, service) === false ? ['take_ssh = true'] : []),
+    `slots = ${1 << log2Slots}`,
+  ];
+}
+
+function destinationLine({ address, mac, weight }: Destination): string {
+  const cells = [
+    `address = ${quote(formatAddress(address))}`,
+    `mac = ${quote(formatMac(mac))}`,
+    ...(weight === 1 ? [] : [`weight = ${weight}`]),
+  ];
+  return `  { ${cells.join(', ')} },`;
+}
+
+function byAddress(one: Destination, other: Destination): number {
+  return compareAddresses(formatAddress(one.address), formatAddress(other.address));
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}
+
+function oneOrList(values: readonly string[]): string {
+  const [only] = values;
+  return values.length === 1 && only !== undefined ? only : listOf(values);
+}
+
+function listOf(values: readonly string[]): string {
+  return `[${values.join(', ')}]`;
+}
+
+/** Nothing that is printed here has a quote or a line end in it. */
+function quote(text: string): string {
+  return `"${text}"`;
+}

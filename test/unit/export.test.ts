@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from '../../src/abi.js';
+import { parseConfig } from '../../src/config.js';
+import { exportConfig } from '../../src/export.js';
+import type { Live } from '../../src/live.js';
+import { applyWrites } from '../../src/live.js';
+import { applyConfig, planText } from './configs.js';
+import { randomNumbers } from './names.js';
+import { filled, rows, untouched } from './states.js';
+
+const HOST: Live['sizes'] = { slots: 8192, destinations: 512, cells: 1024 };
+
+const CONFIG = `
+source = "10.0.0.4"
+
+[[service]]
+name = "web"
+address = "192.0.2.10"
+ports = [80, 443]
+protocol = "tcp"
+hash = "source"
+slots = 64
+idle = 60
+destinations = [
+  { address = "10.0.1.2", mac = "02:00:0a:00:01:02", weight = 0 },
+  { address = "10.0.1.1", mac = "02:00:0a:00:01:01", weight = 7 },
+]
+
+[[service]]
+name = "rest"
+ways = ["192.0.2.20/tcp", "192.0.2.21:53/udp"]
+udp = "previous"
+take_ssh = true
+slots = 16
+destinations = [{ address = "10.0.1.1", mac = "02:00:0a:00:01:01" }]
+`;
+
+const HEAD = `# The services of this device as they were, written by l4lb-map --export.
+# Their names, idle times and drain deadlines are not in the maps: put them in again.
+`;
+
+describe('an export', () => {
+  const live = applyConfig(untouched(HOST), CONFIG);
+
+  test('is this file', () => {
+    expect(exportConfig(live)).toBe(`${HEAD}source = "10.0.0.4"
+
+[[service]]
+name = "192.0.2.10:80"
+address = "192.0.2.10"
+ports = [80, 443]
+protocol = "tcp"
+hash = "source"
+slots = 64
+destinations = [
+  { address = "10.0.1.1", mac = "02:00:0a:00:01:01", weight = 7 },
+  { address = "10.0.1.2", mac = "02:00:0a:00:01:02", weight = 0 },
+]
+
+[[service]]
+name = "192.0.2.20"
+ways = ["192.0.2.20/tcp", "192.0.2.21:53/udp"]
+udp = "previous"
+take_ssh = true
+slots = 16
+destinations = [
+  { address = "10.0.1.1", mac = "02:00:0a:00:01:01" },
+]
+`);
+  });
+
+  test('has the source with each service where they differ', () => {
+    const other = applyConfig(
+      untouched(HOST),
+      CONFIG.replace('udp = ', 'source = "10.0.0.5"\nudp = '),
+    );
+    const text = exportConfig(other);
+    expect(text).toContain('slots = 64\nsource = "10.0.0.4"\n');
+    expect(text).toContain('slots = 16\nsource = "10.0.0.5"\n');
+    expect(planText(other, text).writes).toEqual([]);
+  });
+
+  test('of a service for everything says so', () => {
+    const text = exportConfig(filled(untouched(HOST), rows(2), { slots: 16 }));
+    expect(text).toContain(
+      'name = "any"\naddress = "any"\nports = "all"\nprotocol = ["tcp", "udp"]\nslots = 16\n',
+    );
+  });
+
+  test('tells services on one address and port apart by their protocol', () => {
+    const fill = (live: Live, vip: string): Live =>
+      filled(live, rows(2), { vip: [vip], slots: 16 });
+    const both = fill(fill(untouched(HOST), '192.0.2.9:53/tcp'), '192.0.2.9:53/udp');
+    const text = exportConfig(both);
+    expect(text).toContain('name = "192.0.2.9:53/tcp"');
+    expect(text).toContain('name = "192.0.2.9:53/udp"');
+  });
+
+  test('of no service is a file that wants none, and changes nothing', () => {
+    const text = exportConfig(untouched(HOST));
+    expect(text).toBe(`${HEAD}\nservice = []\n`);
+    expect(planText(untouched(HOST), text)).toEqual({
+      writes: [],
+      services: [],
+      removed: [],
+    });
+  });
+
+  test('keeps the flags of the cells', () => {
+    const flags = [...live.cells.values()].map((cell) => cell.flags);
+    expect(flags.filter((one) => one & CELL_HASH_SOURCE)).toHaveLength(2);
+    expect(flags.filter((one) => one & CELL_UDP_STAYS)).toHaveLength(2);
+  });
+});
+
+/** A config file by chance: some services, of all kinds, with ways that never clash. */
+function randomConfig(random: () => number): string {
+  const below = (limit: number): number => Math.floor(random() * limit);
+  const oneOf = (...values: string[]): string => values[below(values.length)] ?? '';
+  const numbers = [1, 2, 3, 4, 5, 6].filter(() => random() < 0.6);
+  const services = numbers.map((number) => {
+    const address = `192.0.2.${number}`;
+    const more = random() < 0.3 ? `, "192.0.2.${number + 100}"` : '';
+    const destinations = Array.from({ length: 1 + below(12) }, (_, index) =>
+      oneOf(
+        `{ address = "10.0.${below(3)}.${10 * number + index + 1}", mac = "02:00:00:00:00:01" }`,
+        `{ address = "10.0.9.${10 * number + index + 1}", mac = "02:00:00:00:00:02", weight = ${below(4)} }`,
+      ),
+    );
+    return [
+      '[[service]]',
+      `name = "service${number}"`,
+      oneOf(
+        `address = ["${address}"${more}]\nports = ${oneOf('80', '[80, 443]', '[8080, 80]')}`,
+        `address = "${address}"`,
+        `ways = ["${address}:${1 + below(4)}", "192.0.2.${number + 100}:80/udp"]`,
+        `ways = ["${address}:80/tcp", "${address}/udp"]\ntake_ssh = ${oneOf('true', 'false')}`,
+      ),
+      oneOf('', `hash = ${oneOf('"source"', '"source+ports"')}`),
+      oneOf('', `udp = ${oneOf('"previous"', '"current"')}`),
+      oneOf('', `source = "10.0.0.${1 + below(9)}"`),
+      'slots = 64',
+      `destinations = [${destinations.join(', ')}]`,
+    ].join('\n');
+  });
+  return services.length === 0 ? 'service = []' : services.join('\n\n');
+}
+
+describe('by chance', () => {
+  test.each([1, 2, 3, 4, 5])(
+    'an export can always be read, and changes nothing (seed %i)',
+    (seed) => {
+      const random = randomNumbers(seed);
+      let live = untouched(HOST);
+      for (let round = 0; round < 12; round++) {
+        live = applyConfig(live, randomConfig(random));
+        const text = exportConfig(live);
+        const { problems } = parseConfig({ name: 'export', text }, (name) => name);
+        expect(problems).toEqual([]);
+        const again = planText(live, text);
+        expect(again.writes).toEqual([]);
+        expect(again.removed).toEqual([]);
+
+        // In an empty program it makes the same services, whatever their ids.
+        const fresh = applyWrites(
+          untouched(HOST),
+          planText(untouched(HOST), text).writes,
+        );
+        expect(servicesOf(exportConfig(fresh))).toEqual(servicesOf(text));
+      }
+    },
+  );
+
+  test('counters only ever move to id 0, and sums stay', () => {
+    const random = randomNumbers(99);
+    let live = untouched(HOST);
+    let total = 0n;
+    for (let round = 0; round < 20; round++) {
+      live = applyConfig(live, randomConfig(random));
+      const counters = new Map(live.counters);
+      for (const [id, { service }] of live.destinations) {
+        if (service === 0) continue;
+        const { packets, bytes } = counters.get(id) ?? { packets: 0n, bytes: 0n };
+        counters.set(id, { packets: packets + 10n, bytes: bytes + 100n });
+        total += 10n;
+      }
+      live = { ...live, counters };
+      const sum = [...counters.values()].reduce((all, { packets }) => all + packets, 0n);
+      expect(sum).toBe(total);
+    }
+  });
+});
+
+/** The blocks of a file, in any order. */
+function servicesOf(text: string): string[] {
+  return text
+    .split('\n[[service]]')
+    .slice(1)
+    .map((block) => block.trim())
+    .sort();
+}
