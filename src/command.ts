@@ -112,6 +112,13 @@ export function readMegabytes(text: string): number {
   return size;
 }
 
+export function readIdle(text: string): number {
+  if (!/^\d{1,6}$/.test(text) || Number(text) < 1) {
+    throw new InvalidArgumentError(`"${text}" is not a whole number of seconds from 1.`);
+  }
+  return Number(text);
+}
+
 export function readSeconds(text: string): number {
   const seconds = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || seconds < 0.05 || seconds > 86400) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-map: fills the table of destinations from a CSV file. */
+/** l4lb-map: fills the tables from CSV or config files, or writes them as one. */
 import type { Command } from 'commander';
+import { Option } from 'commander';
 
 import type { Attached } from './attached.js';
 import { MODE_NAMES, findAttached } from './attached.js';
-import type { FillFlags } from './command.js';
+import type { Context, FillFlags } from './command.js';
 import {
   addFillOptions,
   context,
@@ -12,31 +13,76 @@ import {
   newCommand,
   print,
   printJson,
+  readIdle,
   warn,
 } from './command.js';
+import { planPrepared, prepareConfig, readConfig, readExport } from './configure.js';
+import type { WantedService } from './config.js';
+import { UsageFailure } from './failure.js';
 import { applyPlan, planFill, prepareFill } from './fill.js';
 import { many } from './format.js';
 import type { Mode } from './iproute.js';
 import { withLock } from './lock.js';
 import type { Plan } from './plan.js';
+import type { ConfigPlan } from './plan-config.js';
+import {
+  configPlanJson,
+  configWarnings,
+  describeConfigPlan,
+} from './plan-config-text.js';
+import type { Where } from './plan-text.js';
 import { describeChanges, describePlan, planJson, planWarnings } from './plan-text.js';
+import type { Settled } from './settle.js';
+import type { SettleFlags } from './settling.js';
+import { describeSettled, settleSlots, settledJson } from './settling.js';
 
-interface Flags extends FillFlags {
+interface Flags extends FillFlags, SettleFlags {
   interface: string;
-  file: string[];
+  config?: string;
+  export?: boolean;
+  settle?: boolean;
   mode?: Mode;
   dryRun?: boolean;
   json?: boolean;
 }
 
+const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh'];
+
 export function mapCommand(): Command {
   const command = newCommand(
     'l4lb-map',
-    'Fill the table of destinations from a CSV file.',
+    'Fill the tables: one service from a CSV file, or all services from a config file.',
   )
-    .requiredOption(
+    .option(
       '-f, --file <file...>',
       'rows of address, MAC[, weight]; an empty MAC is resolved; - is stdin',
+    )
+    .addOption(
+      new Option(
+        '-c, --config <file>',
+        'all services, as in l4lb.example.toml; one that is not in it is removed; - is stdin',
+      ).conflicts(HOW_TO_FILL),
+    )
+    .addOption(
+      new Option('--export', 'print the tables as a config file').conflicts([
+        'config',
+        ...HOW_TO_FILL,
+        'dryRun',
+        'json',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--settle',
+        'turn hot slots cold where nobody needs what they remember',
+      ).conflicts(['file', ...HOW_TO_FILL, 'export', 'dryRun']),
+    )
+    .option('--now', 'with --settle: all of them, needed or not')
+    .option('--wait', 'stay until no slot is hot')
+    .option(
+      '--idle <seconds>',
+      'time without a packet that needed it, until a slot may go cold (default: 300)',
+      readIdle,
     )
     .addOption(modeOption())
     .option('--dry-run', 'print what would change, and write nothing')
@@ -48,31 +94,147 @@ export function mapCommand(): Command {
 Examples:
   l4lb-map -i eth0 -f 32_destinations.csv
   l4lb-map -i eth0 -f web.csv --vip 192.0.2.10:80/tcp 192.0.2.10:443/tcp
-  l4lb-map -i eth0 -f web.csv --dry-run`,
+  l4lb-map -i eth0 -f web.csv --dry-run
+  l4lb-map -i eth0 -c l4lb.toml
+  l4lb-map -i eth0 --export > l4lb.toml
+  l4lb-map -i eth0 --settle --wait`,
     )
-    .action(async (flags: Flags) => {
-      const tools = context();
-      const attached = await findAttached(tools, flags.interface, flags.mode);
-      const prepared = await prepareFill(tools, attached.link, flags.file, flags);
-      if (!flags.json) {
-        print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
-      }
-      const plan = await withLock(tools.run, 'l4lb-map', async (lock) => {
-        const made = await planFill(tools, attached.maps, prepared);
-        if (!flags.dryRun) await applyPlan(tools, attached.maps, made, lock);
-        return made;
-      });
-      report(attached, plan, flags);
-    });
+    .action(run);
 }
 
-function report(attached: Attached, plan: Plan, flags: Flags): void {
-  planWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
-  const where = { interface: flags.interface, mode: MODE_NAMES[attached.mode] };
+async function run(flags: Flags): Promise<void> {
+  const { file, config } = flags;
+  if (flags.now && !flags.settle) {
+    throw new UsageFailure('--now says how to settle', { next: 'add --settle' });
+  }
+  if (flags.export) await exportTables(context(), flags);
+  else if (flags.settle) await settleTables(context(), flags);
+  else if (config !== undefined) await fillAll(context(), flags, config);
+  else if (file !== undefined) await fillOne(context(), flags, file);
+  else {
+    throw new UsageFailure('nothing to fill from', {
+      next: 'name a file with -f FILE or -c FILE, or ask for --export or --settle',
+    });
+  }
+}
+
+async function exportTables(tools: Context, flags: Flags): Promise<void> {
+  const { maps } = await findAttached(tools, flags.interface, flags.mode);
+  // Under the lock, so that it is no state between two.
+  const text = await withLock(tools.run, 'l4lb-map', () => readExport(tools, maps));
+  print(text.trimEnd());
+}
+
+async function settleTables(tools: Context, flags: Flags): Promise<void> {
+  const attached = await findAttached(tools, flags.interface, flags.mode);
+  const config = flags.config === undefined ? [] : readConfig(flags.config);
+  const settled = await settleSlots(tools, attached.maps, flags, config);
   if (flags.json) {
-    printJson({ ...where, dry_run: flags.dryRun ?? false, ...planJson(plan) });
+    printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
+    return;
+  }
+  const lines = describeSettled(settled);
+  if (lines.length === 0) print(`${flags.interface}: no slot is hot`);
+  lines.forEach(print);
+}
+
+/** A fill leaves hot slots, and finds those of earlier ones ready. */
+async function settleAfter(
+  tools: Context,
+  attached: Attached,
+  flags: Flags,
+  hot: number,
+  config: readonly WantedService[] = [],
+): Promise<Settled | undefined> {
+  if (flags.dryRun || hot === 0) return undefined;
+  return settleSlots(tools, attached.maps, flags, config);
+}
+
+async function fillAll(tools: Context, flags: Flags, config: string): Promise<void> {
+  const wanted = readConfig(config);
+  const attached = await findAttached(tools, flags.interface, flags.mode);
+  const { maps } = attached;
+  const prepared = await prepareConfig(tools, attached.link, wanted);
+  if (!flags.json) {
+    const total = wanted.reduce((sum, { rows }) => sum + rows.length, 0);
+    const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;
+    print(`Loading file with ${counts}`);
+  }
+  const plan = await withLock(tools.run, 'l4lb-map', async (lock) => {
+    const made = await planPrepared(tools, maps, prepared);
+    if (!flags.dryRun) await applyPlan(tools, maps, made, lock);
+    return made;
+  });
+  const hot = plan.services.reduce((sum, one) => sum + one.plan.slotsHot, 0);
+  reportAll(
+    attached,
+    plan,
+    flags,
+    await settleAfter(tools, attached, flags, hot, wanted),
+  );
+}
+
+async function fillOne(tools: Context, flags: Flags, files: string[]): Promise<void> {
+  const attached = await findAttached(tools, flags.interface, flags.mode);
+  const prepared = await prepareFill(tools, attached.link, files, flags);
+  if (!flags.json) {
+    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
+  }
+  const plan = await withLock(tools.run, 'l4lb-map', async (lock) => {
+    const made = await planFill(tools, attached.maps, prepared);
+    if (!flags.dryRun) await applyPlan(tools, attached.maps, made, lock);
+    return made;
+  });
+  const { slotsHot } = plan;
+  report(attached, plan, flags, await settleAfter(tools, attached, flags, slotsHot));
+}
+
+const NOTHING_HOT: Settled = { settled: 0, hot: 0, wait: 0 };
+
+function whereOf(attached: Attached, flags: Flags): Where {
+  return { interface: flags.interface, mode: MODE_NAMES[attached.mode] };
+}
+
+function report(
+  attached: Attached,
+  plan: Plan,
+  flags: Flags,
+  settled: Settled = NOTHING_HOT,
+): void {
+  planWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
+  const where = whereOf(attached, flags);
+  if (flags.json) {
+    printJson({
+      ...where,
+      dry_run: flags.dryRun ?? false,
+      ...planJson(plan),
+      ...settledJson(settled),
+    });
     return;
   }
   if (flags.dryRun) describeChanges(plan).forEach(print);
   describePlan(plan, where, flags.dryRun ?? false).forEach(print);
+  describeSettled(settled).forEach(print);
+}
+
+function reportAll(
+  attached: Attached,
+  plan: ConfigPlan,
+  flags: Flags,
+  settled: Settled = NOTHING_HOT,
+): void {
+  configWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
+  const where = whereOf(attached, flags);
+  const isDryRun = flags.dryRun ?? false;
+  if (flags.json)
+    printJson({
+      ...where,
+      dry_run: isDryRun,
+      ...configPlanJson(plan),
+      ...settledJson(settled),
+    });
+  else
+    [...describeConfigPlan(plan, where, isDryRun), ...describeSettled(settled)].forEach(
+      print,
+    );
 }

@@ -45,12 +45,20 @@ export interface Settling {
 
 /**
  * A hot slot may go cold when for the idle time no packet of it went elsewhere
- * than to its current destination: then nobody is left who would notice.
+ * than to its current destination: then nobody is left who would notice. With a
+ * deadline it may then at the latest, whoever notices.
  */
-export function settling(slot: Slot, kept: number, now: number, idle: number): Settling {
+export function settling(
+  slot: Slot,
+  kept: number,
+  now: number,
+  idle: number,
+  deadline = Infinity,
+): Settling {
   const last = Math.max(slot.since, kept);
+  const until = Math.min(last + idle, slot.since + deadline);
   return {
     cold: { current: slot.current, previous: 0, since: 0 },
-    wait: Math.max(0, last + idle - now),
+    wait: Math.max(0, until - now),
   };
 }

@@ -4,7 +4,7 @@ import type { Slot } from './abi.js';
 import { decodeKey, encodeKey } from './abi.js';
 import type { Maps, Tools } from './attached.js';
 import type { Write } from './live.js';
-import { isHot, settling } from './memory.js';
+import { DEFAULT_IDLE, isHot, settling } from './memory.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
 import { readSlots, readTables, writeLine } from './tables.js';
@@ -19,9 +19,17 @@ export interface Settled {
   wait: number;
 }
 
+/** How long the slots of a service remember. */
+export interface Patience {
+  /** Seconds without a packet that went elsewhere than to the current destination. */
+  idle: number;
+  /** Seconds after which a drained destination is forgotten in any case. */
+  drainDeadline?: number | undefined;
+}
+
 export interface SettleOptions {
-  /** Seconds without a packet that went elsewhere, by service id. */
-  idle: (service: number) => number;
+  /** By service id. */
+  patience: (services: readonly Service[]) => ReadonlyMap<number, Patience>;
   /** Turns all cold, ready or not. */
   all: boolean;
 }
@@ -37,11 +45,16 @@ export async function settle(
   if (!maps.kept) return result;
   const tables = await readTables(bpftool, maps);
   const writes: Write[] = [];
-  for (const service of servicesIn(reachable(tables)).values()) {
+  const services = [...servicesIn(reachable(tables)).values()];
+  const patienceOf = options.patience(services);
+  for (const service of services) {
     const hot = await readHot(bpftool, maps, service);
     const now = monotonicSeconds();
+    const { idle, drainDeadline } = patienceOf.get(service.id) ?? { idle: DEFAULT_IDLE };
     for (const { key, slot, kept } of hot) {
-      const { cold, wait } = settling(slot, kept, now, options.idle(service.id));
+      const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
+      const deadline = isDrained ? drainDeadline : undefined;
+      const { cold, wait } = settling(slot, kept, now, idle, deadline);
       if (options.all || wait === 0) {
         writes.push({ map: 'slots', key, value: cold });
       } else {

@@ -9,8 +9,10 @@
  *   1. counters of ids that get a new owner: what they counted moves to id 0
  *   2. entries of destinations that are new or changed
  *   3. slots
- *   4. new ways into the service, then the device's entry with their seed
- *   5. ways that are no more, and the ids of destinations that are no more
+ *   4. new ways into the service, and the ids of destinations that are no more
+ *   5. the device's entry: from here on the ways are found under its seed, and
+ *      watchers read the rows anew
+ *   6. ways that are no more
  */
 import type { Cell, Destination, Device, Slot } from './abi.js';
 import {
@@ -72,11 +74,9 @@ export function planStep(
     ...planDestinations(state, wanted, destinations, ids),
     ...planSlots(state, wanted, destinations, ids),
     ...planNewCells(state, placement),
-  ];
-  const after = [
-    ...planGoneCells(state, placement),
     ...planGoneDestinations(state, service, ids),
   ];
+  const after = planGoneCells(state, placement);
   if (before.length + after.length === 0 && sameDevice(device, state.device)) return [];
   const generation = (state.device.generation + 1) >>> 0;
   return [
@@ -190,7 +190,7 @@ function place(state: Live, wanted: Wanted): Placement {
     firstSlot: service.firstSlot,
     service: service.id,
     log2Slots: service.log2Slots,
-    flags: CELL_USED | (takes || port !== 0 ? 0 : CELL_KEEPS_SSH),
+    flags: CELL_USED | service.flags | (takes || port !== 0 ? 0 : CELL_KEEPS_SSH),
   }));
   const cells = withNotes([...others.values(), ...own]);
   return placeCells(cells, state.cells, state.device.cellSeed, state.sizes.cells);

@@ -114,6 +114,11 @@ describe('command', () => {
     { line: 'l4lb-load -i ens4 --off --json', options: { off: true, json: true } },
     { line: 'l4lb-map -i ens4 -f a.csv -f b.csv', options: { file: ['a.csv', 'b.csv'] } },
     { line: 'l4lb-map -i ens4 -f -', options: { file: ['-'] } },
+    {
+      line: 'l4lb-map -i ens4 -c l4lb.toml --dry-run --json',
+      options: { config: 'l4lb.toml', dryRun: true, json: true },
+    },
+    { line: 'l4lb-map -i ens4 --export -m xdpdrv', options: { export: true } },
     { line: 'l4lb-map -i ens4 -f a.csv -s 10.0.0.1', options: { source: '10.0.0.1' } },
     { line: 'l4lb-map -i ens4 -f a.csv --slots 512', options: { slots: 512 } },
     { line: 'l4lb-map -i ens4 -f a.csv --slots 1', options: { slots: 1 } },
@@ -157,8 +162,30 @@ describe('command', () => {
       error: "required option '-i, --interface <device>' not specified",
     },
     {
-      line: 'l4lb-map -i ens4',
-      error: "required option '-f, --file <file...>' not specified",
+      line: 'l4lb-map -i ens4 -c l4lb.toml -f a.csv',
+      error:
+        "option '-c, --config <file>' cannot be used with option '-f, --file <file...>'",
+    },
+    {
+      line: 'l4lb-map -i ens4 -c l4lb.toml --vip any',
+      error: "option '-c, --config <file>' cannot be used with option '--vip <way...>'",
+    },
+    {
+      line: 'l4lb-map -i ens4 -c l4lb.toml --no-take-ssh',
+      error: "option '-c, --config <file>' cannot be used with option",
+    },
+    {
+      line: 'l4lb-map -i ens4 -c l4lb.toml --slots 512',
+      error: "option '-c, --config <file>' cannot be used with option '--slots <number>'",
+    },
+    {
+      line: 'l4lb-map -i ens4 -c l4lb.toml -s 10.0.0.4',
+      error:
+        "option '-c, --config <file>' cannot be used with option '-s, --source <address>'",
+    },
+    {
+      line: 'l4lb-map -i ens4 --export -c l4lb.toml',
+      error: "option '--export' cannot be used with option '-c, --config <file>'",
     },
     {
       line: 'l4lb-stats',
@@ -280,6 +307,7 @@ describe('command', () => {
   });
 
   test.each([
+    { line: 'l4lb-map -i ens4', error: 'nothing to fill from' },
     {
       line: 'l4lb-load -i ens4 --take-ssh',
       error: '--source, --vip, --take-ssh and --slots say how to fill',
@@ -299,7 +327,8 @@ describe('command', () => {
   ])('$line is wrong usage, which the command itself finds', async ({ line, error }) => {
     const outcome = await runLine(line, true);
     expect(outcome.exitCode).toBe(2);
-    expect(outcome.stderr).toContain(`l4lb-load: ${error}\n`);
+    const [name = ''] = line.split(' ');
+    expect(outcome.stderr).toContain(`${name}: ${error}\n`);
     expect(outcome.stderr).toContain('  next: ');
   });
 

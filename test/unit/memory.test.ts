@@ -74,4 +74,12 @@ describe('a hot slot', () => {
   ])('that $case may go cold in $wait s', ({ since, kept, wait }) => {
     expect(settling(slot(B, A, since), kept, NOW, idle)).toEqual({ cold: slot(B), wait });
   });
+
+  test.each([
+    { case: 'before the deadline', since: 900, deadline: 150, wait: 50 },
+    { case: 'after the deadline', since: 900, deadline: 60, wait: 0 },
+    { case: 'with a deadline after its idle time', since: 900, deadline: 900, wait: 290 },
+  ])('that is kept may go cold $case in $wait s', ({ since, deadline, wait }) => {
+    expect(settling(slot(B, A, since), 990, NOW, idle, deadline).wait).toBe(wait);
+  });
 });
