@@ -133,7 +133,7 @@ async function settleTables(tools: Context, flags: Flags): Promise<void> {
     printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
     return;
   }
-  const lines = describeSettled(settled);
+  const lines = describeSettled(settled, flags.interface);
   if (lines.length === 0) print(`${flags.interface}: no slot is hot`);
   lines.forEach(print);
 }
@@ -214,7 +214,7 @@ function report(
   }
   if (flags.dryRun) describeChanges(plan).forEach(print);
   describePlan(plan, where, flags.dryRun ?? false).forEach(print);
-  describeSettled(settled).forEach(print);
+  describeSettled(settled, flags.interface).forEach(print);
 }
 
 function reportAll(
@@ -234,7 +234,8 @@ function reportAll(
       ...settledJson(settled),
     });
   else
-    [...describeConfigPlan(plan, where, isDryRun), ...describeSettled(settled)].forEach(
-      print,
-    );
+    [
+      ...describeConfigPlan(plan, where, isDryRun),
+      ...describeSettled(settled, flags.interface),
+    ].forEach(print);
 }

@@ -59,12 +59,15 @@ function patienceOf(
   return patience;
 }
 
-export function describeSettled({ settled, hot, wait }: Settled): string[] {
+export function describeSettled(
+  { settled, hot, wait }: Settled,
+  device: string,
+): string[] {
   const lines: string[] = [];
   if (settled > 0) lines.push(`  ${many(settled, 'slot')} went cold`);
   if (hot > 0) {
     lines.push(
-      `  ${many(hot, 'slot')} hot, remembering; the next may go cold in ${wait} s: l4lb-map --settle`,
+      `  ${many(hot, 'slot')} hot, remembering; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
     );
   }
   return lines;

@@ -194,7 +194,8 @@ function unquote(text: string): string {
   if (text.startsWith("'")) return text.slice(1, -1);
   try {
     return JSON.parse(text) as string;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return text.slice(1, -1);
   }
 }

@@ -299,3 +299,52 @@ file = "${ROOT}${SAMPLE}"
     expect(destinations.filter(({ packets }) => packets > 0)).toHaveLength(1);
   });
 });
+
+describe('slots that remember', () => {
+  let network: Network;
+  beforeAll(async () => {
+    network = await Network.up();
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
+  });
+  afterAll(() => network.down());
+
+  test('are told after a fill, and settled when nobody needs them', async () => {
+    const config = 'l4lb.example.toml';
+    const before = await network.run('balancer', 'bin/l4lb-map.js', [
+      '-i',
+      'eth0',
+      '-c',
+      config,
+    ]);
+    expect(before.exitCode).toBe(0);
+    const { stdout: text } = await network.l4lb('map', '--export');
+    const drained = text.replace(
+      /(address = "10\.[\d.]+", mac = "[0-9a-f:]+")(, weight = \d+)?/,
+      '$1, weight = 0',
+    );
+    expect(drained).not.toBe(text);
+    const args = ['-i', 'eth0', '-c', '-'];
+    const fill = await network.run('balancer', 'bin/l4lb-map.js', args, drained);
+    expect(fill.stdout).toMatch(/[\d,]+ slots? hot, remembering/);
+
+    const ready = await network.l4lb('map', '--settle', '--json');
+    expect(JSON.parse(ready.stdout)).toMatchObject({ slots_settled: 0 });
+    const waited = await network.l4lb(
+      'map',
+      '--settle',
+      '--wait',
+      '--idle',
+      '1',
+      '--json',
+    );
+    const result = JSON.parse(waited.stdout) as { slots_settled: number };
+    expect(result.slots_settled).toBeGreaterThan(0);
+    expect((await network.l4lb('map', '--settle')).stdout).toBe('eth0: no slot is hot');
+  });
+
+  test('--now without --settle is wrong usage', async () => {
+    const { exitCode, stderr } = await network.l4lb('map', '--now');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('next: add --settle');
+  });
+});
