@@ -29,8 +29,8 @@
  *   established. Where there is none, the new connection goes to the previous
  *   without a record, for that is where its later packets will be sent.
  *
- * The portable build has no flows: a SmartNIC cannot write into maps, and its
- * slots never are hot.
+ * The portable build has no flows: on a SmartNIC a program can only add to its
+ * maps, and its slots never are hot.
  */
 #ifndef FLOWS_H
 #define FLOWS_H

@@ -62,9 +62,11 @@ export function disturbCommand(): Command {
       readWhole(1, MAX_DESTINATIONS),
       10,
     )
-    .option(
-      '--table <kind>',
-      "modulo: the original demo's table, to compare with; all else goes to l4lb-map --table",
+    .addOption(
+      new Option(
+        '--table <kind>',
+        "the original demo's table instead of ours, to compare with",
+      ).choices(['modulo']),
     )
     .option('--obj <file>', 'the object to load (default: the host build)')
     .option(

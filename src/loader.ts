@@ -111,7 +111,10 @@ export async function attachNew(
       mode === 'xdpoffload'
         ? 'the device has no eBPF offload'
         : 'its driver has no XDP, or the MTU is too large for one buffer',
-    next: mode === 'xdpgeneric' ? `ip -d link show ${link.name}` : 'try -m xdpgeneric',
+    next:
+      mode === 'xdpgeneric'
+        ? `ip -d link show ${link.name}`
+        : `l4lb-load -i ${link.name} -m xdpgeneric`,
   });
 }
 

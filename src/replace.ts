@@ -12,19 +12,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from './abi.js';
 import { decodeKey, encodeCounter, encodeKey } from './abi.js';
 import { parseMac } from './address.js';
-import type { Tools } from './attached.js';
+import type { Maps, Tools } from './attached.js';
 import { isDecap, isOurs, notOurs } from './attached.js';
 import type { Bpftool, MapInfo } from './bpftool.js';
 import { decodeEntries, hex } from './bpftool.js';
 import { carryFrames, carrySums, carryTables } from './carry.js';
 import { retiredCounter, sumCounters } from './counters.js';
 import { Failure } from './failure.js';
+import { many } from './format.js';
 import type { AttachedProgram } from './iproute.js';
+import type { Live } from './live.js';
 import { optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
 import type { LoadRequest, LoadResult } from './loader.js';
+import { isHot } from './memory.js';
 import type { Loaded, Pins } from './objects.js';
 import { loadObject, objectFor, packaged } from './objects.js';
-import { readTables, sizesOf, writeLine } from './tables.js';
+import { servicesIn } from './services.js';
+import { readSlots, readTables, sizesOf, writeLine } from './tables.js';
+import { reachable } from './ways.js';
 
 /** Long enough that no CPU still runs a program after its swap. */
 const GRACE_MS = 50;
@@ -129,7 +134,8 @@ async function carryContent(
 ): Promise<{ ids: Map<number, number>; losses: string[] }> {
   if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
   const maps = mapsOfLoaded(loaded);
-  const live = await readTables(bpftool, mapsOfLoaded({ maps: [...old] }));
+  const oldMaps = mapsOfLoaded({ maps: [...old] });
+  const live = await readTables(bpftool, oldMaps);
   const mac = parseMac(link.mac) ?? live.device.mac;
   const { writes, ids, losses } = carryTables(live, sizesOf(maps), {
     mac,
@@ -139,7 +145,24 @@ async function carryContent(
     writes.map((write) => writeLine(maps, write)),
     lock,
   );
+  const hot = await countHot(bpftool, oldMaps, live);
+  if (hot > 0) {
+    losses.push(
+      `${many(hot, 'slot')} forgot the previous destination; older connections on them break`,
+    );
+  }
   return { ids, losses };
+}
+
+/** Records of connections stay behind with the old maps, so new slots are cold. */
+async function countHot(bpftool: Bpftool, maps: Maps, live: Live): Promise<number> {
+  if (!maps.kept) return 0;
+  let hot = 0;
+  for (const service of servicesIn(reachable(live)).values()) {
+    const slots = await readSlots(bpftool, maps, service);
+    hot += [...slots.values()].filter(isHot).length;
+  }
+  return hot;
 }
 
 /** Brings the sums of old counters into new maps, by the new ids. */

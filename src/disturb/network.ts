@@ -144,8 +144,7 @@ export class Network {
       await this.#map(everyRow(this.#schedule), ...ways, '--slots', String(MODULO_SLOTS));
       await this.#fill(rows);
     } else {
-      const { table } = this.#options;
-      await this.#map(rows, ...ways, ...(table === undefined ? [] : ['--table', table]));
+      await this.#map(rows, ...ways);
     }
   }
 
@@ -157,9 +156,8 @@ export class Network {
   }
 
   async #fill(rows: readonly Row[]): Promise<void> {
-    const { table } = this.#options;
-    if (table !== 'modulo') {
-      await this.#map(rows, ...(table === undefined ? [] : ['--table', table]));
+    if (this.#options.table !== 'modulo') {
+      await this.#map(rows);
       return;
     }
     const inside: Run = (command, args, options) =>

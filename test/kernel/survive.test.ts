@@ -112,6 +112,8 @@ test('a killed loader leaves no pin that the next one does not sweep', async () 
   await sleep(260);
   child.kill('SIGKILL');
   expect((await network.l4lb('load', '--replace')).exitCode).toBe(0);
-  const { stdout } = await execa('ls', ['/sys/fs/bpf']);
+  // Under the lock, since another test's loader may be at work right now.
+  const look = ['--wait', '20', '/run/l4lb.lock', 'ls', '/sys/fs/bpf'];
+  const { stdout } = await execa('flock', look);
   expect(stdout).not.toContain('l4lb-load-');
 });
