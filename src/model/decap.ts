@@ -29,7 +29,6 @@ interface Outer {
   start: number;
   end: number;
   isFragment: boolean;
-  isSound: boolean;
 }
 
 /** The host's own addresses as in the tables; none given: all are. */
@@ -52,7 +51,7 @@ export function decap(
   if (!outer || outer.isFragment) return pass('not ipip');
   const isOwn = addresses?.some((one) => onWire(one).equals(outer.address)) ?? true;
   if (!isOwn) return pass('not this host');
-  if (!outer.isSound || outer.end > link.rest.length) return drop('malformed');
+  if (outer.end < outer.start || outer.end > link.rest.length) return drop('malformed');
 
   const isV4 = outer.inside === IPV4_INSIDE;
   const inner = Buffer.from(link.rest.subarray(outer.start));
@@ -72,7 +71,7 @@ function parseOuter({ rest, isIpv4: isV4 }: Link): Outer | undefined {
   if (rest.length < (isV4 ? 20 : 40)) return undefined;
   const inside = rest.readUInt8(isV4 ? 9 : 6);
   if (inside !== IPV4_INSIDE && inside !== IPV6_INSIDE) return undefined;
-  const version = rest.readUInt8(0) >> 4;
+  if (rest.readUInt8(0) >> 4 !== (isV4 ? 4 : 6)) return undefined;
   if (!isV4) {
     return {
       address: rest.subarray(24, 40),
@@ -81,19 +80,17 @@ function parseOuter({ rest, isIpv4: isV4 }: Link): Outer | undefined {
       start: 40,
       end: 40 + rest.readUInt16BE(4),
       isFragment: false,
-      isSound: version === 6,
     };
   }
   const start = (rest.readUInt8(0) & 0x0f) * 4;
-  const end = rest.readUInt16BE(2);
+  if (start < 20) return undefined;
   return {
     address: rest.subarray(16, 20),
     inside,
     trafficClass: rest.readUInt8(1),
     start,
-    end,
+    end: rest.readUInt16BE(2),
     isFragment: (rest.readUInt16BE(6) & 0x3fff) !== 0,
-    isSound: version === 4 && start >= 20 && end >= start,
   };
 }
 

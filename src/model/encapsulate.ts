@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Step 5: IPv4 in IPv4 (RFC 2003), IPv6 in IPv4 (RFC 4213), either in IPv6 (RFC 2473). */
-import type { Destination } from '../abi.js';
 import { checksum, isIpv4, onWire } from './bytes.js';
 import type { Ip, Link } from './parse.js';
 import { IPV4_TYPE, IPV6_TYPE } from './parse.js';
+import type { ModelDestination } from './tables.js';
 
 const IPV4_INSIDE = 4;
 const IPV6_INSIDE = 41;
@@ -60,7 +60,7 @@ export function etherType(family: 'IPv4' | 'IPv6'): Buffer {
 }
 
 /** The outer source: its last 16 bits tell flows apart where the entry allows it. */
-function outerSource({ source, spread }: Destination, h: number): Buffer {
+function outerSource({ source, spread }: ModelDestination, h: number): Buffer {
   const spreadOut = Buffer.from(source);
   const last = spreadOut.readUInt16BE(14) | ((h >>> 16) & spread);
   spreadOut.writeUInt16BE(last, 14);
@@ -70,7 +70,7 @@ function outerSource({ source, spread }: Destination, h: number): Buffer {
 export function encapsulate(
   link: Link,
   ip: Ip,
-  destination: Destination,
+  destination: ModelDestination,
   mac: Buffer,
   h: number,
 ): Buffer {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Step 2: which service a packet is for, and what is left to the host all the same. */
-import type { Cell } from '../abi.js';
-import { CELL_BY_PORT, CELL_FRAGMENTS, CELL_KEEPS_SSH, CELL_USED } from '../abi.js';
+import { CELL_BY_PORT, CELL_KEEPS_SSH, CELL_USED } from '../abi.js';
 import { ANY_ADDRESS } from '../address.js';
 import { isIpv4, onWire } from './bytes.js';
 import type { Connection, Ports, Refused } from './parse.js';
 import { TCP, UDP } from './parse.js';
-import type { Tables } from './tables.js';
+import type { ModelCell, Tables } from './tables.js';
+import { FRAGMENTS } from './tables.js';
 
 const SSH = 22;
 const DHCP_SERVER = 67;
@@ -15,21 +15,21 @@ const DHCPV6_SERVER = 547;
 const DHCPV6_CLIENT = 546;
 
 export type Found =
-  | { cell: Cell }
+  | { cell: ModelCell }
   | { verdict: 'not ours' | 'not for us' | 'ssh kept' | 'dhcp kept' | 'fragment' };
 
-type Cells = readonly Cell[];
+type Cells = readonly ModelCell[];
 
-const isAny = ({ address }: Cell): boolean => address.equals(ANY_ADDRESS);
-const isWay = ({ flags }: Cell): boolean => (flags & CELL_USED) !== 0;
-const isNote = ({ flags }: Cell): boolean => (flags & CELL_BY_PORT) !== 0;
+const isAny = ({ address }: ModelCell): boolean => address.equals(ANY_ADDRESS);
+const isWay = ({ flags }: ModelCell): boolean => (flags & CELL_USED) !== 0;
+const isNote = ({ flags }: ModelCell): boolean => (flags & CELL_BY_PORT) !== 0;
 
 /** The cells of an address; any is none. */
-function ofAddress(cells: Cells, address: Buffer): Cell[] {
+function ofAddress(cells: Cells, address: Buffer): ModelCell[] {
   return cells.filter((cell) => !isAny(cell) && onWire(cell.address).equals(address));
 }
 
-function anyWay(cells: Cells, protocol: number): Cell | undefined {
+function anyWay(cells: Cells, protocol: number): ModelCell | undefined {
   return cells.find((cell) => isWay(cell) && isAny(cell) && cell.protocol === protocol);
 }
 
@@ -46,7 +46,7 @@ export function findService(
       anyWay(cells, protocol);
     if (!cell) return { verdict: 'not ours' };
     if (!isOwnMac) return { verdict: 'not for us' };
-    return (cell.flags & CELL_FRAGMENTS) !== 0 ? { cell } : { verdict: 'fragment' };
+    return (cell.flags & FRAGMENTS) !== 0 ? { cell } : { verdict: 'fragment' };
   }
   const ways = own.filter(isWay);
   const byPort = ways.find(({ port }) => port !== 0 && port === ports.destination);
@@ -68,7 +68,7 @@ function isDhcp({ protocol, address }: Connection, ports: Ports): boolean {
 }
 
 function isSsh(
-  cell: Cell,
+  cell: ModelCell,
   { protocol }: Connection,
   { destination }: Ports,
   sessionPort: number,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Steps 3 and 4: the slot of a packet; in a hot one, who of its destinations. */
-import type { Cell, Slot } from '../abi.js';
+import type { Slot } from '../abi.js';
 import { CELL_HASH_SOURCE, CELL_UDP_STAYS, EMPTY_SLOT, NOBODY } from '../abi.js';
 import { hash } from '../hash.js';
 import { isIpv4 } from './bytes.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
-import type { FlowRecord, RecordWrite, State, Tables } from './tables.js';
+import type { FlowRecord, ModelCell, RecordWrite, State, Tables } from './tables.js';
 
 const SYN = 0x02;
 const ACK = 0x10;
@@ -55,7 +55,7 @@ export function chooseSlot(
   tables: Tables,
   state: State,
   connection: Connection,
-  cell: Cell,
+  cell: ModelCell,
 ): Chosen {
   const { slotSeed } = tables.device;
   const bySource = (cell.flags & CELL_HASH_SOURCE) !== 0;
@@ -90,7 +90,7 @@ function chooseOfHot(
   tables: Tables,
   state: State,
   connection: Connection,
-  cell: Cell,
+  cell: ModelCell,
   slot: Slot,
 ): Choice {
   if (connection.protocol === UDP) {
@@ -110,7 +110,7 @@ function chooseOfHot(
 class RecordSet {
   readonly #tables: Tables;
   readonly #connection: Connection;
-  readonly #cell: Cell;
+  readonly #cell: ModelCell;
   readonly #slot: Slot;
   readonly #now: number;
   readonly #set: number;
@@ -121,10 +121,10 @@ class RecordSet {
     tables: Tables,
     state: State,
     connection: Connection,
-    cell: Cell,
+    cell: ModelCell,
     slot: Slot,
   ) {
-    const { slotSeed, cellSeed, log2Sets } = tables.device;
+    const { slotSeed, log2Sets } = tables.device;
     const mixed = hash(
       ~slotSeed,
       foldAddress(slotSeed, connection.source),
@@ -139,7 +139,7 @@ class RecordSet {
     this.#now = Number((state.now / 1_000_000_000n) >> SEEN_SHIFT);
     this.#set = mixed & (2 ** log2Sets - 1);
     this.#signature =
-      hash(mixed, foldAddress(cellSeed, connection.address), protocol) || 1;
+      hash(mixed, foldAddress(slotSeed, connection.address), protocol) || 1;
     const there = state.flows.get(this.#set) ?? [];
     this.#records = Array.from({ length: RECORDS }, (_, n) => there[n] ?? NO_RECORD);
   }

@@ -11,18 +11,36 @@
 import type { Action, Cell, Destination, Device, Slot, VerdictName } from '../abi.js';
 import type { Build } from '../attached.js';
 
+/** What the model reads of each table; the rest is there for speed. */
+export type ModelDevice = Pick<
+  Device,
+  'slotSeed' | 'mac' | 'sessionPort' | 'log2Sets'
+> & {
+  flags: number;
+};
+export type ModelCell = Pick<
+  Cell,
+  'address' | 'port' | 'protocol' | 'firstSlot' | 'service' | 'log2Slots' | 'flags'
+>;
+export type ModelDestination = Pick<
+  Destination,
+  'address' | 'mac' | 'service' | 'weight' | 'source' | 'largestInner'
+> & { spread: number };
+
+/** Echo requests pass to the host: a flag of the device. */
+export const NO_ECHO = 1;
+/** Fragments may take a way, or a note's: a flag of cells. */
+export const FRAGMENTS = 32;
+
 export interface Tables {
   build: Build;
-  device: Pick<
-    Device,
-    'cellSeed' | 'slotSeed' | 'mac' | 'sessionPort' | 'log2Sets' | 'flags'
-  >;
+  device: ModelDevice;
   /** Ways and notes. Where they lie is the program's affair. */
-  cells: readonly Cell[];
+  cells: readonly ModelCell[];
   /** What is missing is empty. */
   slots: ReadonlyMap<number, Slot>;
   /** All entries of the table: an id that is missing is beyond its end. */
-  destinations: ReadonlyMap<number, Destination>;
+  destinations: ReadonlyMap<number, ModelDestination>;
 }
 
 /** One record of `flows`: see struct l4lb_record. */
@@ -53,13 +71,13 @@ export interface RecordWrite {
 
 /** How the model came to its answer, for people. Absent: it did not get so far. */
 export interface Reasons {
-  cell?: Cell;
+  cell?: ModelCell;
   hash?: number;
   slotNumber?: number;
   slot?: Slot;
   /** Why this destination of a hot slot. */
   hot?: string;
-  destination?: Destination;
+  destination?: ModelDestination;
 }
 
 export interface Answer {

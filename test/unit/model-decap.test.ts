@@ -63,7 +63,7 @@ describe('decapsulation', () => {
     ['not ipip', 'a fragment', outer().replace('00004000', '00002000')],
     ['not ipip', 'an outer header cut short', outer().slice(0, 60)],
     ['not this host', 'another', outer().replace(DESTINATION, '0a000110')],
-    ['malformed', 'an outer header of four words', outer().replace('4500', '4400')],
+    ['not ipip', 'an outer header of four words', outer().replace('4500', '4400')],
     ['malformed', 'a length beyond the frame', outer().replace('45000030', '45000031')],
     [
       'malformed',

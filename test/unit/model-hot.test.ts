@@ -3,9 +3,10 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { Slot } from '../../src/abi.js';
-import { CELL_FRAGMENTS, CELL_UDP_STAYS, CELL_USED, NOBODY } from '../../src/abi.js';
+import { CELL_UDP_STAYS, CELL_USED, NOBODY } from '../../src/abi.js';
 import { hash } from '../../src/hash.js';
 import { NO_RECORD, foldAddress } from '../../src/model/slot.js';
+import { FRAGMENTS } from '../../src/model/tables.js';
 import type { Answer, FlowRecord, State, Tables } from '../../src/model/tables.js';
 import {
   CLIENT,
@@ -50,10 +51,10 @@ function hot(fields: Partial<Slot> = {}, flags = CELL_USED): Partial<Tables> {
 }
 
 /** The words as the bytes of client, ports and service lie on the wire. */
-const { slotSeed, cellSeed } = tables().device;
+const { slotSeed } = tables().device;
 const SIGNATURE = hash(
   hash(~slotSeed, 0x070200c0, 0x50009210),
-  foldAddress(cellSeed, bytes(SERVICE)),
+  foldAddress(slotSeed, bytes(SERVICE)),
   0x00060000,
 );
 
@@ -165,7 +166,7 @@ describe('a hot slot', () => {
   });
 
   test('pieces of TCP go to the previous', () => {
-    const on = hot({}, CELL_USED | CELL_FRAGMENTS);
+    const on = hot({}, CELL_USED | FRAGMENTS);
     expect(told(ask(tcp('02', '0001'), on, at()))).toEqual({ id: A, kept: NOW });
   });
 

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Tables for the tests of the model, and frames as they are written in RFCs: in hex. */
-import type { Cell, Destination, Slot } from '../../src/abi.js';
 import { CELL_USED } from '../../src/abi.js';
 import { model } from '../../src/model/model.js';
-import type { Answer, FlowRecord, State, Tables } from '../../src/model/tables.js';
+import type {
+  Answer,
+  FlowRecord,
+  ModelCell,
+  ModelDestination,
+  State,
+  Tables,
+} from '../../src/model/tables.js';
 
 /** Bytes from hex with spaces and line breaks. */
 export function bytes(text: string): Buffer {
@@ -24,7 +30,7 @@ export const CLIENT_V6 = '20010db8000100000000000000000007';
 export const BALANCER_V6 = '20010db8000200000000000000000004';
 export const DESTINATION_V6 = '20010db800020000000000000000000f';
 
-export function cell(fields: Partial<Cell> = {}): Cell {
+export function cell(fields: Partial<ModelCell> = {}): ModelCell {
   return {
     address: mapped(SERVICE),
     port: 0,
@@ -37,7 +43,7 @@ export function cell(fields: Partial<Cell> = {}): Cell {
   };
 }
 
-export function destination(fields: Partial<Destination> = {}): Destination {
+export function destination(fields: Partial<ModelDestination> = {}): ModelDestination {
   return {
     address: mapped(DESTINATION),
     mac: bytes(DESTINATION_MAC),
@@ -45,7 +51,6 @@ export function destination(fields: Partial<Destination> = {}): Destination {
     weight: 1,
     spread: 0,
     source: mapped(BALANCER),
-    headerSum: 0,
     largestInner: 1480,
     ...fields,
   };
@@ -55,7 +60,6 @@ export function tables(fields: Partial<Tables> = {}): Tables {
   return {
     build: 'host',
     device: {
-      cellSeed: 1,
       slotSeed: 2,
       mac: bytes(BALANCER_MAC),
       sessionPort: 0,
@@ -71,8 +75,6 @@ export function tables(fields: Partial<Tables> = {}): Tables {
     ...fields,
   };
 }
-
-export const SLOT_COLD: Slot = { current: 1, previous: 0, since: 0 };
 
 export function state(
   records: readonly FlowRecord[] = [],
