@@ -48,9 +48,11 @@ export function decap(
   });
   const link = parseLink(frame);
   const outer = link && parseOuter(link);
-  if (!outer || outer.isFragment) return pass('not ipip');
+  if (!outer) return pass('not ipip');
   const isOwn = addresses?.some((one) => onWire(one).equals(outer.address)) ?? true;
   if (!isOwn) return pass('not this host');
+  // The stack puts it together first.
+  if (outer.isFragment) return pass('not ipip');
   if (outer.end < outer.start || outer.end > link.rest.length) return drop('malformed');
 
   const isV4 = outer.inside === IPV4_INSIDE;

@@ -40,6 +40,8 @@ export function quotedConnection(bytes: Buffer, ip: Ip): Connection | undefined 
     flags: 0,
     isError: true,
   };
+  // Its header must be there to its end, and a piece needs no more.
+  if (start + quoted.end > ip.length) return undefined;
   if (quoted.isFragment) return { ...connection, ports: undefined };
   // RFC 792 promises 8 bytes of what the packet carried: the ports are among them.
   if (start + quoted.end + 8 > ip.length) return undefined;

@@ -83,14 +83,14 @@ function parseIpv4(bytes: Buffer): Ip | Refused {
   if (bytes.length < 20) return { refused: 'malformed' };
   const [first = 0, trafficClass = 0] = bytes;
   const words = first & 0x0f;
-  const protocol = bytes.readUInt8(9);
-  if (first >> 4 !== 4 || words < 5) return { refused: 'malformed', protocol };
+  // Of another version's header nothing else can be known.
+  if (first >> 4 !== 4 || words < 5) return { refused: 'malformed' };
   const fragment = bytes.readUInt16BE(6);
   const offset = fragment & 0x1fff;
   return {
     source: bytes.subarray(12, 16),
     address: bytes.subarray(16, 20),
-    protocol,
+    protocol: bytes.readUInt8(9),
     trafficClass,
     length: bytes.readUInt16BE(2),
     end: words * 4,
