@@ -3,7 +3,14 @@
  * Frames through the loaded program and through the model, a chunk at a time: one
  * bpftool batch sets all maps, runs all frames and reads all maps.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -18,6 +25,20 @@ const ROOT = new URL(import.meta.url).pathname.replace(
   '/',
 );
 const ACTIONS = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
+
+/** Frames lie in memory: a million of them are written and read. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const PREFIX = 'l4lb-fuzz-';
+
+/** Takes away what runs that were killed left behind. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
+  }
+}
 
 export interface SmallMap {
   kind: string;
@@ -44,8 +65,8 @@ export class Loaded {
   #maps: MapInfo[] = [];
 
   private constructor(name: string) {
-    const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-    this.#folder = mkdtempSync(join(memory, 'l4lb-fuzz-'));
+    for (const folder of ['/sys/fs/bpf', MEMORY]) sweep(folder);
+    this.#folder = mkdtempSync(join(MEMORY, `${PREFIX}${process.pid}-`));
     this.#program = this.#pin(name);
   }
 
@@ -84,7 +105,7 @@ export class Loaded {
   }
 
   #pin(name: string): string {
-    const path = `/sys/fs/bpf/l4lb-fuzz-${process.pid}-${Math.random().toString(36).slice(2, 8)}-${name}`;
+    const path = `/sys/fs/bpf/${PREFIX}${process.pid}-${Math.random().toString(36).slice(2, 8)}-${name}`;
     this.#pins.push(path);
     return path;
   }

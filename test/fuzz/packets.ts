@@ -128,7 +128,9 @@ function error(random: Random, flow: Flow): Buffer {
     ports: { source: flow.ports.destination, destination: flow.ports.source },
   };
   const quoted = network(random, back, flow.protocol, transport(random, back));
-  const most = random.pick([8, 20, 28, 40, 48, 56, 64, 80, 200, 576, 1232]);
+  const most = random.pick(
+    isV4 ? [8, 20, 28, 28, 28, 40, 80, 576] : [8, 40, 48, 48, 56, 64, 80, 200, 1232],
+  );
   return Buffer.concat([head, quoted.subarray(0, most)]);
 }
 

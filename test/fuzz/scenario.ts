@@ -30,6 +30,8 @@ export const DESTINATIONS = 16;
 export const LOG2_SETS = 3;
 export const RECORDS = 8;
 const SERVICES = 4;
+/** Of the portable build's 16, so that a seed is found soon. */
+const MOST_CELLS = 10;
 const TCP = 6;
 const UDP = 17;
 const IPV4 = '00000000000000000000ffff';
@@ -121,7 +123,11 @@ function makeCells(random: Random): ModelCell[] {
     const byService =
       (random.chance(40) ? CELL_HASH_SOURCE : 0) |
       (random.chance(30) ? CELL_UDP_STAYS : 0);
-    for (let ways = random.between(0, 2); ways > 0; ways--) {
+    for (
+      let ways = random.between(0, 2);
+      ways > 0 && cells.size < MOST_CELLS - 1;
+      ways--
+    ) {
       const isAny = random.chance(20);
       const address = isAny ? ANY : random.pick(SERVICE_ADDRESSES);
       const port = isAny || random.chance(40) ? 0 : random.pick(PORTS.slice(1));
@@ -132,7 +138,7 @@ function makeCells(random: Random): ModelCell[] {
         (random.chance(50) ? CELL_KEEPS_SSH : 0) |
         (port === 0 && random.chance(50) ? FRAGMENTS : 0);
       put({ ...target, address, port, protocol, flags });
-      if (port === 0 || cells.size >= 10) continue;
+      if (port === 0) continue;
       const notes = random.chance(50) ? byService | FRAGMENTS : 0;
       const none = { service: 0, firstSlot: 0, log2Slots: 0 };
       const led = notes === 0 ? none : target;
@@ -203,14 +209,19 @@ function makeFlow(random: Random, cells: readonly ModelCell[]): Flow {
         : random.bytes(16);
   const to = onWire(address);
   const clients = CLIENTS.filter((one) => one.length === to.length);
+  const isDhcp = cell?.protocol === UDP && cell.port === 0 && random.chance(20);
+  const dhcp =
+    to.length === 4 ? { source: 67, destination: 68 } : { source: 547, destination: 546 };
   return {
     source: random.chance(40) ? random.pick(clients) : random.bytes(to.length),
     address: to,
     protocol: cell?.protocol ?? random.pick([TCP, UDP]),
-    ports: {
-      source: random.chance(50) ? random.pick(PORTS) : random.below(65536),
-      destination: cell && cell.port !== 0 ? cell.port : random.pick(PORTS),
-    },
+    ports: isDhcp
+      ? dhcp
+      : {
+          source: random.chance(50) ? random.pick(PORTS) : random.below(65536),
+          destination: cell && cell.port !== 0 ? cell.port : random.pick(PORTS),
+        },
   };
 }
 
@@ -222,9 +233,14 @@ function makeRecords(
   const records = new Map<number, FlowRecord[]>();
   const state: State = { flows: new Map(), now: 10n ** 15n, mayTell: true };
   for (let set = 0; set < 2 ** LOG2_SETS; set++) {
-    const fill = random.pick([0, 0, 50, 100]);
-    const makeRecord = (): FlowRecord =>
-      random.chance(fill) ? aged(random, random.word() || 1) : NO_RECORD;
+    const fill = random.pick([0, 0, 50, 100, 100]);
+    // A set without room has established records only, of the last hour.
+    const isTaken = random.chance(40);
+    const makeRecord = (): FlowRecord => {
+      if (!random.chance(fill)) return NO_RECORD;
+      const record = aged(random, random.word() || 1);
+      return isTaken ? { ...record, established: true, seen: random.below(901) } : record;
+    };
     records.set(set, Array.from({ length: RECORDS }, makeRecord));
   }
   for (const flow of flows) {
