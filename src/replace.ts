@@ -22,7 +22,7 @@ import { Failure } from './failure.js';
 import { many } from './format.js';
 import type { AttachedProgram } from './iproute.js';
 import type { Live } from './live.js';
-import { optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
+import { attach, optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
 import type { LoadRequest, LoadResult } from './loader.js';
 import { isHot } from './memory.js';
 import type { Loaded, Pins } from './objects.js';
@@ -70,15 +70,16 @@ export async function replaceProgram(
 
   // A card's maps cannot be added to from here: its sums go before, set as they are.
   if (!keptMaps && isCard) await sums.set();
-  await bpftool.attach(there.mode, loaded.pin, link.name, { overwrite: true });
+  const swap = { loaded, object, mode: there.mode, link, overwrite: true };
+  const attached = await attach(tools, pins, swap);
   if (!keptMaps && !isCard) {
     await sleep(GRACE_MS);
     await sums.add();
   }
   return {
     mode: there.mode,
-    program: loaded.id,
-    object,
+    program: attached.loaded.id,
+    object: attached.object,
     keptMaps,
     warnings: carried?.losses ?? [],
     plan,
