@@ -109,7 +109,10 @@ struct l4lb_cell {
 	__u8 address[16];	/* ::, any */
 	__be16 port;		/* 0: any */
 	__u8 protocol;		/* never any */
-	__u8 spare[5];
+	__u8 spare;		/* 0: the program reads it with port and protocol */
+	/* For the tools alone, each a time as L4LB_MINUTES says: */
+	__u16 idle;		/* until a hot slot may go cold, 0: the default */
+	__u16 drain_deadline;	/* the longest for a drained destination, 0: none */
 	/* The target: one word, so that a way changes from one packet to the next. */
 	__u32 first_slot;
 	__u16 service;		/* the service's id, from 1 */
@@ -126,6 +129,9 @@ struct l4lb_cell {
 #define L4LB_CELL_BY_PORT 4
 #define L4LB_CELL_HASH_SOURCE 8	/* slots by source address alone: affinity */
 #define L4LB_CELL_UDP_STAYS 16	/* in a hot slot UDP stays on the previous */
+#define L4LB_CELL_MINIMAL_TABLE 64 /* for the tools: each fill moves the fewest */
+
+#define L4LB_MINUTES 0x8000	/* in a time: it is in minutes, else in seconds */
 
 /*
  * `slots`: one word. The program reads it whole.
