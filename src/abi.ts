@@ -218,6 +218,22 @@ export const CELL_BY_PORT = 4;
 export const CELL_HASH_SOURCE = 8;
 /** In a hot slot UDP stays on the previous destination. */
 export const CELL_UDP_STAYS = 16;
+/** Each fill moves the fewest slots: see minimal-table.ts. */
+export const CELL_MINIMAL_TABLE = 64;
+
+/** In a time of a cell: it is in minutes, else in seconds. */
+export const MINUTES = 0x8000;
+
+/** A time as a cell can hold it: from nine hours on in whole minutes, rounded up. */
+export function storableTime(seconds: number): number {
+  return seconds < MINUTES ? seconds : Math.ceil(seconds / 60) * 60;
+}
+function encodeTime(seconds: number): number {
+  return seconds < MINUTES ? seconds : MINUTES | Math.ceil(seconds / 60);
+}
+function decodeTime(time: number): number {
+  return time < MINUTES ? time : (time - MINUTES) * 60;
+}
 
 /** One way into a service. */
 export interface Cell {
@@ -226,6 +242,10 @@ export interface Cell {
   /** 0 for any. */
   port: number;
   protocol: number;
+  /** Seconds until a hot slot may go cold, 0 for the default. */
+  idle: number;
+  /** Seconds that a drained destination is remembered at the most, 0 for no end. */
+  drainDeadline: number;
   firstSlot: number;
   service: number;
   log2Slots: number;
@@ -237,6 +257,8 @@ export function encodeCell(cell: Cell): Buffer {
   cell.address.copy(buffer, 0);
   buffer.writeUInt16BE(cell.port, 16);
   buffer.writeUInt8(cell.protocol, 18);
+  putU16(buffer, encodeTime(cell.idle), 20);
+  putU16(buffer, encodeTime(cell.drainDeadline), 22);
   putU32(buffer, cell.firstSlot, 24);
   putU16(buffer, cell.service, 28);
   buffer.writeUInt8(cell.log2Slots, 30);
@@ -249,6 +271,8 @@ export function decodeCell(buffer: Buffer): Cell {
     address: buffer.subarray(0, 16),
     port: buffer.readUInt16BE(16),
     protocol: buffer.readUInt8(18),
+    idle: decodeTime(u16(buffer, 20)),
+    drainDeadline: decodeTime(u16(buffer, 22)),
     firstSlot: u32(buffer, 24),
     service: u16(buffer, 28),
     log2Slots: buffer.readUInt8(30),

@@ -3,9 +3,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
+import { storableTime } from './abi.js';
 import { parseAddress, unusableAddress } from './address.js';
 import type { Tools } from './attached.js';
 import { Bpftool } from './bpftool.js';
+import type { TableKind } from './config.js';
+import { TABLES } from './config.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from './failure.js';
 import { Iproute } from './iproute.js';
 import type { Run } from './run.js';
@@ -55,6 +58,8 @@ export interface FillFlags {
   vip?: Way[];
   takeSsh?: boolean;
   slots?: number;
+  table?: TableKind;
+  idle?: number;
 }
 
 export function addFillOptions(command: Command): Command {
@@ -80,6 +85,14 @@ export function addFillOptions(command: Command): Command {
       '--slots <number>',
       'slots of a new service, a power of two (default: 65536, or all there are)',
       readSlotCount,
+    )
+    .addOption(
+      new Option(
+        '--table <kind>',
+        'consistent: the same on every balancer with the same destinations; minimal: a change moves ' +
+          'the fewest slots that perfect balance allows, but two balancers may differ, and one that ' +
+          'takes over breaks connections; kept until told otherwise (default of a new service: consistent)',
+      ).choices(TABLES),
     );
 }
 
@@ -116,7 +129,7 @@ export function readIdle(text: string): number {
   if (!/^\d{1,6}$/.test(text) || Number(text) < 1) {
     throw new InvalidArgumentError(`"${text}" is not a whole number of seconds from 1.`);
   }
-  return Number(text);
+  return storableTime(Number(text));
 }
 
 export function readSeconds(text: string): number {

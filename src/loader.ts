@@ -168,7 +168,7 @@ export async function fillLoaded(
   if (isDecap(loaded.name)) await fillDecap(tools, loaded.maps, lock);
   if (!prepared) return undefined;
   const maps = mapsOfLoaded(loaded);
-  const plan = await planFill(tools, maps, prepared);
+  const { plan } = await planFill(tools, maps, prepared);
   await applyPlan(tools, maps, plan, lock);
   return plan;
 }

@@ -10,7 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Counter } from './abi.js';
-import { decodeKey, encodeCounter, encodeKey } from './abi.js';
+import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi.js';
 import { parseMac } from './address.js';
 import type { Maps, Tools } from './attached.js';
 import { isDecap, isOurs, notOurs } from './attached.js';
@@ -136,7 +136,7 @@ async function carryContent(
   if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
   const maps = mapsOfLoaded(loaded);
   const oldMaps = mapsOfLoaded({ maps: [...old] });
-  const live = await readTables(bpftool, oldMaps);
+  const live = await readCarried(bpftool, oldMaps);
   const mac = parseMac(link.mac) ?? live.device.mac;
   const { writes, ids, losses } = carryTables(live, sizesOf(maps), {
     mac,
@@ -153,6 +153,19 @@ async function carryContent(
     );
   }
   return { ids, losses };
+}
+
+/** With the slots of services whose table is not told by their destinations alone. */
+async function readCarried(bpftool: Bpftool, maps: Maps): Promise<Live> {
+  const tables = await readTables(bpftool, maps);
+  const slots = new Map(tables.slots);
+  for (const service of servicesIn(reachable(tables)).values()) {
+    if ((service.flags & CELL_MINIMAL_TABLE) === 0) continue;
+    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
+      slots.set(key, slot);
+    }
+  }
+  return { ...tables, slots };
 }
 
 /** Records of connections stay behind with the old maps, so new slots are cold. */

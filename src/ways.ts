@@ -96,6 +96,8 @@ export function withNotes(ways: readonly Cell[]): Cell[] {
       address: way.address,
       port: 0,
       protocol: way.protocol,
+      idle: 0,
+      drainDeadline: 0,
       firstSlot: 0,
       service: 0,
       log2Slots: 0,

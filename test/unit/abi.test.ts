@@ -7,13 +7,17 @@ import type { Cell, Counter, Destination, Device, Slot } from '../../src/abi.js'
 import {
   ABI,
   CELL_BY_PORT,
+  CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
   CELL_USED,
   DECAP_PROGRAM_NAME,
   EMPTY_CELL,
   OUTER_LENGTH,
   PROGRAM_NAME,
   VALUE_SIZES,
+  MINUTES,
   VERDICTS,
   decodeCell,
   decodeCounter,
@@ -27,6 +31,7 @@ import {
   encodeDevice,
   encodeKey,
   encodeSlot,
+  storableTime,
 } from '../../src/abi.js';
 import { carryFrames } from '../../src/carry.js';
 import { DECAP_VERDICTS } from '../../src/decap.js';
@@ -131,6 +136,8 @@ const CELL_OF_NONE: Cell = {
   address: NO_ADDRESS,
   port: 0,
   protocol: 0,
+  idle: 0,
+  drainDeadline: 0,
   firstSlot: 0,
   service: 0,
   log2Slots: 0,
@@ -175,6 +182,9 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     address: { address: ONES_ADDRESS },
     port: { port: ONES_16 },
     protocol: { protocol: ONES_8 },
+    // All ones are the most minutes that fit.
+    idle: { idle: 60 * 0x7fff },
+    drain_deadline: { drainDeadline: 60 * 0x7fff },
     first_slot: { firstSlot: ONES_32 },
     service: { service: ONES_16 },
     log2_slots: { log2Slots: ONES_8 },
@@ -230,6 +240,8 @@ const WEB_CELL: Cell = {
   address: VIP,
   port: 443,
   protocol: 6,
+  idle: 300,
+  drainDeadline: 36_000,
   firstSlot: 65536,
   service: 2,
   log2Slots: 9,
@@ -319,6 +331,9 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_USED', value: CELL_USED },
     { flag: 'L4LB_CELL_KEEPS_SSH', value: CELL_KEEPS_SSH },
     { flag: 'L4LB_CELL_BY_PORT', value: CELL_BY_PORT },
+    { flag: 'L4LB_CELL_HASH_SOURCE', value: CELL_HASH_SOURCE },
+    { flag: 'L4LB_CELL_UDP_STAYS', value: CELL_UDP_STAYS },
+    { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
     expect(value).toBe(defined(L4LB, flag));
   });
@@ -369,6 +384,31 @@ describe('abi', () => {
     expect(known).toEqual(inHeader);
   });
 
+  test('a time in minutes is marked as in the header', () => {
+    expect(MINUTES).toBe(Number(/#define L4LB_MINUTES (0x[0-9a-f]+)\b/.exec(L4LB)?.[1]));
+  });
+
+  test.each([
+    { seconds: 1, stored: 1 },
+    { seconds: 32_767, stored: 32_767 },
+    { seconds: 32_768, stored: 32_820 },
+    { seconds: 32_820, stored: 32_820 },
+    { seconds: 604_800, stored: 604_800 },
+  ])('a time of $seconds seconds is stored as $stored', ({ seconds, stored }) => {
+    expect(storableTime(seconds)).toBe(stored);
+    expect(storableTime(stored)).toBe(stored);
+    const cell = { ...WEB_CELL, idle: seconds, drainDeadline: seconds };
+    expect(decodeCell(encodeCell(cell))).toMatchObject({
+      idle: stored,
+      drainDeadline: stored,
+    });
+  });
+
+  test('a cell has a zero byte behind its protocol, which the program compares', () => {
+    const [spare] = fieldsOf(L4LB, 'l4lb_cell').filter(({ name }) => name === 'spare');
+    expect(spare).toEqual({ name: 'spare', at: 19, length: 1 });
+  });
+
   test('reads back what it wrote', () => {
     expect(decodeDevice(encodeDevice(DEVICE))).toEqual(DEVICE);
     expect(decodeCell(encodeCell(WEB_CELL))).toEqual(WEB_CELL);
@@ -401,7 +441,7 @@ describe('abi', () => {
       what: 'a cell',
       value: encodeCell(WEB_CELL),
       expected:
-        '00000000000000000000ffffc000020a  01bb 06 0000000000  00000100 0200 09 03',
+        '00000000000000000000ffffc000020a  01bb 06 00 2c01 5882  00000100 0200 09 03',
     },
     {
       what: 'a slot',

@@ -33,6 +33,8 @@ function ways(...texts: string[]): Way[] {
 function cellsFor(...texts: string[]): Cell[] {
   return ways(...texts).map((way) => ({
     ...way,
+    idle: 0,
+    drainDeadline: 0,
     firstSlot: 0,
     service: 1,
     log2Slots: 9,
@@ -322,6 +324,8 @@ describe('the places of cells', () => {
       .slice(0, 2)
       .map((way) => ({
         ...way,
+        idle: 0,
+        drainDeadline: 0,
         firstSlot: 0,
         service: 1,
         log2Slots: 9,
