@@ -76,7 +76,8 @@ update_lists() {
 ask_apt() {
     kernel=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: linux-image-//p')
     [[ -n $kernel ]] || return 1
-    version=$(apt-cache show "linux-image-$kernel" | sed -n '/^Version: /{s///p;q}')
+    # The first is the newest. All is read, lest apt-cache fails at a pipe that nobody reads.
+    version=$(apt-cache show "linux-image-$kernel" | awk '/^Version: / && !seen++ { print $2 }')
 }
 
 choose_kernel() {
@@ -163,7 +164,7 @@ unpack_kernel() {
         "$modules/kernel/drivers/char/virtio_console.ko" "$modules/kernel/drivers/net/*.ko"
     # vmlinuz is a loader with the kernel as an xz file in it. QEMU can start that kernel
     # as it is, and unpacking it here saves the emulated processor two seconds.
-    offset=$(LC_ALL=C grep -aboP -m1 '\xfd7zXZ\x00' "boot/vmlinuz-$kernel" | head -n1 | cut -d: -f1)
+    offset=$(LC_ALL=C grep -aboP -m1 '\xfd7zXZ\x00' "boot/vmlinuz-$kernel" | sed -n '1s/:.*//p')
     [[ -n $offset ]] || finish 1 "vmlinuz-$kernel holds no xz file: Debian packs its kernels otherwise now"
     # What follows the kernel in the file is none of xz's business.
     xz --decompress --stdout --single-stream < <(tail -c "+$((offset + 1))" "boot/vmlinuz-$kernel") >vmlinux
