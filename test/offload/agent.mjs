@@ -5,6 +5,7 @@
 // input: see vm.ts.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -47,6 +48,17 @@ function say(answer) {
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }
 
+// An emulated processor is slow with code that is made while it runs: V8 without its
+// compilers starts a command in half the time. NODE_OPTIONS does not take them all.
+function makeNodeQuick() {
+  const folder = '/run/l4lb-vm';
+  const script = `#!/bin/sh\nexec ${process.execPath} --jitless --no-expose-wasm "$@"\n`;
+  writeFileSync(`${folder}/node`, script, { mode: 0o755 });
+  process.env.PATH = `${folder}:${process.env.PATH}`;
+  delete process.env.NODE_OPTIONS; // jest's
+}
+
+makeNodeQuick();
 say({ kernel: release() });
 for await (const line of createInterface(process.stdin)) {
   const { number, ...request } = JSON.parse(line);
