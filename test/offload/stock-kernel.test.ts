@@ -85,7 +85,7 @@ describeInVm("Debian's kernel", () => {
     for (const { device } of ways) {
       await within('destination1', 'ip', 'link', 'set', device, 'up');
     }
-    const answer = ['test/offload/transfer.mjs', 'answer', `${PORT}`];
+    const answer = ['testbed/transfer.mjs', 'answer', `${PORT}`];
     await vm.start(NETWORK, 'destination1', 'node', ...answer);
   }, MOST_MS);
 
@@ -109,7 +109,7 @@ describeInVm("Debian's kernel", () => {
       '$inner in $outer: TCP to $vip is decapsulated by $device and answered',
       async ({ device, vip }) => {
         const before = await decapsulated(device);
-        const ask = ['test/offload/transfer.mjs', 'ask', vip, `${PORT}`, `${BYTES}`];
+        const ask = ['testbed/transfer.mjs', 'ask', vip, `${PORT}`, `${BYTES}`];
         expect(await within('client', 'node', ...ask)).toBe(
           `${BYTES} bytes came back as they were sent\n`,
         );

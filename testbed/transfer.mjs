@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const [what, ...rest] = process.argv.slice(2);
 const PATIENCE_MS = 20_000;
@@ -25,15 +26,29 @@ function answer(port) {
   server.listen(port, () => process.stdout.write(`answers on port ${port}\n`));
 }
 
+/** Tries again while nobody answers on the port yet. */
+async function open(host, port) {
+  const until = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const socket = connect({ host, port, allowHalfOpen: true });
+    socket.setTimeout(PATIENCE_MS, () =>
+      socket.destroy(
+        new Error(`nothing came from ${host} port ${port} for ${PATIENCE_MS / 1000} s`),
+      ),
+    );
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      if (error.code !== 'ECONNREFUSED' || Date.now() > until) throw error;
+      await sleep(100);
+    }
+  }
+}
+
 async function ask(host, port, bytes) {
   const sent = randomBytes(bytes);
-  const socket = connect({ host, port, allowHalfOpen: true });
-  socket.setTimeout(PATIENCE_MS, () =>
-    socket.destroy(
-      new Error(`nothing came from ${host} port ${port} for ${PATIENCE_MS / 1000} s`),
-    ),
-  );
-  await once(socket, 'connect');
+  const socket = await open(host, port);
   socket.end(sent);
   const received = await buffer(socket);
   if (!received.equals(sent)) {
