@@ -74,7 +74,7 @@ function readLine(line: string): Dissected {
   const states = sums.flat();
   const bad = states.filter((state) => state === BAD).length;
   return {
-    layers: (protocols?.[0] ?? '').replace(':ethertype', ''),
+    layers: (protocols?.[0] ?? '').replaceAll(':ethertype', ''),
     // Each bad checksum is a remark too; a tshark that stays silent shall not pass for it.
     faults: bad > 0 && faults.length === 0 ? [`${bad} bad checksums`] : faults,
     good: states.filter((state) => state === GOOD).length,
