@@ -49,7 +49,8 @@ objects: $(OBJECTS) ## compile the BPF programs, l4lb_xdp.o and its kin
 
 build: .make/build ## compile the commands from TypeScript to dist/
 
-test: setup ## set up, build, lint, type check, and run all tests (as root)
+test: ## set up, build, lint, type check, and run all tests (as root)
+	@./setup.sh test
 	@$(MAKE) --no-print-directory all lint typecheck
 	@npm test
 
