@@ -46,7 +46,7 @@ interface Flags extends FillFlags, SettleFlags {
   json?: boolean;
 }
 
-const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh'];
+const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'];
 
 export function mapCommand(): Command {
   const command = newCommand(
@@ -127,7 +127,7 @@ async function exportTables(tools: Context, flags: Flags): Promise<void> {
 
 async function settleTables(tools: Context, flags: Flags): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const config = flags.config === undefined ? [] : readConfig(flags.config);
+  const config = flags.config === undefined ? [] : readConfig(flags.config).services;
   const settled = await settleSlots(tools, attached.maps, flags, config);
   if (flags.json) {
     printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
@@ -151,10 +151,11 @@ async function settleAfter(
 }
 
 async function fillAll(tools: Context, flags: Flags, config: string): Promise<void> {
-  const wanted = readConfig(config);
+  const read = readConfig(config);
+  const wanted = read.services;
   const attached = await findAttached(tools, flags.interface, flags.mode);
   const { maps } = attached;
-  const prepared = await prepareConfig(tools, attached.link, wanted);
+  const prepared = await prepareConfig(tools, attached.link, read);
   if (!flags.json) {
     const total = wanted.reduce((sum, { rows }) => sum + rows.length, 0);
     const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;

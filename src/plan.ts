@@ -4,7 +4,7 @@
  * to the other. Pure: it reads no clock and starts no process. See writes.ts for
  * the order of the writes.
  */
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from './abi.js';
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS, DEVICE_NO_ECHO } from './abi.js';
 import { formatAddress, formatMac } from './address.js';
 import { Failure } from './failure.js';
 import type { Live, Write } from './live.js';
@@ -12,6 +12,7 @@ import { applyWrites, byAddress, freeIds, ownedBy } from './live.js';
 import { isHot } from './memory.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { formatSource, sourcesIn } from './source.js';
 import { formatWay, reachable } from './ways.js';
 import type { Wanted, WantedDestination } from './writes.js';
 import { planStep } from './writes.js';
@@ -100,8 +101,9 @@ function waysOf(state: Live, { id }: Service): string[] {
 function settingsChanged(before: Live, after: Live, service: Service): string[] {
   if (before.device.abi === 0) return [];
   const values = (state: Live): [string, string][] => {
-    const [entry] = ownedBy(state, service.id).values();
+    const { ipv4, ipv6 } = sourcesIn(ownedBy(state, service.id).values());
     const { mtu, mac, sessionPort } = state.device;
+    const echo = state.device.flags & DEVICE_NO_ECHO ? 'left to the host' : 'answered';
     const keeps = keepsSsh(state, service);
     const flags = servicesIn(reachable(state)).get(service.id)?.flags;
     const isSet = (flag: number, yes: string, no: string): string =>
@@ -110,15 +112,20 @@ function settingsChanged(before: Live, after: Live, service: Service): string[] 
       ['mtu', String(mtu)],
       ['MAC', formatMac(mac)],
       ['session port', String(sessionPort)],
-      ['source', entry ? formatAddress(entry.source) : ''],
+      ['source', ipv4 ? formatSource(ipv4) : ''],
+      ['IPv6 source', ipv6 ? formatSource(ipv6) : ''],
       ['ssh', keeps === undefined ? '' : keeps ? 'kept for the host' : 'taken'],
       ['hash', isSet(CELL_HASH_SOURCE, 'source', 'source+ports')],
       ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
+      ['echo', echo],
     ];
   };
   const was = new Map(values(before));
   return values(after)
-    .filter(([name, value]) => was.get(name) !== '' && was.get(name) !== value)
+    .filter(([name, value]) => {
+      const before = was.get(name);
+      return before !== '' && value !== '' && before !== value;
+    })
     .map((setting) => setting.join(' '));
 }
 

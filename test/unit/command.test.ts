@@ -214,7 +214,7 @@ describe('command', () => {
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv -s ens4',
-      error: '"ens4" is not an IPv4 address.',
+      error: '"ens4" is not an IP address.',
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv -s 224.0.0.1',
@@ -222,7 +222,7 @@ describe('command', () => {
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv --vip web',
-      error: '"web" is not an IPv4 address.',
+      error: '"web" is not an IP address.',
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv --vip 192.0.2.10:0',
@@ -242,7 +242,7 @@ describe('command', () => {
     },
     {
       line: 'l4lb-load -i ens4 -f a.csv --vip 192.0.2.10 web',
-      error: '"web" is not an IPv4 address.',
+      error: '"web" is not an IP address.',
     },
     { line: 'l4lb-map -i ens4 -f a.csv --slots 0', error: '"0" is not a power of two.' },
     {

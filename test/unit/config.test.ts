@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Config, WantedService } from '../../src/config.js';
 import { parseConfig } from '../../src/config.js';
+import { formatSource } from '../../src/source.js';
 import { nearestOf } from '../../src/problems.js';
 import { TomlLines } from '../../src/toml-lines.js';
 import { formatWay } from '../../src/ways.js';
@@ -141,11 +142,14 @@ describe('a config file', () => {
       source: '"10.0.0.5"',
     });
     const { services } = read(`source = "10.0.0.4"\n${service()}${other}`);
-    expect(services.map(({ source }) => source)).toEqual(['10.0.0.4', '10.0.0.5']);
+    expect(services.map(({ sources: { ipv4 } }) => ipv4 && formatSource(ipv4))).toEqual([
+      '10.0.0.4',
+      '10.0.0.5',
+    ]);
   });
 
   test('says with an empty list that there is to be no service', () => {
-    expect(read('service = []')).toEqual({ services: [], problems: [] });
+    expect(read('service = []')).toEqual({ services: [], echo: true, problems: [] });
   });
 
   test('of the example is right, and uses every key', () => {
@@ -187,9 +191,9 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: '"web-1"' },
-      problem: '3: address: "web-1" is not an IPv4 address',
+      problem: '3: address: "web-1" is not an IP address',
     },
-    { lines: { address: '80' }, problem: '3: address: 80 is not an IPv4 address' },
+    { lines: { address: '80' }, problem: '3: address: 80 is not an IP address' },
     { lines: { address: '[]' }, problem: '3: address: the list is empty' },
     {
       lines: { address: '"127.0.0.1"' },
@@ -198,7 +202,7 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: '[\n"192.0.2.1",\n"192.0.2"\n]' },
-      problem: '5: address: "192.0.2" is not an IPv4 address',
+      problem: '5: address: "192.0.2" is not an IP address',
     },
     {
       lines: { address: '["192.0.2.10", "192.0.2.10"]' },
@@ -235,7 +239,7 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: undefined, ways: '["web:80"]' },
-      problem: '4: ways: "web:80" is not a way: "web" is not an IPv4 address',
+      problem: '4: ways: "web:80" is not a way: "web" is not an IP address',
     },
     {
       lines: { address: undefined, ways: '["192.0.2.1:80", "192.0.2.1:80/udp"]' },
@@ -429,7 +433,7 @@ describe('a config file with a fault', () => {
     expect(read(`${first}${second}`).problems).toEqual([
       'l4lb.toml:4: ports: "http" is not a port from 1 to 65535, nor "all"',
       'l4lb.toml:5: slots: 7 is not a power of two, such as 65536',
-      'bad.csv:1: "10.0.1.300" is not an IPv4 address',
+      'bad.csv:1: "10.0.1.300" is not an IP address',
       'bad.csv:2: "many" is not a weight from 0 to 65535',
       'l4lb.toml:11: hsah: there is no such key; did you mean `hash`?',
     ]);

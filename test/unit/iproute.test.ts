@@ -7,7 +7,7 @@ import type { Answer } from './fake-run.js';
 import { fakeRun } from './fake-run.js';
 
 const LINK = 'ip -j -d link show dev ens4';
-const NEIGHBOURS = 'ip -j -4 neigh show dev ens4';
+const NEIGHBOURS = 'ip -j neigh show dev ens4';
 
 /** What `ip -j -d link` (iproute2 6.1) says of ens4, as far as it is read. */
 function link(more: object = {}): string {
@@ -164,15 +164,15 @@ describe('iproute', () => {
     { addresses: 'none, in older words', text: '', expected: undefined },
   ])('the address of a device: $addresses', async ({ text, expected }) => {
     const { ip } = iproute({ 'ip -j -4 addr show dev ens4 scope global': text });
-    expect(await ip.addressOf('ens4')).toBe(expected);
+    expect(await ip.addressOf('ens4', 'ipv4')).toBe(expected);
   });
 
   test('knows all addresses of the host', async () => {
     const { ip } = iproute({
-      'ip -j -4 addr show':
-        '[{"addr_info":[{"local":"127.0.0.1"}]},{"addr_info":[{"local":"10.0.0.1"}]}]',
+      'ip -j addr show':
+        '[{"addr_info":[{"local":"127.0.0.1"},{"local":"::1"}]},{"addr_info":[{"local":"10.0.0.1"}]}]',
     });
-    expect(await ip.hostAddresses()).toEqual(['127.0.0.1', '10.0.0.1']);
+    expect(await ip.hostAddresses()).toEqual(['127.0.0.1', '::1', '10.0.0.1']);
   });
 });
 

@@ -334,7 +334,7 @@ describe('plan of a refill', () => {
     const after = filled(before, FILE, { mtu: 9000 });
     expect(after.device.mtu).toBe(9000);
     for (const entry of after.destinations.values()) {
-      expect(entry.largestInner).toBe(largestInner(9000));
+      expect(entry.largestInner).toBe(largestInner(9000, entry.address));
     }
   });
 

@@ -16,6 +16,7 @@ import {
   isWay,
   parseWays,
   placeCells,
+  versionOf,
   wayKey,
   withNotes,
 } from '../../src/ways.js';
@@ -33,6 +34,7 @@ function ways(...texts: string[]): Way[] {
 function cellsFor(...texts: string[]): Cell[] {
   return ways(...texts).map((way) => ({
     ...way,
+    version: versionOf(way.address),
     firstSlot: 0,
     service: 1,
     log2Slots: 9,
@@ -81,10 +83,10 @@ describe('ways', () => {
       text: '192.0.2.10:80:90',
       reason: '"80:90" is not a port from 1 to 65535',
     },
-    { text: '192.0.2', reason: '"192.0.2" is not an IPv4 address' },
-    { text: '192.0.2.256:80', reason: '"192.0.2.256" is not an IPv4 address' },
-    { text: 'example.org', reason: '"example.org" is not an IPv4 address' },
-    { text: 'tcp', reason: '"tcp" is not an IPv4 address' },
+    { text: '192.0.2', reason: '"192.0.2" is not an IP address' },
+    { text: '192.0.2.256:80', reason: '"192.0.2.256" is not an IP address' },
+    { text: 'example.org', reason: '"example.org" is not an IP address' },
+    { text: 'tcp', reason: '"tcp" is not an IP address' },
     {
       text: '127.0.0.1:80',
       reason: "127.0.0.1 cannot be a service's address: it is a loopback address",
@@ -322,6 +324,7 @@ describe('the places of cells', () => {
       .slice(0, 2)
       .map((way) => ({
         ...way,
+        version: 0,
         firstSlot: 0,
         service: 1,
         log2Slots: 9,
