@@ -17,7 +17,7 @@ CLANG_FORMAT ?= clang-format
 SLOTS ?=
 DESTINATIONS ?=
 
-PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_decap.o l4lb_carry.o
+PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_carry.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-disturb
 HEADERS := $(wildcard datapath/*.h)
@@ -87,6 +87,10 @@ l4lb_xdp.o: l4lb_xdp.c $(HEADERS) .make/sizes Makefile
 
 l4lb_xdp_host.o: l4lb_xdp.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_HOST)
+
+# The same for frames in several buffers, of jumbo MTUs.
+l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
+	$(call compile,-mcpu=v3 -DL4LB_HOST -DL4LB_FRAGS)
 
 l4lb_decap.o l4lb_carry.o: %.o: %.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3)

@@ -41,20 +41,20 @@ export interface Verdict {
   meaning: string;
 }
 
-/** In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop. */
+/** In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop, 32 to 47 answer. */
 export const VERDICTS = [
   { number: 0, name: 'balanced', action: 'TX', meaning: 'sent to a destination' },
   {
     number: 1,
     name: 'not ip',
     action: 'PASS',
-    meaning: 'no IPv4 packet in the frame: ARP, LLDP, IPv6, a VLAN tag',
+    meaning: 'no IP packet in the frame: ARP, LLDP, a third VLAN tag',
   },
   {
     number: 2,
     name: 'not tcp or udp',
     action: 'PASS',
-    meaning: 'IPv4, but neither TCP nor UDP: ICMP, or a tunnel',
+    meaning: 'IP, but neither TCP nor UDP nor an error about them',
   },
   {
     number: 3,
@@ -109,6 +109,24 @@ export const VERDICTS = [
     name: 'no room',
     action: 'DROP',
     meaning: 'the frame could not be extended by an outer header',
+  },
+  {
+    number: 20,
+    name: 'extension headers',
+    action: 'DROP',
+    meaning: 'IPv6 extension headers that are too many, or lead elsewhere',
+  },
+  {
+    number: 32,
+    name: 'echo answered',
+    action: 'TX',
+    meaning: "an ICMP echo request to a service's address, answered",
+  },
+  {
+    number: 33,
+    name: 'too big told',
+    action: 'TX',
+    meaning: 'too big, and the sender was told what would fit',
   },
 ] as const satisfies Verdict[];
 export type VerdictName = (typeof VERDICTS)[number]['name'];
