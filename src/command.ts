@@ -86,10 +86,10 @@ export function addFillOptions(command: Command): Command {
       readSlotCount,
     )
     .option(
-      '--no-echo',
-      "ICMP echo to a service's address is left to the host, until told otherwise",
+      '--echo',
+      "the program answers ICMP echo to a service's address itself (default of new tables)",
     )
-    .option('--echo', 'the program answers it itself (default of new tables)');
+    .option('--no-echo', 'it leaves that to the host, until told otherwise');
 }
 
 function readSource(text: string, before: Sources = {}): Sources {

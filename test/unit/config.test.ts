@@ -8,6 +8,7 @@ import { formatSource } from '../../src/source.js';
 import { nearestOf } from '../../src/problems.js';
 import { TomlLines } from '../../src/toml-lines.js';
 import { formatWay } from '../../src/ways.js';
+import { ip } from './names.js';
 
 const FILES: Record<string, string> = {
   'web.csv': 'address, MAC, weight\n10.0.1.1, 02:00:0a:00:01:01, 3\n10.0.1.2\n',
@@ -54,7 +55,7 @@ describe('a config file', () => {
       udp: 'current',
       takeSsh: false,
       slots: undefined,
-      source: undefined,
+      sources: {},
       idle: undefined,
       drainDeadline: undefined,
       rows: [{ address: '10.0.1.1', mac: undefined, weight: 1, place: 'l4lb.toml:4' }],
@@ -102,7 +103,19 @@ describe('a config file', () => {
     { line: { take_ssh: 'true' }, found: { takeSsh: true } },
     { line: { slots: '1024' }, found: { slots: 1024 } },
     { line: { slots: '1' }, found: { slots: 1 } },
-    { line: { source: '"10.0.0.4"' }, found: { source: '10.0.0.4' } },
+    {
+      line: { source: '"10.0.0.4"' },
+      found: { sources: { ipv4: { address: ip('10.0.0.4'), spread: 0 } } },
+    },
+    {
+      line: { source: '["10.7.0.0/24", "2001:DB8:0::4"]' },
+      found: {
+        sources: {
+          ipv4: { address: ip('10.7.0.0'), spread: 0xff },
+          ipv6: { address: ip('2001:db8::4'), spread: 0 },
+        },
+      },
+    },
     { line: { idle: '300' }, found: { idle: 300 } },
     { line: { idle: '"300s"' }, found: { idle: 300 } },
     { line: { idle: '"5m"' }, found: { idle: 300 } },
@@ -171,7 +184,7 @@ describe('a config file', () => {
     ]);
     expect(services[0]).toMatchObject({ idle: 300, drainDeadline: 3600, slots: 4096 });
     const keys =
-      'name address ports protocol ways hash udp take_ssh slots source idle drain_deadline destinations file';
+      'name address ports protocol ways hash udp take_ssh slots source echo idle drain_deadline destinations file';
     for (const key of keys.split(' '))
       expect(text).toMatch(new RegExp(`^${key} = `, 'm'));
   });
@@ -269,8 +282,25 @@ describe('a config file with a fault', () => {
       problem: '5: slots: 2 destinations do not fit 1 slot',
     },
     {
+      lines: { source: '["10.0.0.4", "10.0.0.5"]' },
+      problem: '5: source: there is one source for each family, and here are two of one',
+    },
+    {
+      lines: { source: '"10.0.0.4/24"' },
+      problem: '5: source: "10.0.0.4/24" has bits behind its length; write 10.0.0.0/24',
+    },
+    {
+      lines: { source: '4' },
+      problem: '5: source: 4 is not an IP address',
+    },
+    {
+      lines: { address: '"fe80::1"' },
+      problem:
+        /: fe80::1 cannot be a service's address: it is a link-local address, which/,
+    },
+    {
       lines: { source: '"224.0.0.1"' },
-      problem: '5: source: 224.0.0.1 cannot be a source: it is a multicast address',
+      problem: '5: source: "224.0.0.1" cannot be a source: it is a multicast address',
     },
     {
       lines: { idle: '0' },

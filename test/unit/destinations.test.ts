@@ -138,7 +138,27 @@ describe('destinations', () => {
     { row: `,${MAC}`, reason: '"" is not an IP address' },
     { row: '10.0.1.256', reason: '"10.0.1.256" is not an IP address' },
     { row: '10.0.1.15/24', reason: '"10.0.1.15/24" is not an IP address' },
-    { row: '2001:db8::1', reason: '"2001:db8::1" is not an IP address' },
+    { row: '2001:db8::1::2', reason: '"2001:db8::1::2" is not an IP address' },
+    {
+      row: '::ffff:10.0.1.15',
+      reason:
+        '"::ffff:10.0.1.15" is an IPv4 address in the form of IPv6; write 10.0.1.15',
+    },
+    {
+      row: '2001:db8::1%eth0',
+      reason: '"2001:db8::1%eth0" names a zone, and a packet has none; leave it out',
+    },
+    {
+      row: 'fe80::1',
+      reason:
+        'fe80::1 cannot be a destination: it is a link-local address, which is another host on every link',
+    },
+    { row: '::1', reason: '::1 cannot be a destination: it is a loopback address' },
+    { row: '::', reason: ':: cannot be a destination: it stands for no address' },
+    {
+      row: 'ff02::1',
+      reason: 'ff02::1 cannot be a destination: it is a multicast address',
+    },
     {
       row: `10.0.1.15;${MAC}`,
       reason: `"10.0.1.15;${MAC}" is not an IP address`,

@@ -167,6 +167,22 @@ describe('iproute', () => {
     expect(await ip.addressOf('ens4', 'ipv4')).toBe(expected);
   });
 
+  test('the IPv6 address of a device is the first that will stay', async () => {
+    const { ip } = iproute({
+      'ip -j -6 addr show dev ens4 scope global': JSON.stringify([
+        {
+          addr_info: [
+            { local: '2001:db8::aaaa', temporary: true },
+            { local: '2001:db8::bbbb', deprecated: true },
+            { local: '2001:db8::cccc', tentative: true },
+            { local: '2001:db8::4' },
+          ],
+        },
+      ]),
+    });
+    expect(await ip.addressOf('ens4', 'ipv6')).toBe('2001:db8::4');
+  });
+
   test('knows all addresses of the host', async () => {
     const { ip } = iproute({
       'ip -j addr show':
@@ -211,6 +227,30 @@ describe('the MAC addresses of destinations', () => {
       ]),
     );
     expect(lines.filter((line) => line.startsWith('ip neigh replace'))).toHaveLength(1);
+  });
+
+  test('IPv6 neighbours are asked for as those of IPv4 are', async () => {
+    const { ip, lines } = iproute({
+      'ip -j route get 2001:db8:1::15 oif ens4':
+        '[{"dst":"2001:db8:1::15","gateway":"fe80::fe","dev":"ens4"}]',
+      'ip -j route get 10.0.2.15 oif ens4':
+        '[{"dst":"10.0.2.15","via":{"family":"inet6","host":"fe80::fe"},"dev":"ens4"}]',
+      'ip -j route get 2001:db8::9 oif ens4': '[{"dst":"2001:db8::9","dev":"ens4"}]',
+      [NEIGHBOURS]: [
+        '[]',
+        '[{"dst":"fe80::fe","lladdr":"02:00:0a:00:00:fe","state":["REACHABLE"]},' +
+          '{"dst":"2001:db8::9","lladdr":"02:00:0a:00:00:09","state":["STALE"]}]',
+      ],
+      'ip neigh replace fe80::fe dev ens4 use': '',
+      'ip neigh replace 2001:db8::9 dev ens4 use': '',
+    });
+    const asked = ['2001:db8:1::15', '10.0.2.15', '2001:db8::9'];
+    expect([...(await ip.resolve('ens4', asked))]).toEqual([
+      ['2001:db8:1::15', '02:00:0a:00:00:fe'],
+      ['10.0.2.15', '02:00:0a:00:00:fe'],
+      ['2001:db8::9', '02:00:0a:00:00:09'],
+    ]);
+    expect(lines.filter((line) => line.includes('fe80::fe'))).toHaveLength(1);
   });
 
   test('a neighbour that answers late is waited for', async () => {
