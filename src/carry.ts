@@ -11,6 +11,7 @@ import { applyWrites } from './live.js';
 import { plan } from './plan.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { sourcesIn } from './source.js';
 import { formatWay, reachable } from './ways.js';
 
 export interface CarriedTables {
@@ -49,13 +50,12 @@ export function carryTables(
     const owned = [...old.destinations].filter(
       ([, entry]) => entry.service === service.id,
     );
-    const first = owned[0]?.[1];
-    if (!first) continue;
+    if (owned.length === 0) continue;
     const step = plan(state, {
       service,
       isNew: true,
       destinations: owned.map(([, entry]) => entry),
-      source: first.source,
+      sources: sourcesIn(owned.map(([, entry]) => entry)),
       takeSsh: keepsSsh(old, service) === false,
       sessionPort: old.device.sessionPort,
       from: { ...old, slots: movedSlots(old, service) },

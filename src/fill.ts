@@ -20,6 +20,8 @@ import { plan } from './plan.js';
 import type { Service } from './services.js';
 import { chooseService } from './services.js';
 import { sessionPort } from './session.js';
+import type { Family, Sources } from './source.js';
+import { FAMILIES, FAMILY_NAMES, familyOfText } from './source.js';
 import { monotonicSeconds } from './settle.js';
 import { readSlots, readTables, writeLine } from './tables.js';
 import type { Way } from './ways.js';
@@ -28,7 +30,7 @@ import { reachable } from './ways.js';
 /** All that a fill needs, checked: nothing after this can find fault with it. */
 export interface Prepared {
   destinations: WantedDestination[];
-  source: Buffer;
+  sources: Sources;
   ways: Way[] | undefined;
   takeSsh: boolean | undefined;
   slots: number | undefined;
@@ -36,6 +38,7 @@ export interface Prepared {
   table?: TableKind | undefined;
   /** Seconds; likewise. */
   idle?: number | undefined;
+  echo: boolean | undefined;
   sessionPort: number;
   mac: Buffer;
   mtu: number;
@@ -52,12 +55,13 @@ export async function prepareFill(
   const mac = macOf(link);
   return {
     destinations: await resolveRows({ ip }, link, rows),
-    source: await chooseSource({ ip }, link, flags.source),
+    sources: await chooseSources({ ip }, link, rows, flags.source ?? {}),
     ways: flags.vip,
     takeSsh: flags.takeSsh,
     slots: flags.slots,
     table: flags.table,
     idle: flags.idle,
+    echo: flags.echo,
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,
@@ -162,15 +166,28 @@ function badRows(problems: string[]): Failure {
   });
 }
 
-export async function chooseSource(
+/** A source for each family that a row has: the one that is asked for, or the device's. */
+export async function chooseSources(
   { ip }: Pick<Tools, 'ip'>,
   link: Link,
-  asked: string | undefined,
-): Promise<Buffer> {
-  const address = parseAddress(asked ?? (await ip.addressOf(link.name)) ?? '');
-  if (address) return address;
-  throw new Failure(`${link.name} has no IPv4 address to send from`, {
-    next: `name one with --source, or: ip addr add ADDRESS/LENGTH dev ${link.name}`,
+  rows: readonly DestinationRow[],
+  asked: Sources,
+): Promise<Sources> {
+  const sources: Sources = { ...asked };
+  for (const family of FAMILIES) {
+    const row = rows.find(({ address }) => familyOfText(address) === family);
+    if (!row || sources[family]) continue;
+    const own = parseAddress((await ip.addressOf(link.name, family)) ?? '');
+    if (!own) throw noSource(link, family, row);
+    sources[family] = { address: own, spread: 0 };
+  }
+  return sources;
+}
+
+function noSource({ name }: Link, family: Family, row: DestinationRow): Failure {
+  return new Failure(`${name} has no ${FAMILY_NAMES[family]} address to send from`, {
+    cause: `${row.place}: ${row.address} needs an outer header of its own family`,
+    next: `name one with --source, or: ip addr add ADDRESS/LENGTH dev ${name}`,
   });
 }
 

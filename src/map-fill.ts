@@ -44,7 +44,7 @@ interface Flags extends FillFlags, SettleFlags {
   json?: boolean;
 }
 
-const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh'];
+const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'];
 
 export function mapCommand(): Command {
   const command = newCommand(
@@ -127,7 +127,7 @@ async function exportTables(tools: Context, flags: Flags): Promise<void> {
 
 async function settleTables(tools: Context, flags: Flags): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const config = flags.config === undefined ? [] : readConfig(flags.config);
+  const config = flags.config === undefined ? [] : readConfig(flags.config).services;
   const settled = await settleSlots(tools, attached.maps, flags, config);
   if (flags.json) {
     printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
@@ -139,15 +139,19 @@ async function settleTables(tools: Context, flags: Flags): Promise<void> {
 }
 
 async function fillAll(tools: Context, flags: Flags, config: string): Promise<void> {
+  const read = readConfig(config);
   // The file comes first; what it leaves open the command line may say.
-  const wanted = readConfig(config).map((service) => ({
+  const wanted = read.services.map((service) => ({
     ...service,
     table: service.table ?? flags.table,
     idle: service.idle ?? flags.idle,
   }));
   const attached = await findAttached(tools, flags.interface, flags.mode);
   const { maps } = attached;
-  const prepared = await prepareConfig(tools, attached.link, wanted);
+  const prepared = await prepareConfig(tools, attached.link, {
+    ...read,
+    services: wanted,
+  });
   if (!flags.json) {
     const total = wanted.reduce((sum, { rows }) => sum + rows.length, 0);
     const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;

@@ -21,11 +21,10 @@ import type { Wanted, WantedDestination } from './writes.js';
 /** A service of the file, with what the network had to tell. */
 export interface ResolvedService extends WantedService {
   destinations: readonly WantedDestination[];
-  sourceAddress: Buffer;
 }
 
 /** What is the same for all services. */
-export type Surroundings = Pick<Wanted, 'sessionPort' | 'mac' | 'mtu' | 'now'>;
+export type Surroundings = Pick<Wanted, 'sessionPort' | 'mac' | 'mtu' | 'echo' | 'now'>;
 
 export interface RemovedService {
   ways: string[];
@@ -95,11 +94,11 @@ function planAll(
   };
   if (removeFirst) remove();
   for (const { wanted, service, isNew } of fills) {
-    const { destinations, sourceAddress: source, takeSsh } = wanted;
+    const { destinations, sources, takeSsh } = wanted;
     const { cells, claimed } = claimWays(state, service);
     const made = plan(
       { ...state, cells, slots: slotsIn(state, service) },
-      { ...surroundings, service, isNew, destinations, source, takeSsh },
+      { ...surroundings, service, isNew, destinations, sources, takeSsh },
     );
     const waysAdded = [...made.waysAdded, ...claimed];
     result.services.push({ name: wanted.name, plan: { ...made, waysAdded } });

@@ -4,7 +4,12 @@
  * to the other. Pure: it reads no clock and starts no process. See writes.ts for
  * the order of the writes.
  */
-import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from './abi.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
+  DEVICE_NO_ECHO,
+} from './abi.js';
 import { formatAddress, formatMac } from './address.js';
 import { Failure } from './failure.js';
 import type { Live, Write } from './live.js';
@@ -14,6 +19,7 @@ import { DEFAULT_IDLE } from './memory.js';
 import { idealMoves } from './minimal-table.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { formatSource, sourcesIn } from './source.js';
 import { formatWay, reachable } from './ways.js';
 import type { Wanted, WantedDestination } from './writes.js';
 import { planStep } from './writes.js';
@@ -126,8 +132,9 @@ function waysOf(state: Live, { id }: Service): string[] {
 function settingsChanged(before: Live, after: Live, service: Service): string[] {
   if (before.device.abi === 0) return [];
   const values = (state: Live): [string, string][] => {
-    const [entry] = ownedBy(state, service.id).values();
+    const { ipv4, ipv6 } = sourcesIn(ownedBy(state, service.id).values());
     const { mtu, mac, sessionPort } = state.device;
+    const echo = state.device.flags & DEVICE_NO_ECHO ? 'left to the host' : 'answered';
     const keeps = keepsSsh(state, service);
     const there = servicesIn(reachable(state)).get(service.id);
     const isSet = (flag: number, yes: string, no: string): string =>
@@ -136,18 +143,23 @@ function settingsChanged(before: Live, after: Live, service: Service): string[] 
       ['mtu', String(mtu)],
       ['MAC', formatMac(mac)],
       ['session port', String(sessionPort)],
-      ['source', entry ? formatAddress(entry.source) : ''],
+      ['source', ipv4 ? formatSource(ipv4) : ''],
+      ['IPv6 source', ipv6 ? formatSource(ipv6) : ''],
       ['ssh', keeps === undefined ? '' : keeps ? 'kept for the host' : 'taken'],
       ['hash', isSet(CELL_HASH_SOURCE, 'source', 'source+ports')],
       ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
       ['table', isSet(CELL_MINIMAL_TABLE, 'minimal', 'consistent')],
       ['idle', there ? `${there.idle || DEFAULT_IDLE} s` : ''],
       ['drain deadline', there ? deadline(there) : ''],
+      ['echo', echo],
     ];
   };
   const was = new Map(values(before));
   return values(after)
-    .filter(([name, value]) => was.get(name) !== '' && was.get(name) !== value)
+    .filter(([name, value]) => {
+      const before = was.get(name);
+      return before !== '' && value !== '' && before !== value;
+    })
     .map((setting) => setting.join(' '));
 }
 

@@ -19,6 +19,7 @@ import {
   ABI,
   CELL_KEEPS_SSH,
   CELL_USED,
+  DEVICE_NO_ECHO,
   EMPTY_SLOT,
   encodeCell,
   encodeDestination,
@@ -32,8 +33,10 @@ import { freeIds, ownedBy } from './live.js';
 import { moveSlot } from './memory.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
+import type { Sources } from './source.js';
+import { familyOf } from './source.js';
 import type { Placement } from './ways.js';
-import { isWay, placeCells, reachable, wayKey, withNotes } from './ways.js';
+import { isWay, placeCells, reachable, versionOf, wayKey, withNotes } from './ways.js';
 
 export interface WantedDestination {
   address: Buffer;
@@ -45,8 +48,8 @@ export interface Wanted {
   service: Service;
   isNew: boolean;
   destinations: readonly WantedDestination[];
-  /** Of the outer header. */
-  source: Buffer;
+  /** Of the outer header, for each family that a destination has. */
+  sources: Sources;
   /** Undefined: as it is; a new service leaves ssh to the host. */
   takeSsh: boolean | undefined;
   /** Of the ssh session that runs the tool, 0 for none. */
@@ -54,6 +57,8 @@ export interface Wanted {
   /** The device's own. */
   mac: Buffer;
   mtu: number;
+  /** Whether ICMP echo is answered; undefined: as it is. */
+  echo?: boolean | undefined;
   /** Seconds of the clock that the program reads; none where slots do not remember. */
   now?: number | undefined;
   /** Whose slots a minimal table begins with, where these are not the live ones. */
@@ -142,16 +147,22 @@ function planDestinations(
 ): Write[] {
   return destinations.flatMap(({ address, mac, weight }, index) => {
     const key = ids[index] ?? 0;
+    const there = state.destinations.get(key);
+    // Who stays for one more step only may be of a family that nobody is of any more.
+    const source =
+      wanted.sources[familyOf(address)] ??
+      (there && { address: there.source, spread: there.spread });
+    if (!source) throw new Error(`${formatAddress(address)} was promised a source`);
     const value: Destination = {
       address,
       mac,
       weight,
       service: wanted.service.id,
-      source: wanted.source,
-      headerSum: headerSum(wanted.source, address),
-      largestInner: largestInner(wanted.mtu),
+      spread: source.spread,
+      source: source.address,
+      headerSum: headerSum(source.address, address),
+      largestInner: largestInner(wanted.mtu, address),
     };
-    const there = state.destinations.get(key);
     return there && sameDestination(there, value)
       ? []
       : [{ map: 'destinations', key, value }];
@@ -194,6 +205,7 @@ function place(state: Live, wanted: Wanted): Placement {
     protocol,
     idle: service.idle,
     drainDeadline: service.drainDeadline,
+    version: versionOf(address),
     firstSlot: service.firstSlot,
     service: service.id,
     log2Slots: service.log2Slots,
@@ -244,6 +256,8 @@ function deviceFor(state: Live, wanted: Wanted, cellSeed: number): Device {
     sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,
     mtu: wanted.mtu,
     log2Sets: Math.log2(state.sizes.sets ?? 1),
+    flags:
+      wanted.echo === undefined ? state.device.flags : wanted.echo ? 0 : DEVICE_NO_ECHO,
   };
 }
 

@@ -7,14 +7,15 @@ import type { Cell, Counter, Destination, Device, Slot } from '../../src/abi.js'
 import {
   ABI,
   CELL_BY_PORT,
+  CELL_FRAGMENTS,
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
   CELL_USED,
+  DEVICE_NO_ECHO,
   DECAP_PROGRAM_NAME,
   EMPTY_CELL,
-  OUTER_LENGTH,
   PROGRAM_NAME,
   VALUE_SIZES,
   MINUTES,
@@ -131,6 +132,7 @@ const EMPTY_DEVICE: Device = {
   sessionPort: 0,
   mtu: 0,
   log2Sets: 0,
+  flags: 0,
 };
 const CELL_OF_NONE: Cell = {
   address: NO_ADDRESS,
@@ -138,6 +140,7 @@ const CELL_OF_NONE: Cell = {
   protocol: 0,
   idle: 0,
   drainDeadline: 0,
+  version: 0,
   firstSlot: 0,
   service: 0,
   log2Slots: 0,
@@ -149,6 +152,7 @@ const EMPTY_DESTINATION: Destination = {
   mac: NO_MAC,
   service: 0,
   weight: 0,
+  spread: 0,
   source: NO_ADDRESS,
   headerSum: 0,
   largestInner: 0,
@@ -173,6 +177,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     session_port: { sessionPort: ONES_16 },
     mtu: { mtu: ONES_16 },
     log2_sets: { log2Sets: 0xff },
+    flags: { flags: ONES_8 },
   }).map(([field, one]) => ({
     struct: 'l4lb_device',
     field,
@@ -185,6 +190,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     // All ones are the most minutes that fit.
     idle: { idle: 60 * 0x7fff },
     drain_deadline: { drainDeadline: 60 * 0x7fff },
+    version: { version: ONES_8 },
     first_slot: { firstSlot: ONES_32 },
     service: { service: ONES_16 },
     log2_slots: { log2Slots: ONES_8 },
@@ -208,6 +214,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     mac: { mac: ONES_MAC },
     service: { service: ONES_16 },
     weight: { weight: ONES_16 },
+    spread: { spread: ONES_16 },
     source_address: { source: ONES_ADDRESS },
     header_sum: { headerSum: ONES_16 },
     largest_inner: { largestInner: ONES_16 },
@@ -234,7 +241,8 @@ const DEVICE: Device = {
   mac: BALANCER_MAC,
   sessionPort: 2222,
   mtu: 1500,
-  log2Sets: 0,
+  log2Sets: 17,
+  flags: DEVICE_NO_ECHO,
 };
 const WEB_CELL: Cell = {
   address: VIP,
@@ -242,6 +250,7 @@ const WEB_CELL: Cell = {
   protocol: 6,
   idle: 300,
   drainDeadline: 36_000,
+  version: 0,
   firstSlot: 65536,
   service: 2,
   log2Slots: 9,
@@ -253,6 +262,7 @@ const DESTINATION: Destination = {
   mac: mac('02:00:0a:00:01:0f'),
   service: 0x0102,
   weight: 0x0304,
+  spread: 0x00ff,
   source: BALANCER,
   headerSum: headerSum(BALANCER, WEB_1),
   largestInner: 1480,
@@ -334,6 +344,8 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_HASH_SOURCE', value: CELL_HASH_SOURCE },
     { flag: 'L4LB_CELL_UDP_STAYS', value: CELL_UDP_STAYS },
     { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
+    { flag: 'L4LB_CELL_FRAGMENTS', value: CELL_FRAGMENTS },
+    { flag: 'L4LB_DEVICE_NO_ECHO', value: DEVICE_NO_ECHO },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
     expect(value).toBe(defined(L4LB, flag));
   });
@@ -435,7 +447,7 @@ describe('abi', () => {
       what: 'the device',
       value: encodeDevice(DEVICE),
       expected:
-        '01000000 04030201 14131211 626c346c  02000a000001 08ae  dc05 000000000000',
+        '01000000 04030201 14131211 626c346c  02000a000001 08ae  dc05 11 01 00000000',
     },
     {
       what: 'a cell',
@@ -452,7 +464,7 @@ describe('abi', () => {
       what: 'a destination',
       value: encodeDestination(DESTINATION),
       expected:
-        '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 0000' +
+        '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 00ff' +
         '00000000000000000000ffff0a000001  da14  c805',
     },
     {
@@ -467,10 +479,6 @@ describe('abi', () => {
   test('an empty cell is all zero, so that it is no way and no note', () => {
     expect(EMPTY_CELL).toEqual(encodeCell(CELL_OF_NONE));
     expect(EMPTY_CELL.every((byte) => byte === 0)).toBe(true);
-  });
-
-  test('a frame gains an IPv4 header without options', () => {
-    expect(OUTER_LENGTH).toBe(20);
   });
 
   test('a frame of sums holds as many as the header says, and fits 1,500 bytes', () => {

@@ -12,9 +12,10 @@ import { applyWrites } from '../../src/live.js';
 import { plan } from '../../src/plan.js';
 import type { Service } from '../../src/services.js';
 import { chooseService } from '../../src/services.js';
+import type { Sources } from '../../src/source.js';
 import type { Way } from '../../src/ways.js';
 import { cellIndex, isWay, parseWays, wayKey } from '../../src/ways.js';
-import { BALANCER, BALANCER_MAC, ip, mac } from './names.js';
+import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from './names.js';
 
 export const PORTABLE: Live['sizes'] = { slots: 512, destinations: 512, cells: 16 };
 
@@ -31,6 +32,7 @@ export function untouched(sizes: Live['sizes'] = PORTABLE): Live {
       sessionPort: 0,
       mtu: 0,
       log2Sets: 0,
+      flags: 0,
     },
     cells: new Map(),
     destinations: new Map(),
@@ -68,6 +70,8 @@ export interface Fill {
   takeSsh?: boolean;
   sessionPort?: number;
   source?: Buffer;
+  sources?: Sources;
+  echo?: boolean;
   mac?: Buffer;
   mtu?: number;
   table?: TableKind;
@@ -100,7 +104,11 @@ export function planFor(
       service,
       isNew,
       destinations: file,
-      source: fill.source ?? BALANCER,
+      sources: fill.sources ?? {
+        ipv4: { address: fill.source ?? BALANCER, spread: 0 },
+        ipv6: { address: BALANCER_6, spread: 0 },
+      },
+      echo: fill.echo,
       takeSsh: fill.takeSsh,
       sessionPort: fill.sessionPort ?? 0,
       mac: fill.mac ?? BALANCER_MAC,
