@@ -17,7 +17,7 @@ CLANG_FORMAT ?= clang-format
 SLOTS ?=
 DESTINATIONS ?=
 
-PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_carry.o
+PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o l4lb_carry.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-disturb
 HEADERS := $(wildcard datapath/*.h)
@@ -49,7 +49,8 @@ objects: $(OBJECTS) ## compile the BPF programs, l4lb_xdp.o and its kin
 
 build: .make/build ## compile the commands from TypeScript to dist/
 
-test: setup ## set up, build, lint, type check, and run all tests (as root)
+test: ## set up, build, lint, type check, and run all tests (as root)
+	@./setup.sh test
 	@$(MAKE) --no-print-directory all lint typecheck
 	@npm test
 
@@ -99,6 +100,9 @@ l4lb_xdp_host.o: l4lb_xdp.c $(HEADERS) Makefile
 # The same for frames in several buffers, of jumbo MTUs.
 l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_HOST -DL4LB_FRAGS)
+
+l4lb_decap_frags.o: l4lb_decap.c $(HEADERS) Makefile
+	$(call compile,-mcpu=v3 -DL4LB_FRAGS)
 
 l4lb_decap.o l4lb_carry.o: %.o: %.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3)

@@ -3,7 +3,7 @@
  * What goes from old maps into new ones when a program is replaced by one of
  * another build: the tables before the swap, the sums after it. Pure.
  */
-import type { Counter } from './abi.js';
+import type { Counter, Slot } from './abi.js';
 import { VALUE_SIZES, encodeCounter, encodeKey } from './abi.js';
 import { addCounters } from './counters.js';
 import type { Live, Write } from './live.js';
@@ -11,6 +11,7 @@ import { applyWrites } from './live.js';
 import { plan } from './plan.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { sourcesIn } from './source.js';
 import { formatWay, reachable } from './ways.js';
 
 export interface CarriedTables {
@@ -21,7 +22,10 @@ export interface CarriedTables {
   losses: string[];
 }
 
-/** A service keeps its number of slots if it fits, and then no packet moves. */
+/**
+ * A service keeps its number of slots if it fits, and then no packet moves. Of one
+ * with a minimal table the old slots are needed for that.
+ */
 export function carryTables(
   old: Live,
   sizes: Live['sizes'],
@@ -46,15 +50,15 @@ export function carryTables(
     const owned = [...old.destinations].filter(
       ([, entry]) => entry.service === service.id,
     );
-    const first = owned[0]?.[1];
-    if (!first) continue;
+    if (owned.length === 0) continue;
     const step = plan(state, {
       service,
       isNew: true,
       destinations: owned.map(([, entry]) => entry),
-      source: first.source,
+      sources: sourcesIn(owned.map(([, entry]) => entry)),
       takeSsh: keepsSsh(old, service) === false,
       sessionPort: old.device.sessionPort,
+      from: { ...old, slots: movedSlots(old, service) },
       ...device,
     });
     if (step.used < step.wanted) {
@@ -71,6 +75,17 @@ export function carryTables(
     }
   }
   return { writes, ids, losses };
+}
+
+/** The slots that a service had, where it has them now; of fewer the first. */
+function movedSlots(old: Live, { id, firstSlot, log2Slots }: Service): Map<number, Slot> {
+  const before = servicesIn(reachable(old)).get(id)?.firstSlot ?? 0;
+  const slots = new Map<number, Slot>();
+  for (let number = 0; number < 1 << log2Slots; number++) {
+    const slot = old.slots.get(before + number);
+    if (slot) slots.set(firstSlot + number, slot);
+  }
+  return slots;
 }
 
 /** The largest first, so that each lies at a multiple of its length. */

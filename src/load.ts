@@ -102,11 +102,14 @@ Examples:
 }
 
 function checkFlags(flags: Flags): void {
-  const fills = flags.source ?? flags.vip ?? flags.takeSsh ?? flags.slots;
+  const fills = flags.source ?? flags.vip ?? flags.takeSsh ?? flags.slots ?? flags.echo;
   if (fills !== undefined && !flags.file) {
-    throw new UsageFailure('--source, --vip, --take-ssh and --slots say how to fill', {
-      next: 'add -f FILE, or give them to l4lb-map',
-    });
+    throw new UsageFailure(
+      '--source, --vip, --take-ssh, --slots and --echo say how to fill',
+      {
+        next: 'add -f FILE, or give them to l4lb-map',
+      },
+    );
   }
   if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) {
     throw new UsageFailure('--flows is for the balancer on the host', {

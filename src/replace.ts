@@ -10,7 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Counter } from './abi.js';
-import { decodeKey, encodeCounter, encodeKey } from './abi.js';
+import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi.js';
 import { parseMac } from './address.js';
 import type { Maps, Tools } from './attached.js';
 import { isDecap, isOurs, notOurs } from './attached.js';
@@ -22,7 +22,7 @@ import { Failure } from './failure.js';
 import { many } from './format.js';
 import type { AttachedProgram } from './iproute.js';
 import type { Live } from './live.js';
-import { optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
+import { attach, optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
 import type { LoadRequest, LoadResult } from './loader.js';
 import { isHot } from './memory.js';
 import type { Loaded, Pins } from './objects.js';
@@ -70,15 +70,16 @@ export async function replaceProgram(
 
   // A card's maps cannot be added to from here: its sums go before, set as they are.
   if (!keptMaps && isCard) await sums.set();
-  await bpftool.attach(there.mode, loaded.pin, link.name, { overwrite: true });
+  const swap = { loaded, object, mode: there.mode, link, overwrite: true };
+  const attached = await attach(tools, pins, swap);
   if (!keptMaps && !isCard) {
     await sleep(GRACE_MS);
     await sums.add();
   }
   return {
     mode: there.mode,
-    program: loaded.id,
-    object,
+    program: attached.loaded.id,
+    object: attached.object,
     keptMaps,
     warnings: carried?.losses ?? [],
     plan,
@@ -135,7 +136,7 @@ async function carryContent(
   if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
   const maps = mapsOfLoaded(loaded);
   const oldMaps = mapsOfLoaded({ maps: [...old] });
-  const live = await readTables(bpftool, oldMaps);
+  const live = await readCarried(bpftool, oldMaps);
   const mac = parseMac(link.mac) ?? live.device.mac;
   const { writes, ids, losses } = carryTables(live, sizesOf(maps), {
     mac,
@@ -152,6 +153,19 @@ async function carryContent(
     );
   }
   return { ids, losses };
+}
+
+/** With the slots of services whose table is not told by their destinations alone. */
+async function readCarried(bpftool: Bpftool, maps: Maps): Promise<Live> {
+  const tables = await readTables(bpftool, maps);
+  const slots = new Map(tables.slots);
+  for (const service of servicesIn(reachable(tables)).values()) {
+    if ((service.flags & CELL_MINIMAL_TABLE) === 0) continue;
+    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
+      slots.set(key, slot);
+    }
+  }
+  return { ...tables, slots };
 }
 
 /** Records of connections stay behind with the old maps, so new slots are cold. */

@@ -161,7 +161,7 @@ describe('l4lb-map', () => {
       await network.l4lb('map', '-f', file),
       1,
       '7 bad rows, nothing was written',
-      `${file}:4: "10.0.1.300" is not an IPv4 address`,
+      `${file}:4: "10.0.1.300" is not an IP address`,
       `${file}:6: "02:00:00:00:00" is not a destination's MAC address`,
       `${file}:7: "01:00:5e:00:00:01" is not a destination's MAC address: it is a group address`,
       `${file}:8: "many" is not a weight from 0 to 65535`,
@@ -178,7 +178,7 @@ describe('l4lb-map', () => {
     ['only comments', '# nothing\n\n', 'no destination in the file'],
     ['only a header', 'address, MAC\n', 'no destination in the file'],
     ['a quote that never ends', '"10.0.1.1, 02:00:00:00:00:01\n', 'or is never closed'],
-    ['something else', '\0\u0001\u0002ELF', 'is not an IPv4 address'],
+    ['something else', '\0\u0001\u0002ELF', 'is not an IP address'],
     [
       'an address that nothing answers for',
       '10.0.9.9,\n',
