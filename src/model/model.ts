@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A frame and the tables in, the verdict and the frame out: all steps in their order. */
 import type { VerdictName } from '../abi.js';
-import { VERDICTS } from '../abi.js';
+import { DEVICE_NO_ECHO, VERDICTS } from '../abi.js';
 import { echoReply, isEchoRequest, mayBeTold, tooBigAnswer } from './answers.js';
 import { encapsulate } from './encapsulate.js';
 import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
@@ -11,7 +11,6 @@ import { findService, isMeantForUs, isServiceAddress } from './service.js';
 import type { Chosen } from './slot.js';
 import { chooseSlot } from './slot.js';
 import type { Answer, Reasons, State, Tables } from './tables.js';
-import { NO_ECHO } from './tables.js';
 
 export function model(tables: Tables, state: State, frame: Buffer): Answer {
   const untouched = (verdict: VerdictName, reasons: Reasons = {}): Answer =>
@@ -76,7 +75,7 @@ function connectionOf(link: Link, ip: Ip): Connection | Refused | undefined {
 function isAnsweredEcho(tables: Tables, link: Link, ip: Ip): boolean {
   return (
     tables.build === 'host' &&
-    (tables.device.flags & NO_ECHO) === 0 &&
+    (tables.device.flags & DEVICE_NO_ECHO) === 0 &&
     isIcmp(ip) &&
     isWholeIcmp(link.rest, ip) &&
     isEchoRequest(link, ip) &&

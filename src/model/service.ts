@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Step 2: which service a packet is for, and what is left to the host all the same. */
-import { CELL_BY_PORT, CELL_KEEPS_SSH, CELL_USED } from '../abi.js';
+import { CELL_BY_PORT, CELL_FRAGMENTS, CELL_KEEPS_SSH, CELL_USED } from '../abi.js';
 import { ANY_ADDRESS } from '../address.js';
 import { isIpv4, onWire } from './bytes.js';
 import type { Connection, Ports, Refused } from './parse.js';
 import { TCP, UDP } from './parse.js';
 import type { ModelCell, Tables } from './tables.js';
-import { FRAGMENTS } from './tables.js';
 
 const SSH = 22;
 const DHCP_SERVER = 67;
@@ -46,7 +45,7 @@ export function findService(
       anyWay(cells, protocol);
     if (!cell) return { verdict: 'not ours' };
     if (!isOwnMac) return { verdict: 'not for us' };
-    return (cell.flags & FRAGMENTS) !== 0 ? { cell } : { verdict: 'fragment' };
+    return (cell.flags & CELL_FRAGMENTS) !== 0 ? { cell } : { verdict: 'fragment' };
   }
   const ways = own.filter(isWay);
   const byPort = ways.find(({ port }) => port !== 0 && port === ports.destination);

@@ -14,23 +14,16 @@ import type { Build } from '../attached.js';
 /** What the model reads of each table; the rest is there for speed. */
 export type ModelDevice = Pick<
   Device,
-  'slotSeed' | 'mac' | 'sessionPort' | 'log2Sets'
-> & {
-  flags: number;
-};
+  'slotSeed' | 'mac' | 'sessionPort' | 'log2Sets' | 'flags'
+>;
 export type ModelCell = Pick<
   Cell,
   'address' | 'port' | 'protocol' | 'firstSlot' | 'service' | 'log2Slots' | 'flags'
 >;
 export type ModelDestination = Pick<
   Destination,
-  'address' | 'mac' | 'service' | 'weight' | 'source' | 'largestInner'
-> & { spread: number };
-
-/** Echo requests pass to the host: a flag of the device. */
-export const NO_ECHO = 1;
-/** Fragments may take a way, or a note's: a flag of cells. */
-export const FRAGMENTS = 32;
+  'address' | 'mac' | 'service' | 'weight' | 'source' | 'spread' | 'largestInner'
+>;
 
 export interface Tables {
   build: Build;

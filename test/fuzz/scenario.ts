@@ -3,10 +3,12 @@
 import {
   ABI,
   CELL_BY_PORT,
+  CELL_FRAGMENTS,
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_UDP_STAYS,
   CELL_USED,
+  DEVICE_NO_ECHO,
   NOBODY,
   encodeKey,
   encodeSlot,
@@ -21,7 +23,6 @@ import type {
   State,
   Tables,
 } from '../../src/model/tables.js';
-import { FRAGMENTS, NO_ECHO } from '../../src/model/tables.js';
 import type { Random } from './random.js';
 
 /** Maps of these sizes take the place of the object's: their content is read each time. */
@@ -85,7 +86,7 @@ export function makeScenario(random: Random): Scenario {
     mac: Buffer.concat([Buffer.from([random.chance(90) ? 2 : 0]), random.bytes(5)]),
     sessionPort: random.chance(50) ? 0 : random.pick(PORTS),
     log2Sets: LOG2_SETS,
-    flags: random.chance(20) ? NO_ECHO : 0,
+    flags: random.chance(20) ? DEVICE_NO_ECHO : 0,
   };
   const scenario: Scenario = {
     tables: {
@@ -136,10 +137,10 @@ function makeCells(random: Random): ModelCell[] {
         CELL_USED |
         byService |
         (random.chance(50) ? CELL_KEEPS_SSH : 0) |
-        (port === 0 && random.chance(50) ? FRAGMENTS : 0);
+        (port === 0 && random.chance(50) ? CELL_FRAGMENTS : 0);
       put({ ...target, address, port, protocol, flags });
       if (port === 0) continue;
-      const notes = random.chance(50) ? byService | FRAGMENTS : 0;
+      const notes = random.chance(50) ? byService | CELL_FRAGMENTS : 0;
       const none = { service: 0, firstSlot: 0, log2Slots: 0 };
       const led = notes === 0 ? none : target;
       put({ ...led, address, port: 0, protocol, flags: CELL_BY_PORT | notes });

@@ -3,10 +3,9 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { Slot } from '../../src/abi.js';
-import { CELL_UDP_STAYS, CELL_USED, NOBODY } from '../../src/abi.js';
+import { CELL_FRAGMENTS, CELL_UDP_STAYS, CELL_USED, NOBODY } from '../../src/abi.js';
 import { hash } from '../../src/hash.js';
 import { NO_RECORD, foldAddress } from '../../src/model/slot.js';
-import { FRAGMENTS } from '../../src/model/tables.js';
 import type { Answer, FlowRecord, State, Tables } from '../../src/model/tables.js';
 import {
   CLIENT,
@@ -166,7 +165,7 @@ describe('a hot slot', () => {
   });
 
   test('pieces of TCP go to the previous', () => {
-    const on = hot({}, CELL_USED | FRAGMENTS);
+    const on = hot({}, CELL_USED | CELL_FRAGMENTS);
     expect(told(ask(tcp('02', '0001'), on, at()))).toEqual({ id: A, kept: NOW });
   });
 

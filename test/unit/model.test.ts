@@ -3,12 +3,13 @@ import { describe, expect, test } from '@jest/globals';
 
 import {
   CELL_BY_PORT,
+  CELL_FRAGMENTS,
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_USED,
+  DEVICE_NO_ECHO,
 } from '../../src/abi.js';
 import type { Tables } from '../../src/model/tables.js';
-import { FRAGMENTS, NO_ECHO } from '../../src/model/tables.js';
 import {
   BALANCER,
   BALANCER_MAC,
@@ -260,7 +261,7 @@ describe('services', () => {
     const way = cell({ port: 53 });
     const note = cell({ flags: CELL_BY_PORT });
     const balanced = cell({
-      flags: CELL_BY_PORT | CELL_HASH_SOURCE | FRAGMENTS,
+      flags: CELL_BY_PORT | CELL_HASH_SOURCE | CELL_FRAGMENTS,
     });
     expect(ask(piece, { cells: [way, note] }).verdict).toBe('fragment');
     expect(ask(piece, { cells: [way, balanced] }).verdict).toBe('balanced');
@@ -353,7 +354,7 @@ describe('ICMP', () => {
       'not tcp or udp',
       'switched off',
       echo(),
-      { device: { ...tables().device, flags: NO_ECHO } },
+      { device: { ...tables().device, flags: DEVICE_NO_ECHO } },
     ],
     [
       'not tcp or udp',
@@ -416,7 +417,7 @@ describe('too big', () => {
     ['from the loopback', big(601).replace(CLIENT, '7f000001')],
     ['from nobody', big(601).replace(CLIENT, '00000000')],
   ])('nobody is told: %s', (_, frame) => {
-    const cells = [cell({ flags: CELL_USED | FRAGMENTS | CELL_HASH_SOURCE })];
+    const cells = [cell({ flags: CELL_USED | CELL_FRAGMENTS | CELL_HASH_SOURCE })];
     const answer = ask(frame, { ...narrow, cells });
     expect([answer.verdict, answer.action]).toEqual(['too big', 'DROP']);
     expect(answer.frame).toEqual(bytes(frame));
