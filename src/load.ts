@@ -60,7 +60,8 @@ export function loadCommand(): Command {
     )
     .option(
       '--flows <megabytes>',
-      'memory for connections of hot slots, a power of two; 8 hold a million (default: 8)',
+      'memory for connections of hot slots, a power of two; 8 hold a million ' +
+        '(default: 8; with --replace as it is)',
       readMegabytes,
     )
     .option('--decap', "load the destination's end, which takes the outer header off")
@@ -156,7 +157,7 @@ async function load(tools: Context, flags: Flags): Promise<void> {
 }
 
 function report(flags: Flags, result: LoadResult): void {
-  const { mode, program, plan, keptMaps, refusal } = result;
+  const { mode, program, plan, keptMaps, flows, refusal } = result;
   const where = { interface: flags.interface, mode: MODE_NAMES[mode] };
   const object = basename(result.object);
   const limit = (asMaps(result.maps)?.destinations.entries ?? 1) - 1;
@@ -168,6 +169,7 @@ function report(flags: Flags, result: LoadResult): void {
       object,
       build: buildName(result),
       ...(keptMaps === undefined ? {} : { replaced: true, kept_maps: keptMaps }),
+      ...(flows && { records_carried: flows.carried, records_lost: flows.lost }),
       ...(refusal === undefined ? {} : { driver_refused: refusal }),
       ...(plan ? planJson(plan) : {}),
     });
@@ -177,6 +179,7 @@ function report(flags: Flags, result: LoadResult): void {
   const verb = keptMaps === undefined ? 'attached' : 'replaced';
   print(`${flags.interface} [${where.mode}] ${object} ${verb} as program ${program}`);
   if (keptMaps) print('  maps and counters are kept');
+  if (flows) print(`  ${many(flows.carried, 'record')} of connections carried over`);
   if (keptMaps === false) print('  the maps are new: tables and sums were carried over');
   if (plan) describePlan(plan, where, false).forEach(print);
 }

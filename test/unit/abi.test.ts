@@ -34,7 +34,7 @@ import {
   encodeSlot,
   storableTime,
 } from '../../src/abi.js';
-import { carryFrames } from '../../src/carry.js';
+import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../src/carry.js';
 import { DECAP_VERDICTS } from '../../src/decap.js';
 import { SLOT_SEED } from '../../src/hash.js';
 import { headerSum } from '../../src/header-sum.js';
@@ -492,6 +492,20 @@ describe('abi', () => {
       size,
     ]);
     expect(perFrame * size).toBeLessThanOrEqual(1500);
+  });
+
+  test('the frame for flows lies as struct carry_flows says', () => {
+    const frame = flowsFrame(8, 4, 7);
+    const words = Object.fromEntries(
+      fieldsOf(CARRY, 'carry_flows').map(({ name, at }) => [
+        name,
+        decodeKey(frame.subarray(at, at + 4)),
+      ]),
+    );
+    const expected = { next: 0, mask_before: 7, mask: 3, since: 7, carried: 0, lost: 0 };
+    expect(words).toEqual(expected);
+    const done = Buffer.concat([frame.subarray(0, 16), encodeKey(5), encodeKey(6)]);
+    expect(decodeCarriedFlows(done)).toEqual({ carried: 5, lost: 6 });
   });
 
   test('a sum in a frame lies as struct carry_sum says', () => {
