@@ -52,3 +52,16 @@ async function ask(run: Run, args: string[]): Promise<string | undefined> {
     throw error;
   }
 }
+
+/** Undefined where there is nothing to note. */
+export function tagNote(
+  device: string,
+  hardware: Hardware | undefined,
+): string | undefined {
+  if (!hardware || hardware.stripsTags === 'off') return undefined;
+  const mend =
+    hardware.stripsTags === 'on'
+      ? `ethtool -K ${device} rxvlan off keeps them`
+      : `the driver ${hardware.driver} cannot be told otherwise`;
+  return `${device} takes VLAN tags off before XDP sees them, so tagged frames would leave untagged; ${mend}`;
+}

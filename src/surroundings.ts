@@ -101,23 +101,28 @@ export class Surroundings {
         const name = others.get(peer?.namespaceId ?? -1);
         if (name === undefined || names.has(name) || found.length > most) continue;
         names.add(name);
-        found.push(await this.namespace(name));
+        const other = await this.#ifThere(this.namespace(name));
+        if (other) found.push(other);
       }
     }
     return found;
   }
 
+  /** A namespace may go while it is looked for, and a kernel need not have IPv6. */
+  async #ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (error instanceof Failure) return undefined;
+      throw error;
+    }
+  }
+
   /** By device, with `all`, which is added to each. */
   async rpFilters(name: string | undefined): Promise<Map<string, RpFilter>> {
-    const settings = (await this.#json([
-      ...inNamespace(name),
-      '-j',
-      'netconf',
-      'show',
-    ])) as {
-      interface: string;
-      rp_filter?: RpFilter;
-    }[];
+    const settings = ((await this.#ifThere(
+      this.#json([...inNamespace(name), '-j', 'netconf', 'show']),
+    )) ?? []) as { interface: string; rp_filter?: RpFilter }[];
     return new Map(
       settings.flatMap(({ interface: device, rp_filter: filter }) =>
         filter === undefined ? [] : [[device, filter] as const],
@@ -128,10 +133,11 @@ export class Surroundings {
   /** The devices that default routes lead over. */
   async defaultDevices(name: string | undefined): Promise<string[]> {
     const where = [...inNamespace(name), '-j'];
-    const routes = [
-      ...(await this.#json([...where, '-4', 'route', 'show', 'default'])),
-      ...(await this.#json([...where, '-6', 'route', 'show', 'default'])),
-    ];
+    const routes: unknown[] = [];
+    for (const family of ['-4', '-6']) {
+      const asked = this.#json([...where, family, 'route', 'show', 'default']);
+      routes.push(...((await this.#ifThere(asked)) ?? []));
+    }
     return (routes as { dev?: string }[]).flatMap(({ dev }) =>
       dev === undefined ? [] : [dev],
     );

@@ -9,7 +9,9 @@ import { fillCommand, found, orWell, remark, some, within } from './words.js';
 
 export const checkAnswers: Check = (facts) => {
   const { balancer, device } = facts;
-  if (!balancer || balancer.destinations.length === 0 || !device.up) return undefined;
+  if (!balancer || balancer.destinations.length === 0) return undefined;
+  // Without a device that works nobody can answer.
+  if (!device.up || !device.carrier) return undefined;
   const { destinations } = balancer;
   const local = destinations.filter(({ isLocal }) => isLocal);
   const lost = destinations.filter(({ hop, isLocal }) => hop === undefined && !isLocal);

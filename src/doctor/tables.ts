@@ -83,6 +83,8 @@ export const checkSource: Check = (facts) => {
   );
 };
 
+const ETHERNET_MTU = 1500;
+
 export const checkMtu: Check = (facts) => {
   const { balancer, device, traffic } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
@@ -108,7 +110,7 @@ export const checkMtu: Check = (facts) => {
   const now = traffic?.verdicts.get('too big') ?? 0;
   const ever = traffic?.sums.get('too big') ?? 0n;
   const mend =
-    `ip link set dev ${name} mtu ${Math.max(mtu, 1500) + outer} && ${again}, ` +
+    `ip link set dev ${name} mtu ${Math.max(mtu, ETHERNET_MTU) + outer} && ${again}, ` +
     `if the way to the destinations takes that; or let senders keep to ${largest}`;
   if (now > 0) {
     return [
@@ -119,7 +121,8 @@ export const checkMtu: Check = (facts) => {
       }),
     ];
   }
-  if (ever > 0n) {
+  // With room for the largest that Ethernet brings, it has been mended since.
+  if (ever > 0n && largest < ETHERNET_MTU) {
     return [
       remark({
         finding: `the MTU of ${name} was too small for ${formatCount(ever)} packets`,
