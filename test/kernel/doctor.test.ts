@@ -120,6 +120,42 @@ interface Row {
   size?: number;
 }
 
+async function judge(row: Row): Promise<void> {
+  await shell(row.role, row.broken);
+  const { exitCode, findings } = await doctor(row.size, ...(row.args ?? []));
+  expect(findings.map(({ check, severity }) => [severity, check])).toEqual([
+    ['finding', row.check],
+  ]);
+  expect(exitCode).toBe(1);
+  const [finding] = findings as [Finding];
+  if (typeof row.evidence === 'string') expect(finding.evidence).toContain(row.evidence);
+  else expect(finding.evidence).toMatch(row.evidence);
+  expect(finding.mend.startsWith(row.mend)).toBe(true);
+  if (row.mendIn) {
+    await shell(row.mendIn, commandOf(finding));
+    expect(await doctor()).toMatchObject(HEALTHY);
+  }
+  if (row.undo) await shell(row.role, row.undo);
+}
+
+/** After a row that failed on its way, so that the next ones are not its victims. */
+async function heal(): Promise<void> {
+  const pass = `ip -force link set dev balancer xdpdrv obj ${ROOT}${PASS} sec xdp`;
+  await shell('switch', `ip link set dev balancer up; ${pass}`);
+  await shell(
+    'destination2',
+    'sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0; ' +
+      'ip addr replace 10.0.1.2/16 dev eth0; ' +
+      `ip addr replace ${VIP}/32 dev lo; ` +
+      'l4lb-load -i eth0 --decap --replace',
+  );
+  const device = 'address 02:00:00:00:00:04 mtu 1500 up';
+  await shell(
+    'balancer',
+    `ip link set dev eth0 ${device}; ip link set dev eth0 xdpdrv off; ${reload()}`,
+  );
+}
+
 describe('finds', () => {
   test.each<Row>([
     {
@@ -264,6 +300,8 @@ describe('finds', () => {
       broken: 'l4lb-load -i eth0 --off',
       evidence:
         /no tunnel device is up, and eth0 has no l4lb_decap; while looking came \d+ times ICMP "protocol 4 unreachable"/,
+      // A host sends one such answer a second.
+      args: ['--interval', '1.5'],
       mend: 'nsenter --net=/run/netns/l4lb-',
       mendIn: 'balancer',
     },
@@ -334,22 +372,12 @@ describe('finds', () => {
       undo: 'ip link set dev eth0 address 02:00:00:00:00:04',
     },
   ])('$what', async (row) => {
-    await shell(row.role, row.broken);
-    const { exitCode, findings } = await doctor(row.size, ...(row.args ?? []));
-    expect(findings.map(({ check, severity }) => [severity, check])).toEqual([
-      ['finding', row.check],
-    ]);
-    expect(exitCode).toBe(1);
-    const [finding] = findings as [Finding];
-    if (typeof row.evidence === 'string')
-      expect(finding.evidence).toContain(row.evidence);
-    else expect(finding.evidence).toMatch(row.evidence);
-    expect(finding.mend.startsWith(row.mend)).toBe(true);
-    if (row.mendIn) {
-      await shell(row.mendIn, commandOf(finding));
-      expect(await doctor()).toMatchObject(HEALTHY);
+    try {
+      await judge(row);
+    } catch (error) {
+      await heal();
+      throw error;
     }
-    if (row.undo) await shell(row.role, row.undo);
   });
 
   test('tags that are taken off, which is a remark and no finding', async () => {

@@ -84,7 +84,9 @@ describe('loading', () => {
     await network.expectOk('balancer', 'ethtool', '-K', 'eth0', 'rxvlan', 'on');
     const { stderr, exitCode } = await network.l4lb('load');
     expect(exitCode).toBe(0);
-    expect(stderr).toMatch(/^Warning: eth0 takes VLAN tags off .*ethtool -K eth0 rxvlan off/);
+    expect(stderr).toMatch(
+      /^Warning: eth0 takes VLAN tags off .*ethtool -K eth0 rxvlan off/,
+    );
     expect(stderr.split('\n')).toHaveLength(1);
   });
 
