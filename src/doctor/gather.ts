@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { VerdictName } from '../abi.js';
-import { VERDICTS } from '../abi.js';
-import { formatAddress, formatMac } from '../address.js';
-import type { Attached, Maps } from '../attached.js';
+import { PROGRAM_NAME, VERDICTS } from '../abi.js';
+import { compareAddresses, formatAddress, formatMac } from '../address.js';
+import type { Maps } from '../attached.js';
 import { asMaps, buildOf } from '../attached.js';
 import type { Context } from '../command.js';
 import type { Reading } from '../counters.js';
@@ -25,7 +25,6 @@ import { captureIncoming } from '../tcpdump.js';
 import type { Observation } from '../watcher.js';
 import { Watcher } from '../watcher.js';
 import { reachable } from '../ways.js';
-import { PROGRAM_NAME } from '../abi.js';
 import type {
   Balancer,
   DestinationFacts,
@@ -155,10 +154,13 @@ async function readDestinations(
 ): Promise<DestinationFacts[]> {
   const owned = [...tables.destinations].filter(([, entry]) => entry.service !== 0);
   const addresses = [...new Set(owned.map(([, { address }]) => formatAddress(address)))];
-  const hops = device.up ? await surroundings.hops(device.name, addresses) : new Map();
+  const hops =
+    device.up && device.carrier
+      ? await surroundings.hops(device.name, addresses)
+      : new Map();
   const next = [...hops.values()].flatMap((hop: Hop) => hop.next ?? []);
   const neighbours = await surroundings.probe(device.name, [...new Set(next)]);
-  return owned.map(([id, entry]) => {
+  const all = owned.map(([id, entry]) => {
     const address = formatAddress(entry.address);
     const hop = hops.get(address) as Hop | undefined;
     return {
@@ -172,6 +174,7 @@ async function readDestinations(
       neighbour: hop?.next === undefined ? undefined : judge(neighbours.get(hop.next)),
     };
   });
+  return all.sort((one, other) => compareAddresses(one.address, other.address));
 }
 
 function judge(neighbour: Neighbour | undefined): DestinationFacts['neighbour'] {
@@ -231,7 +234,7 @@ async function watch(
   { run, ip, bpftool }: Context,
   surroundings: Surroundings,
   device: Device,
-  program: Pick<Attached, 'mode'> | undefined,
+  program: AttachedProgram | undefined,
   { interval }: Question,
 ): Promise<Traffic> {
   const watcher = new Watcher({ ip, bpftool }, device.name, program?.mode);

@@ -27,26 +27,24 @@ export function describeDiagnosis(diagnosis: Diagnosis): string[] {
 }
 
 function describeFindings(findings: readonly Finding[]): string[] {
-  const told = new Map<string, number>();
-  const lines: string[] = [];
-  for (const { check, severity, finding, evidence, mend } of findings) {
-    const kind = `${severity} ${check}`;
-    const before = told.get(kind) ?? 0;
-    told.set(kind, before + 1);
-    if (before >= MOST_OF_A_KIND) continue;
-    lines.push(
-      '',
-      `${severity} (${check}): ${finding}`,
-      `  evidence: ${evidence}`,
-      `  mend: ${mend}`,
-    );
+  const kinds = new Map<string, Finding[]>();
+  for (const one of findings) {
+    const kind = `${one.severity} (${one.check})`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
   }
-  for (const [kind, count] of told) {
-    if (count <= MOST_OF_A_KIND) continue;
-    const check = kind.slice(kind.indexOf(' ') + 1);
-    lines.push('', `and ${count - MOST_OF_A_KIND} more of ${check}; --json has all`);
-  }
-  return lines;
+  return [...kinds].flatMap(([kind, all]) => [
+    ...all
+      .slice(0, MOST_OF_A_KIND)
+      .flatMap(({ finding, evidence, mend }) => [
+        '',
+        `${kind}: ${finding}`,
+        `  evidence: ${evidence}`,
+        `  mend: ${mend}`,
+      ]),
+    ...(all.length > MOST_OF_A_KIND
+      ? ['', `${kind}: ${all.length - MOST_OF_A_KIND} more like these; --json has all`]
+      : []),
+  ]);
 }
 
 export function diagnosisJson(diagnosis: Diagnosis): unknown {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of what came while it was looked. Pure. */
 import type { VerdictName } from '../abi.js';
+import { formatAddress } from '../address.js';
 import { formatCount, many } from '../format.js';
 import { formatWay } from '../ways.js';
 import type { Check, Facts, Passed, Traffic } from './facts.js';
@@ -92,8 +93,9 @@ export const checkCounters: Check = (facts) => {
   if (countOf(traffic, ['balanced', 'too big']) > 0) return came;
   // The check above has them.
   if (areStrangers(traffic)) return undefined;
-  const service = balancer.services[0]?.ways[0];
-  const way = service && formatWay(service);
+  const address = balancer.services
+    .flatMap((service) => service.ways.map((way) => formatAddress(way.address)))
+    .find((one) => one !== 'any');
   const others = (traffic.passed ?? []).map(({ what, count }) => `${count} of ${what}`);
   return [
     found({
@@ -102,7 +104,7 @@ export const checkCounters: Check = (facts) => {
         counted === 0
           ? `no packet came to ${device.name} in ${seconds(traffic)}`
           : `${came}, none of TCP or UDP${others.length > 0 ? `: ${some(others)}` : ''}`,
-      mend: `at a client: ip route get ${way?.split(/[:/]/)[0] ?? 'ADDRESS'}, which must lead to ${device.addresses[0] ?? device.name}; or look longer, with --interval 30`,
+      mend: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${device.addresses[0] ?? device.name}; or look longer, with --interval 30`,
     }),
   ];
 };

@@ -658,8 +658,10 @@ describe('report', () => {
   test('counts, and tells a few of a kind', () => {
     const lines = describeDiagnosis(diagnosis);
     expect(lines[0]).toBe('ens4: 6 findings, 1 remark');
-    expect(lines.filter((line) => line.startsWith('finding (answers)'))).toHaveLength(4);
-    expect(lines).toContain('and 2 more of answers; --json has all');
+    expect(
+      lines.filter((line) => line.startsWith('finding (answers): the')),
+    ).toHaveLength(4);
+    expect(lines).toContain('finding (answers): 2 more like these; --json has all');
     expect(lines).toContain(
       'remark (vlan): ens4 takes VLAN tags off before XDP sees the frame',
     );
