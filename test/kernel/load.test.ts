@@ -74,9 +74,20 @@ describe('loading', () => {
     const { stdout, exitCode } = await network.l4lb('load', ...args);
     expect(exitCode).toBe(0);
     expect(stdout).toContain('Loading file with 32 destinations');
+    expect(stdout).toContain('largest packet that fits: 1480 bytes; TCP MSS 1440');
     expect(await status()).toMatchObject([
       { services: [{ ways: ['10.0.0.4:80/tcp'], slots: 4096, destinations: 32 }] },
     ]);
+  });
+
+  test('warns where the device takes VLAN tags off', async () => {
+    await network.expectOk('balancer', 'ethtool', '-K', 'eth0', 'rxvlan', 'on');
+    const { stderr, exitCode } = await network.l4lb('load');
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(
+      /^Warning: eth0 takes VLAN tags off .*ethtool -K eth0 rxvlan off/,
+    );
+    expect(stderr.split('\n')).toHaveLength(1);
   });
 
   test('with a bad file attaches nothing', async () => {
