@@ -34,7 +34,7 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(if $(SLOTS),-DL4LB_SLOTS=$(SLOTS)) $(if $(DESTINATIONS),-DL4LB_DESTINATIONS=$(DESTINATIONS))
 
-.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table \
+.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table fuzz \
 	install uninstall clean FORCE
 
 all: objects build ## build everything: the BPF programs and the commands (default)
@@ -76,6 +76,14 @@ demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as ro
 
 bench-table: | node_modules ## compare the table with other algorithms, and hold it to its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js
+
+# Packets through each build, and what chance begins with: make fuzz N=1000000 SEED=7
+N ?= 100000
+SEED ?=
+
+fuzz: setup ## random packets through the programs and through the model of them (as root)
+	@$(MAKE) --no-print-directory all
+	@npx tsc -p test/fuzz && node .make/fuzz/test/fuzz/main.js $(N) $(SEED)
 
 # ---- BPF ----
 
