@@ -17,9 +17,10 @@ CLANG_FORMAT ?= clang-format
 SLOTS ?=
 DESTINATIONS ?=
 
-PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o l4lb_carry.o
+PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
+	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
-COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-disturb
+COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-doctor l4lb-disturb
 HEADERS := $(wildcard datapath/*.h)
 C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c) $(HEADERS)
 SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh bench/*.sh test/*.sh test/*/*.sh)
@@ -104,7 +105,7 @@ l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
 l4lb_decap_frags.o: l4lb_decap.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_FRAGS)
 
-l4lb_decap.o l4lb_carry.o: %.o: %.c $(HEADERS) Makefile
+l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: %.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3)
 
 testbed/pass.o: testbed/pass.c Makefile

@@ -155,6 +155,17 @@ function putU64(buffer: Buffer, value: bigint, at: number): void {
   else buffer.writeBigUInt64BE(value, at);
 }
 
+/** Several words of 4 bytes, as a struct holds them. */
+export function encodeWords(words: readonly number[]): Buffer {
+  const buffer = Buffer.alloc(4 * words.length);
+  words.forEach((word, index) => putU32(buffer, word, 4 * index));
+  return buffer;
+}
+
+export function decodeWords(buffer: Buffer): number[] {
+  return Array.from({ length: buffer.length / 4 }, (_, index) => u32(buffer, 4 * index));
+}
+
 /** Every map is an array, so its keys are numbers of four bytes. */
 export function encodeKey(key: number): Buffer {
   const buffer = Buffer.alloc(4);
@@ -303,6 +314,9 @@ export interface Slot {
   /** When it became hot, in seconds of the clock that is never set. */
   since: number;
 }
+
+/** Records of flows note when they were seen in units of so many seconds. */
+export const SEEN_SECONDS = 4;
 
 export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
 

@@ -4,7 +4,13 @@
  * another build: the tables before the swap, the sums after it. Pure.
  */
 import type { Counter, Slot } from './abi.js';
-import { VALUE_SIZES, encodeCounter, encodeKey } from './abi.js';
+import {
+  VALUE_SIZES,
+  decodeWords,
+  encodeCounter,
+  encodeKey,
+  encodeWords,
+} from './abi.js';
 import { addCounters } from './counters.js';
 import type { Live, Write } from './live.js';
 import { applyWrites } from './live.js';
@@ -143,4 +149,21 @@ export function carryFrames(sums: ReadonlyMap<number, Counter>): Buffer[] {
     frames.push(Buffer.concat(entries.slice(at, at + SUMS_A_FRAME)));
   }
   return frames;
+}
+
+/** Records of connections: how many the new flows know, and how many found no room. */
+export interface CarriedFlows {
+  carried: number;
+  lost: number;
+}
+
+/** What l4lb_carry_flows.c begins with: struct carry_flows. Numbers of sets are powers of two. */
+export function flowsFrame(setsBefore: number, sets: number, since: number): Buffer {
+  return encodeWords([0, setsBefore - 1, sets - 1, since, 0, 0]);
+}
+
+/** The same as its last run has left it. */
+export function decodeCarriedFlows(frame: Buffer): CarriedFlows {
+  const [, , , , carried = 0, lost = 0] = decodeWords(frame);
+  return { carried, lost };
 }

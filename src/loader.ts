@@ -7,6 +7,7 @@ import type { Maps, Tools } from './attached.js';
 import { asMaps, isDecap, isOurs, notOurs } from './attached.js';
 import type { MapInfo } from './bpftool.js';
 import { BpftoolFailure } from './bpftool.js';
+import type { CarriedFlows } from './carry.js';
 import { fillDecap } from './decap.js';
 import { Failure } from './failure.js';
 import type { Prepared } from './fill.js';
@@ -37,6 +38,8 @@ export interface LoadResult {
   refusal?: string | undefined;
   /** After a replacement: whether the maps are still the same. */
   keptMaps?: boolean;
+  /** What became of records of connections, where their map is another. */
+  flows?: CarriedFlows | undefined;
   warnings: string[];
   plan?: Plan | undefined;
   maps: MapInfo[];
