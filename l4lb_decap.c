@@ -211,7 +211,7 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 	return take_off(ctx, &outer, &inner);
 }
 
-SEC("xdp")
+SEC(XDP_SECTION)
 int l4lb_decap_1(struct xdp_md *ctx)
 {
 	__u32 frame_length;

@@ -42,13 +42,6 @@ MAP(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
 MAP(answers, BPF_MAP_TYPE_PERCPU_ARRAY, 1, struct l4lb_answers);
 #endif
 
-/* At MTUs that one buffer cannot hold, frames come in several. */
-#ifdef L4LB_FRAGS
-#define SECTION "xdp.frags"
-#else
-#define SECTION "xdp"
-#endif
-
 /* A SmartNIC has no room for a call. */
 #ifdef L4LB_HOST
 #define SLOW_PATH __noinline
@@ -146,7 +139,7 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 }
 
 /* The name tells tools the ABI version before they read anything. */
-SEC(SECTION)
+SEC(XDP_SECTION)
 int l4lb_1(struct xdp_md *ctx)
 {
 	const struct l4lb_device *device = this_device();

@@ -121,7 +121,9 @@ struct l4lb_cell {
 	__be16 port;		/* 0: any */
 	__u8 protocol;		/* never any */
 	__u8 version;		/* 6 for an IPv6 address, 0 for IPv4 and any */
-	__u8 spare[4];
+	/* For the tools alone, each a time as L4LB_MINUTES says: */
+	__u16 idle;		/* until a hot slot may go cold, 0: the default */
+	__u16 drain_deadline;	/* the longest for a drained destination, 0: none */
 	/* The target: one word, so that a way changes from one packet to the next. */
 	__u32 first_slot;
 	__u16 service;		/* the service's id, from 1 */
@@ -143,6 +145,9 @@ struct l4lb_cell {
  * of the address and protocol lead to one service, and that needs no ports.
  */
 #define L4LB_CELL_FRAGMENTS 32
+#define L4LB_CELL_MINIMAL_TABLE 64 /* for the tools: each fill moves the fewest */
+
+#define L4LB_MINUTES 0x8000	/* in a time: it is in minutes, else in seconds */
 
 /*
  * `slots`: one word. The program reads it whole.

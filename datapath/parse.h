@@ -91,15 +91,18 @@ static __always_inline __be16 destination_port(const struct packet *packet)
 	return ((const struct ports *)&packet->ports)->destination;
 }
 
-/* The one place that knows how long a frame is, all of its buffers included. */
-static __always_inline __u32 length_of_frame(struct xdp_md *ctx)
-{
+/*
+ * At MTUs that one buffer cannot hold, a frame comes in several. Headers are in the
+ * first; this is the one place that asks how long they all are.
+ */
 #ifdef L4LB_FRAGS
-	return bpf_xdp_get_buff_len(ctx);
+#define XDP_SECTION "xdp.frags"
+#define length_of_frame(ctx) bpf_xdp_get_buff_len(ctx)
 #else
-	return (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+#define XDP_SECTION "xdp"
+#define length_of_frame(ctx) \
+	((void *)(long)(ctx)->data_end - (void *)(long)(ctx)->data)
 #endif
-}
 
 /* How many bytes of IP packet the frame can hold. */
 static __always_inline __u32 room(const struct packet *packet)

@@ -195,7 +195,7 @@ refuse(const struct xdp_md *ctx, const struct l4lb_device *device,
 {
 	bool taken;
 
-	if (verdict < L4LB_FIRST_DROP)
+	if (verdict < L4LB_FIRST_DROP || verdict >= L4LB_FIRST_ANSWER)
 		return verdict;
 	if (packet->protocol)
 		taken = is_taken(device, packet, packet->protocol);

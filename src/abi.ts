@@ -155,6 +155,17 @@ function putU64(buffer: Buffer, value: bigint, at: number): void {
   else buffer.writeBigUInt64BE(value, at);
 }
 
+/** Several words of 4 bytes, as a struct holds them. */
+export function encodeWords(words: readonly number[]): Buffer {
+  const buffer = Buffer.alloc(4 * words.length);
+  words.forEach((word, index) => putU32(buffer, word, 4 * index));
+  return buffer;
+}
+
+export function decodeWords(buffer: Buffer): number[] {
+  return Array.from({ length: buffer.length / 4 }, (_, index) => u32(buffer, 4 * index));
+}
+
 /** Every map is an array, so its keys are numbers of four bytes. */
 export function encodeKey(key: number): Buffer {
   const buffer = Buffer.alloc(4);
@@ -221,6 +232,22 @@ export const CELL_BY_PORT = 4;
 export const CELL_HASH_SOURCE = 8;
 /** In a hot slot UDP stays on the previous destination. */
 export const CELL_UDP_STAYS = 16;
+/** Each fill moves the fewest slots: see minimal-table.ts. */
+export const CELL_MINIMAL_TABLE = 64;
+
+/** In a time of a cell: it is in minutes, else in seconds. */
+export const MINUTES = 0x8000;
+
+/** A time as a cell can hold it: from nine hours on in whole minutes, rounded up. */
+export function storableTime(seconds: number): number {
+  return seconds < MINUTES ? seconds : Math.ceil(seconds / 60) * 60;
+}
+function encodeTime(seconds: number): number {
+  return seconds < MINUTES ? seconds : MINUTES | Math.ceil(seconds / 60);
+}
+function decodeTime(time: number): number {
+  return time < MINUTES ? time : (time - MINUTES) * 60;
+}
 /** All packets of its address and protocol go to its service: fragments may too. */
 export const CELL_FRAGMENTS = 32;
 
@@ -231,6 +258,10 @@ export interface Cell {
   /** 0 for any. */
   port: number;
   protocol: number;
+  /** Seconds until a hot slot may go cold, 0 for the default. */
+  idle: number;
+  /** Seconds that a drained destination is remembered at the most, 0 for no end. */
+  drainDeadline: number;
   /** 6 for an IPv6 address, 0 for IPv4 and any. */
   version: number;
   firstSlot: number;
@@ -244,6 +275,8 @@ export function encodeCell(cell: Cell): Buffer {
   cell.address.copy(buffer, 0);
   buffer.writeUInt16BE(cell.port, 16);
   buffer.writeUInt8(cell.protocol, 18);
+  putU16(buffer, encodeTime(cell.idle), 20);
+  putU16(buffer, encodeTime(cell.drainDeadline), 22);
   buffer.writeUInt8(cell.version, 19);
   putU32(buffer, cell.firstSlot, 24);
   putU16(buffer, cell.service, 28);
@@ -257,6 +290,8 @@ export function decodeCell(buffer: Buffer): Cell {
     address: buffer.subarray(0, 16),
     port: buffer.readUInt16BE(16),
     protocol: buffer.readUInt8(18),
+    idle: decodeTime(u16(buffer, 20)),
+    drainDeadline: decodeTime(u16(buffer, 22)),
     version: buffer.readUInt8(19),
     firstSlot: u32(buffer, 24),
     service: u16(buffer, 28),
@@ -279,6 +314,9 @@ export interface Slot {
   /** When it became hot, in seconds of the clock that is never set. */
   since: number;
 }
+
+/** Records of flows note when they were seen in units of so many seconds. */
+export const SEEN_SECONDS = 4;
 
 export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
 

@@ -3,8 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
+import { storableTime } from './abi.js';
 import type { Tools } from './attached.js';
 import { Bpftool } from './bpftool.js';
+import type { TableKind } from './config.js';
+import { TABLES } from './config.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from './failure.js';
 import { Iproute } from './iproute.js';
 import type { Run } from './run.js';
@@ -56,6 +59,8 @@ export interface FillFlags {
   vip?: Way[];
   takeSsh?: boolean;
   slots?: number;
+  table?: TableKind;
+  idle?: number;
   echo?: boolean;
 }
 
@@ -84,6 +89,14 @@ export function addFillOptions(command: Command): Command {
       '--slots <number>',
       'slots of a new service, a power of two (default: 65536, or all there are)',
       readSlotCount,
+    )
+    .addOption(
+      new Option(
+        '--table <kind>',
+        'consistent: the same on every balancer with the same destinations; minimal: a change moves ' +
+          'the fewest slots that perfect balance allows, but two balancers may differ, and one that ' +
+          'takes over breaks connections; kept until told otherwise (default of a new service: consistent)',
+      ).choices(TABLES),
     )
     .option(
       '--echo',
@@ -125,7 +138,7 @@ export function readIdle(text: string): number {
   if (!/^\d{1,6}$/.test(text) || Number(text) < 1) {
     throw new InvalidArgumentError(`"${text}" is not a whole number of seconds from 1.`);
   }
-  return Number(text);
+  return storableTime(Number(text));
 }
 
 export function readSeconds(text: string): number {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The values of a config file, one kind after the other. Pure. */
+import { storableTime } from './abi.js';
 import {
   ANY_ADDRESS,
   NO_ADDRESS,
@@ -67,12 +68,12 @@ export function readSlots(value: unknown): number {
   throw new Fault(`${show(value)} is not a power of two, such as 65536`);
 }
 
-/** Seconds, as a number or with a unit. */
+/** Seconds, as a number or with a unit; as exact as the maps can hold them. */
 export function readDuration(value: unknown): number {
   const [, digits, unit] = /^(\d{1,7})([smh]?)$/.exec(String(value)) ?? [];
   const seconds = Number(digits) * (UNITS[unit ?? ''] ?? NaN);
   const isText = typeof value === 'number' || typeof value === 'string';
-  if (isText && seconds >= 1 && seconds <= MAX_SECONDS) return seconds;
+  if (isText && seconds >= 1 && seconds <= MAX_SECONDS) return storableTime(seconds);
   throw new Fault(
     `${show(value)} is not a time from 1 to ${MAX_SECONDS} seconds, such as 300, "300s" or "5m"`,
   );

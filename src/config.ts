@@ -32,6 +32,8 @@ import { TCP, UDP, formatWay, wayKey } from './ways.js';
 
 export type HashInputs = 'source+ports' | 'source';
 export type UdpChoice = 'current' | 'previous';
+export const TABLES = ['consistent', 'minimal'] as const;
+export type TableKind = (typeof TABLES)[number];
 
 /** A service as the file wants it. */
 export interface WantedService {
@@ -43,6 +45,8 @@ export interface WantedService {
   hash: HashInputs;
   /** Where UDP goes in a hot slot. */
   udp: UdpChoice;
+  /** Undefined: as the command line says, or else consistent. */
+  table: TableKind | undefined;
   takeSsh: boolean;
   /** Undefined: as many as it has, or the default of a new service. */
   slots: number | undefined;
@@ -71,6 +75,7 @@ const SERVICE_KEYS = [
   'ways',
   'hash',
   'udp',
+  'table',
   'take_ssh',
   'slots',
   'source',
@@ -133,6 +138,7 @@ function readService(table: Table, open: OpenFile): WantedService {
     ways: readAllWays(table),
     hash: table.get('hash', oneOf('source+ports', 'source')) ?? 'source+ports',
     udp: table.get('udp', oneOf('current', 'previous')) ?? 'current',
+    table: table.get('table', oneOf(...TABLES)),
     takeSsh: table.get('take_ssh', readBoolean) ?? false,
     slots,
     sources: readSources(table) ?? {},

@@ -8,6 +8,7 @@ import { parseConfig } from './config.js';
 import type { DestinationFile } from './destinations.js';
 import { exportConfig } from './export.js';
 import { Failure } from './failure.js';
+import type { Planned } from './fill.js';
 import { chooseSources, macOf, readFile, resolveRows } from './fill.js';
 import type { Link } from './iproute.js';
 import { layOut } from './layout.js';
@@ -85,15 +86,17 @@ export async function planPrepared(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
   { services, surroundings }: PreparedConfig,
-): Promise<ConfigPlan> {
+): Promise<Planned<ConfigPlan>> {
   const tables = await readTables(bpftool, maps);
   const layout = layOut(tables, services);
-  const live = await withSlots(bpftool, maps, tables, [
+  const all = [
     ...servicesIn(reachable(tables)).values(),
     ...layout.fills.filter(({ isNew }) => isNew).map(({ service }) => service),
-  ]);
+  ];
+  const live = await withSlots(bpftool, maps, tables, all);
   const now = maps.kept ? monotonicSeconds() : undefined;
-  return planConfig(live, layout, { ...surroundings, now });
+  const plan = planConfig(live, layout, { ...surroundings, now });
+  return { plan, live, services: all };
 }
 
 async function withSlots(

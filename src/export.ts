@@ -2,9 +2,14 @@
 /**
  * The live state as a config file, which applied again changes nothing. Pure.
  *
- * What is not in the maps is not in the file: names, idle times and deadlines.
+ * Names are not in the maps, so they are made up.
  */
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS, DEVICE_NO_ECHO } from './abi.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
+  DEVICE_NO_ECHO,
+} from './abi.js';
 import type { Destination } from './abi.js';
 import { compareBytes, formatAddress, formatMac } from './address.js';
 import type { Live } from './live.js';
@@ -17,7 +22,7 @@ import { FAMILIES, formatSource, sourcesIn } from './source.js';
 import { TCP, formatHost, formatWay, reachable, wayKey } from './ways.js';
 
 const HEAD = `# The services of this device as they were, written by l4lb-map --export.
-# Their names, idle times and drain deadlines are not in the maps: put them in again.
+# Their names are not in the maps: put them in again.
 `;
 
 export function exportConfig(live: Live): string {
@@ -89,12 +94,15 @@ function waysOf(ways: readonly Way[]): string[] {
 }
 
 function settingsOf(live: Live, service: Service): string[] {
-  const { flags, log2Slots } = service;
+  const { flags, log2Slots, idle, drainDeadline } = service;
   return [
     ...(flags & CELL_HASH_SOURCE ? ['hash = "source"'] : []),
     ...(flags & CELL_UDP_STAYS ? ['udp = "previous"'] : []),
+    ...(flags & CELL_MINIMAL_TABLE ? ['table = "minimal"'] : []),
     ...(keepsSsh(live, service) === false ? ['take_ssh = true'] : []),
     `slots = ${1 << log2Slots}`,
+    ...(idle === 0 ? [] : [`idle = ${idle}`]),
+    ...(drainDeadline === 0 ? [] : [`drain_deadline = ${drainDeadline}`]),
   ];
 }
 

@@ -3,17 +3,21 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import { CELL_MINIMAL_TABLE } from './abi.js';
 import { parseAddress, parseMac } from './address.js';
 import type { Maps, Tools } from './attached.js';
 import type { FillFlags } from './command.js';
+import type { TableKind } from './config.js';
 import type { DestinationFile, DestinationRow } from './destinations.js';
 import { parseDestinations } from './destinations.js';
 import { Failure } from './failure.js';
 import type { Link } from './iproute.js';
+import type { Live } from './live.js';
 import { packaged } from './objects.js';
 import type { Plan } from './plan.js';
 import type { WantedDestination } from './writes.js';
 import { plan } from './plan.js';
+import type { Service } from './services.js';
 import { chooseService } from './services.js';
 import { sessionPort } from './session.js';
 import type { Family, Sources } from './source.js';
@@ -30,6 +34,10 @@ export interface Prepared {
   ways: Way[] | undefined;
   takeSsh: boolean | undefined;
   slots: number | undefined;
+  /** Undefined: as it is, or as a new service has it. */
+  table?: TableKind | undefined;
+  /** Seconds; likewise. */
+  idle?: number | undefined;
   echo: boolean | undefined;
   sessionPort: number;
   mac: Buffer;
@@ -51,6 +59,8 @@ export async function prepareFill(
     ways: flags.vip,
     takeSsh: flags.takeSsh,
     slots: flags.slots,
+    table: flags.table,
+    idle: flags.idle,
     echo: flags.echo,
     sessionPort: sessionPort(),
     mac,
@@ -64,24 +74,48 @@ export function macOf({ name, mac }: Link): Buffer {
   throw new Failure(`${name} has no Ethernet address, so it has no neighbours`);
 }
 
+/** A plan, and what it was made from. */
+export interface Planned<P> {
+  plan: P;
+  live: Live;
+  /** Those whose slots were read. */
+  services: Service[];
+}
+
 /** Reads the live tables, and plans the way from them to what is wanted. */
 export async function planFill(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
   prepared: Prepared,
-): Promise<Plan> {
+): Promise<Planned<Plan>> {
   const tables = await readTables(bpftool, maps);
-  const { service, isNew } = chooseService(
+  const chosen = chooseService(
     reachable(tables),
     prepared.ways,
     tables.sizes,
     prepared.slots,
   );
+  const service = withSettings(chosen.service, prepared);
   // Slots that nobody ever wrote are zero, and need no reading.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
   const now = maps.kept ? monotonicSeconds() : undefined;
-  return plan({ ...tables, slots }, { ...prepared, service, isNew, now });
+  const live = { ...tables, slots };
+  const made = plan(live, { ...prepared, service, isNew: chosen.isNew, now });
+  return { plan: made, live, services: [service] };
+}
+
+/** What is not asked for stays as it is. */
+function withSettings(service: Service, { table, idle }: Prepared): Service {
+  const others = service.flags & ~CELL_MINIMAL_TABLE;
+  return {
+    ...service,
+    flags:
+      table === undefined
+        ? service.flags
+        : others | (table === 'minimal' ? CELL_MINIMAL_TABLE : 0),
+    idle: idle ?? service.idle,
+  };
 }
 
 export async function applyPlan(

@@ -27,7 +27,7 @@ export interface Link {
   programs: AttachedProgram[];
 }
 
-interface LinkJson {
+export interface LinkJson {
   ifname: string;
   ifindex: number;
   address?: string;
@@ -187,7 +187,7 @@ interface Neighbour {
 }
 
 /** With one program `xdp.prog` says which; with several only `xdp.attached` does. */
-function attachedPrograms(xdp: LinkJson['xdp']): AttachedProgram[] {
+export function attachedPrograms(xdp: LinkJson['xdp']): AttachedProgram[] {
   if (!xdp) return [];
   const all = xdp.attached?.length ? xdp.attached : [xdp];
   return all.flatMap(({ mode, prog }) => {

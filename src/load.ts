@@ -15,6 +15,7 @@ import {
   readMegabytes,
   warn,
 } from './command.js';
+import { readHardware, tagNote } from './ethtool.js';
 import { UsageFailure } from './failure.js';
 import { prepareFill } from './fill.js';
 import { many } from './format.js';
@@ -25,6 +26,7 @@ import { withLock } from './lock.js';
 import { withPins } from './objects.js';
 import { describePlan, planJson, planWarnings } from './plan-text.js';
 import { replaceProgram } from './replace.js';
+import { describeRoom, roomFor } from './room.js';
 import { describeStatus, readStatus, statusJson } from './status.js';
 
 interface Flags extends FillFlags {
@@ -60,7 +62,8 @@ export function loadCommand(): Command {
     )
     .option(
       '--flows <megabytes>',
-      'memory for connections of hot slots, a power of two; 8 hold a million (default: 8)',
+      'memory for connections of hot slots, a power of two; 8 hold a million ' +
+        '(default: 8; with --replace as it is)',
       readMegabytes,
     )
     .option('--decap', "load the destination's end, which takes the outer header off")
@@ -152,11 +155,15 @@ async function load(tools: Context, flags: Flags): Promise<void> {
         : attachNew(tools, pins, request);
     }),
   );
-  report(flags, result);
+  const room = prepared && roomFor(prepared.mtu, prepared.destinations);
+  report(flags, result, room);
+  if (flags.decap || result.mode === 'xdpoffload') return;
+  const note = tagNote(link.name, await readHardware(tools.run, link.name));
+  if (note !== undefined) warn(note);
 }
 
-function report(flags: Flags, result: LoadResult): void {
-  const { mode, program, plan, keptMaps, refusal } = result;
+function report(flags: Flags, result: LoadResult, room: number | undefined): void {
+  const { mode, program, plan, keptMaps, flows, refusal } = result;
   const where = { interface: flags.interface, mode: MODE_NAMES[mode] };
   const object = basename(result.object);
   const limit = (asMaps(result.maps)?.destinations.entries ?? 1) - 1;
@@ -168,8 +175,10 @@ function report(flags: Flags, result: LoadResult): void {
       object,
       build: buildName(result),
       ...(keptMaps === undefined ? {} : { replaced: true, kept_maps: keptMaps }),
+      ...(flows && { records_carried: flows.carried, records_lost: flows.lost }),
       ...(refusal === undefined ? {} : { driver_refused: refusal }),
       ...(plan ? planJson(plan) : {}),
+      ...(room === undefined ? {} : { largest_packet: room }),
     });
     return;
   }
@@ -177,8 +186,10 @@ function report(flags: Flags, result: LoadResult): void {
   const verb = keptMaps === undefined ? 'attached' : 'replaced';
   print(`${flags.interface} [${where.mode}] ${object} ${verb} as program ${program}`);
   if (keptMaps) print('  maps and counters are kept');
+  if (flows) print(`  ${many(flows.carried, 'record')} of connections carried over`);
   if (keptMaps === false) print('  the maps are new: tables and sums were carried over');
   if (plan) describePlan(plan, where, false).forEach(print);
+  if (room !== undefined) print(describeRoom(room));
 }
 
 function buildName({ maps }: LoadResult): string {

@@ -3,13 +3,12 @@
  * From what the maps hold and the services of a config file to all writes. Pure.
  * Each service is planned by plan.ts, one behind the other, in one batch.
  */
-import type { Slot } from './abi.js';
 import { formatAddress } from './address.js';
 import type { WantedService } from './config.js';
 import { Failure } from './failure.js';
 import type { Assignment, Layout } from './layout.js';
 import type { Live, Write } from './live.js';
-import { applyWrites, ownedBy } from './live.js';
+import { applyWrites, ownedBy, slotsIn } from './live.js';
 import type { Plan } from './plan.js';
 import { plan } from './plan.js';
 import type { GoneService } from './remove-service.js';
@@ -98,7 +97,7 @@ function planAll(
     const { destinations, sources, takeSsh } = wanted;
     const { cells, claimed } = claimWays(state, service);
     const made = plan(
-      { ...state, cells, slots: slotsOf(state, service) },
+      { ...state, cells, slots: slotsIn(state, service) },
       { ...surroundings, service, isNew, destinations, sources, takeSsh },
     );
     const waysAdded = [...made.waysAdded, ...claimed];
@@ -128,15 +127,6 @@ function claimWays(
     cells: claims.length === 0 ? cells : new Map([...cells, ...claims]),
     claimed: [...new Set(taken.map(([, cell]) => formatWay(cell)))],
   };
-}
-
-function slotsOf({ slots }: Live, { firstSlot, log2Slots }: Service): Live['slots'] {
-  const own = new Map<number, Slot>();
-  for (let key = firstSlot; key < firstSlot + (1 << log2Slots); key++) {
-    const slot = slots.get(key);
-    if (slot) own.set(key, slot);
-  }
-  return own;
 }
 
 function describeGone(state: Live, { id, ways, range }: GoneService): RemovedService {

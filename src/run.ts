@@ -32,6 +32,7 @@ const PACKAGES: Record<string, string> = {
   bpftool: 'bpftool',
   ip: 'iproute2',
   flock: 'util-linux',
+  timeout: 'coreutils',
 };
 
 export const run: Run = async (command, args, options = {}) => {

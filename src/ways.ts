@@ -191,7 +191,7 @@ export function withNotes(ways: readonly Cell[]): Cell[] {
 }
 
 function noteFor({ address, protocol, version }: Cell, taker: Cell | undefined): Cell {
-  const note = { address, port: 0, protocol, version };
+  const note = { address, port: 0, protocol, version, idle: 0, drainDeadline: 0 };
   if (!taker) {
     return { ...note, firstSlot: 0, service: 0, log2Slots: 0, flags: CELL_BY_PORT };
   }

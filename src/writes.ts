@@ -35,7 +35,6 @@ import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
 import type { Sources } from './source.js';
 import { familyOf } from './source.js';
-import { table } from './table.js';
 import type { Placement } from './ways.js';
 import { isWay, placeCells, reachable, versionOf, wayKey, withNotes } from './ways.js';
 
@@ -62,13 +61,19 @@ export interface Wanted {
   echo?: boolean | undefined;
   /** Seconds of the clock that the program reads; none where slots do not remember. */
   now?: number | undefined;
+  /** Whose slots a minimal table begins with, where these are not the live ones. */
+  from?: Live;
 }
 
-/** The writes from one state to a service with just these destinations. */
+/**
+ * The writes from one state to a service with just these destinations. The table
+ * has the index of its destination for each slot, or -1.
+ */
 export function planStep(
   state: Live,
   wanted: Wanted,
   destinations: readonly WantedDestination[],
+  table: Int32Array,
 ): Write[] {
   const { service } = wanted;
   const ids = giveIds(state, service, destinations);
@@ -77,7 +82,7 @@ export function planStep(
   const before = [
     ...planCounters(state, ids),
     ...planDestinations(state, wanted, destinations, ids),
-    ...planSlots(state, wanted, destinations, ids),
+    ...planSlots(state, wanted, table, ids),
     ...planNewCells(state, placement),
     ...planGoneDestinations(state, service, ids),
   ];
@@ -168,13 +173,13 @@ function planDestinations(
 function planSlots(
   state: Live,
   wanted: Wanted,
-  destinations: readonly WantedDestination[],
+  table: Int32Array,
   ids: readonly number[],
 ): Write[] {
-  const { firstSlot, log2Slots } = wanted.service;
+  const { firstSlot } = wanted.service;
   const standing = new Set(ids);
   const writes: Write[] = [];
-  table(destinations, 1 << log2Slots).forEach((index, number) => {
+  table.forEach((index, number) => {
     const key = firstSlot + number;
     const to = index === -1 ? 0 : (ids[index] ?? 0);
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
@@ -198,6 +203,8 @@ function place(state: Live, wanted: Wanted): Placement {
     address,
     port,
     protocol,
+    idle: service.idle,
+    drainDeadline: service.drainDeadline,
     version: versionOf(address),
     firstSlot: service.firstSlot,
     service: service.id,

@@ -280,6 +280,7 @@ test('the package ships the objects, so that users need no clang', async () => {
     'l4lb_xdp_host.o',
     'l4lb_decap.o',
     'l4lb_carry.o',
+    'l4lb_carry_flows.o',
     'dist/load.js',
     'bin/l4lb-map.js',
     'destination_samples/32_destinations.csv',

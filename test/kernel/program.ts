@@ -115,7 +115,7 @@ export class Program {
       mtu: fill.mtu ?? 1500,
     };
     await withLock(run, 'test', async (lock) => {
-      const plan = await planFill(this, this.maps, prepared);
+      const { plan } = await planFill(this, this.maps, prepared);
       await applyPlan(this, this.maps, plan, lock);
     });
   }

@@ -10,6 +10,7 @@ import {
   CELL_FRAGMENTS,
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
+  CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
   CELL_USED,
   DEVICE_NO_ECHO,
@@ -17,6 +18,7 @@ import {
   EMPTY_CELL,
   PROGRAM_NAME,
   VALUE_SIZES,
+  MINUTES,
   VERDICTS,
   decodeCell,
   decodeCounter,
@@ -30,8 +32,9 @@ import {
   encodeDevice,
   encodeKey,
   encodeSlot,
+  storableTime,
 } from '../../src/abi.js';
-import { carryFrames } from '../../src/carry.js';
+import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../src/carry.js';
 import { DECAP_VERDICTS } from '../../src/decap.js';
 import { SLOT_SEED } from '../../src/hash.js';
 import { headerSum } from '../../src/header-sum.js';
@@ -135,6 +138,8 @@ const CELL_OF_NONE: Cell = {
   address: NO_ADDRESS,
   port: 0,
   protocol: 0,
+  idle: 0,
+  drainDeadline: 0,
   version: 0,
   firstSlot: 0,
   service: 0,
@@ -183,6 +188,9 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     port: { port: ONES_16 },
     protocol: { protocol: ONES_8 },
     version: { version: ONES_8 },
+    // All ones are the most minutes that fit.
+    idle: { idle: 60 * 0x7fff },
+    drain_deadline: { drainDeadline: 60 * 0x7fff },
     first_slot: { firstSlot: ONES_32 },
     service: { service: ONES_16 },
     log2_slots: { log2Slots: ONES_8 },
@@ -240,6 +248,8 @@ const WEB_CELL: Cell = {
   address: VIP,
   port: 443,
   protocol: 6,
+  idle: 300,
+  drainDeadline: 36_000,
   version: 0,
   firstSlot: 65536,
   service: 2,
@@ -333,6 +343,7 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_BY_PORT', value: CELL_BY_PORT },
     { flag: 'L4LB_CELL_HASH_SOURCE', value: CELL_HASH_SOURCE },
     { flag: 'L4LB_CELL_UDP_STAYS', value: CELL_UDP_STAYS },
+    { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
     { flag: 'L4LB_CELL_FRAGMENTS', value: CELL_FRAGMENTS },
     { flag: 'L4LB_DEVICE_NO_ECHO', value: DEVICE_NO_ECHO },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
@@ -385,6 +396,26 @@ describe('abi', () => {
     expect(known).toEqual(inHeader);
   });
 
+  test('a time in minutes is marked as in the header', () => {
+    expect(MINUTES).toBe(Number(/#define L4LB_MINUTES (0x[0-9a-f]+)\b/.exec(L4LB)?.[1]));
+  });
+
+  test.each([
+    { seconds: 1, stored: 1 },
+    { seconds: 32_767, stored: 32_767 },
+    { seconds: 32_768, stored: 32_820 },
+    { seconds: 32_820, stored: 32_820 },
+    { seconds: 604_800, stored: 604_800 },
+  ])('a time of $seconds seconds is stored as $stored', ({ seconds, stored }) => {
+    expect(storableTime(seconds)).toBe(stored);
+    expect(storableTime(stored)).toBe(stored);
+    const cell = { ...WEB_CELL, idle: seconds, drainDeadline: seconds };
+    expect(decodeCell(encodeCell(cell))).toMatchObject({
+      idle: stored,
+      drainDeadline: stored,
+    });
+  });
+
   test('reads back what it wrote', () => {
     expect(decodeDevice(encodeDevice(DEVICE))).toEqual(DEVICE);
     expect(decodeCell(encodeCell(WEB_CELL))).toEqual(WEB_CELL);
@@ -417,7 +448,7 @@ describe('abi', () => {
       what: 'a cell',
       value: encodeCell(WEB_CELL),
       expected:
-        '00000000000000000000ffffc000020a  01bb 06 0000000000  00000100 0200 09 03',
+        '00000000000000000000ffffc000020a  01bb 06 00 2c01 5882  00000100 0200 09 03',
     },
     {
       what: 'a slot',
@@ -456,6 +487,20 @@ describe('abi', () => {
       size,
     ]);
     expect(perFrame * size).toBeLessThanOrEqual(1500);
+  });
+
+  test('the frame for flows lies as struct carry_flows says', () => {
+    const frame = flowsFrame(8, 4, 7);
+    const words = Object.fromEntries(
+      fieldsOf(CARRY, 'carry_flows').map(({ name, at }) => [
+        name,
+        decodeKey(frame.subarray(at, at + 4)),
+      ]),
+    );
+    const expected = { next: 0, mask_before: 7, mask: 3, since: 7, carried: 0, lost: 0 };
+    expect(words).toEqual(expected);
+    const done = Buffer.concat([frame.subarray(0, 16), encodeKey(5), encodeKey(6)]);
+    expect(decodeCarriedFlows(done)).toEqual({ carried: 5, lost: 6 });
   });
 
   test('a sum in a frame lies as struct carry_sum says', () => {

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 
 import { main, readCount, readSeconds, toJson } from '../../src/command.js';
+import { doctorCommand } from '../../src/doctor.js';
 import { loadCommand } from '../../src/load.js';
 import { mapCommand } from '../../src/map-fill.js';
 import { statsCommand } from '../../src/stats.js';
@@ -13,6 +14,7 @@ const COMMANDS: Record<string, () => Command> = {
   'l4lb-load': loadCommand,
   'l4lb-map': mapCommand,
   'l4lb-stats': statsCommand,
+  'l4lb-doctor': doctorCommand,
 };
 
 interface Outcome {
@@ -164,6 +166,11 @@ describe('command', () => {
       line: 'l4lb-stats -i ens4 -m xdpdrv --json',
       options: { mode: 'xdpdrv', json: true },
     },
+    {
+      line: 'l4lb-doctor -i ens4 -m xdpoffload --interval 10 --json',
+      options: { mode: 'xdpoffload', interval: 10, json: true },
+    },
+    { line: 'l4lb-doctor -i ens4', options: { interface: 'ens4', interval: 1 } },
   ])('$line is understood', async ({ line, options }) => {
     const outcome = await runLine(line);
     expect(outcome).toMatchObject({ exitCode: 0, stderr: '', options });
@@ -297,6 +304,11 @@ describe('command', () => {
     {
       line: 'l4lb-stats -i ens4 --interval 1e9',
       error: '"1e9" is not a number of seconds from 0.05 to 86400.',
+    },
+    {
+      line: 'l4lb-doctor -i ens4 -m auto',
+      error:
+        "argument 'auto' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload.",
     },
     { line: 'l4lb-stats -i ens4 --count 0', error: '"0" is not a whole number from 1.' },
     {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_USED } from '../../src/abi.js';
+import { MAX_SECONDS } from '../../src/config-values.js';
 import { parseConfig } from '../../src/config.js';
 import { exportConfig } from '../../src/export.js';
 import type { Live } from '../../src/live.js';
@@ -23,6 +24,8 @@ protocol = "tcp"
 hash = "source"
 slots = 64
 idle = 60
+drain_deadline = "12h"
+table = "minimal"
 destinations = [
   { address = "10.0.1.2", mac = "02:00:0a:00:01:02", weight = 0 },
   { address = "10.0.1.1", mac = "02:00:0a:00:01:01", weight = 7 },
@@ -38,7 +41,7 @@ destinations = [{ address = "10.0.1.1", mac = "02:00:0a:00:01:01" }]
 `;
 
 const HEAD = `# The services of this device as they were, written by l4lb-map --export.
-# Their names, idle times and drain deadlines are not in the maps: put them in again.
+# Their names are not in the maps: put them in again.
 `;
 
 describe('an export', () => {
@@ -53,7 +56,10 @@ address = "192.0.2.10"
 ports = [80, 443]
 protocol = "tcp"
 hash = "source"
+table = "minimal"
 slots = 64
+idle = 60
+drain_deadline = 43200
 destinations = [
   { address = "10.0.1.1", mac = "02:00:0a:00:01:01", weight = 7 },
   { address = "10.0.1.2", mac = "02:00:0a:00:01:02", weight = 0 },
@@ -77,7 +83,7 @@ destinations = [
       CONFIG.replace('udp = ', 'source = "10.0.0.5"\nudp = '),
     );
     const text = exportConfig(other);
-    expect(text).toContain('slots = 64\nsource = "10.0.0.4"\n');
+    expect(text).toContain('drain_deadline = 43200\nsource = "10.0.0.4"\n');
     expect(text).toContain('slots = 16\nsource = "10.0.0.5"\n');
     expect(planText(other, text).writes).toEqual([]);
   });
@@ -210,6 +216,9 @@ function randomConfig(random: () => number): string {
       ),
       oneOf('', `hash = ${oneOf('"source"', '"source+ports"')}`),
       oneOf('', `udp = ${oneOf('"previous"', '"current"')}`),
+      oneOf('', 'table = "minimal"', 'table = "consistent"'),
+      oneOf('', `idle = ${1 + below(MAX_SECONDS)}`),
+      oneOf('', `drain_deadline = ${1 + below(MAX_SECONDS)}`),
       oneOf(
         '',
         `source = "10.0.0.${1 + below(9)}"`,

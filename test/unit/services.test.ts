@@ -20,6 +20,8 @@ function cellsOf(...services: There[]): Map<number, Cell> {
   const cells = services.flatMap(({ id, firstSlot, log2Slots, ways: texts }) =>
     ways(...texts).map((way) => ({
       ...way,
+      idle: 0,
+      drainDeadline: 0,
       version: versionOf(way.address),
       firstSlot,
       service: id,

@@ -3,6 +3,8 @@
 import type { Cell } from '../../src/abi.js';
 import { formatAddress } from '../../src/address.js';
 import { Failure } from '../../src/failure.js';
+import { CELL_MINIMAL_TABLE } from '../../src/abi.js';
+import type { TableKind } from '../../src/config.js';
 import type { Live } from '../../src/live.js';
 import type { Plan } from '../../src/plan.js';
 import type { WantedDestination } from '../../src/writes.js';
@@ -72,6 +74,7 @@ export interface Fill {
   echo?: boolean;
   mac?: Buffer;
   mtu?: number;
+  table?: TableKind;
   /** Of a build whose slots remember. */
   now?: number;
 }
@@ -82,12 +85,19 @@ export function planFor(
   file: readonly WantedDestination[],
   fill: Fill = {},
 ): Plan & { service: Service } {
-  const { service, isNew } = chooseService(
+  const { service: chosen, isNew } = chooseService(
     live.cells,
     fill.vip && ways(...fill.vip),
     live.sizes,
     fill.slots,
   );
+  const others = chosen.flags & ~CELL_MINIMAL_TABLE;
+  const flags = {
+    minimal: others | CELL_MINIMAL_TABLE,
+    consistent: others,
+    kept: chosen.flags,
+  };
+  const service = { ...chosen, flags: flags[fill.table ?? 'kept'] };
   const made = plan(
     { ...live, slots: slotsOf(live, service) },
     {

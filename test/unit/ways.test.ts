@@ -42,6 +42,8 @@ function ways(...texts: string[]): Way[] {
 function cellsFor(...texts: string[]): Cell[] {
   return ways(...texts).map((way) => ({
     ...way,
+    idle: 0,
+    drainDeadline: 0,
     version: versionOf(way.address),
     firstSlot: 0,
     service: 1,
@@ -390,6 +392,8 @@ describe('the places of cells', () => {
       .slice(0, 2)
       .map((way) => ({
         ...way,
+        idle: 0,
+        drainDeadline: 0,
         version: 0,
         firstSlot: 0,
         service: 1,

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { main } from '../dist/command.js';
+import { doctorCommand } from '../dist/doctor.js';
+
+await main(doctorCommand());

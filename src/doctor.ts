@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-doctor: finds why nothing works. */
+import type { Command } from 'commander';
+import { Option } from 'commander';
+
+import { context, newCommand, print, printJson, readSeconds } from './command.js';
+import { examine, isHealthy } from './doctor/examine.js';
+import { gather } from './doctor/gather.js';
+import { describeDiagnosis, diagnosisJson } from './doctor/report.js';
+import { EXIT_FAILURE } from './failure.js';
+import type { Mode } from './iproute.js';
+
+interface Flags {
+  interface: string;
+  mode?: Mode;
+  interval: number;
+  json?: boolean;
+}
+
+export function doctorCommand(): Command {
+  return newCommand(
+    'l4lb-doctor',
+    'Find why nothing works: what is wrong, how one sees it, and what mends it.',
+  )
+    .addOption(
+      new Option(
+        '-m, --mode <mode>',
+        'look at the program in this mode; xdpoffload asks the card whether it takes one',
+      ).choices(['xdpdrv', 'xdpgeneric', 'xdpoffload']),
+    )
+    .option('--interval <seconds>', 'how long to watch what comes', readSeconds, 1)
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+Exits with 0 when nothing is found, with 1 when something is; a remark is no finding.
+It changes nothing, but asks the neighbours whether they are there. Let traffic come
+while it looks.
+
+Examples:
+  l4lb-doctor -i eth0
+  l4lb-doctor -i eth0 --interval 10
+  l4lb-doctor -i eth0 -m xdpoffload
+  l4lb-doctor -i eth0 --json | jq -r '.findings[].mend'`,
+    )
+    .action(async (flags: Flags) => {
+      const { interval, mode } = flags;
+      const facts = await gather(context(), {
+        interface: flags.interface,
+        mode,
+        interval,
+      });
+      const diagnosis = examine(facts);
+      if (flags.json) printJson(diagnosisJson(diagnosis));
+      else describeDiagnosis(diagnosis).forEach(print);
+      if (!isHealthy(diagnosis)) process.exitCode = EXIT_FAILURE;
+    });
+}

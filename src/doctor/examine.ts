@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Runs all checks on the facts. Pure. */
+import {
+  checkAnswers,
+  checkMac,
+  checkRpFilter,
+  checkServiceAddress,
+  checkTunnel,
+} from './destinations.js';
+import type { Check, CheckName, Facts, Finding } from './facts.js';
+import { CHECKS } from './facts.js';
+import {
+  checkDevice,
+  checkMode,
+  checkOffload,
+  checkPeer,
+  checkProgram,
+  checkTools,
+  checkVlan,
+} from './program.js';
+import { checkDeviceMac, checkMtu, checkSource, checkTable } from './tables.js';
+import { checkCounters, checkMatches } from './traffic.js';
+
+const FUNCTIONS: Record<CheckName, Check> = {
+  device: checkDevice,
+  tools: checkTools,
+  offload: checkOffload,
+  program: checkProgram,
+  mode: checkMode,
+  table: checkTable,
+  'device mac': checkDeviceMac,
+  source: checkSource,
+  mtu: checkMtu,
+  answers: checkAnswers,
+  mac: checkMac,
+  tunnel: checkTunnel,
+  rp_filter: checkRpFilter,
+  'service address': checkServiceAddress,
+  'veth peer': checkPeer,
+  matches: checkMatches,
+  counters: checkCounters,
+  vlan: checkVlan,
+};
+
+export interface Diagnosis {
+  interface: string;
+  /** Findings before remarks, each in the order of the checks. */
+  findings: Finding[];
+  well: { check: CheckName; text: string }[];
+}
+
+export function examine(facts: Facts): Diagnosis {
+  const findings: Finding[] = [];
+  const well: Diagnosis['well'] = [];
+  for (const check of CHECKS) {
+    const said = FUNCTIONS[check](facts);
+    if (typeof said === 'string') well.push({ check, text: said });
+    else findings.push(...(said ?? []).map((one) => ({ check, ...one })));
+  }
+  const order = ['finding', 'remark'];
+  findings.sort(
+    (one, other) => order.indexOf(one.severity) - order.indexOf(other.severity),
+  );
+  return { interface: facts.device.name, findings, well };
+}
+
+export function isHealthy({ findings }: Diagnosis): boolean {
+  return findings.every(({ severity }) => severity !== 'finding');
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** All that l4lb-doctor has found out, as one value, and what its checks make of it. Pure. */
+import type { VerdictName } from '../abi.js';
+import type { Build } from '../attached.js';
+import type { Hardware } from '../ethtool.js';
+import type { AttachedProgram, Mode } from '../iproute.js';
+import type { Live } from '../live.js';
+import type { Service } from '../services.js';
+import type { Device, RpFilter } from '../surroundings.js';
+
+export interface Facts {
+  device: Device;
+  /** Undefined where ethtool is missing. */
+  hardware: Hardware | undefined;
+  /** The mode that was asked about. */
+  asked: Mode | undefined;
+  /** What the kernel said to an offload; only where one was asked about. */
+  offload: { refusal: string | undefined } | undefined;
+  program: AttachedProgram | undefined;
+  /** Its maps are those that these tools know. */
+  balancer: Balancer | undefined;
+  /** Undefined where the device is no veth. */
+  peer: Peer | undefined;
+  traffic: Traffic | undefined;
+  farEnds: FarEnd[];
+  /** Of this host, on all its devices. */
+  addresses: string[];
+  /** A program for the other end of a veth, which passes everything. */
+  passObject: string;
+}
+
+export interface Balancer {
+  build: Build;
+  tables: Live;
+  services: ServiceFacts[];
+  destinations: DestinationFacts[];
+}
+
+export interface ServiceFacts extends Service {
+  /** Slots that lead to no destination. */
+  emptySlots: number;
+}
+
+export interface DestinationFacts {
+  id: number;
+  address: string;
+  mac: string;
+  source: string;
+  service: number;
+  /** The next hop towards it; undefined without a route over this device. */
+  hop: string | undefined;
+  isLocal: boolean;
+  /** What the kernel knows of the next hop, after asking. */
+  neighbour: { mac: string | undefined; answers: 'yes' | 'no' | 'not asked' } | undefined;
+}
+
+/** The other end of a veth. */
+export type Peer =
+  { isSeen: false } | { isSeen: true; namespace: string | undefined; device: Device };
+
+/** What came while it was looked. */
+export interface Traffic {
+  /** In seconds. */
+  interval: number;
+  /** Packets by verdict. */
+  verdicts: ReadonlyMap<VerdictName, number>;
+  /** The same since the program was loaded. */
+  sums: ReadonlyMap<VerdictName, bigint>;
+  /** Packets that the device received, by its own count. */
+  received: number;
+  /** Frames that a veth could not give to its other end, where it counts that. */
+  transmitErrors: number | undefined;
+  /** What XDP passed; undefined where tcpdump is missing. */
+  passed: Passed[] | undefined;
+}
+
+/** Frames of one kind. */
+export interface Passed {
+  what: string;
+  count: number;
+  /** TCP or UDP: where to. */
+  to: { address: string; port: number; protocol: string; mac: string } | undefined;
+  /** Who says that it does not know IP in IP. */
+  withoutTunnel: string | undefined;
+}
+
+/** A destination that is a namespace of this host, so that one can look into it. */
+export interface FarEnd {
+  address: string;
+  namespace: string;
+  /** On which its packets come in. */
+  device: Device;
+  devices: Device[];
+  rpFilters: ReadonlyMap<string, RpFilter>;
+  defaultDevices: string[];
+}
+
+export const CHECKS = [
+  'device',
+  'tools',
+  'offload',
+  'program',
+  'mode',
+  'table',
+  'device mac',
+  'source',
+  'mtu',
+  'answers',
+  'mac',
+  'tunnel',
+  'rp_filter',
+  'service address',
+  'veth peer',
+  'matches',
+  'counters',
+  'vlan',
+] as const;
+export type CheckName = (typeof CHECKS)[number];
+
+export interface Finding {
+  check: CheckName;
+  /** A remark is no reason why nothing works. */
+  severity: 'finding' | 'remark';
+  finding: string;
+  evidence: string;
+  /** The command that mends it. */
+  mend: string;
+}
+
+/**
+ * What a check says: findings, or in a few words what is well, or nothing where
+ * it does not apply or could not be made.
+ */
+export type Said = Omit<Finding, 'check'>[] | string | undefined;
+export type Check = (facts: Facts) => Said;

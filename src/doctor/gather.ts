@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Finds out, once, all that the checks of l4lb-doctor judge. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { VerdictName } from '../abi.js';
+import { PROGRAM_NAME, VERDICTS } from '../abi.js';
+import { compareAddresses, formatAddress, formatMac } from '../address.js';
+import type { Maps } from '../attached.js';
+import { asMaps, buildOf } from '../attached.js';
+import type { Context } from '../command.js';
+import type { Reading } from '../counters.js';
+import { ZERO } from '../counters.js';
+import { readHardware, readTransmitErrors } from '../ethtool.js';
+import { Failure, UsageFailure } from '../failure.js';
+import type { AttachedProgram, Mode } from '../iproute.js';
+import type { Live } from '../live.js';
+import { withLock } from '../lock.js';
+import { loadObject, objectFor, packaged, withPins } from '../objects.js';
+import type { Service } from '../services.js';
+import { servicesIn } from '../services.js';
+import type { Device, Hop, Namespace, Neighbour } from '../surroundings.js';
+import { Surroundings, isSetByHand, peerOf } from '../surroundings.js';
+import { readSlots, readTables } from '../tables.js';
+import { captureIncoming } from '../tcpdump.js';
+import type { Observation } from '../watcher.js';
+import { Watcher } from '../watcher.js';
+import { reachable } from '../ways.js';
+import type {
+  Balancer,
+  DestinationFacts,
+  Facts,
+  FarEnd,
+  Peer,
+  ServiceFacts,
+  Traffic,
+} from './facts.js';
+import { countFrames } from './frames.js';
+
+export interface Question {
+  interface: string;
+  mode: Mode | undefined;
+  /** How long to watch what comes, in seconds. */
+  interval: number;
+}
+
+/** More namespaces than that are not looked into. */
+const MOST_NAMESPACES = 300;
+
+export async function gather(tools: Context, question: Question): Promise<Facts> {
+  const { mode: asked } = question;
+  const { name } = await tools.ip.link(question.interface);
+  const surroundings = new Surroundings(tools.run);
+  const namespaces = await surroundings.connected(MOST_NAMESPACES);
+  const [here] = namespaces;
+  const device = here?.devices.find((one) => one.name === name);
+  if (!here || !device) throw new Failure(`ip says nothing of device ${name}`);
+
+  const offload = asked === 'xdpoffload' ? await tryOffload(tools, device) : undefined;
+  // Without an offload there may still be a program on the host, and that is worth a look.
+  const mode = offload?.refusal === undefined ? asked : undefined;
+  const program = chooseProgram(device, mode);
+  const maps = program && (await mapsOf(tools, program));
+  const balancer = maps && (await readBalancer(tools, surroundings, device, maps));
+  return {
+    device,
+    hardware: await readHardware(tools.run, name),
+    asked,
+    offload,
+    program,
+    balancer,
+    peer: findPeer(device, here, namespaces),
+    farEnds: await findFarEnds(surroundings, namespaces.slice(1), balancer),
+    // Last, so that what was asked of neighbours is not in it.
+    traffic: balancer && (await watch(tools, surroundings, device, program, question)),
+    addresses: here.devices.flatMap(({ addresses }) => addresses),
+    passObject: packaged('testbed/pass.o'),
+  };
+}
+
+function chooseProgram(
+  device: Device,
+  mode: Mode | undefined,
+): AttachedProgram | undefined {
+  const programs = device.programs.filter((one) => !mode || one.mode === mode);
+  if (programs.length > 1) {
+    throw new UsageFailure(`${device.name} has ${programs.length} XDP programs`, {
+      next: `say which is meant: ${programs.map((one) => `-m ${one.mode}`).join(' or ')}`,
+    });
+  }
+  return programs[0];
+}
+
+/** Of the balancer in this version, and no other program. */
+async function mapsOf(
+  { bpftool }: Context,
+  { id, name }: AttachedProgram,
+): Promise<Maps | undefined> {
+  if (name !== PROGRAM_NAME) return undefined;
+  const { mapIds } = await bpftool.program('id', id);
+  return asMaps(await bpftool.maps(mapIds));
+}
+
+/** Loads the portable build for the device, attaches nothing, and lets go of it. */
+async function tryOffload(
+  tools: Context,
+  { name, programs }: Device,
+): Promise<Facts['offload']> {
+  if (programs.some((one) => one.mode === 'xdpoffload')) return { refusal: undefined };
+  try {
+    await withLock(tools.run, 'l4lb-doctor', () =>
+      withPins((pins) =>
+        loadObject(tools.bpftool, pins, objectFor('xdpoffload', false), { device: name }),
+      ),
+    );
+    return { refusal: undefined };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return { refusal: error.message };
+  }
+}
+
+async function readBalancer(
+  tools: Context,
+  surroundings: Surroundings,
+  device: Device,
+  maps: Maps,
+): Promise<Balancer> {
+  const tables = await readTables(tools.bpftool, maps);
+  const services: ServiceFacts[] = [];
+  for (const service of servicesIn(reachable(tables)).values()) {
+    services.push({ ...service, emptySlots: await countEmpty(tools, maps, service) });
+  }
+  return {
+    build: buildOf(maps),
+    tables,
+    services,
+    destinations: await readDestinations(surroundings, device, tables),
+  };
+}
+
+async function countEmpty(
+  { bpftool }: Context,
+  maps: Maps,
+  service: Service,
+): Promise<number> {
+  const slots = await readSlots(bpftool, maps, service);
+  return [...slots.values()].filter(({ current }) => current === 0).length;
+}
+
+async function readDestinations(
+  surroundings: Surroundings,
+  device: Device,
+  tables: Live,
+): Promise<DestinationFacts[]> {
+  const owned = [...tables.destinations].filter(([, entry]) => entry.service !== 0);
+  const addresses = [...new Set(owned.map(([, { address }]) => formatAddress(address)))];
+  const hops =
+    device.up && device.carrier
+      ? await surroundings.hops(device.name, addresses)
+      : new Map();
+  const next = [...hops.values()].flatMap((hop: Hop) => hop.next ?? []);
+  const neighbours = await surroundings.probe(device.name, [...new Set(next)]);
+  const all = owned.map(([id, entry]) => {
+    const address = formatAddress(entry.address);
+    const hop = hops.get(address) as Hop | undefined;
+    return {
+      id,
+      address,
+      mac: formatMac(entry.mac),
+      source: formatAddress(entry.source),
+      service: entry.service,
+      hop: hop?.next,
+      isLocal: hop?.isLocal ?? false,
+      neighbour: hop?.next === undefined ? undefined : judge(neighbours.get(hop.next)),
+    };
+  });
+  return all.sort((one, other) => compareAddresses(one.address, other.address));
+}
+
+function judge(neighbour: Neighbour | undefined): DestinationFacts['neighbour'] {
+  if (!neighbour) return { mac: undefined, answers: 'no' };
+  const { mac } = neighbour;
+  if (isSetByHand(neighbour)) return { mac, answers: 'not asked' };
+  const isThere = mac !== undefined && !neighbour.states.includes('FAILED');
+  return isThere ? { mac, answers: 'yes' } : { mac: undefined, answers: 'no' };
+}
+
+function findPeer(
+  device: Device,
+  here: Namespace,
+  all: readonly Namespace[],
+): Peer | undefined {
+  if (device.kind !== 'veth') return undefined;
+  const peer = peerOf(device, here, all);
+  if (!peer) return { isSeen: false };
+  return { isSeen: true, namespace: peer.namespace.name, device: peer.device };
+}
+
+async function findFarEnds(
+  surroundings: Surroundings,
+  others: readonly Namespace[],
+  balancer: Balancer | undefined,
+): Promise<FarEnd[]> {
+  const destinations = new Map(
+    balancer?.destinations.map((one) => [one.address, one] as const),
+  );
+  const ends: FarEnd[] = [];
+  for (const { name, devices } of others) {
+    const own = devices.flatMap(({ addresses }) => addresses);
+    const here = own.filter((address) => destinations.has(address));
+    if (name === undefined || here.length === 0) continue;
+    const rpFilters = await surroundings.rpFilters(name);
+    const defaultDevices = await surroundings.defaultDevices(name);
+    for (const address of here) {
+      const { mac } = destinations.get(address) as DestinationFacts;
+      const device =
+        devices.find((one) => one.mac === mac) ??
+        devices.find((one) => one.addresses.includes(address));
+      if (device)
+        ends.push({
+          address,
+          namespace: name,
+          device,
+          devices,
+          rpFilters,
+          defaultDevices,
+        });
+    }
+  }
+  return ends;
+}
+
+async function watch(
+  { run, ip, bpftool }: Context,
+  surroundings: Surroundings,
+  device: Device,
+  program: AttachedProgram | undefined,
+  { interval }: Question,
+): Promise<Traffic> {
+  const watcher = new Watcher({ ip, bpftool }, device.name, program?.mode);
+  const look = async (): Promise<[Observation, number, number | undefined]> => [
+    await watcher.observe(),
+    await surroundings.received(device.name),
+    await readTransmitErrors(run, device.name),
+  ];
+  const [before, receivedBefore, errorsBefore] = await look();
+  const [frames] = await Promise.all([
+    captureIncoming(run, device.name, interval),
+    sleep(interval * 1000),
+  ]);
+  const [now, received, errors] = await look();
+  if (now.isNew) {
+    throw new Failure(`the program on ${device.name} was replaced meanwhile`, {
+      next: 'run this command again',
+    });
+  }
+  const sums = sumsOf(now.reading);
+  const earlier = sumsOf(before.reading);
+  return {
+    interval: now.reading.at - before.reading.at,
+    verdicts: new Map(
+      [...sums].map(([name, sum]) => [name, Number(sum - (earlier.get(name) ?? 0n))]),
+    ),
+    sums,
+    received: received - receivedBefore,
+    transmitErrors: errors === undefined ? undefined : errors - (errorsBefore ?? 0),
+    passed: frames && countFrames(frames, device.mac),
+  };
+}
+
+/** The verdict `balanced` is the sum of what destinations got. */
+function sumsOf(reading: Reading): Map<VerdictName, bigint> {
+  const balanced = [...reading.destinations.values(), reading.retired].reduce(
+    (sum, { packets }) => sum + packets,
+    0n,
+  );
+  return new Map(
+    VERDICTS.map(({ name, number }) => [
+      name,
+      number === 0 ? balanced : (reading.verdicts.get(number) ?? ZERO).packets,
+    ]),
+  );
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A diagnosis in words for people, and as JSON for programs. Pure. */
+import { many } from '../format.js';
+import type { Diagnosis } from './examine.js';
+import { isHealthy } from './examine.js';
+import type { Finding } from './facts.js';
+import { CHECKS } from './facts.js';
+
+/** So many of one check are told; that there are more is said. */
+const MOST_OF_A_KIND = 4;
+
+export function describeDiagnosis(diagnosis: Diagnosis): string[] {
+  const { findings, well } = diagnosis;
+  const number = (severity: Finding['severity']): number =>
+    findings.filter((one) => one.severity === severity).length;
+  const counts = [
+    number('finding') > 0 ? many(number('finding'), 'finding') : 'healthy',
+    ...(number('remark') > 0 ? [many(number('remark'), 'remark')] : []),
+  ];
+  const width = Math.max(...CHECKS.map((check) => check.length)) + 2;
+  return [
+    `${diagnosis.interface}: ${counts.join(', ')}`,
+    ...describeFindings(findings),
+    ...(well.length > 0 ? ['', 'Looked at, and well:'] : []),
+    ...well.map(({ check, text }) => `  ${check.padEnd(width)}${text}`),
+  ];
+}
+
+function describeFindings(findings: readonly Finding[]): string[] {
+  const kinds = new Map<string, Finding[]>();
+  for (const one of findings) {
+    const kind = `${one.severity} (${one.check})`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
+  }
+  return [...kinds].flatMap(([kind, all]) => [
+    ...all
+      .slice(0, MOST_OF_A_KIND)
+      .flatMap(({ finding, evidence, mend }) => [
+        '',
+        `${kind}: ${finding}`,
+        `  evidence: ${evidence}`,
+        `  mend: ${mend}`,
+      ]),
+    ...(all.length > MOST_OF_A_KIND
+      ? ['', `${kind}: ${all.length - MOST_OF_A_KIND} more like these; --json has all`]
+      : []),
+  ]);
+}
+
+export function diagnosisJson(diagnosis: Diagnosis): unknown {
+  const { findings, well } = diagnosis;
+  return {
+    interface: diagnosis.interface,
+    healthy: isHealthy(diagnosis),
+    findings,
+    well,
+  };
+}

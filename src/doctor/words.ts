@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What the checks of l4lb-doctor share. Pure. */
+import type { Facts, Finding, Said, ServiceFacts } from './facts.js';
+import { formatWay } from '../ways.js';
+
+type Text = Omit<Finding, 'check' | 'severity'>;
+
+export function found(text: Text): Omit<Finding, 'check'> {
+  return { severity: 'finding', ...text };
+}
+
+export function remark(text: Text): Omit<Finding, 'check'> {
+  return { severity: 'remark', ...text };
+}
+
+/** The findings there are, or else what is well. */
+export function orWell(findings: Omit<Finding, 'check'>[], well: string): Said {
+  return findings.length > 0 ? findings : well;
+}
+
+export function isFinding(said: Said): boolean {
+  return Array.isArray(said) && said.some(({ severity }) => severity === 'finding');
+}
+
+/** Fills a service again; which one must be said where there are several. */
+export function fillCommand(
+  { device, balancer }: Facts,
+  id?: number,
+  more: readonly string[] = [],
+): string {
+  const services = balancer?.services ?? [];
+  const service = services.find((one) => one.id === id);
+  const isNamed = more.length > 0 || services.length > 1;
+  const ways = isNamed ? [...(service ? waysOf(service) : []), ...more] : [];
+  return `l4lb-map -i ${device.name} -f FILE${ways.length > 0 ? ` --vip ${ways.join(' ')}` : ''}`;
+}
+
+export function waysOf({ ways }: ServiceFacts): string[] {
+  return ways.map(formatWay).filter((way) => !way.startsWith('any/'));
+}
+
+/** `10.0.1.1, 10.0.1.2 and 30 more`. */
+export function some(list: readonly string[], most = 3): string {
+  if (list.length <= most) return list.join(', ');
+  return `${list.slice(0, most).join(', ')} and ${list.length - most} more`;
+}
+
+/** A command that is to run in another namespace of this host. */
+export function within(namespace: string | undefined, command: string): string {
+  return namespace === undefined ? command : `ip netns exec ${namespace} ${command}`;
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What `ip` knows of all that is around a device: namespaces, routes, neighbours. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Failure } from './failure.js';
+import type { AttachedProgram, LinkJson } from './iproute.js';
+import { attachedPrograms } from './iproute.js';
+import type { Run } from './run.js';
+
+export interface Device {
+  name: string;
+  ifindex: number;
+  mac: string;
+  mtu: number;
+  up: boolean;
+  /** Something is at the other end. */
+  carrier: boolean;
+  /** `veth`, `ipip`, `bridge` and so on; empty for a real one. */
+  kind: string;
+  addresses: string[];
+  programs: AttachedProgram[];
+  /** Of a veth: where its other end is, and under which number. */
+  peer: { ifindex: number; namespaceId: number | undefined } | undefined;
+}
+
+/** A network namespace, as seen from within. */
+export interface Namespace {
+  /** As under /run/netns; undefined for the one that this runs in. */
+  name: string | undefined;
+  devices: Device[];
+  /** Names of others, by the number that devices here know them by. */
+  others: ReadonlyMap<number, string>;
+}
+
+export interface Hop {
+  /** Undefined without a route over the device. */
+  next: string | undefined;
+  /** The address is one of this host's own. */
+  isLocal: boolean;
+}
+
+export interface Neighbour {
+  mac: string | undefined;
+  /** As `ip neigh` has them: REACHABLE, STALE, FAILED and so on. */
+  states: string[];
+}
+
+/** Strict lets in only what an answer would go out to by the same device. */
+export type RpFilter = 'off' | 'strict' | 'loose';
+
+interface DeviceJson extends LinkJson {
+  link_index?: number;
+  link_netnsid?: number;
+  linkinfo?: { info_kind?: string };
+  addr_info?: { local?: string }[];
+}
+
+export class Surroundings {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async #json(args: string[]): Promise<unknown[]> {
+    const result = await this.#run('ip', args);
+    if (result.exitCode !== 0) {
+      throw new Failure(`ip ${args.join(' ')}: ${result.stderr.trim()}`);
+    }
+    return JSON.parse(result.stdout.trim() || '[]') as unknown[];
+  }
+
+  async namespace(name?: string): Promise<Namespace> {
+    const where = inNamespace(name);
+    const devices = await this.#json([...where, '-j', '-d', 'addr', 'show']);
+    const names = await this.#json([...where, '-j', 'netns', 'list']);
+    return {
+      name,
+      devices: (devices as DeviceJson[]).map(readDevice),
+      others: new Map(
+        (names as { name: string; id?: number }[]).flatMap(({ name: other, id }) =>
+          id === undefined ? [] : [[id, other] as const],
+        ),
+      ),
+    };
+  }
+
+  /**
+   * The namespaces that veth pairs lead to from here, this one first. Only these
+   * can be meant by an address: elsewhere on the host others may have the same.
+   */
+  async connected(most: number): Promise<Namespace[]> {
+    const found = [await this.namespace()];
+    const { stdout } = await this.#run('ip', ['netns', 'identify']);
+    const names = new Set(stdout.trim().split('\n'));
+    for (const { devices, others } of found) {
+      for (const { peer } of devices) {
+        const name = others.get(peer?.namespaceId ?? -1);
+        if (name === undefined || names.has(name) || found.length > most) continue;
+        names.add(name);
+        const other = await this.#ifThere(this.namespace(name));
+        if (other) found.push(other);
+      }
+    }
+    return found;
+  }
+
+  /** A namespace may go while it is looked for, and a kernel need not have IPv6. */
+  async #ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (error instanceof Failure) return undefined;
+      throw error;
+    }
+  }
+
+  /** By device, with `all`, which is added to each. */
+  async rpFilters(name: string | undefined): Promise<Map<string, RpFilter>> {
+    const settings = ((await this.#ifThere(
+      this.#json([...inNamespace(name), '-j', 'netconf', 'show']),
+    )) ?? []) as { interface: string; rp_filter?: RpFilter }[];
+    return new Map(
+      settings.flatMap(({ interface: device, rp_filter: filter }) =>
+        filter === undefined ? [] : [[device, filter] as const],
+      ),
+    );
+  }
+
+  /** The devices that default routes lead over. */
+  async defaultDevices(name: string | undefined): Promise<string[]> {
+    const where = [...inNamespace(name), '-j'];
+    const routes: unknown[] = [];
+    for (const family of ['-4', '-6']) {
+      const asked = this.#json([...where, family, 'route', 'show', 'default']);
+      routes.push(...((await this.#ifThere(asked)) ?? []));
+    }
+    return (routes as { dev?: string }[]).flatMap(({ dev }) =>
+      dev === undefined ? [] : [dev],
+    );
+  }
+
+  /** Packets that the device has received, by its own count. */
+  async received(device: string): Promise<number> {
+    const [link] = (await this.#json(['-j', '-s', 'link', 'show', 'dev', device])) as {
+      stats64?: { rx: { packets: number } };
+    }[];
+    return link?.stats64?.rx.packets ?? 0;
+  }
+
+  /** Where packets to addresses go if they leave by a device. */
+  async hops(device: string, addresses: readonly string[]): Promise<Map<string, Hop>> {
+    const lines = addresses.map((address) => `route get ${address} oif ${device}`);
+    const routes = (await this.#batch(lines)) as {
+      dst?: string;
+      gateway?: string;
+      via?: { host: string };
+      type?: string;
+    }[];
+    const hops = new Map<string, Hop>();
+    for (const address of addresses)
+      hops.set(address, { next: undefined, isLocal: false });
+    for (const { dst = '', gateway, via, type } of routes) {
+      const isLocal = type === 'local';
+      const next = isLocal ? undefined : (gateway ?? via?.host ?? dst);
+      hops.set(dst, { next, isLocal });
+    }
+    return hops;
+  }
+
+  /**
+   * Makes the kernel ask neighbours whether they are there, and waits for the
+   * answers. An entry that somebody set by hand is left as it is.
+   */
+  async probe(
+    device: string,
+    addresses: readonly string[],
+  ): Promise<Map<string, Neighbour>> {
+    const before = await this.#neighbours(device);
+    const lines = addresses.flatMap((address) => {
+      const neighbour = before.get(address);
+      if (neighbour && isSetByHand(neighbour)) return [];
+      // Only an entry that has a MAC can be told to be checked.
+      return neighbour?.mac === undefined
+        ? [`neigh replace ${address} dev ${device} use`]
+        : [`neigh change ${address} dev ${device} nud probe`];
+    });
+    await this.#batch(lines);
+    let known = await this.#neighbours(device);
+    // The kernel asks three times, a second apart, before it gives up.
+    const isAsking = (address: string): boolean =>
+      known.get(address)?.states.some((state) => ASKING.includes(state)) ?? false;
+    for (let tries = 0; tries < 70 && addresses.some(isAsking); tries++) {
+      await sleep(50);
+      known = await this.#neighbours(device);
+    }
+    return new Map([...known].filter(([address]) => addresses.includes(address)));
+  }
+
+  async #neighbours(device: string): Promise<Map<string, Neighbour>> {
+    const entries = (await this.#json(['-j', 'neigh', 'show', 'dev', device])) as {
+      dst: string;
+      lladdr?: string;
+      state?: string[];
+    }[];
+    return new Map(
+      entries.map(({ dst, lladdr, state }) => [
+        dst,
+        { mac: lladdr, states: state ?? [] } satisfies Neighbour,
+      ]),
+    );
+  }
+
+  /** One array a line; a line that fails leaves the others as they are. */
+  async #batch(lines: string[]): Promise<unknown[]> {
+    if (lines.length === 0) return [];
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
+    try {
+      const path = join(folder, 'batch');
+      writeFileSync(path, `${lines.join('\n')}\n`);
+      const { stdout } = await this.#run('ip', ['-force', '-j', '-batch', path]);
+      return stdout
+        .split('\n')
+        .filter((line) => line.startsWith('['))
+        .flatMap((line) => JSON.parse(line) as unknown[]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+}
+
+const ASKING = ['PROBE', 'INCOMPLETE', 'DELAY'];
+
+export function isSetByHand({ states }: Neighbour): boolean {
+  return states.includes('PERMANENT') || states.includes('NOARP');
+}
+
+function inNamespace(name: string | undefined): string[] {
+  return name === undefined ? [] : ['-n', name];
+}
+
+function readDevice(json: DeviceJson): Device {
+  const kind = json.linkinfo?.info_kind ?? '';
+  return {
+    name: json.ifname,
+    ifindex: json.ifindex,
+    mac: json.address ?? '',
+    mtu: json.mtu,
+    up: json.flags.includes('UP'),
+    carrier: json.flags.includes('LOWER_UP'),
+    kind,
+    addresses: (json.addr_info ?? []).flatMap(({ local }) =>
+      local === undefined ? [] : [local],
+    ),
+    programs: attachedPrograms(json.xdp),
+    peer:
+      kind === 'veth' && json.link_index !== undefined
+        ? { ifindex: json.link_index, namespaceId: json.link_netnsid }
+        : undefined,
+  };
+}
+
+/** The other end of a veth, and the namespace it is in, as far as it is seen. */
+export function peerOf(
+  device: Device,
+  here: Namespace,
+  all: readonly Namespace[],
+): { device: Device; namespace: Namespace } | undefined {
+  if (!device.peer) return undefined;
+  const { ifindex, namespaceId } = device.peer;
+  const name = namespaceId === undefined ? undefined : here.others.get(namespaceId);
+  if (namespaceId !== undefined && name === undefined) return undefined;
+  const namespace = all.find((one) => one.name === name);
+  const peer = namespace?.devices.find((one) => one.ifindex === ifindex);
+  return namespace && peer && { device: peer, namespace };
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A short look at what arrives on a device, by `tcpdump`, which need not be installed. */
+import type { Run } from './run.js';
+
+const MOST_FRAMES = 500;
+/** Enough for all headers, and for those that an ICMP error quotes. */
+const BYTES = 128;
+/** What `timeout` (coreutils) exits with where there is no such command. */
+const NO_SUCH_COMMAND = 127;
+
+/**
+ * The beginnings of the frames that came in: those which XDP passed, since the
+ * others never get as far. Undefined where there is no tcpdump.
+ */
+export async function captureIncoming(
+  run: Run,
+  device: string,
+  seconds: number,
+): Promise<Buffer[] | undefined> {
+  const time = ['--signal=INT', String(seconds)];
+  // As hexadecimal, since its words differ from version to version.
+  const form = ['-n', '-t', '-q', '-xx', '-l', '--immediate-mode', '-s', String(BYTES)];
+  const what = ['-i', device, '-p', '-Q', 'in', '-c', String(MOST_FRAMES)];
+  const result = await run('timeout', [...time, 'tcpdump', ...form, ...what]);
+  if (result.exitCode === NO_SUCH_COMMAND) return undefined;
+  return decodeDump(result.stdout);
+}
+
+/** Lines such as `\t0x0010:  0800 4500`, with others between the frames. */
+export function decodeDump(text: string): Buffer[] {
+  const frames: string[] = [];
+  for (const line of text.split('\n')) {
+    const [, offset, bytes = ''] = /^\s+0x([0-9a-f]+): +([0-9a-f ]+)$/.exec(line) ?? [];
+    if (offset === undefined) continue;
+    if (Number.parseInt(offset, 16) === 0) frames.push('');
+    frames.push((frames.pop() ?? '') + bytes.replaceAll(' ', ''));
+  }
+  return frames.map((frame) => Buffer.from(frame, 'hex'));
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * l4lb-doctor: each finding is brought about by breaking just that, is the only one
+ * that is found, and is gone when the command that it names has been run.
+ */
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import type { Role } from './network.js';
+import { Network, ROOT } from './network.js';
+
+const VIP = '10.0.100.1';
+const WAY = `${VIP}:80/udp`;
+const PASS = 'testbed/pass.o';
+const GOOD = '10.0.1.1, 02:00:0a:00:01:01\n10.0.1.2, 02:00:0a:00:01:02\n';
+/** Long enough for a hundred packets. */
+const INTERVAL = '0.4';
+
+interface Finding {
+  check: string;
+  severity: 'finding' | 'remark';
+  finding: string;
+  evidence: string;
+  mend: string;
+}
+interface Answer {
+  exitCode: number;
+  findings: Finding[];
+  well: { check: string; text: string }[];
+}
+
+let network: Network;
+let folder: string;
+let file: string;
+
+beforeAll(async () => {
+  network = await Network.up('--count', '2', '--vip', VIP);
+  folder = mkdtempSync(join(tmpdir(), 'l4lb-doctor-'));
+  file = join(folder, 'web.csv');
+  writeFileSync(file, GOOD);
+  for (const name of ['l4lb-load', 'l4lb-map', 'l4lb-doctor']) {
+    symlinkSync(`${ROOT}bin/${name}.js`, join(folder, name));
+  }
+  for (const role of ['destination1', 'destination2'] as const) {
+    await shell(role, 'l4lb-load -i eth0 --decap');
+  }
+  await shell('balancer', reload());
+});
+afterAll(async () => {
+  await network.down();
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs a command as the doctor names it; FILE is the destinations'. */
+async function shell(role: Role, command: string): Promise<void> {
+  const line = `PATH=${folder}:$PATH; ${command.replaceAll('FILE', file)}`;
+  await network.expectOk(role, 'bash', '-ec', `cd ${folder}; ${line}`);
+}
+
+function reload(way = WAY, rows = GOOD, more = ''): string {
+  return (
+    'l4lb-load -i eth0 --off >/dev/null; ' +
+    `printf '${rows.replaceAll('\n', '\\n')}' | ` +
+    `l4lb-load -i eth0 -f - --vip ${way} --slots 256 ${more}`
+  );
+}
+
+/** Packets of this size to the service come, unless none are to. */
+async function doctor(
+  size: number | undefined = 100,
+  ...args: string[]
+): Promise<Answer> {
+  const udp = ['-2', '-p', '80', '-d', String(size), '--rand-source', '-q'];
+  const pace = ['-i', 'u2000', '-c', '5000'];
+  const flood =
+    size === 0 ? undefined : network.start('client', 'hping3', VIP, ...udp, ...pace);
+  try {
+    const all = ['-i', 'eth0', '--json', '--interval', INTERVAL, ...args];
+    const finished = await network.run('balancer', 'bin/l4lb-doctor.js', all);
+    if (finished.stdout === '') throw new Error(finished.stderr);
+    const { findings, well } = JSON.parse(finished.stdout) as Answer;
+    return { exitCode: finished.exitCode, findings, well };
+  } finally {
+    flood?.kill('SIGKILL');
+  }
+}
+
+const HEALTHY = { exitCode: 0, findings: [] };
+
+/** Words behind the command say when it is right. */
+function commandOf({ mend }: Finding): string {
+  return mend.split(', ')[0] ?? '';
+}
+
+test('a network that works is healthy, and everything was looked at', async () => {
+  const answer = await doctor();
+  expect(answer).toMatchObject(HEALTHY);
+  expect(answer.well.map(({ check }) => check)).toEqual(
+    expect.arrayContaining(['tunnel', 'rp_filter', 'service address', 'veth peer']),
+  );
+});
+
+interface Row {
+  what: string;
+  /** The one check that finds something. */
+  check: string;
+  role: Role;
+  broken: string;
+  evidence: string | RegExp;
+  /** What the mend begins with. */
+  mend: string;
+  /** Where its command is run, after which all is well. */
+  mendIn?: Role;
+  /** Brings the network back to what the rows begin with, where that does not. */
+  undo?: string;
+  args?: string[];
+  /** Bytes of data in the packets. */
+  size?: number;
+}
+
+async function judge(row: Row): Promise<void> {
+  await shell(row.role, row.broken);
+  const { exitCode, findings } = await doctor(row.size, ...(row.args ?? []));
+  expect(findings.map(({ check, severity }) => [severity, check])).toEqual([
+    ['finding', row.check],
+  ]);
+  expect(exitCode).toBe(1);
+  const [finding] = findings as [Finding];
+  if (typeof row.evidence === 'string') expect(finding.evidence).toContain(row.evidence);
+  else expect(finding.evidence).toMatch(row.evidence);
+  expect(finding.mend.startsWith(row.mend)).toBe(true);
+  if (row.mendIn) {
+    await shell(row.mendIn, commandOf(finding));
+    expect(await doctor()).toMatchObject(HEALTHY);
+  }
+  if (row.undo) await shell(row.role, row.undo);
+}
+
+/** After a row that failed on its way, so that the next ones are not its victims. */
+async function heal(): Promise<void> {
+  const pass = `ip -force link set dev balancer xdpdrv obj ${ROOT}${PASS} sec xdp`;
+  await shell('switch', `ip link set dev balancer up; ${pass}`);
+  await shell(
+    'destination2',
+    'sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0; ' +
+      'ip addr replace 10.0.1.2/16 dev eth0; ' +
+      `ip addr replace ${VIP}/32 dev lo; ` +
+      'l4lb-load -i eth0 --decap --replace',
+  );
+  const device = 'address 02:00:00:00:00:04 mtu 1500 up';
+  await shell(
+    'balancer',
+    `ip link set dev eth0 ${device}; ip link set dev eth0 xdpdrv off; ${reload()}`,
+  );
+}
+
+describe('finds', () => {
+  test.each<Row>([
+    {
+      what: 'no program',
+      check: 'program',
+      role: 'balancer',
+      broken: 'l4lb-load -i eth0 --off',
+      evidence: 'names none',
+      mend: 'l4lb-load -i eth0 -f FILE',
+      undo: reload(),
+    },
+    {
+      what: "another tool's program",
+      check: 'program',
+      role: 'balancer',
+      broken: `l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj ${ROOT}${PASS} sec xdp`,
+      evidence: /program \d+ in mode xdpdrv is pass/,
+      mend: 'ip link set dev eth0 xdpdrv off && l4lb-load -i eth0 -f FILE',
+      mendIn: 'balancer',
+      undo: reload(),
+    },
+    {
+      what: 'a program of another release',
+      check: 'program',
+      role: 'balancer',
+      broken:
+        `clang -O2 -g -target bpf -I/usr/include/$(uname -m)-linux-gnu -Dpass=l4lb_9 -c ${ROOT}testbed/pass.c -o old.o; ` +
+        'l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj old.o sec xdp',
+      evidence: 'its ABI version is 9, that of the tools 1',
+      mend: 'l4lb-load -i eth0 --replace',
+      undo: `ip link set dev eth0 xdpdrv off; ${reload()}`,
+    },
+    {
+      what: "the destination's program in place of the balancer",
+      check: 'program',
+      role: 'balancer',
+      broken: 'l4lb-load -i eth0 --off; l4lb-load -i eth0 --decap',
+      evidence: 'l4lb_decap_1, which takes the outer header off',
+      mend: 'l4lb-load -i eth0 --off && l4lb-load -i eth0 -f FILE',
+      undo: reload(),
+    },
+    {
+      what: 'an empty table',
+      check: 'table',
+      role: 'balancer',
+      broken: 'l4lb-load -i eth0 --off; l4lb-load -i eth0',
+      evidence: 'names no service',
+      mend: 'l4lb-map -i eth0 -f FILE',
+      mendIn: 'balancer',
+      undo: reload(),
+    },
+    {
+      what: 'weights that are all 0',
+      check: 'table',
+      role: 'balancer',
+      broken: `printf '10.0.1.1,,0\\n10.0.1.2,,0\\n' | l4lb-map -i eth0 -f -`,
+      evidence: '256 of 256 slots are empty',
+      mend: 'l4lb-map -i eth0 -f FILE, with a row of another weight than 0',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'packets that match no service',
+      check: 'matches',
+      role: 'balancer',
+      broken: reload(`${VIP}:81/udp`),
+      evidence: /packets to 10\.0\.100\.1:80\/udp.*\(\d+ "not ours"/,
+      mend: `l4lb-map -i eth0 -f FILE --vip ${VIP}:81/udp ${WAY}`,
+      mendIn: 'balancer',
+      undo: reload(),
+    },
+    {
+      what: 'generic mode where driver mode would do',
+      check: 'mode',
+      role: 'balancer',
+      broken: reload(WAY, GOOD, '-m xdpgeneric'),
+      evidence: 'the driver veth has XDP',
+      mend: 'l4lb-map -i eth0 --export > l4lb.toml',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'a veth whose other end has no program',
+      check: 'veth peer',
+      role: 'switch',
+      broken: 'ip link set dev balancer xdpdrv off',
+      evidence: /names none in driver mode; \d+ frames could not be given to it/,
+      mend: 'ip -n l4lb-',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'an MTU that is smaller than in the table',
+      check: 'mtu',
+      role: 'balancer',
+      broken: 'ip link set dev eth0 mtu 1400',
+      evidence: 'the device has 1400, the table was filled for 1500',
+      mend: 'l4lb-map -i eth0 -f FILE',
+      mendIn: 'balancer',
+      undo: 'ip link set dev eth0 mtu 1500; l4lb-map -i eth0 -f FILE',
+    },
+    {
+      what: 'an MTU that is too small for what comes',
+      check: 'mtu',
+      role: 'balancer',
+      broken: 'ip link set dev eth0 mtu 1300; l4lb-map -i eth0 -f FILE',
+      size: 1262,
+      evidence: 'packets of more than 1280 bytes came',
+      mend: 'ip link set dev eth0 mtu 1520 && l4lb-map -i eth0 -f FILE',
+      mendIn: 'balancer',
+      undo: reload(),
+    },
+    {
+      what: "a destination's wrong MAC",
+      check: 'mac',
+      role: 'balancer',
+      broken: reload(WAY, GOOD.replace('01:02\n', '01:99\n')),
+      evidence:
+        'it has 02:00:0a:00:01:99; ip neigh show dev eth0 has 10.0.1.2 at 02:00:0a:00:01:02',
+      mend: 'l4lb-map -i eth0 -f FILE, with the row 10.0.1.2, 02:00:0a:00:01:02',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'a destination that does not answer',
+      check: 'answers',
+      role: 'destination2',
+      broken: 'ip addr del 10.0.1.2/16 dev eth0',
+      evidence: 'asked for its MAC on eth0, and nobody answered',
+      mend: 'start 10.0.1.2, or give it weight 0',
+      undo: 'ip addr add 10.0.1.2/16 dev eth0',
+    },
+    {
+      what: 'a source that is not on this host',
+      check: 'source',
+      role: 'balancer',
+      broken: 'l4lb-map -i eth0 -f FILE -s 10.0.0.99',
+      evidence: '10.0.1.1, 10.0.1.2 get packets from it',
+      mend: 'l4lb-map -i eth0 -f FILE -s 10.0.0.4',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'a destination without a tunnel',
+      check: 'tunnel',
+      role: 'destination2',
+      broken: 'l4lb-load -i eth0 --off',
+      evidence:
+        /no tunnel device is up, and eth0 has no l4lb_decap; while looking came \d+ times ICMP "protocol 4 unreachable"/,
+      // A host sends one such answer a second.
+      args: ['--interval', '1.5'],
+      mend: 'nsenter --net=/run/netns/l4lb-',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'rp_filter at a destination',
+      check: 'rp_filter',
+      role: 'destination2',
+      broken: 'sysctl -qw net.ipv4.conf.eth0.rp_filter=1',
+      evidence: 'it is strict on eth0',
+      mend: 'ip netns exec l4lb-',
+      mendIn: 'balancer',
+    },
+    {
+      what: "a destination without the service's address",
+      check: 'service address',
+      role: 'destination2',
+      broken: `ip addr del ${VIP}/32 dev lo`,
+      evidence: 'does not name it',
+      mend: 'ip -n l4lb-',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'counters that stand still',
+      check: 'counters',
+      role: 'balancer',
+      broken: 'true',
+      size: 0,
+      evidence: /^no packet came to eth0 in 0\.\d s$/,
+      mend: `at a client: ip route get ${VIP}`,
+      undo: 'true',
+    },
+    {
+      what: 'an offload that is refused',
+      check: 'offload',
+      role: 'balancer',
+      broken: 'true',
+      args: ['-m', 'xdpoffload'],
+      evidence:
+        /the kernel does not take l4lb_xdp\.o: .*; its driver veth has no eBPF offload/,
+      mend: 'none needed: it runs in driver mode',
+      undo: 'true',
+    },
+    {
+      what: 'a device that is down',
+      check: 'device',
+      role: 'balancer',
+      broken: 'ip link set dev eth0 down',
+      evidence: 'does not say UP',
+      mend: 'ip link set dev eth0 up',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'a device without carrier',
+      check: 'device',
+      role: 'switch',
+      broken: 'ip link set dev balancer down',
+      evidence: 'does not say LOWER_UP',
+      mend: 'ip -n l4lb-',
+      mendIn: 'balancer',
+    },
+    {
+      what: 'another MAC of the device than in the table',
+      check: 'device mac',
+      role: 'balancer',
+      broken: 'ip link set dev eth0 address 02:00:00:00:00:44',
+      evidence: 'it has 02:00:00:00:00:44; the table has 02:00:00:00:00:04',
+      mend: 'l4lb-map -i eth0 -f FILE',
+      undo: 'ip link set dev eth0 address 02:00:00:00:00:04',
+    },
+  ])('$what', async (row) => {
+    try {
+      await judge(row);
+    } catch (error) {
+      await heal();
+      throw error;
+    }
+  });
+
+  test('tags that are taken off, which is a remark and no finding', async () => {
+    await shell('balancer', 'ethtool -K eth0 rxvlan on');
+    const { exitCode, findings } = await doctor();
+    expect(exitCode).toBe(0);
+    expect(findings).toMatchObject([
+      { check: 'vlan', severity: 'remark', mend: 'ethtool -K eth0 rxvlan off' },
+    ]);
+    await shell('balancer', findings[0]?.mend ?? '');
+    expect((await doctor()).findings).toEqual([]);
+  });
+});
+
+test('for people it says what was found, how one sees it, and what mends it', async () => {
+  await shell('balancer', 'l4lb-load -i eth0 --off');
+  const found = await network.run('balancer', 'bin/l4lb.js', ['doctor', '-i', 'eth0']);
+  expect(found.exitCode).toBe(1);
+  expect(found.stdout.split('\n').slice(0, 5)).toEqual([
+    'eth0: 1 finding',
+    '',
+    'finding (program): no XDP program on eth0',
+    '  evidence: ip link show dev eth0 names none',
+    '  mend: l4lb-load -i eth0 -f FILE',
+  ]);
+  expect(found.stdout).toContain('Looked at, and well:\n  device ');
+});
+
+test('a device that is not there is a failure, and no finding', async () => {
+  const args = ['-i', 'eth9', '--json'];
+  const answer = await network.run('balancer', 'bin/l4lb-doctor.js', args);
+  expect(answer).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(answer.stderr).toContain('l4lb-doctor: no device eth9');
+});

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+
+import { readHardware, readTransmitErrors, tagNote } from '../../src/ethtool.js';
+import { Failure } from '../../src/failure.js';
+import { fakeRun } from './fake-run.js';
+
+function hardware(features: string): ReturnType<typeof readHardware> {
+  const { run } = fakeRun({
+    'ethtool -i ens4': 'driver: veth\nversion: 1.0\n',
+    'ethtool -k ens4': `Features for ens4:\n${features}\nrx-vlan-filter: on [fixed]\n`,
+  });
+  return readHardware(run, 'ens4');
+}
+
+describe('ethtool', () => {
+  test.each([
+    ['rx-vlan-offload: off', 'off'],
+    ['rx-vlan-offload: off [fixed]', 'off'],
+    ['rx-vlan-offload: on', 'on'],
+    ['rx-vlan-offload: on [fixed]', 'always'],
+    ['rx-checksumming: on', 'off'],
+  ])('%s: tags are taken off: %s', async (features, stripsTags) => {
+    expect(await hardware(features)).toEqual({ driver: 'veth', stripsTags });
+  });
+
+  test('notes that tags are taken off, and how not to', async () => {
+    expect(tagNote('ens4', await hardware('rx-vlan-offload: on'))).toContain(
+      'ethtool -K ens4 rxvlan off',
+    );
+    expect(tagNote('ens4', await hardware('rx-vlan-offload: on [fixed]'))).toContain(
+      'the driver veth cannot be told otherwise',
+    );
+    expect(tagNote('ens4', await hardware('rx-vlan-offload: off'))).toBeUndefined();
+    expect(tagNote('ens4', undefined)).toBeUndefined();
+  });
+
+  test('may be missing, or know nothing', async () => {
+    const missing = (): never => {
+      throw new Failure('no ethtool on this machine');
+    };
+    expect(await readHardware(missing, 'ens4')).toBeUndefined();
+    const { run } = fakeRun({
+      'ethtool -i ens4': { exitCode: 71 },
+      'ethtool -k ens4': { exitCode: 71 },
+    });
+    expect(await readHardware(run, 'ens4')).toBeUndefined();
+  });
+
+  test('sums the errors of all queues, where the driver has them', async () => {
+    const { run } = fakeRun({
+      'ethtool -S ens4':
+        '  rx_queue_0_xdp_tx: 9\n  rx_queue_0_xdp_tx_errors: 3\n  rx_queue_1_xdp_tx_errors: 4\n',
+      'ethtool -S ens5': '  rx_packets: 9\n',
+    });
+    expect(await readTransmitErrors(run, 'ens4')).toBe(7);
+    expect(await readTransmitErrors(run, 'ens5')).toBeUndefined();
+  });
+});

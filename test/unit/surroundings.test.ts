@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+
+import type { Run } from '../../src/run.js';
+import { Surroundings, peerOf } from '../../src/surroundings.js';
+import type { Answer } from './fake-run.js';
+import { fakeRun } from './fake-run.js';
+
+/** What `ip -j -d addr` (iproute2 6.1) says of a veth, as far as it is read. */
+function veth(name: string, index: number, peer: number, namespace?: number): object {
+  return {
+    ifindex: index,
+    link_index: peer,
+    ifname: name,
+    flags: ['UP', 'LOWER_UP'],
+    mtu: 1500,
+    address: '02:00:0a:00:00:01',
+    link_netnsid: namespace,
+    linkinfo: { info_kind: 'veth' },
+    addr_info: [{ local: '10.0.0.1' }, { local: '2001:db8::1' }],
+  };
+}
+
+const HERE = 'ip -j -d addr show';
+const NAMES = 'ip -j netns list';
+const WHO = 'ip netns identify';
+
+const NETWORK: Record<string, Answer> = {
+  [HERE]: JSON.stringify([veth('eth0', 2, 9, 0)]),
+  [NAMES]: JSON.stringify([{ name: 'balancer' }, { name: 'switch', id: 0 }]),
+  [WHO]: 'balancer\n',
+  'ip -n switch -j -d addr show': JSON.stringify([
+    veth('balancer', 9, 2, 1),
+    veth('web-1', 10, 2, 2),
+    veth('gone', 11, 2, 3),
+  ]),
+  'ip -n switch -j netns list': JSON.stringify([
+    { name: 'balancer', id: 1 },
+    { name: 'switch' },
+    { name: 'web-1', id: 2 },
+    { name: 'gone', id: 3 },
+    { name: 'elsewhere' },
+  ]),
+  'ip -n web-1 -j -d addr show': JSON.stringify([veth('eth0', 2, 10, 0)]),
+  'ip -n web-1 -j netns list': JSON.stringify([{ name: 'switch', id: 0 }]),
+  'ip -n gone -j -d addr show': { exitCode: 1, stderr: 'Cannot open network namespace' },
+};
+
+describe('surroundings', () => {
+  test('are the namespaces that veths lead to, each once', async () => {
+    const { run } = fakeRun(NETWORK);
+    const found = await new Surroundings(run).connected(10);
+    expect(found.map(({ name }) => name)).toEqual([undefined, 'switch', 'web-1']);
+    expect(found[0]?.devices).toMatchObject([
+      {
+        name: 'eth0',
+        kind: 'veth',
+        up: true,
+        carrier: true,
+        addresses: ['10.0.0.1', '2001:db8::1'],
+        peer: { ifindex: 9, namespaceId: 0 },
+      },
+    ]);
+  });
+
+  test('are not looked for without end', async () => {
+    const { run } = fakeRun(NETWORK);
+    const found = await new Surroundings(run).connected(1);
+    expect(found.map(({ name }) => name)).toEqual([undefined, 'switch']);
+  });
+
+  test("have a veth's other end, where its namespace has a name", async () => {
+    const { run } = fakeRun(NETWORK);
+    const all = await new Surroundings(run).connected(10);
+    const [here] = all;
+    const [device] = here?.devices ?? [];
+    if (!here || !device) throw new Error('the test has no device');
+    const peer = peerOf(device, here, all);
+    expect([peer?.namespace.name, peer?.device.name]).toEqual(['switch', 'balancer']);
+    const unseen = { ...device, peer: { ifindex: 9, namespaceId: 7 } };
+    expect(peerOf(unseen, here, all)).toBeUndefined();
+    const local = { ...device, peer: { ifindex: 2, namespaceId: undefined } };
+    expect(peerOf(local, here, all)?.namespace.name).toBeUndefined();
+    expect(peerOf(local, here, all)?.device.name).toBe('eth0');
+  });
+
+  test('are described by what can be read of them', async () => {
+    const { run } = fakeRun({
+      'ip -n web-1 -j netconf show': JSON.stringify([
+        { interface: 'all', rp_filter: 'off' },
+        { interface: 'eth0', rp_filter: 'strict' },
+        { interface: 'eth0' },
+      ]),
+      'ip -n web-1 -j -4 route show default': JSON.stringify([{ dev: 'eth0' }]),
+      'ip -n web-1 -j -6 route show default': { exitCode: 2, stderr: 'no IPv6' },
+      'ip -j -s link show dev eth0': JSON.stringify([
+        { stats64: { rx: { packets: 7 } } },
+      ]),
+    });
+    const surroundings = new Surroundings(run);
+    expect([...(await surroundings.rpFilters('web-1'))]).toEqual([
+      ['all', 'off'],
+      ['eth0', 'strict'],
+    ]);
+    expect(await surroundings.defaultDevices('web-1')).toEqual(['eth0']);
+    expect(await surroundings.received('eth0')).toBe(7);
+  });
+});
+
+const ADDRESSES = ['10.0.1.1', '10.1.0.1', '10.0.0.1', '10.9.9.9'];
+
+/** Answers batches, whose file has a name of its own each time. */
+function batching(
+  answers: Record<string, Answer | Answer[]>,
+  batches: string[],
+  output = '',
+): Run {
+  const { run } = fakeRun(answers);
+  return async (command, args, options) => {
+    if (args[2] !== '-batch') return run(command, args, options);
+    expect(args.slice(0, 2)).toEqual(['-force', '-j']);
+    batches.push(readFileSync(args[3] ?? '', 'utf8'));
+    return Promise.resolve({ exitCode: 1, stdout: output, stderr: '' });
+  };
+}
+
+describe('neighbours', () => {
+  test('are the next hops of routes; a line that fails leaves the others', async () => {
+    const batches: string[] = [];
+    const output = [
+      [{ dst: '10.0.1.1', dev: 'ens4' }],
+      [{ dst: '10.1.0.1', gateway: '10.0.0.254', dev: 'ens4' }],
+      [{ type: 'local', dst: '10.0.0.1', dev: 'lo' }],
+    ];
+    const run = batching(
+      {},
+      batches,
+      output.map((one) => JSON.stringify(one)).join('\n'),
+    );
+    expect([...(await new Surroundings(run).hops('ens4', ADDRESSES))]).toEqual([
+      ['10.0.1.1', { next: '10.0.1.1', isLocal: false }],
+      ['10.1.0.1', { next: '10.0.0.254', isLocal: false }],
+      ['10.0.0.1', { next: undefined, isLocal: true }],
+      ['10.9.9.9', { next: undefined, isLocal: false }],
+    ]);
+    expect(batches).toEqual([
+      ADDRESSES.map((address) => `route get ${address} oif ens4\n`).join(''),
+    ]);
+  });
+
+  test('are asked whether they are there, unless they were set by hand', async () => {
+    const batches: string[] = [];
+    const entry = (dst: string, state: string, lladdr?: string): object => ({
+      dst,
+      lladdr,
+      state: [state],
+    });
+    const MAC = '02:00:0a:00:01:01';
+    const before = [
+      entry('10.0.1.1', 'STALE', MAC),
+      entry('10.0.1.2', 'PERMANENT', MAC),
+      entry('10.0.1.3', 'FAILED'),
+    ];
+    const during = [
+      entry('10.0.1.1', 'PROBE', MAC),
+      entry('10.0.1.2', 'PERMANENT', MAC),
+      entry('10.0.1.3', 'INCOMPLETE'),
+    ];
+    const after = [
+      entry('10.0.1.1', 'REACHABLE', MAC),
+      entry('10.0.1.2', 'PERMANENT', MAC),
+      entry('10.0.1.3', 'FAILED'),
+      entry('10.0.1.99', 'REACHABLE', MAC),
+    ];
+    const run = batching(
+      {
+        'ip -j neigh show dev ens4': [before, during, after].map((one) =>
+          JSON.stringify(one),
+        ),
+      },
+      batches,
+    );
+    const asked = ['10.0.1.1', '10.0.1.2', '10.0.1.3'];
+    expect([...(await new Surroundings(run).probe('ens4', asked))]).toEqual([
+      ['10.0.1.1', { mac: MAC, states: ['REACHABLE'] }],
+      ['10.0.1.2', { mac: MAC, states: ['PERMANENT'] }],
+      ['10.0.1.3', { mac: undefined, states: ['FAILED'] }],
+    ]);
+    expect(batches).toEqual([
+      'neigh change 10.0.1.1 dev ens4 nud probe\nneigh replace 10.0.1.3 dev ens4 use\n',
+    ]);
+  });
+});
