@@ -118,7 +118,9 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
             `in ${isMissing.namespace} no tunnel device is up, and ${isMissing.device.name} has no l4lb_decap`,
           ]
         : []),
-      ...(said ? [`while looking came ${said.count} times ${said.what}`] : []),
+      ...(said
+        ? [`${many(said.count, 'packet')} of ${said.what} came while looking`]
+        : []),
     ];
     return [
       found({
