@@ -17,7 +17,8 @@ CLANG_FORMAT ?= clang-format
 SLOTS ?=
 DESTINATIONS ?=
 
-PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_decap.o l4lb_carry.o
+PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
+	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-doctor l4lb-disturb
 HEADERS := $(wildcard datapath/*.h)
@@ -33,7 +34,7 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(if $(SLOTS),-DL4LB_SLOTS=$(SLOTS)) $(if $(DESTINATIONS),-DL4LB_DESTINATIONS=$(DESTINATIONS))
 
-.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table \
+.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table fuzz \
 	install uninstall clean FORCE
 
 all: objects build ## build everything: the BPF programs and the commands (default)
@@ -49,7 +50,8 @@ objects: $(OBJECTS) ## compile the BPF programs, l4lb_xdp.o and its kin
 
 build: .make/build ## compile the commands from TypeScript to dist/
 
-test: setup ## set up, build, lint, type check, and run all tests (as root)
+test: ## set up, build, lint, type check, and run all tests (as root)
+	@./setup.sh test
 	@$(MAKE) --no-print-directory all lint typecheck
 	@npm test
 
@@ -75,6 +77,14 @@ demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as ro
 bench-table: | node_modules ## compare the table with other algorithms, and hold it to its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js
 
+# Packets through each build, and what chance begins with: make fuzz N=1000000 SEED=7
+N ?= 100000
+SEED ?=
+
+fuzz: setup ## random packets through the programs and through the model of them (as root)
+	@$(MAKE) --no-print-directory all
+	@npx tsc -p test/fuzz && node .make/fuzz/test/fuzz/main.js $(N) $(SEED)
+
 # ---- BPF ----
 
 define compile
@@ -88,7 +98,14 @@ l4lb_xdp.o: l4lb_xdp.c $(HEADERS) .make/sizes Makefile
 l4lb_xdp_host.o: l4lb_xdp.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_HOST)
 
-l4lb_decap.o l4lb_carry.o: %.o: %.c $(HEADERS) Makefile
+# The same for frames in several buffers, of jumbo MTUs.
+l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
+	$(call compile,-mcpu=v3 -DL4LB_HOST -DL4LB_FRAGS)
+
+l4lb_decap_frags.o: l4lb_decap.c $(HEADERS) Makefile
+	$(call compile,-mcpu=v3 -DL4LB_FRAGS)
+
+l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: %.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3)
 
 testbed/pass.o: testbed/pass.c Makefile

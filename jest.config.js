@@ -22,5 +22,10 @@ export default {
       displayName: 'kernel',
       testMatch: ['<rootDir>/test/kernel/**/*.test.ts'],
     },
+    {
+      ...common,
+      displayName: 'offload',
+      testMatch: ['<rootDir>/test/offload/**/*.test.ts'],
+    },
   ],
 };

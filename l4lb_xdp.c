@@ -39,10 +39,20 @@ MAP(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
 #ifdef L4LB_HOST
 MAP(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
 MAP(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
+MAP(answers, BPF_MAP_TYPE_PERCPU_ARRAY, 1, struct l4lb_answers);
+#endif
+
+/* A SmartNIC has no room for a call. */
+#ifdef L4LB_HOST
+#define SLOW_PATH __noinline
+#else
+#define SLOW_PATH __always_inline
 #endif
 
 #include "datapath/parse.h"
+#include "datapath/quote.h"
 #include "datapath/service.h"
+#include "datapath/echo.h"
 #include "datapath/slot.h"
 #include "datapath/encapsulate.h"
 
@@ -53,35 +63,31 @@ static __always_inline const struct l4lb_device *this_device(void)
 	return bpf_map_lookup_elem(&device, &only);
 }
 
-static __always_inline enum l4lb_verdict balance(struct xdp_md *ctx,
-						 struct packet *packet)
+/* From a parsed packet to its destination. */
+static __always_inline enum l4lb_verdict
+balance(struct xdp_md *ctx, const struct l4lb_device *device,
+	const struct packet *packet)
 {
 	const struct l4lb_destination *destination;
-	const struct l4lb_device *device = this_device();
 	enum l4lb_verdict verdict;
 	union target target;
 	__u64 sent_length;
-	__u32 id;
-
-	if (!device)
-		return L4LB_NOT_OURS; /* never: the map has its one entry */
-
-	verdict = parse(ctx, packet);
-	if (verdict)
-		return refuse(ctx, device, packet, verdict);
+	__u32 flow, id;
 
 	verdict = find_service(device, packet, &target);
 	if (verdict)
-		return verdict;
+		return refuse(ctx, device, packet, verdict);
 	verdict = check_mac(ctx, device);
 	if (verdict)
 		return verdict;
 
-	destination = find_destination(device, packet, target, &id);
+	flow = hash_of_flow(device, packet, target);
+	destination = find_destination(device, packet, target, flow, &id);
 	if (!destination)
 		return L4LB_EMPTY_SLOT;
 
-	verdict = encapsulate(ctx, device, packet, destination, &sent_length);
+	verdict = encapsulate(ctx, device, packet, destination, flow,
+			      &sent_length);
 	if (verdict)
 		return verdict;
 
@@ -89,18 +95,63 @@ static __always_inline enum l4lb_verdict balance(struct xdp_md *ctx,
 	return L4LB_BALANCED;
 }
 
-/* The name tells tools the ABI version before they read anything. */
-SEC("xdp")
-int l4lb_1(struct xdp_md *ctx)
+/* Balanced packets are counted by destination, and only there. */
+static __always_inline int finish(enum l4lb_verdict verdict,
+				  const struct packet *packet)
 {
-	struct packet packet = {};
-	enum l4lb_verdict verdict = balance(ctx, &packet);
-
-	/* Balanced packets are counted by destination, and only there. */
 	if (verdict == L4LB_BALANCED)
 		return XDP_TX;
-	count(&verdicts, verdict, packet.frame_length);
+	count(&verdicts, verdict, packet->frame_length);
+	if (verdict >= L4LB_FIRST_ANSWER)
+		return XDP_TX;
 	return verdict < L4LB_FIRST_DROP ? XDP_PASS : XDP_DROP;
+}
+
+static __always_inline void begin(struct xdp_md *ctx, struct cursor *cursor,
+				  struct packet *packet)
+{
+	cursor->at = (void *)(long)ctx->data;
+	cursor->end = (void *)(long)ctx->data_end;
+	packet->frame_length = length_of_frame(ctx);
+}
+
+/* IPv6, VLAN tags, fragments, ICMP, and whatever else a network sends. */
+static SLOW_PATH int any_packet(struct xdp_md *ctx)
+{
+	const struct l4lb_device *device = this_device();
+	struct packet packet = {};
+	enum l4lb_verdict verdict;
+	struct cursor cursor;
+
+	if (!device)
+		return XDP_PASS; /* never: the map has its one entry */
+	begin(ctx, &cursor, &packet);
+	verdict = parse(&cursor, &packet);
+	if (verdict == L4LB_NOT_TCP_OR_UDP)
+		verdict = answer_echo(ctx, device, &packet, &cursor);
+	if (verdict == L4LB_NOT_TCP_OR_UDP)
+		verdict = parse_quote(&cursor, &packet);
+	if (verdict)
+		verdict = refuse(ctx, device, &packet, verdict);
+	else
+		verdict = balance(ctx, device, &packet);
+	return finish(verdict, &packet);
+}
+
+/* The name tells tools the ABI version before they read anything. */
+SEC(XDP_SECTION)
+int l4lb_1(struct xdp_md *ctx)
+{
+	const struct l4lb_device *device = this_device();
+	struct packet packet = {};
+	struct cursor cursor;
+
+	if (!device)
+		return XDP_PASS; /* never, either */
+	begin(ctx, &cursor, &packet);
+	if (!parse_plain(&cursor, &packet))
+		return any_packet(ctx);
+	return finish(balance(ctx, device, &packet), &packet);
 }
 
 char license_name[] SEC("license") = "Dual BSD/GPL";

@@ -3,6 +3,8 @@
 #
 # make setup: installs what l4lb's build, tests and demos need and this machine
 # lacks, says what and why, and does nothing else. Quick when nothing is missing.
+# "setup.sh test", as make test calls it, adds what only the second opinions need: a
+# virtual machine with another kernel, and a decoder of packets.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -11,7 +13,7 @@ PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and bpftool, out of users' si
 readonly oldest_node=20.19
 
 # What to look for (a command, or a file if it has a slash), its package, and why.
-readonly needs='
+readonly needs_of_all='
 clang                             clang          compiles the BPF programs
 clang-format                      clang-format   checks how the C code is laid out
 /usr/include/bpf/bpf_helpers.h    libbpf-dev     what the BPF programs include
@@ -30,6 +32,17 @@ flock                             util-linux     keeps two writers of one table 
 nsenter                           util-linux     runs commands in the test network
 sysctl                            procps         sets up the kernel of the test network
 shellcheck                        shellcheck     checks the shell scripts
+'
+
+readonly needs_of_tests='
+tshark                            tshark         checks what the tests capture
+'
+
+# Without apt there is no kernel for it either, and its tests say that they are skipped.
+readonly needs_of_the_virtual_machine='
+qemu-system-x86_64                qemu-system-x86 is the virtual machine of the tests
+/usr/share/doc/busybox-static     busybox-static is the first root of the virtual machine
+xz                                xz-utils       unpacks the kernel of the virtual machine
 '
 
 fail() {
@@ -120,6 +133,16 @@ install_node_modules() {
     touch node_modules/.package-lock.json
 }
 
+case $#:${1:-} in
+0:) needs=$needs_of_all ;;
+1:test)
+    needs=$needs_of_all$needs_of_tests
+    if command -v apt-get >/dev/null && [[ $(uname -m) == x86_64 ]]; then
+        needs+=$needs_of_the_virtual_machine
+    fi
+    ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test]" ;;
+esac
 check_node
 install_packages
 install_node_modules

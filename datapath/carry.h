@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What l4lb_carry.c reads from its input, instead of a frame: see src/carry.ts. */
+/*
+ * What l4lb_carry.c and l4lb_carry_flows.c read from their input, instead of a
+ * frame: see src/carry.ts.
+ */
 #ifndef CARRY_H
 #define CARRY_H
 
@@ -15,6 +18,17 @@ struct carry_sum {
 /* As many as fit a frame of 1,500 bytes. */
 #define CARRY_SUMS 62
 
+/* Of l4lb_carry_flows.c; it also writes it, and what it wrote comes back. */
+struct carry_flows {
+	__u32 next; /* the set of this run */
+	__u32 mask_before; /* one less than the old number of sets */
+	__u32 mask; /* and than the new one */
+	__u32 since; /* older records count for no slot; in units of 4 seconds */
+	__u32 carried; /* records that the new sets know, each once */
+	__u32 lost; /* found no room */
+};
+
 _Static_assert(sizeof(struct carry_sum) == 24, "sum");
+_Static_assert(sizeof(struct carry_flows) == 24, "flows");
 
 #endif

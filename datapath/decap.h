@@ -14,11 +14,13 @@
 	V(DECAPSULATED, 0, "decapsulated",				\
 	  "the outer header came off, the inner packet goes to the stack") \
 	V(NOT_IPIP, 1, "not ipip",					\
-	  "no IPv4 packet in an IPv4 packet: passed as it came")	\
+	  "no IP packet in an IP packet: passed as it came")		\
 	V(NOT_THIS_HOST, 2, "not this host",				\
 	  "the outer address is none of this host: passed as it came")	\
 	V(MALFORMED, 17, "malformed",					\
 	  "a header is cut short, or a length claims what is not there") \
+	V(ECN, 18, "ecn",						\
+	  "congestion on the way, and the inner packet cannot tell: RFC 6040") \
 	V(NO_ROOM, 19, "no room",					\
 	  "the outer header could not be taken off")
 

@@ -28,6 +28,10 @@
  *   of an empty or outdated record, or else of the oldest that is not
  *   established. Where there is none, the new connection goes to the previous
  *   without a record, for that is where its later packets will be sent.
+ * - An ICMP error follows the record of the connection that it quotes, or else
+ *   goes to the previous, and writes nothing: anyone can send one. Fragments have
+ *   no ports to find a record by, and go to the previous. Those of UDP go where
+ *   the rest of UDP goes.
  *
  * The portable build has no flows: on a SmartNIC a program can only add to its
  * maps, and its slots never are hot.
@@ -63,12 +67,19 @@ static __always_inline struct l4lb_set *
 find_set(const struct l4lb_device *device, const struct packet *packet,
 	 struct visit *visit)
 {
-	const union way protocol = { .protocol = packet->protocol };
+	const union way way = {
+		.protocol = packet->protocol,
+		.version = packet->version == 6 ? 6 : 0,
+	};
+	const __u32 seed = device->slot_seed;
 	const __u32 mixed =
-		hash(~device->slot_seed, packet->source, packet->ports);
+		hash(~seed, fold(seed, packet->source.word, packet->version),
+		     packet->ports);
 	const __u32 key = mixed & ((1U << device->log2_sets) - 1);
 
-	visit->signature = hash(mixed, packet->address, protocol.word) ?: 1;
+	visit->signature =
+		hash(mixed, fold(seed, packet->address.word, packet->version), way.word) ?:
+			1;
 	return bpf_map_lookup_elem(&flows, &key);
 }
 
@@ -175,6 +186,7 @@ static __always_inline __u16 begin_connection(struct l4lb_set *set,
 }
 
 static __always_inline __u16 continue_connection(struct l4lb_set *set,
+						 const struct packet *packet,
 						 const struct visit *visit)
 {
 	const __u32 place = find_record(set, visit);
@@ -185,8 +197,9 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	record = read_record(set, place);
 	if (!standing(visit, record))
 		return visit->slot.fields.previous;
-	if (!(record.fields.destination & L4LB_ESTABLISHED) ||
-	    age(visit, record))
+	if (!packet->is_error &&
+	    (!(record.fields.destination & L4LB_ESTABLISHED) ||
+	     age(visit, record)))
 		write_record(set, place, visit,
 			     record.fields.destination | L4LB_ESTABLISHED);
 	return record.fields.destination & ~L4LB_ESTABLISHED;
@@ -211,6 +224,8 @@ static __always_inline __u32 follow(const struct l4lb_device *device,
 	if (packet->protocol != IPPROTO_TCP) {
 		if (target.flags & L4LB_CELL_UDP_STAYS)
 			id = slot.fields.previous;
+	} else if (packet->is_fragment) {
+		id = slot.fields.previous;
 	} else {
 		set = find_set(device, packet, &visit);
 		if (!set)
@@ -218,10 +233,12 @@ static __always_inline __u32 follow(const struct l4lb_device *device,
 		if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 			id = begin_connection(set, &visit);
 		else
-			id = continue_connection(set, &visit);
+			id = continue_connection(set, packet, &visit);
 	}
 	if (id == L4LB_NOBODY || id == slot.fields.current)
 		return slot.fields.current;
+	if (packet->is_error)
+		return id;
 
 	last = bpf_map_lookup_elem(&kept, &key);
 	if (last && *last != seconds)
@@ -231,7 +248,8 @@ static __always_inline __u32 follow(const struct l4lb_device *device,
 
 #else
 
-#define follow(device, packet, target, key, slot) ((slot).fields.current)
+#define follow(device, packet, target, key, slot) \
+	((void)(device), (void)(packet), (slot).fields.current)
 
 #endif
 #endif

@@ -32,4 +32,13 @@ static __always_inline __u32 hash(__u32 seed, __u32 first, __u32 second)
 	return h;
 }
 
+/* An address as one word: IPv4 as it is, IPv6 mixed. */
+static __always_inline __u32 fold(__u32 seed, const __be32 *address,
+				  __u8 version)
+{
+	if (version != 6)
+		return address[3];
+	return hash(hash(seed, address[0], address[1]), address[2], address[3]);
+}
+
 #endif

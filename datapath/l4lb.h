@@ -51,16 +51,17 @@
 
 /*
  * Verdicts: the one name under which a packet is counted. V(NAME, number,
- * "name", meaning). The number's bits tell the action: 0 sends, 1 to 15 pass
- * to the host's stack, 16 to 31 drop. A number is never given a new meaning.
+ * "name", meaning). The number tells the action: 0 sends, 1 to 15 pass to the
+ * host's stack, 16 to 31 drop, 32 to 47 send an answer back. A number is never
+ * given a new meaning.
  */
 #define L4LB_VERDICTS(V)						\
 	V(BALANCED, 0, "balanced",					\
 	  "sent to a destination")					\
 	V(NOT_IP, 1, "not ip",						\
-	  "no IPv4 packet in the frame: ARP, LLDP, IPv6, a VLAN tag")	\
+	  "no IP packet in the frame: ARP, LLDP, a third VLAN tag")	\
 	V(NOT_TCP_OR_UDP, 2, "not tcp or udp",				\
-	  "IPv4, but neither TCP nor UDP: ICMP, or a tunnel")		\
+	  "IP, but neither TCP nor UDP nor an error about them")		\
 	V(NOT_OURS, 3, "not ours",					\
 	  "no service has this address, port and protocol")		\
 	V(NOT_FOR_US, 4, "not for us",					\
@@ -78,14 +79,21 @@
 	V(TOO_BIG, 18, "too big",					\
 	  "with the outer header longer than the device's MTU")		\
 	V(NO_ROOM, 19, "no room",					\
-	  "the frame could not be extended by an outer header")
+	  "the frame could not be extended by an outer header")		\
+	V(EXTENSION_HEADERS, 20, "extension headers",			\
+	  "IPv6 extension headers that are too many, or lead elsewhere") \
+	V(ECHO_ANSWERED, 32, "echo answered",				\
+	  "an ICMP echo request to a service's address, answered")	\
+	V(TOO_BIG_TOLD, 33, "too big told",				\
+	  "too big, and the sender was told what would fit")
 
 enum l4lb_verdict {
 #define L4LB_VERDICT(name, number, text, meaning) L4LB_##name = number,
 	L4LB_VERDICTS(L4LB_VERDICT)
 #undef L4LB_VERDICT
 	L4LB_FIRST_DROP = 16,	/* from here on dropped, below passed */
-	L4LB_VERDICT_ENTRIES = 32,
+	L4LB_FIRST_ANSWER = 32,	/* from here on sent back, with an answer in place */
+	L4LB_VERDICT_ENTRIES = 48,
 };
 
 /* `device`, one entry: what holds for every packet on the device. */
@@ -98,8 +106,11 @@ struct l4lb_device {
 	__be16 session_port;	/* of the ssh session that filled, 0: none */
 	__u16 mtu;
 	__u8 log2_sets;		/* of flows */
-	__u8 spare[5];
+	__u8 flags;
+	__u8 spare[4];
 };
+
+#define L4LB_DEVICE_NO_ECHO 1	/* echo requests to services pass to the host */
 
 /*
  * `services`, an array of cells. A cell is one way into a service, and lies at
@@ -109,7 +120,10 @@ struct l4lb_cell {
 	__u8 address[16];	/* ::, any */
 	__be16 port;		/* 0: any */
 	__u8 protocol;		/* never any */
-	__u8 spare[5];
+	__u8 version;		/* 6 for an IPv6 address, 0 for IPv4 and any */
+	/* For the tools alone, each a time as L4LB_MINUTES says: */
+	__u16 idle;		/* until a hot slot may go cold, 0: the default */
+	__u16 drain_deadline;	/* the longest for a drained destination, 0: none */
 	/* The target: one word, so that a way changes from one packet to the next. */
 	__u32 first_slot;
 	__u16 service;		/* the service's id, from 1 */
@@ -126,6 +140,14 @@ struct l4lb_cell {
 #define L4LB_CELL_BY_PORT 4
 #define L4LB_CELL_HASH_SOURCE 8	/* slots by source address alone: affinity */
 #define L4LB_CELL_UDP_STAYS 16	/* in a hot slot UDP stays on the previous */
+/*
+ * Fragments may take this way, or this note's, which then has a target: all ways
+ * of the address and protocol lead to one service, and that needs no ports.
+ */
+#define L4LB_CELL_FRAGMENTS 32
+#define L4LB_CELL_MINIMAL_TABLE 64 /* for the tools: each fill moves the fewest */
+
+#define L4LB_MINUTES 0x8000	/* in a time: it is in minutes, else in seconds */
 
 /*
  * `slots`: one word. The program reads it whole.
@@ -185,12 +207,23 @@ struct l4lb_destination {
 	__u8 mac[6];
 	__u16 service;		/* owner, 0: the id is free */
 	__u16 weight;
-	__u16 spare;
+	__be16 spread;		/* bits of the source's last 16 that vary by flow */
 	__u8 source_address[16];
 	/* One word with the last 4 bytes of the source, which are all of an IPv4: */
-	__be16 header_sum;	/* of the outer IPv4 header without length and TOS */
+	__be16 header_sum;	/* of the outer IPv4 header without length and TOS, 0: IPv6 */
 	__u16 largest_inner;	/* bytes of the longest IP packet that fits the MTU */
 } __attribute__((aligned(8)));
+
+#ifdef L4LB_HOST
+/* `answers`, one entry: how many answers this CPU has sent in this window. */
+struct l4lb_answers {
+	__u64 window;
+	__u64 count;
+};
+
+#define L4LB_WINDOW_SHIFT 30	/* of 2^30 ns, about a second */
+#define L4LB_MOST_ANSWERS 1000	/* in a window */
+#endif
 
 /* `counters` by destination, `verdicts` by verdict. */
 struct l4lb_counter {

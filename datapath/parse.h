@@ -6,6 +6,8 @@
  * advances, and returns L4LB_BALANCED, which stands for "no objection so far".
  * A verdict that drops is not final: refuse() in service.h first looks whether
  * the packet was meant for us at all.
+ *
+ *   Ethernet, up to two VLAN tags -> IPv4 | IPv6, extension headers -> TCP | UDP
  */
 #ifndef PARSE_H
 #define PARSE_H
@@ -15,30 +17,47 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
 #include "l4lb.h"
 
+#define IP_DONT_FRAGMENT 0x4000
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_FRAGMENT_OFFSET 0x1fff
+
+#define MOST_VLAN_TAGS 2
+#define MOST_EXTENSION_HEADERS 6
 
 struct cursor {
 	void *at;
 	void *end;
 };
 
+/* 16 bytes; IPv4 as ::ffff:a.b.c.d. */
+struct address {
+	__be32 word[4];
+};
+
 /* What the later steps need of a packet. Wire fields as they lie in memory. */
 struct packet {
 	__u32 frame_length; /* as received, without FCS */
-	__be32 source;
-	__be32 address;
+	struct address source;
+	struct address address;
 	__be32 ports; /* the source port and the destination port */
-	__u16 length; /* of the IP packet, in host order */
-	__u8 protocol;
-	__u8 tos;
+	__u32 length; /* of the IP packet, in host order */
+	__u32 header_length; /* of IP and extension headers */
+	__u8 tags; /* VLAN tags in front of it */
+	__u8 version; /* 4 or 6: on the wire, and so under the outer header */
+	__u8 protocol; /* 0: could not be told */
+	__u8 tos; /* or traffic class */
 	__u8 tcp_flags;
+	bool is_fragment; /* has no ports, the first one neither */
+	bool is_later; /* fragment than the first */
+	bool is_error; /* ICMP: source, address, ports are of what it quotes */
 };
 
 /* Of the byte at offset 13 of a TCP header. */
@@ -51,74 +70,226 @@ struct ports {
 	__be16 destination;
 };
 
+struct vlan_tag {
+	__be16 control;
+	__be16 type; /* EtherType of what follows */
+};
+
+/* How the IPv6 extension headers begin that are walked over: RFC 8200. */
+struct extension {
+	__u8 next;
+	__u8 length;
+	__be16 fragment; /* 43: type and segments left */
+	__be32 rest;
+};
+
+#define FRAGMENT_OFFSET 0xfff8
+#define FRAGMENT_MORE 0x0001
+
 static __always_inline __be16 destination_port(const struct packet *packet)
 {
 	return ((const struct ports *)&packet->ports)->destination;
 }
 
-static __always_inline enum l4lb_verdict parse_ethernet(struct cursor *cursor)
-{
-	const struct ethhdr *eth = cursor->at;
+/*
+ * At MTUs that one buffer cannot hold, a frame comes in several. Headers are in the
+ * first; this is the one place that asks how long they all are.
+ */
+#ifdef L4LB_FRAGS
+#define XDP_SECTION "xdp.frags"
+#define length_of_frame(ctx) bpf_xdp_get_buff_len(ctx)
+#else
+#define XDP_SECTION "xdp"
+#define length_of_frame(ctx) \
+	((void *)(long)(ctx)->data_end - (void *)(long)(ctx)->data)
+#endif
 
-	if ((void *)(eth + 1) > cursor->end)
-		return L4LB_NOT_IP;
-	if (eth->h_proto != bpf_htons(ETH_P_IP))
-		return L4LB_NOT_IP;
-	cursor->at += sizeof(*eth);
-	return L4LB_BALANCED;
+/* How many bytes of IP packet the frame can hold. */
+static __always_inline __u32 room(const struct packet *packet)
+{
+	return packet->frame_length - sizeof(struct ethhdr) -
+	       packet->tags * sizeof(struct vlan_tag);
 }
 
-/*
- * Padding may stand behind the IP packet, so its own length counts and the
- * frame's is only the limit.
- */
+/* The EtherType behind Ethernet header and tags, 0 where one is cut short. */
+static __always_inline __be16 parse_link(struct cursor *cursor,
+					 struct packet *packet)
+{
+	const struct ethhdr *eth = cursor->at;
+	const struct vlan_tag *tag;
+	__be16 type;
+
+	if ((void *)(eth + 1) > cursor->end)
+		return 0;
+	type = eth->h_proto;
+	cursor->at += sizeof(*eth);
+#pragma unroll
+	for (int i = 0; i < MOST_VLAN_TAGS; i++) {
+		if (type != bpf_htons(ETH_P_8021Q) &&
+		    type != bpf_htons(ETH_P_8021AD))
+			break;
+		tag = cursor->at;
+		if ((void *)(tag + 1) > cursor->end)
+			return 0;
+		type = tag->type;
+		packet->tags++;
+		cursor->at += sizeof(*tag);
+	}
+	return type;
+}
+
+static __always_inline void set_ipv4_address(struct address *address,
+					     __be32 word)
+{
+	address->word[0] = 0;
+	address->word[1] = 0;
+	address->word[2] = bpf_htonl(0xffff);
+	address->word[3] = word;
+}
+
+static __always_inline void set_ipv6_address(struct address *address,
+					     const struct in6_addr *in6)
+{
+	for (int i = 0; i < 4; i++)
+		address->word[i] = in6->s6_addr32[i];
+}
+
 static __always_inline enum l4lb_verdict parse_ipv4(struct cursor *cursor,
 						    struct packet *packet)
 {
 	const struct iphdr *ip = cursor->at;
-	__u32 header_length, least;
 
+	packet->version = 4;
 	if ((void *)(ip + 1) > cursor->end)
 		return L4LB_MALFORMED;
-	header_length = ip->ihl * 4;
-	if (ip->version != 4 || header_length < sizeof(*ip))
+	packet->header_length = ip->ihl * 4;
+	if (ip->version != 4 || packet->header_length < sizeof(*ip))
 		return L4LB_MALFORMED;
 
-	packet->source = ip->saddr;
-	packet->address = ip->daddr;
+	set_ipv4_address(&packet->source, ip->saddr);
+	set_ipv4_address(&packet->address, ip->daddr);
 	packet->length = bpf_ntohs(ip->tot_len);
 	packet->tos = ip->tos;
 	packet->protocol = ip->protocol;
-
-	if (ip->protocol == IPPROTO_TCP)
-		least = header_length + sizeof(struct tcphdr);
-	else if (ip->protocol == IPPROTO_UDP)
-		least = header_length + sizeof(struct udphdr);
-	else
-		return L4LB_NOT_TCP_OR_UDP;
-
-	if (packet->length > cursor->end - cursor->at)
-		return L4LB_MALFORMED;
-	if (ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET))
-		return packet->length > header_length ? L4LB_FRAGMENT :
-							L4LB_MALFORMED;
-	if (packet->length < least)
-		return L4LB_MALFORMED;
-	cursor->at += header_length;
+	packet->is_fragment = ip->frag_off &
+			      bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET);
+	packet->is_later = ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET);
+	cursor->at += packet->header_length;
 	return L4LB_BALANCED;
 }
 
-/* TCP and UDP both begin with their ports; parse_ipv4 saw that all is there. */
+static __always_inline bool is_extension_header(__u8 protocol)
+{
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+	       protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_AH ||
+	       protocol == IPPROTO_DSTOPTS;
+}
+
+/*
+ * Leaves the cursor behind the last one. The protocol is then what they lead to, or
+ * 0 where that cannot be told.
+ *
+ * The mask cuts nothing off that MOST_EXTENSION_HEADERS can make up. It lets the
+ * verifier forget by which of many ways it came, so that one is left to check.
+ */
+static __always_inline enum l4lb_verdict
+walk_extension_headers(struct cursor *cursor, struct packet *packet)
+{
+	const void *first = cursor->at;
+	__u8 protocol = packet->protocol;
+	const struct extension *extension;
+	__u32 at = 0, length;
+
+	packet->protocol = 0;
+#pragma unroll
+	for (int i = 0; i < MOST_EXTENSION_HEADERS; i++) {
+		if (!is_extension_header(protocol))
+			break;
+		extension = first + at;
+		if ((void *)(extension + 1) > cursor->end)
+			return L4LB_MALFORMED;
+		length = (extension->length + 1) * 8;
+		if (protocol == IPPROTO_AH)
+			length = (extension->length + 2) * 4;
+		/* Still on its way to somewhere else, by way of us. */
+		if (protocol == IPPROTO_ROUTING &&
+		    extension->fragment & bpf_htons(0xff))
+			return L4LB_EXTENSION_HEADERS;
+		if (protocol == IPPROTO_FRAGMENT) {
+			length = sizeof(*extension);
+			/* Of one piece only, it is whole: RFC 6946. */
+			packet->is_fragment =
+				extension->fragment &
+				bpf_htons(FRAGMENT_OFFSET | FRAGMENT_MORE);
+			packet->is_later = extension->fragment &
+					   bpf_htons(FRAGMENT_OFFSET);
+		}
+		protocol = extension->next;
+		at = (at + length) & 0x3ffc;
+		if (packet->is_fragment)
+			break;
+	}
+	if (is_extension_header(protocol))
+		return L4LB_EXTENSION_HEADERS;
+	packet->protocol = protocol;
+	packet->header_length += at;
+	cursor->at += at;
+	return L4LB_BALANCED;
+}
+
+static __always_inline enum l4lb_verdict
+parse_ipv6_header(struct cursor *cursor, struct packet *packet)
+{
+	const struct ipv6hdr *ip = cursor->at;
+
+	packet->version = 6;
+	if ((void *)(ip + 1) > cursor->end || ip->version != 6)
+		return L4LB_MALFORMED;
+
+	set_ipv6_address(&packet->source, &ip->saddr);
+	set_ipv6_address(&packet->address, &ip->daddr);
+	packet->length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
+	packet->header_length = sizeof(*ip);
+	packet->tos = ip->priority << 4 | ip->flow_lbl[0] >> 4;
+	packet->protocol = ip->nexthdr;
+	cursor->at += sizeof(*ip);
+	return L4LB_BALANCED;
+}
+
+static __always_inline enum l4lb_verdict parse_ipv6(struct cursor *cursor,
+						    struct packet *packet)
+{
+	return parse_ipv6_header(cursor, packet) ?:
+		       walk_extension_headers(cursor, packet);
+}
+
+/*
+ * Ports and TCP flags. Padding may stand behind the IP packet, so its own length
+ * counts and the frame's is only the limit.
+ */
 static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 						     struct packet *packet)
 {
+	const bool is_tcp = packet->protocol == IPPROTO_TCP;
+	const __u32 least = is_tcp ? sizeof(struct tcphdr) :
+				     sizeof(struct udphdr);
 	const __u8 *header = cursor->at;
 
-	/* Never true; the verifier cannot know. */
+	if (!is_tcp && packet->protocol != IPPROTO_UDP)
+		return L4LB_NOT_TCP_OR_UDP;
+	if (packet->length > room(packet))
+		return L4LB_MALFORMED;
+	if (packet->is_fragment)
+		return packet->length > packet->header_length ? L4LB_BALANCED :
+								L4LB_MALFORMED;
+	if (packet->length < packet->header_length + least)
+		return L4LB_MALFORMED;
+
+	/* True only where later buffers of the frame have it. */
 	if ((void *)(header + sizeof(struct udphdr)) > cursor->end)
 		return L4LB_MALFORMED;
 	packet->ports = *(const __be32 *)header;
-	if (packet->protocol != IPPROTO_TCP)
+	if (!is_tcp)
 		return L4LB_BALANCED;
 	if ((void *)(header + sizeof(struct tcphdr)) > cursor->end)
 		return L4LB_MALFORMED;
@@ -126,23 +297,36 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 	return L4LB_BALANCED;
 }
 
-static __always_inline enum l4lb_verdict parse(const struct xdp_md *ctx,
+/*
+ * What nearly all packets are: IPv4 without tags, in one piece. Compiled apart from
+ * the rest, their way keeps to registers.
+ */
+static __always_inline bool parse_plain(struct cursor *cursor,
+					struct packet *packet)
+{
+	const struct ethhdr *eth = cursor->at;
+
+	if ((void *)(eth + 1) > cursor->end ||
+	    eth->h_proto != bpf_htons(ETH_P_IP))
+		return false;
+	cursor->at += sizeof(*eth);
+	return !parse_ipv4(cursor, packet) && !packet->is_fragment &&
+	       !parse_ports(cursor, packet);
+}
+
+/* Leaves the cursor behind the IP headers. */
+static __always_inline enum l4lb_verdict parse(struct cursor *cursor,
 					       struct packet *packet)
 {
-	struct cursor cursor = {
-		.at = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-	};
-	enum l4lb_verdict verdict;
+	const __be16 type = parse_link(cursor, packet);
 
-	packet->frame_length = cursor.end - cursor.at;
-	verdict = parse_ethernet(&cursor);
-	if (verdict)
-		return verdict;
-	verdict = parse_ipv4(&cursor, packet);
-	if (verdict)
-		return verdict;
-	return parse_ports(&cursor, packet);
+	if (type == bpf_htons(ETH_P_IP))
+		return parse_ipv4(cursor, packet) ?:
+						    parse_ports(cursor, packet);
+	if (type == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(cursor, packet) ?:
+						    parse_ports(cursor, packet);
+	return L4LB_NOT_IP;
 }
 
 #endif

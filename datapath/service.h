@@ -15,6 +15,8 @@
 #define PORT_SSH 22
 #define PORT_DHCP_SERVER 67
 #define PORT_DHCP_CLIENT 68
+#define PORT_DHCPV6_CLIENT 546
+#define PORT_DHCPV6_SERVER 547
 
 /* A cell's target, read as one word so that it is never half old, half new. */
 union target {
@@ -27,39 +29,63 @@ union target {
 	};
 };
 
-/* How port and protocol lie in a cell, and in the hash. */
+/* How port, protocol and version lie in a cell, and in the hash. */
 union way {
 	__u32 word;
 	struct {
 		__be16 port;
 		__u8 protocol;
-		__u8 zero;
+		__u8 version;
 	};
 };
 
-/* Address 0 is any, written as ::, and not IPv4's ::ffff:0.0.0.0. */
 static __always_inline union target read_cell(const struct l4lb_device *device,
-					      __be32 address, __be16 port,
-					      __u8 protocol)
+					      const struct address *address,
+					      union way way)
 {
-	const union way way = { .port = port, .protocol = protocol };
+	const __u32 folded =
+		fold(device->cell_seed, address->word, way.version);
+	const __u32 key =
+		hash(device->cell_seed, folded, way.word) % L4LB_CELLS;
 	const union target none = {};
 	const struct l4lb_cell *cell;
 	const __u32 *found;
 	union target target;
-	__u32 key;
 
-	key = hash(device->cell_seed, address, way.word) % L4LB_CELLS;
 	cell = bpf_map_lookup_elem(&services, &key);
 	if (!cell)
 		return none;
 	found = (const __u32 *)cell->address;
-	if (found[3] != address || found[0] || found[1] ||
-	    found[2] != (address ? bpf_htonl(0xffff) : 0) ||
+	if (found[3] != address->word[3] || found[0] != address->word[0] ||
+	    found[1] != address->word[1] || found[2] != address->word[2] ||
 	    *(const __u32 *)&cell->port != way.word)
 		return none;
 	target.word = *(const volatile __u64 *)&cell->first_slot;
 	return target;
+}
+
+/* The way in by an address and a port, 0: all of them. */
+static __always_inline union target
+way_by_port(const struct l4lb_device *device, const struct packet *packet,
+	    __u8 protocol, __be16 port)
+{
+	const union way way = {
+		.port = port,
+		.protocol = protocol,
+		.version = packet->version == 6 ? 6 : 0,
+	};
+
+	return read_cell(device, &packet->address, way);
+}
+
+/* The way in by any address, of either version. */
+static __always_inline union target way_by_any(const struct l4lb_device *device,
+					       __u8 protocol)
+{
+	const union way way = { .protocol = protocol };
+	const struct address any = {};
+
+	return read_cell(device, &any, way);
 }
 
 /* What a service on all ports leaves to the host. */
@@ -68,11 +94,15 @@ kept_for_host(const struct l4lb_device *device, const struct packet *packet,
 	      union target target)
 {
 	const struct ports *ports = (const struct ports *)&packet->ports;
+	const bool is_ipv6 = packet->version == 6;
 
 	if (packet->protocol == IPPROTO_UDP) {
 		/* Without its lease the host would lose its address. */
-		if (ports->source == bpf_htons(PORT_DHCP_SERVER) &&
-		    ports->destination == bpf_htons(PORT_DHCP_CLIENT))
+		if (ports->source == bpf_htons(is_ipv6 ? PORT_DHCPV6_SERVER :
+							 PORT_DHCP_SERVER) &&
+		    ports->destination == bpf_htons(is_ipv6 ?
+							    PORT_DHCPV6_CLIENT :
+							    PORT_DHCP_CLIENT))
 			return L4LB_DHCP_KEPT;
 	} else if (target.flags & L4LB_CELL_KEEPS_SSH) {
 		if (ports->destination == bpf_htons(PORT_SSH) ||
@@ -83,19 +113,39 @@ kept_for_host(const struct l4lb_device *device, const struct packet *packet,
 	return L4LB_BALANCED;
 }
 
+/*
+ * Which service a fragment is for cannot be told by a port it has not. Where its
+ * address leads to one service alone, and that needs no ports, it can be sent.
+ */
+static __always_inline enum l4lb_verdict
+find_service_of_fragment(const struct l4lb_device *device,
+			 const struct packet *packet, union target *target)
+{
+	*target = way_by_port(device, packet, packet->protocol, 0);
+	if (!target->flags)
+		*target = way_by_any(device, packet->protocol);
+	if (!target->flags)
+		return L4LB_NOT_OURS;
+	return target->flags & L4LB_CELL_FRAGMENTS ? L4LB_BALANCED :
+						     L4LB_FRAGMENT;
+}
+
 /* From the narrowest way in to the widest; the protocol is never any. */
 static __always_inline enum l4lb_verdict
 find_service(const struct l4lb_device *device, const struct packet *packet,
 	     union target *target)
 {
-	*target = read_cell(device, packet->address, destination_port(packet),
-			    packet->protocol);
-	if (target->flags & L4LB_CELL_USED && destination_port(packet))
+	const __be16 port = destination_port(packet);
+
+	if (packet->is_fragment)
+		return find_service_of_fragment(device, packet, target);
+	*target = way_by_port(device, packet, packet->protocol, port);
+	if (target->flags & L4LB_CELL_USED && port)
 		return L4LB_BALANCED;
-	*target = read_cell(device, packet->address, 0, packet->protocol);
+	*target = way_by_port(device, packet, packet->protocol, 0);
 	if (target->flags & L4LB_CELL_USED)
 		return kept_for_host(device, packet, *target);
-	*target = read_cell(device, 0, 0, packet->protocol);
+	*target = way_by_any(device, packet->protocol);
 	if (target->flags & L4LB_CELL_USED)
 		return kept_for_host(device, packet, *target);
 	return L4LB_NOT_OURS;
@@ -119,25 +169,40 @@ check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
 	return L4LB_BALANCED;
 }
 
+/* The address has ways of its own, for that protocol. */
+static __always_inline bool has_ways(const struct l4lb_device *device,
+				     const struct packet *packet, __u8 protocol)
+{
+	return way_by_port(device, packet, protocol, 0).flags;
+}
+
+static __always_inline bool is_taken(const struct l4lb_device *device,
+				     const struct packet *packet, __u8 protocol)
+{
+	return has_ways(device, packet, protocol) ||
+	       way_by_any(device, protocol).flags;
+}
+
 /*
  * A packet that is to be dropped before its ports are known is dropped only if
  * it was meant for us: for an address that has a service for its protocol, and
  * for the device's own MAC. Where the header tells no address, a service on all
- * addresses takes it for its own.
+ * addresses takes it for its own; where it tells no protocol, either will do.
  */
 static __always_inline enum l4lb_verdict
 refuse(const struct xdp_md *ctx, const struct l4lb_device *device,
        const struct packet *packet, enum l4lb_verdict verdict)
 {
-	const __u8 protocol = packet->protocol ?: IPPROTO_TCP;
-	union target target;
+	bool taken;
 
-	if (verdict < L4LB_FIRST_DROP)
+	if (verdict < L4LB_FIRST_DROP || verdict >= L4LB_FIRST_ANSWER)
 		return verdict;
-	target = read_cell(device, packet->address, 0, protocol);
-	if (!target.flags)
-		target = read_cell(device, 0, 0, protocol);
-	if (!target.flags)
+	if (packet->protocol)
+		taken = is_taken(device, packet, packet->protocol);
+	else
+		taken = is_taken(device, packet, IPPROTO_TCP) ||
+			is_taken(device, packet, IPPROTO_UDP);
+	if (!taken)
 		return L4LB_NOT_OURS;
 	return check_mac(ctx, device) ?: verdict;
 }

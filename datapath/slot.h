@@ -11,23 +11,25 @@
 #include "hash.h"
 #include "parse.h"
 
-static __always_inline __u32 slot_of(const struct l4lb_device *device,
-				     const struct packet *packet,
-				     union target target)
+/* Chooses the slot, and whatever else must be the same for all of a flow. */
+static __always_inline __u32 hash_of_flow(const struct l4lb_device *device,
+					  const struct packet *packet,
+					  union target target)
 {
-	const __u32 mask = (1U << target.log2_slots) - 1;
 	const __be32 ports =
 		target.flags & L4LB_CELL_HASH_SOURCE ? 0 : packet->ports;
+	const __u32 source =
+		fold(device->slot_seed, packet->source.word, packet->version);
 
-	return target.first_slot +
-	       (hash(device->slot_seed, packet->source, ports) & mask);
+	return hash(device->slot_seed, source, ports);
 }
 
 static __always_inline const struct l4lb_destination *
 find_destination(const struct l4lb_device *device, const struct packet *packet,
-		 union target target, __u32 *id)
+		 union target target, __u32 flow, __u32 *id)
 {
-	const __u32 key = slot_of(device, packet, target);
+	const __u32 mask = (1U << target.log2_slots) - 1;
+	const __u32 key = target.first_slot + (flow & mask);
 	union slot slot;
 	__u64 *found;
 

@@ -41,20 +41,20 @@ export interface Verdict {
   meaning: string;
 }
 
-/** In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop. */
+/** In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop, 32 to 47 answer. */
 export const VERDICTS = [
   { number: 0, name: 'balanced', action: 'TX', meaning: 'sent to a destination' },
   {
     number: 1,
     name: 'not ip',
     action: 'PASS',
-    meaning: 'no IPv4 packet in the frame: ARP, LLDP, IPv6, a VLAN tag',
+    meaning: 'no IP packet in the frame: ARP, LLDP, a third VLAN tag',
   },
   {
     number: 2,
     name: 'not tcp or udp',
     action: 'PASS',
-    meaning: 'IPv4, but neither TCP nor UDP: ICMP, or a tunnel',
+    meaning: 'IP, but neither TCP nor UDP nor an error about them',
   },
   {
     number: 3,
@@ -110,11 +110,26 @@ export const VERDICTS = [
     action: 'DROP',
     meaning: 'the frame could not be extended by an outer header',
   },
+  {
+    number: 20,
+    name: 'extension headers',
+    action: 'DROP',
+    meaning: 'IPv6 extension headers that are too many, or lead elsewhere',
+  },
+  {
+    number: 32,
+    name: 'echo answered',
+    action: 'TX',
+    meaning: "an ICMP echo request to a service's address, answered",
+  },
+  {
+    number: 33,
+    name: 'too big told',
+    action: 'TX',
+    meaning: 'too big, and the sender was told what would fit',
+  },
 ] as const satisfies Verdict[];
 export type VerdictName = (typeof VERDICTS)[number]['name'];
-
-/** The outer IPv4 header: what a frame gains on its way through. */
-export const OUTER_LENGTH = 20;
 
 const LITTLE = endianness() === 'LE';
 
@@ -140,6 +155,17 @@ function putU64(buffer: Buffer, value: bigint, at: number): void {
   else buffer.writeBigUInt64BE(value, at);
 }
 
+/** Several words of 4 bytes, as a struct holds them. */
+export function encodeWords(words: readonly number[]): Buffer {
+  const buffer = Buffer.alloc(4 * words.length);
+  words.forEach((word, index) => putU32(buffer, word, 4 * index));
+  return buffer;
+}
+
+export function decodeWords(buffer: Buffer): number[] {
+  return Array.from({ length: buffer.length / 4 }, (_, index) => u32(buffer, 4 * index));
+}
+
 /** Every map is an array, so its keys are numbers of four bytes. */
 export function encodeKey(key: number): Buffer {
   const buffer = Buffer.alloc(4);
@@ -163,7 +189,11 @@ export interface Device {
   mtu: number;
   /** Of the map flows, in a build that has it. */
   log2Sets: number;
+  flags: number;
 }
+
+/** ICMP echo to a service's address is left to the host. */
+export const DEVICE_NO_ECHO = 1;
 
 export function encodeDevice(device: Device): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.device);
@@ -175,6 +205,7 @@ export function encodeDevice(device: Device): Buffer {
   buffer.writeUInt16BE(device.sessionPort, 22);
   putU16(buffer, device.mtu, 24);
   buffer.writeUInt8(device.log2Sets, 26);
+  buffer.writeUInt8(device.flags, 27);
   return buffer;
 }
 
@@ -188,6 +219,7 @@ export function decodeDevice(buffer: Buffer): Device {
     sessionPort: buffer.readUInt16BE(22),
     mtu: u16(buffer, 24),
     log2Sets: buffer.readUInt8(26),
+    flags: buffer.readUInt8(27),
   };
 }
 
@@ -200,6 +232,24 @@ export const CELL_BY_PORT = 4;
 export const CELL_HASH_SOURCE = 8;
 /** In a hot slot UDP stays on the previous destination. */
 export const CELL_UDP_STAYS = 16;
+/** Each fill moves the fewest slots: see minimal-table.ts. */
+export const CELL_MINIMAL_TABLE = 64;
+
+/** In a time of a cell: it is in minutes, else in seconds. */
+export const MINUTES = 0x8000;
+
+/** A time as a cell can hold it: from nine hours on in whole minutes, rounded up. */
+export function storableTime(seconds: number): number {
+  return seconds < MINUTES ? seconds : Math.ceil(seconds / 60) * 60;
+}
+function encodeTime(seconds: number): number {
+  return seconds < MINUTES ? seconds : MINUTES | Math.ceil(seconds / 60);
+}
+function decodeTime(time: number): number {
+  return time < MINUTES ? time : (time - MINUTES) * 60;
+}
+/** All packets of its address and protocol go to its service: fragments may too. */
+export const CELL_FRAGMENTS = 32;
 
 /** One way into a service. */
 export interface Cell {
@@ -208,6 +258,12 @@ export interface Cell {
   /** 0 for any. */
   port: number;
   protocol: number;
+  /** Seconds until a hot slot may go cold, 0 for the default. */
+  idle: number;
+  /** Seconds that a drained destination is remembered at the most, 0 for no end. */
+  drainDeadline: number;
+  /** 6 for an IPv6 address, 0 for IPv4 and any. */
+  version: number;
   firstSlot: number;
   service: number;
   log2Slots: number;
@@ -219,6 +275,9 @@ export function encodeCell(cell: Cell): Buffer {
   cell.address.copy(buffer, 0);
   buffer.writeUInt16BE(cell.port, 16);
   buffer.writeUInt8(cell.protocol, 18);
+  putU16(buffer, encodeTime(cell.idle), 20);
+  putU16(buffer, encodeTime(cell.drainDeadline), 22);
+  buffer.writeUInt8(cell.version, 19);
   putU32(buffer, cell.firstSlot, 24);
   putU16(buffer, cell.service, 28);
   buffer.writeUInt8(cell.log2Slots, 30);
@@ -231,6 +290,9 @@ export function decodeCell(buffer: Buffer): Cell {
     address: buffer.subarray(0, 16),
     port: buffer.readUInt16BE(16),
     protocol: buffer.readUInt8(18),
+    idle: decodeTime(u16(buffer, 20)),
+    drainDeadline: decodeTime(u16(buffer, 22)),
+    version: buffer.readUInt8(19),
     firstSlot: u32(buffer, 24),
     service: u16(buffer, 28),
     log2Slots: buffer.readUInt8(30),
@@ -253,6 +315,9 @@ export interface Slot {
   since: number;
 }
 
+/** Records of flows note when they were seen in units of so many seconds. */
+export const SEEN_SECONDS = 4;
+
 export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
 
 export function encodeSlot(slot: Slot): Buffer {
@@ -274,6 +339,8 @@ export interface Destination {
   /** The id of the service that owns it, 0 for a free id. */
   service: number;
   weight: number;
+  /** Mask of the last 16 bits of the source, which differ by connection; 0: none. */
+  spread: number;
   source: Buffer;
   headerSum: number;
   largestInner: number;
@@ -285,6 +352,7 @@ export function encodeDestination(destination: Destination): Buffer {
   destination.mac.copy(buffer, 16);
   putU16(buffer, destination.service, 22);
   putU16(buffer, destination.weight, 24);
+  buffer.writeUInt16BE(destination.spread, 26);
   destination.source.copy(buffer, 28);
   buffer.writeUInt16BE(destination.headerSum, 44);
   putU16(buffer, destination.largestInner, 46);
@@ -297,6 +365,7 @@ export function decodeDestination(buffer: Buffer): Destination {
     mac: buffer.subarray(16, 22),
     service: u16(buffer, 22),
     weight: u16(buffer, 24),
+    spread: buffer.readUInt16BE(26),
     source: buffer.subarray(28, 44),
     headerSum: buffer.readUInt16BE(44),
     largestInner: u16(buffer, 46),

@@ -45,6 +45,13 @@ export class BpftoolFailure extends Failure {
   }
 }
 
+/** A pinned program, what it is run on, and how often. */
+export interface RepeatedRun {
+  pin: string;
+  frame: Buffer;
+  repeat: number;
+}
+
 interface ProgramJson {
   id: number;
   name?: string;
@@ -204,17 +211,34 @@ export class Bpftool {
 
   /** Runs a pinned program once on each frame, without a device. */
   async runOn(pin: string, frames: readonly Buffer[]): Promise<void> {
-    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
-    try {
-      const lines = frames.map((frame, number) => {
-        const path = join(folder, String(number));
-        writeFileSync(path, frame);
-        return `prog run pinned ${pin} data_in ${path}`;
-      });
-      await this.queries(lines);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    await withFiles(frames, (paths) =>
+      this.queries(paths.map((path) => `prog run pinned ${pin} data_in ${path}`)),
+    );
+  }
+
+  /** Runs a pinned program again and again on one frame; returns what that is then. */
+  async runRepeated({ pin, frame, repeat }: RepeatedRun): Promise<Buffer> {
+    return withFiles([frame], async ([path = '']) => {
+      const line = `prog run pinned ${pin} data_in ${path} data_out - repeat ${repeat}`;
+      const [answer] = await this.queries([line]);
+      return Buffer.from((answer as { data_out: number[] }).data_out);
+    });
+  }
+
+  /** Attaches a program in place of another, and runs a third before and after it. */
+  async attachBetween(
+    mode: Mode,
+    pin: string,
+    device: string,
+    run: RepeatedRun,
+    lock: number,
+  ): Promise<void> {
+    await withFiles([run.frame], async ([path = '']) => {
+      const around = `prog run pinned ${run.pin} data_in ${path} repeat ${run.repeat}`;
+      const attach = `net attach ${mode} pinned ${pin} dev ${device} overwrite`;
+      const result = await this.#batch([], [around, attach, around], lock);
+      if (result.exitCode !== 0) throw new BpftoolFailure(`bpftool ${attach}`, result);
+    });
   }
 
   /**
@@ -241,6 +265,24 @@ export class Bpftool {
     } finally {
       closeSync(file);
     }
+  }
+}
+
+/** Runs work on files with these contents, which are gone afterwards. */
+async function withFiles<T>(
+  contents: readonly Buffer[],
+  work: (paths: string[]) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
+  try {
+    const paths = contents.map((content, number) => {
+      const path = join(folder, String(number));
+      writeFileSync(path, content);
+      return path;
+    });
+    return await work(paths);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
 

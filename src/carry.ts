@@ -3,14 +3,21 @@
  * What goes from old maps into new ones when a program is replaced by one of
  * another build: the tables before the swap, the sums after it. Pure.
  */
-import type { Counter } from './abi.js';
-import { VALUE_SIZES, encodeCounter, encodeKey } from './abi.js';
+import type { Counter, Slot } from './abi.js';
+import {
+  VALUE_SIZES,
+  decodeWords,
+  encodeCounter,
+  encodeKey,
+  encodeWords,
+} from './abi.js';
 import { addCounters } from './counters.js';
 import type { Live, Write } from './live.js';
 import { applyWrites } from './live.js';
 import { plan } from './plan.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { sourcesIn } from './source.js';
 import { formatWay, reachable } from './ways.js';
 
 export interface CarriedTables {
@@ -21,7 +28,10 @@ export interface CarriedTables {
   losses: string[];
 }
 
-/** A service keeps its number of slots if it fits, and then no packet moves. */
+/**
+ * A service keeps its number of slots if it fits, and then no packet moves. Of one
+ * with a minimal table the old slots are needed for that.
+ */
 export function carryTables(
   old: Live,
   sizes: Live['sizes'],
@@ -46,15 +56,15 @@ export function carryTables(
     const owned = [...old.destinations].filter(
       ([, entry]) => entry.service === service.id,
     );
-    const first = owned[0]?.[1];
-    if (!first) continue;
+    if (owned.length === 0) continue;
     const step = plan(state, {
       service,
       isNew: true,
       destinations: owned.map(([, entry]) => entry),
-      source: first.source,
+      sources: sourcesIn(owned.map(([, entry]) => entry)),
       takeSsh: keepsSsh(old, service) === false,
       sessionPort: old.device.sessionPort,
+      from: { ...old, slots: movedSlots(old, service) },
       ...device,
     });
     if (step.used < step.wanted) {
@@ -71,6 +81,17 @@ export function carryTables(
     }
   }
   return { writes, ids, losses };
+}
+
+/** The slots that a service had, where it has them now; of fewer the first. */
+function movedSlots(old: Live, { id, firstSlot, log2Slots }: Service): Map<number, Slot> {
+  const before = servicesIn(reachable(old)).get(id)?.firstSlot ?? 0;
+  const slots = new Map<number, Slot>();
+  for (let number = 0; number < 1 << log2Slots; number++) {
+    const slot = old.slots.get(before + number);
+    if (slot) slots.set(firstSlot + number, slot);
+  }
+  return slots;
 }
 
 /** The largest first, so that each lies at a multiple of its length. */
@@ -128,4 +149,21 @@ export function carryFrames(sums: ReadonlyMap<number, Counter>): Buffer[] {
     frames.push(Buffer.concat(entries.slice(at, at + SUMS_A_FRAME)));
   }
   return frames;
+}
+
+/** Records of connections: how many the new flows know, and how many found no room. */
+export interface CarriedFlows {
+  carried: number;
+  lost: number;
+}
+
+/** What l4lb_carry_flows.c begins with: struct carry_flows. Numbers of sets are powers of two. */
+export function flowsFrame(setsBefore: number, sets: number, since: number): Buffer {
+  return encodeWords([0, setsBefore - 1, sets - 1, since, 0, 0]);
+}
+
+/** The same as its last run has left it. */
+export function decodeCarriedFlows(frame: Buffer): CarriedFlows {
+  const [, , , , carried = 0, lost = 0] = decodeWords(frame);
+  return { carried, lost };
 }

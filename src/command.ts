@@ -3,13 +3,17 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
-import { parseAddress, unusableAddress } from './address.js';
+import { storableTime } from './abi.js';
 import type { Tools } from './attached.js';
 import { Bpftool } from './bpftool.js';
+import type { TableKind } from './config.js';
+import { TABLES } from './config.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from './failure.js';
 import { Iproute } from './iproute.js';
 import type { Run } from './run.js';
 import { run } from './run.js';
+import type { Sources } from './source.js';
+import { TWO_SOURCES, familyOf, parseSource } from './source.js';
 import type { Way } from './ways.js';
 import { parseWays } from './ways.js';
 
@@ -51,22 +55,27 @@ export function modeOption(): Option {
 /** Options of a fill, which l4lb-map and l4lb-load -f share. */
 export interface FillFlags {
   file?: string[];
-  source?: string;
+  source?: Sources;
   vip?: Way[];
   takeSsh?: boolean;
   slots?: number;
+  table?: TableKind;
+  idle?: number;
+  echo?: boolean;
 }
 
 export function addFillOptions(command: Command): Command {
   return command
     .option(
-      '-s, --source <address>',
-      "source of the outer header (default: the device's own address)",
+      '-s, --source <address...>',
+      'source of the outer header, one for each family of destinations; 10.7.0.0/16 spreads ' +
+        "connections over all of it (default: the device's own address)",
       readSource,
     )
     .option(
       '--vip <way...>',
-      'a way into the service: ADDR[:PORT][/PROTO], as 10.0.0.4:80/tcp; without port all ports, ' +
+      'a way into the service: ADDR[:PORT][/PROTO], as 10.0.0.4:80/tcp or [2001:db8::4]:80/tcp; ' +
+        'without port all ports, ' +
         'without protocol tcp and udp; any for all addresses; may be given often, and names all ways ' +
         '(default: the service that is there, or else everything)',
       readWays,
@@ -80,15 +89,28 @@ export function addFillOptions(command: Command): Command {
       '--slots <number>',
       'slots of a new service, a power of two (default: 65536, or all there are)',
       readSlotCount,
-    );
+    )
+    .addOption(
+      new Option(
+        '--table <kind>',
+        'consistent: the same on every balancer with the same destinations; minimal: a change moves ' +
+          'the fewest slots that perfect balance allows, but two balancers may differ, and one that ' +
+          'takes over breaks connections; kept until told otherwise (default of a new service: consistent)',
+      ).choices(TABLES),
+    )
+    .option(
+      '--echo',
+      "the program answers ICMP echo to a service's address itself (default of new tables)",
+    )
+    .option('--no-echo', 'it leaves that to the host, until told otherwise');
 }
 
-function readSource(text: string): string {
-  const address = parseAddress(text);
-  if (!address) throw new InvalidArgumentError(`"${text}" is not an IPv4 address.`);
-  const unusable = unusableAddress(address);
-  if (unusable) throw new InvalidArgumentError(`It cannot be a source: ${unusable}.`);
-  return text;
+function readSource(text: string, before: Sources = {}): Sources {
+  const source = parseSource(text);
+  if (typeof source === 'string') throw new InvalidArgumentError(`"${text}" ${source}.`);
+  const family = familyOf(source.address);
+  if (before[family]) throw new InvalidArgumentError(`${capital(TWO_SOURCES)}.`);
+  return { ...before, [family]: source };
 }
 
 function readWays(text: string, before: Way[] = []): Way[] {
@@ -116,7 +138,7 @@ export function readIdle(text: string): number {
   if (!/^\d{1,6}$/.test(text) || Number(text) < 1) {
     throw new InvalidArgumentError(`"${text}" is not a whole number of seconds from 1.`);
   }
-  return Number(text);
+  return storableTime(Number(text));
 }
 
 export function readSeconds(text: string): number {

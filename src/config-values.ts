@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The values of a config file, one kind after the other. Pure. */
+import { storableTime } from './abi.js';
 import {
   ANY_ADDRESS,
+  NO_ADDRESS,
+  addressFault,
+  formatAddress,
   formatMac,
   parseAddress,
   parseMac,
   unusableAddress,
 } from './address.js';
-import type { Reader } from './config-table.js';
+import type { Reader, Table } from './config-table.js';
 import { Fault } from './config-table.js';
 import { MAX_WEIGHT, unusableMac } from './destinations.js';
 import { nearestOf, show } from './problems.js';
+import type { Source, Sources } from './source.js';
+import { TWO_SOURCES, joinSources, parseSource } from './source.js';
 import type { Way } from './ways.js';
 import { TCP, UDP, parseWays } from './ways.js';
 
@@ -19,11 +25,11 @@ export const MAX_SECONDS = 604_800;
 const UNITS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600 };
 
 export function readName(value: unknown): string {
-  if (typeof value === 'string' && /^[A-Za-z0-9][\w.:/-]{0,62}$/.test(value))
+  if (typeof value === 'string' && /^[A-Za-z0-9[][\w.:/[\]-]{0,62}$/.test(value))
     return value;
   throw new Fault(
-    `${show(value)} is not a name: at most 63 letters, digits and _ . : / -, ` +
-      'with a letter or digit in front',
+    `${show(value)} is not a name: at most 63 letters, digits and _ . : / - [ ], ` +
+      'with a letter, a digit or [ in front',
   );
 }
 
@@ -62,30 +68,42 @@ export function readSlots(value: unknown): number {
   throw new Fault(`${show(value)} is not a power of two, such as 65536`);
 }
 
-/** Seconds, as a number or with a unit. */
+/** Seconds, as a number or with a unit; as exact as the maps can hold them. */
 export function readDuration(value: unknown): number {
   const [, digits, unit] = /^(\d{1,7})([smh]?)$/.exec(String(value)) ?? [];
   const seconds = Number(digits) * (UNITS[unit ?? ''] ?? NaN);
   const isText = typeof value === 'number' || typeof value === 'string';
-  if (isText && seconds >= 1 && seconds <= MAX_SECONDS) return seconds;
+  if (isText && seconds >= 1 && seconds <= MAX_SECONDS) return storableTime(seconds);
   throw new Fault(
     `${show(value)} is not a time from 1 to ${MAX_SECONDS} seconds, such as 300, "300s" or "5m"`,
   );
 }
 
-/** As text, since messages and rows want it so. */
+/** As text in its one form, since messages and rows want it so. */
 function readHost(what: string): Reader<string> {
   return (value) => {
     const address = typeof value === 'string' ? parseAddress(value) : undefined;
-    if (!address) throw new Fault(`${show(value)} is not an IPv4 address`);
+    if (!address) throw new Fault(`${show(value)} ${addressFault(String(value))}`);
     const unusable = unusableAddress(address);
     if (unusable) throw new Fault(`${String(value)} cannot be ${what}: ${unusable}`);
-    return value as string;
+    return formatAddress(address);
   };
 }
-export const readSource = readHost('a source');
 export const readDestination = readHost('a destination');
 const readService = readHost("a service's address");
+
+function readSource(value: unknown): Source {
+  const source = typeof value === 'string' ? parseSource(value) : NO_ADDRESS;
+  if (typeof source !== 'string') return source;
+  throw new Fault(`${show(value)} ${source}`);
+}
+
+/** One, or a list with one for each family. */
+export function readSources(table: Table): Sources | undefined {
+  const sources = joinSources(table.list('source', readSource) ?? []);
+  if (!sources) table.fault('source', TWO_SOURCES);
+  return sources;
+}
 
 export function readServiceAddress(value: unknown): Buffer {
   if (value === 'any') return ANY_ADDRESS;

@@ -19,18 +19,21 @@ import {
   readProtocol,
   readServiceAddress,
   readSlots,
-  readSource,
+  readSources,
   readWays,
 } from './config-values.js';
 import type { DestinationFile, DestinationRow } from './destinations.js';
 import { many } from './format.js';
 import { Problems, show } from './problems.js';
+import type { Sources } from './source.js';
 import { TomlLines } from './toml-lines.js';
 import type { Way } from './ways.js';
 import { TCP, UDP, formatWay, wayKey } from './ways.js';
 
 export type HashInputs = 'source+ports' | 'source';
 export type UdpChoice = 'current' | 'previous';
+export const TABLES = ['consistent', 'minimal'] as const;
+export type TableKind = (typeof TABLES)[number];
 
 /** A service as the file wants it. */
 export interface WantedService {
@@ -42,11 +45,13 @@ export interface WantedService {
   hash: HashInputs;
   /** Where UDP goes in a hot slot. */
   udp: UdpChoice;
+  /** Undefined: as the command line says, or else consistent. */
+  table: TableKind | undefined;
   takeSsh: boolean;
   /** Undefined: as many as it has, or the default of a new service. */
   slots: number | undefined;
-  /** Undefined: the device's own address. */
-  source: string | undefined;
+  /** A family that is missing has the device's own address. */
+  sources: Sources;
   /** Seconds; undefined: the default. */
   idle: number | undefined;
   /** Seconds; undefined: for as long as it takes. */
@@ -56,11 +61,13 @@ export interface WantedService {
 
 export interface Config {
   services: WantedService[];
+  /** Whether ICMP echo to a service's address is answered. */
+  echo: boolean;
   /** `FILE:LINE: key: reason`, one for each fault. */
   problems: string[];
 }
 
-const TOP_KEYS = ['source', 'service'];
+const TOP_KEYS = ['source', 'echo', 'service'];
 const WAY_KEYS = ['address', 'ports', 'protocol'];
 const SERVICE_KEYS = [
   'name',
@@ -68,6 +75,7 @@ const SERVICE_KEYS = [
   'ways',
   'hash',
   'udp',
+  'table',
   'take_ssh',
   'slots',
   'source',
@@ -84,14 +92,19 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const reason = /^(?:Invalid TOML document: )?(.*)/.exec(error.message)?.[1] ?? '';
-    return { services: [], problems: [`${name}:${error.line}: not TOML: ${reason}`] };
+    return {
+      services: [],
+      echo: true,
+      problems: [`${name}:${error.line}: not TOML: ${reason}`],
+    };
   }
   const problems = new Problems(name, new TomlLines(text));
   const top = new Table(problems, [], values);
   top.checkKeys(TOP_KEYS, (key) =>
     SERVICE_KEYS.includes(key) ? 'it belongs behind a line [[service]]' : undefined,
   );
-  const source = top.get('source', readSource);
+  const sources = readSources(top) ?? {};
+  const echo = top.get('echo', readBoolean) ?? true;
   if (!top.has('service')) {
     problems.add(['service'], 'there is none; write [[service]], or service = []');
   }
@@ -108,9 +121,9 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   checkTogether(read);
   const services = read.map(({ service }) => ({
     ...service,
-    source: service.source ?? source,
+    sources: { ...sources, ...service.sources },
   }));
-  return { services, problems: problems.all() };
+  return { services, echo, problems: problems.all() };
 }
 
 /** Where something has a fault, a value stands in for it until all is read. */
@@ -125,9 +138,10 @@ function readService(table: Table, open: OpenFile): WantedService {
     ways: readAllWays(table),
     hash: table.get('hash', oneOf('source+ports', 'source')) ?? 'source+ports',
     udp: table.get('udp', oneOf('current', 'previous')) ?? 'current',
+    table: table.get('table', oneOf(...TABLES)),
     takeSsh: table.get('take_ssh', readBoolean) ?? false,
     slots,
-    source: table.get('source', readSource),
+    sources: readSources(table) ?? {},
     idle: table.get('idle', readDuration),
     drainDeadline: table.get('drain_deadline', readDuration),
     rows: readRows(table, open),

@@ -2,14 +2,14 @@
 /** From a config file to writes, and from the maps to a config file. */
 import { dirname, join, normalize } from 'node:path';
 
-import { parseAddress } from './address.js';
 import type { Maps, Tools } from './attached.js';
-import type { WantedService } from './config.js';
+import type { Config } from './config.js';
 import { parseConfig } from './config.js';
 import type { DestinationFile } from './destinations.js';
 import { exportConfig } from './export.js';
 import { Failure } from './failure.js';
-import { chooseSource, macOf, readFile, resolveRows } from './fill.js';
+import type { Planned } from './fill.js';
+import { chooseSources, macOf, readFile, resolveRows } from './fill.js';
 import type { Link } from './iproute.js';
 import { layOut } from './layout.js';
 import type { Live } from './live.js';
@@ -19,6 +19,7 @@ import type { Service } from './services.js';
 import { servicesIn } from './services.js';
 import { sessionPort } from './session.js';
 import { monotonicSeconds } from './settle.js';
+import { familyOfText } from './source.js';
 import { readSlots, readTables } from './tables.js';
 import { reachable } from './ways.js';
 
@@ -28,10 +29,10 @@ export interface PreparedConfig {
 }
 
 /** The file alone, checked whole. */
-export function readConfig(name: string): WantedService[] {
+export function readConfig(name: string): Omit<Config, 'problems'> {
   const file = readFile(name, 'name a config file, such as l4lb.example.toml');
-  const { services, problems } = parseConfig(file, (other) => open(name, other));
-  if (problems.length === 0) return services;
+  const { problems, ...config } = parseConfig(file, (other) => open(name, other));
+  if (problems.length === 0) return config;
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   throw new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
     next: 'mend the file and run this command again',
@@ -56,27 +57,28 @@ function open(config: string, name: string): DestinationFile | string {
 export async function prepareConfig(
   { ip }: Tools,
   link: Link,
-  wanted: readonly WantedService[],
+  { services: wanted, echo }: Omit<Config, 'problems'>,
 ): Promise<PreparedConfig> {
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
   const destinations = await resolveRows({ ip }, link, rows);
-  const needsOwn = wanted.some(({ source }) => source === undefined);
-  const own = needsOwn ? await chooseSource({ ip }, link, undefined) : undefined;
+  // What the device itself has to give is asked for once, and for all of them.
+  const needing = wanted.flatMap(({ sources, rows: own }) =>
+    own.filter(({ address }) => !sources[familyOfText(address)]),
+  );
+  const defaults = await chooseSources({ ip }, link, needing, {});
   let at = 0;
   const services = wanted.map((service) => {
-    const sourceAddress =
-      service.source === undefined ? own : parseAddress(service.source);
-    if (!sourceAddress) throw new Error(`${service.name} has no source`);
     const count = service.rows.length;
     at += count;
     return {
       ...service,
-      sourceAddress,
+      sources: { ...defaults, ...service.sources },
       destinations: destinations.slice(at - count, at),
     };
   });
-  return { services, surroundings: { sessionPort: sessionPort(), mac, mtu: link.mtu } };
+  const surroundings = { sessionPort: sessionPort(), mac, mtu: link.mtu, echo };
+  return { services, surroundings };
 }
 
 /** Reads the live tables, and plans the way from them to what is wanted. */
@@ -84,15 +86,17 @@ export async function planPrepared(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
   { services, surroundings }: PreparedConfig,
-): Promise<ConfigPlan> {
+): Promise<Planned<ConfigPlan>> {
   const tables = await readTables(bpftool, maps);
   const layout = layOut(tables, services);
-  const live = await withSlots(bpftool, maps, tables, [
+  const all = [
     ...servicesIn(reachable(tables)).values(),
     ...layout.fills.filter(({ isNew }) => isNew).map(({ service }) => service),
-  ]);
+  ];
+  const live = await withSlots(bpftool, maps, tables, all);
   const now = maps.kept ? monotonicSeconds() : undefined;
-  return planConfig(live, layout, { ...surroundings, now });
+  const plan = planConfig(live, layout, { ...surroundings, now });
+  return { plan, live, services: all };
 }
 
 async function withSlots(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** From the values of the counter maps to sums, and from two sums to rates. */
 import type { Counter, VerdictName } from './abi.js';
-import { OUTER_LENGTH, VERDICTS, decodeCounter } from './abi.js';
-import { compareAddresses } from './address.js';
+import { VERDICTS, decodeCounter } from './abi.js';
+import { sortedByAddress } from './address.js';
 import type { DestinationRates, ModeName, Rates, Sample } from './sample.js';
 
 export const ZERO: Counter = { packets: 0n, bytes: 0n };
@@ -52,21 +52,23 @@ export function sampleBetween(subject: Subject, before: Reading, now: Reading): 
   const rates = (counter: Counter, earlier: Counter | undefined): Rates =>
     ratesOf(counter, earlier, interval);
 
-  const destinations: DestinationRates[] = [...subject.destinations]
-    .map(([id, address]) => ({
+  const destinations: DestinationRates[] = sortedByAddress(
+    [...subject.destinations].map(([id, address]) => ({
       id,
       address,
       ...rates(now.destinations.get(id) ?? ZERO, before.destinations.get(id)),
-    }))
-    .sort((a, b) => compareAddresses(a.address, b.address));
+    })),
+    ({ address }) => address,
+  );
 
-  const total = totalOf(now);
-  const totalBefore = totalOf(before);
+  // What was balanced is told as it was sent, with its outer header: how long that
+  // was for ids that have no destination any more, nobody knows.
+  const totals = rates(totalOf(now), totalOf(before));
   const verdicts = Object.fromEntries(
     VERDICTS.map(({ name, number }) => [
       name,
       number === 0
-        ? rates(asReceived(total), asReceived(totalBefore))
+        ? totals
         : rates(now.verdicts.get(number) ?? ZERO, before.verdicts.get(number)),
     ]),
   ) as Record<VerdictName, Rates>;
@@ -78,18 +80,13 @@ export function sampleBetween(subject: Subject, before: Reading, now: Reading): 
     interval,
     uptime: Math.max(0, now.at - subject.loadedAt),
     destinations,
-    totals: rates(total, totalBefore),
+    totals,
     verdicts,
   };
 }
 
 function totalOf(reading: Reading): Counter {
   return [...reading.destinations.values()].reduce(addCounters, reading.retired);
-}
-
-/** A destination's bytes are those of frames sent, a verdict's of frames received. */
-function asReceived({ packets, bytes }: Counter): Counter {
-  return { packets, bytes: bytes - packets * BigInt(OUTER_LENGTH) };
 }
 
 /** A counter that went back has a new owner; what that counted is not known. */

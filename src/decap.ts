@@ -14,6 +14,7 @@ export const DECAP_VERDICTS = [
   { number: 1, name: 'not ipip' },
   { number: 2, name: 'not this host' },
   { number: 17, name: 'malformed' },
+  { number: 18, name: 'ecn' },
   { number: 19, name: 'no room' },
 ] as const;
 

@@ -5,11 +5,19 @@
  */
 import { parse } from 'csv-parse/sync';
 
-import { formatMac, parseAddress, parseMac, unusableAddress } from './address.js';
+import {
+  addressFault,
+  formatAddress,
+  formatMac,
+  parseAddress,
+  parseMac,
+  unusableAddress,
+} from './address.js';
 
 export const MAX_WEIGHT = 65535;
 
 export interface DestinationRow {
+  /** In one form, however it was written. */
   address: string;
   /** Undefined: to be resolved. */
   mac: string | undefined;
@@ -111,7 +119,7 @@ function parseRow(cells: string[], place: string): DestinationRow | string {
 
   const parsed = parseAddress(address);
   const unusable = parsed && unusableAddress(parsed);
-  if (!parsed) faults.push(`${JSON.stringify(address)} is not an IPv4 address`);
+  if (!parsed) faults.push(`${JSON.stringify(address)} ${addressFault(address)}`);
   else if (unusable) faults.push(`${address} cannot be a destination: ${unusable}`);
 
   const bytes = mac === '' ? undefined : parseMac(mac);
@@ -126,9 +134,9 @@ function parseRow(cells: string[], place: string): DestinationRow | string {
   }
   if (cells.length > 3) faults.push(`${cells.length} columns, of at most 3`);
 
-  if (faults.length > 0) return faults.join('; ');
+  if (!parsed || faults.length > 0) return faults.join('; ');
   return {
-    address,
+    address: formatAddress(parsed),
     mac: bytes && formatMac(bytes),
     weight: weight === '' ? 1 : Number(weight),
     place,

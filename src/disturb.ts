@@ -65,8 +65,8 @@ export function disturbCommand(): Command {
     .addOption(
       new Option(
         '--table <kind>',
-        "the original demo's table instead of ours, to compare with",
-      ).choices(['modulo']),
+        "in place of the consistent one: l4lb-map's minimal table, or the original demo's",
+      ).choices(['minimal', 'modulo']),
     )
     .option('--obj <file>', 'the object to load (default: the host build)')
     .option(

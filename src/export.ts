@@ -2,36 +2,49 @@
 /**
  * The live state as a config file, which applied again changes nothing. Pure.
  *
- * What is not in the maps is not in the file: names, idle times and deadlines.
+ * Names are not in the maps, so they are made up.
  */
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from './abi.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
+  DEVICE_NO_ECHO,
+} from './abi.js';
 import type { Destination } from './abi.js';
-import { compareAddresses, formatAddress, formatMac } from './address.js';
+import { compareBytes, formatAddress, formatMac } from './address.js';
 import type { Live } from './live.js';
 import { ownedBy } from './live.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import type { Way } from './ways.js';
-import { TCP, formatWay, reachable, wayKey } from './ways.js';
+import type { Family, Sources } from './source.js';
+import { FAMILIES, formatSource, sourcesIn } from './source.js';
+import { TCP, formatHost, formatWay, reachable, wayKey } from './ways.js';
 
 const HEAD = `# The services of this device as they were, written by l4lb-map --export.
-# Their names, idle times and drain deadlines are not in the maps: put them in again.
+# Their names are not in the maps: put them in again.
 `;
 
 export function exportConfig(live: Live): string {
   const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
-  if (services.length === 0) return `${HEAD}\nservice = []\n`;
-  const sources = services.map((service) => sourceOf(live, service));
-  const [common] = sources;
-  const isCommon = sources.every((source) => source === common);
-  const top = isCommon && common !== undefined ? [`source = ${quote(common)}`] : [];
+  const echo = live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : [];
+  if (services.length === 0) return [HEAD, ...echo, 'service = []', ''].join('\n');
+  const sources = services.map(({ id }) => sourcesIn(ownedBy(live, id).values()));
+  const common = FAMILIES.filter((family) => {
+    const texts = sources.flatMap(({ [family]: one }) =>
+      one ? [formatSource(one)] : [],
+    );
+    return new Set(texts).size === 1;
+  });
+  const own = FAMILIES.filter((family) => !common.includes(family));
+  const top = [...sourceLine(Object.assign({}, ...sources) as Sources, common), ...echo];
   const blocks = services.map((service, index) =>
     [
       '[[service]]',
       `name = ${quote(nameOf(service, services))}`,
       ...waysOf(service.ways),
       ...settingsOf(live, service),
-      ...(isCommon ? [] : [`source = ${quote(sources[index] ?? '')}`]),
+      ...sourceLine(sources[index] ?? {}, own),
       'destinations = [',
       ...[...ownedBy(live, service.id).values()].sort(byAddress).map(destinationLine),
       ']',
@@ -42,10 +55,12 @@ export function exportConfig(live: Live): string {
     .join('\n');
 }
 
-/** All of a service's entries have the same, unless a tool was killed. */
-function sourceOf(live: Live, { id }: Service): string | undefined {
-  const [entry] = ownedBy(live, id).values();
-  return entry && formatAddress(entry.source);
+function sourceLine(sources: Sources, families: readonly Family[]): string[] {
+  const texts = families.flatMap((family) => {
+    const source = sources[family];
+    return source ? [quote(formatSource(source))] : [];
+  });
+  return texts.length === 0 ? [] : [`source = ${oneOrList(texts)}`];
 }
 
 /** Its first way, with the protocol where that is needed to tell it from others. */
@@ -57,7 +72,7 @@ function nameOf(service: Service, services: readonly Service[]): string {
 }
 
 function shortName({ ways: [first] }: Service): string {
-  return first ? formatWay(first).replace(/\/\w+$/, '') : '';
+  return first ? formatHost(first) : '';
 }
 
 /** As address, ports and protocol if that comes to the same ways, else one by one. */
@@ -79,12 +94,15 @@ function waysOf(ways: readonly Way[]): string[] {
 }
 
 function settingsOf(live: Live, service: Service): string[] {
-  const { flags, log2Slots } = service;
+  const { flags, log2Slots, idle, drainDeadline } = service;
   return [
     ...(flags & CELL_HASH_SOURCE ? ['hash = "source"'] : []),
     ...(flags & CELL_UDP_STAYS ? ['udp = "previous"'] : []),
+    ...(flags & CELL_MINIMAL_TABLE ? ['table = "minimal"'] : []),
     ...(keepsSsh(live, service) === false ? ['take_ssh = true'] : []),
     `slots = ${1 << log2Slots}`,
+    ...(idle === 0 ? [] : [`idle = ${idle}`]),
+    ...(drainDeadline === 0 ? [] : [`drain_deadline = ${drainDeadline}`]),
   ];
 }
 
@@ -98,7 +116,7 @@ function destinationLine({ address, mac, weight }: Destination): string {
 }
 
 function byAddress(one: Destination, other: Destination): number {
-  return compareAddresses(formatAddress(one.address), formatAddress(other.address));
+  return compareBytes(one.address, other.address);
 }
 
 function distinct<T>(values: readonly T[]): T[] {

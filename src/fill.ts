@@ -3,19 +3,25 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import { CELL_MINIMAL_TABLE } from './abi.js';
 import { parseAddress, parseMac } from './address.js';
 import type { Maps, Tools } from './attached.js';
 import type { FillFlags } from './command.js';
+import type { TableKind } from './config.js';
 import type { DestinationFile, DestinationRow } from './destinations.js';
 import { parseDestinations } from './destinations.js';
 import { Failure } from './failure.js';
 import type { Link } from './iproute.js';
+import type { Live } from './live.js';
 import { packaged } from './objects.js';
 import type { Plan } from './plan.js';
 import type { WantedDestination } from './writes.js';
 import { plan } from './plan.js';
+import type { Service } from './services.js';
 import { chooseService } from './services.js';
 import { sessionPort } from './session.js';
+import type { Family, Sources } from './source.js';
+import { FAMILIES, FAMILY_NAMES, familyOfText } from './source.js';
 import { monotonicSeconds } from './settle.js';
 import { readSlots, readTables, writeLine } from './tables.js';
 import type { Way } from './ways.js';
@@ -24,10 +30,15 @@ import { reachable } from './ways.js';
 /** All that a fill needs, checked: nothing after this can find fault with it. */
 export interface Prepared {
   destinations: WantedDestination[];
-  source: Buffer;
+  sources: Sources;
   ways: Way[] | undefined;
   takeSsh: boolean | undefined;
   slots: number | undefined;
+  /** Undefined: as it is, or as a new service has it. */
+  table?: TableKind | undefined;
+  /** Seconds; likewise. */
+  idle?: number | undefined;
+  echo: boolean | undefined;
   sessionPort: number;
   mac: Buffer;
   mtu: number;
@@ -44,10 +55,13 @@ export async function prepareFill(
   const mac = macOf(link);
   return {
     destinations: await resolveRows({ ip }, link, rows),
-    source: await chooseSource({ ip }, link, flags.source),
+    sources: await chooseSources({ ip }, link, rows, flags.source ?? {}),
     ways: flags.vip,
     takeSsh: flags.takeSsh,
     slots: flags.slots,
+    table: flags.table,
+    idle: flags.idle,
+    echo: flags.echo,
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,
@@ -60,24 +74,48 @@ export function macOf({ name, mac }: Link): Buffer {
   throw new Failure(`${name} has no Ethernet address, so it has no neighbours`);
 }
 
+/** A plan, and what it was made from. */
+export interface Planned<P> {
+  plan: P;
+  live: Live;
+  /** Those whose slots were read. */
+  services: Service[];
+}
+
 /** Reads the live tables, and plans the way from them to what is wanted. */
 export async function planFill(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
   prepared: Prepared,
-): Promise<Plan> {
+): Promise<Planned<Plan>> {
   const tables = await readTables(bpftool, maps);
-  const { service, isNew } = chooseService(
+  const chosen = chooseService(
     reachable(tables),
     prepared.ways,
     tables.sizes,
     prepared.slots,
   );
+  const service = withSettings(chosen.service, prepared);
   // Slots that nobody ever wrote are zero, and need no reading.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
   const now = maps.kept ? monotonicSeconds() : undefined;
-  return plan({ ...tables, slots }, { ...prepared, service, isNew, now });
+  const live = { ...tables, slots };
+  const made = plan(live, { ...prepared, service, isNew: chosen.isNew, now });
+  return { plan: made, live, services: [service] };
+}
+
+/** What is not asked for stays as it is. */
+function withSettings(service: Service, { table, idle }: Prepared): Service {
+  const others = service.flags & ~CELL_MINIMAL_TABLE;
+  return {
+    ...service,
+    flags:
+      table === undefined
+        ? service.flags
+        : others | (table === 'minimal' ? CELL_MINIMAL_TABLE : 0),
+    idle: idle ?? service.idle,
+  };
 }
 
 export async function applyPlan(
@@ -128,15 +166,28 @@ function badRows(problems: string[]): Failure {
   });
 }
 
-export async function chooseSource(
+/** A source for each family that a row has: the one that is asked for, or the device's. */
+export async function chooseSources(
   { ip }: Pick<Tools, 'ip'>,
   link: Link,
-  asked: string | undefined,
-): Promise<Buffer> {
-  const address = parseAddress(asked ?? (await ip.addressOf(link.name)) ?? '');
-  if (address) return address;
-  throw new Failure(`${link.name} has no IPv4 address to send from`, {
-    next: `name one with --source, or: ip addr add ADDRESS/LENGTH dev ${link.name}`,
+  rows: readonly DestinationRow[],
+  asked: Sources,
+): Promise<Sources> {
+  const sources: Sources = { ...asked };
+  for (const family of FAMILIES) {
+    const row = rows.find(({ address }) => familyOfText(address) === family);
+    if (!row || sources[family]) continue;
+    const own = parseAddress((await ip.addressOf(link.name, family)) ?? '');
+    if (!own) throw noSource(link, family, row);
+    sources[family] = { address: own, spread: 0 };
+  }
+  return sources;
+}
+
+function noSource({ name }: Link, family: Family, row: DestinationRow): Failure {
+  return new Failure(`${name} has no ${FAMILY_NAMES[family]} address to send from`, {
+    cause: `${row.place}: ${row.address} needs an outer header of its own family`,
+    next: `name one with --source, or: ip addr add ADDRESS/LENGTH dev ${name}`,
   });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** datapath/hash.h in TypeScript: the one hash that finds cells and slots. */
+import { isIpv6 } from './address.js';
 
 /** Of two words, each read little-endian from the bytes on the wire. */
 export function hash(seed: number, first: number, second: number): number {
@@ -11,6 +12,25 @@ export function hash(seed: number, first: number, second: number): number {
   h = Math.imul(h, 0xc2b2ae3d);
   h ^= h >>> 16;
   return h >>> 0;
+}
+
+/**
+ * An address as the one word that is hashed: an IPv4 one and any are a word already,
+ * and the four of an IPv6 one are hashed to one.
+ */
+export function fold(seed: number, address: Buffer): number {
+  return foldWords(seed, wordsOf(address));
+}
+
+/** The words of an address, read little-endian: one of IPv4, four of IPv6. */
+export function wordsOf(address: Buffer): number[] {
+  const offsets = isIpv6(address) ? [0, 4, 8, 12] : [12];
+  return offsets.map((at) => address.readUInt32LE(at));
+}
+
+export function foldWords(seed: number, words: readonly number[]): number {
+  const [first = 0, second = 0, third = 0, fourth = 0] = words;
+  return words.length === 1 ? first : hash(hash(seed, first, second), third, fourth);
 }
 
 /**

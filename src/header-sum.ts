@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What can be said of the outer IPv4 header before there is a packet. */
-import { OUTER_LENGTH } from './abi.js';
+/** What can be said of the outer header before there is a packet. */
+import { isIpv6 } from './address.js';
 
 const VERSION_AND_IHL = 0x4500;
 const DONT_FRAGMENT = 0x4000;
 const TTL_AND_IPIP = 0x4004;
 
+/** The outer header is of the destination's family: what a frame gains by it. */
+export function outerLength(address: Buffer): number {
+  return isIpv6(address) ? 40 : 20;
+}
+
 /**
  * The one's complement sum of the header without its length and TOS, folded:
- * the program adds those two and takes the complement (RFC 1071).
+ * the program adds those two and takes the complement (RFC 1071). It is the sum for
+ * IPv4 inside and the source as it stands; an IPv6 header has none.
  */
 export function headerSum(source: Buffer, address: Buffer): number {
+  if (isIpv6(address)) return 0;
   let sum = VERSION_AND_IHL + DONT_FRAGMENT + TTL_AND_IPIP;
   for (const end of [source, address]) sum += end.readUInt16BE(12) + end.readUInt16BE(14);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return sum;
 }
 
-/** The longest IP packet that still fits the MTU with an outer header. */
-export function largestInner(mtu: number): number {
-  return Math.max(0, Math.min(mtu, 0xffff) - OUTER_LENGTH);
+/** The longest IP packet that still fits the MTU with the header to an address. */
+export function largestInner(mtu: number, address: Buffer): number {
+  return Math.max(0, Math.min(mtu, 0xffff) - outerLength(address));
 }

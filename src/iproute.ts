@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from './failure.js';
 import type { Run } from './run.js';
+import type { Family } from './source.js';
 
 /** How a program is attached, in the words of `ip link set`. */
 export type Mode = 'xdpdrv' | 'xdpgeneric' | 'xdpoffload';
@@ -39,6 +40,11 @@ interface XdpJson {
   mode: number;
   prog?: { id: number; name?: string };
 }
+
+/** IPv6 addresses that are no good as a source, or will not be for long. */
+const PASSING = ['temporary', 'deprecated', 'tentative', 'dadfailed'] as const;
+
+type AddressJson = { local: string } & Partial<Record<(typeof PASSING)[number], boolean>>;
 
 export class Iproute {
   readonly #run: Run;
@@ -84,22 +90,26 @@ export class Iproute {
     };
   }
 
-  /** The first global IPv4 address of a device. */
-  async addressOf(device: string): Promise<string | undefined> {
-    return (await this.#addresses(['dev', device, 'scope', 'global']))[0];
+  /** The first global address that a device has of a family, and will keep. */
+  async addressOf(device: string, family: Family): Promise<string | undefined> {
+    const flag = family === 'ipv6' ? '-6' : '-4';
+    const all = await this.#addresses([flag], ['dev', device, 'scope', 'global']);
+    return all.find((one) => !PASSING.some((state) => one[state]))?.local;
   }
 
-  /** All IPv4 addresses of the host. */
+  /** All addresses of the host. */
   async hostAddresses(): Promise<string[]> {
-    return this.#addresses([]);
+    return (await this.#addresses([], [])).map(({ local }) => local);
   }
 
-  async #addresses(selector: string[]): Promise<string[]> {
-    const text = await this.#ip(['-j', '-4', 'addr', 'show', ...selector]);
-    const links = JSON.parse(text || '[]') as { addr_info?: { local?: string }[] }[];
+  async #addresses(family: string[], selector: string[]): Promise<AddressJson[]> {
+    const text = await this.#ip(['-j', ...family, 'addr', 'show', ...selector]);
+    const links = JSON.parse(text || '[]') as { addr_info?: Partial<AddressJson>[] }[];
     return links
       .flatMap((link) => link.addr_info ?? [])
-      .flatMap((info) => (info.local === undefined ? [] : [info.local]));
+      .flatMap((info) =>
+        info.local === undefined ? [] : [{ ...info, local: info.local }],
+      );
   }
 
   async detach(device: string, mode: Mode): Promise<void> {
@@ -108,7 +118,8 @@ export class Iproute {
 
   /**
    * The MACs of the next hops towards addresses, as far as the kernel can tell;
-   * what it cannot is missing. `use` makes the kernel ask by ARP itself.
+   * what it cannot is missing. `use` makes the kernel ask, by ARP or by neighbour
+   * solicitation.
    */
   async resolve(device: string, addresses: string[]): Promise<Map<string, string>> {
     const hops = new Map<string, string>();
@@ -145,14 +156,16 @@ export class Iproute {
     if (result.exitCode !== 0) return undefined;
     const [route] = JSON.parse(result.stdout || '[]') as {
       gateway?: string;
+      /** A gateway of the other family. */
+      via?: { host: string };
       type?: string;
     }[];
     if (!route || route.type === 'local') return undefined;
-    return route.gateway ?? address;
+    return route.gateway ?? route.via?.host ?? address;
   }
 
   async #neighbours(device: string): Promise<Map<string, Neighbour>> {
-    const text = await this.#ip(['-j', '-4', 'neigh', 'show', 'dev', device]);
+    const text = await this.#ip(['-j', 'neigh', 'show', 'dev', device]);
     const entries = JSON.parse(text || '[]') as {
       dst: string;
       lladdr?: string;

@@ -3,7 +3,7 @@
  * Which live service each service of a config file is, where the new ones go,
  * and which live ones go away since the file does not have them. Pure.
  */
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from './abi.js';
+import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from './abi.js';
 import type { WantedService } from './config.js';
 import { Failure } from './failure.js';
 import { many } from './format.js';
@@ -82,11 +82,13 @@ export function layOut<T extends WantedService>(
     const match = matches.get(one);
     const service = match ?? placed.get(one);
     if (!service) return [];
-    const flags =
-      (one.hash === 'source' ? CELL_HASH_SOURCE : 0) |
-      (one.udp === 'previous' ? CELL_UDP_STAYS : 0);
+    const settings = settingsOf(one);
     return [
-      { wanted: one, service: { ...service, ways: one.ways, flags }, isNew: !match },
+      {
+        wanted: one,
+        service: { ...service, ways: one.ways, ...settings },
+        isNew: !match,
+      },
     ];
   });
   const known = [...leave, ...fills.map(({ service }) => service)];
@@ -98,6 +100,20 @@ export function layOut<T extends WantedService>(
     ],
     isTight: apart === undefined,
   };
+}
+
+function settingsOf({
+  hash,
+  udp,
+  table,
+  idle = 0,
+  drainDeadline = 0,
+}: WantedService): Pick<Service, 'flags' | 'idle' | 'drainDeadline'> {
+  const flags =
+    (hash === 'source' ? CELL_HASH_SOURCE : 0) |
+    (udp === 'previous' ? CELL_UDP_STAYS : 0) |
+    (table === 'minimal' ? CELL_MINIMAL_TABLE : 0);
+  return { flags, idle, drainDeadline };
 }
 
 function checkFit(
@@ -142,9 +158,12 @@ function placeNew<T extends WantedService>(
   const services = new Map<T, Service>();
   for (const one of fresh) {
     const log2Slots = Math.log2(one.slots ?? defaultSlots(sizes));
-    const service = { id: freeService(placed), firstSlot: 0, log2Slots, ways: one.ways };
-    services.set(one, { ...service, flags: 0 });
-    placed.push({ ...service, flags: 0 });
+    const service = {
+      ...{ id: freeService(placed), firstSlot: 0, log2Slots, ways: one.ways },
+      ...settingsOf(one),
+    };
+    services.set(one, service);
+    placed.push({ ...service });
   }
   const taken: Pick<Service, 'firstSlot' | 'log2Slots'>[] = [...there];
   for (const service of [...services.values()].sort(

@@ -52,6 +52,19 @@ export function ownedBy(state: Live, service: number): Map<number, Destination> 
   );
 }
 
+/** A service's own slots, where there are those of others too. */
+export function slotsIn(
+  { slots }: Live,
+  { firstSlot, log2Slots }: { firstSlot: number; log2Slots: number },
+): Map<number, Slot> {
+  const own = new Map<number, Slot>();
+  for (let key = firstSlot; key < firstSlot + (1 << log2Slots); key++) {
+    const slot = slots.get(key);
+    if (slot) own.set(key, slot);
+  }
+  return own;
+}
+
 /** Id 0 is none, and never free. */
 export function freeIds(state: Live): number[] {
   const ids: number[] = [];

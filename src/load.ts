@@ -62,7 +62,8 @@ export function loadCommand(): Command {
     )
     .option(
       '--flows <megabytes>',
-      'memory for connections of hot slots, a power of two; 8 hold a million (default: 8)',
+      'memory for connections of hot slots, a power of two; 8 hold a million ' +
+        '(default: 8; with --replace as it is)',
       readMegabytes,
     )
     .option('--decap', "load the destination's end, which takes the outer header off")
@@ -104,11 +105,14 @@ Examples:
 }
 
 function checkFlags(flags: Flags): void {
-  const fills = flags.source ?? flags.vip ?? flags.takeSsh ?? flags.slots;
+  const fills = flags.source ?? flags.vip ?? flags.takeSsh ?? flags.slots ?? flags.echo;
   if (fills !== undefined && !flags.file) {
-    throw new UsageFailure('--source, --vip, --take-ssh and --slots say how to fill', {
-      next: 'add -f FILE, or give them to l4lb-map',
-    });
+    throw new UsageFailure(
+      '--source, --vip, --take-ssh, --slots and --echo say how to fill',
+      {
+        next: 'add -f FILE, or give them to l4lb-map',
+      },
+    );
   }
   if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) {
     throw new UsageFailure('--flows is for the balancer on the host', {
@@ -159,7 +163,7 @@ async function load(tools: Context, flags: Flags): Promise<void> {
 }
 
 function report(flags: Flags, result: LoadResult, room: number | undefined): void {
-  const { mode, program, plan, keptMaps, refusal } = result;
+  const { mode, program, plan, keptMaps, flows, refusal } = result;
   const where = { interface: flags.interface, mode: MODE_NAMES[mode] };
   const object = basename(result.object);
   const limit = (asMaps(result.maps)?.destinations.entries ?? 1) - 1;
@@ -171,6 +175,7 @@ function report(flags: Flags, result: LoadResult, room: number | undefined): voi
       object,
       build: buildName(result),
       ...(keptMaps === undefined ? {} : { replaced: true, kept_maps: keptMaps }),
+      ...(flows && { records_carried: flows.carried, records_lost: flows.lost }),
       ...(refusal === undefined ? {} : { driver_refused: refusal }),
       ...(plan ? planJson(plan) : {}),
       ...(room === undefined ? {} : { largest_packet: room }),
@@ -181,6 +186,7 @@ function report(flags: Flags, result: LoadResult, room: number | undefined): voi
   const verb = keptMaps === undefined ? 'attached' : 'replaced';
   print(`${flags.interface} [${where.mode}] ${object} ${verb} as program ${program}`);
   if (keptMaps) print('  maps and counters are kept');
+  if (flows) print(`  ${many(flows.carried, 'record')} of connections carried over`);
   if (keptMaps === false) print('  the maps are new: tables and sums were carried over');
   if (plan) describePlan(plan, where, false).forEach(print);
   if (room !== undefined) print(describeRoom(room));

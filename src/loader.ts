@@ -7,13 +7,14 @@ import type { Maps, Tools } from './attached.js';
 import { asMaps, isDecap, isOurs, notOurs } from './attached.js';
 import type { MapInfo } from './bpftool.js';
 import { BpftoolFailure } from './bpftool.js';
+import type { CarriedFlows } from './carry.js';
 import { fillDecap } from './decap.js';
 import { Failure } from './failure.js';
 import type { Prepared } from './fill.js';
 import { applyPlan, planFill } from './fill.js';
 import type { AttachedProgram, Link, Mode } from './iproute.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
-import { loadObject, objectFor } from './objects.js';
+import { fragsObjectFor, loadObject, objectFor } from './objects.js';
 import type { Plan } from './plan.js';
 
 export interface LoadRequest {
@@ -37,6 +38,8 @@ export interface LoadResult {
   refusal?: string | undefined;
   /** After a replacement: whether the maps are still the same. */
   keptMaps?: boolean;
+  /** What became of records of connections, where their map is another. */
+  flows?: CarriedFlows | undefined;
   warnings: string[];
   plan?: Plan | undefined;
   maps: MapInfo[];
@@ -87,19 +90,20 @@ export async function attachNew(
 
   const modes: Mode[] = mode === 'auto' ? ['xdpdrv', 'xdpgeneric'] : [mode];
   const refusals: string[] = [];
+  let attached: Pick<Attachment, 'loaded' | 'object'>;
   for (const candidate of modes) {
     try {
-      await tools.bpftool.attach(candidate, loaded.pin, link.name);
+      attached = await attach(tools, pins, { loaded, object, mode: candidate, link });
     } catch (error) {
       if (!(error instanceof BpftoolFailure)) throw error;
       refusals.push(error.reason);
       continue;
     }
-    const { id: program, maps } = loaded;
+    const { id: program, maps } = attached.loaded;
     return {
       mode: candidate,
       program,
-      object,
+      object: attached.object,
       refusal: refusals[0],
       warnings: [],
       plan,
@@ -118,6 +122,39 @@ export async function attachNew(
   });
 }
 
+export interface Attachment {
+  loaded: Loaded;
+  object: string;
+  mode: Mode;
+  link: Link;
+  overwrite?: boolean;
+}
+
+/** What every driver takes in one buffer. */
+const ETHERNET_MTU = 1500;
+
+/**
+ * How much one buffer holds is the driver's own affair. So where it refuses at a
+ * large MTU, the program for several buffers is tried, with the same maps.
+ */
+export async function attach(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  pins: Pins,
+  { loaded, object, mode, link, overwrite = false }: Attachment,
+): Promise<Pick<Attachment, 'loaded' | 'object'>> {
+  try {
+    await bpftool.attach(mode, loaded.pin, link.name, { overwrite });
+    return { loaded, object };
+  } catch (error) {
+    const frags = fragsObjectFor(object);
+    const isJumbo = mode === 'xdpdrv' && link.mtu > ETHERNET_MTU;
+    if (!(error instanceof BpftoolFailure) || !frags || !isJumbo) throw error;
+    const again = await loadObject(bpftool, pins, frags, { reuse: loaded.maps });
+    await bpftool.attach(mode, again.pin, link.name, { overwrite });
+    return { loaded: again, object: frags };
+  }
+}
+
 export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptions {
   return {
     device: mode === 'xdpoffload' ? request.link.name : undefined,
@@ -134,7 +171,7 @@ export async function fillLoaded(
   if (isDecap(loaded.name)) await fillDecap(tools, loaded.maps, lock);
   if (!prepared) return undefined;
   const maps = mapsOfLoaded(loaded);
-  const plan = await planFill(tools, maps, prepared);
+  const { plan } = await planFill(tools, maps, prepared);
   await applyPlan(tools, maps, plan, lock);
   return plan;
 }

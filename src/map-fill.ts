@@ -17,9 +17,8 @@ import {
   warn,
 } from './command.js';
 import { planPrepared, prepareConfig, readConfig, readExport } from './configure.js';
-import type { WantedService } from './config.js';
 import { UsageFailure } from './failure.js';
-import { applyPlan, planFill, prepareFill } from './fill.js';
+import { planFill, prepareFill } from './fill.js';
 import { many } from './format.js';
 import type { Mode } from './iproute.js';
 import { withLock } from './lock.js';
@@ -31,10 +30,9 @@ import {
   describeConfigPlan,
 } from './plan-config-text.js';
 import type { Where } from './plan-text.js';
-import { describeChanges, describePlan, planJson, planWarnings } from './plan-text.js';
-import type { Settled } from './settle.js';
-import type { SettleFlags } from './settling.js';
-import { describeSettled, settleSlots, settledJson } from './settling.js';
+import { describePlan, planJson, planWarnings } from './plan-text.js';
+import type { Filled, SettleFlags } from './settling.js';
+import { describeSettled, fillAndSettle, settleSlots, settledJson } from './settling.js';
 
 interface Flags extends FillFlags, SettleFlags {
   interface: string;
@@ -46,7 +44,7 @@ interface Flags extends FillFlags, SettleFlags {
   json?: boolean;
 }
 
-const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh'];
+const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'];
 
 export function mapCommand(): Command {
   const command = newCommand(
@@ -67,6 +65,7 @@ export function mapCommand(): Command {
       new Option('--export', 'print the tables as a config file').conflicts([
         'config',
         ...HOW_TO_FILL,
+        'table',
         'dryRun',
         'json',
       ]),
@@ -75,13 +74,14 @@ export function mapCommand(): Command {
       new Option(
         '--settle',
         'turn hot slots cold where nobody needs what they remember',
-      ).conflicts(['file', ...HOW_TO_FILL, 'export', 'dryRun']),
+      ).conflicts([...HOW_TO_FILL, 'table', 'export', 'dryRun']),
     )
     .option('--now', 'with --settle: all of them, needed or not')
     .option('--wait', 'stay until no slot is hot')
     .option(
       '--idle <seconds>',
-      'time without a packet that needed it, until a slot may go cold (default: 300)',
+      'time without a packet that needed it, until a slot may go cold; the service keeps it, ' +
+        'with --settle it is for this run (default: as the service has it, 300 of a new one)',
       readIdle,
     )
     .addOption(modeOption())
@@ -127,7 +127,7 @@ async function exportTables(tools: Context, flags: Flags): Promise<void> {
 
 async function settleTables(tools: Context, flags: Flags): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const config = flags.config === undefined ? [] : readConfig(flags.config);
+  const config = flags.config === undefined ? [] : readConfig(flags.config).services;
   const settled = await settleSlots(tools, attached.maps, flags, config);
   if (flags.json) {
     printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
@@ -138,39 +138,29 @@ async function settleTables(tools: Context, flags: Flags): Promise<void> {
   lines.forEach(print);
 }
 
-/** A fill leaves hot slots, and finds those of earlier ones ready. */
-async function settleAfter(
-  tools: Context,
-  attached: Attached,
-  flags: Flags,
-  hot: number,
-  config: readonly WantedService[] = [],
-): Promise<Settled | undefined> {
-  if (flags.dryRun || hot === 0) return undefined;
-  return settleSlots(tools, attached.maps, flags, config);
-}
-
 async function fillAll(tools: Context, flags: Flags, config: string): Promise<void> {
-  const wanted = readConfig(config);
+  const read = readConfig(config);
+  // The file comes first; what it leaves open the command line may say.
+  const wanted = read.services.map((service) => ({
+    ...service,
+    table: service.table ?? flags.table,
+    idle: service.idle ?? flags.idle,
+  }));
   const attached = await findAttached(tools, flags.interface, flags.mode);
   const { maps } = attached;
-  const prepared = await prepareConfig(tools, attached.link, wanted);
+  const prepared = await prepareConfig(tools, attached.link, {
+    ...read,
+    services: wanted,
+  });
   if (!flags.json) {
     const total = wanted.reduce((sum, { rows }) => sum + rows.length, 0);
     const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;
     print(`Loading file with ${counts}`);
   }
-  const plan = await withLock(tools.run, 'l4lb-map', async (lock) => {
-    const made = await planPrepared(tools, maps, prepared);
-    if (!flags.dryRun) await applyPlan(tools, maps, made, lock);
-    return made;
-  });
-  const hot = plan.services.reduce((sum, one) => sum + one.plan.slotsHot, 0);
   reportAll(
     attached,
-    plan,
     flags,
-    await settleAfter(tools, attached, flags, hot, wanted),
+    await fillAndSettle(tools, maps, flags, () => planPrepared(tools, maps, prepared)),
   );
 }
 
@@ -180,27 +170,19 @@ async function fillOne(tools: Context, flags: Flags, files: string[]): Promise<v
   if (!flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }
-  const plan = await withLock(tools.run, 'l4lb-map', async (lock) => {
-    const made = await planFill(tools, attached.maps, prepared);
-    if (!flags.dryRun) await applyPlan(tools, attached.maps, made, lock);
-    return made;
-  });
-  const { slotsHot } = plan;
-  report(attached, plan, flags, await settleAfter(tools, attached, flags, slotsHot));
+  const { maps } = attached;
+  report(
+    attached,
+    flags,
+    await fillAndSettle(tools, maps, flags, () => planFill(tools, maps, prepared)),
+  );
 }
-
-const NOTHING_HOT: Settled = { settled: 0, hot: 0, wait: 0 };
 
 function whereOf(attached: Attached, flags: Flags): Where {
   return { interface: flags.interface, mode: MODE_NAMES[attached.mode] };
 }
 
-function report(
-  attached: Attached,
-  plan: Plan,
-  flags: Flags,
-  settled: Settled = NOTHING_HOT,
-): void {
+function report(attached: Attached, flags: Flags, { plan, settled }: Filled<Plan>): void {
   planWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
   const where = whereOf(attached, flags);
   if (flags.json) {
@@ -208,20 +190,18 @@ function report(
       ...where,
       dry_run: flags.dryRun ?? false,
       ...planJson(plan),
-      ...settledJson(settled),
+      ...(settled && settledJson(settled)),
     });
     return;
   }
-  if (flags.dryRun) describeChanges(plan).forEach(print);
   describePlan(plan, where, flags.dryRun ?? false).forEach(print);
-  describeSettled(settled, flags.interface).forEach(print);
+  if (settled) describeSettled(settled, flags.interface).forEach(print);
 }
 
 function reportAll(
   attached: Attached,
-  plan: ConfigPlan,
   flags: Flags,
-  settled: Settled = NOTHING_HOT,
+  { plan, settled }: Filled<ConfigPlan>,
 ): void {
   configWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
   const where = whereOf(attached, flags);
@@ -231,11 +211,11 @@ function reportAll(
       ...where,
       dry_run: isDryRun,
       ...configPlanJson(plan),
-      ...settledJson(settled),
+      ...(settled && settledJson(settled)),
     });
   else
     [
       ...describeConfigPlan(plan, where, isDryRun),
-      ...describeSettled(settled, flags.interface),
+      ...(settled ? describeSettled(settled, flags.interface) : []),
     ].forEach(print);
 }

@@ -19,6 +19,16 @@ export function objectFor(mode: Mode | 'auto', isDecap: boolean): string {
   return packaged(name);
 }
 
+/**
+ * The same program for frames in several buffers, which some drivers need at a large
+ * MTU. Not the usual one: it asks the kernel how long each frame is.
+ */
+export function fragsObjectFor(object: string): string | undefined {
+  if (object === packaged('l4lb_xdp_host.o')) return packaged('l4lb_xdp_frags.o');
+  if (object === packaged('l4lb_decap.o')) return packaged('l4lb_decap_frags.o');
+  return undefined;
+}
+
 export function packaged(name: string): string {
   return fileURLToPath(new URL(`../${name}`, import.meta.url));
 }

@@ -3,7 +3,13 @@
 import { formatCount, many } from './format.js';
 import type { ConfigPlan } from './plan-config.js';
 import type { Where } from './plan-text.js';
-import { describeChanges, describePlan, planJson, planWarnings } from './plan-text.js';
+import {
+  countDrained,
+  describeMoved,
+  describePlan,
+  planJson,
+  planWarnings,
+} from './plan-text.js';
 
 interface Totals {
   services: number;
@@ -11,8 +17,11 @@ interface Totals {
   destinations: number;
   added: number;
   gone: number;
+  drained: number;
   changed: number;
+  slots: number;
   slotsMoved: number;
+  slotsIdeal: number;
 }
 
 function totalsOf({ services, removed }: ConfigPlan): Totals {
@@ -27,8 +36,11 @@ function totalsOf({ services, removed }: ConfigPlan): Totals {
       ...plans.map((plan) => plan.removed.length),
       ...removed.map(({ destinations }) => destinations.length),
     ]),
+    drained: sum(plans.map(({ drained }) => drained.length)),
     changed: sum(plans.map(({ changed }) => changed.length)),
+    slots: sum(plans.map(({ slots }) => slots)),
     slotsMoved: sum(plans.map(({ slotsMoved }) => slotsMoved)),
+    slotsIdeal: sum(plans.map(({ slotsIdeal }) => slotsIdeal)),
   };
 }
 
@@ -45,15 +57,15 @@ export function describeConfigPlan(
   const changes = [
     `${formatCount(totals.added)} added`,
     `${formatCount(totals.gone)} removed`,
+    ...countDrained(totals.drained, isDryRun),
     `${formatCount(totals.changed)} changed`,
-    `${many(totals.slotsMoved, 'slot')} moved`,
+    describeMoved(totals, isDryRun),
   ];
   const nothing = 'nothing to do: the tables say so already';
   return [
-    ...made.services.flatMap(({ name, plan }) => {
-      const [head = '', ...rest] = describePlan(plan, where, isDryRun, name);
-      return [head, ...(isDryRun ? describeChanges(plan) : []), ...rest];
-    }),
+    ...made.services.flatMap(({ name, plan }) =>
+      describePlan(plan, where, isDryRun, name),
+    ),
     ...describeRemoved(made, where, isDryRun),
     `in all: ${counts.join(', ')}`,
     made.writes.length === 0
@@ -92,8 +104,11 @@ export function configPlanJson(made: ConfigPlan): Record<string, unknown> {
       destinations: totals.destinations,
       added: totals.added,
       removed: totals.gone,
+      drained: totals.drained,
       changed: totals.changed,
+      slots: totals.slots,
       slots_moved: totals.slotsMoved,
+      slots_ideal: totals.slotsIdeal,
       writes: made.writes.length,
     },
   };

@@ -3,13 +3,12 @@
  * From what the maps hold and the services of a config file to all writes. Pure.
  * Each service is planned by plan.ts, one behind the other, in one batch.
  */
-import type { Slot } from './abi.js';
 import { formatAddress } from './address.js';
 import type { WantedService } from './config.js';
 import { Failure } from './failure.js';
 import type { Assignment, Layout } from './layout.js';
 import type { Live, Write } from './live.js';
-import { applyWrites, ownedBy } from './live.js';
+import { applyWrites, ownedBy, slotsIn } from './live.js';
 import type { Plan } from './plan.js';
 import { plan } from './plan.js';
 import type { GoneService } from './remove-service.js';
@@ -22,11 +21,10 @@ import type { Wanted, WantedDestination } from './writes.js';
 /** A service of the file, with what the network had to tell. */
 export interface ResolvedService extends WantedService {
   destinations: readonly WantedDestination[];
-  sourceAddress: Buffer;
 }
 
 /** What is the same for all services. */
-export type Surroundings = Pick<Wanted, 'sessionPort' | 'mac' | 'mtu' | 'now'>;
+export type Surroundings = Pick<Wanted, 'sessionPort' | 'mac' | 'mtu' | 'echo' | 'now'>;
 
 export interface RemovedService {
   ways: string[];
@@ -96,11 +94,11 @@ function planAll(
   };
   if (removeFirst) remove();
   for (const { wanted, service, isNew } of fills) {
-    const { destinations, sourceAddress: source, takeSsh } = wanted;
+    const { destinations, sources, takeSsh } = wanted;
     const { cells, claimed } = claimWays(state, service);
     const made = plan(
-      { ...state, cells, slots: slotsOf(state, service) },
-      { ...surroundings, service, isNew, destinations, source, takeSsh },
+      { ...state, cells, slots: slotsIn(state, service) },
+      { ...surroundings, service, isNew, destinations, sources, takeSsh },
     );
     const waysAdded = [...made.waysAdded, ...claimed];
     result.services.push({ name: wanted.name, plan: { ...made, waysAdded } });
@@ -129,15 +127,6 @@ function claimWays(
     cells: claims.length === 0 ? cells : new Map([...cells, ...claims]),
     claimed: [...new Set(taken.map(([, cell]) => formatWay(cell)))],
   };
-}
-
-function slotsOf({ slots }: Live, { firstSlot, log2Slots }: Service): Live['slots'] {
-  const own = new Map<number, Slot>();
-  for (let key = firstSlot; key < firstSlot + (1 << log2Slots); key++) {
-    const slot = slots.get(key);
-    if (slot) own.set(key, slot);
-  }
-  return own;
 }
 
 function describeGone(state: Live, { id, ways, range }: GoneService): RemovedService {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The plan of one service in words for people, and in JSON for programs. */
-import { many } from './format.js';
+import { formatCount, many } from './format.js';
 import type { Plan } from './plan.js';
+import { describeShares, sharesJson } from './plan-shares.js';
 import type { ModeName } from './sample.js';
 
 export interface Where {
@@ -28,12 +29,17 @@ export function describePlan(
   const counts = [
     `${plan.added.length} added`,
     `${plan.removed.length} removed`,
+    ...countDrained(plan.drained.length, isDryRun),
     `${plan.changed.length} changed`,
-    `${many(plan.slotsMoved, 'slot')} moved`,
+    describeMoved(plan, isDryRun),
     ...(plan.isNew ? [] : waysChanged(plan)),
     ...plan.settings.map((setting) => `now ${setting}`),
   ];
-  const lines = [head, (isDryRun ? '  would be: ' : '  ') + counts.join(', ')];
+  const lines = [
+    head,
+    ...(isDryRun ? describeShares(plan) : []),
+    (isDryRun ? '  would be: ' : '  ') + counts.join(', '),
+  ];
   if (plan.isNew && plan.ways.includes('any/tcp')) {
     lines.push(
       '  answers to connections that this host opens are balanced too;' +
@@ -52,13 +58,18 @@ function waysChanged({ waysAdded, waysRemoved }: Plan): string[] {
   ];
 }
 
-/** A line for each destination that comes, goes or changes. */
-export function describeChanges(plan: Plan): string[] {
-  return [
-    ...plan.added.map((address) => `  + ${address}`),
-    ...plan.removed.map((address) => `  - ${address}`),
-    ...plan.changed.map((address) => `  ~ ${address}`),
-  ];
+/** Seldom are there any, so only a plan that is looked at says that there are none. */
+export function countDrained(count: number, isDryRun: boolean): string[] {
+  return count > 0 || isDryRun ? [`${formatCount(count)} drained`] : [];
+}
+
+export function describeMoved(
+  { slotsMoved, slots, slotsIdeal }: Pick<Plan, 'slotsMoved' | 'slots' | 'slotsIdeal'>,
+  isDryRun: boolean,
+): string {
+  if (!isDryRun) return `${many(slotsMoved, 'slot')} moved`;
+  const ideal = formatCount(slotsIdeal);
+  return `${formatCount(slotsMoved)} of ${many(slots, 'slot')} moved (ideal: ${ideal})`;
 }
 
 export function planJson(plan: Plan): Record<string, unknown> {
@@ -72,9 +83,12 @@ export function planJson(plan: Plan): Record<string, unknown> {
     destinations_wanted: plan.wanted,
     added: plan.added,
     removed: plan.removed,
+    drained: plan.drained,
     changed: plan.changed,
     slots: plan.slots,
     slots_moved: plan.slotsMoved,
+    slots_ideal: plan.slotsIdeal,
+    shares: sharesJson(plan),
     writes: plan.writes.length,
   };
 }

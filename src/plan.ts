@@ -4,17 +4,36 @@
  * to the other. Pure: it reads no clock and starts no process. See writes.ts for
  * the order of the writes.
  */
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from './abi.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
+  DEVICE_NO_ECHO,
+} from './abi.js';
 import { formatAddress, formatMac } from './address.js';
 import { Failure } from './failure.js';
 import type { Live, Write } from './live.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './live.js';
-import { isHot } from './memory.js';
+import { chooseTable, liveTable } from './live-table.js';
+import { DEFAULT_IDLE } from './memory.js';
+import { idealMoves } from './minimal-table.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { formatSource, sourcesIn } from './source.js';
 import { formatWay, reachable } from './ways.js';
 import type { Wanted, WantedDestination } from './writes.js';
 import { planStep } from './writes.js';
+
+/** What a destination has of the slots, before and after. */
+export interface Share {
+  address: string;
+  /** Undefined: it was not there. */
+  weightBefore: number | undefined;
+  /** Undefined: it is removed. */
+  weight: number | undefined;
+  slotsBefore: number;
+  slots: number;
+}
 
 export interface Plan {
   writes: Write[];
@@ -26,11 +45,16 @@ export interface Plan {
   wanted: number;
   added: string[];
   removed: string[];
+  /** Whose weight becomes 0. */
+  drained: string[];
+  /** What else changes: weight or MAC. */
   changed: string[];
   slots: number;
   slotsMoved: number;
-  /** Slots that remember a previous destination, or that they had one. */
-  slotsHot: number;
+  /** The fewest that a perfectly balanced table could have moved. */
+  slotsIdeal: number;
+  /** Of all destinations that are to be, and of those that are removed. */
+  shares: Share[];
   waysAdded: string[];
   waysRemoved: string[];
   /** What else changes, as `mtu 1500`. */
@@ -57,16 +81,23 @@ export function plan(live: Live, wanted: Wanted): Plan {
   let state = live;
   for (let done = false; !done;) {
     const destinations = nextStep(state, service, target);
-    const step = planStep(state, wanted, destinations);
+    done = destinations === target;
+    // What it begins with is the live table, and not one on the way.
+    const from = wanted.from ?? (done ? live : state);
+    const table = chooseTable(from, service, destinations);
+    const step = planStep(state, wanted, destinations, table);
     state = applyWrites(state, step);
     writes.push(...step);
-    done = destinations === target;
   }
 
   const ways = waysOf(state, service);
   const waysBefore = waysOf(live, service);
   const old = byAddress([...before.values()]);
   const after = byAddress(target);
+  const shares = sharesOf(live, state, old, after);
+  const isDrained = ({ weightBefore, weight }: Share): boolean =>
+    weight === 0 && weightBefore !== undefined && weightBefore > 0;
+  const drained = shares.filter(isDrained).map(({ address }) => address);
   return {
     writes,
     isNew: wanted.isNew,
@@ -75,15 +106,16 @@ export function plan(live: Live, wanted: Wanted): Plan {
     wanted: wanted.destinations.length,
     added: [...after.keys()].filter((address) => !old.has(address)),
     removed: [...old.keys()].filter((address) => !after.has(address)),
+    drained,
     changed: [...after].flatMap(([address, { mac, weight }]) => {
       const was = old.get(address);
-      return was && (!was.mac.equals(mac) || was.weight !== weight) ? [address] : [];
+      const isOther = was && (!was.mac.equals(mac) || was.weight !== weight);
+      return isOther && !drained.includes(address) ? [address] : [];
     }),
     slots,
-    slotsMoved: [...state.slots.keys()].filter(
-      (key) => addressIn(state, key) !== addressIn(live, key),
-    ).length,
-    slotsHot: [...state.slots.values()].filter(isHot).length,
+    slotsMoved: countMoved(live, state),
+    slotsIdeal: idealMoves(target, liveTable(live, service, target).current),
+    shares,
     waysAdded: ways.filter((way) => !waysBefore.includes(way)),
     waysRemoved: waysBefore.filter((way) => !ways.includes(way)),
     settings: settingsChanged(live, state, service),
@@ -100,33 +132,87 @@ function waysOf(state: Live, { id }: Service): string[] {
 function settingsChanged(before: Live, after: Live, service: Service): string[] {
   if (before.device.abi === 0) return [];
   const values = (state: Live): [string, string][] => {
-    const [entry] = ownedBy(state, service.id).values();
+    const { ipv4, ipv6 } = sourcesIn(ownedBy(state, service.id).values());
     const { mtu, mac, sessionPort } = state.device;
+    const echo = state.device.flags & DEVICE_NO_ECHO ? 'left to the host' : 'answered';
     const keeps = keepsSsh(state, service);
-    const flags = servicesIn(reachable(state)).get(service.id)?.flags;
+    const there = servicesIn(reachable(state)).get(service.id);
     const isSet = (flag: number, yes: string, no: string): string =>
-      flags === undefined ? '' : flags & flag ? yes : no;
+      there === undefined ? '' : there.flags & flag ? yes : no;
     return [
       ['mtu', String(mtu)],
       ['MAC', formatMac(mac)],
       ['session port', String(sessionPort)],
-      ['source', entry ? formatAddress(entry.source) : ''],
+      ['source', ipv4 ? formatSource(ipv4) : ''],
+      ['IPv6 source', ipv6 ? formatSource(ipv6) : ''],
       ['ssh', keeps === undefined ? '' : keeps ? 'kept for the host' : 'taken'],
       ['hash', isSet(CELL_HASH_SOURCE, 'source', 'source+ports')],
       ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
+      ['table', isSet(CELL_MINIMAL_TABLE, 'minimal', 'consistent')],
+      ['idle', there ? `${there.idle || DEFAULT_IDLE} s` : ''],
+      ['drain deadline', there ? deadline(there) : ''],
+      ['echo', echo],
     ];
   };
   const was = new Map(values(before));
   return values(after)
-    .filter(([name, value]) => was.get(name) !== '' && was.get(name) !== value)
+    .filter(([name, value]) => {
+      const before = was.get(name);
+      return before !== '' && value !== '' && before !== value;
+    })
     .map((setting) => setting.join(' '));
 }
 
+function deadline({ drainDeadline }: Service): string {
+  return drainDeadline === 0 ? 'none' : `${drainDeadline} s`;
+}
+
 /** An id can come back with another address, so the address is what counts. */
-function addressIn(state: Live, slot: number): string | undefined {
-  const id = state.slots.get(slot)?.current ?? 0;
-  const entry = id === 0 ? undefined : state.destinations.get(id);
-  return entry && formatAddress(entry.address);
+function countMoved(before: Live, after: Live): number {
+  const was = addressesById(before);
+  const is = addressesById(after);
+  let moved = 0;
+  for (const [key, { current }] of after.slots) {
+    if (is.get(current) !== was.get(before.slots.get(key)?.current ?? 0)) moved++;
+  }
+  return moved;
+}
+
+/** Without id 0, which is none. */
+function addressesById({ destinations }: Live): Map<number, string> {
+  return new Map(
+    [...destinations]
+      .filter(([id]) => id !== 0)
+      .map(([id, { address }]) => [id, formatAddress(address)]),
+  );
+}
+
+/** In the order of the file, and then what is removed. */
+function sharesOf(
+  before: Live,
+  after: Live,
+  old: ReadonlyMap<string, { weight: number }>,
+  wanted: ReadonlyMap<string, { weight: number }>,
+): Share[] {
+  const had = slotsByAddress(before);
+  const has = slotsByAddress(after);
+  return [...new Set([...wanted.keys(), ...old.keys()])].map((address) => ({
+    address,
+    weightBefore: old.get(address)?.weight,
+    weight: wanted.get(address)?.weight,
+    slotsBefore: had.get(address) ?? 0,
+    slots: has.get(address) ?? 0,
+  }));
+}
+
+function slotsByAddress(state: Live): Map<string, number> {
+  const addresses = addressesById(state);
+  const counts = new Map<string, number>();
+  for (const { current } of state.slots.values()) {
+    const address = addresses.get(current);
+    if (address !== undefined) counts.set(address, (counts.get(address) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /**

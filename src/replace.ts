@@ -3,36 +3,35 @@
  * Swaps a program for another without a moment in which the device has none.
  *
  * Where the new program's maps are of the same kinds and sizes it takes over the
- * old ones, and nothing changes but the code. Else it gets maps of its own: they
+ * old ones, and nothing changes but the code. Where only the size of flows differs
+ * it takes over all others: see carry-flows.ts. Else it gets maps of its own: they
  * are filled like the old ones, the programs are swapped, and then the sums of
  * the old counters are added to the new.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Counter } from './abi.js';
-import { decodeKey, encodeCounter, encodeKey } from './abi.js';
+import type { Counter, Slot } from './abi.js';
+import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi.js';
 import { parseMac } from './address.js';
 import type { Maps, Tools } from './attached.js';
 import { isDecap, isOurs, notOurs } from './attached.js';
 import type { Bpftool, MapInfo } from './bpftool.js';
 import { decodeEntries, hex } from './bpftool.js';
 import { carryFrames, carrySums, carryTables } from './carry.js';
+import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
 import { retiredCounter, sumCounters } from './counters.js';
 import { Failure } from './failure.js';
 import { many } from './format.js';
 import type { AttachedProgram } from './iproute.js';
 import type { Live } from './live.js';
-import { optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
+import { attach, optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
 import type { LoadRequest, LoadResult } from './loader.js';
 import { isHot } from './memory.js';
-import type { Loaded, Pins } from './objects.js';
+import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { loadObject, objectFor, packaged } from './objects.js';
 import { servicesIn } from './services.js';
 import { readSlots, readTables, sizesOf, writeLine } from './tables.js';
 import { reachable } from './ways.js';
-
-/** Long enough that no CPU still runs a program after its swap. */
-const GRACE_MS = 50;
 
 export async function replaceProgram(
   tools: Tools,
@@ -50,7 +49,13 @@ export async function replaceProgram(
   const { mapIds } = await bpftool.program('id', there.id);
   const old = await bpftool.maps(mapIds);
 
-  const keptMaps = sameMaps(old, fresh.maps);
+  const allSame = sameMaps(old, fresh.maps);
+  const otherFlows = !allSame && onlyFlowsDiffer(old, fresh.maps, sameMaps);
+  if (otherFlows && request.sets !== undefined) {
+    return replaceFlows(tools, pins, request, there, { object, options, old, fresh });
+  }
+  // Where no size is asked for, flows keep the one that they were given.
+  const keptMaps = allSame || otherFlows;
   const loaded = keptMaps
     ? await loadObject(bpftool, pins, object, { ...options, reuse: old })
     : fresh;
@@ -70,20 +75,66 @@ export async function replaceProgram(
 
   // A card's maps cannot be added to from here: its sums go before, set as they are.
   if (!keptMaps && isCard) await sums.set();
-  await bpftool.attach(there.mode, loaded.pin, link.name, { overwrite: true });
+  const swap = { loaded, object, mode: there.mode, link, overwrite: true };
+  const attached = await attach(tools, pins, swap);
   if (!keptMaps && !isCard) {
     await sleep(GRACE_MS);
     await sums.add();
   }
   return {
     mode: there.mode,
-    program: loaded.id,
-    object,
+    program: attached.loaded.id,
+    object: attached.object,
     keptMaps,
     warnings: carried?.losses ?? [],
     plan,
     maps: loaded.maps,
   };
+}
+
+/** The old maps are filled, like by l4lb-map, before anything is swapped. */
+async function replaceFlows(
+  tools: Tools,
+  pins: Pins,
+  request: LoadRequest,
+  there: AttachedProgram,
+  { object, options, old, fresh }: FreshProgram,
+): Promise<LoadResult> {
+  const { bpftool } = tools;
+  const { mode } = there;
+  const reuse = mapsWithFlows(old, fresh.maps);
+  const loaded = await loadObject(bpftool, pins, object, { ...options, reuse });
+  const plan = await fillLoaded(tools, request, { ...fresh, maps: old });
+  const [before, after] = [mapsOfLoaded({ maps: old }), mapsOfLoaded(loaded)];
+  const hot = await readHot(bpftool, before, await readTables(bpftool, before));
+  const { lock } = request;
+  const device = request.link.name;
+  // Pinned, the old program keeps its flows until all of them are copied.
+  await bpftool.pin(there.id, pins.next());
+  const swap = { mode, device, loaded, before, after, hot, lock };
+  const flows = await swapFlows(bpftool, pins, swap);
+  const warnings = flows?.lost
+    ? [
+        `${many(flows.lost, 'record')} of connections did not fit; where a slot moved since, they break`,
+      ]
+    : [];
+  return {
+    mode,
+    program: loaded.id,
+    object,
+    keptMaps: true,
+    flows,
+    warnings,
+    plan,
+    maps: loaded.maps,
+  };
+}
+
+interface FreshProgram {
+  object: string;
+  options: LoadOptions;
+  old: MapInfo[];
+  fresh: Loaded;
 }
 
 function checkReplaceable({ link, mode }: LoadRequest, there: AttachedProgram): void {
@@ -135,7 +186,7 @@ async function carryContent(
   if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
   const maps = mapsOfLoaded(loaded);
   const oldMaps = mapsOfLoaded({ maps: [...old] });
-  const live = await readTables(bpftool, oldMaps);
+  const live = await readCarried(bpftool, oldMaps);
   const mac = parseMac(link.mac) ?? live.device.mac;
   const { writes, ids, losses } = carryTables(live, sizesOf(maps), {
     mac,
@@ -145,7 +196,7 @@ async function carryContent(
     writes.map((write) => writeLine(maps, write)),
     lock,
   );
-  const hot = await countHot(bpftool, oldMaps, live);
+  const hot = (await readHot(bpftool, oldMaps, live)).length;
   if (hot > 0) {
     losses.push(
       `${many(hot, 'slot')} forgot the previous destination; older connections on them break`,
@@ -154,13 +205,26 @@ async function carryContent(
   return { ids, losses };
 }
 
-/** Records of connections stay behind with the old maps, so new slots are cold. */
-async function countHot(bpftool: Bpftool, maps: Maps, live: Live): Promise<number> {
-  if (!maps.kept) return 0;
-  let hot = 0;
+/** With the slots of services whose table is not told by their destinations alone. */
+async function readCarried(bpftool: Bpftool, maps: Maps): Promise<Live> {
+  const tables = await readTables(bpftool, maps);
+  const slots = new Map(tables.slots);
+  for (const service of servicesIn(reachable(tables)).values()) {
+    if ((service.flags & CELL_MINIMAL_TABLE) === 0) continue;
+    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
+      slots.set(key, slot);
+    }
+  }
+  return { ...tables, slots };
+}
+
+/** The slots that remember. What they do is lost where the ids change. */
+async function readHot(bpftool: Bpftool, maps: Maps, live: Live): Promise<Slot[]> {
+  if (!maps.kept) return [];
+  const hot: Slot[] = [];
   for (const service of servicesIn(reachable(live)).values()) {
     const slots = await readSlots(bpftool, maps, service);
-    hot += [...slots.values()].filter(isHot).length;
+    for (const slot of slots.values()) if (isHot(slot)) hot.push(slot);
   }
   return hot;
 }

@@ -35,5 +35,6 @@ export interface Sample {
   destinations: DestinationRates[];
   /** With what destinations counted that are no longer in the table. */
   totals: Rates;
+  /** Bytes are those of frames received; of `balanced` those sent, as in the totals. */
   verdicts: Record<VerdictName, Rates>;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The lines that a state of the dashboard is drawn as, for a screen of its size. */
 import { VERDICTS } from './abi.js';
-import { compareAddresses } from './address.js';
+import { sortedByAddress } from './address.js';
 import {
   formatCount,
   formatDuration,
@@ -33,18 +33,17 @@ interface Row {
 /** The destinations that the filter lets through. */
 function matching(state: ScreenState): Row[] {
   const destinations = state.shown?.sample.destinations ?? [];
+  // IPv6 is always written in small letters here, and often not by others.
+  const filter = state.filter.toLowerCase();
   return destinations
     .map((destination, index) => ({ number: index + 1, destination }))
-    .filter(({ destination }) => destination.address.includes(state.filter));
+    .filter(({ destination }) => destination.address.includes(filter));
 }
 
 function sorted(state: ScreenState): Row[] {
-  const rows = matching(state);
+  let rows = matching(state);
   if (state.sort === 'address') {
-    // Cheap, since samples come in this order.
-    rows.sort((one, other) =>
-      compareAddresses(one.destination.address, other.destination.address),
-    );
+    rows = sortedByAddress(rows, ({ destination }) => destination.address);
   } else {
     const rate = state.sort === 'packets/s' ? 'pps' : 'bps';
     rows.sort((one, other) => other.destination[rate] - one.destination[rate]);

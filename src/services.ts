@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The services that the cells describe, and the one that a fill is for. */
 import type { Cell } from './abi.js';
-import { CELL_HASH_SOURCE, CELL_KEEPS_SSH, CELL_UDP_STAYS } from './abi.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_KEEPS_SSH,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
+} from './abi.js';
 import { Failure } from './failure.js';
 import type { Way } from './ways.js';
 import { EVERYTHING, compareWays, formatWay, isWay, reachable, wayKey } from './ways.js';
@@ -12,20 +17,27 @@ export interface Service {
   firstSlot: number;
   log2Slots: number;
   ways: Way[];
-  /** What all of its cells have: CELL_HASH_SOURCE, CELL_UDP_STAYS. */
+  /** What all of its cells have: CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_MINIMAL_TABLE. */
   flags: number;
+  /** Seconds, 0 for the default. */
+  idle: number;
+  /** Seconds, 0 for none. */
+  drainDeadline: number;
 }
 
-const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS;
+const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS | CELL_MINIMAL_TABLE;
 
 /** Of reachable cells: see ways.ts. */
 export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Service> {
   const services = new Map<number, Service>();
   for (const cell of cells.values()) {
     if (!isWay(cell)) continue;
-    const { service: id, firstSlot, log2Slots } = cell;
+    const { service: id, firstSlot, log2Slots, idle, drainDeadline } = cell;
     const flags = cell.flags & SERVICE_FLAGS;
-    const service = services.get(id) ?? { id, firstSlot, log2Slots, ways: [], flags };
+    const service = services.get(id) ?? {
+      ...{ id, firstSlot, log2Slots, flags, idle, drainDeadline },
+      ways: [],
+    };
     // After a change of seed was cut short, a way can lie in two cells.
     if (!service.ways.some((way) => wayKey(way) === wayKey(cell)))
       service.ways.push(cell);
@@ -113,7 +125,9 @@ function newService(
     });
   }
   const log2Slots = Math.log2(slots);
-  return { id: freeService(services), firstSlot, log2Slots, ways: [...ways], flags: 0 };
+  const id = freeService(services);
+  const unset = { flags: 0, idle: 0, drainDeadline: 0 };
+  return { id, firstSlot, log2Slots, ways: [...ways], ...unset };
 }
 
 /** The lowest id that no service has. */

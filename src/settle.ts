@@ -3,7 +3,8 @@
 import type { Slot } from './abi.js';
 import { decodeKey, encodeKey } from './abi.js';
 import type { Maps, Tools } from './attached.js';
-import type { Write } from './live.js';
+import type { Live, Write } from './live.js';
+import { slotsIn } from './live.js';
 import { DEFAULT_IDLE, isHot, settling } from './memory.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
@@ -34,21 +35,32 @@ export interface SettleOptions {
   all: boolean;
 }
 
-/** Of every service on the device. */
+/** The tables as a fill has just left them, with the slots of some services. */
+export interface KnownTables {
+  tables: Live;
+  /** Ids of the services whose slots are among them. */
+  slotsOf: ReadonlySet<number>;
+}
+
+/** Of every service on the device. What is known need not be read again. */
 export async function settle(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
   options: SettleOptions,
   lock: number,
+  known?: KnownTables,
 ): Promise<Settled> {
   const result: Settled = { settled: 0, hot: 0, wait: 0 };
   if (!maps.kept) return result;
-  const tables = await readTables(bpftool, maps);
+  const tables = known?.tables ?? (await readTables(bpftool, maps));
   const writes: Write[] = [];
   const services = [...servicesIn(reachable(tables)).values()];
   const patienceOf = options.patience(services);
   for (const service of services) {
-    const hot = await readHot(bpftool, maps, service);
+    const slots = known?.slotsOf.has(service.id)
+      ? slotsIn(tables, service)
+      : await readSlots(bpftool, maps, service);
+    const hot = await readHot(bpftool, maps, slots);
     const now = monotonicSeconds();
     const { idle, drainDeadline } = patienceOf.get(service.id) ?? { idle: DEFAULT_IDLE };
     for (const { key, slot, kept } of hot) {
@@ -81,9 +93,8 @@ interface HotSlot {
 async function readHot(
   bpftool: Tools['bpftool'],
   maps: Maps,
-  service: Service,
+  slots: Live['slots'],
 ): Promise<HotSlot[]> {
-  const slots = await readSlots(bpftool, maps, service);
   const hot = [...slots].filter(([, slot]) => isHot(slot));
   const keys = hot.map(([key]) => encodeKey(key));
   const kept = maps.kept ? await bpftool.lookup(maps.kept.id, keys) : [];

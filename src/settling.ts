@@ -5,15 +5,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Maps } from './attached.js';
 import type { Context } from './command.js';
 import type { WantedService } from './config.js';
+import type { Planned } from './fill.js';
+import { applyPlan } from './fill.js';
 import { many } from './format.js';
 import { matchServices } from './layout.js';
+import { applyWrites } from './live.js';
 import { withLock } from './lock.js';
 import { DEFAULT_IDLE } from './memory.js';
+import type { Plan } from './plan.js';
 import type { Service } from './services.js';
-import type { Patience, Settled } from './settle.js';
+import type { KnownTables, Patience, SettleOptions, Settled } from './settle.js';
 import { settle } from './settle.js';
 
 export interface SettleFlags {
+  settle?: boolean;
   idle?: number;
   /** Turn all cold, ready or not. */
   now?: boolean;
@@ -30,31 +35,89 @@ export async function settleSlots(
   flags: SettleFlags,
   config: readonly WantedService[] = [],
 ): Promise<Settled> {
-  let settled = 0;
-  for (;;) {
-    const result = await withLock(tools.run, 'l4lb-map', (lock) => {
-      const options = {
-        patience: (all: readonly Service[]) => patienceOf(all, flags, config),
-        all: flags.now ?? false,
-      };
-      return settle(tools, maps, options, lock);
-    });
-    settled += result.settled;
-    if (!flags.wait || result.hot === 0) return { ...result, settled };
-    await sleep(Math.min(LONGEST_WAIT, result.wait + 1) * 1000);
-  }
+  const result = await withLock(tools.run, 'l4lb-map', (lock) =>
+    settle(tools, maps, optionsFor(flags, config), lock),
+  );
+  return waitForRest(tools, maps, flags, result, config);
 }
 
-/** What the config file says of a service, or else the command line. */
+export interface Filled<P> {
+  plan: P;
+  /** Undefined: nothing was to be written. */
+  settled: Settled | undefined;
+}
+
+/**
+ * A fill leaves hot slots, and finds those of earlier ones ready: of all services.
+ * Both are done under one lock, so that what the plan has read is still true, and
+ * only the slots of services that it did not need are read.
+ */
+export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
+  tools: Context,
+  maps: Maps,
+  flags: SettleFlags & { dryRun?: boolean },
+  makePlan: () => Promise<Planned<P>>,
+): Promise<Filled<P>> {
+  const { plan, settled } = await withLock(tools.run, 'l4lb-map', async (lock) => {
+    const made = await makePlan();
+    if (flags.dryRun) return { plan: made.plan, settled: undefined };
+    await applyPlan(tools, maps, made.plan, lock);
+    const known: KnownTables = {
+      tables: applyWrites(made.live, made.plan.writes),
+      slotsOf: new Set(made.services.map(({ id }) => id)),
+    };
+    const options = optionsFor({}, []);
+    return { plan: made.plan, settled: await settle(tools, maps, options, lock, known) };
+  });
+  return { plan, settled: settled && (await waitForRest(tools, maps, flags, settled)) };
+}
+
+/** With --wait: until no slot is hot. */
+async function waitForRest(
+  tools: Context,
+  maps: Maps,
+  flags: SettleFlags,
+  before: Settled,
+  config: readonly WantedService[] = [],
+): Promise<Settled> {
+  if (!flags.wait || before.hot === 0) return before;
+  await sleep(Math.min(LONGEST_WAIT, before.wait + 1) * 1000);
+  const { settled, ...rest } = await settleSlots(tools, maps, flags, config);
+  return { ...rest, settled: before.settled + settled };
+}
+
+function optionsFor(flags: SettleFlags, config: readonly WantedService[]): SettleOptions {
+  return {
+    patience: (services) => patienceOf(services, flags, config),
+    all: flags.now ?? false,
+  };
+}
+
+/**
+ * What the config file says of a service, or else the command line of --settle, or
+ * else what the service has: a fill has stored its own --idle there by now.
+ */
 function patienceOf(
   services: readonly Service[],
   flags: SettleFlags,
   config: readonly WantedService[],
 ): Map<number, Patience> {
-  const idle = flags.idle ?? DEFAULT_IDLE;
-  const patience = new Map<number, Patience>(services.map(({ id }) => [id, { idle }]));
-  for (const [wanted, { id }] of matchServices(services, config)) {
-    patience.set(id, { idle: wanted.idle ?? idle, drainDeadline: wanted.drainDeadline });
+  const asked = flags.settle ? flags.idle : undefined;
+  const patience = new Map<number, Patience>(
+    services.map(({ id, idle, drainDeadline }) => [
+      id,
+      {
+        idle: asked ?? (idle || DEFAULT_IDLE),
+        drainDeadline: drainDeadline || undefined,
+      },
+    ]),
+  );
+  for (const [wanted, { id, drainDeadline }] of matchServices(services, config)) {
+    const idle = wanted.idle ?? asked ?? DEFAULT_IDLE;
+    patience.set(id, {
+      idle,
+      drainDeadline: (wanted.drainDeadline ?? drainDeadline) || undefined,
+    });
   }
   return patience;
 }

@@ -85,12 +85,14 @@ export function seedOf(address: Buffer): number {
 
 /**
  * The slots each destination would get to the letter: by weight, remainders to the largest
- * first; whoever has a weight gets a slot if they fit. Ties are broken by
- * address, so the order of the input does not matter.
+ * first; whoever has a weight gets a slot if they fit. Of equals those come first
+ * that have the slot already, where `has` tells what they have; then ties are broken
+ * by address, so the order of the input does not matter.
  */
 export function shares(
   destinations: readonly TableDestination[],
   slots: number,
+  has?: ArrayLike<number>,
 ): number[] {
   const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
   if (total === 0) return destinations.map(() => 0);
@@ -99,29 +101,41 @@ export function shares(
   const result = destinations.map(({ weight }) =>
     weight === 0 ? 0 : Math.max(least, Math.floor((weight * slots) / total)),
   );
+  const keepsOneMore = (index: number): boolean =>
+    (has?.[index] ?? 0) > (result[index] ?? 0);
   const byRemainder = destinations
     .map(({ address, weight }, index) => ({
       index,
       address,
-      remainder: (weight * slots) % total,
+      // Who got the least, and more than is due, is due no more.
+      remainder: weight * slots < least * total ? 0 : (weight * slots) % total,
       weight,
     }))
     .filter(({ weight }) => weight > 0)
-    .sort((a, b) => b.remainder - a.remainder || Buffer.compare(a.address, b.address));
+    .sort(
+      (a, b) =>
+        b.remainder - a.remainder ||
+        Number(keepsOneMore(b.index)) - Number(keepsOneMore(a.index)) ||
+        Buffer.compare(a.address, b.address),
+    );
 
   let left = slots - result.reduce((sum, share) => sum + share, 0);
   for (let i = 0; left > 0; i = (i + 1) % byRemainder.length, left--) {
     const index = byRemainder[i]?.index ?? 0;
     result[index] = (result[index] ?? 0) + 1;
   }
+  const keepsAll = (index: number): boolean =>
+    (has?.[index] ?? 0) >= (result[index] ?? 0);
   // Giving the least to the lightest took more than there is: the largest give.
   const bySize = [...byRemainder].sort(
     (a, b) => b.weight - a.weight || a.remainder - b.remainder,
   );
   while (left < 0) {
-    const largest = bySize.reduce((a, b) =>
-      (result[b.index] ?? 0) > (result[a.index] ?? 0) ? b : a,
-    );
+    const largest = bySize.reduce((a, b) => {
+      const difference = (result[b.index] ?? 0) - (result[a.index] ?? 0);
+      if (difference !== 0 || a.weight !== b.weight) return difference > 0 ? b : a;
+      return keepsAll(a.index) && !keepsAll(b.index) ? b : a;
+    });
     result[largest.index] = (result[largest.index] ?? 0) - 1;
     left++;
   }

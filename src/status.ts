@@ -45,7 +45,7 @@ async function readProgram(tools: Tools, there: AttachedProgram): Promise<Progra
   if (!maps) return { ...head, build: 'not l4lb' };
   const tables = await readTables(tools.bpftool, maps);
   const services = [...servicesIn(reachable(tables)).values()].map((service) => ({
-    ways: service.ways.map(formatWay).sort(),
+    ways: service.ways.map(formatWay),
     slots: 1 << service.log2Slots,
     keeps_ssh: keepsSsh(tables, service) ?? null,
     destinations: [...tables.destinations.values()].filter(

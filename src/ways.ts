@@ -6,10 +6,26 @@
  * protocol). So no two ways may share a cell, and the seed is chosen for that.
  */
 import type { Cell } from './abi.js';
-import { CELL_BY_PORT, CELL_USED } from './abi.js';
-import { ANY_ADDRESS, formatAddress, parseAddress, unusableAddress } from './address.js';
+import {
+  CELL_BY_PORT,
+  CELL_FRAGMENTS,
+  CELL_HASH_SOURCE,
+  CELL_KEEPS_SSH,
+  CELL_UDP_STAYS,
+  CELL_USED,
+} from './abi.js';
+import {
+  ANY_ADDRESS,
+  NO_ADDRESS,
+  addressFault,
+  compareBytes,
+  formatAddress,
+  isIpv6,
+  parseAddress,
+  unusableAddress,
+} from './address.js';
 import { Failure } from './failure.js';
-import { hash } from './hash.js';
+import { foldWords, hash, wordsOf } from './hash.js';
 
 export const TCP = 6;
 export const UDP = 17;
@@ -28,14 +44,45 @@ export const EVERYTHING: readonly Way[] = [
   { address: ANY_ADDRESS, port: 0, protocol: UDP },
 ];
 
+/** An IPv6 address stands in brackets where a port follows, as in a URL. */
+const FORM = 'it is not of the form ADDR[:PORT][/PROTO]';
+
+interface Parts {
+  host: string;
+  /** Undefined: none, so all. */
+  port: string | undefined;
+}
+
+/** Cuts an address from its port, or says why not. */
+function splitPort(text: string): Parts | string {
+  if (text.startsWith('[')) {
+    const [, host, rest = ''] = /^\[([^\]]+)\](.*)$/s.exec(text) ?? [];
+    if (host === undefined) return 'its bracket is never closed';
+    if (!host.includes(':')) return 'brackets are for IPv6 addresses';
+    if (rest !== '' && !rest.startsWith(':')) return FORM;
+    return { host, port: rest === '' ? undefined : rest.slice(1) };
+  }
+  const [host = '', ...rest] = text.split(':');
+  // Two colons make it IPv6, unless what is before the first can only be IPv4.
+  if (rest.length > 1 && !host.includes('.')) return { host: text, port: undefined };
+  return { host, port: rest.length === 0 ? undefined : rest.join(':') };
+}
+
 /** ADDR[:PORT][/PROTO], or the reason why it is none. */
 export function parseWays(text: string): Way[] | string {
-  const match = /^([^:/]+)(?::([^/]*))?(?:\/(.*))?$/.exec(text);
-  if (!match) return 'it is not of the form ADDR[:PORT][/PROTO]';
-  const [, host = '', portText, protocolText] = match;
+  const slash = text.indexOf('/');
+  const protocolText = slash === -1 ? undefined : text.slice(slash + 1);
+  const parts = splitPort(slash === -1 ? text : text.slice(0, slash));
+  if (typeof parts === 'string') return parts;
+  const { host, port: portText } = parts;
+  if (host === '') return FORM;
 
   const address = host === 'any' ? ANY_ADDRESS : parseAddress(host);
-  if (!address) return `"${host}" is not an IPv4 address`;
+  if (!address) {
+    const fault = addressFault(host);
+    const isBare = fault === NO_ADDRESS && host.includes(':') && !text.startsWith('[');
+    return `"${host}" ${fault}${isBare ? '; with a port: [ADDR]:PORT' : ''}`;
+  }
   const unusable = address === ANY_ADDRESS ? undefined : unusableAddress(address);
   if (unusable) return `${host} cannot be a service's address: ${unusable}`;
 
@@ -60,8 +107,14 @@ export function formatWay(way: Way): string {
   const protocol = Object.keys(PROTOCOLS).find(
     (name) => PROTOCOLS[name] === way.protocol,
   );
-  const port = way.port === 0 ? '' : `:${way.port}`;
-  return `${formatAddress(way.address)}${port}/${protocol ?? way.protocol}`;
+  return `${formatHost(way)}/${protocol ?? way.protocol}`;
+}
+
+/** Address and port, without the protocol. */
+export function formatHost({ address, port }: Pick<Way, 'address' | 'port'>): string {
+  const host = formatAddress(address);
+  if (port === 0) return host;
+  return isIpv6(address) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** One way has one key, whatever service it leads to. */
@@ -71,39 +124,101 @@ export function wayKey(way: Way): string {
 
 export function compareWays(one: Way, other: Way): number {
   return (
-    Buffer.compare(one.address, other.address) ||
+    compareBytes(one.address, other.address) ||
     one.port - other.port ||
     one.protocol - other.protocol
   );
 }
 
+/** What a cell says of its address's family: 0 for IPv4, and for any. */
+export function versionOf(address: Buffer): number {
+  return isIpv6(address) ? 6 : 0;
+}
+
 /** The cell of a way under a seed: see read_cell() in datapath/service.h. */
 export function cellIndex(way: Way, seed: number, cells: number): number {
-  const portAndProtocol =
-    ((way.port & 0xff) << 8) | (way.port >> 8) | (way.protocol << 16);
-  return hash(seed, way.address.readUInt32LE(12), portAndProtocol) % cells;
+  return indexOf(hashWords(way), seed, cells);
+}
+
+/** What is hashed of a way, made ready for many seeds. */
+interface HashWords {
+  address: readonly number[];
+  /** Port and protocol as they lie in a cell. */
+  last: number;
+}
+
+function hashWords({ address, port, protocol }: Way): HashWords {
+  const wire = ((port & 0xff) << 8) | (port >> 8);
+  return {
+    address: wordsOf(address),
+    last: wire | (protocol << 16) | (versionOf(address) << 24),
+  };
+}
+
+function indexOf({ address, last }: HashWords, seed: number, cells: number): number {
+  return hash(seed, foldWords(seed, address), last) % cells;
 }
 
 /**
- * Fragments have no ports. So an address that is balanced by port gets a note
- * in its cell for all ports, unless that is a way in itself.
+ * Fragments have no ports, so they are looked up in the cell of their address for
+ * all ports. An address that is balanced by port gets a note there, unless that is a
+ * way in itself. Such a cell takes fragments where there is no doubt who gets them.
  */
 export function withNotes(ways: readonly Cell[]): Cell[] {
-  const taken = new Set(ways.map(wayKey));
-  const notes = new Map<string, Cell>();
-  for (const way of ways) {
-    const note: Cell = {
-      address: way.address,
-      port: 0,
-      protocol: way.protocol,
-      firstSlot: 0,
-      service: 0,
-      log2Slots: 0,
-      flags: CELL_BY_PORT,
-    };
-    if (!taken.has(wayKey(note))) notes.set(wayKey(note), note);
+  const plain = ways.map((way) => ({ ...way, flags: way.flags & ~CELL_FRAGMENTS }));
+  const anyWays = new Map(
+    plain
+      .filter(({ address }) => address.equals(ANY_ADDRESS))
+      .map((way) => [way.protocol, way]),
+  );
+  const groups = new Map<string, Cell[]>();
+  for (const way of plain) {
+    const key = wayKey({ ...way, port: 0 });
+    const group = groups.get(key);
+    if (group) group.push(way);
+    else groups.set(key, [way]);
   }
-  return [...ways, ...notes.values()];
+  const notes: Cell[] = [];
+  for (const group of groups.values()) {
+    const forAll = group.find(({ port }) => port === 0);
+    // Other ports than those that are named go by the way on all addresses.
+    const rest = forAll ?? anyWays.get(group[0]?.protocol ?? 0);
+    const taker = takerOfFragments(rest ? [...group, rest] : group);
+    if (!forAll && group[0]) notes.push(noteFor(group[0], taker));
+    else if (forAll && taker) forAll.flags |= CELL_FRAGMENTS;
+  }
+  return [...plain, ...notes];
+}
+
+function noteFor({ address, protocol, version }: Cell, taker: Cell | undefined): Cell {
+  const note = { address, port: 0, protocol, version, idle: 0, drainDeadline: 0 };
+  if (!taker) {
+    return { ...note, firstSlot: 0, service: 0, log2Slots: 0, flags: CELL_BY_PORT };
+  }
+  const { firstSlot, service, log2Slots } = taker;
+  const flags = taker.flags & (CELL_HASH_SOURCE | CELL_UDP_STAYS);
+  return {
+    ...note,
+    firstSlot,
+    service,
+    log2Slots,
+    flags: CELL_BY_PORT | CELL_FRAGMENTS | flags,
+  };
+}
+
+/**
+ * All packets of these ways go to one service, which needs no ports for the slot,
+ * and none of them is ssh that the host would keep: then it takes fragments too.
+ */
+function takerOfFragments(ways: readonly Cell[]): Cell | undefined {
+  const [first] = ways;
+  const isSure = ways.every(
+    ({ service, protocol, flags }) =>
+      service === first?.service &&
+      (flags & CELL_HASH_SOURCE) !== 0 &&
+      !(protocol === TCP && flags & CELL_KEEPS_SSH),
+  );
+  return isSure ? first : undefined;
 }
 
 /**
@@ -144,7 +259,8 @@ export function placeCells(
   seed: number,
   size: number,
 ): Placement {
-  const stay = place(wanted, seed, size, () => true);
+  const hashed = wanted.map((cell) => ({ cell, words: hashWords(cell) }));
+  const stay = place(hashed, seed, size, () => true);
   if (stay) return { seed, cells: stay };
   const isFree = (index: number, way: Way): boolean => {
     const there = live.get(index);
@@ -153,7 +269,7 @@ export function placeCells(
   if (wanted.length <= size) {
     for (let tries = 1; tries < TRIES; tries++) {
       const candidate = (seed + tries) >>> 0;
-      const cells = place(wanted, candidate, size, isFree);
+      const cells = place(hashed, candidate, size, isFree);
       if (cells) return { seed: candidate, cells };
     }
   }
@@ -165,14 +281,14 @@ export function placeCells(
 }
 
 function place(
-  wanted: readonly Cell[],
+  wanted: readonly { cell: Cell; words: HashWords }[],
   seed: number,
   size: number,
   isFree: (index: number, way: Way) => boolean,
 ): Map<number, Cell> | undefined {
   const cells = new Map<number, Cell>();
-  for (const cell of wanted) {
-    const index = cellIndex(cell, seed, size);
+  for (const { cell, words } of wanted) {
+    const index = indexOf(words, seed, size);
     if (cells.has(index) || !isFree(index, cell)) return undefined;
     cells.set(index, cell);
   }

@@ -19,6 +19,7 @@ import {
   ABI,
   CELL_KEEPS_SSH,
   CELL_USED,
+  DEVICE_NO_ECHO,
   EMPTY_SLOT,
   encodeCell,
   encodeDestination,
@@ -32,9 +33,10 @@ import { freeIds, ownedBy } from './live.js';
 import { moveSlot } from './memory.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
-import { table } from './table.js';
+import type { Sources } from './source.js';
+import { familyOf } from './source.js';
 import type { Placement } from './ways.js';
-import { isWay, placeCells, reachable, wayKey, withNotes } from './ways.js';
+import { isWay, placeCells, reachable, versionOf, wayKey, withNotes } from './ways.js';
 
 export interface WantedDestination {
   address: Buffer;
@@ -46,8 +48,8 @@ export interface Wanted {
   service: Service;
   isNew: boolean;
   destinations: readonly WantedDestination[];
-  /** Of the outer header. */
-  source: Buffer;
+  /** Of the outer header, for each family that a destination has. */
+  sources: Sources;
   /** Undefined: as it is; a new service leaves ssh to the host. */
   takeSsh: boolean | undefined;
   /** Of the ssh session that runs the tool, 0 for none. */
@@ -55,15 +57,23 @@ export interface Wanted {
   /** The device's own. */
   mac: Buffer;
   mtu: number;
+  /** Whether ICMP echo is answered; undefined: as it is. */
+  echo?: boolean | undefined;
   /** Seconds of the clock that the program reads; none where slots do not remember. */
   now?: number | undefined;
+  /** Whose slots a minimal table begins with, where these are not the live ones. */
+  from?: Live;
 }
 
-/** The writes from one state to a service with just these destinations. */
+/**
+ * The writes from one state to a service with just these destinations. The table
+ * has the index of its destination for each slot, or -1.
+ */
 export function planStep(
   state: Live,
   wanted: Wanted,
   destinations: readonly WantedDestination[],
+  table: Int32Array,
 ): Write[] {
   const { service } = wanted;
   const ids = giveIds(state, service, destinations);
@@ -72,7 +82,7 @@ export function planStep(
   const before = [
     ...planCounters(state, ids),
     ...planDestinations(state, wanted, destinations, ids),
-    ...planSlots(state, wanted, destinations, ids),
+    ...planSlots(state, wanted, table, ids),
     ...planNewCells(state, placement),
     ...planGoneDestinations(state, service, ids),
   ];
@@ -137,16 +147,22 @@ function planDestinations(
 ): Write[] {
   return destinations.flatMap(({ address, mac, weight }, index) => {
     const key = ids[index] ?? 0;
+    const there = state.destinations.get(key);
+    // Who stays for one more step only may be of a family that nobody is of any more.
+    const source =
+      wanted.sources[familyOf(address)] ??
+      (there && { address: there.source, spread: there.spread });
+    if (!source) throw new Error(`${formatAddress(address)} was promised a source`);
     const value: Destination = {
       address,
       mac,
       weight,
       service: wanted.service.id,
-      source: wanted.source,
-      headerSum: headerSum(wanted.source, address),
-      largestInner: largestInner(wanted.mtu),
+      spread: source.spread,
+      source: source.address,
+      headerSum: headerSum(source.address, address),
+      largestInner: largestInner(wanted.mtu, address),
     };
-    const there = state.destinations.get(key);
     return there && sameDestination(there, value)
       ? []
       : [{ map: 'destinations', key, value }];
@@ -157,13 +173,13 @@ function planDestinations(
 function planSlots(
   state: Live,
   wanted: Wanted,
-  destinations: readonly WantedDestination[],
+  table: Int32Array,
   ids: readonly number[],
 ): Write[] {
-  const { firstSlot, log2Slots } = wanted.service;
+  const { firstSlot } = wanted.service;
   const standing = new Set(ids);
   const writes: Write[] = [];
-  table(destinations, 1 << log2Slots).forEach((index, number) => {
+  table.forEach((index, number) => {
     const key = firstSlot + number;
     const to = index === -1 ? 0 : (ids[index] ?? 0);
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
@@ -187,6 +203,9 @@ function place(state: Live, wanted: Wanted): Placement {
     address,
     port,
     protocol,
+    idle: service.idle,
+    drainDeadline: service.drainDeadline,
+    version: versionOf(address),
     firstSlot: service.firstSlot,
     service: service.id,
     log2Slots: service.log2Slots,
@@ -237,6 +256,8 @@ function deviceFor(state: Live, wanted: Wanted, cellSeed: number): Device {
     sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,
     mtu: wanted.mtu,
     log2Sets: Math.log2(state.sizes.sets ?? 1),
+    flags:
+      wanted.echo === undefined ? state.device.flags : wanted.echo ? 0 : DEVICE_NO_ECHO,
   };
 }
 

@@ -25,7 +25,7 @@ const NETWORKS = '/run/l4lb-testbed';
 export interface ToolOptions {
   /** For l4lb-load. */
   object: string | undefined;
-  /** For l4lb-map; modulo is our own. */
+  /** For l4lb-map, where the service keeps it; modulo is our own. */
   table: string | undefined;
 }
 
@@ -144,7 +144,8 @@ export class Network {
       await this.#map(everyRow(this.#schedule), ...ways, '--slots', String(MODULO_SLOTS));
       await this.#fill(rows);
     } else {
-      await this.#map(rows, ...ways);
+      const { table } = this.#options;
+      await this.#map(rows, ...ways, ...(table === undefined ? [] : ['--table', table]));
     }
   }
 

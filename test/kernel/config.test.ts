@@ -69,8 +69,10 @@ describe('the example', () => {
   test('--dry-run says what would be, and writes nothing', async () => {
     const { stdout, exitCode } = await network.l4lb('map', '-c', EXAMPLE, '--dry-run');
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('  + 10.0.1.4\n');
-    expect(stdout).toContain('would be: 38 added, 0 removed, 0 changed');
+    expect(stdout).toMatch(/^ {2}\+ 10\.0\.1\.4 +added +1 +- +508 +49\.61%$/m);
+    expect(stdout).toContain(
+      'would be: 38 added, 0 removed, 0 drained, 0 changed, 6,656 of 6,656 slots moved (ideal: 6,656)',
+    );
     expect(await services(network)).toEqual([]);
   });
 

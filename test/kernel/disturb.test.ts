@@ -134,6 +134,23 @@ describe('l4lb-disturb', () => {
     );
   });
 
+  test('a minimal table moves the least, and loses none that has its destination', async () => {
+    const { exitCode, stdout, left } = await disturb([
+      ...[...FEW, '--duration', '6s', '--change', 'remove 1', 'add 1', 'drain 1'],
+      ...['--table', 'minimal', '--fail-above', '0', '--json'],
+    ]);
+    expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
+    const result = JSON.parse(stdout) as ResultJson & { table: string };
+    expect(result).toMatchObject({ table: 'minimal', lost_avoidable: 0 });
+    expect(result.changes.map(({ change }) => change)).toEqual([
+      'remove 1',
+      'add 1',
+      'drain 1',
+    ]);
+    expect(result.lost_unavoidable).toBe(result.changes[0]?.ideal);
+    expect(result.received).toBeGreaterThan(1000);
+  });
+
   test('another balancer with the same file takes over without a loss', async () => {
     const { exitCode, stdout, left } = await disturb([
       ...[...FEW, '--duration', '3s', '--change', 'takeover', '--fail-above', '0'],

@@ -19,6 +19,7 @@ import { applyPlan, planFill } from '../../src/fill.js';
 import { withLock } from '../../src/lock.js';
 import type { Write } from '../../src/live.js';
 import { run } from '../../src/run.js';
+import { joinSources, parseSource } from '../../src/source.js';
 import { writeLine } from '../../src/tables.js';
 import { parseWays } from '../../src/ways.js';
 
@@ -43,7 +44,9 @@ export interface Fill {
   destinations: Record<string, string>;
   vips?: string[];
   takeSsh?: boolean;
-  source: string;
+  /** One, or one for each family; ADDR[/LENGTH]. */
+  source: string | string[];
+  echo?: boolean;
   mac: string;
   mtu?: number;
   sessionPort?: number;
@@ -91,7 +94,15 @@ export class Program {
         mac: parseMac(mac) ?? Buffer.alloc(6),
         weight: 1,
       })),
-      source: address(fill.source),
+      sources:
+        joinSources(
+          [fill.source].flat().map((text) => {
+            const source = parseSource(text);
+            if (typeof source === 'string') throw new Error(`${text} ${source}`);
+            return source;
+          }),
+        ) ?? {},
+      echo: fill.echo,
       ways: fill.vips?.flatMap((text) => {
         const ways = parseWays(text);
         if (typeof ways === 'string') throw new Error(ways);
@@ -104,7 +115,7 @@ export class Program {
       mtu: fill.mtu ?? 1500,
     };
     await withLock(run, 'test', async (lock) => {
-      const plan = await planFill(this, this.maps, prepared);
+      const { plan } = await planFill(this, this.maps, prepared);
       await applyPlan(this, this.maps, plan, lock);
     });
   }

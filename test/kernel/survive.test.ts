@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Tools that are killed, interrupted, or run at the same time. */
+/** Tools that run at the same time, and a loader that is killed; kills.test.ts has the rest. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -58,32 +58,6 @@ async function slotAddresses(): Promise<Set<string>> {
     }),
   );
 }
-
-describe('kill -9', () => {
-  const moments = [80, 160, 200, 240, 290, 380];
-  test.each(moments)(
-    'after %i ms leaves a whole table, and running again completes it',
-    async (moment) => {
-      const file = FILES[moments.indexOf(moment) % 2 === 0 ? 1 : 0] as string;
-      const child = network.start(
-        'balancer',
-        'bin/l4lb-map.js',
-        '-i',
-        'eth0',
-        '-f',
-        file,
-      );
-      await sleep(moment);
-      child.kill('SIGKILL');
-      const known = new Set(FILES.flatMap(addressesIn));
-      const there = await slotAddresses();
-      expect([...there].filter((address) => !known.has(address))).toEqual([]);
-
-      expect((await network.l4lb('map', '-f', file)).exitCode).toBe(0);
-      expect(await slotAddresses()).toEqual(new Set(addressesIn(file)));
-    },
-  );
-});
 
 describe('two tools at once', () => {
   test('wait for each other', async () => {

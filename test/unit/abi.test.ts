@@ -7,13 +7,18 @@ import type { Cell, Counter, Destination, Device, Slot } from '../../src/abi.js'
 import {
   ABI,
   CELL_BY_PORT,
+  CELL_FRAGMENTS,
+  CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
   CELL_USED,
+  DEVICE_NO_ECHO,
   DECAP_PROGRAM_NAME,
   EMPTY_CELL,
-  OUTER_LENGTH,
   PROGRAM_NAME,
   VALUE_SIZES,
+  MINUTES,
   VERDICTS,
   decodeCell,
   decodeCounter,
@@ -27,8 +32,9 @@ import {
   encodeDevice,
   encodeKey,
   encodeSlot,
+  storableTime,
 } from '../../src/abi.js';
-import { carryFrames } from '../../src/carry.js';
+import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../src/carry.js';
 import { DECAP_VERDICTS } from '../../src/decap.js';
 import { SLOT_SEED } from '../../src/hash.js';
 import { headerSum } from '../../src/header-sum.js';
@@ -68,9 +74,9 @@ function verdictsOf(text: string): HeaderVerdict[] {
   );
 }
 
-/** 0 sends, 1 to 15 pass, from L4LB_FIRST_DROP on are dropped. */
+/** 0 sends, 1 to 15 pass, then come those that drop, then those that answer. */
 function actionOf(number: number): string {
-  if (number === 0) return 'TX';
+  if (number === 0 || number >= 32) return 'TX';
   return number < 16 ? 'PASS' : 'DROP';
 }
 
@@ -126,11 +132,15 @@ const EMPTY_DEVICE: Device = {
   sessionPort: 0,
   mtu: 0,
   log2Sets: 0,
+  flags: 0,
 };
 const CELL_OF_NONE: Cell = {
   address: NO_ADDRESS,
   port: 0,
   protocol: 0,
+  idle: 0,
+  drainDeadline: 0,
+  version: 0,
   firstSlot: 0,
   service: 0,
   log2Slots: 0,
@@ -142,6 +152,7 @@ const EMPTY_DESTINATION: Destination = {
   mac: NO_MAC,
   service: 0,
   weight: 0,
+  spread: 0,
   source: NO_ADDRESS,
   headerSum: 0,
   largestInner: 0,
@@ -166,6 +177,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     session_port: { sessionPort: ONES_16 },
     mtu: { mtu: ONES_16 },
     log2_sets: { log2Sets: 0xff },
+    flags: { flags: ONES_8 },
   }).map(([field, one]) => ({
     struct: 'l4lb_device',
     field,
@@ -175,6 +187,10 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     address: { address: ONES_ADDRESS },
     port: { port: ONES_16 },
     protocol: { protocol: ONES_8 },
+    version: { version: ONES_8 },
+    // All ones are the most minutes that fit.
+    idle: { idle: 60 * 0x7fff },
+    drain_deadline: { drainDeadline: 60 * 0x7fff },
     first_slot: { firstSlot: ONES_32 },
     service: { service: ONES_16 },
     log2_slots: { log2Slots: ONES_8 },
@@ -198,6 +214,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     mac: { mac: ONES_MAC },
     service: { service: ONES_16 },
     weight: { weight: ONES_16 },
+    spread: { spread: ONES_16 },
     source_address: { source: ONES_ADDRESS },
     header_sum: { headerSum: ONES_16 },
     largest_inner: { largestInner: ONES_16 },
@@ -224,12 +241,16 @@ const DEVICE: Device = {
   mac: BALANCER_MAC,
   sessionPort: 2222,
   mtu: 1500,
-  log2Sets: 0,
+  log2Sets: 17,
+  flags: DEVICE_NO_ECHO,
 };
 const WEB_CELL: Cell = {
   address: VIP,
   port: 443,
   protocol: 6,
+  idle: 300,
+  drainDeadline: 36_000,
+  version: 0,
   firstSlot: 65536,
   service: 2,
   log2Slots: 9,
@@ -241,6 +262,7 @@ const DESTINATION: Destination = {
   mac: mac('02:00:0a:00:01:0f'),
   service: 0x0102,
   weight: 0x0304,
+  spread: 0x00ff,
   source: BALANCER,
   headerSum: headerSum(BALANCER, WEB_1),
   largestInner: 1480,
@@ -274,7 +296,7 @@ describe('abi', () => {
 
   test('has the verdicts of the decapsulation header: numbers and names', () => {
     const inHeader = verdictsOf(DECAP).map(({ number, name }) => ({ number, name }));
-    expect(inHeader).toHaveLength(5);
+    expect(inHeader).toHaveLength(6);
     expect(DECAP_VERDICTS.map(({ number, name }) => ({ number, name }))).toEqual(
       inHeader,
     );
@@ -298,9 +320,9 @@ describe('abi', () => {
 
   test('the drops begin where the header says, and all verdicts fit the map', () => {
     expect(L4LB).toContain('L4LB_FIRST_DROP = 16,');
-    expect(L4LB).toContain('L4LB_VERDICT_ENTRIES = 32,');
+    expect(L4LB).toContain('L4LB_VERDICT_ENTRIES = 48,');
     for (const { number } of [...VERDICTS, ...DECAP_VERDICTS]) {
-      expect(number).toBeLessThan(32);
+      expect(number).toBeLessThan(48);
     }
   });
 
@@ -319,6 +341,11 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_USED', value: CELL_USED },
     { flag: 'L4LB_CELL_KEEPS_SSH', value: CELL_KEEPS_SSH },
     { flag: 'L4LB_CELL_BY_PORT', value: CELL_BY_PORT },
+    { flag: 'L4LB_CELL_HASH_SOURCE', value: CELL_HASH_SOURCE },
+    { flag: 'L4LB_CELL_UDP_STAYS', value: CELL_UDP_STAYS },
+    { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
+    { flag: 'L4LB_CELL_FRAGMENTS', value: CELL_FRAGMENTS },
+    { flag: 'L4LB_DEVICE_NO_ECHO', value: DEVICE_NO_ECHO },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
     expect(value).toBe(defined(L4LB, flag));
   });
@@ -369,6 +396,26 @@ describe('abi', () => {
     expect(known).toEqual(inHeader);
   });
 
+  test('a time in minutes is marked as in the header', () => {
+    expect(MINUTES).toBe(Number(/#define L4LB_MINUTES (0x[0-9a-f]+)\b/.exec(L4LB)?.[1]));
+  });
+
+  test.each([
+    { seconds: 1, stored: 1 },
+    { seconds: 32_767, stored: 32_767 },
+    { seconds: 32_768, stored: 32_820 },
+    { seconds: 32_820, stored: 32_820 },
+    { seconds: 604_800, stored: 604_800 },
+  ])('a time of $seconds seconds is stored as $stored', ({ seconds, stored }) => {
+    expect(storableTime(seconds)).toBe(stored);
+    expect(storableTime(stored)).toBe(stored);
+    const cell = { ...WEB_CELL, idle: seconds, drainDeadline: seconds };
+    expect(decodeCell(encodeCell(cell))).toMatchObject({
+      idle: stored,
+      drainDeadline: stored,
+    });
+  });
+
   test('reads back what it wrote', () => {
     expect(decodeDevice(encodeDevice(DEVICE))).toEqual(DEVICE);
     expect(decodeCell(encodeCell(WEB_CELL))).toEqual(WEB_CELL);
@@ -395,13 +442,13 @@ describe('abi', () => {
       what: 'the device',
       value: encodeDevice(DEVICE),
       expected:
-        '01000000 04030201 14131211 626c346c  02000a000001 08ae  dc05 000000000000',
+        '01000000 04030201 14131211 626c346c  02000a000001 08ae  dc05 11 01 00000000',
     },
     {
       what: 'a cell',
       value: encodeCell(WEB_CELL),
       expected:
-        '00000000000000000000ffffc000020a  01bb 06 0000000000  00000100 0200 09 03',
+        '00000000000000000000ffffc000020a  01bb 06 00 2c01 5882  00000100 0200 09 03',
     },
     {
       what: 'a slot',
@@ -412,7 +459,7 @@ describe('abi', () => {
       what: 'a destination',
       value: encodeDestination(DESTINATION),
       expected:
-        '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 0000' +
+        '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 00ff' +
         '00000000000000000000ffff0a000001  da14  c805',
     },
     {
@@ -429,10 +476,6 @@ describe('abi', () => {
     expect(EMPTY_CELL.every((byte) => byte === 0)).toBe(true);
   });
 
-  test('a frame gains an IPv4 header without options', () => {
-    expect(OUTER_LENGTH).toBe(20);
-  });
-
   test('a frame of sums holds as many as the header says, and fits 1,500 bytes', () => {
     const perFrame = defined(CARRY, 'CARRY_SUMS');
     const size = Number(/sizeof\(struct carry_sum\) == (\d+)/.exec(CARRY)?.[1]);
@@ -444,6 +487,20 @@ describe('abi', () => {
       size,
     ]);
     expect(perFrame * size).toBeLessThanOrEqual(1500);
+  });
+
+  test('the frame for flows lies as struct carry_flows says', () => {
+    const frame = flowsFrame(8, 4, 7);
+    const words = Object.fromEntries(
+      fieldsOf(CARRY, 'carry_flows').map(({ name, at }) => [
+        name,
+        decodeKey(frame.subarray(at, at + 4)),
+      ]),
+    );
+    const expected = { next: 0, mask_before: 7, mask: 3, since: 7, carried: 0, lost: 0 };
+    expect(words).toEqual(expected);
+    const done = Buffer.concat([frame.subarray(0, 16), encodeKey(5), encodeKey(6)]);
+    expect(decodeCarriedFlows(done)).toEqual({ carried: 5, lost: 6 });
   });
 
   test('a sum in a frame lies as struct carry_sum says', () => {

@@ -8,6 +8,7 @@ import { doctorCommand } from '../../src/doctor.js';
 import { loadCommand } from '../../src/load.js';
 import { mapCommand } from '../../src/map-fill.js';
 import { statsCommand } from '../../src/stats.js';
+import { ip } from './names.js';
 
 const COMMANDS: Record<string, () => Command> = {
   'l4lb-load': loadCommand,
@@ -121,7 +122,31 @@ describe('command', () => {
       options: { config: 'l4lb.toml', dryRun: true, json: true },
     },
     { line: 'l4lb-map -i ens4 --export -m xdpdrv', options: { export: true } },
-    { line: 'l4lb-map -i ens4 -f a.csv -s 10.0.0.1', options: { source: '10.0.0.1' } },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv -s 10.0.0.1',
+      options: { source: { ipv4: { address: ip('10.0.0.1'), spread: 0 } } },
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv -s 10.7.0.0/16 2001:db8::4',
+      options: {
+        source: {
+          ipv4: { address: ip('10.7.0.0'), spread: 0xffff },
+          ipv6: { address: ip('2001:db8::4'), spread: 0 },
+        },
+      },
+    },
+    {
+      line: 'l4lb-map -i ens4 -f a.csv --source 10.0.0.1 --source 2001:db8::7:0/112',
+      options: {
+        source: {
+          ipv4: { address: ip('10.0.0.1'), spread: 0 },
+          ipv6: { address: ip('2001:db8::7:0'), spread: 0xffff },
+        },
+      },
+    },
+    { line: 'l4lb-map -i ens4 -f a.csv --no-echo', options: { echo: false } },
+    { line: 'l4lb-map -i ens4 -f a.csv --echo', options: { echo: true } },
+    { line: 'l4lb-load -i ens4 -f a.csv --no-echo', options: { echo: false } },
     { line: 'l4lb-map -i ens4 -f a.csv --slots 512', options: { slots: 512 } },
     { line: 'l4lb-map -i ens4 -f a.csv --slots 1', options: { slots: 1 } },
     {
@@ -188,7 +213,7 @@ describe('command', () => {
     {
       line: 'l4lb-map -i ens4 -c l4lb.toml -s 10.0.0.4',
       error:
-        "option '-c, --config <file>' cannot be used with option '-s, --source <address>'",
+        "option '-c, --config <file>' cannot be used with option '-s, --source <address...>'",
     },
     {
       line: 'l4lb-map -i ens4 --export -c l4lb.toml',
@@ -221,15 +246,15 @@ describe('command', () => {
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv -s ens4',
-      error: '"ens4" is not an IPv4 address.',
+      error: '"ens4" is not an IP address.',
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv -s 224.0.0.1',
-      error: 'It cannot be a source: it is a multicast address.',
+      error: '"224.0.0.1" cannot be a source: it is a multicast address.',
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv --vip web',
-      error: '"web" is not an IPv4 address.',
+      error: '"web" is not an IP address.',
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv --vip 192.0.2.10:0',
@@ -249,7 +274,7 @@ describe('command', () => {
     },
     {
       line: 'l4lb-load -i ens4 -f a.csv --vip 192.0.2.10 web',
-      error: '"web" is not an IPv4 address.',
+      error: '"web" is not an IP address.',
     },
     { line: 'l4lb-map -i ens4 -f a.csv --slots 0', error: '"0" is not a power of two.' },
     {
@@ -322,11 +347,11 @@ describe('command', () => {
     { line: 'l4lb-map -i ens4', error: 'nothing to fill from' },
     {
       line: 'l4lb-load -i ens4 --take-ssh',
-      error: '--source, --vip, --take-ssh and --slots say how to fill',
+      error: '--source, --vip, --take-ssh, --slots and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --slots 512',
-      error: '--source, --vip, --take-ssh and --slots say how to fill',
+      error: '--source, --vip, --take-ssh, --slots and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --decap -f a.csv',

@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs';
 
 import type { Config, WantedService } from '../../src/config.js';
 import { parseConfig } from '../../src/config.js';
+import { formatSource } from '../../src/source.js';
 import { nearestOf } from '../../src/problems.js';
 import { TomlLines } from '../../src/toml-lines.js';
 import { formatWay } from '../../src/ways.js';
+import { ip } from './names.js';
 
 const FILES: Record<string, string> = {
   'web.csv': 'address, MAC, weight\n10.0.1.1, 02:00:0a:00:01:01, 3\n10.0.1.2\n',
@@ -53,7 +55,7 @@ describe('a config file', () => {
       udp: 'current',
       takeSsh: false,
       slots: undefined,
-      source: undefined,
+      sources: {},
       idle: undefined,
       drainDeadline: undefined,
       rows: [{ address: '10.0.1.1', mac: undefined, weight: 1, place: 'l4lb.toml:4' }],
@@ -101,7 +103,19 @@ describe('a config file', () => {
     { line: { take_ssh: 'true' }, found: { takeSsh: true } },
     { line: { slots: '1024' }, found: { slots: 1024 } },
     { line: { slots: '1' }, found: { slots: 1 } },
-    { line: { source: '"10.0.0.4"' }, found: { source: '10.0.0.4' } },
+    {
+      line: { source: '"10.0.0.4"' },
+      found: { sources: { ipv4: { address: ip('10.0.0.4'), spread: 0 } } },
+    },
+    {
+      line: { source: '["10.7.0.0/24", "2001:DB8:0::4"]' },
+      found: {
+        sources: {
+          ipv4: { address: ip('10.7.0.0'), spread: 0xff },
+          ipv6: { address: ip('2001:db8::4'), spread: 0 },
+        },
+      },
+    },
     { line: { idle: '300' }, found: { idle: 300 } },
     { line: { idle: '"300s"' }, found: { idle: 300 } },
     { line: { idle: '"5m"' }, found: { idle: 300 } },
@@ -141,11 +155,14 @@ describe('a config file', () => {
       source: '"10.0.0.5"',
     });
     const { services } = read(`source = "10.0.0.4"\n${service()}${other}`);
-    expect(services.map(({ source }) => source)).toEqual(['10.0.0.4', '10.0.0.5']);
+    expect(services.map(({ sources: { ipv4 } }) => ipv4 && formatSource(ipv4))).toEqual([
+      '10.0.0.4',
+      '10.0.0.5',
+    ]);
   });
 
   test('says with an empty list that there is to be no service', () => {
-    expect(read('service = []')).toEqual({ services: [], problems: [] });
+    expect(read('service = []')).toEqual({ services: [], echo: true, problems: [] });
   });
 
   test('of the example is right, and uses every key', () => {
@@ -167,7 +184,7 @@ describe('a config file', () => {
     ]);
     expect(services[0]).toMatchObject({ idle: 300, drainDeadline: 3600, slots: 4096 });
     const keys =
-      'name address ports protocol ways hash udp take_ssh slots source idle drain_deadline destinations file';
+      'name address ports protocol ways hash udp take_ssh slots source echo idle drain_deadline destinations file';
     for (const key of keys.split(' '))
       expect(text).toMatch(new RegExp(`^${key} = `, 'm'));
   });
@@ -187,9 +204,9 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: '"web-1"' },
-      problem: '3: address: "web-1" is not an IPv4 address',
+      problem: '3: address: "web-1" is not an IP address',
     },
-    { lines: { address: '80' }, problem: '3: address: 80 is not an IPv4 address' },
+    { lines: { address: '80' }, problem: '3: address: 80 is not an IP address' },
     { lines: { address: '[]' }, problem: '3: address: the list is empty' },
     {
       lines: { address: '"127.0.0.1"' },
@@ -198,7 +215,7 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: '[\n"192.0.2.1",\n"192.0.2"\n]' },
-      problem: '5: address: "192.0.2" is not an IPv4 address',
+      problem: '5: address: "192.0.2" is not an IP address',
     },
     {
       lines: { address: '["192.0.2.10", "192.0.2.10"]' },
@@ -235,7 +252,7 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: undefined, ways: '["web:80"]' },
-      problem: '4: ways: "web:80" is not a way: "web" is not an IPv4 address',
+      problem: '4: ways: "web:80" is not a way: "web" is not an IP address',
     },
     {
       lines: { address: undefined, ways: '["192.0.2.1:80", "192.0.2.1:80/udp"]' },
@@ -265,8 +282,25 @@ describe('a config file with a fault', () => {
       problem: '5: slots: 2 destinations do not fit 1 slot',
     },
     {
+      lines: { source: '["10.0.0.4", "10.0.0.5"]' },
+      problem: '5: source: there is one source for each family, and here are two of one',
+    },
+    {
+      lines: { source: '"10.0.0.4/24"' },
+      problem: '5: source: "10.0.0.4/24" has bits behind its length; write 10.0.0.0/24',
+    },
+    {
+      lines: { source: '4' },
+      problem: '5: source: 4 is not an IP address',
+    },
+    {
+      lines: { address: '"fe80::1"' },
+      problem:
+        /: fe80::1 cannot be a service's address: it is a link-local address, which/,
+    },
+    {
       lines: { source: '"224.0.0.1"' },
-      problem: '5: source: 224.0.0.1 cannot be a source: it is a multicast address',
+      problem: '5: source: "224.0.0.1" cannot be a source: it is a multicast address',
     },
     {
       lines: { idle: '0' },
@@ -429,7 +463,7 @@ describe('a config file with a fault', () => {
     expect(read(`${first}${second}`).problems).toEqual([
       'l4lb.toml:4: ports: "http" is not a port from 1 to 65535, nor "all"',
       'l4lb.toml:5: slots: 7 is not a power of two, such as 65536',
-      'bad.csv:1: "10.0.1.300" is not an IPv4 address',
+      'bad.csv:1: "10.0.1.300" is not an IP address',
       'bad.csv:2: "many" is not a weight from 0 to 65535',
       'l4lb.toml:11: hsah: there is no such key; did you mean `hash`?',
     ]);

@@ -7,7 +7,7 @@ import type { Live } from '../../src/live.js';
 import { applyWrites } from '../../src/live.js';
 import type { ConfigPlan, ResolvedService } from '../../src/plan-config.js';
 import { planConfig } from '../../src/plan-config.js';
-import { BALANCER, BALANCER_MAC, mac } from './names.js';
+import { BALANCER, BALANCER_6, BALANCER_MAC, mac } from './names.js';
 
 /** The services of a text that has no fault; a missing MAC is made up. */
 export function servicesOf(text: string): ResolvedService[] {
@@ -18,7 +18,11 @@ export function servicesOf(text: string): ResolvedService[] {
   if (problems.length > 0) throw new Error(problems.join('\n'));
   return services.map((service) => ({
     ...service,
-    sourceAddress: parseAddress(service.source ?? '') ?? BALANCER,
+    sources: {
+      ipv4: { address: BALANCER, spread: 0 },
+      ipv6: { address: BALANCER_6, spread: 0 },
+      ...service.sources,
+    },
     destinations: service.rows.map((row) => ({
       address: parseAddress(row.address) ?? BALANCER,
       mac: parseMac(row.mac ?? '') ?? mac('02:00:00:00:00:99'),
@@ -28,7 +32,8 @@ export function servicesOf(text: string): ResolvedService[] {
 }
 
 export function planText(live: Live, text: string, now?: number): ConfigPlan {
-  const surroundings = { sessionPort: 0, mac: BALANCER_MAC, mtu: 1500, now };
+  const { echo } = parseConfig({ name: 'l4lb.toml', text }, () => 'no files');
+  const surroundings = { sessionPort: 0, mac: BALANCER_MAC, mtu: 1500, echo, now };
   return planConfig(live, layOut(live, servicesOf(text)), surroundings);
 }
 

@@ -26,20 +26,20 @@ describe('destinations', () => {
     {
       file: 'LF first, CRLF later: the lines are counted twice',
       text: 'address\n10.0.1.15\r\n10.0.1.16\r\nweb-1\r\n',
-      problems: ['web.csv:4: "web-1" is not an IPv4 address'],
+      problems: ['web.csv:4: "web-1" is not an IP address'],
     },
     {
       file: 'CRLF first, LF later: rows flow into one',
       text: 'address\r\n10.0.1.15\nweb-1\n10.0.1.16\n',
-      problems: ['web.csv:3: "web-1" is not an IPv4 address'],
+      problems: ['web.csv:3: "web-1" is not an IP address'],
     },
     {
       file: 'a quote fault hides the bad rows before and behind it',
       text: 'web-1\n10.0.1.15,0"2\nweb-2\n',
       problems: [
-        'web.csv:1: "web-1" is not an IPv4 address',
+        'web.csv:1: "web-1" is not an IP address',
         'web.csv:2: a quote stands inside a cell, or is never closed',
-        'web.csv:3: "web-2" is not an IPv4 address',
+        'web.csv:3: "web-2" is not an IP address',
       ],
     },
     {
@@ -52,7 +52,7 @@ describe('destinations', () => {
       text: '10.0.1.15\n10.0.1.15\nweb-1\n',
       problems: [
         'web.csv:2: 10.0.1.15 is already on web.csv:1',
-        'web.csv:3: "web-1" is not an IPv4 address',
+        'web.csv:3: "web-1" is not an IP address',
       ],
     },
     {
@@ -68,7 +68,7 @@ describe('destinations', () => {
     {
       file: 'control characters of a binary file reach the terminal as they are',
       text: 'a\u001b[2Jb\n',
-      problems: ['web.csv:1: "a\\u001b[2Jb" is not an IPv4 address'],
+      problems: ['web.csv:1: "a\\u001b[2Jb" is not an IP address'],
     },
   ])('$file', ({ text, problems }) => {
     expect(problemsOf(text)).toEqual(problems);

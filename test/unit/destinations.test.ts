@@ -134,14 +134,34 @@ describe('destinations', () => {
   });
 
   test.each([
-    { row: 'web-1', reason: '"web-1" is not an IPv4 address' },
-    { row: `,${MAC}`, reason: '"" is not an IPv4 address' },
-    { row: '10.0.1.256', reason: '"10.0.1.256" is not an IPv4 address' },
-    { row: '10.0.1.15/24', reason: '"10.0.1.15/24" is not an IPv4 address' },
-    { row: '2001:db8::1', reason: '"2001:db8::1" is not an IPv4 address' },
+    { row: 'web-1', reason: '"web-1" is not an IP address' },
+    { row: `,${MAC}`, reason: '"" is not an IP address' },
+    { row: '10.0.1.256', reason: '"10.0.1.256" is not an IP address' },
+    { row: '10.0.1.15/24', reason: '"10.0.1.15/24" is not an IP address' },
+    { row: '2001:db8::1::2', reason: '"2001:db8::1::2" is not an IP address' },
+    {
+      row: '::ffff:10.0.1.15',
+      reason:
+        '"::ffff:10.0.1.15" is an IPv4 address in the form of IPv6; write 10.0.1.15',
+    },
+    {
+      row: '2001:db8::1%eth0',
+      reason: '"2001:db8::1%eth0" names a zone, and a packet has none; leave it out',
+    },
+    {
+      row: 'fe80::1',
+      reason:
+        'fe80::1 cannot be a destination: it is a link-local address, which is another host on every link',
+    },
+    { row: '::1', reason: '::1 cannot be a destination: it is a loopback address' },
+    { row: '::', reason: ':: cannot be a destination: it stands for no address' },
+    {
+      row: 'ff02::1',
+      reason: 'ff02::1 cannot be a destination: it is a multicast address',
+    },
     {
       row: `10.0.1.15;${MAC}`,
-      reason: `"10.0.1.15;${MAC}" is not an IPv4 address`,
+      reason: `"10.0.1.15;${MAC}" is not an IP address`,
     },
     {
       row: '127.0.0.1',
@@ -190,14 +210,14 @@ describe('destinations', () => {
     {
       row: 'web-1,MAC,much,more',
       reason:
-        '"web-1" is not an IPv4 address; ' +
+        '"web-1" is not an IP address; ' +
         '"MAC" is not a destination\'s MAC address: it is not six pairs of hex digits; ' +
         '"much" is not a weight from 0 to 65535; 4 columns, of at most 3',
     },
     {
       row: 'address,MAC',
       reason:
-        '"address" is not an IPv4 address; "MAC" is not a destination\'s MAC address: it is not six pairs of hex digits',
+        '"address" is not an IP address; "MAC" is not a destination\'s MAC address: it is not six pairs of hex digits',
     },
     { row: '10.0.1.15,0"2', reason: 'a quote stands inside a cell, or is never closed' },
     { row: '10.0.1.15,"02', reason: 'a quote stands inside a cell, or is never closed' },
@@ -221,18 +241,18 @@ describe('destinations', () => {
     const { rows, problems } = read(text);
     expect(rows.map(({ place }) => place)).toEqual(['web.csv:4']);
     expect(problems).toEqual([
-      'web.csv:3: "web-1" is not an IPv4 address',
+      'web.csv:3: "web-1" is not an IP address',
       'web.csv:6: "02:00" is not a destination\'s MAC address: it is not six pairs of hex digits',
       'web.csv:7: "-1" is not a weight from 0 to 65535',
-      'web.csv:9: "10.0.1.300" is not an IPv4 address',
+      'web.csv:9: "10.0.1.300" is not an IP address',
     ]);
   });
 
   test('has the right lines where line ends are those of Windows', () => {
     const { problems } = read(`address\r\n\r\n# x\r\nweb-1\r\n10.0.1.15\r\nweb-2\r\n`);
     expect(problems).toEqual([
-      'web.csv:4: "web-1" is not an IPv4 address',
-      'web.csv:6: "web-2" is not an IPv4 address',
+      'web.csv:4: "web-1" is not an IP address',
+      'web.csv:6: "web-2" is not an IP address',
     ]);
   });
 
@@ -264,9 +284,9 @@ describe('destinations', () => {
       { name: 'stdin', text: '10.0.1.15\nweb-2\n' },
     ]);
     expect(problems).toEqual([
-      'one.csv:1: "web-1" is not an IPv4 address',
+      'one.csv:1: "web-1" is not an IP address',
       'two.csv:1: no destination in the file; a row is: address, MAC[, weight]',
-      'stdin:2: "web-2" is not an IPv4 address',
+      'stdin:2: "web-2" is not an IP address',
     ]);
   });
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from '../../src/abi.js';
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_USED } from '../../src/abi.js';
+import { MAX_SECONDS } from '../../src/config-values.js';
 import { parseConfig } from '../../src/config.js';
 import { exportConfig } from '../../src/export.js';
 import type { Live } from '../../src/live.js';
@@ -23,6 +24,8 @@ protocol = "tcp"
 hash = "source"
 slots = 64
 idle = 60
+drain_deadline = "12h"
+table = "minimal"
 destinations = [
   { address = "10.0.1.2", mac = "02:00:0a:00:01:02", weight = 0 },
   { address = "10.0.1.1", mac = "02:00:0a:00:01:01", weight = 7 },
@@ -38,7 +41,7 @@ destinations = [{ address = "10.0.1.1", mac = "02:00:0a:00:01:01" }]
 `;
 
 const HEAD = `# The services of this device as they were, written by l4lb-map --export.
-# Their names, idle times and drain deadlines are not in the maps: put them in again.
+# Their names are not in the maps: put them in again.
 `;
 
 describe('an export', () => {
@@ -53,7 +56,10 @@ address = "192.0.2.10"
 ports = [80, 443]
 protocol = "tcp"
 hash = "source"
+table = "minimal"
 slots = 64
+idle = 60
+drain_deadline = 43200
 destinations = [
   { address = "10.0.1.1", mac = "02:00:0a:00:01:01", weight = 7 },
   { address = "10.0.1.2", mac = "02:00:0a:00:01:02", weight = 0 },
@@ -77,7 +83,7 @@ destinations = [
       CONFIG.replace('udp = ', 'source = "10.0.0.5"\nudp = '),
     );
     const text = exportConfig(other);
-    expect(text).toContain('slots = 64\nsource = "10.0.0.4"\n');
+    expect(text).toContain('drain_deadline = 43200\nsource = "10.0.0.4"\n');
     expect(text).toContain('slots = 16\nsource = "10.0.0.5"\n');
     expect(planText(other, text).writes).toEqual([]);
   });
@@ -110,8 +116,76 @@ destinations = [
 
   test('keeps the flags of the cells', () => {
     const flags = [...live.cells.values()].map((cell) => cell.flags);
-    expect(flags.filter((one) => one & CELL_HASH_SOURCE)).toHaveLength(2);
+    const ways = flags.filter((one) => one & CELL_USED);
+    expect(ways.filter((one) => one & CELL_HASH_SOURCE)).toHaveLength(2);
     expect(flags.filter((one) => one & CELL_UDP_STAYS)).toHaveLength(2);
+  });
+});
+
+describe('an export of both families', () => {
+  const BOTH = `
+source = ["10.0.0.4", "2001:db8::7:0/112"]
+echo = false
+
+[[service]]
+name = "web"
+address = ["192.0.2.10", "2001:db8:9::10"]
+ports = 443
+protocol = "tcp"
+slots = 64
+destinations = [
+  { address = "2001:db8:1::15", mac = "02:00:00:00:00:06" },
+  { address = "10.0.1.15", mac = "02:00:00:00:00:04" },
+]
+
+[[service]]
+name = "dns"
+address = "2001:db8:9::53"
+ports = 53
+slots = 16
+source = "2001:db8::9"
+destinations = [{ address = "2001:db8:1::9", mac = "02:00:00:00:00:06" }]
+`;
+  const text = exportConfig(applyConfig(untouched(HOST), BOTH));
+
+  test('has what services have in common once, and the rest with each', () => {
+    expect(text).toBe(`${HEAD}source = "10.0.0.4"
+echo = false
+
+[[service]]
+name = "192.0.2.10:443"
+address = ["192.0.2.10", "2001:db8:9::10"]
+ports = 443
+protocol = "tcp"
+slots = 64
+source = "2001:db8::7:0/112"
+destinations = [
+  { address = "10.0.1.15", mac = "02:00:00:00:00:04" },
+  { address = "2001:db8:1::15", mac = "02:00:00:00:00:06" },
+]
+
+[[service]]
+name = "[2001:db8:9::53]:53"
+address = "2001:db8:9::53"
+ports = 53
+protocol = ["tcp", "udp"]
+slots = 16
+source = "2001:db8::9"
+destinations = [
+  { address = "2001:db8:1::9", mac = "02:00:00:00:00:06" },
+]
+`);
+  });
+
+  test('changes nothing when it is applied again', () => {
+    const live = applyConfig(untouched(HOST), BOTH);
+    expect(planText(live, text).writes).toEqual([]);
+  });
+
+  test('leaves the switch of echo out where it is on', () => {
+    const live = applyConfig(untouched(HOST), BOTH.replace('echo = false', ''));
+    expect(live.device.flags).toBe(0);
+    expect(exportConfig(live)).not.toContain('echo');
   });
 });
 
@@ -121,11 +195,13 @@ function randomConfig(random: () => number): string {
   const oneOf = (...values: string[]): string => values[below(values.length)] ?? '';
   const numbers = [1, 2, 3, 4, 5, 6].filter(() => random() < 0.6);
   const services = numbers.map((number) => {
-    const address = `192.0.2.${number}`;
+    const address = oneOf(`192.0.2.${number}`, `2001:db8:9::${number}`);
+    const at = address.includes(':') ? `[${address}]` : address;
     const more = random() < 0.3 ? `, "192.0.2.${number + 100}"` : '';
     const destinations = Array.from({ length: 1 + below(12) }, (_, index) =>
       oneOf(
         `{ address = "10.0.${below(3)}.${10 * number + index + 1}", mac = "02:00:00:00:00:01" }`,
+        `{ address = "2001:db8:${below(3)}::${10 * number + index + 1}", mac = "02:00:00:00:00:03" }`,
         `{ address = "10.0.9.${10 * number + index + 1}", mac = "02:00:00:00:00:02", weight = ${below(4)} }`,
       ),
     );
@@ -135,17 +211,26 @@ function randomConfig(random: () => number): string {
       oneOf(
         `address = ["${address}"${more}]\nports = ${oneOf('80', '[80, 443]', '[8080, 80]')}`,
         `address = "${address}"`,
-        `ways = ["${address}:${1 + below(4)}", "192.0.2.${number + 100}:80/udp"]`,
-        `ways = ["${address}:80/tcp", "${address}/udp"]\ntake_ssh = ${oneOf('true', 'false')}`,
+        `ways = ["${at}:${1 + below(4)}", "192.0.2.${number + 100}:80/udp"]`,
+        `ways = ["${at}:80/tcp", "${address}/udp"]\ntake_ssh = ${oneOf('true', 'false')}`,
       ),
       oneOf('', `hash = ${oneOf('"source"', '"source+ports"')}`),
       oneOf('', `udp = ${oneOf('"previous"', '"current"')}`),
-      oneOf('', `source = "10.0.0.${1 + below(9)}"`),
+      oneOf('', 'table = "minimal"', 'table = "consistent"'),
+      oneOf('', `idle = ${1 + below(MAX_SECONDS)}`),
+      oneOf('', `drain_deadline = ${1 + below(MAX_SECONDS)}`),
+      oneOf(
+        '',
+        `source = "10.0.0.${1 + below(9)}"`,
+        `source = ["2001:db8::${1 + below(9)}", "10.${below(9)}.0.0/16"]`,
+        `source = "2001:db8::${1 + below(9)}:0/1${oneOf('12', '20')}"`,
+      ),
       'slots = 64',
       `destinations = [${destinations.join(', ')}]`,
     ].join('\n');
   });
-  return services.length === 0 ? 'service = []' : services.join('\n\n');
+  const top = oneOf('', 'echo = false\n', 'source = "10.0.0.77"\n', 'echo = true\n');
+  return top + (services.length === 0 ? 'service = []' : services.join('\n\n'));
 }
 
 describe('by chance', () => {

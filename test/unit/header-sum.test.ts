@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { headerSum, largestInner } from '../../src/header-sum.js';
-import { ip, randomNumbers } from './names.js';
+import { headerSum, largestInner, outerLength } from '../../src/header-sum.js';
+import { BALANCER_6, WEB_1, WEB_6, ip, randomNumbers } from './names.js';
 
 /** The outer header as encapsulate() writes it, with its checksum left zero. */
 function outerHeader(
@@ -128,6 +128,23 @@ describe('header-sum', () => {
     { mtu: 65536, inner: 65515 },
     { mtu: 262144, inner: 65515 },
   ])('an MTU of $mtu has room for an inner packet of $inner bytes', ({ mtu, inner }) => {
-    expect(largestInner(mtu)).toBe(inner);
+    expect(largestInner(mtu, WEB_1)).toBe(inner);
+  });
+
+  test.each([
+    { mtu: 1500, inner: 1460 },
+    { mtu: 1280, inner: 1240 },
+    { mtu: 39, inner: 0 },
+    { mtu: 262144, inner: 65495 },
+  ])('to IPv6 an MTU of $mtu has room for $inner bytes', ({ mtu, inner }) => {
+    expect(largestInner(mtu, WEB_6)).toBe(inner);
+  });
+
+  test('the outer header is of the family of the destination', () => {
+    expect([WEB_1, WEB_6].map(outerLength)).toEqual([20, 40]);
+  });
+
+  test('an IPv6 header has no sum', () => {
+    expect(headerSum(BALANCER_6, WEB_6)).toBe(0);
   });
 });

@@ -7,7 +7,7 @@ import type { Answer } from './fake-run.js';
 import { fakeRun } from './fake-run.js';
 
 const LINK = 'ip -j -d link show dev ens4';
-const NEIGHBOURS = 'ip -j -4 neigh show dev ens4';
+const NEIGHBOURS = 'ip -j neigh show dev ens4';
 
 /** What `ip -j -d link` (iproute2 6.1) says of ens4, as far as it is read. */
 function link(more: object = {}): string {
@@ -164,15 +164,31 @@ describe('iproute', () => {
     { addresses: 'none, in older words', text: '', expected: undefined },
   ])('the address of a device: $addresses', async ({ text, expected }) => {
     const { ip } = iproute({ 'ip -j -4 addr show dev ens4 scope global': text });
-    expect(await ip.addressOf('ens4')).toBe(expected);
+    expect(await ip.addressOf('ens4', 'ipv4')).toBe(expected);
+  });
+
+  test('the IPv6 address of a device is the first that will stay', async () => {
+    const { ip } = iproute({
+      'ip -j -6 addr show dev ens4 scope global': JSON.stringify([
+        {
+          addr_info: [
+            { local: '2001:db8::aaaa', temporary: true },
+            { local: '2001:db8::bbbb', deprecated: true },
+            { local: '2001:db8::cccc', tentative: true },
+            { local: '2001:db8::4' },
+          ],
+        },
+      ]),
+    });
+    expect(await ip.addressOf('ens4', 'ipv6')).toBe('2001:db8::4');
   });
 
   test('knows all addresses of the host', async () => {
     const { ip } = iproute({
-      'ip -j -4 addr show':
-        '[{"addr_info":[{"local":"127.0.0.1"}]},{"addr_info":[{"local":"10.0.0.1"}]}]',
+      'ip -j addr show':
+        '[{"addr_info":[{"local":"127.0.0.1"},{"local":"::1"}]},{"addr_info":[{"local":"10.0.0.1"}]}]',
     });
-    expect(await ip.hostAddresses()).toEqual(['127.0.0.1', '10.0.0.1']);
+    expect(await ip.hostAddresses()).toEqual(['127.0.0.1', '::1', '10.0.0.1']);
   });
 });
 
@@ -211,6 +227,30 @@ describe('the MAC addresses of destinations', () => {
       ]),
     );
     expect(lines.filter((line) => line.startsWith('ip neigh replace'))).toHaveLength(1);
+  });
+
+  test('IPv6 neighbours are asked for as those of IPv4 are', async () => {
+    const { ip, lines } = iproute({
+      'ip -j route get 2001:db8:1::15 oif ens4':
+        '[{"dst":"2001:db8:1::15","gateway":"fe80::fe","dev":"ens4"}]',
+      'ip -j route get 10.0.2.15 oif ens4':
+        '[{"dst":"10.0.2.15","via":{"family":"inet6","host":"fe80::fe"},"dev":"ens4"}]',
+      'ip -j route get 2001:db8::9 oif ens4': '[{"dst":"2001:db8::9","dev":"ens4"}]',
+      [NEIGHBOURS]: [
+        '[]',
+        '[{"dst":"fe80::fe","lladdr":"02:00:0a:00:00:fe","state":["REACHABLE"]},' +
+          '{"dst":"2001:db8::9","lladdr":"02:00:0a:00:00:09","state":["STALE"]}]',
+      ],
+      'ip neigh replace fe80::fe dev ens4 use': '',
+      'ip neigh replace 2001:db8::9 dev ens4 use': '',
+    });
+    const asked = ['2001:db8:1::15', '10.0.2.15', '2001:db8::9'];
+    expect([...(await ip.resolve('ens4', asked))]).toEqual([
+      ['2001:db8:1::15', '02:00:0a:00:00:fe'],
+      ['10.0.2.15', '02:00:0a:00:00:fe'],
+      ['2001:db8::9', '02:00:0a:00:00:09'],
+    ]);
+    expect(lines.filter((line) => line.includes('fe80::fe'))).toHaveLength(1);
   });
 
   test('a neighbour that answers late is waited for', async () => {

@@ -405,17 +405,22 @@ describe('a plan of a config file in words', () => {
   test('that would be', () => {
     expect(describeConfigPlan(made, WHERE, true)).toEqual([
       'ens4 [Driver] web (192.0.2.10:80/tcp, 192.0.2.10:443/tcp): 4 destinations in 32 slots',
-      '  + 10.0.1.4',
-      `  would be: 1 added, 0 removed, 0 changed, ${moved} slots moved`,
+      '    destination  change  weight  slots before  after   share',
+      '  + 10.0.1.4     added        1             -      8  25.00%',
+      '    10.0.1.1                  1            11      8  25.00%',
+      '    10.0.1.2                  1            11      8  25.00%',
+      '    10.0.1.3                  1            10      8  25.00%',
+      `  would be: 1 added, 0 removed, 0 drained, 0 changed, ${moved} of 32 slots moved (ideal: 8)`,
       'ens4 [Driver] ftp (192.0.2.21:21/tcp): 1 destination in 16 slots',
-      '  + 10.0.1.5',
-      '  would be: 1 added, 0 removed, 0 changed, 16 slots moved',
+      '    destination  change  weight  slots before  after    share',
+      '  + 10.0.1.5     added        1             -     16  100.00%',
+      '  would be: 1 added, 0 removed, 0 drained, 0 changed, 16 of 16 slots moved (ideal: 16)',
       'ens4 [Driver] 192.0.2.53:53/udp: 2 destinations in 16 slots',
       '  - 10.0.1.1',
       '  - 10.0.1.7',
       '  would be removed, since the file does not have it',
       'in all: 2 services, 1 removed',
-      `  would be: 2 added, 2 removed, 0 changed, ${moved + 16} slots moved`,
+      `  would be: 2 added, 2 removed, 0 drained, 0 changed, ${moved + 16} of 48 slots moved (ideal: 24)`,
     ]);
   });
 
@@ -433,7 +438,7 @@ describe('a plan of a config file in words', () => {
   test('as JSON', () => {
     expect(configPlanJson(made)).toMatchObject({
       services: [
-        { name: 'web', added: ['10.0.1.4'], slots: 32 },
+        { name: 'web', added: ['10.0.1.4'], slots: 32, slots_ideal: 8 },
         { name: 'ftp', added: ['10.0.1.5'], slots: 16 },
       ],
       services_removed: [
@@ -449,8 +454,11 @@ describe('a plan of a config file in words', () => {
         destinations: 5,
         added: 2,
         removed: 2,
+        drained: 0,
         changed: 0,
+        slots: 48,
         slots_moved: moved + 16,
+        slots_ideal: 24,
         writes: made.writes.length,
       },
     });

@@ -162,6 +162,7 @@ describe('plan of the first fill', () => {
       mac: mac('02:00:0a:00:01:00'),
       service: 1,
       weight: 1,
+      spread: 0,
       source: BALANCER,
       headerSum: headerSum(BALANCER, ip('10.0.1.0')),
       largestInner: 1480,
@@ -178,6 +179,7 @@ describe('plan of the first fill', () => {
       sessionPort: 0,
       mtu: 1500,
       log2Sets: 0,
+      flags: 0,
     });
   });
 
@@ -334,7 +336,7 @@ describe('plan of a refill', () => {
     const after = filled(before, FILE, { mtu: 9000 });
     expect(after.device.mtu).toBe(9000);
     for (const entry of after.destinations.values()) {
-      expect(entry.largestInner).toBe(largestInner(9000));
+      expect(entry.largestInner).toBe(largestInner(9000, entry.address));
     }
   });
 

@@ -5,7 +5,7 @@ import type { Cell } from '../../src/abi.js';
 import { CELL_BY_PORT, CELL_USED } from '../../src/abi.js';
 import { Failure } from '../../src/failure.js';
 import { chooseService, servicesIn } from '../../src/services.js';
-import { formatWay, placeCells, withNotes } from '../../src/ways.js';
+import { formatWay, placeCells, versionOf, withNotes } from '../../src/ways.js';
 import { ways } from './states.js';
 
 interface There {
@@ -20,6 +20,9 @@ function cellsOf(...services: There[]): Map<number, Cell> {
   const cells = services.flatMap(({ id, firstSlot, log2Slots, ways: texts }) =>
     ways(...texts).map((way) => ({
       ...way,
+      idle: 0,
+      drainDeadline: 0,
+      version: versionOf(way.address),
       firstSlot,
       service: id,
       log2Slots,

@@ -3,6 +3,8 @@
 import type { Cell } from '../../src/abi.js';
 import { formatAddress } from '../../src/address.js';
 import { Failure } from '../../src/failure.js';
+import { CELL_MINIMAL_TABLE } from '../../src/abi.js';
+import type { TableKind } from '../../src/config.js';
 import type { Live } from '../../src/live.js';
 import type { Plan } from '../../src/plan.js';
 import type { WantedDestination } from '../../src/writes.js';
@@ -10,9 +12,10 @@ import { applyWrites } from '../../src/live.js';
 import { plan } from '../../src/plan.js';
 import type { Service } from '../../src/services.js';
 import { chooseService } from '../../src/services.js';
+import type { Sources } from '../../src/source.js';
 import type { Way } from '../../src/ways.js';
 import { cellIndex, isWay, parseWays, wayKey } from '../../src/ways.js';
-import { BALANCER, BALANCER_MAC, ip, mac } from './names.js';
+import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from './names.js';
 
 export const PORTABLE: Live['sizes'] = { slots: 512, destinations: 512, cells: 16 };
 
@@ -29,6 +32,7 @@ export function untouched(sizes: Live['sizes'] = PORTABLE): Live {
       sessionPort: 0,
       mtu: 0,
       log2Sets: 0,
+      flags: 0,
     },
     cells: new Map(),
     destinations: new Map(),
@@ -66,8 +70,11 @@ export interface Fill {
   takeSsh?: boolean;
   sessionPort?: number;
   source?: Buffer;
+  sources?: Sources;
+  echo?: boolean;
   mac?: Buffer;
   mtu?: number;
+  table?: TableKind;
   /** Of a build whose slots remember. */
   now?: number;
 }
@@ -78,19 +85,30 @@ export function planFor(
   file: readonly WantedDestination[],
   fill: Fill = {},
 ): Plan & { service: Service } {
-  const { service, isNew } = chooseService(
+  const { service: chosen, isNew } = chooseService(
     live.cells,
     fill.vip && ways(...fill.vip),
     live.sizes,
     fill.slots,
   );
+  const others = chosen.flags & ~CELL_MINIMAL_TABLE;
+  const flags = {
+    minimal: others | CELL_MINIMAL_TABLE,
+    consistent: others,
+    kept: chosen.flags,
+  };
+  const service = { ...chosen, flags: flags[fill.table ?? 'kept'] };
   const made = plan(
     { ...live, slots: slotsOf(live, service) },
     {
       service,
       isNew,
       destinations: file,
-      source: fill.source ?? BALANCER,
+      sources: fill.sources ?? {
+        ipv4: { address: fill.source ?? BALANCER, spread: 0 },
+        ipv6: { address: BALANCER_6, spread: 0 },
+      },
+      echo: fill.echo,
       takeSsh: fill.takeSsh,
       sessionPort: fill.sessionPort ?? 0,
       mac: fill.mac ?? BALANCER_MAC,

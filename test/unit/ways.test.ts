@@ -2,24 +2,33 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { Cell } from '../../src/abi.js';
-import { CELL_BY_PORT, CELL_USED } from '../../src/abi.js';
+import {
+  CELL_BY_PORT,
+  CELL_FRAGMENTS,
+  CELL_HASH_SOURCE,
+  CELL_KEEPS_SSH,
+  CELL_UDP_STAYS,
+  CELL_USED,
+} from '../../src/abi.js';
 import { ANY_ADDRESS } from '../../src/address.js';
 import { Failure } from '../../src/failure.js';
-import { hash } from '../../src/hash.js';
+import { fold, hash } from '../../src/hash.js';
 import type { Way } from '../../src/ways.js';
 import {
   EVERYTHING,
   TCP,
   UDP,
   cellIndex,
+  compareWays,
   formatWay,
   isWay,
   parseWays,
   placeCells,
+  versionOf,
   wayKey,
   withNotes,
 } from '../../src/ways.js';
-import { VIP, ip } from './names.js';
+import { VIP, VIP_6, ip } from './names.js';
 
 function ways(...texts: string[]): Way[] {
   return texts.flatMap((text) => {
@@ -33,6 +42,9 @@ function ways(...texts: string[]): Way[] {
 function cellsFor(...texts: string[]): Cell[] {
   return ways(...texts).map((way) => ({
     ...way,
+    idle: 0,
+    drainDeadline: 0,
+    version: versionOf(way.address),
     firstSlot: 0,
     service: 1,
     log2Slots: 9,
@@ -60,6 +72,17 @@ describe('ways', () => {
     { text: '192.0.2.10/udp', means: ['192.0.2.10/udp'] },
     { text: '192.0.2.10:1', means: ['192.0.2.10:1/tcp', '192.0.2.10:1/udp'] },
     { text: '192.0.2.10:65535/tcp', means: ['192.0.2.10:65535/tcp'] },
+    { text: '2001:db8::10', means: ['2001:db8::10/tcp', '2001:db8::10/udp'] },
+    { text: '2001:DB8:0::10/tcp', means: ['2001:db8::10/tcp'] },
+    { text: '[2001:db8::10]/tcp', means: ['2001:db8::10/tcp'] },
+    {
+      text: '[2001:db8::10]',
+      means: ['2001:db8::10/tcp', '2001:db8::10/udp'],
+    },
+    { text: '[2001:db8::10]:443/tcp', means: ['[2001:db8::10]:443/tcp'] },
+    { text: '[64:ff9b::192.0.2.10]:53/udp', means: ['[64:ff9b::c000:20a]:53/udp'] },
+    // A legal address, whatever was meant.
+    { text: '2001:db8::10:443/tcp', means: ['2001:db8::10:443/tcp'] },
     { text: 'any', means: ['any/tcp', 'any/udp'] },
     { text: 'any/tcp', means: ['any/tcp'] },
   ])('$text means $means', ({ text, means }) => {
@@ -81,10 +104,10 @@ describe('ways', () => {
       text: '192.0.2.10:80:90',
       reason: '"80:90" is not a port from 1 to 65535',
     },
-    { text: '192.0.2', reason: '"192.0.2" is not an IPv4 address' },
-    { text: '192.0.2.256:80', reason: '"192.0.2.256" is not an IPv4 address' },
-    { text: 'example.org', reason: '"example.org" is not an IPv4 address' },
-    { text: 'tcp', reason: '"tcp" is not an IPv4 address' },
+    { text: '192.0.2', reason: '"192.0.2" is not an IP address' },
+    { text: '192.0.2.256:80', reason: '"192.0.2.256" is not an IP address' },
+    { text: 'example.org', reason: '"example.org" is not an IP address' },
+    { text: 'tcp', reason: '"tcp" is not an IP address' },
     {
       text: '127.0.0.1:80',
       reason: "127.0.0.1 cannot be a service's address: it is a loopback address",
@@ -97,6 +120,35 @@ describe('ways', () => {
       text: '0.0.0.0',
       reason:
         '0.0.0.0 cannot be a service\'s address: it stands for "this network" (0.0.0.0/8)',
+    },
+    {
+      text: '2001:db8:0:0:0:0:0:10:443/tcp',
+      reason:
+        '"2001:db8:0:0:0:0:0:10:443" is not an IP address; with a port: [ADDR]:PORT',
+    },
+    { text: '[2001:db8::10', reason: 'its bracket is never closed' },
+    { text: '[]:80', reason: 'its bracket is never closed' },
+    { text: '[192.0.2.10]:80', reason: 'brackets are for IPv6 addresses' },
+    { text: '[2001:db8::10]80', reason: 'it is not of the form ADDR[:PORT][/PROTO]' },
+    { text: '[2001:db8::10]:', reason: '"" is not a port from 1 to 65535' },
+    { text: '[2001:db8::10]:0', reason: '"0" is not a port from 1 to 65535' },
+    { text: '[2001:db8::g]:80', reason: '"2001:db8::g" is not an IP address' },
+    {
+      text: '[fe80::1%eth0]:80',
+      reason: '"fe80::1%eth0" names a zone, and a packet has none; leave it out',
+    },
+    {
+      text: '[::ffff:192.0.2.10]:80',
+      reason:
+        '"::ffff:192.0.2.10" is an IPv4 address in the form of IPv6; write 192.0.2.10',
+    },
+    {
+      text: '::1',
+      reason: "::1 cannot be a service's address: it is a loopback address",
+    },
+    {
+      text: '::',
+      reason: ":: cannot be a service's address: it stands for no address",
     },
     { text: '192.0.2.10:', reason: '"" is not a port from 1 to 65535' },
     { text: '192.0.2.10:0', reason: '"0" is not a port from 1 to 65535' },
@@ -136,6 +188,24 @@ describe('ways', () => {
     const inCell = Buffer.from([443 >> 8, 443 & 255, TCP, 0]).readUInt32LE();
     const expected = hash(99, Buffer.from([192, 0, 2, 10]).readUInt32LE(), inCell) % 1024;
     expect(way && cellIndex(way, 99, 1024)).toBe(expected);
+  });
+
+  test('an IPv6 address is folded to a word, and its version is hashed with it', () => {
+    const [way] = cellsFor('[2001:db8:ffff::10]:443/tcp');
+    const inCell = Buffer.from([443 >> 8, 443 & 255, TCP, 6]).readUInt32LE();
+    const expected = hash(99, fold(99, VIP_6), inCell) % 1024;
+    expect(way?.version).toBe(6);
+    expect(way && cellIndex(way, 99, 1024)).toBe(expected);
+    expect(versionOf(ANY_ADDRESS)).toBe(0);
+  });
+
+  test('are in the order of any, IPv4, IPv6, and then of port and protocol', () => {
+    const sorted = [
+      ...['any/udp', '9.0.0.1/tcp', '192.0.2.10/tcp', '192.0.2.10:80/tcp'],
+      ...['192.0.2.10:80/udp', '2001:db8::9/udp', '[2001:db8::10]:80/tcp'],
+    ];
+    const shuffled = ways(...[...sorted].reverse());
+    expect(shuffled.sort(compareWays).map(formatWay)).toEqual(sorted);
   });
 });
 
@@ -322,6 +392,9 @@ describe('the places of cells', () => {
       .slice(0, 2)
       .map((way) => ({
         ...way,
+        idle: 0,
+        drainDeadline: 0,
+        version: 0,
         firstSlot: 0,
         service: 1,
         log2Slots: 9,
@@ -330,5 +403,141 @@ describe('the places of cells', () => {
     const { seed, cells } = placeCells(clash, NOTHING, 0xffffffff, size);
     expect(seed).toBeLessThan(100);
     expect(cells.size).toBe(2);
+  });
+});
+
+/** Which cells take fragments, and for which service. */
+describe('fragments', () => {
+  interface Group {
+    service: number;
+    flags: number;
+    ways: string[];
+  }
+  const AFFINITY = CELL_HASH_SOURCE;
+
+  function cellsOf(groups: Group[]): Cell[] {
+    return groups.flatMap(({ service, flags, ways: texts }) =>
+      cellsFor(...texts).map((cell) => ({
+        ...cell,
+        service,
+        firstSlot: service * 512,
+        flags: CELL_USED | flags,
+      })),
+    );
+  }
+
+  function takers(cells: readonly Cell[]): string[] {
+    return cells
+      .filter(({ flags }) => flags & CELL_FRAGMENTS)
+      .map((cell) => `${formatWay(cell)} ${cell.service}${isWay(cell) ? '' : ' note'}`)
+      .sort();
+  }
+
+  test.each<{ what: string; groups: Group[]; expected: string[] }>([
+    {
+      what: 'ways of a service that hashes by source and ports take none',
+      groups: [{ service: 1, flags: 0, ways: ['192.0.2.10', '192.0.2.11:80'] }],
+      expected: [],
+    },
+    {
+      what: 'a way on all ports takes them, where it hashes by source',
+      groups: [{ service: 1, flags: AFFINITY, ways: ['192.0.2.10'] }],
+      expected: ['192.0.2.10/tcp 1', '192.0.2.10/udp 1'],
+    },
+    {
+      what: 'one that keeps ssh takes those of UDP alone',
+      groups: [{ service: 1, flags: AFFINITY | CELL_KEEPS_SSH, ways: ['2001:db8::10'] }],
+      expected: ['2001:db8::10/udp 1'],
+    },
+    {
+      what: 'a note takes them for its ways by port',
+      groups: [
+        { service: 1, flags: AFFINITY, ways: ['192.0.2.10:80', '192.0.2.10:81/tcp'] },
+      ],
+      expected: ['192.0.2.10/tcp 1 note', '192.0.2.10/udp 1 note'],
+    },
+    {
+      what: 'a note of two services takes none',
+      groups: [
+        { service: 1, flags: AFFINITY, ways: ['192.0.2.10:80/tcp'] },
+        { service: 2, flags: AFFINITY, ways: ['192.0.2.10:81/tcp'] },
+      ],
+      expected: [],
+    },
+    {
+      what: 'nor a way on all ports, where a port leads elsewhere',
+      groups: [
+        { service: 1, flags: AFFINITY, ways: ['192.0.2.10/tcp'] },
+        { service: 2, flags: AFFINITY, ways: ['192.0.2.10:81/tcp'] },
+      ],
+      expected: [],
+    },
+    {
+      what: 'another protocol has nothing to do with it',
+      groups: [
+        { service: 1, flags: AFFINITY, ways: ['192.0.2.10/tcp'] },
+        { service: 2, flags: 0, ways: ['192.0.2.10:81/udp'] },
+      ],
+      expected: ['192.0.2.10/tcp 1'],
+    },
+    {
+      what: 'the way on all addresses takes them',
+      groups: [{ service: 1, flags: AFFINITY, ways: ['any'] }],
+      expected: ['any/tcp 1', 'any/udp 1'],
+    },
+    {
+      what: 'a note is in doubt where its other ports go to another service by any',
+      groups: [
+        { service: 1, flags: AFFINITY, ways: ['192.0.2.10:80/tcp'] },
+        { service: 2, flags: AFFINITY, ways: ['any/tcp'] },
+      ],
+      expected: ['any/tcp 2'],
+    },
+    {
+      what: 'and where that keeps ssh, be it of the same service',
+      groups: [
+        { service: 1, flags: AFFINITY, ways: ['192.0.2.10:80/tcp'] },
+        { service: 1, flags: AFFINITY | CELL_KEEPS_SSH, ways: ['any/tcp'] },
+      ],
+      expected: [],
+    },
+    {
+      what: 'but not where its other ports go to the same service',
+      groups: [{ service: 1, flags: AFFINITY, ways: ['192.0.2.10:80/tcp', 'any/tcp'] }],
+      expected: ['192.0.2.10/tcp 1 note', 'any/tcp 1'],
+    },
+    {
+      what: 'a way on all ports is in no doubt: any does not come into it',
+      groups: [
+        { service: 1, flags: AFFINITY, ways: ['192.0.2.10/tcp'] },
+        { service: 2, flags: 0, ways: ['any/tcp'] },
+      ],
+      expected: ['192.0.2.10/tcp 1'],
+    },
+  ])('$what', ({ groups, expected }) => {
+    expect(takers(withNotes(cellsOf(groups)))).toEqual(expected);
+  });
+
+  test('a note that takes them has the target of the service, and is no way', () => {
+    const [cell] = cellsOf([
+      { service: 3, flags: AFFINITY | CELL_UDP_STAYS, ways: ['[2001:db8::10]:53/udp'] },
+    ]);
+    const note = cell && withNotes([cell])[1];
+    expect(note).toEqual({
+      ...cell,
+      port: 0,
+      flags: CELL_BY_PORT | CELL_FRAGMENTS | AFFINITY | CELL_UDP_STAYS,
+    });
+    expect(note && isWay(note)).toBe(false);
+  });
+
+  test('a way that took them takes them no longer when another service comes', () => {
+    const alone = withNotes(
+      cellsOf([{ service: 1, flags: AFFINITY, ways: ['192.0.2.10/tcp'] }]),
+    );
+    expect(takers(alone)).toEqual(['192.0.2.10/tcp 1']);
+    const other = cellsOf([{ service: 2, flags: 0, ways: ['192.0.2.10:80/tcp'] }]);
+    expect(takers(withNotes([...alone, ...other]))).toEqual([]);
+    expect(alone[0]?.flags).toBe(CELL_USED | AFFINITY | CELL_FRAGMENTS);
   });
 });

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A packet that is too big with its outer header is dropped, and in the host build
+ * its sender is told what would fit: ICMP "fragmentation needed" (RFC 1191) or
+ * ICMPv6 "packet too big" (RFC 8201). The frame itself becomes the message.
+ *
+ * A SmartNIC has no clock to limit the rate by, and cannot sum up so much.
+ */
+#ifndef TOO_BIG_H
+#define TOO_BIG_H
+
+#include "link.h"
+#include "quote.h"
+#include "sums.h"
+
+#ifdef L4LB_HOST
+
+#define ICMP_FRAGMENTATION_NEEDED 4
+#define ICMPV6_PACKET_TOO_BIG 2
+#define TELL_TTL 64
+#define TELL_TOS 0xc0 /* RFC 1812: internetwork control */
+
+/*
+ * How much of the packet is quoted: what can be summed up in one step, and in two.
+ * RFC 1812 allows 548 bytes, RFC 4443 allows 1,232.
+ */
+#define SUMMED_AT_ONCE 512
+#define QUOTED_IN_ICMP SUMMED_AT_ONCE
+#define QUOTED_IN_ICMPV6 (2 * SUMMED_AT_ONCE)
+
+/* So many in a window of about a second, on each CPU. */
+static __always_inline bool may_answer(void)
+{
+	const __u64 window = bpf_ktime_get_ns() >> L4LB_WINDOW_SHIFT;
+	const __u32 only = 0;
+	struct l4lb_answers *sent = bpf_map_lookup_elem(&answers, &only);
+
+	if (!sent)
+		return false; /* never: the map has its one entry */
+	if (sent->window != window) {
+		sent->window = window;
+		sent->count = 0;
+	}
+	if (sent->count >= L4LB_MOST_ANSWERS)
+		return false;
+	sent->count++;
+	return true;
+}
+
+/* RFC 1122: nothing is sent to a group, or to where nobody can be. */
+static __always_inline bool is_ipv4_unicast(__be32 address)
+{
+	const __u8 first = bpf_ntohl(address) >> 24;
+
+	return first != 0 && first != 127 && first < 224;
+}
+
+static __always_inline bool is_ipv6_unicast(const struct in6_addr *address)
+{
+	const __be32 *word = address->s6_addr32;
+
+	return address->s6_addr[0] != 0xff &&
+	       (word[0] | word[1] | word[2] | word[3]);
+}
+
+/* Who does not forbid fragmenting does not expect to be told. */
+static __always_inline bool wants_to_know(struct xdp_md *ctx, bool is_ipv6,
+					  __u8 tags)
+{
+	const void *end = (void *)(long)ctx->data_end;
+	const void *ip = behind_link(ctx, tags);
+	const struct iphdr *ipv4 = ip;
+	const struct ipv6hdr *ipv6 = ip;
+
+	if (ip + (is_ipv6 ? QUOTED_IN_ICMPV6 : QUOTED_IN_ICMP) > end)
+		return false;
+	if (is_ipv6)
+		return is_ipv6_unicast(&ipv6->saddr);
+	return ipv4->frag_off & bpf_htons(IP_DONT_FRAGMENT) &&
+	       is_ipv4_unicast(ipv4->saddr);
+}
+
+static __always_inline void write_told_ipv4(struct iphdr *ip,
+					    const struct iphdr *quoted)
+{
+	ip->version = 4;
+	ip->ihl = sizeof(*ip) / 4;
+	ip->tos = TELL_TOS;
+	ip->tot_len =
+		bpf_htons(sizeof(*ip) + sizeof(struct icmp) + QUOTED_IN_ICMP);
+	ip->id = 0;
+	ip->frag_off = bpf_htons(IP_DONT_FRAGMENT);
+	ip->ttl = TELL_TTL;
+	ip->protocol = IPPROTO_ICMP;
+	ip->check = 0;
+	ip->saddr = quoted->daddr;
+	ip->daddr = quoted->saddr;
+	ip->check = ~fold_sum(sum_of(ip, sizeof(*ip)));
+}
+
+/* Returns the sum of the pseudo header: RFC 8200, section 8.1. */
+static __always_inline __u64 write_told_ipv6(struct ipv6hdr *ip,
+					     const struct ipv6hdr *quoted)
+{
+	const __be16 length = bpf_htons(sizeof(struct icmp) + QUOTED_IN_ICMPV6);
+
+	*(__be32 *)ip = bpf_htonl(6U << 28 | TELL_TOS << 20);
+	ip->payload_len = length;
+	ip->nexthdr = IPPROTO_ICMPV6;
+	ip->hop_limit = TELL_TTL;
+	ip->saddr = quoted->daddr;
+	ip->daddr = quoted->saddr;
+	return sum_of(&ip->saddr, 2 * sizeof(ip->saddr)) + length +
+	       bpf_htons(IPPROTO_ICMPV6);
+}
+
+static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
+					      const bool is_ipv6, __u8 tags,
+					      __u32 frame_length, __u32 mtu)
+{
+	const __u32 header = is_ipv6 ? sizeof(struct ipv6hdr) :
+				       sizeof(struct iphdr);
+	const __u32 grown = header + sizeof(struct icmp);
+	const __u32 quoted = is_ipv6 ? QUOTED_IN_ICMPV6 : QUOTED_IN_ICMP;
+	const __u32 excess = frame_length - sizeof(struct ethhdr) -
+			     tags * sizeof(struct vlan_tag) - quoted;
+	const struct ethhdr *old;
+	struct icmp *icmp;
+	__u64 sum = 0;
+	void *ip;
+
+	if (!wants_to_know(ctx, is_ipv6, tags) || !may_answer())
+		return L4LB_TOO_BIG;
+	if (bpf_xdp_adjust_head(ctx, -(int)grown))
+		return L4LB_TOO_BIG;
+	/* The old header is still there, and will be written over in a moment. */
+	old = (void *)(long)ctx->data + grown;
+	ip = write_link(ctx, tags, grown, old->h_source, old->h_dest,
+			bpf_htons(is_ipv6 ? ETH_P_IPV6 : ETH_P_IP));
+	if (!ip || ip + grown + quoted > (void *)(long)ctx->data_end)
+		return L4LB_TOO_BIG; /* never: it was there before */
+
+	if (is_ipv6)
+		sum = write_told_ipv6(ip, ip + grown);
+	else
+		write_told_ipv4(ip, ip + grown);
+	icmp = ip + header;
+	icmp->type = is_ipv6 ? ICMPV6_PACKET_TOO_BIG : ICMP_UNREACHABLE;
+	icmp->code = is_ipv6 ? 0 : ICMP_FRAGMENTATION_NEEDED;
+	icmp->checksum = 0;
+	icmp->rest = bpf_htonl(mtu);
+	sum += sum_of(icmp, sizeof(*icmp));
+#pragma unroll
+	for (__u32 at = 0; at < quoted; at += SUMMED_AT_ONCE)
+		sum += sum_of((void *)(icmp + 1) + at, SUMMED_AT_ONCE);
+	icmp->checksum = ~fold_sum(sum);
+
+	return bpf_xdp_adjust_tail(ctx, -(int)excess) ? L4LB_TOO_BIG :
+							L4LB_TOO_BIG_TOLD;
+}
+
+/* Takes numbers, not the packet: who passes that on cannot keep it in registers. */
+static __noinline int tell_of(struct xdp_md *ctx, __u32 version, __u32 tags,
+			      __u32 frame_length, __u32 mtu)
+{
+	return version == 6 ? tell(ctx, true, tags, frame_length, mtu) :
+			      tell(ctx, false, tags, frame_length, mtu);
+}
+
+/* Nothing is said about a later fragment, nor about what is an error itself. */
+static __always_inline enum l4lb_verdict
+tell_sender(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
+{
+	const __u32 quoted = packet->version == 6 ? QUOTED_IN_ICMPV6 :
+						    QUOTED_IN_ICMP;
+
+	if (packet->is_error || packet->is_later || packet->length < quoted)
+		return L4LB_TOO_BIG;
+	return tell_of(ctx, packet->version, packet->tags, packet->frame_length,
+		       mtu);
+}
+
+#else
+
+#define tell_sender(ctx, packet, mtu) L4LB_TOO_BIG
+
+#endif
+#endif

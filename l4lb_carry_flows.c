@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * l4lb_carry_flows: carries records of connections into flows of another size.
+ *
+ * Never attached. l4lb-load --replace runs it before and after the swap, since
+ * connections begin meanwhile; so it adds to what is there, and a record that
+ * was seen later than ours stays. Each run takes one set, and bpftool repeats it:
+ * the frame, which no run begins anew, says how far we are.
+ *
+ * The low bits of a hash choose a connection's set. With fewer sets the upper of
+ * these bits are left out, and several sets become one. With more sets the
+ * further bits are not known from a record: it is copied into each set that can
+ * be its own. That takes no room from others that they had before, as each set
+ * still holds what one set held; and copies that are nobody's are never seen
+ * again, so they make room as ended connections do. To keep the whole hash in a
+ * record would make all records half as large again, for an event of the year.
+ */
+#define L4LB_HOST
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "datapath/carry.h"
+
+/* The real maps take their places at load time, of any size. */
+#define FLOWS(name)                                          \
+	struct {                                             \
+		__uint(type, BPF_MAP_TYPE_ARRAY);            \
+		__uint(max_entries, 1);                      \
+		__uint(key_size, sizeof(__u32));             \
+		__uint(value_size, sizeof(struct l4lb_set)); \
+	} name SEC(".maps")
+
+FLOWS(flows_before);
+FLOWS(flows);
+
+union record {
+	__u64 word;
+	struct l4lb_record fields;
+};
+
+static __always_inline union record read_record(const struct l4lb_set *set,
+						__u32 place)
+{
+	union record record;
+
+	record.word = *(const volatile __u64 *)&set->records[place];
+	return record;
+}
+
+static __always_inline bool established(union record record)
+{
+	return record.fields.destination & L4LB_ESTABLISHED;
+}
+
+static __always_inline __u16 age(__u32 now, union record record)
+{
+	return now - record.fields.seen;
+}
+
+/* Whether a record may go where another connection's is: see find_room(). */
+static __always_inline bool goes_before(__u32 now, union record record,
+					union record there)
+{
+	if (established(there) && age(now, there) <= L4LB_FORGOTTEN)
+		return false;
+	return established(record) || age(now, record) < age(now, there);
+}
+
+/* Of the same connection: whether the one that is there tells more. */
+static __always_inline bool is_known(__u32 now, union record record,
+				     union record there)
+{
+	if (age(now, record) != age(now, there))
+		return age(now, there) < age(now, record);
+	return established(there) || !established(record);
+}
+
+/* Returns whether the set knows the connection afterwards. */
+static __always_inline bool put(struct l4lb_set *set, __u32 now,
+				union record record)
+{
+	const __s32 empty = 1 << 16, same = 1 << 17; /* more than any age */
+	__u32 place, best = L4LB_RECORDS;
+	union record there, victim = {};
+	__s32 best_rank = -1, rank;
+
+#pragma unroll
+	for (place = 0; place < L4LB_RECORDS; place++) {
+		there = read_record(set, place);
+		if (there.fields.signature == record.fields.signature) {
+			if (is_known(now, record, there))
+				return true;
+			rank = same;
+		} else if (!there.fields.signature) {
+			rank = empty;
+		} else if (goes_before(now, record, there)) {
+			rank = age(now, there);
+		} else {
+			continue;
+		}
+		if (rank > best_rank) {
+			best = place;
+			best_rank = rank;
+			victim = there;
+		}
+	}
+	if (best >= L4LB_RECORDS)
+		return false;
+	/* Unless the program that is counting has just written there. */
+	return __sync_val_compare_and_swap(&set->records[best], victim.word,
+					   record.word) == victim.word;
+}
+
+SEC("xdp")
+int l4lb_carry_flows(struct xdp_md *ctx)
+{
+	struct carry_flows *frame = (void *)(long)ctx->data;
+	/* One more, so that a record of another CPU is not of the future. */
+	const __u32 now =
+		(__u32)(bpf_ktime_get_ns() / 1000000000 >> L4LB_SEEN_SHIFT) + 1;
+	const struct l4lb_set *from;
+	union record record;
+	struct l4lb_set *to;
+	__u32 number, key;
+
+	if ((void *)(frame + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	number = frame->next++;
+	key = number & frame->mask_before;
+	from = bpf_map_lookup_elem(&flows_before, &key);
+	key = number & frame->mask;
+	to = bpf_map_lookup_elem(&flows, &key);
+	if (!from || !to)
+		return XDP_ABORTED;
+
+	for (int place = 0; place < L4LB_RECORDS; place++) {
+		record = read_record(from, place);
+		if (!record.fields.signature ||
+		    age(now, record) > now - frame->since)
+			continue;
+		if (!put(to, now, record))
+			frame->lost++;
+		else if (number <= frame->mask_before)
+			frame->carried++;
+	}
+	return XDP_DROP;
+}
+
+char license_name[] SEC("license") = "Dual BSD/GPL";

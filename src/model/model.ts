@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A frame and the tables in, the verdict and the frame out: all steps in their order. */
+import type { VerdictName } from '../abi.js';
+import { VERDICTS } from '../abi.js';
+import { echoReply, isEchoRequest, mayBeTold, tooBigAnswer } from './answers.js';
+import { encapsulate } from './encapsulate.js';
+import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
+import type { Connection, Ip, Link, Refused } from './parse.js';
+import { isTcpOrUdp, parseIp, parseLink, parseTransport } from './parse.js';
+import { findService, isMeantForUs, isServiceAddress } from './service.js';
+import type { Chosen } from './slot.js';
+import { chooseSlot } from './slot.js';
+import type { Answer, Reasons, State, Tables } from './tables.js';
+import { NO_ECHO } from './tables.js';
+
+export function model(tables: Tables, state: State, frame: Buffer): Answer {
+  const untouched = (verdict: VerdictName, reasons: Reasons = {}): Answer =>
+    answer(verdict, frame, frame.length, reasons);
+
+  const link = parseLink(frame);
+  if (!link) return untouched('not ip');
+  const isOwnMac = link.to.equals(tables.device.mac);
+  const refuse = (what: Refused): Answer => {
+    if (!isMeantForUs(tables, what)) return untouched('not ours');
+    return untouched(isOwnMac ? what.refused : 'not for us');
+  };
+
+  const ip = parseIp(link.rest, link.isIpv4);
+  if ('refused' in ip) return refuse(ip);
+  const connection = connectionOf(link, ip);
+  if (!connection) {
+    if (!isAnsweredEcho(tables, link, ip)) return untouched('not tcp or udp');
+    if (!isOwnMac) return untouched('not for us');
+    return answer('echo answered', echoReply(link, ip), frame.length, {});
+  }
+  if ('refused' in connection) return refuse(connection);
+
+  const service = findService(tables, connection, isOwnMac);
+  if ('verdict' in service) return untouched(service.verdict);
+  const { cell } = service;
+  const chosen = chooseSlot(tables, state, connection, cell);
+  const destination = chosen.id === 0 ? undefined : tables.destinations.get(chosen.id);
+  const reasons = {
+    cell,
+    hash: chosen.hash,
+    slotNumber: chosen.slotNumber,
+    slot: chosen.slot,
+    ...(chosen.hot !== undefined && { hot: chosen.hot }),
+    ...(destination && { destination }),
+  };
+  const written = writes(chosen);
+  if (!destination) return { ...untouched('empty slot', reasons), ...written };
+
+  if (ip.length > destination.largestInner) {
+    const isTold = tables.build === 'host' && mayBeTold(ip, connection) && state.mayTell;
+    if (!isTold) return { ...untouched('too big', reasons), ...written };
+    const told = tooBigAnswer(link, ip, destination.largestInner);
+    return { ...answer('too big told', told, frame.length, reasons), ...written };
+  }
+  const sent = encapsulate(link, ip, destination, tables.device.mac, chosen.hash);
+  return {
+    ...answer('balanced', sent, sent.length, reasons),
+    ...written,
+    id: chosen.id,
+  };
+}
+
+/** Undefined where it is neither TCP nor UDP, nor an error about either. */
+function connectionOf(link: Link, ip: Ip): Connection | Refused | undefined {
+  if (isIcmp(ip)) {
+    return isWholeIcmp(link.rest, ip) ? quotedConnection(link.rest, ip) : undefined;
+  }
+  return isTcpOrUdp(ip.protocol) ? parseTransport(link.rest, ip) : undefined;
+}
+
+function isAnsweredEcho(tables: Tables, link: Link, ip: Ip): boolean {
+  return (
+    tables.build === 'host' &&
+    (tables.device.flags & NO_ECHO) === 0 &&
+    isIcmp(ip) &&
+    isWholeIcmp(link.rest, ip) &&
+    isEchoRequest(link, ip) &&
+    isServiceAddress(tables, ip.address)
+  );
+}
+
+function answer(
+  verdict: VerdictName,
+  frame: Buffer,
+  bytes: number,
+  reasons: Reasons,
+): Answer {
+  return { verdict, action: actionOf(verdict), frame, bytes, reasons };
+}
+
+const ACTIONS = new Map(VERDICTS.map(({ name, action }) => [name, action]));
+
+function actionOf(verdict: VerdictName): Answer['action'] {
+  return ACTIONS.get(verdict) ?? 'DROP';
+}
+
+function writes({ record, kept }: Chosen): Pick<Answer, 'record' | 'kept'> {
+  return { ...(record && { record }), ...(kept && { kept }) };
+}

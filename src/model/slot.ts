@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Steps 3 and 4: the slot of a packet; in a hot one, who of its destinations. */
+import type { Slot } from '../abi.js';
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS, EMPTY_SLOT, NOBODY } from '../abi.js';
+import { hash } from '../hash.js';
+import { isIpv4 } from './bytes.js';
+import type { Connection } from './parse.js';
+import { UDP } from './parse.js';
+import type { FlowRecord, ModelCell, RecordWrite, State, Tables } from './tables.js';
+
+const SYN = 0x02;
+const ACK = 0x10;
+const RECORDS = 8;
+/** Records count time in units of 4 seconds. */
+const SEEN_SHIFT = 2n;
+/** 64 seconds, in these units: a SYN that comes again. */
+const YOUNG = 16;
+/** An hour: then an established record may be overwritten too. */
+const FORGOTTEN = 900;
+
+export const NO_RECORD: FlowRecord = {
+  signature: 0,
+  destination: 0,
+  established: false,
+  seen: 0,
+};
+
+/** An address as one word: an IPv4's own bytes, or a hash of an IPv6's. */
+export function foldAddress(seed: number, address: Buffer): number {
+  const word = (index: number): number => address.readUInt32LE(index * 4);
+  if (isIpv4(address)) return word(0);
+  return hash(hash(seed, word(0), word(1)), word(2), word(3));
+}
+
+/** Both ports as they are on the wire, read little-endian. */
+function portsWord({ ports }: Connection): number {
+  if (!ports) return 0;
+  const wire = Buffer.alloc(4);
+  wire.writeUInt16BE(ports.source, 0);
+  wire.writeUInt16BE(ports.destination, 2);
+  return wire.readUInt32LE();
+}
+
+export interface Chosen {
+  hash: number;
+  slotNumber: number;
+  slot: Slot;
+  id: number;
+  hot?: string;
+  record?: RecordWrite;
+  kept?: { slot: number; seconds: number };
+}
+
+export function chooseSlot(
+  tables: Tables,
+  state: State,
+  connection: Connection,
+  cell: ModelCell,
+): Chosen {
+  const { slotSeed } = tables.device;
+  const bySource = (cell.flags & CELL_HASH_SOURCE) !== 0;
+  const ports = bySource ? 0 : portsWord(connection);
+  const h = hash(slotSeed, foldAddress(slotSeed, connection.source), ports);
+  const slotNumber = cell.firstSlot + (h & (2 ** cell.log2Slots - 1));
+  const slot = tables.slots.get(slotNumber) ?? EMPTY_SLOT;
+  const head = { hash: h, slotNumber, slot };
+  // Only the host build has hot slots.
+  if (tables.build !== 'host' || slot.previous === 0)
+    return { ...head, id: slot.current };
+
+  const choice = chooseOfHot(tables, state, connection, cell, slot);
+  const id = choice.id === NOBODY ? slot.current : choice.id;
+  const seconds = Number(BigInt.asUintN(32, state.now / 1_000_000_000n));
+  const elsewhere = id !== slot.current && !connection.isError;
+  return {
+    ...head,
+    ...choice,
+    id,
+    ...(elsewhere && { kept: { slot: slotNumber, seconds } }),
+  };
+}
+
+interface Choice {
+  id: number;
+  hot: string;
+  record?: RecordWrite;
+}
+
+function chooseOfHot(
+  tables: Tables,
+  state: State,
+  connection: Connection,
+  cell: ModelCell,
+  slot: Slot,
+): Choice {
+  if (connection.protocol === UDP) {
+    return (cell.flags & CELL_UDP_STAYS) !== 0
+      ? { id: slot.previous, hot: 'UDP stays on the previous' }
+      : { id: slot.current, hot: 'UDP goes to the current' };
+  }
+  if (!connection.ports) {
+    return { id: slot.previous, hot: 'a fragment of TCP goes to the previous' };
+  }
+  const records = new RecordSet(tables, state, connection, cell, slot);
+  const isSyn = (connection.flags & (SYN | ACK)) === SYN;
+  return isSyn && !connection.isError ? records.begin() : records.follow();
+}
+
+/** The records among which a connection's own is looked for. */
+class RecordSet {
+  readonly #tables: Tables;
+  readonly #connection: Connection;
+  readonly #cell: ModelCell;
+  readonly #slot: Slot;
+  readonly #now: number;
+  readonly #set: number;
+  readonly #signature: number;
+  readonly #records: readonly FlowRecord[];
+
+  constructor(
+    tables: Tables,
+    state: State,
+    connection: Connection,
+    cell: ModelCell,
+    slot: Slot,
+  ) {
+    const { slotSeed, log2Sets } = tables.device;
+    const mixed = hash(
+      ~slotSeed,
+      foldAddress(slotSeed, connection.source),
+      portsWord(connection),
+    );
+    const version = isIpv4(connection.address) ? 0 : 6;
+    const protocol = (connection.protocol << 16) | (version << 24);
+    this.#tables = tables;
+    this.#connection = connection;
+    this.#cell = cell;
+    this.#slot = slot;
+    this.#now = Number((state.now / 1_000_000_000n) >> SEEN_SHIFT);
+    this.#set = mixed & (2 ** log2Sets - 1);
+    this.#signature =
+      hash(mixed, foldAddress(slotSeed, connection.address), protocol) || 1;
+    const there = state.flows.get(this.#set) ?? [];
+    this.#records = Array.from({ length: RECORDS }, (_, n) => there[n] ?? NO_RECORD);
+  }
+
+  /** A SYN: it starts on the current, unless it only comes again. */
+  begin(): Choice {
+    const place = this.#find();
+    const there = this.#records[place];
+    if (there) {
+      const weight = this.#tables.destinations.get(there.destination)?.weight ?? 0;
+      if (this.#stands(there) && weight > 0 && this.#age(there) <= YOUNG) {
+        return { id: there.destination, hot: 'a SYN again, after its record' };
+      }
+      return this.#record(place, 'a SYN, whose old record counts no more');
+    }
+    const free = this.#place();
+    if (free === undefined) {
+      return { id: this.#slot.previous, hot: 'a SYN without room for a record' };
+    }
+    return this.#record(free, 'a SYN starts on the current');
+  }
+
+  /** A later packet, or an error about it. */
+  follow(): Choice {
+    const place = this.#find();
+    const there = this.#records[place];
+    if (!there || !this.#stands(there)) {
+      return { id: this.#slot.previous, hot: 'without a record, to the previous' };
+    }
+    const choice = { id: there.destination, hot: 'after its record' };
+    const isFresh = there.established && this.#age(there) === 0;
+    if (isFresh || this.#connection.isError) return choice;
+    return { ...choice, record: this.#write(place, there.destination, true) };
+  }
+
+  #find(): number {
+    return this.#records.findIndex(({ signature }) => signature === this.#signature);
+  }
+
+  /** Where a new record goes: an empty place, or the oldest that may go. */
+  #place(): number | undefined {
+    const empty = this.#records.findIndex(({ signature }) => signature === 0);
+    if (empty >= 0) return empty;
+    const mayGo = this.#records.flatMap((record, place) => {
+      const age = this.#age(record);
+      return !record.established || age > FORGOTTEN ? [{ place, age }] : [];
+    });
+    const oldest = Math.max(...mayGo.map(({ age }) => age));
+    return mayGo.find(({ age }) => age === oldest)?.place;
+  }
+
+  #age({ seen }: FlowRecord): number {
+    return (this.#now - seen) & 0xffff;
+  }
+
+  /** Seen since the slot became hot, and its destination is still of this service. */
+  #stands(record: FlowRecord): boolean {
+    const sinceHot = this.#now - (this.#slot.since >>> Number(SEEN_SHIFT));
+    const owner = this.#tables.destinations.get(record.destination)?.service;
+    return this.#age(record) <= sinceHot && owner === this.#cell.service;
+  }
+
+  #record(place: number, hot: string): Choice {
+    const { current } = this.#slot;
+    return { id: current, hot, record: this.#write(place, current, false) };
+  }
+
+  #write(place: number, destination: number, established: boolean): RecordWrite {
+    const seen = this.#now & 0xffff;
+    const record = { signature: this.#signature, destination, established, seen };
+    return { set: this.#set, place, record };
+  }
+}

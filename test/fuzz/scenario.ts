@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Tables by chance, as the model takes them and as they lie in the maps. */
+import {
+  ABI,
+  CELL_BY_PORT,
+  CELL_HASH_SOURCE,
+  CELL_KEEPS_SSH,
+  CELL_UDP_STAYS,
+  CELL_USED,
+  NOBODY,
+  encodeKey,
+  encodeSlot,
+} from '../../src/abi.js';
+import { hash } from '../../src/hash.js';
+import { isIpv4, onWire, onesSum } from '../../src/model/bytes.js';
+import { NO_RECORD, chooseSlot, foldAddress } from '../../src/model/slot.js';
+import type {
+  FlowRecord,
+  ModelCell,
+  ModelDestination,
+  State,
+  Tables,
+} from '../../src/model/tables.js';
+import { FRAGMENTS, NO_ECHO } from '../../src/model/tables.js';
+import type { Random } from './random.js';
+
+/** Maps of these sizes take the place of the object's: their content is read each time. */
+export const SLOTS = 64;
+export const DESTINATIONS = 16;
+export const LOG2_SETS = 3;
+export const RECORDS = 8;
+const SERVICES = 4;
+/** Of the portable build's 16, so that a seed is found soon. */
+const MOST_CELLS = 10;
+const TCP = 6;
+const UDP = 17;
+const IPV4 = '00000000000000000000ffff';
+const ANY = Buffer.alloc(16);
+
+/** One that a scenario's packets belong to, as often as not. */
+export interface Flow {
+  source: Buffer;
+  address: Buffer;
+  protocol: number;
+  ports: { source: number; destination: number };
+}
+
+export interface Scenario {
+  tables: Omit<Tables, 'build'>;
+  cellSeed: number;
+  flows: Flow[];
+  /** Records, whose `seen` is an age until the chunk begins. */
+  records: Map<number, FlowRecord[]>;
+  /** What is `since` in slots is an age, too. */
+  mayTell: boolean;
+}
+
+const SERVICE_ADDRESSES = [
+  `${IPV4}0a000004`,
+  `${IPV4}cb00710a`,
+  `${IPV4}cb00710b`,
+  '20010db8000000000000000000000010',
+  '20010db8000000000000000000000011',
+  'fd000000000000000000ffff0a000004',
+].map((hex) => Buffer.from(hex, 'hex'));
+const CLIENTS = [
+  'c0000207',
+  'c6336401',
+  '7f000001',
+  'e0000001',
+  '00000000',
+  '20010db8000100000000000000000007',
+  'fe800000000000000000000000000001',
+  'ff020000000000000000000000000001',
+  '00000000000000000000000000000000',
+  `${IPV4}c0000207`,
+].map((hex) => Buffer.from(hex, 'hex'));
+export const PORTS = [0, 22, 53, 67, 68, 80, 443, 546, 547, 4242, 65535];
+const LARGEST = [0, 40, 100, 511, 512, 600, 1000, 1024, 1279, 1460, 1480, 65495];
+
+export function makeScenario(random: Random): Scenario {
+  const cells = makeCells(random);
+  const device = {
+    slotSeed: random.word(),
+    mac: Buffer.concat([Buffer.from([random.chance(90) ? 2 : 0]), random.bytes(5)]),
+    sessionPort: random.chance(50) ? 0 : random.pick(PORTS),
+    log2Sets: LOG2_SETS,
+    flags: random.chance(20) ? NO_ECHO : 0,
+  };
+  const scenario: Scenario = {
+    tables: {
+      device,
+      cells,
+      slots: new Map(
+        Array.from({ length: SLOTS }, (_, slot) => [slot, makeSlot(random)]),
+      ),
+      destinations: new Map(
+        Array.from({ length: DESTINATIONS }, (_, id) => [
+          id,
+          makeDestination(random, id),
+        ]),
+      ),
+    },
+    cellSeed: random.word(),
+    flows: Array.from({ length: 24 }, () => makeFlow(random, cells)),
+    records: new Map(),
+    mayTell: random.chance(85),
+  };
+  return { ...scenario, records: makeRecords(random, scenario) };
+}
+
+function makeCells(random: Random): ModelCell[] {
+  const cells = new Map<string, ModelCell>();
+  const put = (cell: ModelCell): void => {
+    const key = `${cell.address.toString('hex')} ${cell.port} ${cell.protocol}`;
+    if (!cells.has(key)) cells.set(key, cell);
+  };
+  let firstSlot = 0;
+  for (let service = 1; service <= SERVICES; service++) {
+    const log2Slots = random.below(5);
+    const target = { service, firstSlot, log2Slots };
+    firstSlot += 2 ** log2Slots;
+    const byService =
+      (random.chance(40) ? CELL_HASH_SOURCE : 0) |
+      (random.chance(30) ? CELL_UDP_STAYS : 0);
+    for (
+      let ways = random.between(0, 2);
+      ways > 0 && cells.size < MOST_CELLS - 1;
+      ways--
+    ) {
+      const isAny = random.chance(20);
+      const address = isAny ? ANY : random.pick(SERVICE_ADDRESSES);
+      const port = isAny || random.chance(40) ? 0 : random.pick(PORTS.slice(1));
+      const protocol = random.pick([TCP, UDP]);
+      const flags =
+        CELL_USED |
+        byService |
+        (random.chance(50) ? CELL_KEEPS_SSH : 0) |
+        (port === 0 && random.chance(50) ? FRAGMENTS : 0);
+      put({ ...target, address, port, protocol, flags });
+      if (port === 0) continue;
+      const notes = random.chance(50) ? byService | FRAGMENTS : 0;
+      const none = { service: 0, firstSlot: 0, log2Slots: 0 };
+      const led = notes === 0 ? none : target;
+      put({ ...led, address, port: 0, protocol, flags: CELL_BY_PORT | notes });
+    }
+  }
+  // A way on all ports needs no note, and one by port is never without.
+  return [...cells.values()].filter(
+    (cell) =>
+      cell.port !== 0 ||
+      (cell.flags & CELL_BY_PORT) === 0 ||
+      [...cells.values()].some(
+        (other) =>
+          other.port !== 0 &&
+          other.protocol === cell.protocol &&
+          other.address.equals(cell.address),
+      ),
+  );
+}
+
+function makeSlot(random: Random): { current: number; previous: number; since: number } {
+  const id = (): number =>
+    random.pick([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16]);
+  const current = random.chance(95) ? random.between(1, 12) : id();
+  const isHot = random.chance(60);
+  const previous = !isHot ? 0 : random.chance(20) ? NOBODY : id();
+  return { current, previous, since: previous === 0 ? 0 : random.between(1, 4000) };
+}
+
+function makeDestination(random: Random, id: number): ModelDestination {
+  if (id === 0 || id > 13) {
+    return {
+      address: ANY,
+      mac: Buffer.alloc(6),
+      service: 0,
+      weight: 0,
+      spread: 0,
+      source: ANY,
+      largestInner: 0,
+    };
+  }
+  const isV4 = random.chance(50);
+  const spread = random.chance(50) ? 0 : random.pick([0xffff, 0x00ff, 0xfff0, 0x8001]);
+  const source = isV4
+    ? Buffer.concat([Buffer.from(IPV4, 'hex'), random.bytes(4)])
+    : random.bytes(16);
+  source.writeUInt16BE(source.readUInt16BE(14) & ~spread & 0xffff, 14);
+  return {
+    address: isV4
+      ? Buffer.concat([Buffer.from(IPV4, 'hex'), random.bytes(4)])
+      : random.bytes(16),
+    mac: random.bytes(6),
+    service: random.between(0, SERVICES),
+    weight: random.chance(30) ? 0 : random.between(1, 100),
+    spread,
+    source,
+    largestInner: random.chance(50) ? 1460 : random.pick(LARGEST),
+  };
+}
+
+function makeFlow(random: Random, cells: readonly ModelCell[]): Flow {
+  const cell = cells.length > 0 && random.chance(90) ? random.pick(cells) : undefined;
+  const address =
+    cell && !cell.address.equals(ANY)
+      ? cell.address
+      : random.chance(50)
+        ? random.pick(SERVICE_ADDRESSES)
+        : random.bytes(16);
+  const to = onWire(address);
+  const clients = CLIENTS.filter((one) => one.length === to.length);
+  const isDhcp = cell?.protocol === UDP && cell.port === 0 && random.chance(20);
+  const dhcp =
+    to.length === 4 ? { source: 67, destination: 68 } : { source: 547, destination: 546 };
+  return {
+    source: random.chance(40) ? random.pick(clients) : random.bytes(to.length),
+    address: to,
+    protocol: cell?.protocol ?? random.pick([TCP, UDP]),
+    ports: isDhcp
+      ? dhcp
+      : {
+          source: random.chance(50) ? random.pick(PORTS) : random.below(65536),
+          destination: cell && cell.port !== 0 ? cell.port : random.pick(PORTS),
+        },
+  };
+}
+
+/** Some of the flows are on record already, among records of others. */
+function makeRecords(
+  random: Random,
+  { tables, flows }: Scenario,
+): Map<number, FlowRecord[]> {
+  const records = new Map<number, FlowRecord[]>();
+  const state: State = { flows: new Map(), now: 10n ** 15n, mayTell: true };
+  for (let set = 0; set < 2 ** LOG2_SETS; set++) {
+    const fill = random.pick([0, 0, 50, 100, 100]);
+    // A set without room has established records only, of the last hour.
+    const isTaken = random.chance(40);
+    const makeRecord = (): FlowRecord => {
+      if (!random.chance(fill)) return NO_RECORD;
+      const record = aged(random, random.word() || 1);
+      return isTaken ? { ...record, established: true, seen: random.below(901) } : record;
+    };
+    records.set(set, Array.from({ length: RECORDS }, makeRecord));
+  }
+  for (const flow of flows) {
+    const cell = tables.cells.find(({ protocol }) => protocol === flow.protocol);
+    if (!cell || flow.protocol !== TCP || random.chance(40)) continue;
+    // Any hot slot will do: what a record says of its connection is the same in all.
+    const slots = new Map(
+      Array.from({ length: SLOTS }, (_, slot) => [
+        slot,
+        { current: 1, previous: 2, since: 0 },
+      ]),
+    );
+    const all: Tables = { ...tables, slots, build: 'host' };
+    const { record } = chooseSlot(
+      all,
+      state,
+      { ...flow, flags: 2, isError: false },
+      cell,
+    );
+    const set = record && records.get(record.set);
+    if (!set || set.some(({ signature }) => signature === record.record.signature))
+      continue;
+    set[random.below(RECORDS)] = aged(random, record.record.signature);
+  }
+  return records;
+}
+
+function aged(random: Random, signature: number): FlowRecord {
+  const age = random.pick([0, 0, 1, 5, 15, 16, 17, 100, 899, 900, 901, 1000, 40000]);
+  return {
+    signature,
+    destination: random.chance(90)
+      ? random.between(1, 12)
+      : random.pick([0, 15, 16, 0x7fff]),
+    established: random.chance(50),
+    seen: age,
+  };
+}
+
+/** Ages become times. */
+export function begin(
+  scenario: Scenario,
+  seconds: number,
+): {
+  slots: Tables['slots'];
+  records: Map<number, FlowRecord[]>;
+} {
+  const slots = new Map(
+    [...scenario.tables.slots].map(([number, slot]) => [
+      number,
+      { ...slot, since: slot.previous === 0 ? 0 : Math.max(0, seconds - slot.since) },
+    ]),
+  );
+  const records = new Map(
+    [...scenario.records].map(([set, all]) => [
+      set,
+      all.map((record) =>
+        record.signature === 0
+          ? record
+          : { ...record, seen: ((seconds >> 2) - record.seen) & 0xffff },
+      ),
+    ]),
+  );
+  return { slots, records };
+}
+
+/** The tables as bytes: what the tools would write, by datapath/l4lb.h. */
+export type Content = Map<string, Map<number, Buffer>>;
+
+export function encodeTables(
+  scenario: Scenario,
+  slots: Tables['slots'],
+  cells: number,
+): Content {
+  const { device, destinations } = scenario.tables;
+  const head = Buffer.alloc(32);
+  const placed = placeCells(scenario, cells);
+  head.writeUInt32LE(ABI, 0);
+  head.writeUInt32LE(placed.seed, 8);
+  head.writeUInt32LE(device.slotSeed, 12);
+  device.mac.copy(head, 16);
+  head.writeUInt16BE(device.sessionPort, 22);
+  head.writeUInt16LE(1500, 24);
+  head.writeUInt8(device.log2Sets, 26);
+  head.writeUInt8(device.flags, 27);
+  return new Map([
+    ['device', new Map([[0, head]])],
+    ['services', placed.cells],
+    ['slots', new Map([...slots].map(([slot, value]) => [slot, encodeSlot(value)]))],
+    [
+      'destinations',
+      new Map([...destinations].map(([id, entry]) => [id, encodeEntry(entry)])),
+    ],
+  ]);
+}
+
+function encodeCell(cell: ModelCell): Buffer {
+  const bytes = Buffer.alloc(32);
+  cell.address.copy(bytes, 0);
+  bytes.writeUInt16BE(cell.port, 16);
+  bytes.writeUInt8(cell.protocol, 18);
+  bytes.writeUInt8(versionOf(cell.address), 19);
+  bytes.writeUInt32LE(cell.firstSlot, 24);
+  bytes.writeUInt16LE(cell.service, 28);
+  bytes.writeUInt8(cell.log2Slots, 30);
+  bytes.writeUInt8(cell.flags, 31);
+  return bytes;
+}
+
+function versionOf(address: Buffer): number {
+  return isIpv4(onWire(address)) || address.equals(ANY) ? 0 : 6;
+}
+
+function encodeEntry(entry: ModelDestination): Buffer {
+  const bytes = Buffer.alloc(48);
+  entry.address.copy(bytes, 0);
+  entry.mac.copy(bytes, 16);
+  bytes.writeUInt16LE(entry.service, 22);
+  bytes.writeUInt16LE(entry.weight, 24);
+  bytes.writeUInt16BE(entry.spread, 26);
+  entry.source.copy(bytes, 28);
+  bytes.writeUInt16BE(headerSum(entry), 44);
+  bytes.writeUInt16LE(entry.largestInner, 46);
+  return bytes;
+}
+
+function headerSum({ address, source }: ModelDestination): number {
+  const to = onWire(address);
+  if (!isIpv4(to)) return 0;
+  return onesSum(
+    Buffer.from('4500000000004000' + '40040000', 'hex'),
+    source.subarray(12),
+    to,
+  );
+}
+
+/** Finds a seed under which no two cells share a place. */
+function placeCells(
+  { tables, cellSeed }: Scenario,
+  size: number,
+): { seed: number; cells: Map<number, Buffer> } {
+  for (let tries = 0; ; tries++) {
+    const seed = (cellSeed + tries) >>> 0;
+    const cells = new Map<number, Buffer>();
+    for (const cell of tables.cells) {
+      const { address, port, protocol } = cell;
+      const wire = ((port & 0xff) << 8) | (port >> 8);
+      const last = wire | (protocol << 16) | (versionOf(address) << 24);
+      const isV6 = versionOf(address) === 6;
+      const word = isV6 ? foldAddress(seed, address) : address.readUInt32LE(12);
+      cells.set(hash(seed, word, last) % size, encodeCell(cell));
+    }
+    if (cells.size === tables.cells.length) return { seed, cells };
+  }
+}
+
+export function encodeRecords(records: readonly FlowRecord[]): Buffer {
+  const bytes = Buffer.alloc(8 * RECORDS);
+  records.forEach(({ signature, destination, established, seen }, place) => {
+    bytes.writeUInt32LE(signature, place * 8);
+    bytes.writeUInt16LE(destination | (established ? 0x8000 : 0), place * 8 + 4);
+    bytes.writeUInt16LE(seen, place * 8 + 6);
+  });
+  return bytes;
+}
+
+export function encodeSeconds(seconds: number): Buffer {
+  return encodeKey(seconds);
+}

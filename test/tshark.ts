@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What tshark, which knows nothing of us, makes of frames. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+
+export interface Dissected {
+  /** Its layers from the outside in, as eth:ip:ip:tcp. */
+  layers: string;
+  /** All that is wrong with it, in tshark's words. */
+  faults: string[];
+  /** Checksums that were there, and that tshark found right; and those it did not look at. */
+  good: number;
+  unverified: number;
+}
+
+const CHECKSUMS = ['ip', 'tcp', 'udp', 'icmp', 'icmpv6'].map(
+  (layer) => `${layer}.checksum.status`,
+);
+const FIELDS = [
+  'frame.protocols',
+  '_ws.expert.severity',
+  '_ws.expert.group',
+  '_ws.expert.message',
+  ...CHECKSUMS,
+];
+// tshark's own numbers.
+const WARNING = 0x600000;
+/** Remarks about a conversation, as "connection reset", and not about a packet. */
+const SEQUENCE = 0x02000000;
+const BAD = '0';
+const GOOD = '1';
+const UNVERIFIED = '2';
+/** Between values of a field; no message of tshark's has it. */
+const BETWEEN = '\u001f';
+
+export async function dissectFile(path: string): Promise<Dissected[]> {
+  const checked = ['ip', 'tcp', 'udp'].flatMap((layer) => [
+    '-o',
+    `${layer}.check_checksum:TRUE`,
+  ]);
+  // What is in TCP and UDP is nobody's: tshark would guess, and guess wrong now and then.
+  const guessless = ['tcp', 'udp'].flatMap((layer) => [
+    '-d',
+    `${layer}.port==0-65535,data`,
+  ]);
+  const { stdout } = await execa('tshark', [
+    ...['-n', '-r', path, ...checked, ...guessless],
+    ...['-T', 'fields', '-E', 'occurrence=a', '-E', `aggregator=${BETWEEN}`],
+    ...FIELDS.flatMap((field) => ['-e', field]),
+  ]);
+  return stdout.split('\n').filter(Boolean).map(readLine);
+}
+
+/** Frames as they stand, which need not have been on any wire. */
+export async function dissect(frames: readonly Buffer[]): Promise<Dissected[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
+  try {
+    const path = join(folder, 'frames.pcap');
+    writeFileSync(path, capture(frames));
+    return await dissectFile(path);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function readLine(line: string): Dissected {
+  const fields = line.split('\t').map((text) => (text ? text.split(BETWEEN) : []));
+  const [protocols, severities = [], groups = [], messages = [], ...sums] = fields;
+  const faults = messages.filter(
+    (_, at) => Number(severities[at]) >= WARNING && Number(groups[at]) !== SEQUENCE,
+  );
+  const states = sums.flat();
+  const bad = states.filter((state) => state === BAD).length;
+  return {
+    layers: (protocols?.[0] ?? '').replaceAll(':ethertype', ''),
+    // Each bad checksum is a remark too; a tshark that stays silent shall not pass for it.
+    faults: bad > 0 && faults.length === 0 ? [`${bad} bad checksums`] : faults,
+    good: states.filter((state) => state === GOOD).length,
+    unverified: states.filter((state) => state === UNVERIFIED).length,
+  };
+}
+
+/** A capture file: https://www.tcpdump.org/manpages/pcap-savefile.5.html */
+function capture(frames: readonly Buffer[]): Buffer {
+  const ETHERNET = 1;
+  const LONGEST = 0xffff;
+  const header = Buffer.alloc(24);
+  header.writeUInt32LE(0xa1b2c3d4, 0);
+  header.writeUInt16LE(2, 4);
+  header.writeUInt16LE(4, 6);
+  header.writeUInt32LE(LONGEST, 16);
+  header.writeUInt32LE(ETHERNET, 20);
+  const records = frames.flatMap((frame, seconds) => {
+    const record = Buffer.alloc(16);
+    record.writeUInt32LE(seconds, 0);
+    record.writeUInt32LE(frame.length, 8);
+    record.writeUInt32LE(frame.length, 12);
+    return [record, frame];
+  });
+  return Buffer.concat([header, ...records]);
+}
