@@ -72,6 +72,14 @@ export async function findAttached(
   };
 }
 
+/** Once more, under the lock: the program may have been replaced meanwhile. */
+export async function mapsNow(
+  tools: Tools,
+  { link, mode }: Pick<Attached, 'link' | 'mode'>,
+): Promise<Maps> {
+  return (await findAttached(tools, link.name, mode)).maps;
+}
+
 function choose(link: Link, mode: Mode | undefined): AttachedProgram {
   const candidates = link.programs.filter((program) => !mode || program.mode === mode);
   const [only] = candidates;

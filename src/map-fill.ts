@@ -119,16 +119,18 @@ async function run(flags: Flags): Promise<void> {
 }
 
 async function exportTables(tools: Context, flags: Flags): Promise<void> {
-  const { maps } = await findAttached(tools, flags.interface, flags.mode);
   // Under the lock, so that it is no state between two.
-  const text = await withLock(tools.run, 'l4lb-map', () => readExport(tools, maps));
+  const text = await withLock(tools.run, 'l4lb-map', async () => {
+    const { maps } = await findAttached(tools, flags.interface, flags.mode);
+    return readExport(tools, maps);
+  });
   print(text.trimEnd());
 }
 
 async function settleTables(tools: Context, flags: Flags): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
   const config = flags.config === undefined ? [] : readConfig(flags.config).services;
-  const settled = await settleSlots(tools, attached.maps, flags, config);
+  const settled = await settleSlots(tools, attached, flags, config);
   if (flags.json) {
     printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
     return;
@@ -147,7 +149,6 @@ async function fillAll(tools: Context, flags: Flags, config: string): Promise<vo
     idle: service.idle ?? flags.idle,
   }));
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const { maps } = attached;
   const prepared = await prepareConfig(tools, attached.link, {
     ...read,
     services: wanted,
@@ -160,7 +161,9 @@ async function fillAll(tools: Context, flags: Flags, config: string): Promise<vo
   reportAll(
     attached,
     flags,
-    await fillAndSettle(tools, maps, flags, () => planPrepared(tools, maps, prepared)),
+    await fillAndSettle(tools, attached, flags, (maps) =>
+      planPrepared(tools, maps, prepared),
+    ),
   );
 }
 
@@ -170,11 +173,12 @@ async function fillOne(tools: Context, flags: Flags, files: string[]): Promise<v
   if (!flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }
-  const { maps } = attached;
   report(
     attached,
     flags,
-    await fillAndSettle(tools, maps, flags, () => planFill(tools, maps, prepared)),
+    await fillAndSettle(tools, attached, flags, (maps) =>
+      planFill(tools, maps, prepared),
+    ),
   );
 }
 

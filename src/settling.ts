@@ -2,7 +2,8 @@
 /** l4lb-map's part in settling: once, or again and again until no slot is hot. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Maps } from './attached.js';
+import type { Attached, Maps } from './attached.js';
+import { mapsNow } from './attached.js';
 import type { Context } from './command.js';
 import type { WantedService } from './config.js';
 import type { Planned } from './fill.js';
@@ -31,14 +32,14 @@ const LONGEST_WAIT = 30;
 
 export async function settleSlots(
   tools: Context,
-  maps: Maps,
+  attached: Attached,
   flags: SettleFlags,
   config: readonly WantedService[] = [],
 ): Promise<Settled> {
-  const result = await withLock(tools.run, 'l4lb-map', (lock) =>
-    settle(tools, maps, optionsFor(flags, config), lock),
+  const result = await withLock(tools.run, 'l4lb-map', async (lock) =>
+    settle(tools, await mapsNow(tools, attached), optionsFor(flags, config), lock),
   );
-  return waitForRest(tools, maps, flags, result, config);
+  return waitForRest(tools, attached, flags, result, config);
 }
 
 export interface Filled<P> {
@@ -54,12 +55,13 @@ export interface Filled<P> {
  */
 export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
   tools: Context,
-  maps: Maps,
+  attached: Attached,
   flags: SettleFlags & { dryRun?: boolean },
-  makePlan: () => Promise<Planned<P>>,
+  makePlan: (maps: Maps) => Promise<Planned<P>>,
 ): Promise<Filled<P>> {
   const { plan, settled } = await withLock(tools.run, 'l4lb-map', async (lock) => {
-    const made = await makePlan();
+    const maps = await mapsNow(tools, attached);
+    const made = await makePlan(maps);
     if (flags.dryRun) return { plan: made.plan, settled: undefined };
     await applyPlan(tools, maps, made.plan, lock);
     const known: KnownTables = {
@@ -69,20 +71,23 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
     const options = optionsFor({}, []);
     return { plan: made.plan, settled: await settle(tools, maps, options, lock, known) };
   });
-  return { plan, settled: settled && (await waitForRest(tools, maps, flags, settled)) };
+  return {
+    plan,
+    settled: settled && (await waitForRest(tools, attached, flags, settled)),
+  };
 }
 
 /** With --wait: until no slot is hot. */
 async function waitForRest(
   tools: Context,
-  maps: Maps,
+  attached: Attached,
   flags: SettleFlags,
   before: Settled,
   config: readonly WantedService[] = [],
 ): Promise<Settled> {
   if (!flags.wait || before.hot === 0) return before;
   await sleep(Math.min(LONGEST_WAIT, before.wait + 1) * 1000);
-  const { settled, ...rest } = await settleSlots(tools, maps, flags, config);
+  const { settled, ...rest } = await settleSlots(tools, attached, flags, config);
   return { ...rest, settled: before.settled + settled };
 }
 

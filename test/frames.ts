@@ -2,10 +2,11 @@
 /** Builds frames from readable parts, right by default and wrong where asked. */
 import { parseAddress, parseMac } from '../src/address.js';
 
+/** 4 or 16 bytes. */
 export function ip(text: string): Buffer {
   const address = parseAddress(text);
   if (!address) throw new Error(`${text} is not an address`);
-  return address.subarray(12);
+  return text.includes(':') ? address : address.subarray(12);
 }
 
 export function mac(text: string): Buffer {
@@ -17,7 +18,10 @@ export function mac(text: string): Buffer {
 export const TCP = 6;
 export const UDP = 17;
 export const ICMP = 1;
+export const ICMPV6 = 58;
 export const IPIP = 4;
+export const IPV6 = 41;
+export const IPV6_TYPE = 0x86dd;
 export const DONT_FRAGMENT = 0x4000;
 export const MORE_FRAGMENTS = 0x2000;
 
@@ -41,14 +45,17 @@ export interface Ethernet {
   to: string;
   from: string;
   type?: number;
+  /** VLAN tags, outermost first: TPID and number. */
+  tags?: [number, number][];
 }
 
 export function ethernet(fields: Ethernet, payload: Buffer, padding = 0): Buffer {
-  const type = u16(fields.type ?? 0x0800);
+  const tags = (fields.tags ?? []).flat().map(u16);
   return Buffer.concat([
     mac(fields.to),
     mac(fields.from),
-    type,
+    ...tags,
+    u16(fields.type ?? ((payload[0] ?? 0) >> 4 === 6 ? IPV6_TYPE : 0x0800)),
     payload,
     Buffer.alloc(padding),
   ]);
@@ -86,6 +93,67 @@ export function ipv4(fields: Ipv4, payload: Buffer): Buffer {
   options.copy(header, 20);
   header.writeUInt16BE(checksum(header), 10);
   return Buffer.concat([header, payload]);
+}
+
+export interface Ipv6 {
+  from: string;
+  to: string;
+  /** What follows, extension headers or not. */
+  next: number;
+  trafficClass?: number;
+  flowLabel?: number;
+  hopLimit?: number;
+  /** By default what is there. */
+  length?: number;
+}
+
+export function ipv6(fields: Ipv6, payload: Buffer): Buffer {
+  const header = Buffer.alloc(8);
+  const word = ((fields.trafficClass ?? 0) << 20) | (fields.flowLabel ?? 0);
+  header.writeUInt32BE(((6 << 28) | word) >>> 0, 0);
+  header.writeUInt16BE(fields.length ?? payload.length, 4);
+  header.writeUInt8(fields.next, 6);
+  header.writeUInt8(fields.hopLimit ?? 64, 7);
+  return Buffer.concat([header, ip(fields.from), ip(fields.to), payload]);
+}
+
+/** An IP packet of the family that its addresses are of. */
+export function packet(
+  fields: { from: string; to: string; protocol: number; tos?: number },
+  payload: Buffer,
+): Buffer {
+  const { from, to, protocol, tos = 0 } = fields;
+  return from.includes(':')
+    ? ipv6({ from, to, next: protocol, trafficClass: tos }, payload)
+    : ipv4({ from, to, protocol, tos, fragment: DONT_FRAGMENT }, payload);
+}
+
+/** An extension header of eight bytes: what follows, and the six bytes in its middle. */
+export function extension(next: number, rest: Buffer = Buffer.alloc(6)): Buffer {
+  return Buffer.concat([Buffer.from([next, 0]), rest]);
+}
+
+/** With its checksum; ICMPv6 counts addresses and length in, which it lies between. */
+export function icmp(
+  type: number,
+  code: number,
+  rest: Buffer,
+  payload: Buffer,
+  between?: { from: string; to: string },
+): Buffer {
+  const message = Buffer.concat([Buffer.from([type, code, 0, 0]), rest, payload]);
+  const pseudo = between
+    ? Buffer.concat([
+        ip(between.from),
+        ip(between.to),
+        u16(0),
+        u16(message.length),
+        u16(0),
+        u16(ICMPV6),
+      ])
+    : Buffer.alloc(0);
+  message.writeUInt16BE(checksum(Buffer.concat([pseudo, message])), 2);
+  return message;
 }
 
 export interface Ports {

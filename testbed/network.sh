@@ -39,6 +39,7 @@ Options of up:
   --count N            make N separate destinations instead, 10.0.1.1 to 10.0.1.N
   --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
                        destinations have it on lo; can be given more than once
+  --mtu N              of all devices, 1280 to 9000 (default: 1500)
   --owner PID          when this process has died, the next up removes the network
                        (default: the process that called)
   -q, --quiet          print the network's name only
@@ -255,14 +256,16 @@ choose_roles() {
 # A veth takes what its peer sends by XDP_TX only if it has an XDP program itself,
 # so each port gets one that passes everything.
 switch_commands() {
-    local role
+    local role section=xdp
+    # Larger frames come in several buffers, which a program must say that it takes.
+    ((mtu <= 1500)) || section=xdp.frags
     echo "link set lo up"
     echo "link add name switch address $switch_mac type bridge stp_state 0 mcast_snooping 0 forward_delay 0"
     echo "link set switch up"
     for role in "${roles[@]}"; do
         # Both ends are made where they belong: the machine's own network sees neither.
-        echo "link add name $role type veth peer name eth0 address ${mac[$role]} netns $(namespace "$role")"
-        echo "link set dev $role xdpdrv obj $pass_object sec xdp"
+        echo "link add name $role mtu $mtu type veth peer name eth0 mtu $mtu address ${mac[$role]} netns $(namespace "$role")"
+        echo "link set dev $role xdpdrv obj $pass_object sec $section"
         echo "link set $role master switch up"
     done
 }
@@ -285,8 +288,8 @@ role_commands() { # ROLE
     for vip in "${vips[@]}"; do
         case $1 in
         # The outer header takes 20 bytes: a longer packet would exceed the balancer's
-        # MTU of 1500 and be dropped there as "too big".
-        client) echo "route add $vip/32 via $balancer_address dev eth0 mtu 1480" ;;
+        # MTU, and the client would have to be told.
+        client) echo "route add $vip/32 via $balancer_address dev eth0 mtu $((mtu - 20))" ;;
         destination*) echo "address add $vip/32 dev lo" ;;
         esac
     done
@@ -359,6 +362,7 @@ set_option() { # OPTION [VALUE]
     case $1 in
     --destinations) file=$2 ;;
     --count) count=$2 ;;
+    --mtu) mtu=$2 ;;
     --owner) owner=$2 ;;
     --vip) vips+=("$2") ;;
     esac
@@ -367,7 +371,7 @@ set_option() { # OPTION [VALUE]
 parse_up() {
     while (($#)); do
         case $1 in
-        --destinations | --count | --owner | --vip)
+        --destinations | --count | --mtu | --owner | --vip)
             set_option "${@:1:2}"
             shift
             ;;
@@ -390,6 +394,9 @@ check_up() {
         wrong_usage "--count $count: take a number from 1 to $most_separate"
     fi
     count=$((10#$count))
+    if [[ ! $mtu =~ ^[0-9]{4}$ ]] || ((10#$mtu < 1280 || 10#$mtu > 9000)); then
+        wrong_usage "--mtu $mtu: take a number from 1280 to 9000"
+    fi
     [[ $owner =~ ^[0-9]+$ ]] || wrong_usage "--owner $owner is no process number"
     [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count cannot be had together"
     for vip in "${vips[@]}"; do
@@ -399,7 +406,7 @@ check_up() {
 }
 
 command_up() {
-    local file="" count=0 owner quiet="" vips=() destinations="" roles
+    local file="" count=0 mtu=1500 owner quiet="" vips=() destinations="" roles
     local -A address mac
     owner=$(calling_process)
     name=""

@@ -14,4 +14,12 @@ int pass(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* For MTUs that one buffer cannot hold. */
+SEC("xdp.frags")
+int pass_frags(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
+}
+
 char license_name[] SEC("license") = "Dual BSD/GPL";

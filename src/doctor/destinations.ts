@@ -54,7 +54,7 @@ export const checkAnswers: Check = (facts) => {
     findings,
     asked.length === 0
       ? 'the neighbour table is set by hand, so nobody was asked'
-      : `${many(asked.length, 'destination')} or their routers answer for their MAC`,
+      : `the neighbours that lead to ${many(asked.length, 'destination')} answer`,
   );
 };
 
@@ -75,7 +75,7 @@ export const checkMac: Check = (facts) => {
         mend: `${fillCommand(facts, service)}, with the row ${address}, ${is}`,
       });
     }),
-    `${many(known.length, 'MAC')} of the table are those of the neighbour table`,
+    `table and neighbour table agree on ${many(known.length, 'MAC')}`,
   );
 };
 
@@ -118,7 +118,9 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
             `in ${isMissing.namespace} no tunnel device is up, and ${isMissing.device.name} has no l4lb_decap`,
           ]
         : []),
-      ...(said ? [`while looking came ${said.count} times ${said.what}`] : []),
+      ...(said
+        ? [`${many(said.count, 'packet')} of ${said.what} came while looking`]
+        : []),
     ];
     return [
       found({
@@ -134,7 +136,7 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
   if (findings.length > 0) return findings;
   return seen === 0
     ? undefined
-    : `${many(seen, 'destination')} of this host take the outer header off`;
+    : `the outer header comes off at ${many(seen, 'destination')} of this host`;
 };
 
 const STRICTNESS: Record<RpFilter, number> = { off: 0, strict: 1, loose: 2 };
@@ -185,7 +187,7 @@ export const checkServiceAddress: Check = (facts) => {
   });
   return orWell(
     findings,
-    `${many(farEnds.length, 'destination')} have the service's address`,
+    `the service's address is there at ${many(farEnds.length, 'destination')}`,
   );
 };
 

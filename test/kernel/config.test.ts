@@ -136,7 +136,7 @@ describe('the example', () => {
       totals: { services: 3, services_removed: 1, added: 1, removed: 2 },
     });
     expect((await services(network)).map(({ ways }) => ways[0]).sort()).toEqual([
-      '192.0.2.10:443/tcp',
+      '192.0.2.10:80/tcp',
       '192.0.2.20:443/tcp',
       '192.0.2.53:53/tcp',
     ]);
@@ -265,7 +265,7 @@ file = "${ROOT}${SAMPLE}"
   test('that wants more slots than there are is refused', async () => {
     const { exitCode, stderr } = await network.l4lb('map', '-c', EXAMPLE);
     expect(exitCode).toBe(1);
-    expect(stderr).toContain(`${EXAMPLE}:14: slots: web wants 4096`);
+    expect(stderr).toContain(`${EXAMPLE}:18: slots: web wants 4096`);
     expect(await services(network)).toEqual([]);
   });
 

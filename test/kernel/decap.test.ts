@@ -13,7 +13,16 @@ import { Bpftool, hex } from '../../src/bpftool.js';
 import { readDecap } from '../../src/decap.js';
 import { run } from '../../src/run.js';
 import type { Ipv4 } from '../frames.js';
-import { IPIP, MORE_FRAGMENTS, UDP, ethernet, ipv4, udp } from '../frames.js';
+import {
+  IPIP,
+  IPV6,
+  MORE_FRAGMENTS,
+  UDP,
+  ethernet,
+  ipv4,
+  packet,
+  udp,
+} from '../frames.js';
 import { ROOT } from './network.js';
 
 const bpftool = new Bpftool(run);
@@ -34,6 +43,7 @@ function outer(fields: Partial<Ipv4> = {}, content = inner): Buffer {
 }
 
 let maps: MapInfo[];
+afterAll(() => rmSync(folder, { recursive: true }));
 
 async function send(
   frame: Buffer,
@@ -57,10 +67,7 @@ describe('single frames', () => {
     await bpftool.load(join(ROOT, 'l4lb_decap.o'), pin);
     maps = await bpftool.maps((await bpftool.program('pinned', pin)).mapIds);
   });
-  afterAll(() => {
-    rmSync(pin, { force: true });
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => rmSync(pin, { force: true }));
 
   const PASS = 2;
   const DROP = 1;
@@ -123,6 +130,113 @@ describe('single frames', () => {
     ['the inner length claims too much', outer({}, inner.subarray(0, inner.length - 1))],
   ])('malformed: %s', async (_, frame) => {
     expect(await send(frame)).toEqual({ retval: DROP, frame, verdict: 'malformed' });
+  });
+});
+
+describe('both families, tags, and what routers said', () => {
+  const addresses = {
+    ipv4: {
+      outer: [balancer.address, destination.address],
+      inner: ['192.0.2.7', '203.0.113.10'],
+    },
+    ipv6: {
+      outer: ['2001:db8:b::4', '2001:db8:d::15'],
+      inner: ['2001:db8:c::7', '2001:db8:5::10'],
+    },
+  };
+  const FAMILIES = ['ipv4', 'ipv6'] as const;
+  type Family = (typeof FAMILIES)[number];
+  const between = (
+    family: Family,
+    which: 'outer' | 'inner',
+  ): { from: string; to: string } => {
+    const [from = '', to = ''] = addresses[family][which];
+    return { from, to };
+  };
+  const content = (family: Family, tos: number): Buffer =>
+    packet(
+      { ...between(family, 'inner'), protocol: UDP, tos },
+      udp({ from: 4242, to: 80 }),
+    );
+  const around = (family: Family, tos: number, insides: Buffer): Buffer => {
+    const protocol = (insides[0] ?? 0) >> 4 === 6 ? IPV6 : IPIP;
+    return packet({ ...between(family, 'outer'), protocol, tos }, insides);
+  };
+
+  // A program that knows no address takes every outer header off.
+  beforeAll(async () => {
+    await bpftool.load(join(ROOT, 'l4lb_decap.o'), pin);
+    maps = await bpftool.maps((await bpftool.program('pinned', pin)).mapIds);
+  });
+  afterAll(() => rmSync(pin, { force: true }));
+
+  const tagged: [number, number][][] = [
+    [],
+    [[0x8100, 7]],
+    [
+      [0x88a8, 100],
+      [0x8100, 7],
+    ],
+  ];
+  const pairs = FAMILIES.flatMap((family) =>
+    FAMILIES.map((over) => [family, over] as const),
+  );
+  test.each(pairs)('%s in %s, with no, one and two tags', async (family, over) => {
+    for (const tags of tagged) {
+      const frame = ethernet({ ...way, tags }, around(over, 0, content(family, 0xb8)));
+      expect(await send(frame)).toEqual({
+        retval: 2,
+        frame: ethernet({ ...way, tags }, content(family, 0xb8)),
+        verdict: 'decapsulated',
+      });
+    }
+  });
+
+  const NOT_ECT = 0;
+  const ECT_1 = 1;
+  const ECT_0 = 2;
+  const CE = 3;
+  /** RFC 6040, figure 4: rows are the inner, columns the outer. */
+  const joined: Record<number, (number | 'drop')[]> = {
+    [NOT_ECT]: [NOT_ECT, NOT_ECT, NOT_ECT, 'drop'],
+    [ECT_0]: [ECT_0, ECT_1, ECT_0, CE],
+    [ECT_1]: [ECT_1, ECT_1, ECT_1, CE],
+    [CE]: [CE, CE, CE, CE],
+  };
+  test.each(pairs)('%s in %s: ECN after RFC 6040', async (family, over) => {
+    for (const had of [NOT_ECT, ECT_1, ECT_0, CE]) {
+      for (const said of [NOT_ECT, ECT_1, ECT_0, CE]) {
+        const frame = ethernet(
+          way,
+          around(over, 0x68 | said, content(family, 0xb8 | had)),
+        );
+        const ecn = joined[had]?.[said] ?? 'drop';
+        expect(await send(frame)).toEqual(
+          ecn === 'drop'
+            ? { retval: 1, frame, verdict: 'ecn' }
+            : {
+                retval: 2,
+                frame: ethernet(way, content(family, 0xb8 | ecn)),
+                verdict: 'decapsulated',
+              },
+        );
+      }
+    }
+  });
+
+  test.each<[string, Buffer]>([
+    [
+      'the wrong version inside',
+      packet({ ...between('ipv6', 'outer'), protocol: IPV6 }, content('ipv4', 0)),
+    ],
+    ['IPv6 cut short inside', around('ipv4', 0, content('ipv6', 0).subarray(0, 39))],
+    [
+      'an inner length that claims too much',
+      around('ipv6', 0, content('ipv6', 0).subarray(0, 47)),
+    ],
+  ])('malformed: %s', async (_, insides) => {
+    const frame = ethernet(way, insides);
+    expect(await send(frame)).toEqual({ retval: 1, frame, verdict: 'malformed' });
   });
 });
 

@@ -299,7 +299,7 @@ describe('finds', () => {
       role: 'destination2',
       broken: 'l4lb-load -i eth0 --off',
       evidence:
-        /no tunnel device is up, and eth0 has no l4lb_decap; while looking came \d+ times ICMP "protocol 4 unreachable"/,
+        /no tunnel device is up, and eth0 has no l4lb_decap; \d+ packets? of ICMP "protocol 4 unreachable"/,
       // A host sends one such answer a second.
       args: ['--interval', '1.5'],
       mend: 'nsenter --net=/run/netns/l4lb-',

@@ -181,7 +181,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
     const someUdp = ipv4({ ...fromClient, protocol: UDP }, udp({ from: 4242, to: 80 }));
     test.each<[VerdictName, string, Buffer]>([
       ['not ip', 'ARP', ethernet({ ...broadcast, type: 0x0806 }, Buffer.alloc(28))],
-      ['not ip', 'IPv6', ethernet({ ...toBalancer, type: 0x86dd }, Buffer.alloc(60))],
+      ['not ip', 'MPLS', ethernet({ ...toBalancer, type: 0x8847 }, Buffer.alloc(60))],
       [
         'not ip',
         'a VLAN tag',

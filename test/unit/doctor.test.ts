@@ -432,7 +432,8 @@ describe('doctor', () => {
       },
       check: 'tunnel',
       finding: 'nobody takes the outer header off at 10.0.1.15',
-      evidence: 'while looking came 2 times ICMP "protocol 4 unreachable" from 10.0.1.15',
+      evidence:
+        '2 packets of ICMP "protocol 4 unreachable" from 10.0.1.15 came while looking',
       mend: 'on 10.0.1.15: l4lb-load -i DEVICE --decap, or modprobe ipip && ip link set dev tunl0 up',
     },
     {

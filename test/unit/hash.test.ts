@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { SLOT_SEED, hash } from '../../src/hash.js';
-import { randomNumbers } from './names.js';
+import { ANY_ADDRESS } from '../../src/address.js';
+import { SLOT_SEED, fold, hash } from '../../src/hash.js';
+import { ip, randomNumbers } from './names.js';
 
 /** datapath/hash.h, word for word, in numbers without a limit. */
 function reference(seed: number, first: number, second: number): number {
@@ -60,6 +61,28 @@ describe('hash', () => {
       expect(hash(seed, first, second)).toBe(expected);
     },
   );
+
+  // From datapath/hash.h, compiled for this machine.
+  test.each([
+    { seed: 0, text: '2001:db8::1', expected: 0x7eb56656 },
+    { seed: 0, text: '2001:db8::2', expected: 0x0aa3ca40 },
+    { seed: 0, text: '2001:db8:1::1', expected: 0xb1339965 },
+    { seed: 0, text: '::1', expected: 0xd2f20af2 },
+    { seed: SLOT_SEED, text: '2001:db8::1', expected: 0x5ecc7ee0 },
+    { seed: SLOT_SEED, text: '2001:db8:1::1', expected: 0x0767ff29 },
+    { seed: SLOT_SEED, text: 'fd00::ffff:ffff', expected: 0xfb092d4c },
+    { seed: 0xffffffff, text: '2001:db8::1', expected: 0x36d176b3 },
+    { seed: 0xffffffff, text: 'fd00::ffff:ffff', expected: 0x58fe87c3 },
+  ])('$text is folded to $expected under seed $seed', ({ seed, text, expected }) => {
+    expect(fold(seed, ip(text))).toBe(expected);
+  });
+
+  test('an IPv4 address, and any, are the same word under each seed', () => {
+    for (const seed of [0, 1, SLOT_SEED]) {
+      expect(fold(seed, ip('10.0.1.15'))).toBe(address(10, 0, 1, 15));
+      expect(fold(seed, ANY_ADDRESS)).toBe(0);
+    }
+  });
 
   test.each([
     {
