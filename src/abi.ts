@@ -388,3 +388,31 @@ export function encodeCounter(counter: Counter): Buffer {
 export function decodeCounter(buffer: Buffer): Counter {
   return { packets: u64(buffer, 0), bytes: u64(buffer, 8) };
 }
+
+/** One record of `flows`, of a connection that began in a hot slot. */
+export interface FlowRecord {
+  /** 0: empty. */
+  signature: number;
+  destination: number;
+  /** A packet came after the SYN. */
+  established: boolean;
+  /** In units of 4 seconds, 16 bits. */
+  seen: number;
+}
+
+const RECORD_SIZE = 8;
+const ESTABLISHED = 0x8000;
+
+/** Those of one set. */
+export function decodeRecords(set: Buffer): FlowRecord[] {
+  return Array.from({ length: set.length / RECORD_SIZE }, (_, place) => {
+    const at = place * RECORD_SIZE;
+    const destination = u16(set, at + 4);
+    return {
+      signature: u32(set, at),
+      destination: destination & ~ESTABLISHED,
+      established: (destination & ESTABLISHED) !== 0,
+      seen: u16(set, at + 6),
+    };
+  });
+}

@@ -12,6 +12,8 @@ import type { Run, RunResult } from './run.js';
 export interface ProgramInfo {
   id: number;
   name: string;
+  /** Of its instructions: the same for the same code. */
+  tag: string;
   /** Wall clock, in seconds. */
   loadedAt: number;
   mapIds: number[];
@@ -55,6 +57,7 @@ export interface RepeatedRun {
 interface ProgramJson {
   id: number;
   name?: string;
+  tag?: string;
   loaded_at?: number;
   map_ids?: number[];
 }
@@ -93,6 +96,7 @@ export class Bpftool {
     return {
       id: program.id,
       name: program.name ?? '',
+      tag: program.tag ?? '',
       loadedAt: program.loaded_at ?? 0,
       mapIds: program.map_ids ?? [],
     };
@@ -217,6 +221,15 @@ export class Bpftool {
   }
 
   /** Runs a pinned program again and again on one frame; returns what that is then. */
+  async runOnce(pin: string, frame: Buffer): Promise<{ action: number; frame: Buffer }> {
+    return withFiles([frame], async ([path = '']) => {
+      const line = `prog run pinned ${pin} data_in ${path} data_out -`;
+      const [answer] = await this.queries([line]);
+      const { retval, data_out: out } = answer as { retval: number; data_out: number[] };
+      return { action: retval, frame: Buffer.from(out) };
+    });
+  }
+
   async runRepeated({ pin, frame, repeat }: RepeatedRun): Promise<Buffer> {
     return withFiles([frame], async ([path = '']) => {
       const line = `prog run pinned ${pin} data_in ${path} data_out - repeat ${repeat}`;

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { VERSION, nameInError } from './command.js';
 import { disturbCommand } from './disturb.js';
 import { doctorCommand } from './doctor.js';
+import { explainCommand } from './explain.js';
 import { loadCommand } from './load.js';
 import { mapCommand } from './map-fill.js';
 import { statsCommand } from './stats.js';
@@ -20,12 +21,13 @@ export function l4lbCommand(): Command {
     .addCommand(loadCommand().name('load'))
     .addCommand(mapCommand().name('map'))
     .addCommand(statsCommand().name('stats'))
+    .addCommand(explainCommand().name('explain'))
     .addCommand(doctorCommand().name('doctor'))
     .addCommand(disturbCommand().name('disturb'))
     .addHelpText(
       'after',
       `
-Each command is a program too: l4lb-load, l4lb-map, l4lb-stats, l4lb-doctor,
-l4lb-disturb.`,
+Each command is a program too: l4lb-load, l4lb-map, l4lb-stats, l4lb-explain,
+l4lb-doctor, l4lb-disturb.`,
     );
 }

@@ -8,8 +8,18 @@
  * Here: what goes into the model and what comes out. Addresses of packets are as
  * on the wire, of 4 or 16 bytes; those of tables are always of 16.
  */
-import type { Action, Cell, Destination, Device, Slot, VerdictName } from '../abi.js';
+import type {
+  Action,
+  Cell,
+  Destination,
+  Device,
+  FlowRecord,
+  Slot,
+  VerdictName,
+} from '../abi.js';
 import type { Build } from '../attached.js';
+
+export type { FlowRecord } from '../abi.js';
 
 /** What the model reads of each table; the rest is there for speed. */
 export type ModelDevice = Pick<
@@ -34,16 +44,6 @@ export interface Tables {
   slots: ReadonlyMap<number, Slot>;
   /** All entries of the table: an id that is missing is beyond its end. */
   destinations: ReadonlyMap<number, ModelDestination>;
-}
-
-/** One record of `flows`: see struct l4lb_record. */
-export interface FlowRecord {
-  /** 0: empty. */
-  signature: number;
-  destination: number;
-  established: boolean;
-  /** In units of 4 seconds, 16 bits. */
-  seen: number;
 }
 
 /** What the program itself writes and reads again, and what else it looks at. */

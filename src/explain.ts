@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-explain: what the loaded program does with a packet, and why. */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+
+import { isIpv6 } from './address.js';
+import { findAttached } from './attached.js';
+import { context, modeOption, newCommand, print, printJson, warn } from './command.js';
+import type { Asked } from './explain/ask.js';
+import { ask } from './explain/ask.js';
+import { framesOfPcap } from './explain/pcap.js';
+import type { Endpoint } from './explain/question.js';
+import {
+  frameOf,
+  parseEndpoint,
+  parseTarget,
+  parseTcpFlags,
+} from './explain/question.js';
+import { describeExplained, explainedJson } from './explain/text.js';
+import { EXIT_FAILURE, Failure, UsageFailure } from './failure.js';
+import type { Mode } from './iproute.js';
+import type { Live } from './live.js';
+import { withLock } from './lock.js';
+import { withPins } from './objects.js';
+
+interface Flags {
+  interface: string;
+  src?: Endpoint;
+  dst?: Endpoint & { protocol: number };
+  tcpFlags: number;
+  length: number;
+  vlan?: number[];
+  pcap?: string;
+  obj?: string;
+  mode?: Mode;
+  json?: boolean;
+}
+
+const SYN = 0x02;
+
+export function explainCommand(): Command {
+  return newCommand(
+    'l4lb-explain',
+    'Say what the loaded program does with a packet, and why. Asking changes nothing.',
+  )
+    .option(
+      '--src <address:port>',
+      'where the packet comes from, as 192.0.2.7:4242 or [2001:db8::7]:4242',
+      reader(parseEndpoint),
+    )
+    .option(
+      '--dst <address:port/protocol>',
+      'where it goes, as 10.0.0.4:80/tcp; tcp where no protocol stands',
+      reader(parseTarget),
+    )
+    .option(
+      '--tcp-flags <names>',
+      'such as SYN,ACK, or none (default: SYN)',
+      reader(parseTcpFlags),
+      SYN,
+    )
+    .option(
+      '--length <bytes>',
+      'of the IP packet (default: its headers alone)',
+      readLength,
+      0,
+    )
+    .option('--vlan <number...>', 'tags in front of it, the outer one first', readVlan)
+    .addOption(
+      new Option(
+        '--pcap <file>',
+        'the packets of a capture instead, which were sent to this device; - is stdin',
+      ).conflicts(['src', 'dst', 'vlan']),
+    )
+    .option(
+      '--obj <file>',
+      'the object that was loaded (default: one that comes with l4lb)',
+    )
+    .addOption(modeOption())
+    .option('--json', 'print a line of JSON for each packet')
+    .addHelpText(
+      'after',
+      `
+It runs a private copy of the program, which shares its tables, and asks a model that
+was written apart from it. Exits with 1 when the two disagree.
+
+Examples:
+  l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp
+  l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp --tcp-flags ACK
+  l4lb-explain -i eth0 --src [2001:db8::7]:4242 --dst [2001:db8::4]:53/udp --length 1500
+  l4lb-explain -i eth0 --pcap in.pcap --json | jq -r .verdict`,
+    )
+    .action(run);
+}
+
+function reader<T>(parse: (text: string) => T | string): (text: string) => T {
+  return (text) => {
+    const value = parse(text);
+    if (typeof value === 'string') throw new InvalidArgumentError(`"${text}" ${value}.`);
+    return value;
+  };
+}
+
+function readLength(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 9000) {
+    throw new InvalidArgumentError(`"${text}" is not a number of bytes up to 9000.`);
+  }
+  return Number(text);
+}
+
+function readVlan(text: string, before: number[] = []): number[] {
+  if (!/^\d{1,4}$/.test(text) || Number(text) > 4094) {
+    throw new InvalidArgumentError(`"${text}" is not a VLAN from 0 to 4094.`);
+  }
+  if (before.length === 2) throw new InvalidArgumentError('Two tags are the most.');
+  return [...before, Number(text)];
+}
+
+async function run(flags: Flags): Promise<void> {
+  const frames = framesFor(flags);
+  const tools = context();
+  const attached = await findAttached(tools, flags.interface, flags.mode);
+  const asked = await withLock(tools.run, 'l4lb-explain', (lock) =>
+    withPins((pins) => ask(tools, pins, attached, { frames, object: flags.obj, lock })),
+  );
+  report(asked, flags);
+}
+
+/** Checked before anything is asked; the device's own MAC stands in the tables. */
+function framesFor(flags: Flags): (live: Live) => readonly Buffer[] {
+  const { src: from, dst: to, pcap } = flags;
+  if (pcap !== undefined) {
+    const frames = readPcap(pcap);
+    return () => frames;
+  }
+  if (!from || !to) {
+    throw new UsageFailure('no packet to explain', {
+      next: 'name one with --src and --dst, or a file with --pcap',
+    });
+  }
+  if (isIpv6(from.address) !== isIpv6(to.address)) {
+    throw new UsageFailure('--src and --dst are of two families', {
+      next: 'name two addresses of one family',
+    });
+  }
+  const { protocol } = to;
+  const { tcpFlags, length, vlan: vlans = [] } = flags;
+  return ({ device: { mac } }) => [
+    frameOf({ from, to, protocol, tcpFlags, length, vlans, mac }),
+  ];
+}
+
+function readPcap(name: string): Buffer[] {
+  let file: Buffer;
+  try {
+    file = readFileSync(name === '-' ? 0 : name);
+  } catch (error) {
+    throw new Failure(`cannot read ${name}`, {
+      cause: error instanceof Error ? error.message : String(error),
+      next: 'name a capture, as tcpdump -i eth0 -w FILE writes it',
+    });
+  }
+  const frames = framesOfPcap(file);
+  if (typeof frames !== 'string') return frames;
+  throw new Failure(`cannot use ${name}: ${frames}`, {
+    next: 'name a capture, as tcpdump -i eth0 -s 0 -w FILE writes it',
+  });
+}
+
+function report({ explained, live, object, isOther }: Asked, flags: Flags): void {
+  if (isOther) {
+    warn(
+      `the loaded program is not the ${object} that was asked; --obj FILE names another`,
+    );
+  }
+  explained.forEach((one, index) => {
+    if (flags.json) printJson(explainedJson(one, live));
+    else {
+      if (index > 0) print('');
+      describeExplained(one, live, index + 1).forEach(print);
+    }
+  });
+  const isAgreed = explained.every(({ differences }) => differences.length === 0);
+  if (!isAgreed) process.exitCode = EXIT_FAILURE;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What became of a packet: in words for people, and in JSON for programs. Pure. */
+import { CELL_HASH_SOURCE, NOBODY, VERDICTS } from '../abi.js';
+import type { Slot } from '../abi.js';
+import { formatAddress, formatMac } from '../address.js';
+import { many } from '../format.js';
+import type { Live } from '../live.js';
+import { formatWay } from '../ways.js';
+import type { Explained } from './ask.js';
+import type { Field, Header } from './headers.js';
+import { headersOf } from './headers.js';
+
+export function describeExplained(one: Explained, live: Live, number: number): string[] {
+  const { frame, program, model } = one;
+  const isSame = program.frame.equals(frame);
+  return [
+    `packet ${number}: ${many(frame.length, 'byte')}`,
+    ...describeReasons(one, live).map(([name, text]) => `  ${name.padEnd(12)} ${text}`),
+    ...(one.differences.length === 0
+      ? ['  program and model agree']
+      : [
+          '  PROGRAM AND MODEL DISAGREE:',
+          ...one.differences.map((text) => `    ${text}`),
+          `    the model says ${model.verdict}`,
+        ]),
+    'before',
+    ...headersOf(frame).flatMap(describeHeader),
+    ...(isSame
+      ? [`after: as it came, ${WHERE[program.action]}`]
+      : ['after', ...headersOf(program.frame).flatMap(describeHeader)]),
+  ];
+}
+
+const WHERE: Record<Explained['program']['action'], string> = {
+  TX: 'sent back',
+  PASS: "passed to the host's stack",
+  DROP: 'dropped',
+};
+
+/** How it came to its verdict, step by step, as far as it got. */
+function describeReasons({ program, model }: Explained, live: Live): [string, string][] {
+  const { cell, hash, slotNumber, slot, hot } = model.reasons;
+  const lines: [string, string][] = [];
+  if (cell) {
+    const inputs = cell.flags & CELL_HASH_SOURCE ? 'source' : 'source and ports';
+    lines.push([
+      'service',
+      `${formatWay(cell)} leads to service ${cell.service}, ` +
+        `${many(1 << cell.log2Slots, 'slot')} from ${cell.firstSlot}, chosen by ${inputs}`,
+    ]);
+  }
+  if (hash !== undefined) lines.push(['hash', `0x${hash.toString(16).padStart(8, '0')}`]);
+  if (slotNumber !== undefined && slot) {
+    lines.push(['slot', `${slotNumber}, ${describeSlot(slot, live)}`]);
+  }
+  if (hot !== undefined) lines.push(['because', hot]);
+  const entry = program.id === undefined ? undefined : live.destinations.get(program.id);
+  if (entry && program.id !== undefined) {
+    lines.push([
+      'destination',
+      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})`,
+    ]);
+  }
+  const meaning = VERDICTS.find(({ name }) => name === program.verdict)?.meaning ?? '';
+  lines.push(['verdict', `${program.verdict}: ${meaning}`]);
+  return lines;
+}
+
+function describeSlot({ current, previous }: Slot, live: Live): string {
+  const name = (id: number): string => {
+    const entry = live.destinations.get(id);
+    return entry ? formatAddress(entry.address) : 'none';
+  };
+  if (previous === 0) return `cold, to ${name(current)}`;
+  const before = previous === NOBODY ? 'one that is gone' : name(previous);
+  return `hot, to ${name(current)}, remembers ${before}`;
+}
+
+const BYTES_IN_A_LINE = 8;
+
+function describeHeader({ name, fields }: Header): string[] {
+  return [`  ${name}`, ...fields.flatMap(describeField)];
+}
+
+function describeField({ at, bytes, name, meaning }: Field): string[] {
+  const lines: string[] = [];
+  for (let from = 0; from < bytes.length; from += BYTES_IN_A_LINE) {
+    const some = bytes.subarray(from, from + BYTES_IN_A_LINE);
+    const hex = [...some].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    const text = from === 0 ? `${name.padEnd(15)} ${meaning}` : '';
+    lines.push(
+      `    ${String(at + from).padStart(5)}  ${hex.padEnd(25)} ${text}`.trimEnd(),
+    );
+    // Of data, the beginning will do.
+    if (from >= 2 * BYTES_IN_A_LINE && bytes.length > 4 * BYTES_IN_A_LINE) {
+      lines.push('           ...');
+      break;
+    }
+  }
+  return lines;
+}
+
+export function explainedJson(one: Explained, live: Live): Record<string, unknown> {
+  const { frame, program, model, differences } = one;
+  const { cell, hash, slotNumber, slot, hot } = model.reasons;
+  const entry = program.id === undefined ? undefined : live.destinations.get(program.id);
+  return {
+    verdict: program.verdict,
+    action: program.action,
+    service: cell ? { id: cell.service, way: formatWay(cell) } : null,
+    hash: hash ?? null,
+    slot: slotNumber ?? null,
+    hot: slot ? slot.previous !== 0 : null,
+    because: hot ?? null,
+    destination: entry ? { id: program.id, address: formatAddress(entry.address) } : null,
+    agrees: differences.length === 0,
+    differences,
+    before: sideJson(frame),
+    after: sideJson(program.frame),
+  };
+}
+
+function sideJson(frame: Buffer): Record<string, unknown> {
+  return {
+    frame: frame.toString('hex'),
+    headers: headersOf(frame).map(({ name, fields }) => ({
+      name,
+      fields: fields.map(({ at, bytes, ...words }) => ({
+        at,
+        bytes: bytes.toString('hex'),
+        ...words,
+      })),
+    })),
+  };
+}
