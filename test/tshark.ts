@@ -35,11 +35,12 @@ const UNVERIFIED = '2';
 /** Between values of a field; no message of tshark's has it. */
 const BETWEEN = '\u001f';
 
-export async function dissectFile(path: string): Promise<Dissected[]> {
-  const checked = ['ip', 'tcp', 'udp'].flatMap((layer) => [
-    '-o',
-    `${layer}.check_checksum:TRUE`,
-  ]);
+/** Layers whose checksums tshark looks at when told to. Those of ICMP it always does. */
+export type Checked = 'ip' | 'tcp' | 'udp';
+const ALL: readonly Checked[] = ['ip', 'tcp', 'udp'];
+
+export async function dissectFile(path: string, layers = ALL): Promise<Dissected[]> {
+  const checked = layers.flatMap((layer) => ['-o', `${layer}.check_checksum:TRUE`]);
   // What is in TCP and UDP is nobody's: tshark would guess, and guess wrong now and then.
   const guessless = ['tcp', 'udp'].flatMap((layer) => [
     '-d',
@@ -54,12 +55,15 @@ export async function dissectFile(path: string): Promise<Dissected[]> {
 }
 
 /** Frames as they stand, which need not have been on any wire. */
-export async function dissect(frames: readonly Buffer[]): Promise<Dissected[]> {
+export async function dissect(
+  frames: readonly Buffer[],
+  layers = ALL,
+): Promise<Dissected[]> {
   const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
   try {
     const path = join(folder, 'frames.pcap');
     writeFileSync(path, capture(frames));
-    return await dissectFile(path);
+    return await dissectFile(path, layers);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -6,25 +6,53 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import type { VerdictName } from '../../src/abi.js';
 import type { Build } from '../../src/attached.js';
-import type { Ports } from '../frames.js';
-import { TCP, UDP, checksum, ethernet, ip, ipv4, tcp, u16, udp } from '../frames.js';
+import type { Ethernet, Ports } from '../frames.js';
+import {
+  ICMP,
+  ICMPV6,
+  TCP,
+  UDP,
+  checksum,
+  ethernet,
+  icmp,
+  ip,
+  ipv4,
+  packet,
+  tcp,
+  u16,
+  udp,
+} from '../frames.js';
 import { dissect, dissectFile } from '../tshark.js';
 import { Network } from './network.js';
 import { Program } from './program.js';
 
-const client = { address: '192.0.2.7', mac: '02:00:00:00:00:01' };
-const balancer = { address: '10.0.0.4', mac: '02:00:00:00:00:04' };
-const destination = { address: '10.0.1.15', mac: '02:00:0a:00:01:0f' };
+type Family = 'ipv4' | 'ipv6';
+
+const client = { ipv4: '192.0.2.7', ipv6: '2001:db8:c::7', mac: '02:00:00:00:00:01' };
+const balancer = { ipv4: '10.0.0.4', ipv6: '2001:db8:b::4', mac: '02:00:00:00:00:04' };
+const destination = {
+  ipv4: '10.0.1.15',
+  ipv6: '2001:db8:d::15',
+  mac: '02:00:0a:00:01:0f',
+};
 const ports: Ports = { from: 4242, to: 80 };
 // No protocol that tshark knows by its port: the layers end in what we made.
 const payload = Buffer.from('some payload');
+/** Of a packet as long as the MTU, which leaves no room for an outer header. */
+const LONGEST = 1500;
+
+interface Ends {
+  from: string;
+  to: string;
+}
 
 /** Fills in the checksum, which stands at an offset, over the pseudo header and all. */
-function summed(segment: Buffer, protocol: number, at: number): Buffer {
+function summed(segment: Buffer, protocol: number, at: number, ends: Ends): Buffer {
   const pseudo = Buffer.concat([
-    ip(client.address),
-    ip(balancer.address),
+    ip(ends.from),
+    ip(ends.to),
     u16(protocol),
     u16(segment.length),
   ]);
@@ -34,43 +62,166 @@ function summed(segment: Buffer, protocol: number, at: number): Buffer {
   return result;
 }
 
-const inIpv4 = { from: client.address, to: balancer.address };
 const toBalancer = { to: balancer.mac, from: client.mac };
+const CUSTOMER: [number, number] = [0x8100, 7];
+const PROVIDER: [number, number] = [0x88a8, 100];
 
-function tcpFrame(tos = 0): Buffer {
-  const segment = summed(Buffer.concat([tcp(ports), payload]), TCP, 16);
-  return ethernet(toBalancer, ipv4({ ...inIpv4, protocol: TCP, tos }, segment));
+function toService(family: Family): Ends {
+  return { from: client[family], to: balancer[family] };
 }
 
-function udpFrame(): Buffer {
-  const datagram = summed(udp(ports, payload), UDP, 6);
-  return ethernet(toBalancer, ipv4({ ...inIpv4, protocol: UDP }, datagram));
+function tcpPacket(ends: Ends, content = payload, way = ports, tos = 0): Buffer {
+  const segment = summed(Buffer.concat([tcp(way), content]), TCP, 16, ends);
+  return packet({ ...ends, protocol: TCP, tos }, segment);
+}
+
+function udpPacket(ends: Ends): Buffer {
+  return packet({ ...ends, protocol: UDP }, summed(udp(ports, payload), UDP, 6, ends));
+}
+
+function frame(whole: Buffer, tags: Ethernet['tags'] = []): Buffer {
+  return ethernet({ ...toBalancer, tags }, whole);
+}
+
+function tcpFrame(family: Family = 'ipv4', tags: Ethernet['tags'] = []): Buffer {
+  return frame(tcpPacket(toService(family)), tags);
+}
+
+/** An IP packet with an ICMP message of its own family. */
+function icmpFrame(family: Family, type: number, rest: Buffer, content: Buffer): Buffer {
+  const ends = toService(family);
+  const isIpv6 = family === 'ipv6';
+  const message = icmp(type, 0, rest, content, isIpv6 ? ends : undefined);
+  return frame(packet({ ...ends, protocol: isIpv6 ? ICMPV6 : ICMP }, message));
+}
+
+/** That a packet which the service sent did not arrive, by whom it was for. */
+function errorFrame(family: Family): Buffer {
+  const answer = tcpPacket({ from: balancer[family], to: client[family] }, payload, {
+    from: ports.to,
+    to: ports.from,
+  });
+  return icmpFrame(family, family === 'ipv6' ? 1 : 3, Buffer.alloc(4), answer);
+}
+
+function echoFrame(family: Family): Buffer {
+  const identity = Buffer.concat([u16(77), u16(1)]);
+  return icmpFrame(family, family === 'ipv6' ? 128 : 8, identity, payload);
+}
+
+function bigFrame(family: Family): Buffer {
+  const headers = (family === 'ipv6' ? 40 : 20) + 20;
+  return frame(tcpPacket(toService(family), Buffer.alloc(LONGEST - headers, 'l4lb')));
 }
 
 interface Row {
   what: string;
   /** What comes to the balancer. */
   frame: Buffer;
-  /** What tshark finds in what it sends. */
+  /** What tshark finds in what it sends, with "outer" for the outer header. */
   layers: string;
-  /** How many of the layers have a checksum. */
+  /** How many of the layers have a checksum, the outer header aside. */
   checksums: number;
 }
 
 const rows: Row[] = [
-  { what: 'TCP, IPv4 in IPv4', frame: tcpFrame(), layers: 'eth:ip:ip:tcp', checksums: 3 },
-  { what: 'UDP, IPv4 in IPv4', frame: udpFrame(), layers: 'eth:ip:ip:udp', checksums: 3 },
+  { what: 'TCP, IPv4', frame: tcpFrame(), layers: 'eth:outer:ip:tcp', checksums: 2 },
+  {
+    what: 'TCP, IPv6',
+    frame: tcpFrame('ipv6'),
+    layers: 'eth:outer:ipv6:tcp',
+    checksums: 1,
+  },
+  {
+    what: 'UDP, IPv4',
+    frame: frame(udpPacket(toService('ipv4'))),
+    layers: 'eth:outer:ip:udp',
+    checksums: 2,
+  },
+  {
+    what: 'UDP, IPv6',
+    frame: frame(udpPacket(toService('ipv6'))),
+    layers: 'eth:outer:ipv6:udp',
+    checksums: 1,
+  },
   {
     what: 'a class of service',
-    frame: tcpFrame(0xb9),
-    layers: 'eth:ip:ip:tcp',
-    checksums: 3,
+    frame: frame(tcpPacket(toService('ipv4'), payload, ports, 0xb9)),
+    layers: 'eth:outer:ip:tcp',
+    checksums: 2,
   },
   {
     what: 'padding',
-    frame: Buffer.concat([udpFrame(), Buffer.alloc(4)]),
-    layers: 'eth:ip:ip:udp',
+    frame: Buffer.concat([frame(udpPacket(toService('ipv4'))), Buffer.alloc(4)]),
+    layers: 'eth:outer:ip:udp',
+    checksums: 2,
+  },
+  {
+    what: 'a VLAN tag',
+    frame: tcpFrame('ipv4', [CUSTOMER]),
+    layers: 'eth:vlan:outer:ip:tcp',
+    checksums: 2,
+  },
+  {
+    what: 'two VLAN tags (QinQ)',
+    frame: tcpFrame('ipv6', [PROVIDER, CUSTOMER]),
+    layers: 'eth:ieee8021ad:vlan:outer:ipv6:tcp',
+    checksums: 1,
+  },
+  {
+    what: 'an ICMP error',
+    frame: errorFrame('ipv4'),
+    layers: 'eth:outer:ip:icmp:ip:tcp',
+    checksums: 4,
+  },
+  {
+    what: 'an ICMPv6 error',
+    frame: errorFrame('ipv6'),
+    layers: 'eth:outer:ipv6:icmpv6:ipv6:tcp',
+    checksums: 2,
+  },
+];
+
+interface AnswerRow extends Row {
+  verdict: VerdictName;
+  /**
+   * Whether it quotes the beginning of a packet only: no checksum over all of that can
+   * be looked at, and tshark would call the one of TCP bad.
+   */
+  isCut?: boolean;
+}
+
+/** What the host build says itself, which is in no outer header. */
+const answers: AnswerRow[] = [
+  {
+    what: 'too big, IPv4',
+    frame: bigFrame('ipv4'),
+    verdict: 'too big told',
+    layers: 'eth:ip:icmp:ip:tcp',
     checksums: 3,
+    isCut: true,
+  },
+  {
+    what: 'too big, IPv6',
+    frame: bigFrame('ipv6'),
+    verdict: 'too big told',
+    layers: 'eth:ipv6:icmpv6:ipv6:tcp',
+    checksums: 1,
+    isCut: true,
+  },
+  {
+    what: 'echo, IPv4',
+    frame: echoFrame('ipv4'),
+    verdict: 'echo answered',
+    layers: 'eth:ip:icmp',
+    checksums: 2,
+  },
+  {
+    what: 'echo, IPv6',
+    frame: echoFrame('ipv6'),
+    verdict: 'echo answered',
+    layers: 'eth:ipv6:icmpv6',
+    checksums: 1,
   },
 ];
 
@@ -79,29 +230,63 @@ function withoutPayload(layers: string): string {
   return layers.replace(/:data$/, '');
 }
 
-describe.each<Build>(['host', 'portable'])('%s build', (build) => {
+/** Sends the row's frame, and holds what comes out to the rest of the row. */
+async function check(program: Program, row: AnswerRow): Promise<void> {
+  const { isCut = false } = row;
+  const { action, verdict, frame } = await program.send(row.frame);
+  expect({ action, verdict }).toEqual({ action: 'TX', verdict: row.verdict });
+  const [dissected] = await dissect([frame], isCut ? ['ip'] : undefined);
+  expect({ ...dissected, layers: withoutPayload(dissected?.layers ?? '') }).toEqual({
+    layers: row.layers,
+    faults: [],
+    good: row.checksums,
+    unverified: isCut ? 1 : 0,
+  });
+}
+
+interface Outer {
+  family: Family;
+  layer: string;
+  /** Whether the outer header has one. */
+  checksums: number;
+}
+
+const outers: Outer[] = [
+  { family: 'ipv4', layer: 'ip', checksums: 1 },
+  { family: 'ipv6', layer: 'ipv6', checksums: 0 },
+];
+const builds: Build[] = ['host', 'portable'];
+const sides = builds.flatMap((build) => outers.map((outer) => ({ build, ...outer })));
+
+describe.each(sides)('$build build, outer header $family', (side) => {
   let program: Program;
 
   beforeAll(async () => {
-    program = await Program.load(build);
+    program = await Program.load(side.build);
     await program.fill({
-      destinations: { [destination.address]: destination.mac },
-      source: balancer.address,
+      destinations: { [destination[side.family]]: destination.mac },
+      source: balancer[side.family],
+      // Only an address that is a service's own answers an echo.
+      vips: [balancer.ipv4, balancer.ipv6],
       mac: balancer.mac,
+      mtu: LONGEST,
     });
   });
   afterAll(() => program.close());
 
   test.each(rows)('$what: tshark decodes it as $layers', async (row) => {
-    const { action, frame } = await program.send(row.frame);
-    expect(action).toBe('TX');
-    const [dissected] = await dissect([frame]);
-    expect({ ...dissected, layers: withoutPayload(dissected?.layers ?? '') }).toEqual({
-      layers: row.layers,
-      faults: [],
-      good: row.checksums,
-      unverified: 0,
+    await check(program, {
+      ...row,
+      verdict: 'balanced',
+      layers: row.layers.replace('outer', side.layer),
+      checksums: row.checksums + side.checksums,
     });
+  });
+
+  if (side.build === 'portable') return;
+
+  test.each(answers)('$what: tshark decodes the answer as $layers', async (row) => {
+    await check(program, row);
   });
 });
 
@@ -113,16 +298,19 @@ describe('tshark would tell', () => {
   const whole = ethernet(
     { to: destination.mac, from: balancer.mac },
     ipv4(
-      { from: balancer.address, to: destination.address, protocol: 4 },
+      { from: balancer.ipv4, to: destination.ipv4, protocol: 4 },
       tcpFrame().subarray(14),
     ),
   );
+  // Behind Ethernet, the IP header, and the message's type and code.
+  const ICMP_SUM = 14 + 20 + 2;
+  const ICMPV6_SUM = 14 + 40 + 2;
 
   /** The frame with one bit the other way. */
-  function wrongAt(at: number): Buffer {
-    const frame = Buffer.from(whole);
-    frame.writeUInt8(frame.readUInt8(at) ^ 1, at);
-    return frame;
+  function wrongAt(at: number, right = whole): Buffer {
+    const wrong = Buffer.from(right);
+    wrong.writeUInt8(wrong.readUInt8(at) ^ 1, at);
+    return wrong;
   }
 
   test('that the frame these are made of is right', async () => {
@@ -133,6 +321,8 @@ describe('tshark would tell', () => {
     ['a wrong outer checksum', wrongAt(OUTER_SUM), /checksum/i],
     ['a wrong inner checksum', wrongAt(INNER_SUM), /checksum/i],
     ['a wrong checksum of TCP', wrongAt(TCP_SUM), /checksum/i],
+    ['a wrong checksum of ICMP', wrongAt(ICMP_SUM, echoFrame('ipv4')), /checksum/i],
+    ['a wrong checksum of ICMPv6', wrongAt(ICMPV6_SUM, echoFrame('ipv6')), /checksum/i],
     ['a wrong outer length', wrongAt(OUTER_LENGTH), /length|checksum/i],
     ['a frame that was cut off', whole.subarray(0, 60), /malformed|length/i],
   ])('of %s', async (_, frame, words) => {
