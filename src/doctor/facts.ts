@@ -46,6 +46,8 @@ export interface DestinationFacts {
   address: string;
   mac: string;
   source: string;
+  /** A prefix that connections are spread over, rather than an address. */
+  isSpread: boolean;
   service: number;
   /** The next hop towards it; undefined without a route over this device. */
   hop: string | undefined;

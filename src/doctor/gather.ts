@@ -18,6 +18,7 @@ import { withLock } from '../lock.js';
 import { loadObject, objectFor, packaged, withPins } from '../objects.js';
 import type { Service } from '../services.js';
 import { servicesIn } from '../services.js';
+import { formatSource } from '../source.js';
 import type { Device, Hop, Namespace, Neighbour } from '../surroundings.js';
 import { Surroundings, isSetByHand, peerOf } from '../surroundings.js';
 import { readSlots, readTables } from '../tables.js';
@@ -167,7 +168,8 @@ async function readDestinations(
       id,
       address,
       mac: formatMac(entry.mac),
-      source: formatAddress(entry.source),
+      source: formatSource({ address: entry.source, spread: entry.spread }),
+      isSpread: entry.spread !== 0,
       service: entry.service,
       hop: hop?.next,
       isLocal: hop?.isLocal ?? false,

@@ -157,18 +157,19 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
   if (!XDP_DRIVERS.has(driver)) {
     return `in generic mode, since no XDP is known of the driver ${driver || 'that it has'}`;
   }
-  const again = [
-    `l4lb-map -i ${name} --export > l4lb.toml`,
-    `l4lb-load -i ${name} --off`,
-    `l4lb-load -i ${name} -m xdpdrv`,
-    `l4lb-map -i ${name} -c l4lb.toml`,
-  ].join(' && ');
+  const again = (load: string): string =>
+    [
+      `l4lb-map -i ${name} --export > l4lb.toml`,
+      `l4lb-load -i ${name} --off`,
+      load,
+      `l4lb-map -i ${name} -c l4lb.toml`,
+    ].join(' && ');
   if (device.mtu > ONE_BUFFER) {
     return [
       remark({
         finding: `${name} runs in generic mode`,
         evidence: `the driver ${driver} has XDP, but perhaps not at an MTU of ${device.mtu}`,
-        mend: `ip link set dev ${name} mtu ${ONE_BUFFER} && ${again}`,
+        mend: `ip link set dev ${name} mtu ${ONE_BUFFER} && ${again(`l4lb-load -i ${name}`)}, if so large an MTU is not needed`,
       }),
     ];
   }
@@ -176,7 +177,7 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
     found({
       finding: `${name} runs in generic mode, where driver mode would do`,
       evidence: `the driver ${driver} has XDP, and the MTU of ${device.mtu} is no obstacle`,
-      mend: again,
+      mend: again(`l4lb-load -i ${name} -m xdpdrv`),
     }),
   ];
 };

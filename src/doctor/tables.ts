@@ -4,7 +4,7 @@ import { formatMac } from '../address.js';
 import { formatCount, many } from '../format.js';
 import { formatWay } from '../ways.js';
 import type { Check } from './facts.js';
-import { fillCommand, found, orWell, remark, some } from './words.js';
+import { fillCommand, found, orWell, ownAddress, remark, some } from './words.js';
 
 export const checkTable: Check = (facts) => {
   const { balancer, device } = facts;
@@ -64,12 +64,15 @@ export const checkDeviceMac: Check = (facts) => {
 export const checkSource: Check = (facts) => {
   const { balancer, device, addresses } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
-  const own = device.addresses[0];
   const sources = [...new Set(balancer.destinations.map(({ source }) => source))];
-  const foreign = sources.filter((source) => !addresses.includes(source));
+  // A prefix is not meant to be on a device.
+  const spread = balancer.destinations.filter(({ isSpread }) => isSpread);
+  const known = [...addresses, ...spread.map(({ source }) => source)];
+  const foreign = sources.filter((source) => !known.includes(source));
   return orWell(
     foreign.map((source) => {
       const users = balancer.destinations.filter((one) => one.source === source);
+      const own = ownAddress(facts, source);
       const length = source.includes(':') ? 128 : 32;
       return found({
         finding: `the outer header's source ${source} is no address of this host`,
@@ -79,7 +82,7 @@ export const checkSource: Check = (facts) => {
           : `ip addr add ${source}/${length} dev ${device.name}`,
       });
     }),
-    `the outer header's source is this host's ${some(sources)}`,
+    `the outer header's source is ${spread.length > 0 ? '' : "this host's "}${some(sources)}`,
   );
 };
 
@@ -117,6 +120,16 @@ export const checkMtu: Check = (facts) => {
       found({
         finding: `the MTU of ${name} is too small for what comes`,
         evidence: `${many(now, 'packet')} of more than ${largest} bytes came while looking: the outer header takes ${outer} of ${mtu}`,
+        mend,
+      }),
+    ];
+  }
+  const told = traffic?.verdicts.get('too big told') ?? 0;
+  if (told > 0 && largest < ETHERNET_MTU) {
+    return [
+      remark({
+        finding: `the MTU of ${name} is too small for ${many(told, 'packet')}`,
+        evidence: `they came while looking, and their senders were told that ${largest} bytes fit`,
         mend,
       }),
     ];

@@ -7,7 +7,7 @@ import { formatWay } from '../ways.js';
 import type { Check, Facts, Passed, Traffic } from './facts.js';
 import { checkDevice } from './program.js';
 import { checkDeviceMac, checkTable } from './tables.js';
-import { fillCommand, found, isFinding, some } from './words.js';
+import { fillCommand, found, isFinding, ownAddress, some } from './words.js';
 
 /** Of packets that might have been meant for a service. */
 const STRANGERS: VerdictName[] = [
@@ -18,7 +18,10 @@ const STRANGERS: VerdictName[] = [
   'fragment',
   'malformed',
   'no room',
+  'extension headers',
 ];
+
+const MATCHING: VerdictName[] = ['balanced', 'too big', 'too big told', 'echo answered'];
 
 /** What else is broken explains why nothing is balanced. */
 function isExplained(facts: Facts): boolean {
@@ -39,7 +42,7 @@ function areStrangers(traffic: Traffic): boolean {
 export const checkMatches: Check = (facts) => {
   const { traffic, balancer } = facts;
   if (!traffic || !balancer || isExplained(facts)) return undefined;
-  const balanced = countOf(traffic, ['balanced', 'too big']);
+  const balanced = countOf(traffic, MATCHING);
   if (balanced > 0) return `${many(balanced, 'packet')} matched a service`;
   if (!areStrangers(traffic)) return undefined;
   const ways = balancer.services.flatMap((service) => service.ways.map(formatWay));
@@ -69,7 +72,7 @@ function wayIn(facts: Facts, passed: readonly Passed[]): string {
   const to = passed.find((one) => one.to !== undefined)?.to;
   if (!to) return `l4lb-load -i ${device.name} --status, and send to a way it names`;
   if (to.mac !== device.mac) {
-    return `at the sender: ip route replace ${to.address} via ${device.addresses[0] ?? device.mac}`;
+    return `at the sender: ip route replace ${to.address} via ${ownAddress(facts, to.address) ?? device.mac}`;
   }
   const host = to.address.includes(':') ? `[${to.address}]` : to.address;
   const way = `${host}:${to.port}/${to.protocol}`;
@@ -90,7 +93,7 @@ export const checkCounters: Check = (facts) => {
       }),
     ];
   }
-  if (countOf(traffic, ['balanced', 'too big']) > 0) return came;
+  if (countOf(traffic, MATCHING) > 0) return came;
   // The check above has them.
   if (areStrangers(traffic)) return undefined;
   const address = balancer.services
@@ -104,7 +107,7 @@ export const checkCounters: Check = (facts) => {
         counted === 0
           ? `no packet came to ${device.name} in ${seconds(traffic)}`
           : `${came}, none of TCP or UDP${others.length > 0 ? `: ${some(others)}` : ''}`,
-      mend: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${device.addresses[0] ?? device.name}; or look longer, with --interval 30`,
+      mend: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${ownAddress(facts, address ?? '') ?? device.name}; or look longer, with --interval 30`,
     }),
   ];
 };

@@ -36,7 +36,15 @@ export function fillCommand(
 }
 
 export function waysOf({ ways }: ServiceFacts): string[] {
-  return ways.map(formatWay).filter((way) => !way.startsWith('any/'));
+  return ways.map(formatWay);
+}
+
+/** An address of the device that others of this family can send to. */
+export function ownAddress({ device }: Facts, like: string): string | undefined {
+  const isIpv6 = like.includes(':');
+  return device.addresses.find(
+    (one) => one.includes(':') === isIpv6 && !one.startsWith('fe80:'),
+  );
 }
 
 /** `10.0.1.1, 10.0.1.2 and 30 more`. */

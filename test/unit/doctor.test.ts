@@ -327,6 +327,14 @@ describe('doctor', () => {
       mend: expect.stringContaining('mtu 1520') as unknown as string,
     },
     {
+      what: 'packets that are too big, whose senders are told',
+      broken: { traffic: traffic({ 'too big told': 2 }) },
+      check: 'mtu',
+      severity: 'remark',
+      finding: 'the MTU of ens4 is too small for 2 packets',
+      mend: expect.stringContaining('mtu 1520') as unknown as string,
+    },
+    {
       what: 'packets that once were too big',
       broken: {
         traffic: traffic({ balanced: 9 }, { sums: new Map([['too big', 3n]]) }),
@@ -623,6 +631,11 @@ describe('doctor', () => {
         ),
       },
     ],
+    [
+      'a source that is spread over a prefix',
+      withDestination({ source: '10.7.0.0/16', isSpread: true }),
+    ],
+    ['echo requests that are answered', { traffic: traffic({ 'echo answered': 3 }) }],
   ])('does not blame %s', (_, broken) => {
     expect(examine(facts(broken)).findings).toEqual([]);
   });
