@@ -105,13 +105,12 @@ Examples:
 }
 
 function checkFlags(flags: Flags): void {
-  const fills = flags.source ?? flags.vip ?? flags.takeSsh ?? flags.slots ?? flags.echo;
+  const { source, vip, takeSsh, slots, table, echo } = flags;
+  const fills = source ?? vip ?? takeSsh ?? slots ?? table ?? echo;
   if (fills !== undefined && !flags.file) {
     throw new UsageFailure(
-      '--source, --vip, --take-ssh, --slots and --echo say how to fill',
-      {
-        next: 'add -f FILE, or give them to l4lb-map',
-      },
+      '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
+      { next: 'add -f FILE, or give them to l4lb-map' },
     );
   }
   if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) {

@@ -11,7 +11,7 @@ import { VERDICTS, decodeKey, decodeRecords, decodeSlot, encodeKey } from '../ab
 import type { Attached, Maps, Tools } from '../attached.js';
 import { mapsNow } from '../attached.js';
 import type { MapInfo } from '../bpftool.js';
-import { hex } from '../bpftool.js';
+import { decodeEntry, hex } from '../bpftool.js';
 import { sumCounters } from '../counters.js';
 import type { Live } from '../live.js';
 import { model } from '../model/model.js';
@@ -77,7 +77,10 @@ export async function ask(
   return { explained, live, object: copy.object, isOther: copy.isOther };
 }
 
-function differencesOf(program: Ran, answer: Answer): string[] {
+export function differencesOf(
+  program: Ran,
+  answer: Pick<Answer, 'verdict' | 'action' | 'frame' | 'id'>,
+): string[] {
   const differences: string[] = [];
   const tell = (what: string, one: string | number, other: string | number): void => {
     if (one !== other) differences.push(`${what}: program ${one}, model ${other}`);
@@ -129,9 +132,12 @@ async function askModel(
     }
     for (const key of flows.missing) {
       if (!maps.flows) throw new Error('the model wants records of a build without any');
-      const [value] = await bpftool.lookup(maps.flows.id, [encodeKey(key)]);
-      sets.set(key, value ?? Buffer.alloc(maps.flows.valueSize));
-      flows.set(key, decodeRecords(sets.get(key) ?? Buffer.alloc(0)));
+      // Too long for lookup(), which reads values that stand on one line.
+      const line = `map lookup id ${maps.flows.id} key hex ${hex(encodeKey(key))}`;
+      const [answer] = await bpftool.queries([line]);
+      const set = decodeEntry(answer).values[0] ?? Buffer.alloc(maps.flows.valueSize);
+      sets.set(key, set);
+      flows.set(key, decodeRecords(set));
     }
     slots.missing.clear();
     flows.missing.clear();

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The packet that is asked about, made from words. Pure. */
-import { isIPv4 } from 'node:net';
-
 import { isIpv6, parseAddress } from '../address.js';
 import { checksum, onWire } from '../model/bytes.js';
 import { TCP, UDP } from '../ways.js';
@@ -32,7 +30,7 @@ export function parseEndpoint(text: string): Endpoint | string {
   if (!match) return 'is not of the form ADDR:PORT, or [ADDR]:PORT in IPv6';
   const [, ipv6, ipv4, portText] = match;
   const address = parseAddress(ipv6 ?? ipv4 ?? '');
-  if (!address || (ipv6 === undefined) !== isIPv4(ipv4 ?? '')) {
+  if (!address || isIpv6(address) !== (ipv6 !== undefined)) {
     return 'has no IP address before its port';
   }
   const port = Number(portText);

@@ -347,11 +347,11 @@ describe('command', () => {
     { line: 'l4lb-map -i ens4', error: 'nothing to fill from' },
     {
       line: 'l4lb-load -i ens4 --take-ssh',
-      error: '--source, --vip, --take-ssh, --slots and --echo say how to fill',
+      error: '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --slots 512',
-      error: '--source, --vip, --take-ssh, --slots and --echo say how to fill',
+      error: '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --decap -f a.csv',

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-explain on a live balancer: it says what packets do, and changes nothing. */
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import { Network, ROOT } from './network.js';
+
+const VIP = '198.51.100.10';
+const CLIENT = '10.0.255.1';
+
+interface ExplainedJson {
+  verdict: string;
+  action: string;
+  slot: number;
+  hot: boolean;
+  because: string | null;
+  destination: { id: number; address: string } | null;
+  agrees: boolean;
+  differences: string[];
+  before: { frame: string };
+  after: { frame: string };
+}
+
+let network: Network;
+beforeAll(async () => {
+  network = await Network.up('--count', '2', '--vip', VIP);
+  await fill('load', '10.0.1.1\n10.0.1.2\n');
+});
+afterAll(() => network.down());
+
+async function fill(command: 'load' | 'map', rows: string): Promise<void> {
+  const way = ['--vip', `${VIP}:80`, '--slots', '64'];
+  const args = ['-i', 'eth0', '-f', '-', ...(command === 'load' ? way : [])];
+  const done = await network.run('balancer', `bin/l4lb-${command}.js`, args, rows);
+  expect(done.exitCode).toBe(0);
+}
+
+async function explain(...args: string[]): Promise<ExplainedJson[]> {
+  const all = ['-i', 'eth0', '--json', ...args];
+  const done = await network.run('balancer', 'bin/l4lb-explain.js', all);
+  expect(done.stderr).toBe('');
+  return done.stdout.split('\n').map((line) => JSON.parse(line) as ExplainedJson);
+}
+
+const question = (port: number, ...more: string[]): string[] => [
+  '--src',
+  `${CLIENT}:${port}`,
+  '--dst',
+  `${VIP}:80/tcp`,
+  ...more,
+];
+
+/** All that the program writes. */
+async function state(): Promise<unknown> {
+  const { stdout } = await network.expectOk(
+    'balancer',
+    'bpftool',
+    '-j',
+    'net',
+    'show',
+    'dev',
+    'eth0',
+  );
+  const [{ xdp }] = JSON.parse(stdout) as [{ xdp: { id: number }[] }];
+  const shown = await execa('bpftool', ['-j', 'prog', 'show', 'id', String(xdp[0]?.id)]);
+  const { map_ids: ids } = JSON.parse(shown.stdout) as { map_ids: number[] };
+  const dumps = ids.map(async (id) => {
+    const { stdout: map } = await execa('bpftool', [
+      '-j',
+      'map',
+      'show',
+      'id',
+      String(id),
+    ]);
+    const { name } = JSON.parse(map) as { name: string };
+    // These have a million entries; what is in the others tells enough.
+    if (name === 'kept' || name === 'slots') return [name];
+    return [name, (await execa('bpftool', ['map', 'dump', 'id', String(id)])).stdout];
+  });
+  return Promise.all(dumps);
+}
+
+describe('a packet', () => {
+  test('goes where the live program then really sends it', async () => {
+    const [told] = await explain(...question(4242));
+    expect(told).toMatchObject({
+      verdict: 'balanced',
+      action: 'TX',
+      hot: false,
+      agrees: true,
+    });
+    const before = await network.sample();
+    const flood = ['-c', '1', '-S', '-s', '4242', '-p', '80', '-q', VIP];
+    await network.run('client', 'hping3', flood);
+    const after = await network.sample();
+    const got = after.destinations.filter(
+      ({ id, packets }) =>
+        packets > (before.destinations.find((one) => one.id === id)?.packets ?? 0),
+    );
+    expect(got.map(({ address }) => address)).toEqual([told?.destination?.address]);
+  });
+
+  test.each<[string, string[], string]>([
+    ['that is too big', question(1, '--length', '1500'), 'too big told'],
+    ['behind two tags', question(1, '--vlan', '100', '7'), 'balanced'],
+    ['to another port', ['--src', `${CLIENT}:1`, '--dst', `${VIP}:81`], 'not ours'],
+    [
+      'of IPv6',
+      ['--src', '[2001:db8::7]:1', '--dst', '[2001:db8::10]:80/udp'],
+      'not ours',
+    ],
+  ])('%s', async (_, args, verdict) => {
+    const [told] = await explain(...args);
+    expect(told).toMatchObject({ verdict, agrees: true, differences: [] });
+  });
+
+  test('in a hot slot, by its record or by what the slot remembers', async () => {
+    // Drained, the first one is remembered by all of its slots.
+    await fill('map', '10.0.1.1,,0\n10.0.1.2\n');
+    let port = 5000;
+    let told = (await explain(...question(port, '--tcp-flags', 'ACK')))[0];
+    while (!told?.hot)
+      told = (await explain(...question(++port, '--tcp-flags', 'ACK')))[0];
+    expect(told).toMatchObject({ agrees: true, destination: { address: '10.0.1.1' } });
+    expect(told.because).not.toBeNull();
+
+    const before = await state();
+    const [syn] = await explain(...question(port));
+    expect(syn).toMatchObject({ agrees: true, destination: { address: '10.0.1.2' } });
+    // A SYN writes a record, and yet not where the live program looks.
+    expect(await state()).toEqual(before);
+
+    const flood = ['-c', '1', '-S', '-s', String(port), '-p', '80', '-q', VIP];
+    await network.run('client', 'hping3', flood);
+    const [again] = await explain(...question(port, '--tcp-flags', 'ACK'));
+    expect(again).toMatchObject({ agrees: true, destination: { address: '10.0.1.2' } });
+  });
+});
+
+test('in words: each header before and after', async () => {
+  const args = ['-i', 'eth0', ...question(4242)];
+  const { stdout, exitCode } = await network.run('balancer', 'bin/l4lb-explain.js', args);
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain('verdict      balanced: sent to a destination');
+  expect(stdout).toContain('program and model agree');
+  expect(stdout.match(/^ {2}IPv4$/gm)).toHaveLength(3);
+});
+
+test('a program that is not the one asked is told', async () => {
+  const other = ['--obj', `${ROOT}l4lb_xdp_frags.o`];
+  const args = ['-i', 'eth0', '--json', ...question(1), ...other];
+  const done = await network.run('balancer', 'bin/l4lb-explain.js', args);
+  expect(done.stderr).toContain(
+    'the loaded program is not the l4lb_xdp_frags.o that was asked',
+  );
+  expect(done.exitCode).toBe(0);
+});
+
+test.each<[string, string[], number, string]>([
+  ['no packet', [], 2, 'no packet to explain'],
+  [
+    'two families',
+    ['--src', '10.0.0.1:1', '--dst', '[2001:db8::1]:1'],
+    2,
+    'two families',
+  ],
+  [
+    'no port',
+    ['--src', '10.0.0.1', '--dst', `${VIP}:80`],
+    2,
+    'not of the form ADDR:PORT',
+  ],
+  ['no capture', ['--pcap', '/nowhere.pcap'], 1, 'cannot read /nowhere.pcap'],
+  ['a text for a capture', ['--pcap', 'README.md'], 1, 'it is no capture file'],
+])('%s', async (_, args, exitCode, message) => {
+  const all = ['-i', 'eth0', ...args];
+  const done = await network.run('balancer', 'bin/l4lb-explain.js', all);
+  expect(done).toMatchObject({ exitCode, stdout: '' });
+  expect(done.stderr).toContain(message);
+});
