@@ -8,8 +8,10 @@
  * verdict, under which the packet is counted; what is not ours passes to the
  * host's stack as it came. datapath/l4lb.h explains maps and verdicts.
  *
- * Compiled twice: as it stands for every mode, a SmartNIC's included, and with
- * L4LB_HOST for the host alone.
+ * What nearly all packets are, plain IPv4, is compiled apart from all else.
+ *
+ * Compiled three times: as it stands for every mode, a SmartNIC's included; with
+ * L4LB_HOST for the host alone; and with L4LB_FRAGS too for its jumbo frames.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
