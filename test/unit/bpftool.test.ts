@@ -27,11 +27,12 @@ describe('bpftool', () => {
   test('reads a program', async () => {
     const { bpftool: tool } = bpftool({
       'bpftool -j prog show id 7':
-        '{"id":7,"type":"xdp","name":"l4lb_1","loaded_at":1795251600,"map_ids":[1,2]}',
+        '{"id":7,"type":"xdp","name":"l4lb_1","tag":"0123456789abcdef","loaded_at":1795251600,"map_ids":[1,2]}',
     });
     expect(await tool.program('id', 7)).toEqual({
       id: 7,
       name: 'l4lb_1',
+      tag: '0123456789abcdef',
       loadedAt: 1_795_251_600,
       mapIds: [1, 2],
     });
@@ -44,6 +45,7 @@ describe('bpftool', () => {
     expect(await tool.program('pinned', '/sys/fs/bpf/one')).toEqual({
       id: 7,
       name: '',
+      tag: '',
       loadedAt: 0,
       mapIds: [],
     });
