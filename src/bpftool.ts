@@ -82,8 +82,8 @@ export class Bpftool {
     this.#run = run;
   }
 
-  async #bpftool(args: string[]): Promise<string> {
-    const result = await this.#run('bpftool', args);
+  async #bpftool(args: string[], held?: number): Promise<string> {
+    const result = await this.#run('bpftool', args, { held });
     if (result.exitCode !== 0) {
       throw new BpftoolFailure(`bpftool ${args.join(' ')}`, result);
     }
@@ -177,7 +177,12 @@ export class Bpftool {
   async load(
     object: string,
     pin: string,
-    options: { device?: string | undefined; reuse?: MapInfo[] } = {},
+    options: {
+      device?: string | undefined;
+      reuse?: MapInfo[];
+      /** Held until it is loaded, so that nobody sweeps pins while one is being made. */
+      lock?: number | undefined;
+    } = {},
   ): Promise<void> {
     const device = options.device === undefined ? [] : ['dev', options.device];
     const maps = (options.reuse ?? []).flatMap(({ name, id }) => [
@@ -187,7 +192,10 @@ export class Bpftool {
       'id',
       String(id),
     ]);
-    await this.#bpftool(['prog', 'load', object, pin, 'type', 'xdp', ...maps, ...device]);
+    await this.#bpftool(
+      ['prog', 'load', object, pin, 'type', 'xdp', ...maps, ...device],
+      options.lock,
+    );
   }
 
   async attach(

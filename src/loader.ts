@@ -159,6 +159,7 @@ export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptio
   return {
     device: mode === 'xdpoffload' ? request.link.name : undefined,
     sets: request.sets,
+    lock: request.lock,
   };
 }
 

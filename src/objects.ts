@@ -86,6 +86,8 @@ export interface LoadOptions {
   reuse?: MapInfo[];
   /** Sets of flows, where another number than the object's is wanted. */
   sets?: number | undefined;
+  /** Of who loads: see Bpftool.load(). */
+  lock?: number | undefined;
 }
 
 /** Loads an object without attaching it; its maps are new, or those given. */
@@ -104,7 +106,8 @@ export async function loadObject(
   const pin = pins.next();
   try {
     const reuse = options.reuse ?? (await makeFlows(bpftool, pins, options.sets));
-    await bpftool.load(object, pin, { device: options.device, reuse });
+    const { device, lock } = options;
+    await bpftool.load(object, pin, { device, reuse, lock });
   } catch (error) {
     if (!(error instanceof BpftoolFailure)) throw error;
     throw new Failure(`the kernel does not take ${basename(object)}: ${error.reason}`, {
