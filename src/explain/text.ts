@@ -24,10 +24,10 @@ export function describeExplained(one: Explained, live: Live, number: number): s
           `    the model says ${model.verdict}`,
         ]),
     'before',
-    ...headersOf(frame).flatMap(describeHeader),
+    ...describeFrame(frame),
     ...(isSame
       ? [`after: as it came, ${WHERE[program.action]}`]
-      : ['after', ...headersOf(program.frame).flatMap(describeHeader)]),
+      : ['after', ...describeFrame(program.frame)]),
   ];
 }
 
@@ -74,6 +74,11 @@ function describeSlot({ current, previous }: Slot, live: Live): string {
   if (previous === 0) return `cold, to ${name(current)}`;
   const before = previous === NOBODY ? 'one that is gone' : name(previous);
   return `hot, to ${name(current)}, remembers ${before}`;
+}
+
+/** Header by header: the bytes, and what they mean. */
+export function describeFrame(frame: Buffer): string[] {
+  return headersOf(frame).flatMap(describeHeader);
 }
 
 const BYTES_IN_A_LINE = 8;

@@ -6,6 +6,7 @@ import type { VerdictName } from '../../src/abi.js';
 import { VERDICTS, encodeKey } from '../../src/abi.js';
 import type { Build } from '../../src/attached.js';
 import { DECAP_VERDICTS } from '../../src/decap.js';
+import { describeFrame } from '../../src/explain/text.js';
 import { decap } from '../../src/model/decap.js';
 import { model } from '../../src/model/model.js';
 import type { Answer, FlowRecord, State, Tables } from '../../src/model/tables.js';
@@ -114,8 +115,10 @@ export class BalancerTarget implements Target {
         what: [
           `the model says ${describe(answer)}`,
           `  ${answer.frame.toString('hex')}`,
+          ...describeFrame(answer.frame),
           `the program says ${ran?.action ?? 'nothing'}`,
           `  ${ran?.frame.toString('hex') ?? ''}`,
+          ...describeFrame(ran?.frame ?? Buffer.alloc(0)),
           `tables: ${describeTables(tables)}`,
         ].join('\n'),
       });
@@ -390,6 +393,7 @@ export class DecapTarget implements Target {
         `  ${answer.frame.toString('hex')}`,
         `the program says ${there?.action ?? 'nothing'}`,
         `  ${there?.frame.toString('hex') ?? ''}`,
+        ...describeFrame(there?.frame ?? Buffer.alloc(0)),
       ].join('\n');
       return [{ ...head, packet, frame, what }];
     });
@@ -461,7 +465,12 @@ export function describeDifference(one: Difference): string {
   const { seed, chunk, program, packet, frame, what } = one;
   return [
     `${program}: seed ${seed}, chunk ${chunk}${packet === undefined ? '' : `, packet ${packet}`}`,
-    ...(frame ? [`packet of ${frame.length} bytes: ${frame.toString('hex')}`] : []),
+    ...(frame
+      ? [
+          `packet of ${frame.length} bytes: ${frame.toString('hex')}`,
+          ...describeFrame(frame),
+        ]
+      : []),
     what,
   ].join('\n');
 }
