@@ -112,7 +112,8 @@ encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 	    __u64 *sent_length)
 {
 	const __be16 varied = bpf_htons(flow >> 16) & destination->spread;
-	const void *to = destination->mac, *from = device->mac;
+	const union mac to = read_mac(destination->mac);
+	const union mac from = read_mac(device->mac);
 	union outer outer;
 	void *ip;
 
@@ -126,7 +127,7 @@ encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 
 		if (bpf_xdp_adjust_head(ctx, -(int)grown))
 			return L4LB_NO_ROOM;
-		ip = write_link(ctx, packet->tags, grown, to, from,
+		ip = write_link(ctx, packet->tags, grown, to.bytes, from.bytes,
 				bpf_htons(ETH_P_IP));
 		if (!ip)
 			return L4LB_NO_ROOM;
@@ -137,7 +138,7 @@ encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 
 		if (bpf_xdp_adjust_head(ctx, -(int)grown))
 			return L4LB_NO_ROOM;
-		ip = write_link(ctx, packet->tags, grown, to, from,
+		ip = write_link(ctx, packet->tags, grown, to.bytes, from.bytes,
 				bpf_htons(ETH_P_IPV6));
 		if (!ip)
 			return L4LB_NO_ROOM;

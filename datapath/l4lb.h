@@ -102,19 +102,20 @@ struct l4lb_device {
 	__u32 generation;	/* one more with each fill, so that a watcher notices */
 	__u32 cell_seed;	/* under which no two ways share a cell */
 	__u32 slot_seed;	/* the same on every balancer of a fleet */
+	/* One word: */
 	__u8 mac[6];		/* the device's own: taken by us, and the source of what we send */
 	__be16 session_port;	/* of the ssh session that filled, 0: none */
 	__u16 mtu;
 	__u8 log2_sets;		/* of flows */
 	__u8 flags;
 	__u8 spare[4];
-};
+} __attribute__((aligned(8)));
 
 #define L4LB_DEVICE_NO_ECHO 1	/* echo requests to services pass to the host */
 
 /*
- * `services`, an array of cells. A cell is one way into a service, and lies at
- * hash(cell_seed, address, port and protocol) modulo the number of cells.
+ * `services`, an array of cells, a power of two. A cell is one way into a service,
+ * and lies where hash_of_way() says for its address, port, protocol and version.
  */
 struct l4lb_cell {
 	__u8 address[16];	/* ::, any */
@@ -129,7 +130,7 @@ struct l4lb_cell {
 	__u16 service;		/* the service's id, from 1 */
 	__u8 log2_slots;
 	__u8 flags;
-};
+} __attribute__((aligned(8)));
 
 #define L4LB_CELL_USED 1
 #define L4LB_CELL_KEEPS_SSH 2	/* all ports but ssh's: the host keeps that */
@@ -236,7 +237,10 @@ struct l4lb_counter {
 #define L4LB_OFFSET(type, member) __builtin_offsetof(struct type, member)
 
 _Static_assert(sizeof(struct l4lb_device) == 32, "device");
+_Static_assert(L4LB_OFFSET(l4lb_device, mac) == 16, "the MAC is in one word");
 _Static_assert(sizeof(struct l4lb_cell) == 32, "cell");
+_Static_assert(!(L4LB_CELLS & (L4LB_CELLS - 1)) && L4LB_CELLS > 1,
+	       "the cells are a power of two");
 _Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24,
 	       "a cell's target is one word");
 _Static_assert(sizeof(struct l4lb_slot) == 8, "a slot is one word");

@@ -5,7 +5,18 @@
 
 #include "parse.h"
 
-#define MACS_LENGTH (2 * ETH_ALEN)
+/* A MAC in the tables, read as one word so that it is never half of another. */
+union mac {
+	__u64 word;
+	__u8 bytes[ETH_ALEN];
+};
+
+static __always_inline union mac read_mac(const void *where)
+{
+	const union mac mac = { .word = *(const volatile __u64 *)where };
+
+	return mac;
+}
 
 /* Both ends are aligned to 2 bytes at least. */
 static __always_inline void write_mac(void *to, const void *from)
