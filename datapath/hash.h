@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The one hash, of two words under a seed. It finds the cell of a service and
- * the slot of a packet, in every build, in src/hash.ts, and in the vectors of
- * test/unit/hash.test.ts.
+ * Two hashes, in every build, in src/hash.ts, and in the vectors of
+ * test/unit/hash.test.ts: that of a flow, and that of a way into a service.
  *
- * Each round multiplies, which carries a word's entropy upwards, and folds the
+ * hash() finds the slot of a packet, and must spread whatever sources come. Each
+ * round multiplies, which carries a word's entropy upwards, and folds the
  * upper half down again; the low bits, which are all that is used, so depend on
  * every bit of the input. Three multiplications of 32 bits: a SmartNIC has
  * nothing wider, and jhash takes twice as long.
+ *
+ * hash_of_way() finds the cell of a service, which all else waits for. It need not
+ * be good, for the tools look for a seed that suits the few ways that there are:
+ * two multiplications side by side, whose upper bits are used.
  *
  * The words are wire fields as they lie in memory, read little-endian, so that
  * the common machines swap nothing and all machines agree.
@@ -30,6 +34,17 @@ static __always_inline __u32 hash(__u32 seed, __u32 first, __u32 second)
 	h *= 0xc2b2ae3d;
 	h ^= h >> 16;
 	return h;
+}
+
+/* Below 2^bits. The halves of the seed change places for the second factor. */
+static __always_inline __u32 hash_of_way(__u32 seed, __u32 address, __u32 way,
+					 __u32 bits)
+{
+	const __u32 other = seed << 16 | seed >> 16;
+
+	return (__le32_to_cpu(address) * (seed | 1) +
+		__le32_to_cpu(way) * (other | 1)) >>
+	       (32 - bits);
 }
 
 /* An address as one word: IPv4 as it is, IPv6 mixed. */

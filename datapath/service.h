@@ -45,8 +45,8 @@ static __always_inline union target read_cell(const struct l4lb_device *device,
 {
 	const __u32 folded =
 		fold(device->cell_seed, address->word, way.version);
-	const __u32 key =
-		hash(device->cell_seed, folded, way.word) % L4LB_CELLS;
+	const __u32 key = hash_of_way(device->cell_seed, folded, way.word,
+				      __builtin_ctz(L4LB_CELLS));
 	const union target none = {};
 	const struct l4lb_cell *cell;
 	const __u32 *found;

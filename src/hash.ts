@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** datapath/hash.h in TypeScript: the one hash that finds cells and slots. */
+/** datapath/hash.h in TypeScript: the hashes that find slots and cells. */
 import { isIpv6 } from './address.js';
 
 /** Of two words, each read little-endian from the bytes on the wire. */
@@ -12,6 +12,17 @@ export function hash(seed: number, first: number, second: number): number {
   h = Math.imul(h, 0xc2b2ae3d);
   h ^= h >>> 16;
   return h >>> 0;
+}
+
+/** Of an address as one word, and of port, protocol and version: below 2^bits. */
+export function hashOfWay(
+  seed: number,
+  address: number,
+  way: number,
+  bits: number,
+): number {
+  const other = (seed << 16) | (seed >>> 16);
+  return (Math.imul(address, seed | 1) + Math.imul(way, other | 1)) >>> (32 - bits);
 }
 
 /**

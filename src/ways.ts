@@ -2,8 +2,8 @@
 /**
  * Ways into services, and the cells of the `services` map that they lie in.
  *
- * The program reads a cell with one load, at hash(seed, address, port and
- * protocol). So no two ways may share a cell, and the seed is chosen for that.
+ * The program reads a cell with one load, where the hash of address, port and
+ * protocol says. So no two ways may share a cell, and the seed is chosen for that.
  */
 import type { Cell } from './abi.js';
 import {
@@ -25,7 +25,7 @@ import {
   unusableAddress,
 } from './address.js';
 import { Failure } from './failure.js';
-import { foldWords, hash, wordsOf } from './hash.js';
+import { foldWords, hash, hashOfWay, wordsOf } from './hash.js';
 
 export const TCP = 6;
 export const UDP = 17;
@@ -156,7 +156,7 @@ function hashWords({ address, port, protocol }: Way): HashWords {
 }
 
 function indexOf({ address, last }: HashWords, seed: number, cells: number): number {
-  return hash(seed, foldWords(seed, address), last) % cells;
+  return hashOfWay(seed, foldWords(seed, address), last, Math.log2(cells));
 }
 
 /**
@@ -268,7 +268,7 @@ export function placeCells(
   };
   if (wanted.length <= size) {
     for (let tries = 1; tries < TRIES; tries++) {
-      const candidate = (seed + tries) >>> 0;
+      const candidate = hash(seed, tries, 0);
       const cells = place(hashed, candidate, size, isFree);
       if (cells) return { seed: candidate, cells };
     }

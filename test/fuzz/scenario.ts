@@ -15,7 +15,7 @@ import {
 } from '../../src/abi.js';
 import { hash } from '../../src/hash.js';
 import { isIpv4, onWire, onesSum } from '../../src/model/bytes.js';
-import { NO_RECORD, chooseSlot, foldAddress } from '../../src/model/slot.js';
+import { NO_RECORD, chooseSlot } from '../../src/model/slot.js';
 import type {
   FlowRecord,
   ModelCell,
@@ -23,6 +23,7 @@ import type {
   State,
   Tables,
 } from '../../src/model/tables.js';
+import { cellIndex, versionOf } from '../../src/ways.js';
 import type { Random } from './random.js';
 
 /** Maps of these sizes take the place of the object's: their content is read each time. */
@@ -351,10 +352,6 @@ function encodeCell(cell: ModelCell): Buffer {
   return bytes;
 }
 
-function versionOf(address: Buffer): number {
-  return isIpv4(onWire(address)) || address.equals(ANY) ? 0 : 6;
-}
-
 function encodeEntry(entry: ModelDestination): Buffer {
   const bytes = Buffer.alloc(48);
   entry.address.copy(bytes, 0);
@@ -384,15 +381,10 @@ function placeCells(
   size: number,
 ): { seed: number; cells: Map<number, Buffer> } {
   for (let tries = 0; ; tries++) {
-    const seed = (cellSeed + tries) >>> 0;
+    const seed = hash(cellSeed, tries, 0);
     const cells = new Map<number, Buffer>();
     for (const cell of tables.cells) {
-      const { address, port, protocol } = cell;
-      const wire = ((port & 0xff) << 8) | (port >> 8);
-      const last = wire | (protocol << 16) | (versionOf(address) << 24);
-      const isV6 = versionOf(address) === 6;
-      const word = isV6 ? foldAddress(seed, address) : address.readUInt32LE(12);
-      cells.set(hash(seed, word, last) % size, encodeCell(cell));
+      cells.set(cellIndex(cell, seed, size), encodeCell(cell));
     }
     if (cells.size === tables.cells.length) return { seed, cells };
   }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { ANY_ADDRESS } from '../../src/address.js';
-import { SLOT_SEED, fold, hash } from '../../src/hash.js';
+import { SLOT_SEED, fold, hash, hashOfWay } from '../../src/hash.js';
 import { ip, randomNumbers } from './names.js';
 
 /** datapath/hash.h, word for word, in numbers without a limit. */
@@ -16,6 +16,20 @@ function reference(seed: number, first: number, second: number): number {
   h = u32(h * 0xc2b2ae3dn);
   h ^= h >> 16n;
   return Number(h);
+}
+
+/** The same of hash_of_way(). */
+function referenceOfWay(
+  seed: number,
+  address: number,
+  way: number,
+  bits: number,
+): number {
+  const u32 = (value: bigint): bigint => BigInt.asUintN(32, value);
+  const one = u32(BigInt(seed)) | 1n;
+  const other = u32((u32(BigInt(seed)) << 16n) | (u32(BigInt(seed)) >> 16n)) | 1n;
+  const sum = u32(BigInt(address)) * one + u32(BigInt(way)) * other;
+  return Number(u32(sum) >> BigInt(32 - bits));
 }
 
 /** Words as the program reads them: little-endian from the bytes on the wire. */
@@ -193,5 +207,35 @@ describe('hash', () => {
         share: 'about half',
       });
     }
+  });
+});
+
+describe('the hash of a way', () => {
+  const WAY = Buffer.from([0, 80, 6, 0]).readUInt32LE();
+
+  // From datapath/hash.h, compiled for this machine.
+  test.each([
+    { seed: 0, bits: 10, expected: 16 },
+    { seed: 1, bits: 10, expected: 336 },
+    { seed: SLOT_SEED, bits: 10, expected: 68 },
+    { seed: 0xffffffff, bits: 10, expected: 1007 },
+    { seed: 0xffffffff, bits: 4, expected: 15 },
+    { seed: 0x9e3779b1, bits: 10, expected: 163 },
+    { seed: 0x9e3779b1, bits: 4, expected: 2 },
+  ])('is $expected of $bits bits under seed $seed', ({ seed, bits, expected }) => {
+    expect(hashOfWay(seed, address(10, 0, 0, 4), WAY, bits)).toBe(expected);
+  });
+
+  test('agrees with the same steps in numbers that never overflow', () => {
+    const random = randomNumbers(2);
+    const word = (): number => Math.floor(random() * 2 ** 32);
+    const inputs = Array.from(
+      { length: 20_000 },
+      () => [word(), word(), word(), 1 + (word() % 20)] as const,
+    );
+    const wrong = inputs.filter(
+      (words) => hashOfWay(...words) !== referenceOfWay(...words),
+    );
+    expect(wrong).toEqual([]);
   });
 });

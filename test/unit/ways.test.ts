@@ -12,7 +12,7 @@ import {
 } from '../../src/abi.js';
 import { ANY_ADDRESS } from '../../src/address.js';
 import { Failure } from '../../src/failure.js';
-import { fold, hash } from '../../src/hash.js';
+import { fold, hashOfWay } from '../../src/hash.js';
 import type { Way } from '../../src/ways.js';
 import {
   EVERYTHING,
@@ -186,14 +186,15 @@ describe('ways', () => {
   test('a cell is hashed from the address, and port and protocol as they lie in it', () => {
     const [way] = cellsFor('192.0.2.10:443/tcp');
     const inCell = Buffer.from([443 >> 8, 443 & 255, TCP, 0]).readUInt32LE();
-    const expected = hash(99, Buffer.from([192, 0, 2, 10]).readUInt32LE(), inCell) % 1024;
+    const address = Buffer.from([192, 0, 2, 10]).readUInt32LE();
+    const expected = hashOfWay(99, address, inCell, 10);
     expect(way && cellIndex(way, 99, 1024)).toBe(expected);
   });
 
   test('an IPv6 address is folded to a word, and its version is hashed with it', () => {
     const [way] = cellsFor('[2001:db8:ffff::10]:443/tcp');
     const inCell = Buffer.from([443 >> 8, 443 & 255, TCP, 6]).readUInt32LE();
-    const expected = hash(99, fold(99, VIP_6), inCell) % 1024;
+    const expected = hashOfWay(99, fold(99, VIP_6), inCell, 10);
     expect(way?.version).toBe(6);
     expect(way && cellIndex(way, 99, 1024)).toBe(expected);
     expect(versionOf(ANY_ADDRESS)).toBe(0);
@@ -303,20 +304,23 @@ describe('the places of cells', () => {
   });
 
   test.each([
-    { network: '192.0.2', size: 16, most: 8 },
-    { network: '198.51.100', size: 16, most: 8 },
-    { network: '203.0.113', size: 16, most: 8 },
-    { network: '10.20.30', size: 64, most: 20 },
-    { network: '10.20.31', size: 1024, most: 60 },
+    { address: '192.0.2.N', size: 16, most: 8 },
+    { address: '198.51.100.N', size: 16, most: 8 },
+    { address: '203.0.113.N', size: 16, most: 8 },
+    { address: '10.20.30.N', size: 64, most: 20 },
+    { address: '10.N.31.7', size: 1024, most: 60 },
   ])(
-    'a way of $network more each time, up to $most in $size cells, harms none on the way',
-    ({ network, size, most }) => {
+    'a way of $address more each time, up to $most in $size cells, harms none on the way',
+    ({ address, size, most }) => {
       let live = new Map<number, Cell>();
       let seed = 0;
       let seeds = 0;
       for (let count = 1; count <= most; count++) {
         const wanted = cellsFor(
-          ...Array.from({ length: count }, (_, i) => `${network}.${i + 1}/tcp`),
+          ...Array.from(
+            { length: count },
+            (_, i) => `${address.replace('N', String(i + 1))}/tcp`,
+          ),
         );
         const old = wanted.slice(0, -1);
         const placed = placeCells(wanted, live, seed, size);
@@ -384,11 +388,11 @@ describe('the places of cells', () => {
     );
   });
 
-  test('the seed goes on from the largest number with 0', () => {
+  test('another seed is a number of 32 bits, after the largest as well', () => {
     const size = 2;
     const clash = Array.from({ length: 100 }, (_, i) => ip(`192.0.2.${i}`))
       .map((address) => ({ address, port: 0, protocol: TCP }))
-      .filter((way) => cellIndex(way, 0xffffffff, size) === 0)
+      .filter((way) => cellIndex(way, 0xffffffff, size) === 1)
       .slice(0, 2)
       .map((way) => ({
         ...way,
@@ -401,7 +405,8 @@ describe('the places of cells', () => {
         flags: CELL_USED,
       }));
     const { seed, cells } = placeCells(clash, NOTHING, 0xffffffff, size);
-    expect(seed).toBeLessThan(100);
+    expect(seed).not.toBe(0xffffffff);
+    expect(seed).toBe(seed >>> 0);
     expect(cells.size).toBe(2);
   });
 });
