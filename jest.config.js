@@ -12,7 +12,7 @@ const common = {
 
 export default {
   // A kernel test starts many processes; a unit test ends long before.
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   // One for each core: each file has a network of its own.
   maxWorkers: '100%',
   projects: [
