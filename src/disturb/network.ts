@@ -41,16 +41,19 @@ export class Network {
   readonly #name = `disturb-${process.pid}`;
   readonly #children: LongRunning[] = [];
   readonly #schedule: Schedule;
+  readonly #stop: AbortSignal;
   readonly #balancers: [string, string];
   /** Those that are loaded. */
   readonly #loaded = new Set<string>();
   #current: string;
   #isMade = false;
 
-  constructor(run: Run, schedule: Schedule, options: ToolOptions) {
+  /** Once `stop` says so nothing more is started, except to take it down. */
+  constructor(run: Run, schedule: Schedule, options: ToolOptions, stop: AbortSignal) {
     this.#run = run;
     this.#options = options;
     this.#schedule = schedule;
+    this.#stop = stop;
     // One namespace more than there are destinations stands in for the second balancer.
     this.#balancers = ['balancer', this.#destination(schedule.destinations + 1)];
     this.#current = this.#balancers[0];
@@ -133,7 +136,10 @@ export class Network {
       const server = this.#start(role, 'echo.mjs', addressOf({ number }), String(PORT));
       await server.firstLine(`the echo server in ${role}`);
     });
-    await Promise.all(servers);
+    // What is still being started when one fails would be left behind by down().
+    for (const server of await Promise.allSettled(servers)) {
+      if (server.status === 'rejected') throw server.reason;
+    }
   }
 
   async #startBalancer(rows: readonly Row[]): Promise<void> {
@@ -198,6 +204,7 @@ export class Network {
   }
 
   #start(role: string, script: string, ...args: string[]): LongRunning {
+    this.#stop.throwIfAborted();
     const command = [process.execPath, packaged(`testbed/${script}`), ...args];
     const child = new LongRunning('nsenter', [...this.#enter(role), ...command]);
     this.#children.push(child);
@@ -219,6 +226,7 @@ export class Network {
   }
 
   async #expect(what: string, command: string, args: readonly string[]): Promise<string> {
+    this.#stop.throwIfAborted();
     const { exitCode, stdout, stderr } = await this.#run(command, args);
     if (exitCode === 0) return stdout;
     const [first = `exit code ${exitCode}`, ...more] = stderr.trim().split('\n');

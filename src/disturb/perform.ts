@@ -28,7 +28,7 @@ export async function perform(
 ): Promise<Result> {
   const { connections, duration, table } = request;
   const object = request.obj === undefined ? undefined : resolve(request.obj);
-  const network = new Network(startProcess, schedule, { object, table });
+  const network = new Network(startProcess, schedule, { object, table }, stop);
   try {
     tell(`building a network with ${many(schedule.destinations, 'destination')}`);
     await network.up();

@@ -24,7 +24,9 @@ async function disturb(
 ): Promise<Outcome> {
   const scratch = mkdtempSync(join(tmpdir(), 'disturb-test-'));
   const env = { TMPDIR: scratch };
-  const options = { cwd: ROOT, reject: false, timeout: 60_000, env } as const;
+  // Taking the network down may take longer than execa would wait with SIGKILL.
+  const patience = { timeout: 60_000, forceKillAfterDelay: false } as const;
+  const options = { cwd: ROOT, reject: false, env, ...patience } as const;
   const running = execa(join(ROOT, 'bin/l4lb-disturb.js'), args, options);
   let said = '';
   running.stderr.on('data', (text: Buffer) => {
