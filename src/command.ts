@@ -69,8 +69,8 @@ export function addFillOptions(command: Command): Command {
     .option(
       '-s, --source <address...>',
       'source of the outer header, one for each family of destinations; 10.7.0.0/16 spreads ' +
-        "connections over all of it; own: the device's own address (default of a new service); " +
-        'kept until told otherwise',
+        "connections over all of it; own: the device's own address; kept until told otherwise " +
+        '(default of a new service: own)',
       readSource,
     )
     .option(
