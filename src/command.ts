@@ -12,7 +12,7 @@ import { EXIT_FAILURE, EXIT_USAGE, Failure } from './failure.js';
 import { Iproute } from './iproute.js';
 import type { Run } from './run.js';
 import { run } from './run.js';
-import type { Sources } from './source.js';
+import type { AskedSources } from './source.js';
 import { TWO_SOURCES, familyOf, parseSource } from './source.js';
 import type { Way } from './ways.js';
 import { parseWays } from './ways.js';
@@ -55,7 +55,7 @@ export function modeOption(): Option {
 /** Options of a fill, which l4lb-map and l4lb-load -f share. */
 export interface FillFlags {
   file?: string[];
-  source?: Sources;
+  source?: AskedSources;
   vip?: Way[];
   takeSsh?: boolean;
   slots?: number;
@@ -69,7 +69,8 @@ export function addFillOptions(command: Command): Command {
     .option(
       '-s, --source <address...>',
       'source of the outer header, one for each family of destinations; 10.7.0.0/16 spreads ' +
-        "connections over all of it (default: the device's own address)",
+        "connections over all of it; own: the device's own address; kept until told otherwise " +
+        '(default of a new service: own)',
       readSource,
     )
     .option(
@@ -105,7 +106,8 @@ export function addFillOptions(command: Command): Command {
     .option('--no-echo', 'it leaves that to the host, until told otherwise');
 }
 
-function readSource(text: string, before: Sources = {}): Sources {
+function readSource(text: string, before: AskedSources = {}): AskedSources {
+  if (text === 'own') return { ...before, isOwn: true };
   const source = parseSource(text);
   if (typeof source === 'string') throw new InvalidArgumentError(`"${text}" ${source}.`);
   const family = familyOf(source.address);

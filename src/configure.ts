@@ -9,7 +9,8 @@ import type { DestinationFile } from './destinations.js';
 import { exportConfig } from './export.js';
 import { Failure } from './failure.js';
 import type { Planned } from './fill.js';
-import { chooseSources, macOf, readFile, resolveRows } from './fill.js';
+import { chooseSources, ownSources } from './fill-source.js';
+import { macOf, readFile, resolveRows } from './fill.js';
 import type { Link } from './iproute.js';
 import { layOut } from './layout.js';
 import type { Live } from './live.js';
@@ -66,7 +67,7 @@ export async function prepareConfig(
   const needing = wanted.flatMap(({ sources, rows: own }) =>
     own.filter(({ address }) => !sources[familyOfText(address)]),
   );
-  const defaults = await chooseSources({ ip }, link, needing, {});
+  const defaults = chooseSources({}, {}, await ownSources({ ip }, link, needing));
   let at = 0;
   const services = wanted.map((service) => {
     const count = service.rows.length;

@@ -11,8 +11,11 @@ import type { TableKind } from './config.js';
 import type { DestinationFile, DestinationRow } from './destinations.js';
 import { parseDestinations } from './destinations.js';
 import { Failure } from './failure.js';
+import type { OwnSources } from './fill-source.js';
+import { chooseSources, ownSources } from './fill-source.js';
 import type { Link } from './iproute.js';
 import type { Live } from './live.js';
+import { ownedBy } from './live.js';
 import { packaged } from './objects.js';
 import type { Plan } from './plan.js';
 import type { WantedDestination } from './writes.js';
@@ -20,8 +23,8 @@ import { plan } from './plan.js';
 import type { Service } from './services.js';
 import { chooseService } from './services.js';
 import { sessionPort } from './session.js';
-import type { Family, Sources } from './source.js';
-import { FAMILIES, FAMILY_NAMES, familyOfText } from './source.js';
+import type { AskedSources } from './source.js';
+import { sourcesIn } from './source.js';
 import { monotonicSeconds } from './settle.js';
 import { readSlots, readTables, writeLine } from './tables.js';
 import type { Way } from './ways.js';
@@ -30,7 +33,8 @@ import { reachable } from './ways.js';
 /** All that a fill needs, checked: nothing after this can find fault with it. */
 export interface Prepared {
   destinations: WantedDestination[];
-  sources: Sources;
+  source: AskedSources;
+  ownSources: OwnSources;
   ways: Way[] | undefined;
   takeSsh: boolean | undefined;
   slots: number | undefined;
@@ -55,7 +59,8 @@ export async function prepareFill(
   const mac = macOf(link);
   return {
     destinations: await resolveRows({ ip }, link, rows),
-    sources: await chooseSources({ ip }, link, rows, flags.source ?? {}),
+    source: flags.source ?? {},
+    ownSources: await ownSources({ ip }, link, rows),
     ways: flags.vip,
     takeSsh: flags.takeSsh,
     slots: flags.slots,
@@ -101,7 +106,9 @@ export async function planFill(
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
   const now = maps.kept ? monotonicSeconds() : undefined;
   const live = { ...tables, slots };
-  const made = plan(live, { ...prepared, service, isNew: chosen.isNew, now });
+  const kept = chosen.isNew ? {} : sourcesIn(ownedBy(tables, service.id).values());
+  const sources = chooseSources(prepared.source, kept, prepared.ownSources);
+  const made = plan(live, { ...prepared, service, sources, isNew: chosen.isNew, now });
   return { plan: made, live, services: [service] };
 }
 
@@ -163,31 +170,6 @@ function badRows(problems: string[]): Failure {
   const count = problems.length === 1 ? '1 bad row' : `${problems.length} bad rows`;
   return new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
     next: 'mend the rows and run this command again',
-  });
-}
-
-/** A source for each family that a row has: the one that is asked for, or the device's. */
-export async function chooseSources(
-  { ip }: Pick<Tools, 'ip'>,
-  link: Link,
-  rows: readonly DestinationRow[],
-  asked: Sources,
-): Promise<Sources> {
-  const sources: Sources = { ...asked };
-  for (const family of FAMILIES) {
-    const row = rows.find(({ address }) => familyOfText(address) === family);
-    if (!row || sources[family]) continue;
-    const own = parseAddress((await ip.addressOf(link.name, family)) ?? '');
-    if (!own) throw noSource(link, family, row);
-    sources[family] = { address: own, spread: 0 };
-  }
-  return sources;
-}
-
-function noSource({ name }: Link, family: Family, row: DestinationRow): Failure {
-  return new Failure(`${name} has no ${FAMILY_NAMES[family]} address to send from`, {
-    cause: `${row.place}: ${row.address} needs an outer header of its own family`,
-    next: `name one with --source, or: ip addr add ADDRESS/LENGTH dev ${name}`,
   });
 }
 

@@ -3,8 +3,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import type { Attached } from './attached.js';
-import { MODE_NAMES, findAttached } from './attached.js';
+import { findAttached } from './attached.js';
 import type { Context, FillFlags } from './command.js';
 import {
   addFillOptions,
@@ -14,7 +13,6 @@ import {
   print,
   printJson,
   readIdle,
-  warn,
 } from './command.js';
 import { planPrepared, prepareConfig, readConfig, readExport } from './configure.js';
 import { UsageFailure } from './failure.js';
@@ -22,16 +20,8 @@ import { planFill, prepareFill } from './fill.js';
 import { many } from './format.js';
 import type { Mode } from './iproute.js';
 import { withLock } from './lock.js';
-import type { Plan } from './plan.js';
-import type { ConfigPlan } from './plan-config.js';
-import {
-  configPlanJson,
-  configWarnings,
-  describeConfigPlan,
-} from './plan-config-text.js';
-import type { Where } from './plan-text.js';
-import { describePlan, planJson, planWarnings } from './plan-text.js';
-import type { Filled, SettleFlags } from './settling.js';
+import { report, reportAll, whereOf } from './map-report.js';
+import type { SettleFlags } from './settling.js';
 import { describeSettled, fillAndSettle, settleSlots, settledJson } from './settling.js';
 
 interface Flags extends FillFlags, SettleFlags {
@@ -180,46 +170,4 @@ async function fillOne(tools: Context, flags: Flags, files: string[]): Promise<v
       planFill(tools, maps, prepared),
     ),
   );
-}
-
-function whereOf(attached: Attached, flags: Flags): Where {
-  return { interface: flags.interface, mode: MODE_NAMES[attached.mode] };
-}
-
-function report(attached: Attached, flags: Flags, { plan, settled }: Filled<Plan>): void {
-  planWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
-  const where = whereOf(attached, flags);
-  if (flags.json) {
-    printJson({
-      ...where,
-      dry_run: flags.dryRun ?? false,
-      ...planJson(plan),
-      ...(settled && settledJson(settled)),
-    });
-    return;
-  }
-  describePlan(plan, where, flags.dryRun ?? false).forEach(print);
-  if (settled) describeSettled(settled, flags.interface).forEach(print);
-}
-
-function reportAll(
-  attached: Attached,
-  flags: Flags,
-  { plan, settled }: Filled<ConfigPlan>,
-): void {
-  configWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
-  const where = whereOf(attached, flags);
-  const isDryRun = flags.dryRun ?? false;
-  if (flags.json)
-    printJson({
-      ...where,
-      dry_run: isDryRun,
-      ...configPlanJson(plan),
-      ...(settled && settledJson(settled)),
-    });
-  else
-    [
-      ...describeConfigPlan(plan, where, isDryRun),
-      ...(settled ? describeSettled(settled, flags.interface) : []),
-    ].forEach(print);
 }

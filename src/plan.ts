@@ -51,7 +51,7 @@ export interface Plan {
   changed: string[];
   slots: number;
   slotsMoved: number;
-  /** The fewest that a perfectly balanced table could have moved. */
+  /** The fewest that a perfectly balanced table could have moved; at most what has moved. */
   slotsIdeal: number;
   /** Of all destinations that are to be, and of those that are removed. */
   shares: Share[];
@@ -90,6 +90,9 @@ export function plan(live: Live, wanted: Wanted): Plan {
     writes.push(...step);
   }
 
+  const slotsMoved = countMoved(live, state);
+  // A consistent table that stays as it is may yet not be balanced to the slot.
+  const slotsIdeal = idealMoves(target, liveTable(live, service, target).current);
   const ways = waysOf(state, service);
   const waysBefore = waysOf(live, service);
   const old = byAddress([...before.values()]);
@@ -113,8 +116,8 @@ export function plan(live: Live, wanted: Wanted): Plan {
       return isOther && !drained.includes(address) ? [address] : [];
     }),
     slots,
-    slotsMoved: countMoved(live, state),
-    slotsIdeal: idealMoves(target, liveTable(live, service, target).current),
+    slotsMoved,
+    slotsIdeal: Math.min(slotsMoved, slotsIdeal),
     shares,
     waysAdded: ways.filter((way) => !waysBefore.includes(way)),
     waysRemoved: waysBefore.filter((way) => !ways.includes(way)),

@@ -24,6 +24,12 @@ export interface Sources {
   ipv6?: Source | undefined;
 }
 
+/** On a command line. */
+export interface AskedSources extends Sources {
+  /** What is not named goes back to the device's own. */
+  isOwn?: boolean;
+}
+
 export type Family = keyof Sources;
 export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6'];
 export const FAMILY_NAMES: Record<Family, string> = { ipv4: 'IPv4', ipv6: 'IPv6' };

@@ -39,6 +39,9 @@ Options of up:
   --count N            make N separate destinations instead, 10.0.1.1 to 10.0.1.N
   --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
                        destinations have it on lo; can be given more than once
+  --ipv6               each role has an IPv6 address too, in fd00::/64 with the numbers of its
+                       IPv4 address: the balancer fd00::4, destination12 fd00::1:c; files and
+                       virtual addresses may be of either family
   --mtu N              of all devices, 1280 to 9000 (default: 1500)
   --owner PID          when this process has died, the next up removes the network
                        (default: the process that called)
@@ -187,7 +190,7 @@ sweep() {
 
 # Rows "address MAC" of a destination file; all bad rows are told.
 read_destinations() {
-    awk -F, -v file="$1" '
+    awk -F, -v file="$1" -v ipv6="$ipv6" '
         function bad(why) { print file ":" FNR ": " why > "/dev/stderr"; errors = 1 }
         function is_address(text,  part, i) {
             if (split(text, part, ".") != 4) return 0
@@ -195,15 +198,18 @@ read_destinations() {
                 if (part[i] !~ /^[0-9]+$/ || part[i] > 255) return 0
             return 1
         }
+        # What else is wrong with it, ip will say.
+        function is_ipv6(text) { return text ~ /:.*:/ && text ~ /^[0-9a-fA-F:.]+$/ }
         function is_mac(text) {
             return length(text) == 17 && text ~ /^([0-9a-fA-F][0-9a-fA-F]:)+[0-9a-fA-F][0-9a-fA-F]$/
         }
         { sub(/#.*/, ""); gsub(/[ \t\r]/, "") }
         $0 == "" || (!rows++ && tolower($1) == "address") { next }
-        !is_address($1) { bad("\"" $1 "\" is no IPv4 address"); next }
+        is_ipv6($1) && !ipv6 { bad("\"" $1 "\" is an IPv6 address, and --ipv6 is not given"); next }
+        !is_address($1) && !is_ipv6($1) { bad("\"" $1 "\" is no IP address"); next }
         $2 != "" && !is_mac($2) { bad("\"" $2 "\" is no MAC address"); next }
         $1 in seen { bad($1 " stands here for the second time"); next }
-        $1 ~ /^10\.0\.0\.([1-9]|10)$/ || $1 ~ /^10\.0\.255\./ { bad($1 " is one of the testbed itself"); next }
+        $1 ~ /^10\.0\.0\.([1-9]|10)$/ || $1 ~ /^10\.0\.255\./ || $1 ~ /^fd00::(ff:)?[0-9a]$/ { bad($1 " is one of the testbed itself"); next }
         { seen[$1]; print $1, $2 }
         END { exit errors }
     ' "$1"
@@ -278,30 +284,71 @@ switch_table() {
     awk 'NF == 2 { print "fdb replace " $2 " dev destinations master static" }' <<<"$destinations"
 }
 
+# The IPv6 address that has the last two numbers of an IPv4 address.
+ipv6_of() { # ADDRESS
+    local third=${1%.*} fourth=${1##*.}
+    third=${third##*.}
+    if ((third == 0)); then
+        printf 'fd00::%x' "$fourth"
+    else
+        printf 'fd00::%x:%x' "$third" "$fourth"
+    fi
+}
+
+# An address for one host alone; nobody else can have it, so nobody is asked.
+host_address() { # ADDRESS DEVICE
+    if [[ $1 == *:* ]]; then
+        echo "address add $1/128 dev $2 nodad"
+    else
+        echo "address add $1/32 dev $2"
+    fi
+}
+
+# The outer header takes 20 bytes, or 40: a longer packet would exceed the balancer's
+# MTU, and the client would have to be told.
+route_to() { # VIP
+    local most_outer=20
+    [[ -z $ipv6 ]] || most_outer=40
+    if [[ $1 == *:* ]]; then
+        echo "route add $1/128 via $(ipv6_of "$balancer_address") dev eth0 mtu $((mtu - most_outer))"
+    else
+        echo "route add $1/32 via $balancer_address dev eth0 mtu $((mtu - most_outer))"
+    fi
+}
+
 role_commands() { # ROLE
-    local vip
+    local vip row
     echo "link set lo up"
-    echo "address add ${address[$1]}/16 dev eth0"
-    [[ $1 != destinations ]] || awk 'NF { print "address add " $1 "/32 dev eth0" }' <<<"$destinations"
     echo "link set eth0 up"
-    [[ $1 != client ]] || echo "neighbour add $balancer_address lladdr $balancer_mac dev eth0 nud permanent"
+    echo "address add ${address[$1]}/16 dev eth0"
+    [[ -z $ipv6 ]] || echo "address add $(ipv6_of "${address[$1]}")/64 dev eth0 nodad"
+    if [[ $1 == client ]]; then
+        echo "neighbour add $balancer_address lladdr $balancer_mac dev eth0 nud permanent"
+        [[ -z $ipv6 ]] || echo "neighbour add $(ipv6_of "$balancer_address") lladdr $balancer_mac dev eth0 nud permanent"
+    fi
+    if [[ $1 == destinations ]]; then
+        while read -r row _; do
+            [[ -z $row ]] || host_address "$row" eth0
+        done <<<"$destinations"
+    fi
     for vip in "${vips[@]}"; do
         case $1 in
-        # The outer header takes 20 bytes: a longer packet would exceed the balancer's
-        # MTU, and the client would have to be told.
-        client) echo "route add $vip/32 via $balancer_address dev eth0 mtu $((mtu - 20))" ;;
-        destination*) echo "address add $vip/32 dev lo" ;;
+        client) route_to "$vip" ;;
+        destination*) host_address "$vip" lo ;;
         esac
     done
 }
 
-# IPv6 would send packets of its own, which no test expects. Answers for addresses on lo
-# are nobody's but the balancer's, and what it forwards comes from anywhere.
+# IPv6 would send packets of its own, which no test expects, so it is off, or as quiet as
+# can be. Answers for addresses on lo are nobody's but the balancer's, and what it
+# forwards comes from anywhere.
 configure_kernel() { # ROLE
-    local conf settings=()
+    local conf settings=() no_ipv6=1
+    [[ -z $ipv6 ]] || no_ipv6=0
     for conf in all default; do
-        settings+=("net.ipv6.conf.$conf.disable_ipv6=1" "net.ipv4.conf.$conf.rp_filter=0"
-            "net.ipv4.conf.$conf.arp_ignore=1" "net.ipv4.conf.$conf.arp_announce=2")
+        settings+=("net.ipv4.conf.$conf.rp_filter=0" "net.ipv4.conf.$conf.arp_ignore=1"
+            "net.ipv4.conf.$conf.arp_announce=2" "net.ipv6.conf.$conf.disable_ipv6=$no_ipv6"
+            "net.ipv6.conf.$conf.router_solicitations=0" "net.ipv6.conf.$conf.accept_ra=0")
     done
     # -e: a kernel without IPv6 has no such settings, and needs none.
     step "set up the kernel for $1" "" within "$1" sysctl -e -q -w "${settings[@]}"
@@ -348,7 +395,9 @@ report() {
     more=$(grep -c . <<<"$destinations" || true)
     echo "network $name"
     for role in "${roles[@]}"; do
-        printf '  %-13s %-11s %s  in %s' "$role" "${address[$role]}" "${mac[$role]}" "$(namespace "$role")"
+        printf '  %-13s %-11s ' "$role" "${address[$role]}"
+        [[ -z $ipv6 ]] || printf '%-10s ' "$(ipv6_of "${address[$role]}")"
+        printf '%s  in %s' "${mac[$role]}" "$(namespace "$role")"
         [[ $role != destinations || $more == 0 ]] || printf ', with %s addresses more' "$more"
         echo
     done
@@ -375,6 +424,7 @@ parse_up() {
             set_option "${@:1:2}"
             shift
             ;;
+        --ipv6) ipv6=yes ;;
         -q | --quiet) quiet=yes ;;
         -*) wrong_usage "up has no option $1" ;;
         *)
@@ -400,13 +450,15 @@ check_up() {
     [[ $owner =~ ^[0-9]+$ ]] || wrong_usage "--owner $owner is no process number"
     [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count cannot be had together"
     for vip in "${vips[@]}"; do
-        [[ $vip =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ ]] || wrong_usage "--vip $vip is no IPv4 address"
+        [[ $vip =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ || $vip =~ ^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$ ]] ||
+            wrong_usage "--vip $vip is no IP address"
+        [[ $vip != *:* || -n $ipv6 ]] || wrong_usage "--vip $vip is an IPv6 address: add --ipv6"
     done
     [[ -z $file || -r $file ]] || fail 1 "cannot read $file"
 }
 
 command_up() {
-    local file="" count=0 mtu=1500 owner quiet="" vips=() destinations="" roles
+    local file="" count=0 mtu=1500 owner quiet="" ipv6="" vips=() destinations="" roles
     local -A address mac
     owner=$(calling_process)
     name=""

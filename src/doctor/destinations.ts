@@ -54,7 +54,7 @@ export const checkAnswers: Check = (facts) => {
     findings,
     asked.length === 0
       ? 'the neighbour table is set by hand, so nobody was asked'
-      : `the neighbours that lead to ${many(asked.length, 'destination')} answer`,
+      : `a neighbour answers on the way to ${many(asked.length, 'destination')}`,
   );
 };
 

@@ -31,7 +31,7 @@ export const checkTable: Check = (facts) => {
           ? `no slot of ${name} has a destination`
           : `some slots of ${name} have no destination`,
         evidence:
-          `${formatCount(service.emptySlots)} of ${many(slots, 'slot')} are empty, and their packets pass to the host; ` +
+          `${formatCount(service.emptySlots)} of ${many(slots, 'slot')} ${service.emptySlots === 1 ? 'is' : 'are'} empty, so packets pass to the host; ` +
           (own.length === 0
             ? 'the service has no destination'
             : `it has ${many(own.length, 'destination')}${isEmpty ? ' of weight 0' : ''}`),
@@ -76,7 +76,7 @@ export const checkSource: Check = (facts) => {
       const length = source.includes(':') ? 128 : 32;
       return found({
         finding: `the outer header's source ${source} is no address of this host`,
-        evidence: `${some(users.map(({ address }) => address))} get packets from it; their errors come back to nobody, and routers may drop what has a foreign source`,
+        evidence: `packets to ${some(users.map(({ address }) => address))} have it; their errors come back to nobody, and routers may drop what has a foreign source`,
         mend: own
           ? `${fillCommand(facts, users[0]?.service)} -s ${own}`
           : `ip addr add ${source}/${length} dev ${device.name}`,

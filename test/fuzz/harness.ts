@@ -30,6 +30,17 @@ const ACTIONS = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const PREFIX = 'l4lb-fuzz-';
 
+/**
+ * In front of each frame, as metadata. When the head of the frame grows the kernel
+ * moves them out of the way and leaves a copy behind, so that what the program did
+ * not write is seen: elsewhere `bpftool prog run` gives it zeros.
+ */
+const DIRT = Buffer.alloc(64, 0xa5);
+/** What one page holds beside them and what the kernel needs of it. */
+export const LONGEST_IN_ONE_BUFFER = 3456;
+/** Of a jumbo frame, in several pages. */
+export const LONGEST_IN_SEVERAL = 9018;
+
 /** Takes away what runs that were killed left behind. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
@@ -61,6 +72,7 @@ export class Loaded {
   readonly #bpftool = new Bpftool(run);
   readonly #folder: string;
   readonly #pins: string[] = [];
+  readonly #contexts = new Map<number, string>();
   readonly #program: string;
   #maps: MapInfo[] = [];
 
@@ -163,8 +175,9 @@ export class Loaded {
   ): Promise<ChunkResult> {
     const runs = frames.map((frame, number) => {
       const input = join(this.#folder, `in-${number}`);
-      writeFileSync(input, frame);
-      return `prog run pinned ${this.#program} data_in ${input} data_out ${this.#output(number)}`;
+      writeFileSync(input, Buffer.concat([DIRT, frame]));
+      const context = this.#context(frame.length);
+      return `prog run pinned ${this.#program} data_in ${input} data_out ${this.#output(number)} ctx_in ${context}`;
     });
     const reads = dumps.map((name) => `map dump id ${this.#map(name).id}`);
     const answers = await this.#bpftool.queries([...before, ...runs, ...reads]);
@@ -172,7 +185,7 @@ export class Loaded {
       const { retval } = answers[before.length + number] as { retval: number };
       return {
         action: ACTIONS[retval] ?? 'ABORTED',
-        frame: readFileSync(this.#output(number)),
+        frame: readFileSync(this.#output(number)).subarray(DIRT.length),
       };
     });
     const after = new Map(
@@ -186,6 +199,19 @@ export class Loaded {
       ]),
     );
     return { ran, after };
+  }
+
+  /** A struct xdp_md that says where the frame begins and ends. */
+  #context(length: number): string {
+    const known = this.#contexts.get(length);
+    if (known !== undefined) return known;
+    const context = Buffer.alloc(24);
+    context.writeUInt32LE(DIRT.length, 0);
+    context.writeUInt32LE(DIRT.length + length, 4);
+    const path = join(this.#folder, `context-${length}`);
+    writeFileSync(path, context);
+    this.#contexts.set(length, path);
+    return path;
   }
 
   #output(number: number): string {

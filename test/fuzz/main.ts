@@ -4,33 +4,31 @@
  *
  *   npx tsc -p test/fuzz && node .make/fuzz/test/fuzz/main.js COUNT SEED [PROGRAM [CHUNK]]
  *
- * COUNT packets through each build, and a quarter of them through the destination's
- * end. What it was run with is all that chance depends on. Exits 1 on a difference.
+ * COUNT packets through each program, and a quarter of them through those that are
+ * for jumbo frames. What it was run with is all that chance depends on. Exits 1 on a
+ * difference.
  */
-import type { Target } from './fuzz.js';
-import { TARGETS, describeDifference, fuzz } from './fuzz.js';
+import { fuzz, load } from './fuzz.js';
+import { PROGRAMS, PROGRAM_NAMES, describeDifference } from './target.js';
 
 const MOST_SHOWN = 3;
 const [, , countText = '100000', seedText = '', program, chunkText] = process.argv;
 const count = Number(countText);
+const names = PROGRAM_NAMES.filter((name) => name === (program ?? name));
 const seed = seedText === '' ? Date.now() >>> 0 : Number(seedText);
-if (
-  !(count >= 1) ||
-  !Number.isInteger(seed) ||
-  (program !== undefined && !(program in TARGETS))
-) {
-  process.stderr.write('usage: main.js COUNT SEED [host|portable|decap [CHUNK]]\n');
+if (!(count >= 1) || !Number.isInteger(seed) || names.length === 0) {
+  process.stderr.write(
+    `usage: main.js COUNT SEED [${PROGRAM_NAMES.join('|')} [CHUNK]]\n`,
+  );
   process.exit(2);
 }
-const names = (
-  program === undefined ? Object.keys(TARGETS) : [program]
-) as Target['name'][];
 
 for (const name of names) {
-  const target = await TARGETS[name]();
+  const target = await load(name);
   try {
     const began = Date.now();
-    const wanted = name === 'decap' ? Math.ceil(count / 4) : count;
+    const { object, share } = PROGRAMS[name];
+    const wanted = Math.ceil(count * share);
     const { packets, differences } = await fuzz(target, {
       count: wanted,
       seed,
@@ -41,7 +39,7 @@ for (const name of names) {
     });
     const seconds = ((Date.now() - began) / 1000).toFixed(1);
     process.stdout.write(
-      `${name}: ${packets} packets with seed ${seed} in ${seconds} s, ${
+      `${name} (${object}): ${packets} packets with seed ${seed} in ${seconds} s, ${
         differences.length === 0 ? 'no difference' : `${differences.length} differences`
       }\n`,
     );

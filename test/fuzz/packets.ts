@@ -7,7 +7,8 @@ import { PORTS } from './scenario.js';
 
 const TCP = 6;
 const UDP = 17;
-const LONGEST = 1700;
+/** Long contents are of bytes that no chain of extension headers goes on by. */
+const LEAST_FILLER = 64;
 const EXTENSIONS = [0, 43, 44, 51, 60];
 /** Bytes that mean something somewhere. */
 const TELLING = [
@@ -15,14 +16,19 @@ const TELLING = [
   0xff,
 ];
 
-export function makeFrames(random: Random, scenario: Scenario, count: number): Buffer[] {
+export function makeFrames(
+  random: Random,
+  scenario: Scenario,
+  count: number,
+  longest: number,
+): Buffer[] {
   const frames: Buffer[] = [];
   // Every byte of a few frames in turn: cut off there, or another in its place.
   const sweep = random.chance(20) ? random.pick(['cut', 'change']) : undefined;
   while (frames.length < count) {
-    const frame = makeFrame(random, scenario);
+    const frame = makeFrame(random, scenario, longest).subarray(0, longest);
     if (!sweep || random.chance(30)) {
-      frames.push(random.chance(60) ? frame : mutate(random, frame));
+      frames.push(random.chance(60) ? frame : mutate(random, frame).subarray(0, longest));
       continue;
     }
     const until = Math.min(frame.length, 140);
@@ -39,12 +45,12 @@ export function makeFrames(random: Random, scenario: Scenario, count: number): B
   return frames;
 }
 
-function makeFrame(random: Random, scenario: Scenario): Buffer {
+function makeFrame(random: Random, scenario: Scenario, longest: number): Buffer {
   if (random.chance(2)) return random.bytes(random.between(14, 200));
   const flow = random.chance(85)
     ? random.pick(scenario.flows)
     : { ...random.pick(scenario.flows), ports: somePorts(random) };
-  const packet = makePacket(random, flow);
+  const packet = makePacket(random, flow, longest);
   return link(random, scenario.tables.device.mac, packet, flow.address.length === 4);
 }
 
@@ -69,26 +75,31 @@ export function link(random: Random, mac: Buffer, packet: Buffer, isV4: boolean)
   return Buffer.concat([...head, u16(type), packet, padding]);
 }
 
-function makePacket(random: Random, flow: Flow): Buffer {
+function makePacket(random: Random, flow: Flow, longest: number): Buffer {
   const isV4 = flow.address.length === 4;
   const kind = random.below(100);
-  if (kind < 62) return network(random, flow, flow.protocol, transport(random, flow));
+  if (kind < 62) {
+    return network(random, flow, flow.protocol, transport(random, flow, longest));
+  }
   if (kind < 82) return network(random, flow, isV4 ? 1 : 58, error(random, flow));
   if (kind < 92) return network(random, flow, isV4 ? 1 : 58, echo(random, isV4));
   const protocol = random.pick([0, 1, 2, 4, 6, 17, 41, 47, 50, 58, 59, 60, 132, 255]);
   return network(random, flow, protocol, random.bytes(random.below(80)));
 }
 
-function transport(random: Random, flow: Flow): Buffer {
+/** Of any length now and then, and else of one where something changes. */
+function transport(random: Random, flow: Flow, longest: number): Buffer {
   const ports = [u16(flow.ports.source), u16(flow.ports.destination)];
   const content = random.chance(75)
     ? random.bytes(random.below(30))
-    : Buffer.alloc(
-        random.pick([
-          84, 460, 472, 484, 492, 560, 972, 984, 1016, 1240, 1440, 1452, 1460,
-        ]) + random.below(3),
-        random.below(256),
-      );
+    : random.chance(20)
+      ? Buffer.alloc(random.below(longest), random.between(LEAST_FILLER, 255))
+      : Buffer.alloc(
+          random.pick([
+            84, 460, 472, 484, 492, 560, 972, 984, 1016, 1240, 1440, 1452, 1460,
+          ]) + random.below(3),
+          random.below(256),
+        );
   if (flow.protocol === UDP) {
     return Buffer.concat([...ports, u16(8 + content.length), random.bytes(2), content]);
   }
@@ -127,7 +138,7 @@ function error(random: Random, flow: Flow): Buffer {
     protocol: flow.protocol,
     ports: { source: flow.ports.destination, destination: flow.ports.source },
   };
-  const quoted = network(random, back, flow.protocol, transport(random, back));
+  const quoted = network(random, back, flow.protocol, transport(random, back, 0));
   const most = random.pick(
     isV4 ? [8, 20, 28, 28, 28, 40, 80, 576] : [8, 40, 48, 48, 56, 64, 80, 200, 1232],
   );
@@ -241,7 +252,7 @@ export function mutate(random: Random, frame: Buffer): Buffer {
   for (let times = random.pick([1, 1, 1, 2, 3]); times > 0; times--) {
     changed = mutateOnce(random, changed);
   }
-  return changed.subarray(0, LONGEST);
+  return changed;
 }
 
 function mutateOnce(random: Random, frame: Buffer): Buffer {
@@ -299,6 +310,7 @@ export function makeTunnels(
   random: Random,
   own: readonly Buffer[],
   count: number,
+  longest: number,
 ): Buffer[] {
   return Array.from({ length: count }, () => {
     const isOuterV4 = random.chance(50);
@@ -320,9 +332,14 @@ export function makeTunnels(
         ? 4
         : 41
       : random.pick([4, 41, 6, 17, 0, 60]);
-    const content = network(random, inner, inner.protocol, transport(random, inner));
+    const content = network(
+      random,
+      inner,
+      inner.protocol,
+      transport(random, inner, longest),
+    );
     const packet = random.chance(95) ? network(random, outer, inside, content) : content;
     const frame = link(random, random.bytes(6), packet, isOuterV4);
-    return random.chance(70) ? frame.subarray(0, LONGEST) : mutate(random, frame);
+    return (random.chance(70) ? frame : mutate(random, frame)).subarray(0, longest);
   });
 }

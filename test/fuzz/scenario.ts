@@ -78,7 +78,9 @@ const CLIENTS = [
   `${IPV4}c0000207`,
 ].map((hex) => Buffer.from(hex, 'hex'));
 export const PORTS = [0, 22, 53, 67, 68, 80, 443, 546, 547, 4242, 65535];
-const LARGEST = [0, 40, 100, 511, 512, 600, 1000, 1024, 1279, 1460, 1480, 65495];
+const LARGEST = [
+  0, 40, 100, 511, 512, 600, 1000, 1024, 1279, 1460, 1480, 3000, 8980, 65495,
+];
 
 export function makeScenario(random: Random): Scenario {
   const cells = makeCells(random);

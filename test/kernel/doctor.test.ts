@@ -289,7 +289,7 @@ describe('finds', () => {
       check: 'source',
       role: 'balancer',
       broken: 'l4lb-map -i eth0 -f FILE -s 10.0.0.99',
-      evidence: '10.0.1.1, 10.0.1.2 get packets from it',
+      evidence: 'packets to 10.0.1.1, 10.0.1.2 have it',
       mend: 'l4lb-map -i eth0 -f FILE -s 10.0.0.4',
       mendIn: 'balancer',
     },

@@ -99,6 +99,19 @@ describe('a minimal table', () => {
 });
 
 describe('a fill', () => {
+  test('keeps the source, spread as it is, until told otherwise', async () => {
+    const source = async (): Promise<string | undefined> =>
+      /source = "(.*)"/.exec(await map('', '--export'))?.[1];
+    await fill(csv(10), ...WEB, '--source', '10.7.0.0/16');
+    expect(await source()).toBe('10.7.0.0/16');
+    await fill(csv(11), ...WEB);
+    expect(await source()).toBe('10.7.0.0/16');
+    const back = await map(csv(11), '-f', '-', ...WEB, '--source', 'own', '--dry-run');
+    expect(back).toContain('0 of 4,096 slots moved (ideal: 0), now source 10.0.0.4');
+    await fill(csv(11), ...WEB, '--source', 'own');
+    expect(await source()).toBe('10.0.0.4');
+  });
+
   test('settles what is ready in other services, after the time that they keep', async () => {
     // What the tests before have left, and a replacement has carried over.
     await map('', '--settle', '--now');

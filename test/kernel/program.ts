@@ -94,7 +94,7 @@ export class Program {
         mac: parseMac(mac) ?? Buffer.alloc(6),
         weight: 1,
       })),
-      sources:
+      source:
         joinSources(
           [fill.source].flat().map((text) => {
             const source = parseSource(text);
@@ -102,6 +102,7 @@ export class Program {
             return source;
           }),
         ) ?? {},
+      ownSources: { sources: {}, missing: new Map() },
       echo: fill.echo,
       ways: fill.vips?.flatMap((text) => {
         const ways = parseWays(text);

@@ -68,26 +68,13 @@ const builds: [Build, string][] = [
   ['portable', 'ip link set dev eth0 xdpdrv obj l4lb_xdp.o sec xdp'],
 ];
 
-const BALANCER = 'fd00::4';
-/** The testbed speaks IPv4 only; these have the numbers of its IPv4 addresses. */
-const IPV6_ADDRESSES: [Role, string][] = [
-  ['client', 'fd00::ff:1'],
-  ['balancer', BALANCER],
-  ['destination1', DESTINATION.IPv6],
-];
 const NETWORK = 'stock';
 const PORT = 7000;
 const BYTES = 100_000;
-/** The longest packet that has room for either outer header. */
-const ROOM = 1500 - 40;
 // The portable build has 512 for all services.
 const SLOTS = 64;
 // It boots in five seconds, and in far more when the host is busy.
 const MOST_MS = 180_000;
-
-function withInner(family: Way['inner']): Way[] {
-  return ways.filter(({ inner }) => inner === family);
-}
 
 /** What a config file says of it. */
 function service({ vip, destination, inner, outer }: Way): string {
@@ -125,28 +112,13 @@ describeInVm("Debian's kernel", () => {
     await within(role, 'ip', ...command.split(' '));
   }
 
-  /** All that network.sh does for IPv4; it has IPv6 turned off. */
-  async function speakIpv6(): Promise<void> {
-    for (const [role, address] of IPV6_ADDRESSES) {
-      await within(role, 'sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=0');
-      await ipIn(role, `address add ${address}/64 dev eth0 nodad`);
-    }
-    for (const { vip } of withInner('IPv6')) {
-      await ipIn('destination1', `address add ${vip}/128 dev lo nodad`);
-      await ipIn('client', `route add ${vip} via ${BALANCER} dev eth0 mtu ${ROOM}`);
-    }
-  }
-
   beforeAll(async () => {
     vm = await Vm.boot('--timeout', '400');
     // Before the namespaces are made: each then has the device of each module.
     for (const { module } of ways) await vm.expectOk('modprobe', module);
-    const vips = withInner('IPv4').flatMap(({ vip }) => ['--vip', vip]);
-    await vm.expectOk('testbed/network.sh', 'up', NETWORK, '--count', '1', ...vips);
-    await speakIpv6();
-    for (const { vip } of withInner('IPv4')) {
-      await ipIn('client', `route change ${vip} via 10.0.0.4 dev eth0 mtu ${ROOM}`);
-    }
+    const vips = ways.flatMap(({ vip }) => ['--vip', vip]);
+    const options = ['--ipv6', '--count', '1', ...vips];
+    await vm.expectOk('testbed/network.sh', 'up', NETWORK, ...options);
     for (const { device, prepare } of ways) {
       if (prepare !== undefined) await within('destination1', ...prepare.split(' '));
       await ipIn('destination1', `link set ${device} up`);

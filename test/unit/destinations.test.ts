@@ -21,8 +21,8 @@ function rowsOf(text: string): string[] {
   );
 }
 
-function sample(count: number): string {
-  const path = `../../destination_samples/${count}_destinations.csv`;
+function sample(name: string): string {
+  const path = `../../destination_samples/${name}.csv`;
   return readFileSync(new URL(path, import.meta.url), 'utf8');
 }
 
@@ -126,10 +126,17 @@ describe('destinations', () => {
     expect(rowsOf(text)).toEqual(rows);
   });
 
-  test.each([32, 128, 256, 512])('reads the sample of %d destinations', (count) => {
-    const { rows, problems } = read(sample(count));
+  test.each([
+    '32_destinations',
+    '128_destinations',
+    '256_destinations',
+    '512_destinations',
+    '32_destinations_ipv6',
+  ])('reads the sample %s', (name) => {
+    const { rows, problems } = read(sample(name));
     expect(problems).toEqual([]);
-    expect(rows).toHaveLength(count);
+    expect(rows).toHaveLength(parseInt(name));
+    expect(rows.every(({ address }) => address.includes(':'))).toBe(name.endsWith('6'));
     expect(rows.every(({ mac, weight }) => mac !== undefined && weight === 1)).toBe(true);
   });
 

@@ -262,7 +262,7 @@ describe('doctor', () => {
       check: 'table',
       finding: 'some slots of 192.0.2.10:80/tcp have no destination',
       evidence:
-        '12 of 512 slots are empty, and their packets pass to the host; it has 1 destination',
+        '12 of 512 slots are empty, so packets pass to the host; it has 1 destination',
       mend: 'l4lb-map -i ens4 -f FILE',
     },
     {

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { CELL_MINIMAL_TABLE } from '../../src/abi.js';
 import { carryTables } from '../../src/carry.js';
 import { applyWrites } from '../../src/live.js';
+import { liveTable } from '../../src/live-table.js';
 import { isHot } from '../../src/memory.js';
 import type { LiveTable } from '../../src/minimal-table.js';
 import { EMPTY, GONE, idealMoves, minimalTable } from '../../src/minimal-table.js';
@@ -311,6 +312,15 @@ describe('plans with a minimal table', () => {
     expect(made).toMatchObject({ slotsMoved: 7, slotsIdeal: 7 });
     const gone = planFor(start, rows(7));
     expect(gone).toMatchObject({ slotsMoved: 8, slotsIdeal: 8 });
+  });
+
+  test('where nothing moves the ideal is to move nothing', () => {
+    // A consistent table, whose bounds are wider than balance to the slot.
+    const before = filled(untouched(), rows(31), { slots: 512 });
+    const { current } = liveTable(before, { firstSlot: 0, log2Slots: 9 }, rows(31));
+    expect(idealMoves(rows(31), current)).toBeGreaterThan(0);
+    const made = planFor(before, rows(31), { mtu: 9000 });
+    expect(made).toMatchObject({ slotsMoved: 0, slotsIdeal: 0, settings: ['mtu 9000'] });
   });
 
   test('the service keeps it, and a fill again changes nothing', () => {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What the maps hold after a chunk, against what the model expects. */
+import { encodeKey } from '../../src/abi.js';
+import type { FlowRecord } from '../../src/model/tables.js';
+import type { ChunkResult } from './harness.js';
+import { counted } from './harness.js';
+import { encodeRecords } from './scenario.js';
+
+export interface Found {
+  packet?: number;
+  what: string;
+}
+
+export interface ExpectedMaps {
+  verdicts: Map<number, string>;
+  counters: Map<number, string>;
+  records: Map<number, FlowRecord[]>;
+  kept: Map<number, number>;
+}
+
+export class Sums {
+  readonly #sums = new Map<number, [number, number]>();
+
+  add(key: number, bytes: number): void {
+    const [packets, all] = this.#sums.get(key) ?? [0, 0];
+    this.#sums.set(key, [packets + 1, all + bytes]);
+  }
+
+  text(): Map<number, string> {
+    return new Map(
+      [...this.#sums].map(([key, [packets, all]]) => [
+        key,
+        `${packets} packets, ${all} bytes`,
+      ]),
+    );
+  }
+}
+
+export function compareMaps({ after }: ChunkResult, expected: ExpectedMaps): Found[] {
+  const found = [
+    ...compareSums('verdict', counted(after.get('verdicts')), expected.verdicts),
+    ...compareSums('destination', counted(after.get('counters')), expected.counters),
+  ];
+  for (const [set, [value]] of after.get('flows') ?? []) {
+    const wanted = encodeRecords(expected.records.get(set) ?? []);
+    if (!value || value.equals(wanted)) continue;
+    found.push(
+      `records of set ${set}: model ${hexWords(wanted)}, program ${hexWords(value)}`,
+    );
+  }
+  for (const [slot, [value]] of after.get('kept') ?? []) {
+    const wanted = encodeKey(expected.kept.get(slot) ?? 0);
+    if (!value || value.equals(wanted)) continue;
+    found.push(
+      `kept of slot ${slot}: model ${wanted.readUInt32LE()}, program ${value.readUInt32LE()}`,
+    );
+  }
+  return found.map((what) => ({ what }));
+}
+
+function hexWords(bytes: Buffer): string {
+  return bytes.toString('hex').replaceAll(/.{16}(?!$)/g, '$& ');
+}
+
+export function compareSums(
+  kind: string,
+  program: ReadonlyMap<number, string>,
+  wanted: ReadonlyMap<number, string>,
+): string[] {
+  const keys = [...new Set([...program.keys(), ...wanted.keys()])];
+  return keys.flatMap((key) => {
+    const [ours, theirs] = [wanted.get(key) ?? 'none', program.get(key) ?? 'none'];
+    return ours === theirs ? [] : [`${kind} ${key}: model ${ours}, program ${theirs}`];
+  });
+}
