@@ -81,6 +81,7 @@ function calculateNumber(
       ? exact(any, least, most, bits)
       : range(least, most, isKnown);
   const amount = constantOf(right);
+  const shift = amount === undefined ? undefined : amount % BigInt(bits);
   switch (operation) {
     case 'add':
       return within(left.least + right.least, left.most + right.most);
@@ -92,7 +93,10 @@ function calculateNumber(
       if (amount === undefined || amount === 0n) return range(0n, left.most, isKnown);
       return range(left.least / amount, left.most / amount, isKnown);
     case 'modulo':
-      return range(0n, right.most > 0n ? right.most - 1n : left.most, isKnown);
+      // By zero it leaves what was there.
+      if (right.least === 0n || right.most > left.most)
+        return range(0n, left.most, isKnown);
+      return range(0n, right.most - 1n, isKnown);
     case 'and':
       if (constantOf(left) !== undefined && amount !== undefined) {
         return range(left.least & amount, left.least & amount);
@@ -102,14 +106,14 @@ function calculateNumber(
     case 'xor':
       return either(operation, left, right, isKnown);
     case 'shift left':
-      if (amount === undefined) return any;
-      return within(left.least << amount, left.most << amount);
+      if (shift === undefined) return any;
+      return within(left.least << shift, left.most << shift);
     case 'shift right':
-      if (amount === undefined) return range(0n, left.most, isKnown);
-      return range(left.least >> amount, left.most >> amount, isKnown);
+      if (shift === undefined) return range(0n, left.most, isKnown);
+      return range(left.least >> shift, left.most >> shift, isKnown);
     case 'shift right, signed':
-      if (amount === undefined || left.most > top >> 1n) return any;
-      return range(left.least >> amount, left.most >> amount, isKnown);
+      if (shift === undefined || left.most > top >> 1n) return any;
+      return range(left.least >> shift, left.most >> shift, isKnown);
     case 'negate':
       return exact(any, -left.least, -left.most, bits);
     default:

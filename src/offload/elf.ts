@@ -74,15 +74,10 @@ export function readElf(file: Buffer): Elf {
   if (!isBpf || file.readUInt16LE(4) !== CLASS_64_LITTLE_ENDIAN) {
     throw notBpf(isBpf ? 'it is big-endian' : 'it is for another machine than BPF');
   }
-  try {
-    return readTables(file);
-  } catch (error) {
-    if (error instanceof RangeError) throw notBpf('it is cut short');
-    throw error;
-  }
+  return readTables(file);
 }
 
-function notBpf(why: string): Failure {
+export function notBpf(why: string): Failure {
   return new Failure(`this is no BPF object: ${why}`, {
     cause: 'it is another file than the one that was meant',
     next: 'make objects, and name what that makes',

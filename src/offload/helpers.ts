@@ -21,6 +21,9 @@ export const CARD_HELPERS = new Set([
   ADJUST_TAIL,
 ]);
 
+/** Those that write nothing to what their arguments point to. */
+export const READING_HELPERS = new Set([LOOKUP, UPDATE, DELETE, EVENT_OUTPUT]);
+
 /** Those that an XDP program may well call, so that a finding can name them. */
 const NAMES: Record<number, string> = {
   1: 'map_lookup_elem',

@@ -113,9 +113,10 @@ const EXIT = 9;
 /** What stands in the source register of a call. */
 const OWN_FUNCTION = 1;
 
-/** Of bpf_atomic's immediate: that the old value is wanted. */
-export const FETCH = 1;
+/** What the immediate of an atomic instruction says; FETCH: the old value is wanted. */
 export const ATOMIC_ADD = 0;
+export const FETCH = 1;
+export const COMPARE_AND_EXCHANGE = 0xf1;
 
 export function actionOf(code: number, source: number, offset: number): Action {
   const kind = code & 7;

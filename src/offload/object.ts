@@ -5,7 +5,7 @@ import type { Lines } from './btf-lines.js';
 import { lineAt, readLines } from './btf-lines.js';
 import { readBtf } from './btf.js';
 import type { Elf, Relocation, Section, Symbol } from './elf.js';
-import { readElf } from './elf.js';
+import { notBpf, readElf } from './elf.js';
 import type { Instruction } from './instructions.js';
 import { INSTRUCTION_SIZE, LOAD_CONSTANT, actionOf } from './instructions.js';
 import type { MapDeclaration } from './maps.js';
@@ -30,7 +30,21 @@ const MAPS_SECTION = '.maps';
 const DATA_SECTION = /^\.(rodata|data|bss)($|\.)/;
 
 export function readObject(file: Buffer): BpfObject {
-  const elf = readElf(file);
+  try {
+    return readParts(readElf(file));
+  } catch (error) {
+    if (isOutside(error)) throw notBpf('it is cut short, or damaged');
+    throw error;
+  }
+}
+
+/** By its code: the class is another one in a test's realm. */
+function isOutside(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ERR_OUT_OF_RANGE' || code === 'ERR_BUFFER_OUT_OF_BOUNDS';
+}
+
+function readParts(elf: Elf): BpfObject {
   const btf = readBtf(sectionOf(elf, '.BTF')?.data);
   const lines = readLines(sectionOf(elf, '.BTF.ext')?.data, btf);
   const functions = elf.symbols

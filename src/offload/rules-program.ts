@@ -87,14 +87,14 @@ function where({ function: name, line }: Place): string {
   return line ? `${line.file}:${line.line}` : name;
 }
 
-/** The kernel's own limit; what the firmware has is told by the card alone. */
+/** Of every program the kernel takes; how many the firmware has the card alone can tell. */
 const MOST_STACK = 512;
 const STACK_UNIT = 64;
 
 export function judgeStack(bytes: number): Finding[] {
   if (bytes <= MOST_STACK) return [];
-  const what = `needs ${bytes} bytes of stack, in units of ${STACK_UNIT} for each function; there are ${MOST_STACK}`;
-  return found('stack-size', what).map((said) => ({ ...said, place: undefined }));
+  const what = `needs ${bytes} bytes of stack, in units of ${STACK_UNIT} for each function; elsewhere ${MOST_STACK} are all there are, and only its firmware can tell`;
+  return remark('stack-size', what).map((said) => ({ ...said, place: undefined }));
 }
 
 /** A call puts a return address there, and the registers 6 to 9 of who is called. */

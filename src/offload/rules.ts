@@ -25,10 +25,9 @@ export const RULES = {
   atomic:
     '__sync_fetch_and_add() of 4 or 8 bytes into a value of a map, its result unused',
   'read-and-added': 'another map or member: what is added to is read by the tools alone',
-  modulo: 'a power of two, and & with one less',
-  divide: 'a constant divisor, and a dividend of 32 bits; a power of two shifts',
-  multiply:
-    'operands of 32 bits (__u32, and -mcpu=v3, which has registers for them) by a constant of 31 bits',
+  modulo: 'a constant to divide by; a power of two is a mask',
+  divide: 'a constant divisor, for / and % alike, and a dividend of 32 bits',
+  multiply: '__u32, compiled with -mcpu=v3, which has registers of 32 bits',
   instruction: 'compile with -mcpu=v3 or older',
   context: 'only data and data_end',
   'stack-offset': 'constant indices: unroll the loop, or name the elements one by one',

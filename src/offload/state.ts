@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Registers and stack before an instruction, and what one makes of them. Pure. */
 import { calculate } from './arithmetic.js';
-import { LOOKUP } from './helpers.js';
+import { LOOKUP, READING_HELPERS } from './helpers.js';
 import type { Instruction } from './instructions.js';
+import { COMPARE_AND_EXCHANGE, FETCH } from './instructions.js';
 import type { Value } from './values.js';
 import { UNCLEAR, bytes, constant, join, widen } from './values.js';
 
@@ -91,8 +92,13 @@ export function step(state: State, instruction: Instruction): State {
         action.size,
         constant(BigInt(instruction.immediate)),
       );
-    case 'atomic':
-      return stored(state, instruction, action.size, bytes(action.size));
+    case 'atomic': {
+      const after = stored(state, instruction, action.size, bytes(action.size));
+      const { immediate, source } = instruction;
+      if ((immediate & FETCH) === 0) return after;
+      const old = immediate === COMPARE_AND_EXCHANGE ? 0 : source;
+      return withRegisters(after, [[old, bytes(action.size)]]);
+    }
     case 'call helper':
     case 'call function':
       return called(state, instruction);
@@ -143,8 +149,9 @@ function stored(
   value: Value,
 ): State {
   const to = registerOf(state, destination);
+  // Anywhere: nothing that lies on the stack is known any more.
+  if (to.kind === 'unclear') return { ...state, stack: new Map() };
   if (to.kind !== 'stack') return state;
-  // Anywhere: nothing that lies there is known any more.
   if (typeof to.offset !== 'number') return { ...state, stack: new Map() };
   const at = to.offset + offset;
   const stack = new Map(state.stack);
@@ -168,8 +175,9 @@ function called(state: State, { action, immediate }: Instruction): State {
     [0, result],
     ...ARGUMENT_REGISTERS.map((number) => [number, UNCLEAR] as const),
   ]);
-  const isStackGiven =
-    !isLookup &&
-    ARGUMENT_REGISTERS.some((number) => registerOf(state, number).kind === 'stack');
-  return isStackGiven ? { ...after, stack: new Map() } : after;
+  const isStackGiven = ARGUMENT_REGISTERS.some(
+    (number) => registerOf(state, number).kind === 'stack',
+  );
+  const onlyReads = action.does === 'call helper' && READING_HELPERS.has(immediate);
+  return isStackGiven && !onlyReads ? { ...after, stack: new Map() } : after;
 }
