@@ -9,9 +9,9 @@ import { noObject, objectFor } from './objects.js';
 import { checkObject } from './offload/check.js';
 import { describeVerdict, verdictJson } from './offload/report.js';
 
-/** Nothing for the object: the one that would be loaded. */
-export function checkOffload(named: string | undefined, asJson: boolean): void {
-  const object = named ?? objectFor('xdpoffload', false);
+/** Where no object is named it is the one that would be loaded. */
+export function checkOffload(named: string | true, asJson: boolean): void {
+  const object = named === true ? objectFor('xdpoffload', false) : named;
   const verdict = checkObject(readObjectFile(object));
   if (asJson) printJson(verdictJson(object, verdict));
   else describeVerdict(basename(object), verdict).forEach(print);

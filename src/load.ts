@@ -109,12 +109,11 @@ Examples:
   l4lb-load --check-offload l4lb_xdp.o`,
     )
     .action(async (flags: Flags) => {
-      const { checkOffload: object } = flags;
-      if (object !== undefined) {
-        checkOffload(object === true ? undefined : object, flags.json ?? false);
+      checkFlags(flags);
+      if (flags.checkOffload !== undefined) {
+        checkOffload(flags.checkOffload, flags.json ?? false);
         return;
       }
-      checkFlags(flags);
       const tools = context();
       if (flags.status) await status(tools, flags);
       else if (flags.off) await off(tools, flags);

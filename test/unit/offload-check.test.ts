@@ -4,7 +4,7 @@
  * test/unit/wrong/, behind the line, or above all where it is no line's. And those that
  * come close, in test/unit/right/.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -198,4 +198,38 @@ test.each([
   },
 ])('$what is no BPF object', ({ file, why }) => {
   expect(() => checkObject(file())).toThrow(`this is no BPF object: ${why}`);
+});
+
+describe('l4lb-load --check-offload', () => {
+  function run(...args: string[]): { status: number | null; out: string; error: string } {
+    const line = ['bin/l4lb-load.js', '--check-offload', ...args];
+    const { status, stdout, stderr } = spawnSync(process.execPath, line, {
+      cwd: ROOT,
+      encoding: 'utf8',
+    });
+    return { status, out: stdout, error: stderr };
+  }
+
+  test('checks the object for xdpoffload, and ends with 0', () => {
+    const { status, out, error } = run();
+    expect([status, error]).toEqual([0, '']);
+    expect(out).toMatch(/^l4lb_xdp\.o: nothing that an Agilio would refuse, 2 remarks\n/);
+  });
+
+  test('ends with 1 where something is found, as JSON, too', () => {
+    const { status, out, error } = run('l4lb_xdp_host.o', '--json');
+    expect([status, error]).toEqual([1, '']);
+    expect(JSON.parse(out)).toMatchObject({ object: 'l4lb_xdp_host.o', taken: false });
+  });
+
+  test.each([
+    { object: 'no-such.o', what: 'no object no-such.o', next: 'make objects' },
+    { object: 'README.md', what: 'this is no BPF object', next: 'make objects' },
+    { object: 'datapath', what: 'no object datapath', next: 'make objects' },
+  ])('of $object says: $what', ({ object, what, next }) => {
+    const { status, out, error } = run(object);
+    expect([status, out]).toEqual([1, '']);
+    expect(error).toContain(`l4lb-load: ${what}`);
+    expect(error).toContain(`next: ${next}`);
+  });
 });
