@@ -2,20 +2,16 @@
 /** Holds an object against all rules. Pure. */
 import { followAll } from './follow.js';
 import { readObject } from './object.js';
+import type { Reached } from './reached.js';
+import { reachedIn } from './reached.js';
 import type { Finding, Said } from './rules.js';
 import { judgeCalls } from './rules-calls.js';
 import { judgeMemory } from './rules-memory.js';
 import { judgeNumbers } from './rules-numbers.js';
 import { entriesOnCard, judgeObject } from './rules-object.js';
-import type { Reached } from './rules-program.js';
-import {
-  judgeHeads,
-  judgeLength,
-  judgeStack,
-  judgeWords,
-  reachedIn,
-  stackOf,
-} from './rules-program.js';
+import { judgeHeads, judgeLength } from './rules-program.js';
+import { judgeStack, stackOf } from './rules-stack.js';
+import { judgeWords } from './rules-words.js';
 
 export interface Verdict {
   findings: Finding[];
@@ -37,7 +33,10 @@ export function checkObject(file: Buffer): Verdict {
     0,
   );
   const all = [
-    ...judgeObject(object).map((said): Finding => ({ ...said, place: undefined })),
+    ...judgeObject(object, reached).map((said): Finding => ({
+      ...said,
+      place: undefined,
+    })),
     ...reached.flatMap(judgeInstruction),
     ...judgeWords(reached),
     ...judgeHeads(reached),

@@ -40,6 +40,9 @@ function isAccess(action: Action): action is Action & { does: Access['does'] } {
 }
 
 export function judgeMemory(instruction: Instruction, state: State): Said[] {
+  if (instruction.data !== undefined) {
+    return found('global-variable', `uses a variable in the section ${instruction.data}`);
+  }
   const access = accessOf(instruction, state);
   if (!access) return [];
   const { does, pointer } = access;

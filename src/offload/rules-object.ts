@@ -4,6 +4,7 @@ import { formatCount } from '../format.js';
 import type { MapDeclaration } from './maps.js';
 import { MAP_ARRAY, MAP_HASH, MAP_PERF_EVENT_ARRAY, nameOfKind } from './maps.js';
 import type { BpfObject } from './object.js';
+import type { Reached } from './reached.js';
 import type { Said } from './rules.js';
 import { found } from './rules.js';
 
@@ -12,7 +13,10 @@ const MOST_BYTES = 64;
 /** Entries of all maps together, as published for the firmware. */
 export const MOST_ENTRIES = 3_072_000;
 
-export function judgeObject({ maps, functions, dataSections }: BpfObject): Said[] {
+export function judgeObject(
+  { maps, functions, dataSections }: BpfObject,
+  reached: readonly Reached[],
+): Said[] {
   const onCard = maps.filter(isOnCard);
   const entries = entriesOnCard(maps);
   const frags = functions.filter(({ section }) => section.startsWith('xdp.frags'));
@@ -25,9 +29,14 @@ export function judgeObject({ maps, functions, dataSections }: BpfObject): Said[
             `the card holds ${formatCount(MOST_ENTRIES)}`,
         )
       : []),
-    ...dataSections.flatMap((name) =>
-      found('global-variable', `the section ${name} holds variables`),
-    ),
+    ...dataSections
+      .filter((name) => reached.every(({ instruction }) => instruction.data !== name))
+      .flatMap((name) =>
+        found(
+          'global-variable',
+          `the section ${name} holds variables that no program uses`,
+        ),
+      ),
     ...frags.flatMap(({ name, section }) =>
       found(
         'frags',
