@@ -45,6 +45,8 @@
 #ifndef L4LB_CELLS
 #define L4LB_CELLS 16
 #endif
+/* Entries of all maps together that a SmartNIC was published to hold. */
+#define L4LB_CARD_ENTRIES 3072000
 #endif
 
 /* clang-format off */
@@ -233,6 +235,21 @@ struct l4lb_counter {
 };
 
 /* clang-format on */
+
+_Static_assert(L4LB_SLOTS > 0 && (L4LB_SLOTS & (L4LB_SLOTS - 1)) == 0,
+	       "SLOTS is a power of two: a mask chooses the slot");
+_Static_assert(L4LB_CELLS > 0, "CELLS is 1 or more");
+_Static_assert(L4LB_DESTINATIONS > 0 && L4LB_DESTINATIONS < L4LB_NOBODY,
+	       "DESTINATIONS is 1 to 65534: an id has 16 bits");
+#ifdef L4LB_HOST
+_Static_assert(L4LB_DESTINATIONS < L4LB_ESTABLISHED,
+	       "a record has 15 bits for an id");
+#else
+_Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS + 2 * (L4LB_DESTINATIONS + 1) +
+			       L4LB_VERDICT_ENTRIES <=
+		       L4LB_CARD_ENTRIES,
+	       "SLOTS, DESTINATIONS, CELLS: more than a SmartNIC holds");
+#endif
 
 #define L4LB_OFFSET(type, member) __builtin_offsetof(struct type, member)
 

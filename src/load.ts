@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 
 import { MODE_NAMES, asMaps, buildOf } from './attached.js';
+import { checkOffload } from './check-offload.js';
 import type { Context, FillFlags } from './command.js';
 import {
   addFillOptions,
@@ -38,6 +39,7 @@ interface Flags extends FillFlags {
   flows?: number;
   off?: boolean;
   status?: boolean;
+  checkOffload?: string | true;
   json?: boolean;
 }
 
@@ -84,7 +86,17 @@ export function loadCommand(): Command {
         'decap',
       ]),
     )
+    .addOption(
+      new Option(
+        '--check-offload [object]',
+        'say whether a card would take this object, and why not; needs no card and no -i ' +
+          '(default: the one for xdpoffload)',
+      ).conflicts(['off', 'status', 'file', 'obj', 'replace', 'decap', 'flows']),
+    )
     .option('--json', 'print the result as JSON');
+  command.on('option:check-offload', () => {
+    for (const option of command.options) option.makeOptionMandatory(false);
+  });
   return addFillOptions(command)
     .addHelpText(
       'after',
@@ -93,10 +105,15 @@ Examples:
   l4lb-load -i eth0 -f 32_destinations.csv
   l4lb-load -i eth0 -m xdpoffload
   l4lb-load -i eth0 --replace
-  l4lb-load -i eth0 --off`,
+  l4lb-load -i eth0 --off
+  l4lb-load --check-offload l4lb_xdp.o`,
     )
     .action(async (flags: Flags) => {
       checkFlags(flags);
+      if (flags.checkOffload !== undefined) {
+        checkOffload(flags.checkOffload, flags.json ?? false);
+        return;
+      }
       const tools = context();
       if (flags.status) await status(tools, flags);
       else if (flags.off) await off(tools, flags);

@@ -33,6 +33,13 @@ export function packaged(name: string): string {
   return fileURLToPath(new URL(`../${name}`, import.meta.url));
 }
 
+export function noObject(object: string): Failure {
+  return new Failure(`no object ${object}`, {
+    cause: 'it was not compiled, or the name is mistyped',
+    next: 'make objects',
+  });
+}
+
 /**
  * Pins lie in the root of the BPF file system, since `ip netns exec` hides that
  * and bpftool mounts it anew there, but only for a file that lies in its root.
@@ -97,12 +104,7 @@ export async function loadObject(
   object: string,
   options: LoadOptions = {},
 ): Promise<Loaded> {
-  if (!existsSync(object)) {
-    throw new Failure(`no object ${object}`, {
-      cause: 'it was not compiled, or the name is mistyped',
-      next: 'make objects',
-    });
-  }
+  if (!existsSync(object)) throw noObject(object);
   const pin = pins.next();
   try {
     const reuse = options.reuse ?? (await makeFlows(bpftool, pins, options.sets));

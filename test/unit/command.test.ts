@@ -115,6 +115,11 @@ describe('command', () => {
       options: { obj: 'my.o', replace: true },
     },
     { line: 'l4lb-load -i ens4 --off --json', options: { off: true, json: true } },
+    { line: 'l4lb-load --check-offload', options: { checkOffload: true } },
+    {
+      line: 'l4lb-load --check-offload my.o --json',
+      options: { checkOffload: 'my.o', json: true },
+    },
     { line: 'l4lb-map -i ens4 -f a.csv -f b.csv', options: { file: ['a.csv', 'b.csv'] } },
     { line: 'l4lb-map -i ens4 -f -', options: { file: ['-'] } },
     {
@@ -335,6 +340,15 @@ describe('command', () => {
       line: 'l4lb-load -i ens4 --status --off',
       error: "option '--status' cannot be used with option '--off'",
     },
+    {
+      line: 'l4lb-load --check-offload --off',
+      error: "option '--check-offload [object]' cannot be used with option '--off'",
+    },
+    {
+      line: 'l4lb-load --check-offload my.o --obj my.o',
+      error:
+        "option '--check-offload [object]' cannot be used with option '--obj <file>'",
+    },
   ])('$line is wrong usage: $error', async ({ line, error }) => {
     const outcome = await runLine(line);
     expect(outcome).toMatchObject({ exitCode: 2, stdout: '', options: undefined });
@@ -351,6 +365,10 @@ describe('command', () => {
     },
     {
       line: 'l4lb-load -i ens4 --slots 512',
+      error: '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
+    },
+    {
+      line: 'l4lb-load --check-offload --vip any',
       error: '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
     },
     {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-load --check-offload: would a card take this object? */
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+import { print, printJson } from './command.js';
+import { EXIT_FAILURE } from './failure.js';
+import { noObject, objectFor } from './objects.js';
+import { checkObject } from './offload/check.js';
+import { describeVerdict, verdictJson } from './offload/report.js';
+
+/** Where no object is named it is the one that would be loaded. */
+export function checkOffload(named: string | true, asJson: boolean): void {
+  const object = named === true ? objectFor('xdpoffload', false) : named;
+  const verdict = checkObject(readObjectFile(object));
+  if (asJson) printJson(verdictJson(object, verdict));
+  else describeVerdict(basename(object), verdict).forEach(print);
+  if (verdict.findings.length > 0) process.exitCode = EXIT_FAILURE;
+}
+
+function readObjectFile(object: string): Buffer {
+  try {
+    return readFileSync(object);
+  } catch {
+    throw noObject(object);
+  }
+}

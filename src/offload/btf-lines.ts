@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Which source line an instruction comes from: the section .BTF.ext. Pure. */
+import { posix } from 'node:path';
+
+import type { Btf } from './btf.js';
+
+export interface SourceLine {
+  file: string;
+  line: number;
+  /** The line itself, without what it is indented by. */
+  text: string;
+}
+
+/** By section name, and in it by the offset of the instruction that a line begins with. */
+export type Lines = Map<string, { offset: number; source: SourceLine }[]>;
+
+export function readLines(data: Buffer | undefined, btf: Btf): Lines {
+  const lines: Lines = new Map();
+  if (!data || data.length === 0) return lines;
+  let at = data.readUInt32LE(4) + data.readUInt32LE(16);
+  const end = at + data.readUInt32LE(20);
+  const size = data.readUInt32LE(at);
+  at += 4;
+  while (at < end) {
+    const name = btf.text(data.readUInt32LE(at));
+    const number = data.readUInt32LE(at + 4);
+    at += 8;
+    const records = Array.from({ length: number }, (_, index) =>
+      readRecord(data, at + index * size, btf),
+    );
+    lines.set(name, records);
+    at += number * size;
+  }
+  return shorten(lines);
+}
+
+function readRecord(
+  data: Buffer,
+  at: number,
+  btf: Btf,
+): { offset: number; source: SourceLine } {
+  return {
+    offset: data.readUInt32LE(at),
+    source: {
+      file: posix.normalize(btf.text(data.readUInt32LE(at + 4))),
+      line: data.readUInt32LE(at + 12) >>> 10,
+      text: btf.text(data.readUInt32LE(at + 8)).trim(),
+    },
+  };
+}
+
+/** Without the folder that the object was compiled in: where all of its files lie. */
+function shorten(lines: Lines): Lines {
+  const files = [...lines.values()].flat().map(({ source }) => source.file);
+  const own = files.filter((file) => !file.startsWith('/usr/'));
+  const [first = ''] = own;
+  let folder = posix.dirname(first);
+  while (!own.every((file) => file.startsWith(`${folder}/`)) && folder.length > 1) {
+    folder = posix.dirname(folder);
+  }
+  for (const { source } of [...lines.values()].flat()) {
+    if (source.file.startsWith(`${folder}/`)) {
+      source.file = source.file.slice(folder.length + 1);
+    }
+  }
+  return lines;
+}
+
+/** The line of an instruction is the last one that began before it. */
+export function lineAt(
+  lines: Lines,
+  section: string,
+  offset: number,
+): SourceLine | undefined {
+  return lines.get(section)?.findLast((one) => one.offset <= offset)?.source;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Maps as an object declares them, in its section .maps. Pure. */
+import type { Btf, Member } from './btf.js';
+import { resolve, sizeOf } from './btf.js';
+
+export interface MapDeclaration {
+  name: string;
+  /** The number of enum bpf_map_type. */
+  kind: number;
+  keySize: number;
+  valueSize: number;
+  entries: number;
+  flags: number;
+}
+
+export const MAP_HASH = 1;
+export const MAP_ARRAY = 2;
+export const MAP_PERF_EVENT_ARRAY = 4;
+
+/** By number, as bpftool calls them. */
+const KIND_NAMES = [
+  'unspecified',
+  'hash',
+  'array',
+  'prog_array',
+  'perf_event_array',
+  'percpu_hash',
+  'percpu_array',
+  'stack_trace',
+  'cgroup_array',
+  'lru_hash',
+  'lru_percpu_hash',
+  'lpm_trie',
+  'array_of_maps',
+  'hash_of_maps',
+  'devmap',
+  'sockmap',
+  'cpumap',
+  'xskmap',
+  'sockhash',
+  'cgroup_storage',
+  'reuseport_sockarray',
+  'percpu_cgroup_storage',
+  'queue',
+  'stack',
+  'sk_storage',
+  'devmap_hash',
+  'struct_ops',
+  'ringbuf',
+];
+
+export function nameOfKind(kind: number): string {
+  return KIND_NAMES[kind] ?? `of kind ${kind}`;
+}
+
+export function readMaps(btf: Btf): MapDeclaration[] {
+  const section = btf.types.find(
+    (type) => type.kind === 'section' && type.name === '.maps',
+  );
+  if (section?.kind !== 'section') return [];
+  return section.variables.flatMap((id) => {
+    const variable = btf.types[id];
+    if (variable?.kind !== 'variable') return [];
+    const type = resolve(btf, variable.type);
+    return type.kind === 'sized' ? [readMap(btf, variable.name, type.members)] : [];
+  });
+}
+
+/** __uint(member, n) is a pointer to an array of n, __type(member, t) one to a t. */
+function readMap(btf: Btf, name: string, members: readonly Member[]): MapDeclaration {
+  const target = (member: string): number => {
+    const found = members.find((one) => one.name === member);
+    const pointer = found && resolve(btf, found.type);
+    return pointer?.kind === 'pointer' ? pointer.to : 0;
+  };
+  const number = (member: string): number => {
+    const type = resolve(btf, target(member));
+    return type.kind === 'array' ? type.length : 0;
+  };
+  return {
+    name,
+    kind: number('type'),
+    keySize: number('key_size') || sizeOf(btf, target('key')),
+    valueSize: number('value_size') || sizeOf(btf, target('value')),
+    entries: number('max_entries'),
+    flags: number('map_flags'),
+  };
+}
