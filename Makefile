@@ -20,9 +20,10 @@ DESTINATIONS ?=
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
 	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
+FLOOD := flood/flood
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb
 HEADERS := $(wildcard datapath/*.h)
-C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c) $(HEADERS)
+C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # With the directories, whose time changes when a file goes.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json tsconfig.build.json package.json
@@ -37,7 +38,7 @@ SIZES := $(if $(SLOTS),-DL4LB_SLOTS=$(SLOTS)) $(if $(DESTINATIONS),-DL4LB_DESTIN
 .PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table fuzz \
 	install uninstall clean FORCE
 
-all: objects build ## build everything: the BPF programs and the commands (default)
+all: objects $(FLOOD) build ## build everything: the BPF programs and the commands (default)
 
 help: ## this list
 	@echo "make TARGET, with TARGET one of:"
@@ -111,6 +112,18 @@ l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: %.c $(HEADERS) Makefile
 testbed/pass.o: testbed/pass.c Makefile
 	$(call compile,-mcpu=v3)
 
+# ---- The flood's sender, which runs on this machine and carries its BPF programs ----
+
+.make/%.bpf.o: flood/%.bpf.c $(wildcard flood/*.h) Makefile | .make
+	$(call compile,-mcpu=v3)
+
+.make/%.skel.h: .make/%.bpf.o
+	bpftool gen skeleton $< name $*_bpf >$@
+
+$(FLOOD): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
+		.make/frames.skel.h .make/losses.skel.h Makefile
+	$(CLANG) -O2 -g -Wall -Wextra -Werror -I.make $(filter %.c,$^) -o $@ -lbpf
+
 # Changes only when the sizes do, and then l4lb_xdp.o is built anew.
 .make/sizes: FORCE | .make
 	@[[ -f $@ && "$$(<$@)" == "$(strip $(SIZES))" ]] || echo "$(strip $(SIZES))" >$@
@@ -157,4 +170,4 @@ uninstall: ## remove what install installed
 	@rm -f $(COMMANDS:%="$(BIN)/%")
 
 clean: ## remove what was built
-	rm -rf $(OBJECTS) dist coverage .make
+	rm -rf $(OBJECTS) $(FLOOD) dist coverage .make
