@@ -21,7 +21,7 @@ PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_
 	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
 FLOOD := flood/flood
-COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb
+COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood
 HEADERS := $(wildcard datapath/*.h)
 C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh bench/*.sh test/*.sh test/*/*.sh)
