@@ -20,7 +20,7 @@ DESTINATIONS ?=
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
 	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
-FLOOD := flood/flood
+SENDER := flood/flood
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood
 HEADERS := $(wildcard datapath/*.h)
 C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c flood/*.c flood/*.h) $(HEADERS)
@@ -38,7 +38,7 @@ SIZES := $(if $(SLOTS),-DL4LB_SLOTS=$(SLOTS)) $(if $(DESTINATIONS),-DL4LB_DESTIN
 .PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table fuzz \
 	install uninstall clean FORCE
 
-all: objects $(FLOOD) build ## build everything: the BPF programs and the commands (default)
+all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
 
 help: ## this list
 	@echo "make TARGET, with TARGET one of:"
@@ -67,9 +67,12 @@ lint: | node_modules ## check the layout and the usual faults of all sources
 typecheck: | node_modules ## check the types of sources and tests
 	@npm run --silent typecheck
 
+# What floods: make demo FLOOD=hping3
+FLOOD ?= l4lb-flood
+
 demo: setup ## flood a balancer with 32 destinations and watch it (as root)
 	@$(MAKE) --no-print-directory all
-	@testbed/demo.sh
+	@testbed/demo.sh $(FLOOD)
 
 demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as root)
 	@$(MAKE) --no-print-directory all
@@ -120,7 +123,7 @@ testbed/pass.o: testbed/pass.c Makefile
 .make/%.skel.h: .make/%.bpf.o
 	bpftool gen skeleton $< name $*_bpf >$@
 
-$(FLOOD): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
+$(SENDER): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
 		.make/frames.skel.h .make/losses.skel.h Makefile
 	$(CLANG) -O2 -g -Wall -Wextra -Werror -I.make $(filter %.c,$^) -o $@ -lbpf
 
@@ -170,4 +173,4 @@ uninstall: ## remove what install installed
 	@rm -f $(COMMANDS:%="$(BIN)/%")
 
 clean: ## remove what was built
-	rm -rf $(OBJECTS) $(FLOOD) dist coverage .make
+	rm -rf $(OBJECTS) $(SENDER) dist coverage .make

@@ -2,7 +2,7 @@
 /** Runs flood/flood, which sends, and reads what it tells. */
 import { existsSync } from 'node:fs';
 
-import { Failure } from '../failure.js';
+import { EXIT_FAILURE, Failure } from '../failure.js';
 import { LongRunning } from '../long-running.js';
 import { packaged } from '../objects.js';
 import type { FramePlan } from './frame.js';
@@ -73,7 +73,7 @@ export async function send(
   await sender.ended;
   for (const signal of signals) process.off(signal, interrupt);
   if (sender.exitCode === 0 && total) return total;
-  throw failureOf(sender.said);
+  throw failureOf(sender.said, sender.exitCode);
 }
 
 function progressOf({ elapsed_ns, sent, lost }: EventJson): Progress {
@@ -84,13 +84,17 @@ function progressOf({ elapsed_ns, sent, lost }: EventJson): Progress {
   };
 }
 
-/** Its words have the form of ours. */
-export function failureOf(said: string): Failure {
-  const [first = ''] = said.split('\n');
+/** Its words have the form of ours; what else is said, the system says of it. */
+export function failureOf(said: string, exitCode = EXIT_FAILURE): Failure {
+  const [, what] = /^flood: (.+)/.exec(said) ?? [];
+  if (what === undefined) {
+    return new Failure(`flood/flood does not run: ${said || 'it was ended'}`, {
+      cause: 'it was built for another machine, or this one has no libbpf',
+      next: 'make setup && make',
+    });
+  }
   const part = (name: string): string | undefined =>
     new RegExp(`^ {2}${name}: (.+)$`, 'm').exec(said)?.[1];
-  return new Failure(first.replace(/^flood: /, '') || 'flood/flood was ended', {
-    cause: part('likely cause'),
-    next: part('next'),
-  });
+  const advice = { cause: part('likely cause'), next: part('next') };
+  return new Failure(what, advice, exitCode);
 }
