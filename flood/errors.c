@@ -14,24 +14,19 @@ struct advice {
 	const char *next;
 };
 
+#define NO_XDP_OUT                                                           \
+	"its driver sends no frames of XDP; or it is a veth, and its other " \
+	"end has neither GRO nor an XDP program"
+#define GIVE_GRO \
+	"of a veth, in the namespace of its other end: ethtool -K PEER gro on"
+
 static const struct advice all_advice[] = {
 	{ EPERM, "sending frames needs root", "sudo, before the same command" },
 	{ EINVAL,
-	  "the kernel is older than 5.18, or the frame is too long for one "
-	  "page",
-	  "uname -r; or a shorter frame" },
-	{ EOPNOTSUPP,
-	  "its driver sends no frames of XDP; or it is a veth, and its other "
-	  "end has "
-	  "neither GRO nor an XDP program",
-	  "of a veth, in the namespace of its other end: ethtool -K PEER gro "
-	  "on" },
-	{ ENXIO,
-	  "its driver sends no frames of XDP; or it is a veth, and its other "
-	  "end has "
-	  "neither GRO nor an XDP program, or is down",
-	  "of a veth, in the namespace of its other end: ethtool -K PEER gro "
-	  "on" },
+	  "the kernel is older than 5.18, or the frames are longer than a page",
+	  "uname -r; or shorter frames" },
+	{ EOPNOTSUPP, NO_XDP_OUT, GIVE_GRO },
+	{ ENXIO, NO_XDP_OUT ", or is down", GIVE_GRO },
 	{ ENETDOWN, "the device is down", "ip link set dev DEVICE up" },
 	{ EMSGSIZE, "the frames are longer than the device's MTU allows",
 	  "shorter frames, or ip link set dev DEVICE mtu BYTES" },

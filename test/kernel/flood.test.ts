@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-flood: that what it says it sends arrives, as tcpdump, tshark and l4lb-stats see it. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 
+import { addMacs, planFrame } from '../../src/flood/frame.js';
+import type { Pace } from '../../src/flood/send.js';
+import { senderArguments } from '../../src/flood/send.js';
+import { UDP } from '../../src/ways.js';
 import { dissectFile } from '../tshark.js';
+import { ip, mac } from '../unit/names.js';
 import type { Finished, Role } from './network.js';
 import { Network, ROOT, sumOfVerdicts } from './network.js';
 
@@ -56,25 +61,34 @@ interface Arrived {
   faults: string[];
 }
 
-/** What comes to the sink, whose own device has no XDP program, while it is flooded. */
-async function capture(count: number, ...args: string[]): Promise<Arrived> {
-  const path = join(scratch, 'arrived.pcap');
+/**
+ * Takes down what comes to the sink, until there is so much of it. The answer waits for
+ * that; what is missing after some seconds never comes.
+ */
+async function startDump(
+  path: string,
+  count: number,
+  filter: string,
+): Promise<() => Promise<void>> {
   const dump = execa('nsenter', [
     `--net=/run/netns/l4lb-${network.name}-destination1`,
     ...['tcpdump', '-n', '-i', 'eth0', '-Q', 'in', '-B', '65536', '-Z', 'root'],
-    ...['--immediate-mode', '-s', '1600', '-c', String(count), '-w', path, 'udp or tcp'],
+    ...['--immediate-mode', '-s', '1600', '-c', String(count), '-w', path, filter],
   ]);
-  await new Promise((resolve) => dump.stderr.once('data', resolve));
+  await once(dump.stderr, 'data');
+  return async () => {
+    const late = setTimeout(() => dump.kill('SIGINT'), 5000);
+    await dump;
+    clearTimeout(late);
+  };
+}
+
+/** What comes to the sink, whose own device has no XDP program, while it is flooded. */
+async function capture(count: number, ...args: string[]): Promise<Arrived> {
+  const path = join(scratch, 'arrived.pcap');
+  const dumped = await startDump(path, count, 'udp or tcp');
   await send('--count', String(count), '--rate', '20000', '--dst-mac', SINK_MAC, ...args);
-  // It ends by itself when it has all; what is missing never comes.
-  const timer = new AbortController();
-  const late = sleep(5000, undefined, { signal: timer.signal }).then(
-    () => dump.kill('SIGINT'),
-    () => false,
-  );
-  await dump;
-  timer.abort();
-  await late;
+  await dumped();
 
   const fields = ['ip.src', 'ipv6.src', 'udp.srcport', 'tcp.srcport', 'tcp.flags'];
   const { stdout } = await execa('tshark', [
@@ -192,6 +206,44 @@ describe('the packets', () => {
     expect(packets).toHaveLength(4000);
     expect(faults).toEqual([]);
     expect(different(packets.map(({ from, port }) => `${from} ${port}`))).toBe(flows);
+  });
+});
+
+describe('flood/flood', () => {
+  const args = (varied: string[], pace: Pace): string[] => {
+    const way = { address: ip(SINK), port: 53, protocol: UDP };
+    const source = { address: ip('10.7.0.0'), length: 32 };
+    const bare = planFrame({ way, source, size: 60, isSyn: false });
+    const plan = addMacs(bare, mac(SINK_MAC), mac('02:00:00:00:00:01'));
+    return senderArguments('eth0', { ...plan, varied }, pace);
+  };
+
+  // Of all 65,536 sources one makes the sum 0, and 0 would say that there is none.
+  test('sends 0xffff where the sum of UDP is 0', async () => {
+    const path = join(scratch, 'zero.pcap');
+    const dumped = await startDump(path, 1, 'udp[6:2] = 0 or udp[6:2] = 0xffff');
+    const pace = { threads: 1, flows: 65_536, count: 65_536, rate: 60_000 };
+    await network.expectOk('client', 'flood/flood', ...args(['224+16@24,40u'], pace));
+    await dumped();
+    const fields = ['-T', 'fields', '-e', 'udp.checksum'];
+    const { stdout } = await execa('tshark', ['-n', '-r', path, ...fields]);
+    expect(stdout).toBe('0xffff');
+  });
+
+  test.each([
+    { varied: ['224'], says: '--vary 224: take FIRST+BITS[@SUM,...]' },
+    { varied: ['224+16@'], says: '--vary 224+16@: take FIRST+BITS[@SUM,...]' },
+    { varied: ['224+16@24,'], says: '--vary 224+16@24,: take FIRST' },
+    { varied: ['224+16@23'], says: 'no checksum begins at byte 23' },
+    { varied: ['330+10'], says: '--vary 330+10: the headers have no such bits' },
+    { varied: ['208+8', '224+8'], says: 'give bits that touch as one run' },
+    { varied: ['208+3'], says: '--flows 9: with 3 bits there are fewer' },
+  ])('does not take --vary $varied', async ({ varied, says }) => {
+    const pace = { threads: 1, flows: 9, count: 9 };
+    const all = args(varied, pace);
+    const { exitCode, stdout, stderr } = await network.run('client', 'flood/flood', all);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(says);
   });
 });
 
