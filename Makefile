@@ -21,9 +21,10 @@ CELLS ?=
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
 	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
-COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb
+SENDER := flood/flood
+COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood
 HEADERS := $(wildcard datapath/*.h)
-C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c test/*/*/*.c) $(HEADERS)
+C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c test/*/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # With the directories, whose time changes when a file goes.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json tsconfig.build.json package.json
@@ -38,7 +39,7 @@ SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=
 .PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table fuzz \
 	install uninstall clean FORCE
 
-all: objects build ## build everything: the BPF programs and the commands (default)
+all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
 
 help: ## this list
 	@echo "make TARGET, with TARGET one of:"
@@ -67,9 +68,12 @@ lint: | node_modules ## check the layout and the usual faults of all sources
 typecheck: | node_modules ## check the types of sources and tests
 	@npm run --silent typecheck
 
+# What floods: make demo FLOOD=hping3
+FLOOD ?= l4lb-flood
+
 demo: setup ## flood a balancer with 32 destinations and watch it (as root)
 	@$(MAKE) --no-print-directory all
-	@testbed/demo.sh
+	@testbed/demo.sh $(FLOOD)
 
 demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as root)
 	@$(MAKE) --no-print-directory all
@@ -112,6 +116,18 @@ l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: %.c $(HEADERS) Makefile
 
 testbed/pass.o: testbed/pass.c Makefile
 	$(call compile,-mcpu=v3)
+
+# ---- The flood's sender, which runs on this machine and carries its BPF programs ----
+
+.make/%.bpf.o: flood/%.bpf.c $(wildcard flood/*.h) Makefile | .make
+	$(call compile,-mcpu=v3)
+
+.make/%.skel.h: .make/%.bpf.o
+	bpftool gen skeleton $< name $*_bpf >$@
+
+$(SENDER): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
+		.make/frames.skel.h .make/losses.skel.h Makefile
+	$(CLANG) -O2 -g -Wall -Wextra -Werror -I.make $(filter %.c,$^) -o $@ -lbpf
 
 # Changes only when the sizes do, and then l4lb_xdp.o is built anew.
 .make/sizes: FORCE | .make
@@ -159,4 +175,4 @@ uninstall: ## remove what install installed
 	@rm -f $(COMMANDS:%="$(BIN)/%")
 
 clean: ## remove what was built
-	rm -rf $(OBJECTS) dist coverage .make
+	rm -rf $(OBJECTS) $(SENDER) dist coverage .make

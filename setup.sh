@@ -17,12 +17,15 @@ readonly needs_of_all='
 clang                             clang          compiles the BPF programs
 clang-format                      clang-format   checks how the C code is laid out
 /usr/include/bpf/bpf_helpers.h    libbpf-dev     what the BPF programs include
+/usr/include/bpf/libbpf.h         libbpf-dev     what the sender of l4lb-flood is linked with
+/usr/include/stdio.h              libc6-dev      what the sender of l4lb-flood includes
+ld                                binutils       links the sender of l4lb-flood
 /usr/include/linux/bpf.h          linux-libc-dev what the BPF programs include of the kernel
 /usr/include/*linux-gnu*/asm/types.h|/usr/include/asm/types.h linux-libc-dev what the BPF programs include of this machine
 make                              make           builds all that is to be built
 ip                                iproute2       loads programs and builds the test network
 bridge                            iproute2       fills the switch of the test network
-bpftool                           bpftool        reads and writes the balancer'\''s tables
+bpftool                           bpftool        reads and writes the balancer'\''s tables, and makes C of BPF objects
 ethtool                           ethtool        turns checksum offload off in the test network
 hping3                            hping3         floods the demo'\''s balancer
 tcpdump                           tcpdump        shows the tests what is on the wire

@@ -238,7 +238,8 @@ struct l4lb_counter {
 
 _Static_assert(L4LB_SLOTS > 0 && (L4LB_SLOTS & (L4LB_SLOTS - 1)) == 0,
 	       "SLOTS is a power of two: a mask chooses the slot");
-_Static_assert(L4LB_CELLS > 0, "CELLS is 1 or more");
+_Static_assert(L4LB_CELLS > 1 && (L4LB_CELLS & (L4LB_CELLS - 1)) == 0,
+	       "CELLS is a power of two: a mask chooses the cell");
 _Static_assert(L4LB_DESTINATIONS > 0 && L4LB_DESTINATIONS < L4LB_NOBODY,
 	       "DESTINATIONS is 1 to 65534: an id has 16 bits");
 #ifdef L4LB_HOST
@@ -256,8 +257,6 @@ _Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS + 2 * (L4LB_DESTINATIONS + 1) +
 _Static_assert(sizeof(struct l4lb_device) == 32, "device");
 _Static_assert(L4LB_OFFSET(l4lb_device, mac) == 16, "the MAC is in one word");
 _Static_assert(sizeof(struct l4lb_cell) == 32, "cell");
-_Static_assert(!(L4LB_CELLS & (L4LB_CELLS - 1)) && L4LB_CELLS > 1,
-	       "the cells are a power of two");
 _Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24,
 	       "a cell's target is one word");
 _Static_assert(sizeof(struct l4lb_slot) == 8, "a slot is one word");

@@ -24,15 +24,16 @@ export const VERSION = (
 ).version;
 
 /** A command with what all of them have: -i, -h, -V. */
-export function newCommand(name: string, description: string): Command {
+export function newCommand(
+  name: string,
+  description: string,
+  device = 'the device that the program is on, such as eth0',
+): Command {
   return new Command(name)
     .description(description)
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .requiredOption(
-      '-i, --interface <device>',
-      'the device that the program is on, such as eth0',
-    )
+    .requiredOption('-i, --interface <device>', device)
     .showHelpAfterError('(--help explains the options)')
     .configureOutput({ outputError: nameInError(name) });
 }

@@ -19,6 +19,7 @@ import { avoidableLosses, describeResult, resultJson } from './disturb/report.js
 import { drawSvg } from './disturb/svg.js';
 import { Failure, UsageFailure } from './failure.js';
 import { many } from './format.js';
+import { readDuration, readWhole } from './readers.js';
 
 interface Flags extends Request {
   change?: Change[];
@@ -48,7 +49,7 @@ export function disturbCommand(): Command {
         '--duration <time>',
         'how long, from the moment they are open, as 30s or 2m; the changes are spread evenly',
       )
-        .argParser(readDuration)
+        .argParser(readDuration(1000))
         .default(30_000, '30s'),
     )
     .option(
@@ -89,23 +90,6 @@ Examples:
   l4lb-disturb --connections 100 --duration 6s --change replace --fail-above 0`,
     )
     .action(disturb);
-}
-
-function readWhole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
-    if (number >= least && number <= most) return number;
-    throw new InvalidArgumentError(
-      `"${text}" is not a whole number from ${least} to ${most}.`,
-    );
-  };
-}
-
-function readDuration(text: string): number {
-  const [, number, unit = 's'] = /^(\d{1,6}(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
-  const duration = Number(number) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? NaN);
-  if (duration >= 1000 && duration <= 3_600_000) return duration;
-  throw new InvalidArgumentError(`"${text}" is not a time from 1s to 60m, as 30s.`);
 }
 
 function readChange(text: string, before: Change[] = []): Change[] {

@@ -6,6 +6,7 @@ import { VERSION, nameInError } from './command.js';
 import { disturbCommand } from './disturb.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
+import { floodCommand } from './flood.js';
 import { loadCommand } from './load.js';
 import { mapCommand } from './map-fill.js';
 import { statsCommand } from './stats.js';
@@ -24,10 +25,11 @@ export function l4lbCommand(): Command {
     .addCommand(explainCommand().name('explain'))
     .addCommand(doctorCommand().name('doctor'))
     .addCommand(disturbCommand().name('disturb'))
+    .addCommand(floodCommand().name('flood'))
     .addHelpText(
       'after',
       `
 Each command is a program too: l4lb-load, l4lb-map, l4lb-stats, l4lb-explain,
-l4lb-doctor, l4lb-disturb.`,
+l4lb-doctor, l4lb-disturb, l4lb-flood.`,
     );
 }

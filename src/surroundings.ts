@@ -58,6 +58,18 @@ interface DeviceJson extends LinkJson {
   addr_info?: { local?: string }[];
 }
 
+/** With several ways there is no `dev`. */
+interface RouteJson {
+  dev?: string;
+  nexthops?: { dev: string }[];
+}
+
+interface StackedJson {
+  ifname: string;
+  master?: string;
+  link?: string;
+}
+
 export class Surroundings {
   readonly #run: Run;
 
@@ -138,9 +150,26 @@ export class Surroundings {
       const asked = this.#json([...where, family, 'route', 'show', 'default']);
       routes.push(...((await this.#ifThere(asked)) ?? []));
     }
-    return (routes as { dev?: string }[]).flatMap(({ dev }) =>
-      dev === undefined ? [] : [dev],
-    );
+    return (routes as RouteJson[])
+      .flatMap(({ dev, nexthops = [] }) => [dev, ...nexthops.map((hop) => hop.dev)])
+      .filter((dev) => dev !== undefined);
+  }
+
+  /**
+   * These and what is beneath them: the ports of a bridge or bond, and the device
+   * that a VLAN is on.
+   */
+  async defaultCarriers(): Promise<Set<string>> {
+    const links = (await this.#json(['-j', 'link', 'show'])) as StackedJson[];
+    const carriers = new Set(await this.defaultDevices(undefined));
+    // A set that grows is walked to its new end.
+    for (const carrier of carriers) {
+      for (const { ifname, master, link } of links) {
+        if (master === carrier) carriers.add(ifname);
+        if (ifname === carrier && link !== undefined) carriers.add(link);
+      }
+    }
+    return carriers;
   }
 
   /** Packets that the device has received, by its own count. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make demo: a balancer with 32 destinations, flooded by hping3 and watched with
-# l4lb-stats. All of it is in network namespaces; nothing stays behind.
+# make demo: a balancer with 32 destinations, flooded by l4lb-flood or hping3 and watched
+# with l4lb-stats. All of it is in network namespaces; nothing stays behind.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -11,14 +11,16 @@ PATH=$PATH:/usr/sbin:/sbin
 readonly sample=destination_samples/32_destinations.csv
 readonly longest=600 # seconds; the flood never lasts longer
 readonly network=demo-$$
-made="" watching="" flooding=""
+readonly balancer_mac=02:00:00:00:00:04 # as testbed/network.sh has it
+flooder=l4lb-flood made="" watching="" flooding=""
 
 usage() {
     cat <<USAGE
-Usage: testbed/demo.sh
+Usage: testbed/demo.sh [l4lb-flood|hping3]
 
 Floods a balancer with 32 destinations and shows what each of them gets. On a terminal it
-ends when you press q, or after $((longest / 60)) minutes; elsewhere after 10 seconds.
+ends when you press q, or after $((longest / 60)) minutes; elsewhere after 10 seconds. hping3 is slower,
+and runs on kernels that are older than 5.18.
 USAGE
 }
 
@@ -39,8 +41,10 @@ run() {
 
 check() {
     ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo"
-    command -v hping3 >/dev/null || fail "hping3 is missing, which floods." "Run: make setup"
-    [[ -f l4lb_xdp_host.o && -f testbed/pass.o && -d dist ]] || fail "not all is built." "Run: make"
+    [[ $flooder != hping3 ]] || command -v hping3 >/dev/null ||
+        fail "hping3 is missing, which floods." "Run: make setup"
+    [[ -f l4lb_xdp_host.o && -f testbed/pass.o && -x flood/flood && -d dist ]] ||
+        fail "not all is built." "Run: make"
 }
 
 clean_up() {
@@ -63,15 +67,28 @@ set_up() {
         bin/l4lb-load.js -i eth0 -m xdpdrv -f "$sample"
 }
 
-flood() {
-    note "The client: as many packets as it can send, each from another address."
-    printf '$ %s &\n' "testbed/network.sh exec $network client -- hping3 10.0.0.4 --rand-source -i eth0 --flood"
-    testbed/network.sh exec "$network" client -- timeout "$longest" \
-        hping3 10.0.0.4 --rand-source -i eth0 --flood >/dev/null 2>&1 &
+# l4lb-flood sends at the balancer's end of the wire, where frames come in from XDP to
+# XDP: the bridge that is between it and the client would be the slowest of all.
+start_flood() {
+    local role command
+    if [[ $flooder == hping3 ]]; then
+        note "The client: as many packets as it can send, each from another address."
+        role=client
+        command=(hping3 10.0.0.4 --rand-source -i eth0 --flood)
+    else
+        note "The wire to the balancer: as many packets as it takes, each from another address."
+        role=switch
+        command=(bin/l4lb-flood.js -i balancer --dst 10.0.0.4 --dst-mac "$balancer_mac"
+            --random-source --duration "${longest}s")
+    fi
+    printf '$ %s &\n' "testbed/network.sh exec $network $role -- ${command[*]}"
+    testbed/network.sh exec "$network" "$role" -- timeout "$longest" \
+        "${command[@]}" >/dev/null 2>&1 &
     flooding=$!
-    sleep 0.5
-    kill -0 "$flooding" 2>/dev/null || fail "hping3 ended at once." \
-        "Try it: testbed/network.sh exec NAME client -- hping3 10.0.0.4 -c 1 -i eth0"
+    sleep 1
+    kill -0 "$flooding" 2>/dev/null || fail "$flooder ended at once." \
+        "Try it: testbed/network.sh up try && testbed/network.sh exec try $role -- ${command[*]}" \
+        "Or the other one: make demo FLOOD=$([[ $flooder == hping3 ]] && echo l4lb-flood || echo hping3)"
 }
 
 # In the background with a wait, since bash answers a signal only between two
@@ -89,6 +106,7 @@ watch() { # OPTION...
 parse() {
     case ${1:-} in
     "") ;;
+    l4lb-flood | hping3) flooder=$1 ;;
     -h | --help) usage && exit ;;
     *) usage >&2 && exit 2 ;;
     esac
@@ -103,7 +121,7 @@ main() {
     trap 'exit 143' TERM
     trap 'exit 129' HUP
     set_up
-    flood
+    start_flood
     if [[ -t 0 && -t 1 ]]; then
         watch --count "$longest"
     else

@@ -12,7 +12,7 @@ import { packaged } from '../objects.js';
 import type { Run } from '../run.js';
 import type { Change, Row, Schedule } from './changes.js';
 import { addressOf, everyRow, toCsv } from './changes.js';
-import { LongRunning } from './long-running.js';
+import { LongRunning } from '../long-running.js';
 import { MODULO_SLOTS, writeModulo } from './modulo.js';
 import type { Settings } from './protocol.js';
 

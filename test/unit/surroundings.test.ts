@@ -192,3 +192,35 @@ describe('neighbours', () => {
     ]);
   });
 });
+
+describe('what carries default routes', () => {
+  test.each<{ what: string; ipv4?: object[]; ipv6?: object[]; carriers: string[] }>([
+    { what: 'nothing, where there are none', carriers: [] },
+    { what: 'the device of IPv4', ipv4: [{ dev: 'eth0' }], carriers: ['eth0'] },
+    { what: 'the device of IPv6', ipv6: [{ dev: 'eth1' }], carriers: ['eth1'] },
+    {
+      what: 'each of several ways',
+      ipv4: [{ nexthops: [{ dev: 'eth0' }, { dev: 'eth1' }] }],
+      carriers: ['eth0', 'eth1'],
+    },
+    {
+      what: 'a VLAN, the bond that it is on, and the ports of that',
+      ipv4: [{ dev: 'bond0.7' }],
+      carriers: ['bond0.7', 'bond0', 'eth2', 'eth3'],
+    },
+  ])('$what', async ({ ipv4 = [], ipv6 = [], carriers }) => {
+    const { run } = fakeRun({
+      'ip -j -4 route show default': JSON.stringify(ipv4),
+      'ip -j -6 route show default': JSON.stringify(ipv6),
+      'ip -j link show': JSON.stringify([
+        { ifname: 'eth0' },
+        { ifname: 'eth1' },
+        { ifname: 'eth2', master: 'bond0' },
+        { ifname: 'eth3', master: 'bond0' },
+        { ifname: 'bond0' },
+        { ifname: 'bond0.7', link: 'bond0' },
+      ]),
+    });
+    expect([...(await new Surroundings(run).defaultCarriers())]).toEqual(carriers);
+  });
+});

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A process that goes on beside the run, and ends at the latest with its stdin. */
+/** A process that goes on beside ours, and tells how it goes line by line. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-import { Failure } from '../failure.js';
+import { Failure } from './failure.js';
 
 /** So long a server may take to start, in milliseconds. */
 const PATIENCE = 15_000;
@@ -16,13 +16,15 @@ export class LongRunning {
   readonly #child: ChildProcess;
   readonly #listeners: ((line: string) => void)[] = [];
   #stderr = '';
+  #exitCode: number | undefined;
 
   constructor(command: string, args: readonly string[]) {
     // In a group of its own: Ctrl-C in the terminal is for us alone to handle.
     const child = spawn(command, args, { stdio: 'pipe', detached: true });
     this.#child = child;
     this.ended = new Promise((resolve) => {
-      child.on('close', () => {
+      child.on('close', (exitCode) => {
+        this.#exitCode = exitCode ?? undefined;
         resolve();
       });
       child.on('error', (error) => {
@@ -63,13 +65,28 @@ export class LongRunning {
     }
   }
 
+  /** Undefined as long as it runs, and when a signal has ended it or it never started. */
+  get exitCode(): number | undefined {
+    return this.#exitCode;
+  }
+
+  /** What it has said on stderr. */
+  get said(): string {
+    return this.#stderr.trim();
+  }
+
   failure(what: string): Failure {
-    const said = this.#stderr.trim();
+    const { said } = this;
     return new Failure(`${what} has ended${said === '' ? '' : `: ${said}`}`);
   }
 
   say(line: string): void {
     this.#child.stdin?.write(`${line}\n`);
+  }
+
+  /** As Ctrl-C would: it may have something to say before it ends. */
+  interrupt(): void {
+    this.#child.kill('SIGINT');
   }
 
   stop(): void {

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* From headers and runs of bits to a plan. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+
+#include "errors.h"
+#include "plan.h"
+
+void parse_headers(struct plan *plan, const char *text)
+{
+	const size_t digits = strlen(text);
+
+	if (digits % 2 || digits < 2 * 14 || digits > 2 * MOST_HEADER_BYTES ||
+	    strspn(text, "0123456789abcdefABCDEF") != digits)
+		wrong_usage("--headers: take 14 to %d bytes as hex digits",
+			    MOST_HEADER_BYTES);
+	plan->length = digits / 2;
+	for (__u32 i = 0; i < plan->length; i++)
+		sscanf(text + 2 * i, "%2hhx", &plan->headers[i]);
+}
+
+static __u16 fold(__u64 sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+static __u16 word_at(const struct plan *plan, __u32 at)
+{
+	__u16 word;
+
+	memcpy(&word, plan->headers + at, sizeof(word));
+	return word;
+}
+
+/* The checksum that begins at a byte; a new one sums up all but the varied bits. */
+static struct sum *find_sum(struct plan *plan, __u32 at, bool is_udp)
+{
+	struct sum *sum = plan->sums;
+
+	for (; sum < plan->sums + plan->sum_count; sum++)
+		if (sum->at == at)
+			return sum;
+	if (plan->sum_count++ == MOST_SUMS)
+		wrong_usage("--vary: there are at most %d checksums",
+			    MOST_SUMS);
+	if (at % 2 || at + 2 > plan->length)
+		wrong_usage("--vary: no checksum begins at byte %u", at);
+	sum->at = at;
+	sum->rest = (__u16)~word_at(plan, at);
+	sum->never_zero = is_udp;
+	return sum;
+}
+
+/* Takes the word's bits out of the headers, and out of the sums that cover them. */
+static void add_word(struct plan *plan, struct varied word, const char *sums)
+{
+	const __u32 index = plan->varied_count++;
+	__u16 mask[2], old[2];
+	char *end;
+
+	if (index == MOST_VARIED)
+		wrong_usage("--vary: there are at most %d words", MOST_VARIED);
+	for (__u32 i = 0; i < index; i++)
+		if (plan->varied[i].at == word.at)
+			wrong_usage("--vary: give bits that touch as one run");
+	plan->varied[index] = word;
+	for (int i = 0; i < 2; i++) {
+		mask[i] = htons(i ? word.mask : word.mask >> 16);
+		old[i] = word_at(plan, word.at + 2 * i) & mask[i];
+	}
+	/* Each begins behind an @ or a comma. */
+	while (*sums) {
+		const __u32 at = strtoul(sums + 1, &end, 10);
+		struct sum *sum = find_sum(plan, at, *end == 'u');
+
+		sum->covers |= 1 << index;
+		sum->rest = fold(sum->rest + (__u64)(__u16)~old[0] +
+				 (__u16)~old[1]);
+		sums = end + (*end == 'u');
+	}
+	for (int i = 0; i < 4; i++)
+		plan->headers[word.at + i] &= ~(word.mask >> (24 - 8 * i));
+}
+
+/* Nothing, or @ and numbers with commas in between, each with a u or not. */
+static bool are_sums(const char *text)
+{
+	if (!*text)
+		return true;
+	for (char before = '@'; *text == before; before = ',') {
+		const size_t digits = strspn(++text, "0123456789");
+
+		text += digits + (digits && text[digits] == 'u');
+		if (!digits)
+			return false;
+	}
+	return !*text;
+}
+
+/*
+ * Cuts a run into words of four bytes that begin two behind a multiple of four: the
+ * fields of all that follows an Ethernet header lie so.
+ */
+__u32 vary(struct plan *plan, const char *text, __u32 *shift)
+{
+	__u32 first, bits, left;
+	const char *sums;
+	int length;
+
+	if (sscanf(text, "%u+%u%n", &first, &bits, &length) != 2 ||
+	    !are_sums(text + length))
+		wrong_usage("--vary %s: take FIRST+BITS[@SUM,...]", text);
+	sums = text + length;
+	if (first < 16 || !bits || bits > 8 * MOST_HEADER_BYTES ||
+	    first + bits > plan->length * 8)
+		wrong_usage("--vary %s: the headers have no such bits", text);
+
+	for (left = bits; left > 0;) {
+		const __u32 at = (first / 8 - 2) / 4 * 4 + 2;
+		const __u32 room = (at + 4) * 8 - first;
+		const __u32 taken = left < room ? left : room;
+
+		if (at + 4 > plan->length)
+			wrong_usage("--vary %s: too close to the end", text);
+		/* What is beyond 64 bits repeats what was before. */
+		if (*shift + taken > 64)
+			*shift = 0;
+		add_word(plan,
+			 (struct varied){
+				 .at = at,
+				 .shift = *shift,
+				 .low = room - taken,
+				 .mask = ((1ull << taken) - 1)
+					 << (room - taken),
+			 },
+			 sums);
+		*shift += taken;
+		first += taken;
+		left -= taken;
+	}
+	return bits;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "errors.h"
+#include "sender.h"
+#include "frames.skel.h"
+
+#ifndef BPF_F_TEST_XDP_LIVE_FRAMES
+#define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
+#endif
+
+/* The kernel takes 31 bits; what is longer is run again. */
+#define LONGEST_RUN (1u << 30)
+/* With a rate. Each costs some milliseconds, in which the kernel waits. */
+#define RUNS_A_SECOND 50
+
+/* An equal share; the first ones have what is left over. */
+static __u64 share(__u64 whole, __u32 index, __u32 of)
+{
+	return whole / of + (index < whole % of);
+}
+
+void load_sender(struct sender *sender, const struct options *options,
+		 __u32 index)
+{
+	const __u32 threads = options->threads;
+	struct frames_bpf *program = frames_bpf__open();
+	struct progress *progress;
+	int error;
+
+	if (!program)
+		fail(errno, "cannot open the program that writes frames");
+	program->rodata->plan = options->plan;
+	progress = &program->bss->progress;
+	/* Each begins at another place, so that together they come by all flows. */
+	progress->number = (__u64)options->plan.flows * index / threads;
+	if (!options->plan.flows &&
+	    getrandom(&progress->number, sizeof(progress->number), 0) < 0)
+		fail(errno, "no random number to begin with");
+	error = frames_bpf__load(program);
+	if (error)
+		fail(-error,
+		     "the kernel does not take the program that writes frames");
+	sender->options = options;
+	sender->program = program;
+	sender->count = share(options->count, index, threads);
+	sender->rate = share(options->rate, index, threads);
+}
+
+__u64 sent_by(const struct sender *sender)
+{
+	return *(volatile __u64 *)&sender->program->bss->progress.sent;
+}
+
+/* One run of the kernel's: 0, or a negative errno. */
+static int run(struct sender *sender, void *frame, __u32 repeat)
+{
+	struct xdp_md context = {
+		.data_end = sender->options->length,
+		.ingress_ifindex = sender->options->ifindex,
+	};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = sender->options->length, .ctx_in = &context,
+		    .ctx_size_in = sizeof(context), .repeat = repeat,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+		    .batch_size = sender->options->batch);
+	const __u64 began = now();
+	const int error = bpf_prog_test_run_opts(
+		bpf_program__fd(sender->program->progs.frames), &opts);
+
+	sender->busy += now() - began;
+	return error;
+}
+
+static void sleep_until(__u64 moment)
+{
+	const struct timespec time = {
+		.tv_sec = moment / 1000000000,
+		.tv_nsec = moment % 1000000000,
+	};
+
+	/* A signal ends it early: then the caller looks why. */
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+}
+
+/* How many are to be sent next; waits until they are due. */
+static __u32 next_run(const struct sender *sender, __u64 began)
+{
+	const __u64 sent = sent_by(sender);
+	__u64 frames = LONGEST_RUN;
+
+	if (sender->rate) {
+		sleep_until(began + sent * 1000000000.0 / sender->rate);
+		frames = sender->rate / RUNS_A_SECOND + 1;
+	}
+	if (sender->count && sender->count - sent < frames)
+		frames = sender->count - sent;
+	return frames;
+}
+
+static void *send_frames(void *argument)
+{
+	struct sender *sender = argument;
+	const __u64 began = now();
+	__u8 frame[sender->options->length];
+
+	/* The program writes the headers. */
+	__builtin_memset(frame, 0, sizeof(frame));
+	while (!sender->stop) {
+		const __u32 frames = next_run(sender, began);
+		const int error = sender->stop ? 0 : run(sender, frame, frames);
+
+		if (error && error != -EINTR) {
+			sender->error = -error;
+			break;
+		}
+		if (sender->count && sent_by(sender) >= sender->count)
+			break;
+	}
+	sender->ended = true;
+	kill(getpid(), ENDED_SIGNAL);
+	return NULL;
+}
+
+void start_sender(struct sender *sender, int cpu)
+{
+	pthread_attr_t attributes;
+	cpu_set_t cpus;
+	int error;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	pthread_attr_init(&attributes);
+	pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
+	error = pthread_create(&sender->thread, &attributes, send_frames,
+			       sender);
+	if (error)
+		fail(error, "cannot start a thread on CPU %d", cpu);
+	pthread_attr_destroy(&attributes);
+}

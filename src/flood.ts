@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb-flood: millions of packets a second, out of a device, for tests. */
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+
+import { parseMac } from './address.js';
+import type { Context } from './command.js';
+import { context, newCommand, print, printJson } from './command.js';
+import type { FramePlan } from './flood/frame.js';
+import { addMacs, checkFlows, planFrame } from './flood/frame.js';
+import type { Flood } from './flood/report.js';
+import { describeFlood, describeTotal, progressLine, totalJson } from './flood/report.js';
+import type { Progress } from './flood/send.js';
+import { send, senderArguments } from './flood/send.js';
+import type { Prefix } from './flood/target.js';
+import {
+  anySource,
+  checkFamilies,
+  chooseWay,
+  formatPrefix,
+  parseDestination,
+  parsePrefix,
+} from './flood/target.js';
+import {
+  checkSize,
+  findDevice,
+  nextMac,
+  ownSource,
+  refuseDefaultRoute,
+} from './flood/way-out.js';
+import { readDuration, readWhole } from './readers.js';
+import type { Way } from './ways.js';
+import { formatWay } from './ways.js';
+
+interface Flags {
+  interface: string;
+  dst: Way[];
+  src?: Prefix;
+  randomSource?: boolean;
+  flows?: number;
+  size?: number;
+  rate?: number;
+  count?: number;
+  duration?: number;
+  syn?: boolean;
+  threads: number;
+  dstMac?: Buffer;
+  yes?: boolean;
+  json?: boolean;
+}
+
+/** Milliseconds, where nothing else ends it. */
+const DURATION = 10_000;
+
+export function floodCommand(): Command {
+  return newCommand(
+    'l4lb-flood',
+    'Send millions of packets a second, to test with.',
+    'the device that they leave by, such as eth0',
+  )
+    .requiredOption(
+      '--dst <way>',
+      'where they go: ADDR[:PORT][/PROTO], as 10.0.0.4:80/tcp or [2001:db8::4]:53/udp ' +
+        '(default: port 9, and udp, or tcp with --syn)',
+      readDestination,
+    )
+    .addOption(
+      new Option(
+        '--src <prefix>',
+        'sources: ADDR or ADDR/LENGTH, as 10.1.0.0/16 (default: an address of the device)',
+      )
+        .argParser(readPrefix)
+        .conflicts('randomSource'),
+    )
+    .option('--random-source', 'any source; in IPv6 any of 2000::/3')
+    .option(
+      '--flows <number>',
+      'so many different sources and ports, again and again (default: random ones)',
+      readWhole(1, 2 ** 31),
+    )
+    .option(
+      '--size <bytes>',
+      'of a frame without its checksum (default: 60, or what the headers take)',
+      readWhole(60, 65_535),
+    )
+    .option(
+      '--rate <pps>',
+      'packets a second at the most (default: as many as can be)',
+      readWhole(1, 2 ** 31),
+    )
+    .addOption(
+      new Option('--count <number>', 'end after so many packets')
+        .argParser(readWhole(1, 1e15))
+        .conflicts('duration'),
+    )
+    .option(
+      '--duration <time>',
+      'end after so long, as 30s or 2m (default: 10s)',
+      readDuration(100),
+    )
+    .option(
+      '--syn',
+      'TCP packets begin connections (default: they belong to one, by ACK)',
+    )
+    .option('--threads <number>', 'each on a CPU of its own', readWhole(1, 1024), 1)
+    .option(
+      '--dst-mac <mac>',
+      'of the next hop (default: as the kernel knows it, or finds it out)',
+      readMac,
+    )
+    .option('--yes', 'also out of a device that carries a default route')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+Only for networks that are yours. A line each second is on stderr, the result on stdout;
+Ctrl-C ends it early. A device is one that takes frames of XDP (ndo_xdp_xmit); of a veth the
+other end needs an XDP program, or GRO: ethtool -K PEER gro on.
+
+Examples:
+  l4lb-flood -i eth0 --dst 10.0.0.4 --random-source
+  l4lb-flood -i eth0 --dst 10.0.0.4:80/tcp --syn --src 10.1.0.0/16 --rate 1000000
+  l4lb-flood -i eth0 --dst [2001:db8::4]:53/udp --flows 1000 --size 1514 --count 5000000`,
+    )
+    .action(flood);
+}
+
+function readDestination(text: string): Way[] {
+  const ways = parseDestination(text);
+  if (typeof ways === 'string') throw new InvalidArgumentError(`"${text}": ${ways}.`);
+  return ways;
+}
+
+function readPrefix(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (typeof prefix === 'string') throw new InvalidArgumentError(`"${text}" ${prefix}.`);
+  return prefix;
+}
+
+function readMac(text: string): Buffer {
+  const mac = parseMac(text);
+  if (mac) return mac;
+  throw new InvalidArgumentError(`"${text}" is not a MAC address.`);
+}
+
+async function flood(flags: Flags): Promise<void> {
+  const way = chooseWay(flags.dst, flags.syn ?? false);
+  if (flags.src) checkFamilies(flags.src, way.address);
+  const { flood, plan } = await prepare(context(), flags, way);
+  const duration = flags.duration ?? (flags.count === undefined ? DURATION : undefined);
+  const pace = { ...flags, duration };
+  let before: Progress = { seconds: 0, sent: 0, lost: 0 };
+  tell(describeFlood(flood));
+  const total = await send(senderArguments(flags.interface, plan, pace), (progress) => {
+    tell(progressLine(flood, before, progress));
+    before = progress;
+  });
+  if (flags.json) printJson(totalJson(flood, total));
+  else describeTotal(flood, total).forEach(print);
+}
+
+/** All that can be wrong is found here, before anything is sent. */
+async function prepare(
+  tools: Context,
+  flags: Flags,
+  way: Way,
+): Promise<{ flood: Flood; plan: FramePlan }> {
+  const device = flags.interface;
+  const link = await findDevice(tools, device);
+  const source =
+    flags.src ??
+    (flags.randomSource
+      ? anySource(way.address)
+      : await ownSource(tools, device, way.address));
+  if (!flags.yes) await refuseDefaultRoute(tools, device);
+  const { size, syn: isSyn = false } = flags;
+  const plan = planFrame({ way, source, size, isSyn });
+  checkSize(link, plan.length);
+  if (flags.flows !== undefined) checkFlows(plan, flags.flows);
+  const to = flags.dstMac ?? (await nextMac(tools, device, way.address));
+  return {
+    plan: addMacs(plan, to, parseMac(link.mac) ?? Buffer.alloc(6)),
+    flood: {
+      interface: device,
+      destination: formatWay(way),
+      source: formatPrefix(source),
+      flows: flags.flows,
+      size: plan.length,
+    },
+  };
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

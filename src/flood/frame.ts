@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * What all frames of a flood have in common, and which of their bits differ, in the
+ * words of flood/flood. Pure.
+ */
+import { isIpv6 } from '../address.js';
+import { UsageFailure } from '../failure.js';
+import { formatCount } from '../format.js';
+import { frameOf } from '../explain/question.js';
+import { TCP } from '../ways.js';
+import type { Way } from '../ways.js';
+import type { Prefix } from './target.js';
+import { familyBits } from './target.js';
+
+export interface Flow {
+  way: Way;
+  source: Prefix;
+  /** Of the frame, without its checksum; undefined: as short as can be. */
+  size: number | undefined;
+  isSyn: boolean;
+}
+
+export interface FramePlan {
+  /** Without MAC addresses, until addMacs(). */
+  headers: Buffer;
+  /** Of the frame. */
+  length: number;
+  /** Runs of bits that differ: FIRST+BITS@SUM,... */
+  varied: string[];
+  /** How many bits these are. */
+  bits: number;
+}
+
+const MAC = 6;
+const ETHERNET = 2 * MAC + 2;
+/** Without its checksum, which the device adds. */
+const SHORTEST = 60;
+/** Source ports are 32768 to 65535, of which clients take theirs. */
+const FIRST_PORT = 0x8000;
+const PORT_BITS = 15;
+const SYN = 0x02;
+/** What most packets of a connection look like: nobody takes one for its beginning. */
+const ACK = 0x10;
+
+export function planFrame(flow: Flow): FramePlan {
+  const { way, source, isSyn } = flow;
+  const lengths = headerLengths(way);
+  const headerLength = ETHERNET + lengths.ip + lengths.transport;
+  const size = flow.size ?? Math.max(SHORTEST, headerLength);
+  if (size < headerLength) {
+    throw new UsageFailure(`--size ${size}: the headers alone take ${headerLength}`, {
+      next: `--size ${headerLength}, or more`,
+    });
+  }
+  const frame = frameOf({
+    from: { address: source.address, port: FIRST_PORT },
+    to: way,
+    protocol: way.protocol,
+    tcpFlags: isSyn ? SYN : ACK,
+    length: size - ETHERNET,
+    vlans: [],
+    mac: Buffer.alloc(MAC),
+  });
+  const runs = [sourceRun(way, source), portRun(way)].filter(({ bits }) => bits > 0);
+  return {
+    headers: frame.subarray(0, headerLength),
+    length: size,
+    varied: runs.map(({ first, bits, sums }) => `${first}+${bits}@${sums.join(',')}`),
+    bits: runs.reduce((sum, { bits }) => sum + bits, 0),
+  };
+}
+
+/** The next hop's and the device's own. */
+export function addMacs(plan: FramePlan, to: Buffer, from: Buffer): FramePlan {
+  return { ...plan, headers: Buffer.concat([to, from, plan.headers.subarray(2 * MAC)]) };
+}
+
+/** There are only so many sources and ports. */
+export function checkFlows(plan: FramePlan, flows: number): void {
+  const most = 2 ** plan.bits;
+  if (flows <= most) return;
+  throw new UsageFailure(
+    `--flows ${flows}: these sources and ports make ${formatCount(most)}`,
+    { next: 'more sources, as --src 10.1.0.0/16, or --random-source' },
+  );
+}
+
+interface Bits {
+  /** Counted from the frame's first. */
+  first: number;
+  bits: number;
+  /** Where the checksums over them begin, in bytes. */
+  sums: string[];
+}
+
+function headerLengths({ address, protocol }: Way): { ip: number; transport: number } {
+  return { ip: isIpv6(address) ? 40 : 20, transport: protocol === TCP ? 20 : 8 };
+}
+
+/** The checksum of TCP or UDP, which covers the addresses too; 0 in UDP is none. */
+function transportSum(way: Way): string {
+  const transport = ETHERNET + headerLengths(way).ip;
+  return way.protocol === TCP ? `${transport + 16}` : `${transport + 6}u`;
+}
+
+function sourceRun(way: Way, { address, length }: Prefix): Bits {
+  const isV6 = isIpv6(way.address);
+  const at = ETHERNET + (isV6 ? 8 : 12);
+  const ipSum = isV6 ? [] : [`${ETHERNET + 10}`];
+  return {
+    first: at * 8 + length,
+    bits: familyBits(address) - length,
+    sums: [...ipSum, transportSum(way)],
+  };
+}
+
+function portRun(way: Way): Bits {
+  const at = ETHERNET + headerLengths(way).ip;
+  return { first: at * 8 + 16 - PORT_BITS, bits: PORT_BITS, sums: [transportSum(way)] };
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A flood in words, and as JSON. Pure. */
+import { formatCount, formatShare } from '../format.js';
+import type { Progress, Total } from './send.js';
+
+export interface Flood {
+  interface: string;
+  /** ADDR:PORT/PROTO, and the sources as ADDR[/LENGTH]. */
+  destination: string;
+  source: string;
+  flows: number | undefined;
+  /** Of a frame, without its checksum. */
+  size: number;
+}
+
+interface Rate {
+  pps: number;
+  bps: number;
+}
+
+function rateOf(sent: number, seconds: number, size: number): Rate {
+  const pps = seconds > 0 ? sent / seconds : 0;
+  return { pps, bps: pps * size * 8 };
+}
+
+export function describeFlood(flood: Flood): string {
+  const { destination, source, flows, size } = flood;
+  const many = flows === undefined ? '' : `, ${formatCount(flows)} flows`;
+  return `${flood.interface}: ${destination} from ${source}${many}, frames of ${size} bytes`;
+}
+
+/** One line a second; the rates are those of the last one. */
+export function progressLine(flood: Flood, before: Progress, now: Progress): string {
+  const { pps, bps } = rateOf(
+    now.sent - before.sent,
+    now.seconds - before.seconds,
+    flood.size,
+  );
+  return [
+    `${Math.round(now.seconds)} s`.padStart(6),
+    `${formatCount(pps)} pkts/s`.padStart(18),
+    `${formatCount(bps)} bits/s`.padStart(23),
+    ...(now.lost === undefined
+      ? []
+      : [`${formatCount(now.lost - (before.lost ?? 0))} lost`.padStart(14)]),
+  ].join('  ');
+}
+
+export function describeTotal({ size }: Flood, total: Total): string[] {
+  const { pps, bps } = rateOf(total.sent, total.seconds, size);
+  const lines = [
+    `sent ${formatCount(total.sent)} packets in ${total.seconds.toFixed(1)} s: ` +
+      `${formatCount(pps)} pkts/s, ${formatCount(bps)} bits/s`,
+  ];
+  if (total.lost === undefined) lines.push('this kernel does not tell what was lost');
+  else if (total.lost > 0) {
+    const share = formatShare(total.lost, total.sent + total.lost);
+    lines.push(
+      `lost ${formatCount(total.lost)} more (${share}): the device took no more`,
+    );
+  }
+  return lines;
+}
+
+export function totalJson(flood: Flood, total: Total): unknown {
+  const { pps, bps } = rateOf(total.sent, total.seconds, flood.size);
+  const all = total.sent + (total.lost ?? 0);
+  return {
+    interface: flood.interface,
+    destination: flood.destination,
+    source: flood.source,
+    flows: flood.flows ?? null,
+    frame_bytes: flood.size,
+    seconds: total.seconds,
+    sent: total.sent,
+    lost: total.lost ?? null,
+    pps,
+    bps,
+    ns_per_packet: all > 0 ? total.busy / all : null,
+  };
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Runs flood/flood, which sends, and reads what it tells. */
+import { existsSync } from 'node:fs';
+
+import { EXIT_FAILURE, Failure } from '../failure.js';
+import { LongRunning } from '../long-running.js';
+import { packaged } from '../objects.js';
+import type { FramePlan } from './frame.js';
+
+export interface Pace {
+  threads: number;
+  /** All undefined: random ones, as fast as can be, until the time is over. */
+  flows?: number | undefined;
+  rate?: number | undefined;
+  count?: number | undefined;
+  /** Milliseconds. */
+  duration?: number | undefined;
+}
+
+export interface Progress {
+  seconds: number;
+  /** Packets that the device took. */
+  sent: number;
+  /** Those that it did not; undefined where the kernel does not tell. */
+  lost: number | undefined;
+}
+
+export interface Total extends Progress {
+  /** Nanoseconds that the kernel was sending, of all threads. */
+  busy: number;
+}
+
+interface EventJson {
+  event: 'progress' | 'end';
+  elapsed_ns: number;
+  sent: number;
+  lost: number | null;
+  busy_ns?: number;
+}
+
+export function senderArguments(device: string, plan: FramePlan, pace: Pace): string[] {
+  const { threads, flows, rate, count, duration } = pace;
+  const seconds = duration === undefined ? undefined : duration / 1000;
+  const numbers = { length: plan.length, threads, flows, rate, count, seconds };
+  return [
+    ...['-i', device, '--headers', plan.headers.toString('hex')],
+    ...plan.varied.flatMap((run) => ['--vary', run]),
+    ...Object.entries(numbers).flatMap(([name, value]) =>
+      value === undefined ? [] : [`--${name}`, String(value)],
+    ),
+  ];
+}
+
+/** Until it is done, or a signal ends it early: what was sent until then counts. */
+export async function send(
+  args: readonly string[],
+  onProgress: (progress: Progress) => void,
+): Promise<Total> {
+  const path = packaged('flood/flood');
+  if (!existsSync(path)) {
+    throw new Failure(`${path}: not there`, { cause: 'it was not built', next: 'make' });
+  }
+  const sender = new LongRunning(path, args);
+  let total: Total | undefined;
+  sender.onLine((line) => {
+    const event = JSON.parse(line) as EventJson;
+    if (event.event === 'progress') onProgress(progressOf(event));
+    else total = { ...progressOf(event), busy: event.busy_ns ?? 0 };
+  });
+  const interrupt = (): void => sender.interrupt();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, interrupt);
+  await sender.ended;
+  for (const signal of signals) process.off(signal, interrupt);
+  if (sender.exitCode === 0 && total) return total;
+  throw failureOf(sender.said, sender.exitCode);
+}
+
+function progressOf({ elapsed_ns, sent, lost }: EventJson): Progress {
+  return {
+    seconds: elapsed_ns / 1e9,
+    sent: sent - (lost ?? 0),
+    lost: lost ?? undefined,
+  };
+}
+
+/** Its words have the form of ours; what else is said, the system says of it. */
+export function failureOf(said: string, exitCode = EXIT_FAILURE): Failure {
+  const [, what] = /^flood: (.+)/.exec(said) ?? [];
+  if (what === undefined) {
+    return new Failure(`flood/flood does not run: ${said || 'it was ended'}`, {
+      cause: 'it was built for another machine, or this one has no libbpf',
+      next: 'make setup && make',
+    });
+  }
+  const part = (name: string): string | undefined =>
+    new RegExp(`^ {2}${name}: (.+)$`, 'm').exec(said)?.[1];
+  const advice = { cause: part('likely cause'), next: part('next') };
+  return new Failure(what, advice, exitCode);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Where a flood goes to, and where it says that it comes from. Pure. */
+import {
+  ANY_ADDRESS,
+  addressFault,
+  formatAddress,
+  isIpv6,
+  parseAddress,
+} from '../address.js';
+import { UsageFailure } from '../failure.js';
+import { FAMILY_NAMES, familyOf } from '../source.js';
+import type { Way } from '../ways.js';
+import { TCP, UDP, parseWays } from '../ways.js';
+
+/** Addresses that begin with the same bits; those behind `length` are zero. */
+export interface Prefix {
+  /** 16 bytes. */
+  address: Buffer;
+  length: number;
+}
+
+/** Where no port is named: discard, which nobody answers from. */
+const DISCARD = 9;
+
+/** ADDR[:PORT][/PROTO], or what is wrong with it. */
+export function parseDestination(text: string): Way[] | string {
+  const ways = parseWays(text);
+  if (typeof ways === 'string') return ways;
+  const isAny = ways.some(({ address }) => address.equals(ANY_ADDRESS));
+  return isAny ? 'a flood needs an address to go to' : ways;
+}
+
+/** Of both protocols the one that the packets are of. */
+export function chooseWay(ways: readonly Way[], isSyn: boolean): Way {
+  const wanted = isSyn ? TCP : UDP;
+  const way = ways.find(({ protocol }) => protocol === wanted) ?? ways[0];
+  if (!way || (isSyn && way.protocol !== TCP)) {
+    throw new UsageFailure('--syn is for TCP, and --dst names another protocol', {
+      next: '--dst ADDR:PORT/tcp --syn, or leave --syn out',
+    });
+  }
+  return way.port === 0 ? { ...way, port: DISCARD } : way;
+}
+
+export function familyBits(address: Buffer): number {
+  return isIpv6(address) ? 128 : 32;
+}
+
+/** ADDR[/LENGTH], or what is wrong with it, to be said behind the text. */
+export function parsePrefix(text: string): Prefix | string {
+  const [host = '', lengthText, ...more] = text.split('/');
+  const address = parseAddress(host);
+  if (!address) return addressFault(host);
+  if (address.equals(ANY_ADDRESS)) return 'stands for all; that is --random-source';
+  const bits = familyBits(address);
+  const length = lengthText === undefined ? bits : readLength(lengthText, bits);
+  if (length === undefined || more.length > 0) {
+    return `does not end in a length from /0 to /${bits}`;
+  }
+  const network = masked(address, 128 - bits + length);
+  if (network.equals(address)) return { address, length };
+  return `has bits behind its length; write ${formatAddress(network)}/${length}`;
+}
+
+function readLength(text: string, most: number): number | undefined {
+  const length = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
+  return length <= most ? length : undefined;
+}
+
+/** The first bits, with zeros behind. */
+function masked(address: Buffer, bits: number): Buffer {
+  return Buffer.from(
+    address.map((byte, at) => {
+      const kept = Math.min(8, Math.max(0, bits - at * 8));
+      return byte & ~(0xff >> kept);
+    }),
+  );
+}
+
+/** All of IPv4; of IPv6 what is given to networks, 2000::/3. */
+export function anySource(destination: Buffer): Prefix {
+  const address = Buffer.alloc(16);
+  if (isIpv6(destination)) {
+    address.writeUInt8(0x20, 0);
+    return { address, length: 3 };
+  }
+  address.writeUInt16BE(0xffff, 10);
+  return { address, length: 0 };
+}
+
+export function checkFamilies(source: Prefix, destination: Buffer): void {
+  const [from, to] = [familyOf(source.address), familyOf(destination)];
+  if (from === to) return;
+  throw new UsageFailure(
+    `--src is ${FAMILY_NAMES[from]}, and --dst is ${FAMILY_NAMES[to]}`,
+    { next: 'take both of one family' },
+  );
+}
+
+export function formatPrefix({ address, length }: Prefix): string {
+  const bits = familyBits(address);
+  return formatAddress(address) + (length === bits ? '' : `/${length}`);
+}

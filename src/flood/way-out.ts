@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The device that a flood leaves by, and the MAC addresses in its frames. */
+import { formatAddress, parseAddress, parseMac } from '../address.js';
+import type { Context } from '../command.js';
+import { Failure, UsageFailure } from '../failure.js';
+import type { Link } from '../iproute.js';
+import { familyOf } from '../source.js';
+import { Surroundings } from '../surroundings.js';
+import type { Prefix } from './target.js';
+import { familyBits } from './target.js';
+
+/** Ethernet's header, which the MTU does not count. */
+const ETHERNET = 14;
+
+export async function findDevice(tools: Context, name: string): Promise<Link> {
+  const link = await tools.ip.link(name);
+  if (!link.up) {
+    throw new Failure(`${name} is down`, { next: `ip link set dev ${name} up` });
+  }
+  return link;
+}
+
+export async function refuseDefaultRoute(tools: Context, name: string): Promise<void> {
+  const carriers = await new Surroundings(tools.run).defaultCarriers();
+  if (!carriers.has(name)) return;
+  throw new Failure(`${name} carries a default route, so nothing was sent`, {
+    cause: 'a flood there cuts off who works on this host, and may leave your network',
+    next: 'another device, or the same with --yes if that is meant',
+  });
+}
+
+export function checkSize(link: Link, size: number): void {
+  const most = link.mtu + ETHERNET;
+  if (size <= most) return;
+  throw new UsageFailure(`--size ${size}: ${link.name} takes at most ${most}`, {
+    cause: `its MTU is ${link.mtu}`,
+    next: `--size ${most}, or ip link set dev ${link.name} mtu ${size - ETHERNET}`,
+  });
+}
+
+/** The device's own address of the destination's family. */
+export async function ownSource(
+  tools: Context,
+  device: string,
+  destination: Buffer,
+): Promise<Prefix> {
+  const text = await tools.ip.addressOf(device, familyOf(destination));
+  const address = text === undefined ? undefined : parseAddress(text);
+  if (address) return { address, length: familyBits(address) };
+  throw new Failure(`${device} has no address that could be the source`, {
+    next: '--random-source, or --src ADDR[/LENGTH]',
+  });
+}
+
+/** Of the next hop towards the destination, which may have to be asked for it. */
+export async function nextMac(
+  tools: Context,
+  device: string,
+  destination: Buffer,
+): Promise<Buffer> {
+  const address = formatAddress(destination);
+  const text = (await tools.ip.resolve(device, [address])).get(address);
+  const mac = text === undefined ? undefined : parseMac(text);
+  if (mac) return mac;
+  throw new Failure(`no MAC address towards ${address} over ${device}`, {
+    cause: 'there is no route to it, it is an address of this host, or nobody answers',
+    next: `ip route get ${address} oif ${device}; or name it with --dst-mac MAC`,
+  });
+}
