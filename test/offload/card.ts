@@ -3,6 +3,11 @@
  * A virtual machine with a device that takes offloaded programs: Linux's netdevsim. It
  * never runs them, so counters grow only when a test writes them.
  */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+
 import type { Counter, MapName } from '../../src/abi.js';
 import {
   decodeCounter,
@@ -16,6 +21,7 @@ import { formatAddress } from '../../src/address.js';
 import { decodeEntries, hex } from '../../src/bpftool.js';
 import { attachedPrograms } from '../../src/iproute.js';
 import type { AttachedProgram, LinkJson } from '../../src/iproute.js';
+import { ROOT } from '../kernel/network.js';
 import { Vm, whyNoVm } from './vm.js';
 
 export const DEBUGFS = '/sys/kernel/debug/netdevsim';
@@ -80,4 +86,28 @@ export async function readCounters(vm: Vm): Promise<Map<number, Counter>> {
 /** What a card's own processors would do. */
 export function writeCounter(id: number, counter: Counter): string {
   return `bpftool map update name counters key hex ${hex(encodeKey(id))} value hex ${hex(encodeCounter(counter))}`;
+}
+
+/** The portable build in other sizes. */
+export interface Built {
+  object: string;
+  remove: () => void;
+}
+
+/** As the documentation says, but in a copy of the tree. */
+export async function buildOf(sizes: {
+  slots: number;
+  destinations?: number;
+}): Promise<Built> {
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-offload-'));
+  for (const name of ['Makefile', 'l4lb_xdp.c', 'datapath', 'src', 'package.json']) {
+    cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+  }
+  const { slots, destinations = 512 } = sizes;
+  const wanted = [`SLOTS=${slots}`, `DESTINATIONS=${destinations}`];
+  await execa('make', ['l4lb_xdp.o', ...wanted], { cwd: folder });
+  return {
+    object: join(folder, 'l4lb_xdp.o'),
+    remove: () => rmSync(folder, { recursive: true }),
+  };
 }
