@@ -88,12 +88,12 @@ describeWithCard('a machine with two cards', () => {
       vm.shell(
         `timeout 120 sh -c 'until grep -q "${text}" /tmp/stats; do sleep 0.2; done'`,
       );
-    await until('Totals');
+    await until('Offload');
     await vm.shell(UNPLUG);
     await until('Warning');
     await vm.shell(`${PLUG}; ${load}`);
     expect(await watching).toMatch(
-      /^== .*\[Offload\] ==\n[^]*\nWarning: no device eth2; waiting until it is back\n[^]*== .*\[Offload\] ==\n/,
+      /^== .*\[Offload\] ==\n[^]*Warning: no device eth2; waiting until it is back\n[^]*== .*\[Offload\] ==\n/,
     );
   });
 
@@ -106,7 +106,7 @@ describeWithCard('a machine with two cards', () => {
     const status = await vm.l4lb('load', '-i', 'eth0', '--status');
     expect(status.stdout).toContain('512 destinations in 512 slots');
     const fill = await vm.l4lb('map', '-i', 'eth0', '-f', '32_destinations.csv');
-    expect(fill.stdout).toContain('0 added, 480 removed');
+    expect(fill.stdout).toContain('32 added, 512 removed');
     const stats = await vm.l4lb('stats', '-i', 'eth0', '--once', '--interval', '0.1');
     expect(stats.stdout).toContain('[Offload]');
     const replaced = await vm.l4lb('load', '-i', 'eth0', '--replace');
@@ -138,7 +138,7 @@ describeWithCard('a machine with two cards', () => {
       const { stdout, stderr } = await vm.l4lb('load', ...load);
       expect(stderr).toBe('');
       expect(stdout).toMatch(/^eth1 \[Offload\] l4lb_xdp\.o attached as program \d+\n$/);
-      expect(await vm.shell('ls /sys/fs/bpf')).toBe('');
+      expect(await vm.shell('ls /sys/fs/bpf')).not.toContain('l4lb');
     },
   );
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   DEBUGFS,
   MOST_MS,
+  OFFLOADED,
   bootWithCard,
   buildOf,
   programsOn,
