@@ -15,7 +15,7 @@ import { applyPlan, planFill } from './fill.js';
 import type { AttachedProgram, Link, Mode } from './iproute.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { fragsObjectFor, loadObject, objectFor } from './objects.js';
-import { adviceOnAttaching } from './offload.js';
+import { adviceOnAttaching } from './refusal.js';
 import type { Plan } from './plan.js';
 
 export interface LoadRequest {

@@ -9,7 +9,7 @@ import type { Bpftool, MapInfo, ProgramInfo } from './bpftool.js';
 import { BpftoolFailure } from './bpftool.js';
 import { Failure } from './failure.js';
 import type { Mode } from './iproute.js';
-import { adviceOnLoading } from './offload.js';
+import { adviceOnLoading } from './refusal.js';
 
 export function objectFor(mode: Mode | 'auto', isDecap: boolean): string {
   const name = isDecap

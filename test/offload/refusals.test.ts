@@ -35,8 +35,16 @@ describeWithCard('a card that refuses', () => {
     await vm.shutDown();
   }, MOST_MS);
 
-  const set = (knob: string, value: string): Promise<string> =>
-    vm.shell(`echo ${value} > ${DEBUGFS}/netdevsim0/${knob}`);
+  /** The device takes that again afterwards, whatever comes of it. */
+  async function refusing(knob: string, act: () => Promise<void>): Promise<void> {
+    const file = `${DEBUGFS}/netdevsim0/${knob}`;
+    await vm.shell(`echo N > ${file}`);
+    try {
+      await act();
+    } finally {
+      await vm.shell(`echo Y > ${file}`);
+    }
+  }
 
   async function expectRefusal(args: string[], ...messages: string[]): Promise<void> {
     const { exitCode, stdout, stderr } = await vm.l4lb('load', ...args);
@@ -57,7 +65,7 @@ describeWithCard('a card that refuses', () => {
       knob: 'bpf_bind_verifier_accept',
       says: "the kernel does not take l4lb_xdp.o: prog 'l4lb_1': BPF program load failed",
       cause: 'the program does what this card cannot, or is too long for it',
-      next: 'next: bpftool prog load ',
+      next: 'next: l4lb-load --check-offload ',
     },
     {
       what: 'maps',
@@ -77,9 +85,9 @@ describeWithCard('a card that refuses', () => {
   ])(
     'refuses $what',
     async ({ knob, says, cause, next }) => {
-      await set(knob, 'N');
-      await expectRefusal(ON_CARD, says, `likely cause: ${cause}`, next);
-      await set(knob, 'Y');
+      await refusing(knob, () =>
+        expectRefusal(ON_CARD, says, `likely cause: ${cause}`, next),
+      );
       expect(await programsOn(vm, 'eth0')).toEqual([]);
     },
     MOST_MS,
@@ -87,15 +95,14 @@ describeWithCard('a card that refuses', () => {
 
   test(
     'refuses any program, and l4lb-doctor says what of it',
-    async () => {
-      await set('bpf_bind_accept', 'N');
-      const { stdout, exitCode } = await vm.l4lb('doctor', ...ON_CARD);
-      await set('bpf_bind_accept', 'Y');
-      expect(stdout).toContain('finding (offload): eth0 takes no offload');
-      expect(stdout).toContain('the driver netdevsim has offload, so it is the card');
-      expect(stdout).toContain('mend: l4lb-load -i eth0 -m xdpdrv');
-      expect(exitCode).toBe(1);
-    },
+    () =>
+      refusing('bpf_bind_accept', async () => {
+        const { stdout, exitCode } = await vm.l4lb('doctor', ...ON_CARD);
+        expect(stdout).toContain('finding (offload): eth0 takes no offload');
+        expect(stdout).toContain('the driver netdevsim has offload, so it is the card');
+        expect(stdout).toContain('mend: l4lb-load -i eth0 -m xdpdrv');
+        expect(exitCode).toBe(1);
+      }),
     MOST_MS,
   );
 
@@ -137,17 +144,16 @@ describeWithCard('a card that refuses', () => {
 
   test(
     'refuses driver mode: auto says so, and takes generic mode',
-    async () => {
-      await set('ports/0/bpf_xdpdrv_accept', 'N');
-      const { stdout } = await vm.l4lb('load', '-i', 'eth0');
-      await set('ports/0/bpf_xdpdrv_accept', 'Y');
-      expect(stdout).toContain(
-        'driver mode is not to be had: netdevsim: driver XDP disabled in DebugFS\n' +
-          'eth0 [Generic] l4lb_xdp_host.o attached',
-      );
-      const { exitCode } = await vm.l4lb('load', '-i', 'eth0', '--off');
-      expect(exitCode).toBe(0);
-    },
+    () =>
+      refusing('ports/0/bpf_xdpdrv_accept', async () => {
+        const { stdout } = await vm.l4lb('load', '-i', 'eth0');
+        expect(stdout).toContain(
+          'driver mode is not to be had: netdevsim: driver XDP disabled in DebugFS\n' +
+            'eth0 [Generic] l4lb_xdp_host.o attached',
+        );
+        const { exitCode } = await vm.l4lb('load', '-i', 'eth0', '--off');
+        expect(exitCode).toBe(0);
+      }),
     MOST_MS,
   );
 
@@ -156,13 +162,13 @@ describeWithCard('a card that refuses', () => {
     async () => {
       await vm.shell(OFFLOADED);
       const before = await programsOn(vm, 'eth0');
-      await set('ports/0/bpf_xdpoffload_accept', 'N');
-      await expectRefusal(
-        [...ON_CARD, '--replace'],
-        'eth0 does not take the program: netdevsim: XDP offload disabled in DebugFS',
-        'next: dmesg | tail',
+      await refusing('ports/0/bpf_xdpoffload_accept', () =>
+        expectRefusal(
+          [...ON_CARD, '--replace'],
+          'eth0 does not take the program: netdevsim: XDP offload disabled in DebugFS',
+          'next: dmesg | tail',
+        ),
       );
-      await set('ports/0/bpf_xdpoffload_accept', 'Y');
       expect(before).toHaveLength(1);
       expect(await programsOn(vm, 'eth0')).toEqual(before);
     },

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import type { AttachedProgram, Link, Mode } from '../../src/iproute.js';
 import { alreadyThere, programInTheWay } from '../../src/loader.js';
-import { adviceOnAttaching, adviceOnLoading } from '../../src/offload.js';
+import { adviceOnAttaching, adviceOnLoading } from '../../src/refusal.js';
 
 /** As bpftool 7.1 says it on Debian's 6.1, and of the nfp as its driver would. */
 function said(reason: string, log: string[] = []): string {
@@ -65,7 +65,7 @@ describe('what was said when a program was loaded for a card', () => {
       why: 'a driver that refuses an instruction',
       output: said(REFUSED, logOf(68921)),
       cause: /does what this card cannot, or is too long/,
-      next: /^bpftool prog load my\.o .* dev eth0/,
+      next: /^l4lb-load --check-offload my\.o.* bpftool prog load my\.o .* dev eth0/,
     },
     {
       why: 'something new',

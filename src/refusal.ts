@@ -59,7 +59,7 @@ const LOADING: Rule[] = [
     says: /processed \d+ insns/,
     advice: ({ device, object }) => ({
       cause: 'the program does what this card cannot, or is too long for it',
-      next: `bpftool prog load ${object} /sys/fs/bpf/try type xdp dev ${device}, whose log ends with the driver's words; or ${onHost(device)}`,
+      next: `l4lb-load --check-offload ${object}, which names what a card refuses; or bpftool prog load ${object} /sys/fs/bpf/try type xdp dev ${device}, whose log ends with the driver's words`,
     }),
   },
 ];
