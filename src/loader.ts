@@ -65,8 +65,10 @@ export function alreadyThere(
   mode: Mode | 'auto',
 ): Failure {
   const isOther = mode !== 'auto' && mode !== there.mode;
-  const orBeside =
-    there.mode === 'xdpoffload' ? '; or -m xdpdrv, for another one on the host' : '';
+  const again =
+    there.mode === 'xdpoffload'
+      ? '--replace; or --off; or -m xdpdrv, for another one on the host'
+      : '--replace, which loses no packet; or --off';
   return new Failure(
     `${link.name} already has an XDP program: ${there.name || 'one'} (id ${there.id}) in mode ${there.mode}`,
     {
@@ -77,7 +79,7 @@ export function alreadyThere(
           : 'another tool uses XDP on this device',
       next:
         isOurs(there.name) && !isOther
-          ? `l4lb-load -i ${link.name} --replace, which loses no packet; or --off${orBeside}`
+          ? `l4lb-load -i ${link.name} ${again}`
           : isOurs(there.name)
             ? `l4lb-load -i ${link.name} --off, and then this command again`
             : `ip link set dev ${link.name} ${there.mode} off, if nobody needs it`,

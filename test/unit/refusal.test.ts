@@ -133,7 +133,7 @@ describe('a program that is there', () => {
 
   test('on the card, and no mode is named: both ways are told', () => {
     expect(alreadyThere(linkWith(card), card, 'auto').advice.next).toBe(
-      'l4lb-load -i eth0 --replace, which loses no packet; or --off; or -m xdpdrv, for another one on the host',
+      'l4lb-load -i eth0 --replace; or --off; or -m xdpdrv, for another one on the host',
     );
   });
 
