@@ -46,6 +46,8 @@ readonly needs_of_the_virtual_machine='
 qemu-system-x86_64                qemu-system-x86 is the virtual machine of the tests
 /usr/share/doc/busybox-static     busybox-static is the first root of the virtual machine
 xz                                xz-utils       unpacks the kernel of the virtual machine
+gcc-12                            gcc-12         compiles its device that takes offloaded programs, as Debian did its kernel
+strip                             binutils       takes the symbols off that device'\''s module
 '
 
 fail() {

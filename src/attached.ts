@@ -3,7 +3,7 @@
 import type { MapName } from './abi.js';
 import { ABI, DECAP_PROGRAM_NAME, MAP_NAMES, PROGRAM_NAME, VALUE_SIZES } from './abi.js';
 import type { Bpftool, MapInfo } from './bpftool.js';
-import { Failure } from './failure.js';
+import { Failure, UsageFailure } from './failure.js';
 import type { AttachedProgram, Iproute, Link, Mode } from './iproute.js';
 import type { ModeName } from './sample.js';
 
@@ -91,12 +91,18 @@ function choose(link: Link, mode: Mode | undefined): AttachedProgram {
       next: `l4lb-load -i ${link.name}`,
     });
   }
-  if (candidates.length > 1) {
-    throw new Failure(`${link.name} has ${candidates.length} XDP programs`, {
-      next: `say which is meant: ${candidates.map((program) => `-m ${program.mode}`).join(' or ')}`,
-    });
-  }
+  if (candidates.length > 1) throw severalPrograms(link.name, candidates);
   return only;
+}
+
+/** A card and the host can each have one, and a command is for one of them. */
+export function severalPrograms(
+  device: string,
+  programs: readonly AttachedProgram[],
+): UsageFailure {
+  return new UsageFailure(`${device} has ${programs.length} XDP programs`, {
+    next: `say which is meant: ${programs.map(({ mode }) => `-m ${mode}`).join(' or ')}`,
+  });
 }
 
 /** l4lb_1 balances, l4lb_decap_1 decapsulates; the number is the ABI version. */

@@ -38,12 +38,15 @@ export interface Entry {
 export class BpftoolFailure extends Failure {
   /** The kernel's or bpftool's own words. */
   readonly reason: string;
+  /** All that was printed, with the verifier's log. */
+  readonly output: string;
 
   constructor(what: string, result: RunResult, advice: Advice = {}) {
     const words = reason(result);
     super(`${what}: ${words}`, advice);
     this.name = 'BpftoolFailure';
     this.reason = words;
+    this.output = `${result.stderr}\n${result.stdout}`;
   }
 }
 

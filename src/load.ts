@@ -21,7 +21,7 @@ import { UsageFailure } from './failure.js';
 import { prepareFill } from './fill.js';
 import { many } from './format.js';
 import type { Mode } from './iproute.js';
-import { alreadyThere, attachNew, programInTheWay, takeOff } from './loader.js';
+import { alreadyThere, attachNew, noFlows, programInTheWay, takeOff } from './loader.js';
 import type { LoadResult } from './loader.js';
 import { withLock } from './lock.js';
 import { withPins } from './objects.js';
@@ -130,11 +130,7 @@ function checkFlags(flags: Flags): void {
       { next: 'add -f FILE, or give them to l4lb-map' },
     );
   }
-  if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) {
-    throw new UsageFailure('--flows is for the balancer on the host', {
-      next: 'leave --flows out: a card and a destination remember no connections',
-    });
-  }
+  if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) throw noFlows();
   if (flags.decap && flags.file) {
     throw new UsageFailure('--decap has no destinations to fill', {
       next: 'leave -f out',

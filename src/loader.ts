@@ -9,12 +9,13 @@ import type { MapInfo } from './bpftool.js';
 import { BpftoolFailure } from './bpftool.js';
 import type { CarriedFlows } from './carry.js';
 import { fillDecap } from './decap.js';
-import { Failure } from './failure.js';
+import { Failure, UsageFailure } from './failure.js';
 import type { Prepared } from './fill.js';
 import { applyPlan, planFill } from './fill.js';
 import type { AttachedProgram, Link, Mode } from './iproute.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { fragsObjectFor, loadObject, objectFor } from './objects.js';
+import { adviceOnAttaching } from './refusal.js';
 import type { Plan } from './plan.js';
 
 export interface LoadRequest {
@@ -45,11 +46,15 @@ export interface LoadResult {
   maps: MapInfo[];
 }
 
-/** The program that is in the way of another in this mode. */
+/**
+ * The program that is in the way of another in this mode. A card's and the host's can
+ * be on one device together, but that has to be said: `auto` adds none to one there.
+ */
 export function programInTheWay(
   link: Link,
   mode: Mode | 'auto',
 ): AttachedProgram | undefined {
+  if (mode === 'auto') return link.programs[0];
   const isCard = mode === 'xdpoffload';
   return link.programs.find((program) => (program.mode === 'xdpoffload') === isCard);
 }
@@ -60,6 +65,10 @@ export function alreadyThere(
   mode: Mode | 'auto',
 ): Failure {
   const isOther = mode !== 'auto' && mode !== there.mode;
+  const again =
+    there.mode === 'xdpoffload'
+      ? '--replace; or --off; or -m xdpdrv, for another one on the host'
+      : '--replace, which loses no packet; or --off';
   return new Failure(
     `${link.name} already has an XDP program: ${there.name || 'one'} (id ${there.id}) in mode ${there.mode}`,
     {
@@ -70,7 +79,7 @@ export function alreadyThere(
           : 'another tool uses XDP on this device',
       next:
         isOurs(there.name) && !isOther
-          ? `l4lb-load -i ${link.name} --replace, which loses no packet; or --off`
+          ? `l4lb-load -i ${link.name} ${again}`
           : isOurs(there.name)
             ? `l4lb-load -i ${link.name} --off, and then this command again`
             : `ip link set dev ${link.name} ${there.mode} off, if nobody needs it`,
@@ -110,16 +119,23 @@ export async function attachNew(
       maps,
     };
   }
-  throw new Failure(`${link.name} does not take the program: ${refusals.join('; ')}`, {
-    cause:
-      mode === 'xdpoffload'
-        ? 'the device has no eBPF offload'
-        : 'its driver has no XDP, or the MTU is too large for one buffer',
-    next:
-      mode === 'xdpgeneric'
-        ? `ip -d link show ${link.name}`
-        : `l4lb-load -i ${link.name} -m xdpgeneric`,
-  });
+  throw notTaken(link, mode, refusals.join('; '));
+}
+
+/** It is loaded, and could not be attached. */
+export function notTaken({ name }: Link, mode: Mode | 'auto', reason: string): Failure {
+  return new Failure(
+    `${name} does not take the program: ${reason}`,
+    mode === 'xdpoffload'
+      ? adviceOnAttaching(reason, name)
+      : {
+          cause: 'its driver has no XDP, or the MTU is too large for one buffer',
+          next:
+            mode === 'xdpgeneric'
+              ? `ip -d link show ${name}`
+              : `l4lb-load -i ${name} -m xdpgeneric`,
+        },
+  );
 }
 
 export interface Attachment {
@@ -153,6 +169,13 @@ export async function attach(
     await bpftool.attach(mode, again.pin, link.name, { overwrite });
     return { loaded: again, object: frags };
   }
+}
+
+/** For --flows where no slot remembers. */
+export function noFlows(): UsageFailure {
+  return new UsageFailure('--flows is for the balancer on the host', {
+    next: 'leave --flows out: a card and a destination remember no connections',
+  });
 }
 
 export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptions {

@@ -9,6 +9,7 @@ import type { Bpftool, MapInfo, ProgramInfo } from './bpftool.js';
 import { BpftoolFailure } from './bpftool.js';
 import { Failure } from './failure.js';
 import type { Mode } from './iproute.js';
+import { adviceOnLoading } from './refusal.js';
 
 export function objectFor(mode: Mode | 'auto', isDecap: boolean): string {
   const name = isDecap
@@ -112,14 +113,16 @@ export async function loadObject(
     await bpftool.load(object, pin, { device, reuse, lock });
   } catch (error) {
     if (!(error instanceof BpftoolFailure)) throw error;
-    throw new Failure(`the kernel does not take ${basename(object)}: ${error.reason}`, {
-      cause: options.device
-        ? 'the card does not offload this program, or has no eBPF firmware'
-        : 'the kernel is too old for this build, or the file is no XDP object',
-      next: options.device
-        ? `l4lb-load -i ${options.device} -m xdpdrv, which runs it on the host`
-        : `bpftool prog load ${object} /sys/fs/bpf/try type xdp, to see all that it says`,
-    });
+    const { device } = options;
+    throw new Failure(
+      `the kernel does not take ${basename(object)}: ${error.reason}`,
+      device === undefined
+        ? {
+            cause: 'the kernel is too old for this build, or the file is no XDP object',
+            next: `bpftool prog load ${object} /sys/fs/bpf/try type xdp, to see all that it says`,
+          }
+        : adviceOnLoading(error.output, { device, object }),
+    );
   }
   const program = await bpftool.program('pinned', pin);
   if (program.name !== PROGRAM_NAME && program.name !== DECAP_PROGRAM_NAME) {

@@ -14,9 +14,9 @@ import type { Counter, Slot } from './abi.js';
 import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi.js';
 import { parseMac } from './address.js';
 import type { Maps, Tools } from './attached.js';
-import { isDecap, isOurs, notOurs } from './attached.js';
+import { isDecap, isOurs, notOurs, severalPrograms } from './attached.js';
 import type { Bpftool, MapInfo } from './bpftool.js';
-import { decodeEntries, hex } from './bpftool.js';
+import { BpftoolFailure, decodeEntries, hex } from './bpftool.js';
 import { carryFrames, carrySums, carryTables } from './carry.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
 import { retiredCounter, sumCounters } from './counters.js';
@@ -24,8 +24,15 @@ import { Failure } from './failure.js';
 import { many } from './format.js';
 import type { AttachedProgram } from './iproute.js';
 import type { Live } from './live.js';
-import { attach, optionsFor, fillLoaded, mapsOfLoaded } from './loader.js';
-import type { LoadRequest, LoadResult } from './loader.js';
+import {
+  attach,
+  fillLoaded,
+  mapsOfLoaded,
+  noFlows,
+  notTaken,
+  optionsFor,
+} from './loader.js';
+import type { Attachment, LoadRequest, LoadResult } from './loader.js';
 import { isHot } from './memory.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { loadObject, objectFor, packaged } from './objects.js';
@@ -76,7 +83,7 @@ export async function replaceProgram(
   // A card's maps cannot be added to from here: its sums go before, set as they are.
   if (!keptMaps && isCard) await sums.set();
   const swap = { loaded, object, mode: there.mode, link, overwrite: true };
-  const attached = await attach(tools, pins, swap);
+  const attached = await swapIn(tools, pins, swap);
   if (!keptMaps && !isCard) {
     await sleep(GRACE_MS);
     await sums.add();
@@ -137,8 +144,29 @@ interface FreshProgram {
   fresh: Loaded;
 }
 
-function checkReplaceable({ link, mode }: LoadRequest, there: AttachedProgram): void {
+/** What is there stays where the new one is refused. */
+async function swapIn(
+  tools: Tools,
+  pins: Pins,
+  swap: Attachment,
+): ReturnType<typeof attach> {
+  try {
+    return await attach(tools, pins, swap);
+  } catch (error) {
+    if (!(error instanceof BpftoolFailure)) throw error;
+    throw notTaken(swap.link, swap.mode, error.reason);
+  }
+}
+
+function checkReplaceable(
+  { link, mode, sets }: LoadRequest,
+  there: AttachedProgram,
+): void {
+  if (mode === 'auto' && link.programs.length > 1) {
+    throw severalPrograms(link.name, link.programs);
+  }
   if (!isOurs(there.name)) throw notOurs(link.name, there);
+  if (there.mode === 'xdpoffload' && sets !== undefined) throw noFlows();
   if (mode !== 'auto' && mode !== there.mode) {
     throw new Failure(`${link.name} has its program in mode ${there.mode}, not ${mode}`, {
       cause: 'between two modes there is a moment without a program',

@@ -6,12 +6,12 @@ import type { VerdictName } from '../abi.js';
 import { PROGRAM_NAME, VERDICTS } from '../abi.js';
 import { compareAddresses, formatAddress, formatMac } from '../address.js';
 import type { Maps } from '../attached.js';
-import { asMaps, buildOf } from '../attached.js';
+import { asMaps, buildOf, severalPrograms } from '../attached.js';
 import type { Context } from '../command.js';
 import type { Reading } from '../counters.js';
 import { ZERO } from '../counters.js';
 import { readHardware, readTransmitErrors } from '../ethtool.js';
-import { Failure, UsageFailure } from '../failure.js';
+import { Failure } from '../failure.js';
 import type { AttachedProgram, Mode } from '../iproute.js';
 import type { Live } from '../live.js';
 import { withLock } from '../lock.js';
@@ -83,11 +83,7 @@ function chooseProgram(
   mode: Mode | undefined,
 ): AttachedProgram | undefined {
   const programs = device.programs.filter((one) => !mode || one.mode === mode);
-  if (programs.length > 1) {
-    throw new UsageFailure(`${device.name} has ${programs.length} XDP programs`, {
-      next: `say which is meant: ${programs.map((one) => `-m ${one.mode}`).join(' or ')}`,
-    });
-  }
+  if (programs.length > 1) throw severalPrograms(device.name, programs);
   return programs[0];
 }
 

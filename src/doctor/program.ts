@@ -62,7 +62,7 @@ export const checkOffload: Check = ({ device, hardware, offload, program }) => {
   const driver = hardware?.driver ?? '';
   const why = OFFLOADING.includes(driver)
     ? `the driver ${driver} has offload, so it is the card's firmware or the program's size`
-    : `its driver ${driver} has no eBPF offload; of those in Linux nfp has, for Netronome's Agilio cards`;
+    : `its driver${driver && ` ${driver}`} has no eBPF offload; of those in Linux nfp has, for Netronome's Agilio cards`;
   return [
     found({
       finding: `${device.name} takes no offload`,

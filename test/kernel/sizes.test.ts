@@ -53,9 +53,9 @@ describe('make', () => {
     { sizes: ['SLOTS=0'], why: 'SLOTS is a power of two' },
     { sizes: ['DESTINATIONS=65535'], why: 'DESTINATIONS is 1 to 65534' },
     { sizes: ['DESTINATIONS=0'], why: 'DESTINATIONS is 1 to 65534' },
-    { sizes: ['CELLS=0'], why: 'CELLS is 1 or more' },
+    { sizes: ['CELLS=48'], why: 'CELLS is a power of two' },
     { sizes: ['SLOTS=4194304'], why: 'more than a SmartNIC holds' },
-    { sizes: ['SLOTS=2097152', 'CELLS=1000000'], why: 'more than a SmartNIC holds' },
+    { sizes: ['SLOTS=2097152', 'CELLS=1048576'], why: 'more than a SmartNIC holds' },
   ])('refuses $sizes: $why', async ({ sizes, why }) => {
     const { exitCode, stderr } = await make(...sizes);
     expect(stderr).toContain(why);

@@ -11,6 +11,11 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 
+import { runTool } from './tools.mjs';
+
+// Commands that run here take the output's own way for theirs: see tools.mjs.
+const write = process.stdout.write.bind(process.stdout);
+
 // Answered with its first output; then it is on its own.
 async function start({ command, args }) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -44,15 +49,19 @@ async function run({ command, args, input }) {
   }
 }
 
-function say(answer) {
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+function perform(request) {
+  if (request.isTool) return runTool(request.command, request.args);
+  return request.goesOn ? start(request) : run(request);
 }
 
-// An emulated processor is slow with code that is made while it runs: V8 without its
-// compilers starts a command in half the time. NODE_OPTIONS does not take them all.
+function say(answer) {
+  write(`${JSON.stringify(answer)}\n`);
+}
+
+// With the options that we were started with, which NODE_OPTIONS does not take.
 function makeNodeQuick() {
   const folder = '/run/l4lb-vm';
-  const script = `#!/bin/sh\nexec ${process.execPath} --jitless --no-expose-wasm "$@"\n`;
+  const script = `#!/bin/sh\nexec ${process.execPath} ${process.execArgv.join(' ')} "$@"\n`;
   writeFileSync(`${folder}/node`, script, { mode: 0o755 });
   process.env.PATH = `${folder}:${process.env.PATH}`;
   delete process.env.NODE_OPTIONS; // jest's
@@ -62,8 +71,6 @@ makeNodeQuick();
 say({ kernel: release() });
 for await (const line of createInterface(process.stdin)) {
   const { number, ...request } = JSON.parse(line);
-  (request.goesOn ? start : run)(request).then((finished) =>
-    say({ number, ...finished }),
-  );
+  perform(request).then((finished) => say({ number, ...finished }));
 }
 process.exit(0);

@@ -27,6 +27,12 @@ export function whyNoVm(...options: string[]): string | undefined {
   throw new Error(`build-vm.sh exited with ${String(status)}\n${stderr}`);
 }
 
+/**
+ * An emulated processor is slow with code that is made while it runs: V8 without its
+ * compilers starts a command in half the time.
+ */
+const NODE = ['node', '--jitless', '--no-expose-wasm'];
+
 type Answer = Finished & { number: number };
 
 interface Request {
@@ -35,7 +41,11 @@ interface Request {
   input?: string;
   /** Answered with its first output, and not with its end. */
   goesOn?: boolean;
+  /** One of our commands: see tools.mjs. */
+  isTool?: boolean;
 }
+
+export type Tool = 'load' | 'map' | 'stats' | 'explain' | 'doctor';
 
 function namespaceOf(network: string, role: Role): string {
   return `--net=/run/netns/l4lb-${network}-${role}`;
@@ -69,7 +79,7 @@ export class Vm {
 
   /** Options as run-vm.sh takes them. */
   static async boot(...options: string[]): Promise<Vm> {
-    const command = [...options, '--', 'node', 'test/offload/agent.mjs'];
+    const command = [...options, '--', ...NODE, 'test/offload/agent.mjs'];
     const vm = new Vm(spawn('test/offload/run-vm.sh', command, { cwd: ROOT }));
     const started = new Promise<void>((resolve) => {
       createInterface(vm.#process.stdout).on('line', (line) => {
@@ -78,8 +88,9 @@ export class Vm {
           vm.kernel = answer.kernel;
           resolve();
         } else {
-          vm.#waiting.get(answer.number)?.(answer);
-          vm.#waiting.delete(answer.number);
+          const { number, ...finished } = answer;
+          vm.#waiting.get(number)?.(finished);
+          vm.#waiting.delete(number);
         }
       });
     });
@@ -100,6 +111,11 @@ export class Vm {
     return this.#ask({ command, args, input });
   }
 
+  /** Runs one of our commands, in a node that is there already. */
+  async l4lb(command: Tool, ...args: string[]): Promise<Finished> {
+    return this.#ask({ command: `l4lb-${command}`, args, isTool: true });
+  }
+
   /** The same where anything but success is a fault of the test. */
   async expectOk(command: string, ...args: string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await this.run(command, args);
@@ -108,6 +124,11 @@ export class Vm {
       throw new Error(`${line} exited with ${exitCode}\n${stdout}${stderr}`);
     }
     return stdout;
+  }
+
+  /** A line of shell, where anything but success is a fault of the test. */
+  async shell(line: string): Promise<string> {
+    return this.expectOk('bash', '-c', line);
   }
 
   /** A command in a role's namespace of a network that testbed/network.sh built there. */

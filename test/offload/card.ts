@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * A virtual machine with a device that takes offloaded programs: Linux's netdevsim. It
+ * never runs them, so counters grow only when a test writes them.
+ */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+
+import type { Counter, MapName } from '../../src/abi.js';
+import {
+  decodeCounter,
+  decodeDestination,
+  decodeKey,
+  decodeSlot,
+  encodeCounter,
+  encodeKey,
+} from '../../src/abi.js';
+import { formatAddress } from '../../src/address.js';
+import { decodeEntries, hex } from '../../src/bpftool.js';
+import { attachedPrograms } from '../../src/iproute.js';
+import type { AttachedProgram, LinkJson } from '../../src/iproute.js';
+import { ROOT } from '../kernel/network.js';
+import { Vm, whyNoVm } from './vm.js';
+
+export const DEBUGFS = '/sys/kernel/debug/netdevsim';
+export const OFFLOADED = 'ip link set dev eth0 xdpoffload obj l4lb_xdp.o sec xdp';
+/** It boots in five seconds, and in far more when the host is busy. */
+export const MOST_MS = 300_000;
+
+export function whyNoCard(): string | undefined {
+  return whyNoVm('--netdevsim');
+}
+
+/** A card of two ports, eth0 and eth1; eth0 is up. */
+export async function bootWithCard(): Promise<Vm> {
+  const vm = await Vm.boot('--netdevsim', '--timeout', '900');
+  await vm.shell('modprobe netdevsim && echo "0 2" > /sys/bus/netdevsim/new_device');
+  await vm.shell('ip link set eth0 up && ip address add 10.0.0.4/16 dev eth0');
+  return vm;
+}
+
+export async function programsOn(vm: Vm, device: string): Promise<AttachedProgram[]> {
+  const shown = await vm.expectOk('ip', '-j', '-d', 'link', 'show', 'dev', device);
+  const [link] = JSON.parse(shown) as LinkJson[];
+  return attachedPrograms(link?.xdp);
+}
+
+/** What one of our maps holds, where the machine has a single one of that name. */
+async function dump(vm: Vm, map: MapName): Promise<Map<number, Buffer>> {
+  const answer = await vm.expectOk('bpftool', '-j', 'map', 'dump', 'name', map);
+  return new Map(
+    decodeEntries(JSON.parse(answer)).map(({ key, values }) => [
+      decodeKey(key),
+      values[0] ?? Buffer.alloc(0),
+    ]),
+  );
+}
+
+/** The address that each slot points to; an id where none stands under it. */
+export async function readTable(vm: Vm): Promise<string[]> {
+  const standing = new Map<number, string>();
+  for (const [id, value] of await dump(vm, 'destinations')) {
+    const { service, address } = decodeDestination(value);
+    if (service !== 0) standing.set(id, formatAddress(address));
+  }
+  return [...(await dump(vm, 'slots')).values()].map((value) => {
+    const { current } = decodeSlot(value);
+    return standing.get(current) ?? `id ${current}`;
+  });
+}
+
+/** How many slots each address has. */
+export function countSlots(table: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const address of table) counts.set(address, (counts.get(address) ?? 0) + 1);
+  return counts;
+}
+
+export async function readCounters(vm: Vm): Promise<Map<number, Counter>> {
+  const counters = await dump(vm, 'counters');
+  return new Map([...counters].map(([id, value]) => [id, decodeCounter(value)]));
+}
+
+/** What a card's own processors would do. */
+export function writeCounter(id: number, counter: Counter): string {
+  return `bpftool map update name counters key hex ${hex(encodeKey(id))} value hex ${hex(encodeCounter(counter))}`;
+}
+
+/** The portable build in other sizes. */
+export interface Built {
+  object: string;
+  remove: () => void;
+}
+
+/** As the documentation says, but in a copy of the tree. */
+export async function buildOf(sizes: {
+  slots: number;
+  destinations?: number;
+}): Promise<Built> {
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-offload-'));
+  for (const name of ['Makefile', 'l4lb_xdp.c', 'datapath', 'src', 'package.json']) {
+    cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+  }
+  const { slots, destinations = 512 } = sizes;
+  const wanted = [`SLOTS=${slots}`, `DESTINATIONS=${destinations}`];
+  await execa('make', ['l4lb_xdp.o', ...wanted], { cwd: folder });
+  return {
+    object: join(folder, 'l4lb_xdp.o'),
+    remove: () => rmSync(folder, { recursive: true }),
+  };
+}
