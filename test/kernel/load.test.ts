@@ -122,7 +122,8 @@ describe('loading', () => {
     const { exitCode, stderr } = await network.l4lb('load', '-m', 'xdpoffload');
     expect(exitCode).toBe(1);
     expect(stderr).toContain('l4lb_xdp.o');
-    expect(stderr).toContain('next: l4lb-load -i eth0 -m xdpdrv');
+    expect(stderr).toContain('likely cause: eth0 has no eBPF offload');
+    expect(stderr).toContain('l4lb-load -i eth0 -m xdpdrv, which runs it on the host');
   });
 
   test('leaves no pin behind', async () => {
