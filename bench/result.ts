@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What the benchmark measures, and how rounds become one figure. */
+
+/** Of the rounds of one case. */
+export interface Spread {
+  median: number;
+  least: number;
+  most: number;
+}
+
+export interface Machine {
+  /** UTC, YYYY-MM-DD. */
+  date: string;
+  kernel: string;
+  processor: string;
+  processors: number;
+  commit: string;
+}
+
+/** Packets that flow through one balancer, or what stands in its place. */
+export interface PacketsResult {
+  group: string;
+  name: string;
+  packets: number;
+  /** Neither came back nor were refused by the wire in front. */
+  lost: number;
+  /** Of the whole path, in nanoseconds; bpf_stats off. */
+  path: Spread;
+  /** Nanoseconds over the floor of the same round. */
+  over: Spread | undefined;
+  /** In a pass of its own with bpf_stats on. */
+  run: number | undefined;
+  /** Of the translated program, all of its functions. */
+  instructions: number | undefined;
+  /** A packet's, where the machine has counters for them. */
+  hardware: { cycles: number; instructions: number } | undefined;
+}
+
+/** TCP connections, each with one request. */
+export interface ConnectionsResult {
+  name: string;
+  perSecond: Spread;
+  /** To what goes straight to a destination, in the same round. */
+  ratio: Spread;
+  failed: number;
+}
+
+/** What a command costs: its time by the clock, or what all its processes compute. */
+export interface ToolResult {
+  name: string;
+  milliseconds: Spread;
+  kind: 'clock' | 'processor';
+  /** To `node -e 0` by the clock, in the same round. */
+  ratio: Spread;
+}
+
+export interface Result {
+  machine: Machine;
+  packets: PacketsResult[];
+  connections: ConnectionsResult[];
+  tools: ToolResult[];
+}
+
+export function spreadOf(rounds: readonly number[]): Spread {
+  const sorted = [...rounds].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [low = NaN, high = NaN] =
+    sorted.length % 2 === 1
+      ? [sorted[middle], sorted[middle]]
+      : [sorted[middle - 1], sorted[middle]];
+  return {
+    median: (low + high) / 2,
+    least: sorted[0] ?? NaN,
+    most: sorted.at(-1) ?? NaN,
+  };
+}
+
+/** Each round's figure beside that of the same round of another case. */
+export function spreadBeside(
+  rounds: readonly number[],
+  others: readonly number[],
+  compare: (one: number, other: number) => number,
+): Spread {
+  return spreadOf(rounds.map((one, round) => compare(one, others[round] ?? NaN)));
+}
