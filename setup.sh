@@ -4,7 +4,8 @@
 # make setup: installs what l4lb's build, tests and demos need and this machine
 # lacks, says what and why, and does nothing else. Quick when nothing is missing.
 # "setup.sh test", as make test calls it, adds what only the second opinions need: a
-# virtual machine with another kernel, and a decoder of packets.
+# virtual machine with another kernel, and a decoder of packets. "setup.sh bench", as
+# make bench calls it, adds what l4lb is compared with, and its client.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -40,6 +41,15 @@ shellcheck                        shellcheck     checks the shell scripts
 readonly needs_of_tests='
 tshark                            tshark         checks what the tests capture
 '
+
+readonly needs_of_the_benchmark='
+haproxy                           haproxy        is what connections through l4lb are compared with
+wrk                               wrk            is the client of the connections
+nft                               nftables       is what packets through l4lb are compared with
+'
+
+# Debian asks this file before it starts a service that it has just installed.
+readonly service_policy=/usr/sbin/policy-rc.d
 
 # Without apt there is no kernel for it either, and its tests say that they are skipped.
 readonly needs_of_the_virtual_machine='
@@ -112,6 +122,34 @@ as_root() {
     fi
 }
 
+# The benchmark starts HAProxy itself, and nobody has asked for it as a service: it shall
+# not start now, nor with the machine. A policy that is there is the administrator's.
+forbid_services() {
+    [[ ! -e $service_policy ]] || return 0
+    trap allow_services EXIT
+    printf '#!/bin/sh\n# Of setup.sh, until haproxy is installed.\nexit 101\n' |
+        as_root install -m 755 /dev/stdin "$service_policy"
+}
+
+allow_services() {
+    as_root rm -f "$service_policy"
+    trap - EXIT
+}
+
+apt_install() { # PACKAGE...
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes \
+        --no-install-recommends --option Dpkg::Use-Pty=0 "$@" ||
+        fail "apt-get did not install them: its own words are above. Is there a network?" \
+            "On Ubuntu bpftool is in linux-tools-common and linux-tools-$(uname -r)."
+}
+
+install_haproxy() {
+    forbid_services
+    apt_install haproxy
+    as_root update-rc.d haproxy disable
+    [[ -z $(trap -p EXIT) ]] || allow_services
+}
+
 install_packages() {
     local packages=() reasons=()
     find_missing
@@ -120,10 +158,8 @@ install_packages() {
     printf 'setup: installing %s\n' "${reasons[@]}" >&2
     # One source that is out of reach need not be the one that is needed.
     as_root apt-get update --quiet=2 || echo "setup: apt-get update failed; trying without" >&2
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes \
-        --no-install-recommends --option Dpkg::Use-Pty=0 "${packages[@]}" ||
-        fail "apt-get did not install them: its own words are above. Is there a network?" \
-            "On Ubuntu bpftool is in linux-tools-common and linux-tools-$(uname -r)."
+    [[ " ${packages[*]} " != *" haproxy "* ]] || install_haproxy
+    apt_install "${packages[@]}"
     packages=() reasons=()
     find_missing
     ((${#packages[@]} == 0)) || fail "still missing after the installation:" "${reasons[@]/#/  }"
@@ -146,7 +182,8 @@ case $#:${1:-} in
         needs+=$needs_of_the_virtual_machine
     fi
     ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test]" ;;
+1:bench) needs=$needs_of_all$needs_of_the_benchmark ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|bench]" ;;
 esac
 check_node
 install_packages
