@@ -9,6 +9,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { Failure } from '../src/failure.js';
@@ -42,6 +43,7 @@ export class Farm {
   readonly #name = `bench-${process.pid}`;
   readonly #threads = availableParallelism();
   readonly #folder = mkdtempSync(join(tmpdir(), 'l4lb-bench-'));
+  readonly #children: LongRunning[] = [];
   #isMade = false;
 
   /** Where the client sends its requests to. */
@@ -68,8 +70,10 @@ export class Farm {
     await this.#widenPorts('client');
   }
 
-  /** Ends all that runs in the network, too, as far as it was started. */
+  /** Stops everything, as far as it was started. */
   async down(): Promise<void> {
+    for (const child of this.#children) child.stop();
+    await Promise.all(this.#children.map((child) => child.ended));
     rmSync(this.#folder, { recursive: true });
     if (!this.#isMade) return;
     // Ctrl-C in the terminal must not stop it half way.
@@ -83,11 +87,13 @@ export class Farm {
 
   async ask(address: string, seconds: number): Promise<Answered> {
     this.#stop.throwIfAborted();
-    const { threads, connections } = { threads: this.#threads, connections: CONNECTIONS };
     const args = wrkArguments(`http://${address}:${PORT}/`, {
-      ...{ seconds, connections, threads },
+      seconds,
+      connections: CONNECTIONS,
+      threads: this.#threads,
     });
     const wrk = new LongRunning('nsenter', this.#inside('client', 'wrk', args));
+    this.#children.push(wrk);
     const lines: string[] = [];
     wrk.onLine((line) => lines.push(line));
     const stop = (): void => wrk.stop();
@@ -123,9 +129,20 @@ export class Farm {
     await this.#widenPorts(role);
   }
 
-  /** It is in the background, and listens, when the command has returned. */
+  /** In the foreground (-db), as our child. It does not say when it is ready. */
   async #haproxy(role: string, file: string): Promise<void> {
-    await this.#within(role, 'haproxy', ['-D', '-f', file]);
+    this.#stop.throwIfAborted();
+    const args = this.#inside(role, 'haproxy', ['-db', '-f', file]);
+    const haproxy = new LongRunning('nsenter', args);
+    this.#children.push(haproxy);
+    const look = ['--no-header', '--listening', '--tcp', 'sport', '=', String(PORT)];
+    for (let tries = 0; tries < 100 && haproxy.exitCode === undefined; tries++) {
+      if ((await this.#within(role, 'ss', look)) !== '') return;
+      await setTimeout(50);
+    }
+    throw haproxy.exitCode === undefined
+      ? new Failure(`haproxy in ${role} does not listen after 5 seconds`)
+      : haproxy.failure(`haproxy in ${role}`);
   }
 
   /** Who opens connections by the ten thousand must not run out of ports. */
@@ -152,14 +169,14 @@ export class Farm {
     return [`--net=/run/netns/l4lb-${this.#name}-${role}`, '--', command, ...args];
   }
 
-  async #within(role: string, command: string, args: readonly string[]): Promise<void> {
-    await this.#expect('nsenter', this.#inside(role, command, args));
+  async #within(role: string, command: string, args: readonly string[]): Promise<string> {
+    return this.#expect('nsenter', this.#inside(role, command, args));
   }
 
-  async #expect(command: string, args: readonly string[]): Promise<void> {
+  async #expect(command: string, args: readonly string[]): Promise<string> {
     this.#stop.throwIfAborted();
-    const { exitCode, stderr } = await run(command, args);
-    if (exitCode === 0) return;
+    const { exitCode, stdout, stderr } = await run(command, args);
+    if (exitCode === 0) return stdout;
     const what = [command, ...args].join(' ');
     throw new Failure(`${what}: ${stderr.trim() || `exit code ${exitCode}`}`, {
       next: './setup.sh bench && make',
