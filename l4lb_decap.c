@@ -170,7 +170,7 @@ static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
 	if (outer->tags > 1)
 		__builtin_memcpy(frame + MACS_LENGTH + sizeof(tags[0]),
 				 &tags[1], sizeof(tags[1]));
-	frame = behind_link(ctx, outer->tags) - sizeof(eth.h_proto);
+	frame = behind_link(frame, outer->tags) - sizeof(eth.h_proto);
 	if (frame + sizeof(eth.h_proto) > (void *)(long)ctx->data_end)
 		return DECAP_NO_ROOM; /* never */
 	*(__be16 *)frame =

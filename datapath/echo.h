@@ -32,7 +32,7 @@ static __always_inline bool is_echo_request(const struct packet *packet,
 
 static __always_inline void turn_link(struct ethhdr *eth)
 {
-	__u16 mac[ETH_ALEN / 2]; /* aligned for write_mac() */
+	__u16 mac[ETH_ALEN / 2];
 
 	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
@@ -91,7 +91,7 @@ answer_echo(struct xdp_md *ctx, const struct l4lb_device *device,
 
 	/* Never true, and the same below: the verifier wants to see it. */
 	eth = (void *)(long)ctx->data;
-	ip = behind_link(ctx, packet->tags);
+	ip = behind_link(eth, packet->tags);
 	if ((void *)(eth + 1) > cursor->end ||
 	    ip + sizeof(struct iphdr) > cursor->end)
 		return L4LB_NOT_TCP_OR_UDP;

@@ -42,19 +42,24 @@ static __always_inline __u8 protocol_of_inner(const struct packet *packet)
 	return packet->version == 6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 }
 
+/* The first word of an IPv4 header: version, its own length, TOS, length of all. */
+static __always_inline __be32 first_word(__u8 tos, __u16 length)
+{
+	return bpf_htonl(0x45 << 24 | tos << 16 | length);
+}
+
 /*
  * header_sum holds the other fields, folded, as for an IPv4 packet inside. The
- * terms make at most 0x40022, the first fold at most 0x10002, and the second leaves
- * no carry: one fold alone is wrong for about 2 headers in 100,000.
+ * terms make at most 0x100020022, the first fold 0x2ffff, and the second leaves no
+ * carry: one fold alone is wrong for about 2 headers in 100,000.
  */
 static __always_inline __u16 outer_checksum(__be16 header_sum,
 					    const struct packet *packet,
-					    __u16 length, __be16 varied)
+					    __be32 first, __be16 varied)
 {
-	__u32 sum = header_sum;
+	__u64 sum = header_sum;
 
-	sum += bpf_htons(length);
-	sum += bpf_htons(packet->tos);
+	sum += first - first_word(0, 0);
 	sum += varied;
 	sum += bpf_htons(protocol_of_inner(packet) - IPPROTO_IPIP);
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -67,19 +72,17 @@ write_outer_ipv4(struct iphdr *ip, const struct packet *packet,
 		 const struct l4lb_destination *destination, union outer outer,
 		 __be16 varied)
 {
-	const __u16 length = packet->length + sizeof(*ip);
+	const __be32 first =
+		first_word(packet->tos, packet->length + sizeof(*ip));
 	union last_word source = { .word = outer.source };
 
 	source.half[1] |= varied;
-	ip->version = 4;
-	ip->ihl = sizeof(*ip) / 4;
-	ip->tos = packet->tos;
-	ip->tot_len = bpf_htons(length);
+	*(__be32 *)ip = first;
 	ip->id = 0; /* RFC 6864: unused where fragmenting is forbidden */
 	ip->frag_off = bpf_htons(IP_DONT_FRAGMENT);
 	ip->ttl = OUTER_TTL;
 	ip->protocol = protocol_of_inner(packet);
-	ip->check = outer_checksum(outer.header_sum, packet, length, varied);
+	ip->check = outer_checksum(outer.header_sum, packet, first, varied);
 	ip->saddr = source.word;
 	ip->daddr = *(const __be32 *)&destination->address[12];
 }
@@ -105,45 +108,61 @@ write_outer_ipv6(struct ipv6hdr *ip, const struct packet *packet,
 		ip->daddr.s6_addr32[i] = to[i];
 }
 
+/* Read anew where they are needed, which takes no longer than to keep them. */
+static __always_inline void *grow(struct xdp_md *ctx,
+				  const struct l4lb_device *device,
+				  const struct packet *packet,
+				  const struct l4lb_destination *destination,
+				  __u32 grown, __be16 type)
+{
+	if (bpf_xdp_adjust_head(ctx, -(int)grown))
+		return NULL;
+	return write_link(ctx, packet->tags, grown, read_mac(destination->mac),
+			  read_mac(device->mac), type);
+}
+
+static __always_inline union outer
+read_outer(const struct l4lb_destination *destination)
+{
+	const union outer outer = {
+		.word = read_word(&destination->source_address[12]),
+	};
+
+	return outer;
+}
+
 static __always_inline enum l4lb_verdict
 encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 	    const struct packet *packet,
 	    const struct l4lb_destination *destination, __u32 flow,
 	    __u64 *sent_length)
 {
-	const __be16 varied = bpf_htons(flow >> 16) & destination->spread;
-	const union mac to = read_mac(destination->mac);
-	const union mac from = read_mac(device->mac);
-	union outer outer;
+	union outer outer = read_outer(destination);
+	__be16 varied;
 	void *ip;
 
-	outer.word = *(const volatile __u64 *)&destination->source_address[12];
 	if (packet->length > outer.largest_inner)
 		return tell_sender(ctx, packet, outer.largest_inner);
 
 	/* The sum of a header is never 0. */
 	if (outer.header_sum) {
-		const __u32 grown = sizeof(struct iphdr);
-
-		if (bpf_xdp_adjust_head(ctx, -(int)grown))
-			return L4LB_NO_ROOM;
-		ip = write_link(ctx, packet->tags, grown, to.bytes, from.bytes,
-				bpf_htons(ETH_P_IP));
+		ip = grow(ctx, device, packet, destination,
+			  sizeof(struct iphdr), bpf_htons(ETH_P_IP));
 		if (!ip)
 			return L4LB_NO_ROOM;
+		outer = read_outer(destination);
+		varied = bpf_htons(flow >> 16) & destination->spread;
 		write_outer_ipv4(ip, packet, destination, outer, varied);
-		*sent_length = packet->frame_length + grown;
+		*sent_length = packet->frame_length + sizeof(struct iphdr);
 	} else {
-		const __u32 grown = sizeof(struct ipv6hdr);
-
-		if (bpf_xdp_adjust_head(ctx, -(int)grown))
-			return L4LB_NO_ROOM;
-		ip = write_link(ctx, packet->tags, grown, to.bytes, from.bytes,
-				bpf_htons(ETH_P_IPV6));
+		ip = grow(ctx, device, packet, destination,
+			  sizeof(struct ipv6hdr), bpf_htons(ETH_P_IPV6));
 		if (!ip)
 			return L4LB_NO_ROOM;
+		outer = read_outer(destination);
+		varied = bpf_htons(flow >> 16) & destination->spread;
 		write_outer_ipv6(ip, packet, destination, outer, varied, flow);
-		*sent_length = packet->frame_length + grown;
+		*sent_length = packet->frame_length + sizeof(struct ipv6hdr);
 	}
 	return L4LB_BALANCED;
 }

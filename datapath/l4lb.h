@@ -252,6 +252,16 @@ _Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS + 2 * (L4LB_DESTINATIONS + 1) +
 	       "SLOTS, DESTINATIONS, CELLS: more than a SmartNIC holds");
 #endif
 
+/*
+ * What other processors write meanwhile, whole. Through a void pointer, since of a
+ * member clang infers an alignment from what is around it, and where that is less
+ * reads in halves.
+ */
+static __always_inline __u64 read_word(const void *where)
+{
+	return *(const volatile __u64 *)where;
+}
+
 #define L4LB_OFFSET(type, member) __builtin_offsetof(struct type, member)
 
 _Static_assert(sizeof(struct l4lb_device) == 32, "device");

@@ -5,30 +5,35 @@
 
 #include "parse.h"
 
-/* A MAC in the tables, read as one word so that it is never half of another. */
+/* A MAC as one word, with the two bytes that stand behind it. */
 union mac {
 	__u64 word;
-	__u8 bytes[ETH_ALEN];
+	struct {
+		__u8 bytes[ETH_ALEN];
+		__be16 behind;
+	};
 };
 
 static __always_inline union mac read_mac(const void *where)
 {
-	const union mac mac = { .word = *(const volatile __u64 *)where };
+	const union mac mac = { .word = read_word(where) };
 
 	return mac;
 }
 
-/* Both ends are aligned to 2 bytes at least. */
-static __always_inline void write_mac(void *to, const void *from)
+/* An Ethernet header, in two words that overlap. */
+static __always_inline void write_ethernet(void *frame, union mac to,
+					   union mac from, __be16 type)
 {
-	*(__u32 *)to = *(const __u32 *)from;
-	*(__u16 *)(to + 4) = *(const __u16 *)(from + 4);
+	from.behind = type;
+	*(__u64 *)frame = to.word;
+	*(__u64 *)(frame + ETH_ALEN) = from.word;
 }
 
 /* Where the IP header is. The caller checks that it is all there. */
-static __always_inline void *behind_link(const struct xdp_md *ctx, __u8 tags)
+static __always_inline void *behind_link(void *frame, __u8 tags)
 {
-	return (void *)(long)ctx->data + sizeof(struct ethhdr) +
+	return frame + sizeof(struct ethhdr) +
 	       (tags & 3) * sizeof(struct vlan_tag);
 }
 
@@ -37,8 +42,8 @@ static __always_inline void *behind_link(const struct xdp_md *ctx, __u8 tags)
  * the front, and the new header gets the room behind them. Returns where that is.
  */
 static __always_inline void *write_link(struct xdp_md *ctx, __u8 tags,
-					__u32 grown, const void *to,
-					const void *from, __be16 type)
+					__u32 grown, union mac to,
+					union mac from, __be16 type)
 {
 	void *frame = (void *)(long)ctx->data;
 	const void *end = (void *)(long)ctx->data_end;
@@ -49,16 +54,16 @@ static __always_inline void *write_link(struct xdp_md *ctx, __u8 tags,
 	/* Never true, and the same below: the verifier wants to see it. */
 	if (frame + sizeof(struct ethhdr) + grown > end)
 		return NULL;
-	write_mac(frame, to);
-	write_mac(frame + ETH_ALEN, from);
-	if (tags) {
-		if ((void *)(old_tag + MOST_VLAN_TAGS) > end)
-			return NULL;
-		tag[0] = old_tag[0];
-		if (tags > 1)
-			tag[1] = old_tag[1];
-	}
-	header = behind_link(ctx, tags);
+	write_ethernet(frame, to, from, type);
+	if (!tags)
+		return frame + sizeof(struct ethhdr);
+
+	if ((void *)(old_tag + MOST_VLAN_TAGS) > end)
+		return NULL;
+	tag[0] = old_tag[0];
+	if (tags > 1)
+		tag[1] = old_tag[1];
+	header = behind_link(frame, tags);
 	if (header + grown > end)
 		return NULL;
 	*(__be16 *)(header - sizeof(type)) = type;

@@ -41,7 +41,7 @@ struct cursor {
 /* 16 bytes; IPv4 as ::ffff:a.b.c.d. */
 struct address {
 	__be32 word[4];
-};
+} __attribute__((aligned(8)));
 
 /* What the later steps need of a packet. Wire fields as they lie in memory. */
 struct packet {

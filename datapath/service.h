@@ -49,18 +49,19 @@ static __always_inline union target read_cell(const struct l4lb_device *device,
 				      __builtin_ctz(L4LB_CELLS));
 	const union target none = {};
 	const struct l4lb_cell *cell;
-	const __u32 *found;
+	const __u64 *found, *wanted;
 	union target target;
 
 	cell = bpf_map_lookup_elem(&services, &key);
 	if (!cell)
 		return none;
-	found = (const __u32 *)cell->address;
-	if (found[3] != address->word[3] || found[0] != address->word[0] ||
-	    found[1] != address->word[1] || found[2] != address->word[2] ||
+	found = (const __u64 *)cell->address;
+	wanted = (const __u64 *)address->word;
+	/* What differs most often comes first. */
+	if (found[1] != wanted[1] || found[0] != wanted[0] ||
 	    *(const __u32 *)&cell->port != way.word)
 		return none;
-	target.word = *(const volatile __u64 *)&cell->first_slot;
+	target.word = read_word(&cell->first_slot);
 	return target;
 }
 
@@ -151,20 +152,15 @@ find_service(const struct l4lb_device *device, const struct packet *packet,
 	return L4LB_NOT_OURS;
 }
 
-static __always_inline bool same_mac(const void *one, const void *other)
-{
-	return *(const __u32 *)one == *(const __u32 *)other &&
-	       *(const __u16 *)(one + 4) == *(const __u16 *)(other + 4);
-}
-
 /* Frames to a group address are never for us: a device's own is no group's. */
 static __always_inline enum l4lb_verdict
 check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
 {
 	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const __u64 mac = bpf_cpu_to_be64(~0ULL << 16);
 
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end ||
-	    !same_mac(eth->h_dest, device->mac))
+	    (*(const __u64 *)eth ^ read_word(device->mac)) & mac)
 		return L4LB_NOT_FOR_US;
 	return L4LB_BALANCED;
 }

@@ -36,7 +36,7 @@ find_destination(const struct l4lb_device *device, const struct packet *packet,
 	found = bpf_map_lookup_elem(&slots, &key);
 	if (!found)
 		return NULL;
-	slot.word = *(const volatile __u64 *)found;
+	slot.word = read_word(found);
 	*id = slot.fields.current;
 	if (slot.fields.previous)
 		*id = follow(device, packet, target, key, slot);

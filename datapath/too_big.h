@@ -68,7 +68,7 @@ static __always_inline bool wants_to_know(struct xdp_md *ctx, bool is_ipv6,
 					  __u8 tags)
 {
 	const void *end = (void *)(long)ctx->data_end;
-	const void *ip = behind_link(ctx, tags);
+	const void *ip = behind_link((void *)(long)ctx->data, tags);
 	const struct iphdr *ipv4 = ip;
 	const struct ipv6hdr *ipv6 = ip;
 
@@ -135,10 +135,13 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 		return L4LB_TOO_BIG;
 	/* The old header is still there, and will be written over in a moment. */
 	old = (void *)(long)ctx->data + grown;
-	ip = write_link(ctx, tags, grown, old->h_source, old->h_dest,
+	if ((void *)(old + 1) > (void *)(long)ctx->data_end)
+		return L4LB_TOO_BIG; /* never, and the same below */
+	ip = write_link(ctx, tags, grown, read_mac(old->h_source),
+			read_mac(old->h_dest),
 			bpf_htons(is_ipv6 ? ETH_P_IPV6 : ETH_P_IP));
 	if (!ip || ip + grown + quoted > (void *)(long)ctx->data_end)
-		return L4LB_TOO_BIG; /* never: it was there before */
+		return L4LB_TOO_BIG;
 
 	if (is_ipv6)
 		sum = write_told_ipv6(ip, ip + grown);
