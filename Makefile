@@ -36,7 +36,7 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
-.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench-table fuzz \
+.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench bench-table fuzz \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
@@ -81,6 +81,14 @@ demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as ro
 
 bench-table: | node_modules ## compare the table with other algorithms, and hold it to its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js
+
+# More for it, such as ARGS="--only builds --rounds 31"; ARGS=--help tells what there is.
+ARGS ?=
+
+bench: ## nanoseconds a packet, of l4lb and of what there is in its place (as root)
+	@./setup.sh bench >&2
+	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o >&2
+	@npx tsc -p bench && node .make/bench/bench/main.js $(ARGS)
 
 # Packets through each build, and what chance begins with: make fuzz N=1000000 SEED=7
 N ?= 100000
@@ -128,6 +136,10 @@ testbed/pass.o: testbed/pass.c Makefile
 $(SENDER): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
 		.make/frames.skel.h .make/losses.skel.h Makefile
 	$(CLANG) -O2 -g -Wall -Wextra -Werror -I.make $(filter %.c,$^) -o $@ -lbpf
+
+# What the benchmark needs beside ours.
+.make/floor.o .make/sink.o: .make/%.o: bench/%.c Makefile | .make
+	$(call compile,-mcpu=v3)
 
 # Changes only when the sizes do, and then l4lb_xdp.o is built anew.
 .make/sizes: FORCE | .make

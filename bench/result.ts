@@ -32,7 +32,7 @@ export interface PacketsResult {
   run: number | undefined;
   /** Of the translated program, all of its functions. */
   instructions: number | undefined;
-  /** A packet's, where the machine has counters for them. */
+  /** A packet's on the whole path, where the machine has counters for them. */
   hardware: { cycles: number; instructions: number } | undefined;
 }
 
@@ -45,20 +45,10 @@ export interface ConnectionsResult {
   failed: number;
 }
 
-/** What a command costs: its time by the clock, or what all its processes compute. */
-export interface ToolResult {
-  name: string;
-  milliseconds: Spread;
-  kind: 'clock' | 'processor';
-  /** To `node -e 0` by the clock, in the same round. */
-  ratio: Spread;
-}
-
 export interface Result {
   machine: Machine;
   packets: PacketsResult[];
   connections: ConnectionsResult[];
-  tools: ToolResult[];
 }
 
 export function spreadOf(rounds: readonly number[]): Spread {

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What is measured, in the order in which it is told. */
+import type { SubjectName } from './subjects.js';
+import type { Traffic } from './traffic.js';
+
+export interface Case {
+  group: string;
+  name: string;
+  subject: SubjectName;
+  /** Measured in front of it each time, with the same packets; undefined: it is a floor itself. */
+  floor: SubjectName | undefined;
+  traffic: Traffic;
+  /** Packets that have to come first, and are not measured. */
+  before: Traffic | undefined;
+}
+
+const USUAL: Traffic = {
+  family: 'ipv4',
+  kind: 'udp',
+  flows: undefined,
+  size: undefined,
+  services: 1,
+  isEncapsulated: false,
+};
+
+type Different = Partial<Omit<Case, 'traffic' | 'before'>> & {
+  traffic?: Partial<Traffic>;
+  before?: Partial<Traffic>;
+};
+
+function one(group: string, name: string, different: Different = {}): Case {
+  const { before, ...others } = different;
+  return {
+    group,
+    name,
+    subject: 'host',
+    floor: 'floor',
+    ...others,
+    traffic: { ...USUAL, ...others.traffic },
+    before: before && { ...USUAL, ...before },
+  };
+}
+
+/** The largest that fit an MTU of 1500 with an outer header of IPv4. */
+const FULL = 1494;
+/** Connections that the balancer has to keep in mind, by one packet each. */
+function known(flows: number): Different {
+  return {
+    subject: 'hot',
+    traffic: { kind: 'tcp', flows },
+    before: { kind: 'syn', flows },
+  };
+}
+
+export const CASES: readonly Case[] = [
+  one('builds', 'floor: MACs swapped', { subject: 'floor', floor: undefined }),
+  one('builds', 'host'),
+  one('builds', 'portable', { subject: 'portable' }),
+  one('packets', 'TCP', { traffic: { kind: 'tcp' } }),
+  one('packets', 'TCP, SYN flood', { traffic: { kind: 'syn' } }),
+  one('packets', 'full frames', { traffic: { size: FULL } }),
+  one('packets', '1 flow', { traffic: { flows: 1 } }),
+  one('packets', '1,000 flows', { traffic: { flows: 1000 } }),
+  one('packets', '1,000,000 flows', { traffic: { flows: 1_000_000 } }),
+  one('packets', 'IPv6 in IPv6', {
+    subject: 'ipv6 in ipv6',
+    traffic: { family: 'ipv6' },
+  }),
+  one('packets', 'IPv4 in IPv6', { subject: 'ipv4 in ipv6' }),
+  one('hot slots', 'TCP, SYN flood', { subject: 'hot', traffic: { kind: 'syn' } }),
+  one('hot slots', 'TCP, 1,000 known flows', known(1000)),
+  one('hot slots', 'TCP, 1,000,000 known flows', known(1_000_000)),
+  one('hot slots', 'TCP, unknown flows', { subject: 'hot', traffic: { kind: 'tcp' } }),
+  one('hot slots', 'UDP', { subject: 'hot' }),
+  one('tables', '1 destination', { subject: 'one destination' }),
+  one('tables', '512 destinations', { subject: '512 destinations' }),
+  one('tables', '4,096 destinations', { subject: '4,096 destinations' }),
+  one('tables', '64 services of 1,024 slots', {
+    subject: '64 services',
+    traffic: { services: 64 },
+  }),
+  one('at a destination', 'floor: passed', {
+    subject: 'passing',
+    floor: undefined,
+    traffic: { isEncapsulated: true },
+  }),
+  one('at a destination', 'decapsulation', {
+    subject: 'decapsulating',
+    floor: 'passing',
+    traffic: { isEncapsulated: true },
+  }),
+  one('in its place', 'nftables, jhash to a MAC', { subject: 'nftables, forward' }),
+  one('in its place', 'nftables, jhash to DNAT, 1,000 flows', {
+    subject: 'nftables, DNAT',
+    traffic: { flows: 1000 },
+  }),
+  one('in its place', 'nftables, jhash to DNAT', { subject: 'nftables, DNAT' }),
+];

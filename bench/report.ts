@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The result in words: tables in Markdown, to be read as they are. Pure. */
+import { formatCount } from '../src/format.js';
+import type {
+  ConnectionsResult,
+  Machine,
+  PacketsResult,
+  Result,
+  Spread,
+} from './result.js';
+
+export function report({ machine, packets, connections }: Result): string {
+  return [
+    describeMachine(machine),
+    ...(packets.length > 0 ? [packetsTable(packets)] : []),
+    ...(connections.length > 0 ? [connectionsTable(connections)] : []),
+  ].join('\n');
+}
+
+export function describeMachine(machine: Machine): string {
+  const { date, kernel, processor, processors, commit } = machine;
+  return `${date}, kernel ${kernel}, ${processors} processors ${processor}, commit ${commit}\n`;
+}
+
+function packetsTable(results: readonly PacketsResult[]): string {
+  const rows = results.map((one) => [
+    one.group,
+    one.name,
+    nanoseconds(one.path),
+    one.over === undefined ? '' : nanoseconds(one.over),
+    (1000 / one.path.median).toFixed(2),
+    share(one.lost, one.packets),
+    one.run?.toFixed(1) ?? '',
+    inside(one),
+  ]);
+  return table(
+    [
+      ...['', '', 'path, ns', 'over the floor, ns', 'Mpps', 'lost'],
+      ...['own time, ns', 'instructions'],
+    ],
+    rows,
+  );
+}
+
+/** The processor's own count where there is one, or else how long the program is. */
+function inside({ hardware, instructions }: PacketsResult): string {
+  if (hardware) {
+    const { cycles, instructions: run } = hardware;
+    return `${run.toFixed(0)} run in ${cycles.toFixed(0)} cycles`;
+  }
+  return instructions === undefined ? '' : `${formatCount(instructions)} long`;
+}
+
+function connectionsTable(results: readonly ConnectionsResult[]): string {
+  const rows = results.map(({ name, perSecond, ratio, failed }) => [
+    name,
+    formatCount(perSecond.median),
+    `${ratio.median.toFixed(2)} (${ratio.least.toFixed(2)} to ${ratio.most.toFixed(2)})`,
+    formatCount(failed),
+  ]);
+  return table(['', 'connections a second', 'to the straight way', 'failed'], rows);
+}
+
+function nanoseconds({ median, least, most }: Spread): string {
+  return `${median.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`;
+}
+
+function share(part: number, whole: number): string {
+  return part === 0 ? '0' : `${((100 * part) / whole).toFixed(2)} %`;
+}
+
+/** All cells of a column as wide as its widest. */
+function table(head: readonly string[], rows: readonly string[][]): string {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0), 3),
+  );
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const rule = widths.map((width) => '-'.repeat(width));
+  return [line(head), line(rule), ...rows.map(line), ''].join('\n');
+}

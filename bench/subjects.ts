@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What is measured: how each is set up at the far end of its wire. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { dnatRules, forwardRules } from './nftables.js';
+import type { Wire } from './wire.js';
+import { DEVICE, GATEWAY, NEAR_MAC, ROOT, SERVICE } from './wire.js';
+
+/** Sets one up; in the folder it may write files. */
+type Subject = (wire: Wire, folder: string) => Promise<void>;
+
+type Family = 'ipv4' | 'ipv6';
+
+interface Balancer {
+  object: string;
+  slots: number;
+  destinations: number;
+  services: number;
+  outside: Family;
+  inside: Family;
+  /** Its destinations are drained into others, so that all slots have a memory. */
+  isHot: boolean;
+}
+
+const USUAL: Balancer = {
+  object: 'l4lb_xdp_host.o',
+  slots: 65_536,
+  destinations: 32,
+  services: 1,
+  outside: 'ipv4',
+  inside: 'ipv4',
+  isHot: false,
+};
+
+async function tool(wire: Wire, name: string, ...args: string[]): Promise<void> {
+  const path = join(ROOT, `bin/l4lb-${name}.js`);
+  await wire.far(process.execPath, [path, '-i', DEVICE, ...args]);
+}
+
+async function attach(wire: Wire, object: string): Promise<void> {
+  const args = ['link', 'set', 'dev', DEVICE, 'xdpdrv', 'obj', join(ROOT, object)];
+  await wire.far('ip', [...args, 'sec', 'xdp']);
+}
+
+/** Where destinations are makes no difference here: all lie behind one MAC. */
+function destinations(
+  count: number,
+  family: Family,
+  network: number,
+  weight: number,
+): string {
+  const rows = Array.from({ length: count }, (_, i) => {
+    const address =
+      family === 'ipv4'
+        ? `10.${network}.${i >> 8}.${i & 255}`
+        : `fd00:${network}::${(i + 1).toString(16)}`;
+    return `${address},${NEAR_MAC},${weight}\n`;
+  });
+  return rows.join('');
+}
+
+function config(wanted: Balancer, file: string): string {
+  const address = wanted.outside === 'ipv4' ? SERVICE.ipv4 : `[${SERVICE.ipv6}]`;
+  const services = Array.from({ length: wanted.services }, (_, i) => {
+    const port = SERVICE.port + i;
+    return `[[service]]
+name = "port-${port}"
+ways = ["${address}:${port}/udp", "${address}:${port}/tcp"]
+slots = ${wanted.slots / wanted.services}
+file = "${file}"
+`;
+  });
+  return services.join('\n');
+}
+
+function balancer(different: Partial<Balancer> = {}): Subject {
+  const wanted = { ...USUAL, ...different };
+  return async (wire, folder) => {
+    await tool(wire, 'load', '-m', 'xdpdrv', '--obj', join(ROOT, wanted.object));
+    const [csv, toml] = [join(folder, 'destinations.csv'), join(folder, 'config.toml')];
+    const rows = (network: number, weight: number): string =>
+      destinations(wanted.destinations, wanted.inside, network, weight);
+    writeFileSync(toml, config(wanted, csv));
+    writeFileSync(csv, rows(1, 100));
+    await tool(wire, 'map', '--config', toml);
+    if (!wanted.isHot) return;
+    writeFileSync(csv, rows(1, 0) + rows(2, 100));
+    await tool(wire, 'map', '--config', toml);
+  };
+}
+
+function program(object: string): Subject {
+  return (wire) => attach(wire, object);
+}
+
+/** The kernel sends what it forwards to a neighbour that it knows, as it would in use. */
+async function route(wire: Wire): Promise<void> {
+  const neighbour = ['neigh', 'replace', GATEWAY, 'lladdr', NEAR_MAC];
+  await wire.far('ip', [...neighbour, 'dev', DEVICE, 'nud', 'permanent']);
+  // Sources are any address: they lie behind the wire, too.
+  await wire.far('ip', ['route', 'add', 'default', 'via', GATEWAY]);
+  for (const setting of [
+    'all.rp_filter=0',
+    `${DEVICE}.rp_filter=0`,
+    'all.forwarding=1',
+  ]) {
+    await wire.far('sysctl', ['-qw', `net.ipv4.conf.${setting}`]);
+  }
+}
+
+async function rules(wire: Wire, folder: string, text: string): Promise<void> {
+  const file = join(folder, 'rules.nft');
+  writeFileSync(file, text);
+  await wire.far('nft', ['-f', file]);
+}
+
+/** Counted and dropped at the first place that the kernel offers. */
+const DROP_ALL = `table netdev bench {
+  counter came { }
+  chain ingress {
+    type filter hook ingress device ${DEVICE} priority 0; policy accept;
+    counter name came drop
+  }
+}
+`;
+
+function passing(load: Subject): Subject {
+  return async (wire, folder) => {
+    await rules(wire, folder, DROP_ALL);
+    await load(wire, folder);
+  };
+}
+
+export const SUBJECTS = {
+  floor: program('.make/floor.o'),
+  portable: balancer({ object: 'l4lb_xdp.o', slots: 512 }),
+  host: balancer(),
+  hot: balancer({ isHot: true }),
+  'one destination': balancer({ destinations: 1 }),
+  '512 destinations': balancer({ destinations: 512 }),
+  '4,096 destinations': balancer({ destinations: 4096 }),
+  '64 services': balancer({ services: 64 }),
+  'ipv6 in ipv6': balancer({ outside: 'ipv6', inside: 'ipv6' }),
+  'ipv4 in ipv6': balancer({ inside: 'ipv6' }),
+  passing: passing(program('testbed/pass.o')),
+  decapsulating: passing((wire) => tool(wire, 'load', '-m', 'xdpdrv', '--decap')),
+  'nftables, forward': (wire, folder) =>
+    rules(wire, folder, forwardRules(USUAL.destinations)),
+  'nftables, DNAT': async (wire, folder) => {
+    await route(wire);
+    await rules(wire, folder, dnatRules(USUAL.destinations));
+  },
+} satisfies Record<string, Subject>;
+
+export type SubjectName = keyof typeof SUBJECTS;
+
+/** How many packets have come through what is at the far end. */
+export async function came(name: SubjectName, wire: Wire): Promise<number> {
+  if (name !== 'passing' && name !== 'decapsulating') return wire.came();
+  const text = await wire.far('nft', ['-j', 'list', 'counters']);
+  const { nftables } = JSON.parse(text) as {
+    nftables: { counter?: { packets: number } }[];
+  };
+  return nftables.find(({ counter }) => counter)?.counter?.packets ?? 0;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The packets of a case, in the words of flood/flood. Pure. */
+import { parseAddress, parseMac } from '../src/address.js';
+import type { FramePlan } from '../src/flood/frame.js';
+import { addMacs, planFrame } from '../src/flood/frame.js';
+import { senderArguments } from '../src/flood/send.js';
+import { anySource } from '../src/flood/target.js';
+import { TCP, UDP } from '../src/ways.js';
+import { DEVICE, FAR_MAC, NEAR_MAC, SERVICE } from './wire.js';
+
+export interface Traffic {
+  family: 'ipv4' | 'ipv6';
+  /** A packet in the middle of a connection, or one that begins it. */
+  kind: 'udp' | 'tcp' | 'syn';
+  /** Undefined: as many as there are packets, from random sources. */
+  flows: number | undefined;
+  /** Of the frame without its checksum; undefined: 60, or what the headers take. */
+  size: number | undefined;
+  /** Spread over so many, a power of two. */
+  services: number;
+  /** As a balancer sends it to a destination. */
+  isEncapsulated: boolean;
+}
+
+const ETHERNET = 14;
+const IPV4 = 20;
+const IPIP = 4;
+/** Where our frames have the destination's port: behind Ethernet, IPv4 and the source's. */
+const PORT_AT = ETHERNET + IPV4 + 2;
+const UDP_SUM_AT = ETHERNET + IPV4 + 6;
+
+export function floodArguments(traffic: Traffic, count: number): string[] {
+  const { family, kind, flows, size } = traffic;
+  const address = parsed(parseAddress(SERVICE[family]));
+  const way = { address, port: SERVICE.port, protocol: kind === 'udp' ? UDP : TCP };
+  const source = anySource(address);
+  const isSyn = kind === 'syn';
+  let plan = addMacs(
+    planFrame({ way, source, size, isSyn }),
+    parsed(parseMac(FAR_MAC)),
+    parsed(parseMac(NEAR_MAC)),
+  );
+  if (traffic.services > 1) plan = overServices(plan, traffic.services);
+  if (traffic.isEncapsulated) plan = encapsulated(plan);
+  return senderArguments(DEVICE, plan, { threads: 1, flows, count });
+}
+
+function parsed(bytes: Buffer | undefined): Buffer {
+  if (bytes) return bytes;
+  throw new Error('a constant of the benchmark is no address');
+}
+
+/** The lowest bits of the port differ, too. */
+function overServices(plan: FramePlan, services: number): FramePlan {
+  const bits = Math.log2(services);
+  const run = `${PORT_AT * 8 + 16 - bits}+${bits}@${UDP_SUM_AT}u`;
+  // The source's port lies in the same word, and touching bits must be one run; it is
+  // enough that its own 15 are left out.
+  const others = plan.varied.slice(0, 1);
+  return { ...plan, varied: [...others, run], bits: plan.bits - 15 + bits };
+}
+
+/** An outer IPv4 header in front of the inner one, whose fields lie so much further on. */
+function encapsulated(plan: FramePlan): FramePlan {
+  const inner = plan.length - ETHERNET;
+  const outer = Buffer.alloc(IPV4);
+  outer.set([0x45, 0, (inner + IPV4) >> 8, (inner + IPV4) & 255]);
+  outer.set([64, IPIP], 8);
+  outer.set(parsed(parseAddress('10.0.0.9')).subarray(12), 12);
+  outer.set(parsed(parseAddress('10.0.0.4')).subarray(12), 16);
+  outer.writeUInt16BE(checksum(outer), 10);
+  const { headers } = plan;
+  return {
+    ...plan,
+    headers: Buffer.concat([
+      headers.subarray(0, ETHERNET),
+      outer,
+      headers.subarray(ETHERNET),
+    ]),
+    length: plan.length + IPV4,
+    varied: plan.varied.map(moveBack),
+  };
+}
+
+function checksum(header: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < header.length; at += 2) sum += header.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return ~sum & 0xffff;
+}
+
+/** FIRST+BITS@SUM,...: all but the number of bits is a place. */
+function moveBack(run: string): string {
+  const [bits = '', sums = ''] = run.split('@');
+  const [first, count] = bits.split('+');
+  const places = sums
+    .split(',')
+    .map((sum) => sum.replace(/\d+/, (at) => `${+at + IPV4}`));
+  return `${Number(first) + IPV4 * 8}+${count}@${places.join(',')}`;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * A wire with two ends, each in a namespace of its own: from the near one packets are
+ * sent, at the far one is what we measure. What that sends back ends in a sink.
+ */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { ProgramInfo } from '../src/bpftool.js';
+import { Bpftool } from '../src/bpftool.js';
+import { Failure } from '../src/failure.js';
+import type { Run, RunResult } from '../src/run.js';
+
+/** From where this is compiled to, .make/bench/bench/. */
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+export const DEVICE = 'eth0';
+export const NEAR_MAC = '02:00:00:00:00:01';
+export const FAR_MAC = '02:00:00:00:00:04';
+/** The far end's own addresses, and its next hop, behind the near end. */
+export const FAR_ADDRESSES = ['10.0.0.4/16', 'fd00::4/64'];
+export const GATEWAY = '10.0.0.3';
+/** Packets go to it, by UDP or TCP; 64 services have the ports from it on. */
+export const SERVICE = { ipv4: '10.0.100.1', ipv6: 'fd00::64:1', port: 8000 };
+
+export async function expectDone(
+  result: Promise<RunResult>,
+  what: string,
+): Promise<string> {
+  const { exitCode, stdout, stderr } = await result;
+  if (exitCode === 0) return stdout;
+  throw new Failure(`${what}: ${stderr.trim() || `exit code ${exitCode}`}`);
+}
+
+type End = 'near' | 'far';
+
+export class Wire {
+  readonly #run: Run;
+  readonly #bpftool: Bpftool;
+  readonly #name: string;
+  /** The map of the sink. */
+  #sink = 0;
+
+  constructor(run: Run, name: string) {
+    this.#run = run;
+    this.#bpftool = new Bpftool(run);
+    this.#name = `l4lb-bench-${process.pid}-${name}`;
+  }
+
+  async up(): Promise<void> {
+    const [near, far] = [`${this.#name}-near`, `${this.#name}-far`];
+    await this.#ip('netns', 'add', near);
+    await this.#ip('netns', 'add', far);
+    await this.#ip(
+      ...['link', 'add', DEVICE, 'address', NEAR_MAC, 'netns', near, 'type', 'veth'],
+      ...['peer', 'name', DEVICE, 'address', FAR_MAC, 'netns', far],
+    );
+    for (const address of FAR_ADDRESSES) {
+      await this.#ip('-n', far, 'address', 'add', address, 'dev', DEVICE, 'nodad');
+    }
+    for (const space of [near, far]) {
+      await this.#ip('-n', space, 'link', 'set', 'dev', DEVICE, 'up');
+    }
+    // Without it a veth gives what XDP sent it to nobody, unless it has a program itself.
+    await this.far('ethtool', ['-K', DEVICE, 'gro', 'on']);
+    const sink = ['obj', join(ROOT, '.make/sink.o'), 'sec', 'xdp'];
+    await this.#ip('-n', near, 'link', 'set', 'dev', DEVICE, 'xdpdrv', ...sink);
+    const [map] = (await this.program('near'))?.mapIds ?? [];
+    this.#sink = map ?? 0;
+  }
+
+  async down(): Promise<void> {
+    for (const end of ['near', 'far']) {
+      await this.#run('ip', ['netns', 'delete', `${this.#name}-${end}`], {
+        detached: true,
+      });
+    }
+  }
+
+  /** The XDP program at one of the ends. */
+  async program(end: End): Promise<ProgramInfo | undefined> {
+    const text = await this.#within(end, 'ip', ['-j', 'link', 'show', 'dev', DEVICE]);
+    const [link] = JSON.parse(text) as { xdp?: { prog?: { id: number } } }[];
+    const id = link?.xdp?.prog?.id;
+    return id === undefined ? undefined : this.#bpftool.program('id', id);
+  }
+
+  /** How many packets the sink has got. */
+  async came(): Promise<number> {
+    const [entry] = await this.#bpftool.dump(this.#sink);
+    const values = entry?.values ?? [];
+    return values.reduce((sum, value) => sum + Number(value.readBigUInt64LE()), 0);
+  }
+
+  async #ip(...args: string[]): Promise<void> {
+    await expectDone(this.#run('ip', args), `ip ${args.join(' ')}`);
+  }
+
+  /** Runs a command where packets are sent from. */
+  async near(command: string, args: readonly string[]): Promise<string> {
+    return this.#within('near', command, args);
+  }
+
+  /** Runs a command where packets come to. */
+  async far(command: string, args: readonly string[]): Promise<string> {
+    return this.#within('far', command, args);
+  }
+
+  /** The same, where it may well fail. */
+  async tryNear(command: string, args: readonly string[]): Promise<RunResult> {
+    return this.#start('near', command, args);
+  }
+
+  async #within(end: End, command: string, args: readonly string[]): Promise<string> {
+    const started = this.#start(end, command, args);
+    return expectDone(started, `${command} ${args.join(' ')}`);
+  }
+
+  async #start(end: End, command: string, args: readonly string[]): Promise<RunResult> {
+    const inside = [`--net=/run/netns/${this.#name}-${end}`, '--', command, ...args];
+    return this.#run('nsenter', inside);
+  }
+}
