@@ -59,8 +59,6 @@ defaults
 listen balancer
   bind *:80 shards by-thread
   balance roundrobin
-  option tcp-smart-accept
-  option tcp-smart-connect
   server destination1 10.0.1.5:80
   server destination2 10.0.1.6:80
 `);
