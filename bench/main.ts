@@ -17,15 +17,17 @@ import { Packets } from './packets.js';
 import { report } from './report.js';
 import type { PacketsResult, Result } from './result.js';
 import { drawBench } from './svg.js';
+import { measureTools } from './tools.js';
 import { ROOT } from './wire.js';
 
 interface Flags extends Effort {
   only: RegExp;
   connections: boolean;
+  tools: boolean;
   output: string;
 }
 
-/** Of connections: each takes some seconds for each case. */
+/** Of connections and of tools: each takes some seconds for each case. */
 const MOST_ROUNDS = 5;
 
 function benchCommand(): Command {
@@ -42,11 +44,12 @@ function benchCommand(): Command {
     )
     .option(
       '--only <text>',
-      'cases with this in "GROUP: NAME", a regular expression; and no connections',
+      'cases with this in "GROUP: NAME", a regular expression; nothing but packets then',
       readPattern,
       /(?:)/,
     )
     .option('--no-connections', 'leave out the connections')
+    .option('--no-tools', 'leave out what the commands cost')
     .option(
       '--output <folder>',
       'where bench.json and bench.svg go',
@@ -97,13 +100,13 @@ async function bench(flags: Flags): Promise<void> {
     throw new Failure('--only leaves nothing to measure', { next: 'make bench' });
   }
   const isWhole = cases.length === CASES.length;
+  const rounds = Math.min(flags.rounds, MOST_ROUNDS);
   const result: Result = {
     machine: await machineOf(run),
     packets: await interruptible((stop) => measurePackets(flags, cases, stop)),
     connections:
-      flags.connections && isWhole
-        ? await measureConnections(Math.min(flags.rounds, MOST_ROUNDS), tell)
-        : [],
+      flags.connections && isWhole ? await measureConnections(rounds, tell) : [],
+    tools: flags.tools && isWhole ? await measureTools(rounds, tell) : [],
   };
   mkdirSync(flags.output, { recursive: true });
   const [json, svg] = ['json', 'svg'].map((kind) => join(flags.output, `bench.${kind}`));

@@ -7,13 +7,15 @@ import type {
   PacketsResult,
   Result,
   Spread,
+  ToolResult,
 } from './result.js';
 
-export function report({ machine, packets, connections }: Result): string {
+export function report({ machine, packets, connections, tools }: Result): string {
   return [
     describeMachine(machine),
     ...(packets.length > 0 ? [packetsTable(packets)] : []),
     ...(connections.length > 0 ? [connectionsTable(connections)] : []),
+    ...(tools.length > 0 ? [toolsTable(tools)] : []),
   ].join('\n');
 }
 
@@ -55,10 +57,24 @@ function connectionsTable(results: readonly ConnectionsResult[]): string {
   const rows = results.map(({ name, perSecond, ratio, failed }) => [
     name,
     formatCount(perSecond.median),
-    `${ratio.median.toFixed(2)} (${ratio.least.toFixed(2)} to ${ratio.most.toFixed(2)})`,
+    hundredths(ratio),
     formatCount(failed),
   ]);
   return table(['', 'connections a second', 'to the straight way', 'failed'], rows);
+}
+
+function toolsTable(results: readonly ToolResult[]): string {
+  const rows = results.map(({ name, milliseconds, kind, ratio }) => [
+    name,
+    milliseconds.median.toFixed(milliseconds.median < 100 ? 1 : 0),
+    kind,
+    hundredths(ratio),
+  ]);
+  return table(['', 'ms', 'of', 'to node -e 0'], rows);
+}
+
+function hundredths({ median, least, most }: Spread): string {
+  return `${median.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
 }
 
 function nanoseconds({ median, least, most }: Spread): string {

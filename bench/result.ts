@@ -45,10 +45,20 @@ export interface ConnectionsResult {
   failed: number;
 }
 
+/** What a command costs: its time by the clock, or what all its processes compute. */
+export interface ToolResult {
+  name: string;
+  milliseconds: Spread;
+  kind: 'clock' | 'processor';
+  /** To `node -e 0` by the clock, in the same round. */
+  ratio: Spread;
+}
+
 export interface Result {
   machine: Machine;
   packets: PacketsResult[];
   connections: ConnectionsResult[];
+  tools: ToolResult[];
 }
 
 export function spreadOf(rounds: readonly number[]): Spread {

@@ -110,6 +110,7 @@ const RESULT: Result = {
   },
   packets: [HOST],
   connections: [],
+  tools: [],
 };
 
 test('the table', () => {
