@@ -38,9 +38,9 @@ let network: Network;
 beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
   await l4lb('load', '-f', SAMPLE);
-  const packets = ['-2', '-I', 'eth0', '-i', 'u200', '-q', '-c', '400000'];
+  const packets = ['-2', '-I', 'eth0', '-i', 'u200', '-q', '-c', '4000000'];
   const flood = ['hping3', '10.0.0.4', '--rand-source', ...packets];
-  network.start('client', 'timeout', '120', ...flood);
+  network.start('client', 'timeout', '900', ...flood);
 });
 afterAll(() => network.down());
 
