@@ -11,8 +11,9 @@ const common = {
 };
 
 export default {
-  // A kernel test starts many processes; a unit test ends long before.
-  testTimeout: 60_000,
+  // A kernel test starts many processes, beside emulated machines of other tests, on a
+  // processor that may be shared; a unit test ends long before.
+  testTimeout: 180_000,
   // One for each core: each file has a network of its own.
   maxWorkers: '100%',
   projects: [
