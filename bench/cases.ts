@@ -2,6 +2,7 @@
 /** What is measured, in the order in which it is told. */
 import type { SubjectName } from './subjects.js';
 import type { Traffic } from './traffic.js';
+import { USUAL_TRAFFIC } from './traffic.js';
 
 export interface Case {
   group: string;
@@ -13,15 +14,6 @@ export interface Case {
   /** Packets that have to come first, and are not measured. */
   before: Traffic | undefined;
 }
-
-const USUAL: Traffic = {
-  family: 'ipv4',
-  kind: 'udp',
-  flows: undefined,
-  size: undefined,
-  services: 1,
-  isEncapsulated: false,
-};
 
 type Different = Partial<Omit<Case, 'traffic' | 'before'>> & {
   traffic?: Partial<Traffic>;
@@ -36,15 +28,15 @@ function one(group: string, name: string, different: Different = {}): Case {
     subject: 'host',
     floor: 'floor',
     ...others,
-    traffic: { ...USUAL, ...others.traffic },
-    before: before && { ...USUAL, ...before },
+    traffic: { ...USUAL_TRAFFIC, ...others.traffic },
+    before: before && { ...USUAL_TRAFFIC, ...before },
   };
 }
 
 /** The largest that fit an MTU of 1500 with an outer header of IPv4. */
 const FULL = 1494;
-/** Connections that the balancer has to keep in mind, by one packet each. */
-function known(flows: number): Different {
+/** Connections that began here, and are on record as far as there is room. */
+function begun(flows: number): Different {
   return {
     subject: 'hot',
     traffic: { kind: 'tcp', flows },
@@ -68,9 +60,12 @@ export const CASES: readonly Case[] = [
   }),
   one('packets', 'IPv4 in IPv6', { subject: 'ipv4 in ipv6' }),
   one('hot slots', 'TCP, SYN flood', { subject: 'hot', traffic: { kind: 'syn' } }),
-  one('hot slots', 'TCP, 1,000 known flows', known(1000)),
-  one('hot slots', 'TCP, 1,000,000 known flows', known(1_000_000)),
-  one('hot slots', 'TCP, unknown flows', { subject: 'hot', traffic: { kind: 'tcp' } }),
+  one('hot slots', 'TCP, 1,000 flows that began here', begun(1000)),
+  one('hot slots', 'TCP, 1,000,000 flows that began here', begun(1_000_000)),
+  one('hot slots', 'TCP, flows that began before', {
+    subject: 'hot',
+    traffic: { kind: 'tcp' },
+  }),
   one('hot slots', 'UDP', { subject: 'hot' }),
   one('tables', '1 destination', { subject: 'one destination' }),
   one('tables', '512 destinations', { subject: '512 destinations' }),

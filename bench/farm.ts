@@ -10,17 +10,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import { Failure } from '../src/failure.js';
 import { LongRunning } from '../src/long-running.js';
 import { run } from '../src/run.js';
+import { ROOT, expectDone } from './started.js';
 import { balancerConfig, serverConfig } from './haproxy.js';
 import type { Answered } from './wrk.js';
 import { parseWrk, wrkArguments } from './wrk.js';
 
-/** From where this is compiled to, .make/bench/bench/. */
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const NETWORK = join(ROOT, 'testbed/network.sh');
 
 const VIP = '10.0.100.1';
@@ -175,11 +173,6 @@ export class Farm {
 
   async #expect(command: string, args: readonly string[]): Promise<string> {
     this.#stop.throwIfAborted();
-    const { exitCode, stdout, stderr } = await run(command, args);
-    if (exitCode === 0) return stdout;
-    const what = [command, ...args].join(' ');
-    throw new Failure(`${what}: ${stderr.trim() || `exit code ${exitCode}`}`, {
-      next: './setup.sh bench && make',
-    });
+    return expectDone(run(command, args), [command, ...args]);
   }
 }

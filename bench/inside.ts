@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 import type { Run } from '../src/run.js';
-import { expectDone } from './wire.js';
+import { expectDone } from './started.js';
 
 const SWITCH = '/proc/sys/kernel/bpf_stats_enabled';
 
@@ -35,7 +35,7 @@ const BYTES_OF_INSTRUCTION = 8;
 
 export async function statisticsOf(run: Run, id: number): Promise<Statistics> {
   const args = ['-j', 'prog', 'show', 'id', String(id)];
-  const text = await expectDone(run('bpftool', args), `bpftool ${args.join(' ')}`);
+  const text = await expectDone(run('bpftool', args), ['bpftool', ...args]);
   const { run_cnt, run_time_ns, bytes_xlated } = JSON.parse(text) as ProgramJson;
   return {
     runs: run_cnt ?? 0,

@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError } from 'commander';
 
 import { interruptible } from '../src/disturb/perform.js';
 import { Failure } from '../src/failure.js';
+import { readWhole } from '../src/readers.js';
 import { run } from '../src/run.js';
 import type { Case } from './cases.js';
 import { CASES } from './cases.js';
@@ -16,9 +17,9 @@ import type { Effort } from './packets.js';
 import { Packets } from './packets.js';
 import { report } from './report.js';
 import type { PacketsResult, Result } from './result.js';
+import { ROOT } from './started.js';
 import { drawBench } from './svg.js';
 import { measureTools } from './tools.js';
-import { ROOT } from './wire.js';
 
 interface Flags extends Effort {
   only: RegExp;
@@ -67,16 +68,6 @@ Examples:
   make bench ARGS="--only 'builds|hot slots' --rounds 31"`,
     )
     .action(bench);
-}
-
-function readWhole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (number >= least && number <= most) return number;
-    throw new InvalidArgumentError(
-      `"${text}" is not a whole number from ${least} to ${most}.`,
-    );
-  };
 }
 
 function readPattern(text: string): RegExp {

@@ -17,7 +17,8 @@ import type { SubjectName } from './subjects.js';
 import { SUBJECTS, came } from './subjects.js';
 import type { Traffic } from './traffic.js';
 import { floodArguments } from './traffic.js';
-import { ROOT, Wire } from './wire.js';
+import { ROOT } from './started.js';
+import { Wire } from './wire.js';
 
 /** The last one, since the first has most of the machine's own work. */
 const PROCESSOR = cpus().length - 1;
@@ -42,9 +43,13 @@ interface EndJson {
   busy_ns: number;
 }
 
-interface Rounds {
+interface Measured {
+  one: Case;
+  /** Packets of a round: at least one of each flow. */
+  count: number;
   floor: number[];
   own: number[];
+  /** Of all rounds. */
   packets: number;
   lost: number;
 }
@@ -86,44 +91,47 @@ export class Packets {
     tell: (line: string) => void,
     stop: AbortSignal,
   ): Promise<PacketsResult[]> {
-    const count = Math.ceil(packets / rounds);
-    const all = this.#cases.map((): Rounds => ({
-      floor: [],
-      own: [],
-      packets: 0,
-      lost: 0,
+    const least = Math.ceil(packets / rounds);
+    const all = this.#cases.map((one): Measured => ({
+      ...{ one, count: Math.max(least, one.traffic.flows ?? 0) },
+      ...{ floor: [], own: [], packets: 0, lost: 0 },
     }));
     for (let round = 1; round <= rounds; round++) {
       tell(`packets: round ${round} of ${rounds}`);
-      for (const [index, one] of this.#cases.entries()) {
+      for (const measured of all) {
         stop.throwIfAborted();
-        const { subject, floor, traffic, before } = one;
-        const sums = all[index];
-        if (!sums) continue;
-        // What has to be known is told once, and again whenever others may have ousted it.
-        if (before) await this.#send(subject, before, before.flows ?? 0);
-        if (floor) sums.floor.push(perPacket(await this.#send(floor, traffic, count)));
-        const sent = await this.#send(subject, traffic, count);
-        sums.own.push(perPacket(sent));
-        sums.packets += sent.packets;
-        sums.lost += sent.packets - sent.came;
+        await this.#measureOnce(measured);
       }
     }
+    tell('packets: what the programs take by themselves');
     const results: PacketsResult[] = [];
-    for (const [
-      index,
-      { group, name, subject, floor, traffic },
-    ] of this.#cases.entries()) {
-      const sums = all[index];
-      if (!sums) continue;
-      const { own, packets: sent, lost } = sums;
+    for (const measured of all) {
+      stop.throwIfAborted();
+      const { one, own, floor, packets: sent, lost } = measured;
       results.push({
-        ...{ group, name, packets: sent, lost, path: spreadOf(own) },
-        over: floor && spreadBeside(own, sums.floor, (mine, theirs) => mine - theirs),
-        ...(await this.#lookInside(subject, traffic, count)),
+        ...{ group: one.group, name: one.name, packets: sent, lost, path: spreadOf(own) },
+        over: one.floor && spreadBeside(own, floor, (mine, theirs) => mine - theirs),
+        ...(await this.#lookInside(measured)),
       });
     }
     return results;
+  }
+
+  async #measureOnce(measured: Measured): Promise<void> {
+    const { one, count } = measured;
+    await this.#begin(one);
+    if (one.floor) {
+      measured.floor.push(perPacket(await this.#send(one.floor, one.traffic, count)));
+    }
+    const sent = await this.#send(one.subject, one.traffic, count);
+    measured.own.push(perPacket(sent));
+    measured.packets += sent.packets;
+    measured.lost += sent.packets - sent.came;
+  }
+
+  /** Each time anew, since other cases may have ousted what has to be on record. */
+  async #begin({ subject, before }: Case): Promise<void> {
+    if (before?.flows) await this.#send(subject, before, before.flows);
   }
 
   async #send(name: SubjectName, traffic: Traffic, count: number): Promise<Sent> {
@@ -149,13 +157,13 @@ export class Packets {
   }
 
   /** What the program at the far end is, and what it and the processor do for a packet. */
-  async #lookInside(
-    name: SubjectName,
-    traffic: Traffic,
-    count: number,
-  ): Promise<Pick<PacketsResult, 'run' | 'instructions' | 'hardware'>> {
-    const wire = this.#wireOf(name);
-    const args = floodArguments(traffic, count);
+  async #lookInside({
+    one,
+    count,
+  }: Measured): Promise<Pick<PacketsResult, 'run' | 'instructions' | 'hardware'>> {
+    const wire = this.#wireOf(one.subject);
+    const args = floodArguments(one.traffic, count);
+    await this.#begin(one);
     const hardware = await this.#count(wire, args);
     const program = await wire.program('far');
     if (!program) return { run: undefined, instructions: undefined, hardware };

@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { dnatRules, forwardRules } from './nftables.js';
+import { ROOT } from './started.js';
 import type { Wire } from './wire.js';
-import { DEVICE, GATEWAY, NEAR_MAC, ROOT, SERVICE } from './wire.js';
+import { DEVICE, GATEWAY, NEAR_MAC, SERVICE } from './wire.js';
 
 /** Sets one up; in the folder it may write files. */
 type Subject = (wire: Wire, folder: string) => Promise<void>;

@@ -4,7 +4,9 @@ import { parseAddress, parseMac } from '../src/address.js';
 import type { FramePlan } from '../src/flood/frame.js';
 import { addMacs, planFrame } from '../src/flood/frame.js';
 import { senderArguments } from '../src/flood/send.js';
-import { anySource } from '../src/flood/target.js';
+import type { Prefix } from '../src/flood/target.js';
+import { anySource, parsePrefix } from '../src/flood/target.js';
+import { checksum } from '../src/model/bytes.js';
 import { TCP, UDP } from '../src/ways.js';
 import { DEVICE, FAR_MAC, NEAR_MAC, SERVICE } from './wire.js';
 
@@ -22,9 +24,23 @@ export interface Traffic {
   isEncapsulated: boolean;
 }
 
+export const USUAL_TRAFFIC: Traffic = {
+  family: 'ipv4',
+  kind: 'udp',
+  flows: undefined,
+  size: undefined,
+  services: 1,
+  isEncapsulated: false,
+};
+
 const ETHERNET = 14;
 const IPV4 = 20;
 const IPIP = 4;
+/**
+ * Sources that a host can have: of others, multicast among them, the kernel takes no
+ * packet, though XDP does.
+ */
+const UNICAST = parsePrefix('32.0.0.0/3') as Prefix;
 /** Where our frames have the destination's port: behind Ethernet, IPv4 and the source's. */
 const PORT_AT = ETHERNET + IPV4 + 2;
 const UDP_SUM_AT = ETHERNET + IPV4 + 6;
@@ -33,7 +49,7 @@ export function floodArguments(traffic: Traffic, count: number): string[] {
   const { family, kind, flows, size } = traffic;
   const address = parsed(parseAddress(SERVICE[family]));
   const way = { address, port: SERVICE.port, protocol: kind === 'udp' ? UDP : TCP };
-  const source = anySource(address);
+  const source = family === 'ipv4' ? UNICAST : anySource(address);
   const isSyn = kind === 'syn';
   let plan = addMacs(
     planFrame({ way, source, size, isSyn }),
@@ -80,13 +96,6 @@ function encapsulated(plan: FramePlan): FramePlan {
     length: plan.length + IPV4,
     varied: plan.varied.map(moveBack),
   };
-}
-
-function checksum(header: Buffer): number {
-  let sum = 0;
-  for (let at = 0; at < header.length; at += 2) sum += header.readUInt16BE(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return ~sum & 0xffff;
 }
 
 /** FIRST+BITS@SUM,...: all but the number of bits is a place. */

@@ -4,15 +4,11 @@
  * sent, at the far one is what we measure. What that sends back ends in a sink.
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import type { ProgramInfo } from '../src/bpftool.js';
 import { Bpftool } from '../src/bpftool.js';
-import { Failure } from '../src/failure.js';
 import type { Run, RunResult } from '../src/run.js';
-
-/** From where this is compiled to, .make/bench/bench/. */
-export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+import { ROOT, expectDone } from './started.js';
 
 export const DEVICE = 'eth0';
 export const NEAR_MAC = '02:00:00:00:00:01';
@@ -22,15 +18,6 @@ export const FAR_ADDRESSES = ['10.0.0.4/16', 'fd00::4/64'];
 export const GATEWAY = '10.0.0.3';
 /** Packets go to it, by UDP or TCP; 64 services have the ports from it on. */
 export const SERVICE = { ipv4: '10.0.100.1', ipv6: 'fd00::64:1', port: 8000 };
-
-export async function expectDone(
-  result: Promise<RunResult>,
-  what: string,
-): Promise<string> {
-  const { exitCode, stdout, stderr } = await result;
-  if (exitCode === 0) return stdout;
-  throw new Failure(`${what}: ${stderr.trim() || `exit code ${exitCode}`}`);
-}
 
 type End = 'near' | 'far';
 
@@ -93,7 +80,7 @@ export class Wire {
   }
 
   async #ip(...args: string[]): Promise<void> {
-    await expectDone(this.#run('ip', args), `ip ${args.join(' ')}`);
+    await expectDone(this.#run('ip', args), ['ip', ...args]);
   }
 
   /** Runs a command where packets are sent from. */
@@ -113,7 +100,7 @@ export class Wire {
 
   async #within(end: End, command: string, args: readonly string[]): Promise<string> {
     const started = this.#start(end, command, args);
-    return expectDone(started, `${command} ${args.join(' ')}`);
+    return expectDone(started, [command, ...args]);
   }
 
   async #start(end: End, command: string, args: readonly string[]): Promise<RunResult> {

@@ -3,14 +3,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { Failure } from '../src/failure.js';
 import { run } from '../src/run.js';
+import { ROOT, expectDone } from './started.js';
 import { millisecondsOf } from './times.js';
-
-/** From where this is compiled to, .make/bench/bench/. */
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** What it printed is of no use; `times` is bash's own, of it and of all it waited for. */
 const TIMED = '"$@" >/dev/null && times';
@@ -109,12 +106,7 @@ export class Workbench {
 
   async #expect(command: string, args: readonly string[]): Promise<string> {
     this.#stop.throwIfAborted();
-    const { exitCode, stdout, stderr } = await run(command, args);
-    if (exitCode === 0) return stdout;
-    const what = [command, ...args].join(' ');
-    throw new Failure(`${what}: ${stderr.trim() || `exit code ${exitCode}`}`, {
-      next: 'make',
-    });
+    return expectDone(run(command, args), [command, ...args]);
   }
 }
 

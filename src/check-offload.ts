@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { print, printJson } from './command.js';
-import { EXIT_FAILURE } from './failure.js';
+import { EXIT_FAILURE, Failure } from './failure.js';
 import { noObject, objectFor } from './objects.js';
 import { checkObject } from './offload/check.js';
 import { describeVerdict, verdictJson } from './offload/report.js';
@@ -21,7 +21,11 @@ export function checkOffload(named: string | true, asJson: boolean): void {
 function readObjectFile(object: string): Buffer {
   try {
     return readFileSync(object);
-  } catch {
-    throw noObject(object);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw noObject(object);
+    throw new Failure(`cannot read ${object}: ${message}`, {
+      next: 'name the object, as l4lb_xdp.o',
+    });
   }
 }

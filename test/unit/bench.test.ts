@@ -9,7 +9,7 @@ import type { PacketsResult, Result } from '../../bench/result.js';
 import { spreadBeside, spreadOf } from '../../bench/result.js';
 import { drawBench } from '../../bench/svg.js';
 import type { Traffic } from '../../bench/traffic.js';
-import { floodArguments } from '../../bench/traffic.js';
+import { USUAL_TRAFFIC, floodArguments } from '../../bench/traffic.js';
 import { describeFrame } from '../../src/explain/text.js';
 
 describe('rounds', () => {
@@ -27,17 +27,8 @@ describe('rounds', () => {
   });
 });
 
-const USUAL: Traffic = {
-  family: 'ipv4',
-  kind: 'udp',
-  flows: undefined,
-  size: undefined,
-  services: 1,
-  isEncapsulated: false,
-};
-
 function argumentsOf(traffic: Partial<Traffic>): { frame: string[]; varied: string[] } {
-  const args = floodArguments({ ...USUAL, ...traffic }, 1000);
+  const args = floodArguments({ ...USUAL_TRAFFIC, ...traffic }, 1000);
   const headers = args[args.indexOf('--headers') + 1] ?? '';
   return {
     frame: describeFrame(Buffer.from(headers, 'hex')),
@@ -46,17 +37,17 @@ function argumentsOf(traffic: Partial<Traffic>): { frame: string[]; varied: stri
 }
 
 describe('traffic', () => {
-  test('any source, and ports above 32767', () => {
-    expect(argumentsOf({}).varied).toEqual(['208+32@24,40u', '273+15@40u']);
+  test('sources that a host can have, and ports above 32767', () => {
+    expect(argumentsOf({}).varied).toEqual(['211+29@24,40u', '273+15@40u']);
   });
 
   test('64 services: the last six bits of the port instead', () => {
-    expect(argumentsOf({ services: 64 }).varied).toEqual(['208+32@24,40u', '298+6@40u']);
+    expect(argumentsOf({ services: 64 }).varied).toEqual(['211+29@24,40u', '298+6@40u']);
   });
 
   test('encapsulated, the inner fields lie 20 bytes further on', () => {
     const { frame, varied } = argumentsOf({ isEncapsulated: true });
-    expect(varied).toEqual(['368+32@44,60u', '433+15@60u']);
+    expect(varied).toEqual(['371+29@44,60u', '433+15@60u']);
     const text = frame.join('\n');
     expect(text).toContain('10.0.0.9');
     expect(text).toContain('10.0.100.1');
