@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Nanoseconds over the floor as bars, from the least to the most of all rounds. Pure. */
+/** Nanoseconds over the floor as bars, the medians of all rounds. Pure. */
+import type { Scale } from '../src/disturb/svg-parts.js';
 import { label, makeScale, ticks } from '../src/disturb/svg-parts.js';
 import { formatCount } from '../src/format.js';
 import { describeMachine } from './report.js';
@@ -11,12 +12,15 @@ const RIGHT = WIDTH - 80;
 const TOP = 70;
 const ROW = 24;
 const BAR = 14;
+/** What is longer is cut off, or nothing could be seen of the short ones. */
+const LONGEST = 320;
 const COLOURS = { bar: '#2b6cb0', spread: '#1a202c', grid: '#e2e8f0', quiet: '#718096' };
 
 export function drawBench({ machine, packets }: Result): string {
   const bars = packets.filter(({ over }) => over !== undefined);
   const bottom = TOP + bars.length * ROW;
-  const most = Math.max(1, ...bars.map(({ over }) => over?.median ?? 0));
+  const longest = Math.max(1, ...bars.map(({ over }) => over?.median ?? 0));
+  const most = Math.min(longest, LONGEST);
   const x = makeScale(0, most, LEFT, RIGHT);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${bottom + 40}" ` +
@@ -42,19 +46,16 @@ export function drawBench({ machine, packets }: Result): string {
   ].join('\n');
 }
 
-function drawBar(
-  { group, name, over }: PacketsResult,
-  top: number,
-  x: (value: number) => number,
-): string[] {
+function drawBar({ group, name, over }: PacketsResult, top: number, x: Scale): string[] {
   if (!over) return [];
   const middle = top + ROW / 2;
-  const width = Math.max(1, x(over.median) - LEFT);
+  const width = Math.max(1, x(Math.min(over.median, x.to)) - LEFT);
+  const arrow = over.median > x.to ? ' →' : '';
   return [
     label(LEFT - 10, middle + 4, `${group}: ${name}`, { anchor: 'end' }),
     `<rect x="${LEFT}" y="${middle - BAR / 2}" width="${width.toFixed(1)}" ` +
       `height="${BAR}" fill="${COLOURS.bar}"/>`,
-    label(LEFT + width + 6, middle + 4, over.median.toFixed(1), {
+    label(LEFT + width + 6, middle + 4, over.median.toFixed(1) + arrow, {
       fill: COLOURS.spread,
       size: 12,
     }),

@@ -157,10 +157,10 @@ static __always_inline enum l4lb_verdict
 check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
 {
 	const struct ethhdr *eth = (void *)(long)ctx->data;
-	const __u64 mac = bpf_cpu_to_be64(~0ULL << 16);
+	const __u64 mac_bits = bpf_cpu_to_be64(~0ULL << 16);
 
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end ||
-	    (*(const __u64 *)eth ^ read_word(device->mac)) & mac)
+	    (*(const __u64 *)eth ^ read_word(device->mac)) & mac_bits)
 		return L4LB_NOT_FOR_US;
 	return L4LB_BALANCED;
 }

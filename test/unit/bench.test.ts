@@ -116,3 +116,11 @@ test('the drawing has a bar for each case over a floor', () => {
   expect(svg.match(/builds: host/g)).toHaveLength(1);
   expect(svg).toContain('one &lt;of&gt; many');
 });
+
+test('a bar that is off the scale is cut, and says how long it is', () => {
+  const slow = { ...HOST, name: 'slow', over: { median: 4000, least: 1, most: 9000 } };
+  const svg = drawBench({ ...RESULT, packets: [HOST, slow] });
+  expect(svg).toContain('>4000.0 →<');
+  const bars = [...svg.matchAll(/width="([\d.]+)" height="14"/g)];
+  expect(bars.map(([, width]) => Number(width))).toEqual([34.5, 490]);
+});
