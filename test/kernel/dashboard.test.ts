@@ -31,8 +31,8 @@ const WAITING = 'no XDP program on eth0; waiting until it is back';
 /** Between two samples of the dashboard; in ms. */
 const INTERVAL = 100;
 
-// The patience, and then the start and the end of a terminal.
-jest.setTimeout(2 * PATIENCE);
+// Several waits, and the start and the end of a terminal.
+jest.setTimeout(4 * PATIENCE);
 
 let network: Network;
 beforeAll(async () => {
@@ -113,14 +113,14 @@ function settingsOf(screen: Screen): string[] {
 }
 
 async function untilEnded(pid: number): Promise<void> {
-  const deadline = Date.now() + PATIENCE;
+  const deadline = performance.now() + PATIENCE;
   for (;;) {
     const state = await execa('ps', ['-o', 'stat=', '-p', String(pid)], {
       reject: false,
     });
     // A zombie has ended; whoever has to take notice may be slow.
     if (state.stdout === '' || state.stdout.startsWith('Z')) return;
-    if (Date.now() > deadline) throw new Error(`process ${pid} still runs`);
+    if (performance.now() > deadline) throw new Error(`process ${pid} still runs`);
     await sleep(20);
   }
 }
