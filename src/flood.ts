@@ -127,7 +127,7 @@ Examples:
 
 function readDestination(text: string): Way[] {
   const ways = parseDestination(text);
-  if (typeof ways === 'string') throw new InvalidArgumentError(`"${text}": ${ways}.`);
+  if (typeof ways === 'string') throw new InvalidArgumentError(`${ways}.`);
   return ways;
 }
 
