@@ -27,7 +27,7 @@ export function parseDestination(text: string): Way[] | string {
   const ways = parseWays(text);
   if (typeof ways === 'string') return ways;
   const isAny = ways.some(({ address }) => address.equals(ANY_ADDRESS));
-  return isAny ? `"${text}" is no one address, and a flood goes to one` : ways;
+  return isAny ? `"${text}" stands for all addresses, and a flood goes to one` : ways;
 }
 
 /** Of both protocols the one that the packets are of. */

@@ -8,7 +8,6 @@ import {
   beforeEach,
   describe,
   expect,
-  jest,
   test,
 } from '@jest/globals';
 import { execa } from 'execa';
@@ -30,9 +29,6 @@ const WAITING = 'no XDP program on eth0; waiting until it is back';
 
 /** Between two samples of the dashboard; in ms. */
 const INTERVAL = 100;
-
-// Several waits, and the start and the end of a terminal.
-jest.setTimeout(4 * PATIENCE);
 
 let network: Network;
 beforeAll(async () => {

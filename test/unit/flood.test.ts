@@ -59,8 +59,8 @@ describe('a destination', () => {
   });
 
   test.each([
-    { text: 'any', why: 'is no one address, and a flood goes to one' },
-    { text: 'any/tcp', why: 'is no one address, and a flood goes to one' },
+    { text: 'any', why: 'stands for all addresses, and a flood goes to one' },
+    { text: 'any/tcp', why: 'stands for all addresses, and a flood goes to one' },
     { text: '10.0.0', why: 'is not an IP address' },
     { text: '10.0.0.4:0', why: 'is not a port from 1 to 65535' },
     { text: '10.0.0.4/icmp', why: 'is neither tcp nor udp' },
