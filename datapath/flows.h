@@ -55,17 +55,34 @@ union record {
 	struct l4lb_record fields;
 };
 
-/* One packet in a hot slot. */
-struct visit {
-	union slot slot;
-	__u32 signature;
-	__u32 now; /* in the units of a record's seen, and wider */
-	__u16 service;
+/* What a packet is to the memory of its slot. */
+enum role {
+	STAYS, /* with the previous, as do all that are like it */
+	BEGINS, /* a connection */
+	CONTINUES, /* one, and is of its destination */
+	QUOTED, /* the same, in an ICMP error: it leaves no trace */
 };
 
-static __always_inline struct l4lb_set *
-find_set(const struct l4lb_device *device, const struct packet *packet,
-	 struct visit *visit)
+/* A packet that comes to a hot slot. One word, for a function gets no structures. */
+union visitor {
+	__u64 word;
+	struct {
+		__u32 signature;
+		__u16 service;
+		__u8 role;
+	};
+};
+
+/* It, and what it finds. */
+struct visit {
+	union visitor visitor;
+	union slot slot;
+	__u32 now; /* in the units of a record's seen, and wider */
+};
+
+/* The signature, and the number of the set that has the record. */
+static __always_inline __u32 sign(const struct l4lb_device *device,
+				  const struct packet *packet, __u32 *set)
 {
 	const union way way = {
 		.protocol = packet->protocol,
@@ -75,12 +92,11 @@ find_set(const struct l4lb_device *device, const struct packet *packet,
 	const __u32 mixed =
 		hash(~seed, fold(seed, packet->source.word, packet->version),
 		     packet->ports);
-	const __u32 key = mixed & ((1U << device->log2_sets) - 1);
 
-	visit->signature =
-		hash(mixed, fold(seed, packet->address.word, packet->version), way.word) ?:
-			1;
-	return bpf_map_lookup_elem(&flows, &key);
+	*set = mixed & ((1U << device->log2_sets) - 1);
+	return hash(mixed, fold(seed, packet->address.word, packet->version),
+		    way.word) |
+	       L4LB_FULL;
 }
 
 static __always_inline union record read_record(const struct l4lb_set *set,
@@ -97,7 +113,7 @@ static __always_inline void write_record(struct l4lb_set *set, __u32 place,
 					 __u16 destination)
 {
 	const union record record = { .fields = {
-					      .signature = visit->signature,
+					      .signature = visit->visitor.signature,
 					      .destination = destination,
 					      .seen = visit->now,
 				      } };
@@ -119,33 +135,50 @@ static __always_inline __u32 find_record(const struct l4lb_set *set,
 #pragma unroll
 	for (place = 0; place < L4LB_RECORDS; place++)
 		if (read_record(set, place).fields.signature ==
-		    visit->signature)
+		    visit->visitor.signature)
 			break;
 	return place;
 }
 
-/* The place that a new record may take, or L4LB_RECORDS. */
+/* 1 for a number below 0, else 0; in a way that the compiler makes no branch of. */
+static __always_inline __u32 is_negative(__s32 number)
+{
+	asm("" : "+r"(number));
+	return (__u32)number >> 31;
+}
+
+/*
+ * How well a new record may take the place of this one: an empty one best, then the
+ * older the better, 0 not at all. It is computed and not decided: in a flood of SYNs
+ * no processor can foresee which way a branch will go.
+ */
+static __always_inline __u32 rank(const struct visit *visit, union record record)
+{
+	const __u32 silent = age(visit, record);
+	const __u32 is_empty = ~record.fields.signature >> 31;
+	const __u32 is_established = record.fields.destination >> 15;
+	const __u32 is_remembered =
+		is_negative(silent - (L4LB_FORGOTTEN + 1));
+
+	return ((silent + 1) & ((is_established & is_remembered) - 1)) |
+	       is_empty << 17;
+}
+
+/* The place that a new record may take, the first of the best, or L4LB_RECORDS. */
 static __always_inline __u32 find_room(const struct l4lb_set *set,
 				       const struct visit *visit)
 {
-	__u32 place, best = L4LB_RECORDS;
-	__s32 best_age = -1;
-	union record record;
+	__u32 place, one, best = 0;
 
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (place = 0; place < L4LB_RECORDS; place++) {
-		record = read_record(set, place);
-		if (!record.fields.signature)
-			return place;
-		if (record.fields.destination & L4LB_ESTABLISHED &&
-		    age(visit, record) <= L4LB_FORGOTTEN)
-			continue;
-		if ((__s32)age(visit, record) > best_age) {
-			best = place;
-			best_age = age(visit, record);
-		}
+		one = rank(visit, read_record(set, place)) * L4LB_RECORDS +
+		      (L4LB_RECORDS - 1 - place);
+		best += (one - best) & (is_negative(one - best) - 1);
 	}
-	return best;
+	if (best < L4LB_RECORDS)
+		return L4LB_RECORDS;
+	return L4LB_RECORDS - 1 - best % L4LB_RECORDS;
 }
 
 /* The destination of a record that counts, or NULL. */
@@ -160,7 +193,7 @@ standing(const struct visit *visit, union record record)
 	if (age(visit, record) > hot)
 		return NULL;
 	found = bpf_map_lookup_elem(&destinations, &id);
-	return found && found->service == visit->service ? found : NULL;
+	return found && found->service == visit->visitor.service ? found : NULL;
 }
 
 static __always_inline __u16 begin_connection(struct l4lb_set *set,
@@ -186,7 +219,6 @@ static __always_inline __u16 begin_connection(struct l4lb_set *set,
 }
 
 static __always_inline __u16 continue_connection(struct l4lb_set *set,
-						 const struct packet *packet,
 						 const struct visit *visit)
 {
 	const __u32 place = find_record(set, visit);
@@ -197,7 +229,7 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	record = read_record(set, place);
 	if (!standing(visit, record))
 		return visit->slot.fields.previous;
-	if (!packet->is_error &&
+	if (visit->visitor.role != QUOTED &&
 	    (!(record.fields.destination & L4LB_ESTABLISHED) ||
 	     age(visit, record)))
 		write_record(set, place, visit,
@@ -205,45 +237,71 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	return record.fields.destination & ~L4LB_ESTABLISHED;
 }
 
-/* The id of the destination that a packet in a hot slot goes to. */
-static __always_inline __u32 follow(const struct l4lb_device *device,
-				    const struct packet *packet,
-				    union target target, __u32 key,
-				    union slot slot)
+/*
+ * The id of the destination that the visitor goes to. A function of its own, so that
+ * what it needs is kept in no register and on no stack of all other packets.
+ */
+static __noinline __u32 remember(__u64 slot_word, __u32 key, __u64 visitor_word,
+				 __u32 set_key)
 {
-	const __u32 seconds = bpf_ktime_get_ns() / 1000000000;
-	struct visit visit = {
-		.slot = slot,
+	const __u32 seconds = bpf_ktime_get_coarse_ns() / 1000000000;
+	const struct visit visit = {
+		.visitor = { .word = visitor_word },
+		.slot = { .word = slot_word },
 		.now = seconds >> L4LB_SEEN_SHIFT,
-		.service = target.service,
 	};
-	__u32 id = slot.fields.current;
+	const struct l4lb_slot slot = visit.slot.fields;
+	__u32 id = slot.previous, *last;
 	struct l4lb_set *set;
-	__u32 *last;
 
-	if (packet->protocol != IPPROTO_TCP) {
-		if (target.flags & L4LB_CELL_UDP_STAYS)
-			id = slot.fields.previous;
-	} else if (packet->is_fragment) {
-		id = slot.fields.previous;
-	} else {
-		set = find_set(device, packet, &visit);
+	if (visit.visitor.role != STAYS) {
+		set = bpf_map_lookup_elem(&flows, &set_key);
 		if (!set)
-			return id; /* never: the key is below the size */
-		if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+			return slot.current; /* never: the key is below the size */
+		if (visit.visitor.role == BEGINS)
 			id = begin_connection(set, &visit);
 		else
-			id = continue_connection(set, packet, &visit);
+			id = continue_connection(set, &visit);
 	}
-	if (id == L4LB_NOBODY || id == slot.fields.current)
-		return slot.fields.current;
-	if (packet->is_error)
+	if (id == L4LB_NOBODY || id == slot.current)
+		return slot.current;
+	if (visit.visitor.role == QUOTED)
 		return id;
 
 	last = bpf_map_lookup_elem(&kept, &key);
 	if (last && *last != seconds)
 		*last = seconds;
 	return id;
+}
+
+static __always_inline enum role role_of(const struct packet *packet)
+{
+	if (packet->protocol != IPPROTO_TCP || packet->is_fragment)
+		return STAYS;
+	if (packet->is_error)
+		return QUOTED;
+	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		return BEGINS;
+	return CONTINUES;
+}
+
+static __always_inline __u32 follow(const struct l4lb_device *device,
+				    const struct packet *packet,
+				    union target target, __u32 key,
+				    union slot slot)
+{
+	union visitor visitor = {
+		.service = target.service,
+		.role = role_of(packet),
+	};
+	__u32 set = 0;
+
+	if (packet->protocol != IPPROTO_TCP &&
+	    !(target.flags & L4LB_CELL_UDP_STAYS))
+		return slot.fields.current;
+	if (visitor.role != STAYS)
+		visitor.signature = sign(device, packet, &set);
+	return remember(slot.word, key, visitor.word, set);
 }
 
 #else

@@ -173,11 +173,12 @@ struct l4lb_slot {
  * cache line. A record is one word, so that it is never half of another's.
  */
 struct l4lb_record {
-	__u32 signature;	/* of the 5-tuple; 0: empty */
+	__u32 signature;	/* of the 5-tuple, with L4LB_FULL; 0: empty */
 	__u16 destination;	/* id, with L4LB_ESTABLISHED */
 	__u16 seen;		/* when a packet came last, in units of 4 seconds */
 };
 
+#define L4LB_FULL 0x80000000
 #define L4LB_ESTABLISHED 0x8000	/* a packet came after the SYN */
 #define L4LB_RECORDS 8
 #define L4LB_SEEN_SHIFT 2	/* wraps after three days */

@@ -15,6 +15,8 @@ const RECORDS = 8;
 const SEEN_SHIFT = 2n;
 /** 64 seconds, in these units: a SYN that comes again. */
 const YOUNG = 16;
+/** Set in each signature, so that none is that of an empty record. */
+const FULL = 0x80000000;
 /** An hour: then an established record may be overwritten too. */
 const FORGOTTEN = 900;
 
@@ -138,8 +140,8 @@ class RecordSet {
     this.#slot = slot;
     this.#now = Number((state.now / 1_000_000_000n) >> SEEN_SHIFT);
     this.#set = mixed & (2 ** log2Sets - 1);
-    this.#signature =
-      hash(mixed, foldAddress(slotSeed, connection.address), protocol) || 1;
+    const signature = hash(mixed, foldAddress(slotSeed, connection.address), protocol);
+    this.#signature = (signature | FULL) >>> 0;
     const there = state.flows.get(this.#set) ?? [];
     this.#records = Array.from({ length: RECORDS }, (_, n) => there[n] ?? NO_RECORD);
   }

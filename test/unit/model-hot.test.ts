@@ -51,11 +51,15 @@ function hot(fields: Partial<Slot> = {}, flags = CELL_USED): Partial<Tables> {
 
 /** The words as the bytes of client, ports and service lie on the wire. */
 const { slotSeed } = tables().device;
-const SIGNATURE = hash(
-  hash(~slotSeed, 0x070200c0, 0x50009210),
-  foldAddress(slotSeed, bytes(SERVICE)),
-  0x00060000,
-);
+const FULL = 0x80000000;
+const SIGNATURE =
+  (hash(
+    hash(~slotSeed, 0x070200c0, 0x50009210),
+    foldAddress(slotSeed, bytes(SERVICE)),
+    0x00060000,
+  ) |
+    FULL) >>>
+  0;
 
 const mine = (fields: Partial<FlowRecord> = {}): FlowRecord => ({
   signature: SIGNATURE,
@@ -67,7 +71,7 @@ const mine = (fields: Partial<FlowRecord> = {}): FlowRecord => ({
 const at = (...records: FlowRecord[]): State => state(records, NOW);
 const others = (fields: (place: number) => Partial<FlowRecord>): FlowRecord[] =>
   Array.from({ length: 8 }, (_, place) =>
-    mine({ signature: 100 + place, ...fields(place) }),
+    mine({ signature: FULL + place, ...fields(place) }),
   );
 
 const told = ({ id, record, kept }: Answer): unknown => ({
@@ -120,7 +124,7 @@ describe('a hot slot', () => {
     [
       'a SYN takes the first empty place',
       SYN,
-      at(mine({ signature: 5 }), NO_RECORD),
+      at(mine({ signature: FULL + 5 }), NO_RECORD),
       { id: B, record: [1, recorded] },
     ],
     [
