@@ -33,12 +33,13 @@
 
 MAP(device, BPF_MAP_TYPE_ARRAY, 1, struct l4lb_device);
 MAP(services, BPF_MAP_TYPE_ARRAY, L4LB_CELLS, struct l4lb_cell);
-MAP(slots, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_slot);
+MAP(slots, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS / L4LB_QUAD, struct l4lb_quad);
 MAP(destinations, BPF_MAP_TYPE_ARRAY, L4LB_DESTINATIONS + 1,
     struct l4lb_destination);
 MAP(counters, COUNTER_MAP, L4LB_DESTINATIONS + 1, struct l4lb_counter);
 MAP(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
 #ifdef L4LB_HOST
+MAP(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
 MAP(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
 MAP(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
 MAP(answers, BPF_MAP_TYPE_PERCPU_ARRAY, 1, struct l4lb_answers);

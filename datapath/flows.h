@@ -43,12 +43,12 @@
 #include "parse.h"
 #include "service.h"
 
-union slot {
-	__u64 word;
-	struct l4lb_slot fields;
-};
-
 #ifdef L4LB_HOST
+
+union memory {
+	__u64 word;
+	struct l4lb_memory fields;
+};
 
 union record {
 	__u64 word;
@@ -76,9 +76,21 @@ union visitor {
 /* It, and what it finds. */
 struct visit {
 	union visitor visitor;
-	union slot slot;
+	__u32 slot;
+	__u32 current; /* destination of the slot */
 	__u32 now; /* in the units of a record's seen, and wider */
 };
+
+static __always_inline union memory read_memory(const struct visit *visit)
+{
+	union memory memory = { .fields.previous = L4LB_NOBODY };
+	const struct l4lb_memory *found;
+
+	found = bpf_map_lookup_elem(&memories, &visit->slot);
+	if (found)
+		memory.word = read_word(found);
+	return memory;
+}
 
 /* The signature, and the number of the set that has the record. */
 static __always_inline __u32 sign(const struct l4lb_device *device,
@@ -102,9 +114,10 @@ static __always_inline __u32 sign(const struct l4lb_device *device,
 static __always_inline union record read_record(const struct l4lb_set *set,
 						__u32 place)
 {
-	union record record;
+	const union record record = {
+		.word = read_word(&set->records[place]),
+	};
 
-	record.word = *(const volatile __u64 *)&set->records[place];
 	return record;
 }
 
@@ -113,7 +126,8 @@ static __always_inline void write_record(struct l4lb_set *set, __u32 place,
 					 __u16 destination)
 {
 	const union record record = { .fields = {
-					      .signature = visit->visitor.signature,
+					      .signature =
+						      visit->visitor.signature,
 					      .destination = destination,
 					      .seen = visit->now,
 				      } };
@@ -152,13 +166,13 @@ static __always_inline __u32 is_negative(__s32 number)
  * older the better, 0 not at all. It is computed and not decided: in a flood of SYNs
  * no processor can foresee which way a branch will go.
  */
-static __always_inline __u32 rank(const struct visit *visit, union record record)
+static __always_inline __u32 rank(const struct visit *visit,
+				  union record record)
 {
 	const __u32 silent = age(visit, record);
 	const __u32 is_empty = ~record.fields.signature >> 31;
 	const __u32 is_established = record.fields.destination >> 15;
-	const __u32 is_remembered =
-		is_negative(silent - (L4LB_FORGOTTEN + 1));
+	const __u32 is_remembered = is_negative(silent - (L4LB_FORGOTTEN + 1));
 
 	return ((silent + 1) & ((is_established & is_remembered) - 1)) |
 	       is_empty << 17;
@@ -183,11 +197,10 @@ static __always_inline __u32 find_room(const struct l4lb_set *set,
 
 /* The destination of a record that counts, or NULL. */
 static __always_inline const struct l4lb_destination *
-standing(const struct visit *visit, union record record)
+standing(const struct visit *visit, union memory memory, union record record)
 {
 	const __u32 id = record.fields.destination & ~L4LB_ESTABLISHED;
-	const __u32 hot =
-		visit->now - (visit->slot.fields.since >> L4LB_SEEN_SHIFT);
+	const __u32 hot = visit->now - (memory.fields.since >> L4LB_SEEN_SHIFT);
 	const struct l4lb_destination *found;
 
 	if (age(visit, record) > hot)
@@ -196,6 +209,7 @@ standing(const struct visit *visit, union record record)
 	return found && found->service == visit->visitor.service ? found : NULL;
 }
 
+/* Its slot's memory is not looked at, unless it is needed: in a flood that takes long. */
 static __always_inline __u16 begin_connection(struct l4lb_set *set,
 					      const struct visit *visit)
 {
@@ -205,7 +219,7 @@ static __always_inline __u16 begin_connection(struct l4lb_set *set,
 
 	if (place < L4LB_RECORDS) {
 		record = read_record(set, place);
-		destination = standing(visit, record);
+		destination = standing(visit, read_memory(visit), record);
 		if (destination && destination->weight &&
 		    age(visit, record) <= L4LB_YOUNG)
 			return record.fields.destination & ~L4LB_ESTABLISHED;
@@ -213,22 +227,23 @@ static __always_inline __u16 begin_connection(struct l4lb_set *set,
 		place = find_room(set, visit);
 	}
 	if (place == L4LB_RECORDS)
-		return visit->slot.fields.previous;
-	write_record(set, place, visit, visit->slot.fields.current);
-	return visit->slot.fields.current;
+		return read_memory(visit).fields.previous;
+	write_record(set, place, visit, visit->current);
+	return visit->current;
 }
 
 static __always_inline __u16 continue_connection(struct l4lb_set *set,
 						 const struct visit *visit)
 {
+	const union memory memory = read_memory(visit);
 	const __u32 place = find_record(set, visit);
 	union record record;
 
 	if (place == L4LB_RECORDS)
-		return visit->slot.fields.previous;
+		return memory.fields.previous;
 	record = read_record(set, place);
-	if (!standing(visit, record))
-		return visit->slot.fields.previous;
+	if (!standing(visit, memory, record))
+		return memory.fields.previous;
 	if (visit->visitor.role != QUOTED &&
 	    (!(record.fields.destination & L4LB_ESTABLISHED) ||
 	     age(visit, record)))
@@ -237,38 +252,44 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	return record.fields.destination & ~L4LB_ESTABLISHED;
 }
 
+static __always_inline __u16 destination_of(const struct visit *visit,
+					    __u32 set_key)
+{
+	struct l4lb_set *set;
+
+	if (visit->visitor.role == STAYS)
+		return read_memory(visit).fields.previous;
+	set = bpf_map_lookup_elem(&flows, &set_key);
+	if (!set)
+		return visit->current; /* never: the key is below the size */
+	if (visit->visitor.role == BEGINS)
+		return begin_connection(set, visit);
+	return continue_connection(set, visit);
+}
+
 /*
  * The id of the destination that the visitor goes to. A function of its own, so that
  * what it needs is kept in no register and on no stack of all other packets.
  */
-static __noinline __u32 remember(__u64 slot_word, __u32 key, __u64 visitor_word,
+static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 				 __u32 set_key)
 {
 	const __u32 seconds = bpf_ktime_get_coarse_ns() / 1000000000;
 	const struct visit visit = {
 		.visitor = { .word = visitor_word },
-		.slot = { .word = slot_word },
+		.slot = slot,
+		.current = current,
 		.now = seconds >> L4LB_SEEN_SHIFT,
 	};
-	const struct l4lb_slot slot = visit.slot.fields;
-	__u32 id = slot.previous, *last;
-	struct l4lb_set *set;
+	const __u32 id = destination_of(&visit, set_key);
+	__u32 *last;
 
-	if (visit.visitor.role != STAYS) {
-		set = bpf_map_lookup_elem(&flows, &set_key);
-		if (!set)
-			return slot.current; /* never: the key is below the size */
-		if (visit.visitor.role == BEGINS)
-			id = begin_connection(set, &visit);
-		else
-			id = continue_connection(set, &visit);
-	}
-	if (id == L4LB_NOBODY || id == slot.current)
-		return slot.current;
+	if (id == L4LB_NOBODY || id == current)
+		return current;
 	if (visit.visitor.role == QUOTED)
 		return id;
 
-	last = bpf_map_lookup_elem(&kept, &key);
+	last = bpf_map_lookup_elem(&kept, &slot);
 	if (last && *last != seconds)
 		*last = seconds;
 	return id;
@@ -287,8 +308,8 @@ static __always_inline enum role role_of(const struct packet *packet)
 
 static __always_inline __u32 follow(const struct l4lb_device *device,
 				    const struct packet *packet,
-				    union target target, __u32 key,
-				    union slot slot)
+				    union target target, __u32 slot,
+				    __u32 current)
 {
 	union visitor visitor = {
 		.service = target.service,
@@ -298,16 +319,16 @@ static __always_inline __u32 follow(const struct l4lb_device *device,
 
 	if (packet->protocol != IPPROTO_TCP &&
 	    !(target.flags & L4LB_CELL_UDP_STAYS))
-		return slot.fields.current;
+		return current;
 	if (visitor.role != STAYS)
 		visitor.signature = sign(device, packet, &set);
-	return remember(slot.word, key, visitor.word, set);
+	return remember(slot, current, visitor.word, set);
 }
 
 #else
 
-#define follow(device, packet, target, key, slot) \
-	((void)(device), (void)(packet), (slot).fields.current)
+#define follow(device, packet, target, slot, current) \
+	((void)(device), (void)(packet), (current))
 
 #endif
 #endif

@@ -153,21 +153,31 @@ struct l4lb_cell {
 #define L4LB_MINUTES 0x8000	/* in a time: it is in minutes, else in seconds */
 
 /*
- * `slots`: one word. The program reads it whole.
+ * `slots`, four to a word: what all packets read has to be small, so that it stays in
+ * a processor's cache. The first is in the word's lowest bits.
  *
- * A slot that moves from one destination to another becomes hot: it remembers
- * its previous destination, until nobody needs that any more. How a packet finds
- * its way in a hot slot is told in flows.h. Only the host build has hot slots.
+ * A slot is a destination's id, 0 for none, and a bit. A slot that moves from one
+ * destination to another becomes hot: it remembers its previous destination, until
+ * nobody needs that any more. How a packet finds its way in a hot slot is told in
+ * flows.h. Only the host build has hot slots.
  */
-struct l4lb_slot {
-	__u16 current;		/* a destination's id, 0: none */
-	__u16 previous;		/* whom older connections go to, 0: the slot is cold */
-	__u32 since;		/* when it became hot, in seconds of CLOCK_MONOTONIC */
+struct l4lb_quad {
+	__u16 slots[4];
 };
 
-#define L4LB_NOBODY 0xffff	/* previous of a hot slot, once that is gone */
+#define L4LB_QUAD 4
+#define L4LB_HOT 0x8000
 
 #ifdef L4LB_HOST
+/* `memories`, by slot: one word, of hot slots alone. It is written before the slot. */
+struct l4lb_memory {
+	__u16 previous;		/* whom older connections go to */
+	__u16 spare;
+	__u32 since;		/* when the slot became hot, in seconds of CLOCK_MONOTONIC */
+};
+
+#define L4LB_NOBODY 0xffff	/* previous, once that is gone */
+
 /*
  * `flows`: records of the connections that began in hot slots, in sets of a
  * cache line. A record is one word, so that it is never half of another's.
@@ -191,6 +201,7 @@ struct l4lb_set {
 
 #define L4LB_SETS (1 << 17)	/* 8 MB, a million records; l4lb-load --flows: others */
 
+_Static_assert(sizeof(struct l4lb_memory) == 8, "a memory is one word");
 _Static_assert(sizeof(struct l4lb_record) == 8, "a record is one word");
 _Static_assert(sizeof(struct l4lb_set) == 64, "a set is one cache line");
 
@@ -237,17 +248,15 @@ struct l4lb_counter {
 
 /* clang-format on */
 
-_Static_assert(L4LB_SLOTS > 0 && (L4LB_SLOTS & (L4LB_SLOTS - 1)) == 0,
-	       "SLOTS is a power of two: a mask chooses the slot");
+_Static_assert(L4LB_SLOTS >= L4LB_QUAD && (L4LB_SLOTS & (L4LB_SLOTS - 1)) == 0,
+	       "SLOTS is a power of two, from 4: a mask chooses the slot");
 _Static_assert(L4LB_CELLS > 1 && (L4LB_CELLS & (L4LB_CELLS - 1)) == 0,
 	       "CELLS is a power of two: a mask chooses the cell");
-_Static_assert(L4LB_DESTINATIONS > 0 && L4LB_DESTINATIONS < L4LB_NOBODY,
-	       "DESTINATIONS is 1 to 65534: an id has 16 bits");
-#ifdef L4LB_HOST
-_Static_assert(L4LB_DESTINATIONS < L4LB_ESTABLISHED,
-	       "a record has 15 bits for an id");
-#else
-_Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS + 2 * (L4LB_DESTINATIONS + 1) +
+_Static_assert(L4LB_DESTINATIONS > 0 && L4LB_DESTINATIONS < L4LB_HOT,
+	       "DESTINATIONS is 1 to 32767: an id has 15 bits");
+#ifndef L4LB_HOST
+_Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS / L4LB_QUAD +
+			       2 * (L4LB_DESTINATIONS + 1) +
 			       L4LB_VERDICT_ENTRIES <=
 		       L4LB_CARD_ENTRIES,
 	       "SLOTS, DESTINATIONS, CELLS: more than a SmartNIC holds");
@@ -270,7 +279,7 @@ _Static_assert(L4LB_OFFSET(l4lb_device, mac) == 16, "the MAC is in one word");
 _Static_assert(sizeof(struct l4lb_cell) == 32, "cell");
 _Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24,
 	       "a cell's target is one word");
-_Static_assert(sizeof(struct l4lb_slot) == 8, "a slot is one word");
+_Static_assert(sizeof(struct l4lb_quad) == 8, "four slots are one word");
 _Static_assert(sizeof(struct l4lb_destination) == 48, "destination");
 _Static_assert(L4LB_OFFSET(l4lb_destination, mac) == 16,
 	       "the MAC is in one word");

@@ -24,22 +24,29 @@ static __always_inline __u32 hash_of_flow(const struct l4lb_device *device,
 	return hash(device->slot_seed, source, ports);
 }
 
+/* The id of its destination, with L4LB_HOT. */
+static __always_inline __u16 read_slot(const struct l4lb_quad *quad, __u32 slot)
+{
+	return read_word(quad) >> slot % L4LB_QUAD * 16;
+}
+
 static __always_inline const struct l4lb_destination *
 find_destination(const struct l4lb_device *device, const struct packet *packet,
 		 union target target, __u32 flow, __u32 *id)
 {
 	const __u32 mask = (1U << target.log2_slots) - 1;
-	const __u32 key = target.first_slot + (flow & mask);
-	union slot slot;
-	__u64 *found;
+	const __u32 slot = target.first_slot + (flow & mask);
+	const __u32 key = slot / L4LB_QUAD;
+	const struct l4lb_quad *quad;
+	__u16 found;
 
-	found = bpf_map_lookup_elem(&slots, &key);
-	if (!found)
+	quad = bpf_map_lookup_elem(&slots, &key);
+	if (!quad)
 		return NULL;
-	slot.word = read_word(found);
-	*id = slot.fields.current;
-	if (slot.fields.previous)
-		*id = follow(device, packet, target, key, slot);
+	found = read_slot(quad, slot);
+	*id = found & ~L4LB_HOT;
+	if (found & L4LB_HOT)
+		*id = follow(device, packet, target, slot, *id);
 	if (!*id)
 		return NULL;
 	return bpf_map_lookup_elem(&destinations, id);

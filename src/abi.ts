@@ -32,6 +32,9 @@ export const VALUE_SIZES: Record<MapName, number> = {
   verdicts: 16,
 };
 
+/** Of `memories`, which only the host build has. */
+export const MEMORY_SIZE = 8;
+
 export type Action = 'TX' | 'PASS' | 'DROP';
 
 export interface Verdict {
@@ -320,16 +323,47 @@ export const SEEN_SECONDS = 4;
 
 export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
 
-export function encodeSlot(slot: Slot): Buffer {
+/** Slots lie four to a word; what hot ones remember lies in a map of its own. */
+export const QUAD = 4;
+const HOT = 0x8000;
+
+/** A slot as its quad has it. */
+export interface QuadSlot {
+  current: number;
+  isHot: boolean;
+}
+
+/** Four slots; the first is in the lowest bits of a word. */
+export function encodeQuad(slots: readonly QuadSlot[]): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.slots);
-  putU16(buffer, slot.current, 0);
-  putU16(buffer, slot.previous, 2);
-  putU32(buffer, slot.since, 4);
+  slots.forEach(({ current, isHot }, index) =>
+    putU16(buffer, isHot ? current | HOT : current, inQuad(index)),
+  );
   return buffer;
 }
 
-export function decodeSlot(buffer: Buffer): Slot {
-  return { current: u16(buffer, 0), previous: u16(buffer, 2), since: u32(buffer, 4) };
+export function decodeQuad(buffer: Buffer): QuadSlot[] {
+  return Array.from({ length: QUAD }, (_, index) => {
+    const slot = u16(buffer, inQuad(index));
+    return { current: slot & ~HOT, isHot: (slot & HOT) !== 0 };
+  });
+}
+
+function inQuad(index: number): number {
+  return 2 * (LITTLE ? index : QUAD - 1 - index);
+}
+
+export type Memory = Pick<Slot, 'previous' | 'since'>;
+
+export function encodeMemory({ previous, since }: Memory): Buffer {
+  const buffer = Buffer.alloc(MEMORY_SIZE);
+  putU16(buffer, previous, 0);
+  putU32(buffer, since, 4);
+  return buffer;
+}
+
+export function decodeMemory(buffer: Buffer): Memory {
+  return { previous: u16(buffer, 0), since: u32(buffer, 4) };
 }
 
 /** An entry of the destination table. */

@@ -10,6 +10,7 @@ import type { ModeName } from './sample.js';
 export type Build = 'host' | 'portable';
 export interface Maps extends Record<MapName, MapInfo> {
   /** Only of a build whose slots remember. */
+  memories?: MapInfo;
   flows?: MapInfo;
   kept?: MapInfo;
 }
@@ -132,7 +133,7 @@ export function asMaps(all: readonly MapInfo[]): Maps | undefined {
     if (!map || map.valueSize !== VALUE_SIZES[name]) return undefined;
     maps[name] = map;
   }
-  for (const name of ['flows', 'kept'] as const) {
+  for (const name of ['memories', 'flows', 'kept'] as const) {
     const map = all.find((one) => one.name === name);
     if (map) maps[name] = map;
   }

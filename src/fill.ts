@@ -26,7 +26,7 @@ import { sessionPort } from './session.js';
 import type { AskedSources } from './source.js';
 import { sourcesIn } from './source.js';
 import { monotonicSeconds } from './settle.js';
-import { readSlots, readTables, writeLine } from './tables.js';
+import { linesOf, readSlots, readTables } from './tables.js';
 import type { Way } from './ways.js';
 import { reachable } from './ways.js';
 
@@ -128,13 +128,10 @@ function withSettings(service: Service, { table, idle }: Prepared): Service {
 export async function applyPlan(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
-  { writes }: Pick<Plan, 'writes'>,
+  { plan, live }: Pick<Planned<Pick<Plan, 'writes'>>, 'plan' | 'live'>,
   lock: number,
 ): Promise<void> {
-  await bpftool.write(
-    writes.map((write) => writeLine(maps, write)),
-    lock,
-  );
+  await bpftool.write([...linesOf(maps, plan.writes, live.slots)], lock);
 }
 
 const CAUSES: Record<string, string> = {

@@ -195,9 +195,9 @@ export async function fillLoaded(
   if (isDecap(loaded.name)) await fillDecap(tools, loaded.maps, lock);
   if (!prepared) return undefined;
   const maps = mapsOfLoaded(loaded);
-  const { plan } = await planFill(tools, maps, prepared);
-  await applyPlan(tools, maps, plan, lock);
-  return plan;
+  const planned = await planFill(tools, maps, prepared);
+  await applyPlan(tools, maps, planned, lock);
+  return planned.plan;
 }
 
 export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {

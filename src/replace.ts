@@ -37,7 +37,7 @@ import { isHot } from './memory.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { loadObject, objectFor, packaged } from './objects.js';
 import { servicesIn } from './services.js';
-import { readSlots, readTables, sizesOf, writeLine } from './tables.js';
+import { linesOf, readSlots, readTables, sizesOf } from './tables.js';
 import { reachable } from './ways.js';
 
 export async function replaceProgram(
@@ -220,10 +220,7 @@ async function carryContent(
     mac,
     mtu: link.mtu,
   });
-  await bpftool.write(
-    writes.map((write) => writeLine(maps, write)),
-    lock,
-  );
+  await bpftool.write([...linesOf(maps, writes, new Map())], lock);
   const hot = (await readHot(bpftool, oldMaps, live)).length;
   if (hot > 0) {
     losses.push(

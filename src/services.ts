@@ -6,6 +6,7 @@ import {
   CELL_KEEPS_SSH,
   CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
+  QUAD,
 } from './abi.js';
 import { Failure } from './failure.js';
 import type { Way } from './ways.js';
@@ -137,18 +138,19 @@ export function freeService(services: readonly Pick<Service, 'id'>[]): number {
   return id;
 }
 
-/** The first free run of slots at a multiple of its length. */
+/** The first free run of slots at a multiple of its length. No two services share a quad. */
 export function freeRun(
   services: readonly Pick<Service, 'firstSlot' | 'log2Slots'>[],
   slots: number,
   sizes: { slots: number },
 ): number | undefined {
+  const length = Math.max(slots, QUAD);
   const isTaken = (first: number): boolean =>
     services.some(
       ({ firstSlot, log2Slots }) =>
-        firstSlot < first + slots && first < firstSlot + (1 << log2Slots),
+        firstSlot < first + length && first < firstSlot + (1 << log2Slots),
     );
   let firstSlot = 0;
-  while (firstSlot + slots <= sizes.slots && isTaken(firstSlot)) firstSlot += slots;
-  return firstSlot + slots > sizes.slots ? undefined : firstSlot;
+  while (firstSlot + length <= sizes.slots && isTaken(firstSlot)) firstSlot += length;
+  return firstSlot + length > sizes.slots ? undefined : firstSlot;
 }

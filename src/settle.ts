@@ -8,7 +8,7 @@ import { slotsIn } from './live.js';
 import { DEFAULT_IDLE, isHot, settling } from './memory.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
-import { readSlots, readTables, writeLine } from './tables.js';
+import { linesOf, readSlots, readTables } from './tables.js';
 import { reachable } from './ways.js';
 
 export interface Settled {
@@ -54,12 +54,14 @@ export async function settle(
   if (!maps.kept) return result;
   const tables = known?.tables ?? (await readTables(bpftool, maps));
   const writes: Write[] = [];
+  const all = new Map<number, Slot>();
   const services = [...servicesIn(reachable(tables)).values()];
   const patienceOf = options.patience(services);
   for (const service of services) {
     const slots = known?.slotsOf.has(service.id)
       ? slotsIn(tables, service)
       : await readSlots(bpftool, maps, service);
+    for (const [key, slot] of slots) all.set(key, slot);
     const hot = await readHot(bpftool, maps, slots);
     const now = monotonicSeconds();
     const { idle, drainDeadline } = patienceOf.get(service.id) ?? { idle: DEFAULT_IDLE };
@@ -76,10 +78,7 @@ export async function settle(
     }
   }
   result.settled = writes.length;
-  await bpftool.write(
-    writes.map((write) => writeLine(maps, write)),
-    lock,
-  );
+  await bpftool.write([...linesOf(maps, writes, all)], lock);
   return result;
 }
 

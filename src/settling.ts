@@ -63,7 +63,7 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
     const maps = await mapsNow(tools, attached);
     const made = await makePlan(maps);
     if (flags.dryRun) return { plan: made.plan, settled: undefined };
-    await applyPlan(tools, maps, made.plan, lock);
+    await applyPlan(tools, maps, made, lock);
     const known: KnownTables = {
       tables: applyWrites(made.live, made.plan.writes),
       slotsOf: new Set(made.services.map(({ id }) => id)),

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the tables out of the maps, and turns a plan's writes into commands. */
-import type { Cell } from './abi.js';
+import type { Cell, Slot } from './abi.js';
 import {
   EMPTY_CELL,
+  EMPTY_SLOT,
+  QUAD,
   VALUE_SIZES,
   decodeCell,
   decodeDestination,
   decodeDevice,
   decodeKey,
-  decodeSlot,
+  decodeMemory,
+  decodeQuad,
   encodeCell,
   encodeCounter,
   encodeDestination,
   encodeDevice,
   encodeKey,
-  encodeSlot,
+  encodeMemory,
+  encodeQuad,
 } from './abi.js';
 import type { Maps } from './attached.js';
 import type { Bpftool, Entry } from './bpftool.js';
 import { decodeEntries, hex } from './bpftool.js';
 import { retiredCounter, sumCounters } from './counters.js';
 import type { Live, Write } from './live.js';
+import { isHot } from './memory.js';
 import type { Service } from './services.js';
 
 /** All but the slots, which only one service's are wanted of. */
@@ -58,7 +63,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {
 
 export function sizesOf(maps: Maps): Live['sizes'] {
   return {
-    slots: maps.slots.entries,
+    slots: maps.slots.entries * QUAD,
     destinations: maps.destinations.entries - 1,
     cells: maps.services.entries,
     ...(maps.flows && { sets: maps.flows.entries }),
@@ -72,27 +77,92 @@ function valueOf(entry: Entry | undefined): Buffer | undefined {
 export async function readSlots(
   bpftool: Bpftool,
   maps: Maps,
-  { firstSlot, log2Slots }: Service,
+  { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
 ): Promise<Live['slots']> {
-  const numbers = Array.from({ length: 1 << log2Slots }, (_, slot) => firstSlot + slot);
-  const values = await bpftool.lookup(maps.slots.id, numbers.map(encodeKey));
-  return new Map(values.map((value, index) => [numbers[index] ?? 0, decodeSlot(value)]));
+  const end = firstSlot + (1 << log2Slots);
+  const quads = range(Math.floor(firstSlot / QUAD), Math.ceil(end / QUAD));
+  const values = await bpftool.lookup(maps.slots.id, quads.map(encodeKey));
+  const slots = new Map<number, Slot>();
+  const hot: number[] = [];
+  values.forEach((value, index) => {
+    decodeQuad(value).forEach(({ current, isHot }, inQuad) => {
+      const key = (quads[index] ?? 0) * QUAD + inQuad;
+      if (key < firstSlot || key >= end) return;
+      slots.set(key, { ...EMPTY_SLOT, current });
+      if (isHot) hot.push(key);
+    });
+  });
+  if (!maps.memories) return slots;
+  const memories = await bpftool.lookup(maps.memories.id, hot.map(encodeKey));
+  memories.forEach((value, index) => {
+    const key = hot[index] ?? 0;
+    slots.set(key, { ...(slots.get(key) ?? EMPTY_SLOT), ...decodeMemory(value) });
+  });
+  return slots;
 }
 
-/** A line of a bpftool batch. */
-export function writeLine(maps: Maps, write: Write): string {
-  const key = hex(encodeKey(write.key));
-  return `map update id ${maps[write.map].id} key hex ${key} value hex ${hex(encode(write))}`;
+function range(first: number, end: number): number[] {
+  return Array.from({ length: end - first }, (_, index) => first + index);
 }
 
-function encode(write: Write): Buffer {
+/**
+ * Lines of a bpftool batch. Slots that are written one after another share the lines of
+ * their quads, and what they are to remember comes in front of these. `slots` are those
+ * that were there: a quad is written whole.
+ */
+export function* linesOf(
+  maps: Maps,
+  writes: readonly Write[],
+  slots: Live['slots'],
+): Generator<string> {
+  const changed = new Map<number, Slot>();
+  const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;
+  const quads = new Set<number>();
+  for (const write of writes) {
+    if (write.map === 'slots') {
+      const { key, value } = write;
+      if (maps.memories && remembersOther(slotOf(key), value)) {
+        yield line(maps.memories, key, encodeMemory(value));
+      }
+      changed.set(key, value);
+      quads.add(Math.floor(key / QUAD));
+    } else {
+      yield* quadLines(maps, quads, slotOf);
+      quads.clear();
+      yield line(maps[write.map], write.key, encode(write));
+    }
+  }
+  yield* quadLines(maps, quads, slotOf);
+}
+
+function remembersOther(there: Slot, value: Slot): boolean {
+  return (
+    isHot(value) && (there.previous !== value.previous || there.since !== value.since)
+  );
+}
+
+function* quadLines(
+  maps: Maps,
+  quads: Iterable<number>,
+  slotOf: (key: number) => Slot,
+): Generator<string> {
+  for (const quad of quads) {
+    const four = range(quad * QUAD, (quad + 1) * QUAD).map(slotOf);
+    const value = four.map((slot) => ({ current: slot.current, isHot: isHot(slot) }));
+    yield line(maps.slots, quad, encodeQuad(value));
+  }
+}
+
+function line({ id }: { id: number }, key: number, value: Buffer): string {
+  return `map update id ${id} key hex ${hex(encodeKey(key))} value hex ${hex(value)}`;
+}
+
+function encode(write: Exclude<Write, { map: 'slots' }>): Buffer {
   switch (write.map) {
     case 'counters':
       return encodeCounter(write.value);
     case 'destinations':
       return encodeDestination(write.value);
-    case 'slots':
-      return encodeSlot(write.value);
     case 'services':
       return write.value ? encodeCell(write.value) : EMPTY_CELL;
     case 'device':

@@ -4,12 +4,14 @@
  * the file, and after the last row it begins anew. l4lb-map never makes such a
  * table, so it is written here, over one that l4lb-map made.
  */
-import { encodeKey, encodeSlot } from '../abi.js';
+import { EMPTY_SLOT } from '../abi.js';
 import { findAttached } from '../attached.js';
-import { Bpftool, hex } from '../bpftool.js';
+import { Bpftool } from '../bpftool.js';
 import { Iproute } from '../iproute.js';
+import type { Write } from '../live.js';
 import { withLock } from '../lock.js';
 import type { Run } from '../run.js';
+import { linesOf } from '../tables.js';
 import type { Row } from './changes.js';
 import { addressOf } from './changes.js';
 
@@ -38,10 +40,10 @@ export async function writeModulo(
 ): Promise<void> {
   const bpftool = new Bpftool(run);
   const { maps } = await findAttached({ ip: new Iproute(inside), bpftool }, 'eth0');
-  const lines = moduloTable(rows, MODULO_SLOTS).map((row, slot) => {
+  const writes = moduloTable(rows, MODULO_SLOTS).map((row, key): Write => {
     const current = ids.get(addressOf(row)) ?? 0;
-    const value = encodeSlot({ current, previous: 0, since: 0 });
-    return `map update id ${maps.slots.id} key hex ${hex(encodeKey(slot))} value hex ${hex(value)}`;
+    return { map: 'slots', key, value: { ...EMPTY_SLOT, current } };
   });
+  const lines = [...linesOf(maps, writes, new Map())];
   await withLock(run, 'l4lb-disturb', (lock) => bpftool.write(lines, lock));
 }

@@ -7,7 +7,7 @@
 import { basename } from 'node:path';
 
 import type { Action, Slot, VerdictName } from '../abi.js';
-import { VERDICTS, decodeKey, decodeRecords, decodeSlot, encodeKey } from '../abi.js';
+import { EMPTY_SLOT, VERDICTS, decodeKey, decodeRecords, encodeKey } from '../abi.js';
 import type { Attached, Maps, Tools } from '../attached.js';
 import { mapsNow } from '../attached.js';
 import type { MapInfo } from '../bpftool.js';
@@ -18,7 +18,7 @@ import { model } from '../model/model.js';
 import type { Answer, FlowRecord, Tables } from '../model/tables.js';
 import type { Loaded, Pins } from '../objects.js';
 import { fragsObjectFor, loadObject, packaged } from '../objects.js';
-import { readTables } from '../tables.js';
+import { readSlots, readTables } from '../tables.js';
 import { reachable } from '../ways.js';
 
 /** What the program did with the frame. */
@@ -127,8 +127,8 @@ async function askModel(
     const answer = model(tables, { flows, now, mayTell: true }, frame);
     if (slots.missing.size + flows.missing.size === 0) return { answer, sets };
     for (const key of slots.missing) {
-      const [value] = await bpftool.lookup(maps.slots.id, [encodeKey(key)]);
-      slots.set(key, decodeSlot(value ?? Buffer.alloc(8)));
+      const one = await readSlots(bpftool, maps, { firstSlot: key, log2Slots: 0 });
+      slots.set(key, one.get(key) ?? EMPTY_SLOT);
     }
     for (const key of flows.missing) {
       if (!maps.flows) throw new Error('the model wants records of a build without any');
@@ -187,6 +187,7 @@ class PrivateCopy {
       // A card's maps cannot be used by a program of the host.
       reuse.push(isCard ? await copyMap(tools, pins, maps[name], lock) : maps[name]);
     }
+    if (maps.memories) reuse.push(maps.memories);
     if (maps.flows) {
       const pin = pins.next();
       const { valueSize, entries } = maps.flows;

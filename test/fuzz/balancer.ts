@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { VerdictName } from '../../src/abi.js';
-import { VERDICTS } from '../../src/abi.js';
+import { QUAD, VERDICTS } from '../../src/abi.js';
 import type { Build } from '../../src/attached.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { model } from '../../src/model/model.js';
@@ -33,10 +33,11 @@ const WINDOW_SHIFT = 30n;
 function smallMaps(build: Build): Record<string, SmallMap> {
   const counters = build === 'host' ? 'percpu_array' : 'array';
   return {
-    slots: { kind: 'array', value: 8, entries: SLOTS },
+    slots: { kind: 'array', value: 8, entries: SLOTS / QUAD },
     destinations: { kind: 'array', value: 48, entries: DESTINATIONS },
     counters: { kind: counters, value: 16, entries: DESTINATIONS },
     ...(build === 'host' && {
+      memories: { kind: 'array', value: 8, entries: SLOTS },
       flows: { kind: 'array', value: 64, entries: 2 ** LOG2_SETS },
       kept: { kind: 'array', value: 4, entries: SLOTS },
     }),
@@ -145,6 +146,7 @@ export class BalancerTarget implements Target {
     const lines = ['services', 'counters', 'verdicts'].flatMap((name) =>
       loaded.zeros(name),
     );
+    if (this.#build === 'portable') content.delete('memories');
     for (const [name, values] of content) lines.push(...loaded.writes(name, values));
     if (this.#build === 'portable') return lines;
     const sets = new Map([...records].map(([set, all]) => [set, encodeRecords(all)]));

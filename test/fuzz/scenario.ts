@@ -9,9 +9,12 @@ import {
   CELL_UDP_STAYS,
   CELL_USED,
   DEVICE_NO_ECHO,
+  EMPTY_SLOT,
   NOBODY,
+  QUAD,
   encodeKey,
-  encodeSlot,
+  encodeMemory,
+  encodeQuad,
 } from '../../src/abi.js';
 import { hash } from '../../src/hash.js';
 import { isIpv4, onWire, onesSum } from '../../src/model/bytes.js';
@@ -31,6 +34,8 @@ export const SLOTS = 64;
 export const DESTINATIONS = 16;
 export const LOG2_SETS = 3;
 export const RECORDS = 8;
+/** Set in the signature of each record that is not empty. */
+const FULL = 0x80000000;
 const SERVICES = 4;
 /** Of the portable build's 16, so that a seed is found soon. */
 const MOST_CELLS = 10;
@@ -242,7 +247,7 @@ function makeRecords(
     const isTaken = random.chance(40);
     const makeRecord = (): FlowRecord => {
       if (!random.chance(fill)) return NO_RECORD;
-      const record = aged(random, random.word() || 1);
+      const record = aged(random, (random.word() | FULL) >>> 0);
       return isTaken ? { ...record, established: true, seen: random.below(901) } : record;
     };
     records.set(set, Array.from({ length: RECORDS }, makeRecord));
@@ -333,12 +338,27 @@ export function encodeTables(
   return new Map([
     ['device', new Map([[0, head]])],
     ['services', placed.cells],
-    ['slots', new Map([...slots].map(([slot, value]) => [slot, encodeSlot(value)]))],
+    ['slots', encodeSlots(slots)],
+    ['memories', new Map([...slots].map(([slot, value]) => [slot, encodeMemory(value)]))],
     [
       'destinations',
       new Map([...destinations].map(([id, entry]) => [id, encodeEntry(entry)])),
     ],
   ]);
+}
+
+function encodeSlots(slots: Tables['slots']): Map<number, Buffer> {
+  const all = Array.from({ length: SLOTS }, (_, slot) => slots.get(slot) ?? EMPTY_SLOT);
+  const inQuads = all.map(({ current, previous }) => ({
+    current,
+    isHot: previous !== 0,
+  }));
+  return new Map(
+    Array.from({ length: SLOTS / QUAD }, (_, quad) => [
+      quad,
+      encodeQuad(inQuads.slice(quad * QUAD, (quad + 1) * QUAD)),
+    ]),
+  );
 }
 
 function encodeCell(cell: ModelCell): Buffer {

@@ -20,7 +20,7 @@ import { withLock } from '../../src/lock.js';
 import type { Write } from '../../src/live.js';
 import { run } from '../../src/run.js';
 import { joinSources, parseSource } from '../../src/source.js';
-import { writeLine } from '../../src/tables.js';
+import { linesOf } from '../../src/tables.js';
 import { parseWays } from '../../src/ways.js';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -116,18 +116,15 @@ export class Program {
       mtu: fill.mtu ?? 1500,
     };
     await withLock(run, 'test', async (lock) => {
-      const { plan } = await planFill(this, this.maps, prepared);
-      await applyPlan(this, this.maps, plan, lock);
+      const planned = await planFill(this, this.maps, prepared);
+      await applyPlan(this, this.maps, planned, lock);
     });
   }
 
-  /** Writes to maps directly, to bring about a state that a test is about. */
+  /** Writes to maps directly, to bring about a state that a test is about; slots by quads. */
   async write(...writes: Write[]): Promise<void> {
     await withLock(run, 'test', (lock) =>
-      this.bpftool.write(
-        writes.map((write) => writeLine(this.maps, write)),
-        lock,
-      ),
+      this.bpftool.write([...linesOf(this.maps, writes, new Map())], lock),
     );
   }
 

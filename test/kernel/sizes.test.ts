@@ -51,11 +51,12 @@ describe('make', () => {
   test.each([
     { sizes: ['SLOTS=1000'], why: 'SLOTS is a power of two' },
     { sizes: ['SLOTS=0'], why: 'SLOTS is a power of two' },
-    { sizes: ['DESTINATIONS=65535'], why: 'DESTINATIONS is 1 to 65534' },
-    { sizes: ['DESTINATIONS=0'], why: 'DESTINATIONS is 1 to 65534' },
+    { sizes: ['SLOTS=2'], why: 'SLOTS is a power of two, from 4' },
+    { sizes: ['DESTINATIONS=32768'], why: 'DESTINATIONS is 1 to 32767' },
+    { sizes: ['DESTINATIONS=0'], why: 'DESTINATIONS is 1 to 32767' },
     { sizes: ['CELLS=48'], why: 'CELLS is a power of two' },
-    { sizes: ['SLOTS=4194304'], why: 'more than a SmartNIC holds' },
-    { sizes: ['SLOTS=2097152', 'CELLS=1048576'], why: 'more than a SmartNIC holds' },
+    { sizes: ['SLOTS=16777216'], why: 'more than a SmartNIC holds' },
+    { sizes: ['SLOTS=8388608', 'CELLS=1048576'], why: 'more than a SmartNIC holds' },
   ])('refuses $sizes: $why', async ({ sizes, why }) => {
     const { exitCode, stderr } = await make(...sizes);
     expect(stderr).toContain(why);
@@ -63,12 +64,12 @@ describe('make', () => {
   });
 
   test('takes the largest, and a card would take them, too', async () => {
-    await expectMade('SLOTS=2097152', 'DESTINATIONS=65534');
+    await expectMade('SLOTS=8388608', 'DESTINATIONS=32767');
     const args = ['--check-offload', object];
     const { exitCode, stdout } = await network.run('balancer', 'bin/l4lb-load.js', args);
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^l4lb_xdp\.o: nothing that an Agilio would refuse/);
-    expect(stdout).toContain('6 maps with 2,228,287 entries');
+    expect(stdout).toContain('6 maps with 2,162,753 entries');
   });
 });
 

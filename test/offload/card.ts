@@ -13,7 +13,7 @@ import {
   decodeCounter,
   decodeDestination,
   decodeKey,
-  decodeSlot,
+  decodeQuad,
   encodeCounter,
   encodeKey,
 } from '../../src/abi.js';
@@ -65,10 +65,9 @@ export async function readTable(vm: Vm): Promise<string[]> {
     const { service, address } = decodeDestination(value);
     if (service !== 0) standing.set(id, formatAddress(address));
   }
-  return [...(await dump(vm, 'slots')).values()].map((value) => {
-    const { current } = decodeSlot(value);
-    return standing.get(current) ?? `id ${current}`;
-  });
+  return [...(await dump(vm, 'slots')).values()]
+    .flatMap(decodeQuad)
+    .map(({ current }) => standing.get(current) ?? `id ${current}`);
 }
 
 /** How many slots each address has. */

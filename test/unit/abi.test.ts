@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 
-import type { Cell, Counter, Destination, Device, Slot } from '../../src/abi.js';
+import type { Cell, Counter, Destination, Device, Memory } from '../../src/abi.js';
 import {
   ABI,
   CELL_BY_PORT,
@@ -25,13 +25,15 @@ import {
   decodeDestination,
   decodeDevice,
   decodeKey,
-  decodeSlot,
+  decodeMemory,
+  decodeQuad,
   encodeCell,
   encodeCounter,
   encodeDestination,
   encodeDevice,
   encodeKey,
-  encodeSlot,
+  encodeMemory,
+  encodeQuad,
   storableTime,
 } from '../../src/abi.js';
 import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../src/carry.js';
@@ -146,7 +148,7 @@ const CELL_OF_NONE: Cell = {
   log2Slots: 0,
   flags: 0,
 };
-const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
+const EMPTY_MEMORY: Memory = { previous: 0, since: 0 };
 const EMPTY_DESTINATION: Destination = {
   address: NO_ADDRESS,
   mac: NO_MAC,
@@ -201,13 +203,12 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     value: encodeCell({ ...CELL_OF_NONE, ...one }),
   })),
   ...Object.entries({
-    current: { current: ONES_16 },
     previous: { previous: ONES_16 },
     since: { since: ONES_32 },
   }).map(([field, one]) => ({
-    struct: 'l4lb_slot',
+    struct: 'l4lb_memory',
     field,
-    value: encodeSlot({ ...EMPTY_SLOT, ...one }),
+    value: encodeMemory({ ...EMPTY_MEMORY, ...one }),
   })),
   ...Object.entries({
     address: { address: ONES_ADDRESS },
@@ -256,7 +257,13 @@ const WEB_CELL: Cell = {
   log2Slots: 9,
   flags: CELL_USED | CELL_KEEPS_SSH,
 };
-const SLOT: Slot = { current: 0x0102, previous: 0x0304, since: 0x05060708 };
+const FOUR = [
+  { current: 0x0102, isHot: false },
+  { current: 0x0304, isHot: true },
+  { current: 0, isHot: false },
+  { current: 0x7fff, isHot: true },
+];
+const MEMORY: Memory = { previous: 0x0304, since: 0x05060708 };
 const DESTINATION: Destination = {
   address: WEB_1,
   mac: mac('02:00:0a:00:01:0f'),
@@ -353,7 +360,7 @@ describe('abi', () => {
   test.each([
     { struct: 'l4lb_device', map: 'device' },
     { struct: 'l4lb_cell', map: 'services' },
-    { struct: 'l4lb_slot', map: 'slots' },
+    { struct: 'l4lb_quad', map: 'slots' },
     { struct: 'l4lb_destination', map: 'destinations' },
     { struct: 'l4lb_counter', map: 'counters' },
     { struct: 'l4lb_counter', map: 'verdicts' },
@@ -419,17 +426,18 @@ describe('abi', () => {
   test('reads back what it wrote', () => {
     expect(decodeDevice(encodeDevice(DEVICE))).toEqual(DEVICE);
     expect(decodeCell(encodeCell(WEB_CELL))).toEqual(WEB_CELL);
-    expect(decodeSlot(encodeSlot(SLOT))).toEqual(SLOT);
+    expect(decodeQuad(encodeQuad(FOUR))).toEqual(FOUR);
+    expect(decodeMemory(encodeMemory(MEMORY))).toEqual(MEMORY);
     expect(decodeDestination(encodeDestination(DESTINATION))).toEqual(DESTINATION);
     expect(decodeCounter(encodeCounter(COUNTER))).toEqual(COUNTER);
     expect(decodeKey(encodeKey(0x01020304))).toBe(0x01020304);
   });
 
   test.each([
-    { field: 'the largest id', value: { ...SLOT, current: 65535 } },
-    { field: 'the latest time', value: { ...SLOT, since: 0xffffffff } },
+    { field: 'nobody', value: { ...MEMORY, previous: 0xffff } },
+    { field: 'the latest time', value: { ...MEMORY, since: 0xffffffff } },
   ])('reads back $field as a number that is not negative', ({ value }) => {
-    expect(decodeSlot(encodeSlot(value))).toEqual(value);
+    expect(decodeMemory(encodeMemory(value))).toEqual(value);
   });
 
   testOnLittleEndian.each([
@@ -451,9 +459,14 @@ describe('abi', () => {
         '00000000000000000000ffffc000020a  01bb 06 00 2c01 5882  00000100 0200 09 03',
     },
     {
-      what: 'a slot',
-      value: encodeSlot(SLOT),
-      expected: '0201 0403 08070605',
+      what: 'four slots',
+      value: encodeQuad(FOUR),
+      expected: '0201 0483 0000 ffff',
+    },
+    {
+      what: 'a memory',
+      value: encodeMemory(MEMORY),
+      expected: '0403 0000 08070605',
     },
     {
       what: 'a destination',

@@ -120,6 +120,14 @@ describe('the service of a fill', () => {
       chosen: 'new 1, slots 0 to 1023: any/tcp any/udp',
     },
     {
+      situation: 'beside a service of two slots, which has four for itself',
+      there: [{ ...DNS, firstSlot: 0, log2Slots: 1 }],
+      vip: ['192.0.2.10:80/tcp'],
+      sizes: HOST,
+      slots: 1,
+      chosen: 'new 1, slots 4 to 4: 192.0.2.10:80/tcp',
+    },
+    {
       situation: 'no service, --vip',
       there: [],
       vip: ['192.0.2.10:80/tcp'],
