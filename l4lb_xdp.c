@@ -85,7 +85,7 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 		return verdict;
 
 	flow = hash_of_flow(device, packet, target);
-	destination = find_destination(device, packet, target, flow, &id);
+	destination = find_destination(ctx, device, packet, target, flow, &id);
 	if (!destination)
 		return L4LB_EMPTY_SLOT;
 

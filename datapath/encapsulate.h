@@ -76,16 +76,15 @@ write_outer_ipv4(struct iphdr *ip, const struct packet *packet,
 {
 	const __be32 first =
 		first_word(packet->tos, packet->length + sizeof(*ip));
-	union last_word source = { .word = outer.source };
+	const union last_word bits = { .half = { 0, varied } };
 
-	source.half[1] |= varied;
 	*(__be32 *)ip = first;
 	ip->id = 0; /* RFC 6864: unused where fragmenting is forbidden */
 	ip->frag_off = bpf_htons(IP_DONT_FRAGMENT);
 	ip->ttl = OUTER_TTL;
 	ip->protocol = protocol_of_inner(packet);
 	ip->check = outer_checksum(outer.header_sum, packet, first, varied);
-	ip->saddr = source.word;
+	ip->saddr = outer.source | bits.word;
 	ip->daddr = *(const __be32 *)&destination->address[12];
 }
 
@@ -96,16 +95,15 @@ write_outer_ipv6(struct ipv6hdr *ip, const struct packet *packet,
 {
 	const __u32 *from = (const __u32 *)destination->source_address;
 	const __u32 *to = (const __u32 *)destination->address;
-	union last_word source = { .word = outer.source };
+	const union last_word bits = { .half = { 0, varied } };
 
-	source.half[1] |= varied;
 	*(__be32 *)ip = bpf_htonl(6U << 28 | packet->tos << 20 | flow >> 12);
 	ip->payload_len = bpf_htons(packet->length);
 	ip->nexthdr = protocol_of_inner(packet);
 	ip->hop_limit = OUTER_TTL;
 	for (int i = 0; i < 3; i++)
 		ip->saddr.s6_addr32[i] = from[i];
-	ip->saddr.s6_addr32[3] = source.word;
+	ip->saddr.s6_addr32[3] = outer.source | bits.word;
 	for (int i = 0; i < 4; i++)
 		ip->daddr.s6_addr32[i] = to[i];
 }

@@ -45,6 +45,11 @@
 
 #ifdef L4LB_HOST
 
+/* Of the byte at offset 13 of a TCP header. */
+#define TCP_FLAG_BYTE 13
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
 union memory {
 	__u64 word;
 	struct l4lb_memory fields;
@@ -98,7 +103,7 @@ static __always_inline __u32 sign(const struct l4lb_device *device,
 {
 	const union way way = {
 		.protocol = packet->protocol,
-		.version = packet->version == 6 ? 6 : 0,
+		.version = packet->version,
 	};
 	const __u32 seed = device->slot_seed;
 	const __u32 mixed =
@@ -295,25 +300,40 @@ static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 	return id;
 }
 
-static __always_inline enum role role_of(const struct packet *packet)
+/* Of a TCP header that is known to be there. Only hot slots ask for it. */
+static __always_inline bool is_first(const struct xdp_md *ctx,
+				     const struct packet *packet)
+{
+	const __u32 before = sizeof(struct ethhdr) +
+			     (packet->tags & 3) * sizeof(struct vlan_tag) +
+			     (packet->header_length & 0x3fff);
+	const void *tcp = (void *)(long)ctx->data + before;
+
+	if (tcp + sizeof(struct tcphdr) > (void *)(long)ctx->data_end)
+		return false;
+	return (((const __u8 *)tcp)[TCP_FLAG_BYTE] & (TCP_SYN | TCP_ACK)) ==
+	       TCP_SYN;
+}
+
+static __always_inline enum role role_of(const struct xdp_md *ctx,
+					 const struct packet *packet)
 {
 	if (packet->protocol != IPPROTO_TCP || packet->is_fragment)
 		return STAYS;
 	if (packet->is_error)
 		return QUOTED;
-	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
-		return BEGINS;
-	return CONTINUES;
+	return is_first(ctx, packet) ? BEGINS : CONTINUES;
 }
 
-static __always_inline __u32 follow(const struct l4lb_device *device,
+static __always_inline __u32 follow(const struct xdp_md *ctx,
+				    const struct l4lb_device *device,
 				    const struct packet *packet,
 				    union target target, __u32 slot,
 				    __u32 current)
 {
 	union visitor visitor = {
 		.service = target.service,
-		.role = role_of(packet),
+		.role = role_of(ctx, packet),
 	};
 	__u32 set = 0;
 
@@ -327,8 +347,8 @@ static __always_inline __u32 follow(const struct l4lb_device *device,
 
 #else
 
-#define follow(device, packet, target, slot, current) \
-	((void)(device), (void)(packet), (current))
+#define follow(ctx, device, packet, target, slot, current) \
+	((void)(ctx), (void)(device), (void)(packet), (current))
 
 #endif
 #endif

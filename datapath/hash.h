@@ -40,10 +40,9 @@ static __always_inline __u32 hash(__u32 seed, __u32 first, __u32 second)
 static __always_inline __u32 hash_of_way(__u32 seed, __u32 address, __u32 way,
 					 __u32 bits)
 {
-	const __u32 other = seed << 16 | seed >> 16;
+	const __u32 swapped = seed << 16 | seed >> 16;
 
-	return (__le32_to_cpu(address) * (seed | 1) +
-		__le32_to_cpu(way) * (other | 1)) >>
+	return (__le32_to_cpu(address) * seed + __le32_to_cpu(way) * swapped) >>
 	       (32 - bits);
 }
 

@@ -102,7 +102,7 @@ enum l4lb_verdict {
 struct l4lb_device {
 	__u32 abi;		/* L4LB_ABI of the tool that wrote the tables, 0: none did */
 	__u32 generation;	/* one more with each fill, so that a watcher notices */
-	__u32 cell_seed;	/* under which no two ways share a cell */
+	__u32 cell_seed;	/* under which no two ways share a cell; both halves are odd */
 	__u32 slot_seed;	/* the same on every balancer of a fleet */
 	/* One word: */
 	__u8 mac[6];		/* the device's own: taken by us, and the source of what we send */
@@ -120,13 +120,14 @@ struct l4lb_device {
  * and lies where hash_of_way() says for its address, port, protocol and version.
  */
 struct l4lb_cell {
-	__u8 address[16];	/* ::, any */
-	__be16 port;		/* 0: any */
-	__u8 protocol;		/* never any */
-	__u8 version;		/* 6 for an IPv6 address, 0 for IPv4 and any */
 	/* For the tools alone, each a time as L4LB_MINUTES says: */
 	__u16 idle;		/* until a hot slot may go cold, 0: the default */
 	__u16 drain_deadline;	/* the longest for a drained destination, 0: none */
+	__u8 address[16];	/* ::, any */
+	/* One word with the last 4 bytes of the address, which are all of an IPv4: */
+	__be16 port;		/* 0: any */
+	__u8 protocol;		/* never any */
+	__u8 version;		/* of the address: 4, 6; 0: any */
 	/* The target: one word, so that a way changes from one packet to the next. */
 	__u32 first_slot;
 	__u16 service;		/* the service's id, from 1 */
@@ -277,6 +278,8 @@ static __always_inline __u64 read_word(const void *where)
 _Static_assert(sizeof(struct l4lb_device) == 32, "device");
 _Static_assert(L4LB_OFFSET(l4lb_device, mac) == 16, "the MAC is in one word");
 _Static_assert(sizeof(struct l4lb_cell) == 32, "cell");
+_Static_assert(L4LB_OFFSET(l4lb_cell, port) == 20,
+	       "an IPv4 address and the rest of a way are one word");
 _Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24,
 	       "a cell's target is one word");
 _Static_assert(sizeof(struct l4lb_quad) == 8, "four slots are one word");

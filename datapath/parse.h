@@ -55,16 +55,10 @@ struct packet {
 	__u8 version; /* 4 or 6: on the wire, and so under the outer header */
 	__u8 protocol; /* 0: could not be told */
 	__u8 tos; /* or traffic class */
-	__u8 tcp_flags;
 	bool is_fragment; /* has no ports, the first one neither */
 	bool is_later; /* fragment than the first */
 	bool is_error; /* ICMP: source, address, ports are of what it quotes */
 };
-
-/* Of the byte at offset 13 of a TCP header. */
-#define TCP_FLAG_BYTE 13
-#define TCP_SYN 0x02
-#define TCP_ACK 0x10
 
 struct ports {
 	__be16 source;
@@ -89,7 +83,9 @@ struct extension {
 
 static __always_inline __be16 destination_port(const struct packet *packet)
 {
-	return ((const struct ports *)&packet->ports)->destination;
+	const __be32 ports = packet->ports;
+
+	return ((const struct ports *)&ports)->destination;
 }
 
 /*
@@ -265,7 +261,7 @@ static __always_inline enum l4lb_verdict parse_ipv6(struct cursor *cursor,
 }
 
 /*
- * Ports and TCP flags. Padding may stand behind the IP packet, so its own length
+ * The ports, in a TCP or UDP header that is all there. Padding may stand behind the IP packet, so its own length
  * counts and the frame's is only the limit.
  */
 static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
@@ -290,11 +286,8 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 	if ((void *)(header + sizeof(struct udphdr)) > cursor->end)
 		return L4LB_MALFORMED;
 	packet->ports = *(const __be32 *)header;
-	if (!is_tcp)
-		return L4LB_BALANCED;
-	if ((void *)(header + sizeof(struct tcphdr)) > cursor->end)
+	if (is_tcp && (void *)(header + sizeof(struct tcphdr)) > cursor->end)
 		return L4LB_MALFORMED;
-	packet->tcp_flags = header[TCP_FLAG_BYTE];
 	return L4LB_BALANCED;
 }
 
@@ -337,7 +330,6 @@ static __always_inline bool parse_plain(const struct cursor *cursor,
 	set_ipv4_address(&packet->source, ip->saddr);
 	set_ipv4_address(&packet->address, ip->daddr);
 	packet->ports = *(const __be32 *)ports;
-	packet->tcp_flags = ((const __u8 *)ports)[TCP_FLAG_BYTE];
 	return true;
 }
 

@@ -39,6 +39,33 @@ union way {
 	};
 };
 
+/* What of a cell is compared as one word. */
+union end_of_cell {
+	__u64 word;
+	struct {
+		__be32 address; /* the last 4 bytes of it */
+		__u32 way;
+	};
+};
+
+/* With a version that is not 6, the last 4 bytes of an address tell all of it. */
+static __always_inline bool is_cell_of(const struct l4lb_cell *cell,
+				       const struct address *address,
+				       union way way)
+{
+	const union end_of_cell end = {
+		.address = address->word[3],
+		.way = way.word,
+	};
+	const __be32 *words = (const __be32 *)cell->address;
+
+	if (*(const __u64 *)&words[3] != end.word)
+		return false;
+	return way.version != 6 ||
+	       (words[0] == address->word[0] && words[1] == address->word[1] &&
+		words[2] == address->word[2]);
+}
+
 static __always_inline union target read_cell(const struct l4lb_device *device,
 					      const struct address *address,
 					      union way way)
@@ -49,17 +76,10 @@ static __always_inline union target read_cell(const struct l4lb_device *device,
 				      __builtin_ctz(L4LB_CELLS));
 	const union target none = {};
 	const struct l4lb_cell *cell;
-	const __u64 *found, *wanted;
 	union target target;
 
 	cell = bpf_map_lookup_elem(&services, &key);
-	if (!cell)
-		return none;
-	found = (const __u64 *)cell->address;
-	wanted = (const __u64 *)address->word;
-	/* What differs most often comes first. */
-	if (found[1] != wanted[1] || found[0] != wanted[0] ||
-	    *(const __u32 *)&cell->port != way.word)
+	if (!cell || !is_cell_of(cell, address, way))
 		return none;
 	target.word = read_word(&cell->first_slot);
 	return target;
@@ -73,7 +93,7 @@ way_by_port(const struct l4lb_device *device, const struct packet *packet,
 	const union way way = {
 		.port = port,
 		.protocol = protocol,
-		.version = packet->version == 6 ? 6 : 0,
+		.version = packet->version,
 	};
 
 	return read_cell(device, &packet->address, way);

@@ -31,8 +31,9 @@ static __always_inline __u16 read_slot(const struct l4lb_quad *quad, __u32 slot)
 }
 
 static __always_inline const struct l4lb_destination *
-find_destination(const struct l4lb_device *device, const struct packet *packet,
-		 union target target, __u32 flow, __u32 *id)
+find_destination(const struct xdp_md *ctx, const struct l4lb_device *device,
+		 const struct packet *packet, union target target, __u32 flow,
+		 __u32 *id)
 {
 	const __u32 mask = (1U << target.log2_slots) - 1;
 	const __u32 slot = target.first_slot + (flow & mask);
@@ -46,7 +47,7 @@ find_destination(const struct l4lb_device *device, const struct packet *packet,
 	found = read_slot(quad, slot);
 	*id = found & ~L4LB_HOT;
 	if (found & L4LB_HOT)
-		*id = follow(device, packet, target, slot, *id);
+		*id = follow(ctx, device, packet, target, slot, *id);
 	if (!*id)
 		return NULL;
 	return bpf_map_lookup_elem(&destinations, id);

@@ -265,7 +265,7 @@ export interface Cell {
   idle: number;
   /** Seconds that a drained destination is remembered at the most, 0 for no end. */
   drainDeadline: number;
-  /** 6 for an IPv6 address, 0 for IPv4 and any. */
+  /** Of the address: 4, 6; 0 for any. */
   version: number;
   firstSlot: number;
   service: number;
@@ -275,12 +275,12 @@ export interface Cell {
 
 export function encodeCell(cell: Cell): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.services);
-  cell.address.copy(buffer, 0);
-  buffer.writeUInt16BE(cell.port, 16);
-  buffer.writeUInt8(cell.protocol, 18);
-  putU16(buffer, encodeTime(cell.idle), 20);
-  putU16(buffer, encodeTime(cell.drainDeadline), 22);
-  buffer.writeUInt8(cell.version, 19);
+  putU16(buffer, encodeTime(cell.idle), 0);
+  putU16(buffer, encodeTime(cell.drainDeadline), 2);
+  cell.address.copy(buffer, 4);
+  buffer.writeUInt16BE(cell.port, 20);
+  buffer.writeUInt8(cell.protocol, 22);
+  buffer.writeUInt8(cell.version, 23);
   putU32(buffer, cell.firstSlot, 24);
   putU16(buffer, cell.service, 28);
   buffer.writeUInt8(cell.log2Slots, 30);
@@ -290,12 +290,12 @@ export function encodeCell(cell: Cell): Buffer {
 
 export function decodeCell(buffer: Buffer): Cell {
   return {
-    address: buffer.subarray(0, 16),
-    port: buffer.readUInt16BE(16),
-    protocol: buffer.readUInt8(18),
-    idle: decodeTime(u16(buffer, 20)),
-    drainDeadline: decodeTime(u16(buffer, 22)),
-    version: buffer.readUInt8(19),
+    idle: decodeTime(u16(buffer, 0)),
+    drainDeadline: decodeTime(u16(buffer, 2)),
+    address: buffer.subarray(4, 20),
+    port: buffer.readUInt16BE(20),
+    protocol: buffer.readUInt8(22),
+    version: buffer.readUInt8(23),
     firstSlot: u32(buffer, 24),
     service: u16(buffer, 28),
     log2Slots: buffer.readUInt8(30),

@@ -21,8 +21,8 @@ export function hashOfWay(
   way: number,
   bits: number,
 ): number {
-  const other = (seed << 16) | (seed >>> 16);
-  return (Math.imul(address, seed | 1) + Math.imul(way, other | 1)) >>> (32 - bits);
+  const swapped = (seed << 16) | (seed >>> 16);
+  return (Math.imul(address, seed) + Math.imul(way, swapped)) >>> (32 - bits);
 }
 
 /**

@@ -130,9 +130,10 @@ export function compareWays(one: Way, other: Way): number {
   );
 }
 
-/** What a cell says of its address's family: 0 for IPv4, and for any. */
+/** What a cell says of its address's family: 4, 6, or 0 for any. */
 export function versionOf(address: Buffer): number {
-  return isIpv6(address) ? 6 : 0;
+  if (address.equals(ANY_ADDRESS)) return 0;
+  return isIpv6(address) ? 6 : 4;
 }
 
 /** The cell of a way under a seed: see read_cell() in datapath/service.h. */
@@ -260,15 +261,17 @@ export function placeCells(
   size: number,
 ): Placement {
   const hashed = wanted.map((cell) => ({ cell, words: hashWords(cell) }));
-  const stay = place(hashed, seed, size, () => true);
-  if (stay) return { seed, cells: stay };
+  // A device that was never filled has none.
+  const first = withOddHalves(seed);
+  const stay = place(hashed, first, size, () => true);
+  if (stay) return { seed: first, cells: stay };
   const isFree = (index: number, way: Way): boolean => {
     const there = live.get(index);
     return !there || wayKey(there) === wayKey(way);
   };
   if (wanted.length <= size) {
     for (let tries = 1; tries < TRIES; tries++) {
-      const candidate = hash(seed, tries, 0);
+      const candidate = withOddHalves(hash(seed, tries, 0));
       const cells = place(hashed, candidate, size, isFree);
       if (cells) return { seed: candidate, cells };
     }
@@ -278,6 +281,11 @@ export function placeCells(
       'each address, port and protocol takes a cell, and so does each address with ports',
     next: 'name fewer ways, or all of them anew, or use the host build with its 1,024 cells',
   });
+}
+
+/** Both factors of the hash are odd then, so that it loses no bit of a way. */
+function withOddHalves(seed: number): number {
+  return (seed | 0x0001_0001) >>> 0;
 }
 
 function place(

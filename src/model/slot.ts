@@ -132,7 +132,7 @@ class RecordSet {
       foldAddress(slotSeed, connection.source),
       portsWord(connection),
     );
-    const version = isIpv4(connection.address) ? 0 : 6;
+    const version = isIpv4(connection.address) ? 4 : 6;
     const protocol = (connection.protocol << 16) | (version << 24);
     this.#tables = tables;
     this.#connection = connection;

@@ -363,10 +363,10 @@ function encodeSlots(slots: Tables['slots']): Map<number, Buffer> {
 
 function encodeCell(cell: ModelCell): Buffer {
   const bytes = Buffer.alloc(32);
-  cell.address.copy(bytes, 0);
-  bytes.writeUInt16BE(cell.port, 16);
-  bytes.writeUInt8(cell.protocol, 18);
-  bytes.writeUInt8(versionOf(cell.address), 19);
+  cell.address.copy(bytes, 4);
+  bytes.writeUInt16BE(cell.port, 20);
+  bytes.writeUInt8(cell.protocol, 22);
+  bytes.writeUInt8(versionOf(cell.address), 23);
   bytes.writeUInt32LE(cell.firstSlot, 24);
   bytes.writeUInt16LE(cell.service, 28);
   bytes.writeUInt8(cell.log2Slots, 30);
@@ -403,7 +403,7 @@ function placeCells(
   size: number,
 ): { seed: number; cells: Map<number, Buffer> } {
   for (let tries = 0; ; tries++) {
-    const seed = hash(cellSeed, tries, 0);
+    const seed = (hash(cellSeed, tries, 0) | 0x0001_0001) >>> 0;
     const cells = new Map<number, Buffer>();
     for (const cell of tables.cells) {
       cells.set(cellIndex(cell, seed, size), encodeCell(cell));

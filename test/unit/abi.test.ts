@@ -186,13 +186,13 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     value: encodeDevice({ ...EMPTY_DEVICE, ...one }),
   })),
   ...Object.entries({
+    // All ones are the most minutes that fit.
+    idle: { idle: 60 * 0x7fff },
+    drain_deadline: { drainDeadline: 60 * 0x7fff },
     address: { address: ONES_ADDRESS },
     port: { port: ONES_16 },
     protocol: { protocol: ONES_8 },
     version: { version: ONES_8 },
-    // All ones are the most minutes that fit.
-    idle: { idle: 60 * 0x7fff },
-    drain_deadline: { drainDeadline: 60 * 0x7fff },
     first_slot: { firstSlot: ONES_32 },
     service: { service: ONES_16 },
     log2_slots: { log2Slots: ONES_8 },
@@ -251,7 +251,7 @@ const WEB_CELL: Cell = {
   protocol: 6,
   idle: 300,
   drainDeadline: 36_000,
-  version: 0,
+  version: 4,
   firstSlot: 65536,
   service: 2,
   log2Slots: 9,
@@ -372,6 +372,7 @@ describe('abi', () => {
   });
 
   test.each([
+    { struct: 'l4lb_cell', member: 'port' },
     { struct: 'l4lb_cell', member: 'first_slot' },
     { struct: 'l4lb_destination', member: 'mac' },
     { struct: 'l4lb_destination', member: 'source_address' },
@@ -456,7 +457,7 @@ describe('abi', () => {
       what: 'a cell',
       value: encodeCell(WEB_CELL),
       expected:
-        '00000000000000000000ffffc000020a  01bb 06 00 2c01 5882  00000100 0200 09 03',
+        '2c01 5882 00000000000000000000ffffc000020a  01bb 06 04  00000100 0200 09 03',
     },
     {
       what: 'four slots',

@@ -56,7 +56,7 @@ const SIGNATURE =
   (hash(
     hash(~slotSeed, 0x070200c0, 0x50009210),
     foldAddress(slotSeed, bytes(SERVICE)),
-    0x00060000,
+    0x04060000,
   ) |
     FULL) >>>
   0;

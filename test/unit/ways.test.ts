@@ -254,6 +254,8 @@ describe('notes for fragments', () => {
 
 describe('the places of cells', () => {
   const NOTHING: ReadonlyMap<number, Cell> = new Map();
+  /** Like any seed of cells it has two odd halves. */
+  const SEED = 0x004d_0001;
 
   test.each([
     { count: 1, size: 16 },
@@ -271,10 +273,10 @@ describe('the places of cells', () => {
   });
 
   test('the seed stays where no two ways share a cell under it', () => {
-    const before = placeCells(cellsFor('192.0.2.10/tcp'), NOTHING, 77, 1024);
-    expect(before.seed).toBe(77);
+    const before = placeCells(cellsFor('192.0.2.10/tcp'), NOTHING, SEED, 1024);
+    expect(before.seed).toBe(SEED);
     const wanted = cellsFor('192.0.2.10/tcp', '192.0.2.20/tcp');
-    expect(placeCells(wanted, before.cells, 77, 1024).seed).toBe(77);
+    expect(placeCells(wanted, before.cells, SEED, 1024).seed).toBe(SEED);
   });
 
   test('the seed stays where ways are taken away', () => {
@@ -294,13 +296,18 @@ describe('the places of cells', () => {
     const size = 16;
     const [gone] = cellsFor('192.0.2.1/tcp');
     if (!gone) throw new Error('no way');
-    const cell = cellIndex(gone, 0, size);
+    const cell = cellIndex(gone, SEED, size);
     const [heir] = Array.from({ length: 200 }, (_, i) => cellsFor(`198.51.100.${i}/tcp`))
       .flat()
-      .filter((way) => cellIndex(way, 0, size) === cell);
+      .filter((way) => cellIndex(way, SEED, size) === cell);
     if (!heir) throw new Error('no way with the same cell');
-    const { seed, cells } = placeCells([heir], new Map([[cell, gone]]), 0, size);
-    expect({ seed, cells: [...cells] }).toEqual({ seed: 0, cells: [[cell, heir]] });
+    const live = new Map([[cell, gone]]);
+    const { seed, cells } = placeCells([heir], live, SEED, size);
+    expect({ seed, cells: [...cells] }).toEqual({ seed: SEED, cells: [[cell, heir]] });
+  });
+
+  test('a device that was never filled gets a seed with two odd halves', () => {
+    expect(placeCells(cellsFor('192.0.2.10/tcp'), NOTHING, 0, 1024).seed).toBe(0x1_0001);
   });
 
   test.each([
