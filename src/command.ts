@@ -6,12 +6,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { storableTime } from './abi.js';
 import type { Tools } from './attached.js';
 import { Bpftool } from './bpftool.js';
-import type { TableKind } from './config.js';
-import { TABLES } from './config.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from './failure.js';
 import { Iproute } from './iproute.js';
 import type { Run } from './run.js';
 import { run } from './run.js';
+import type { TableKind } from './services.js';
+import { TABLES } from './services.js';
 import type { AskedSources } from './source.js';
 import { TWO_SOURCES, familyOf, parseSource } from './source.js';
 import type { Way } from './ways.js';
@@ -192,12 +192,17 @@ export function printJson(value: unknown): void {
   print(toJson(value));
 }
 
-/** JSON with bigints as plain integers, which JSON.stringify refuses. */
+/**
+ * JSON with bigints as plain integers, which JSON.stringify refuses. Those that a
+ * number can hold are none of the trouble.
+ */
 export function toJson(value: unknown): string {
   const mark = '\u{e000}';
-  const text = JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'bigint' ? `${mark}${inner}${mark}` : inner,
-  );
+  const text = JSON.stringify(value, (_, inner: unknown) => {
+    if (typeof inner !== 'bigint') return inner;
+    const number = Number(inner);
+    return Number.isSafeInteger(number) ? number : `${mark}${inner}${mark}`;
+  });
   return text.replaceAll(new RegExp(`"${mark}(-?\\d+)${mark}"`, 'g'), '$1');
 }
 

@@ -25,6 +25,8 @@ import {
 import type { DestinationFile, DestinationRow } from './destinations.js';
 import { many } from './format.js';
 import { Problems, show } from './problems.js';
+import type { TableKind } from './services.js';
+import { TABLES } from './services.js';
 import type { Sources } from './source.js';
 import { TomlLines } from './toml-lines.js';
 import type { Way } from './ways.js';
@@ -32,8 +34,6 @@ import { TCP, UDP, formatWay, wayKey } from './ways.js';
 
 export type HashInputs = 'source+ports' | 'source';
 export type UdpChoice = 'current' | 'previous';
-export const TABLES = ['consistent', 'minimal'] as const;
-export type TableKind = (typeof TABLES)[number];
 
 /** A service as the file wants it. */
 export interface WantedService {

@@ -14,7 +14,6 @@ import {
   printJson,
   readIdle,
 } from './command.js';
-import { planPrepared, prepareConfig, readConfig, readExport } from './configure.js';
 import { UsageFailure } from './failure.js';
 import { planFill, prepareFill } from './fill.js';
 import { many } from './format.js';
@@ -108,7 +107,11 @@ async function run(flags: Flags): Promise<void> {
   }
 }
 
+// Its reader of TOML takes a while to load, and a fill from rows needs none.
+const configuring = () => import('./configure.js');
+
 async function exportTables(tools: Context, flags: Flags): Promise<void> {
+  const { readExport } = await configuring();
   // Under the lock, so that it is no state between two.
   const text = await withLock(tools.run, 'l4lb-map', async () => {
     const { maps } = await findAttached(tools, flags.interface, flags.mode);
@@ -119,7 +122,10 @@ async function exportTables(tools: Context, flags: Flags): Promise<void> {
 
 async function settleTables(tools: Context, flags: Flags): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const config = flags.config === undefined ? [] : readConfig(flags.config).services;
+  const config =
+    flags.config === undefined
+      ? []
+      : (await configuring()).readConfig(flags.config).services;
   const settled = await settleSlots(tools, attached, flags, config);
   if (flags.json) {
     printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
@@ -131,6 +137,7 @@ async function settleTables(tools: Context, flags: Flags): Promise<void> {
 }
 
 async function fillAll(tools: Context, flags: Flags, config: string): Promise<void> {
+  const { planPrepared, prepareConfig, readConfig } = await configuring();
   const read = readConfig(config);
   // The file comes first; what it leaves open the command line may say.
   const wanted = read.services.map((service) => ({

@@ -26,6 +26,10 @@ export interface Service {
   drainDeadline: number;
 }
 
+/** Which of the two tables a service has: CELL_MINIMAL_TABLE in words. */
+export const TABLES = ['consistent', 'minimal'] as const;
+export type TableKind = (typeof TABLES)[number];
+
 const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS | CELL_MINIMAL_TABLE;
 
 /** Of reachable cells: see ways.ts. */

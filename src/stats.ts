@@ -17,7 +17,6 @@ import {
 import { sampleBetween } from './counters.js';
 import { Failure } from './failure.js';
 import type { Mode } from './iproute.js';
-import { plainBlock } from './plain.js';
 import { sampleJson } from './sample-json.js';
 import type { Sample } from './sample.js';
 import type { Observation } from './watcher.js';
@@ -95,13 +94,12 @@ async function openView(flags: Flags): Promise<View> {
     const { openDashboard } = await import('./dashboard.js');
     return openDashboard({ interface: flags.interface, interval: flags.interval });
   }
-  let blocks = 0;
+  const show = flags.json
+    ? (sample: Sample) => printJson(sampleJson(sample))
+    : await blocksOfLines();
   let noticed: string | undefined;
   return {
-    show: (sample) => {
-      if (flags.json) printJson(sampleJson(sample));
-      else print(`${blocks++ === 0 ? '' : '\n'}${plainBlock(sample).trimEnd()}`);
-    },
+    show,
     notice: (text) => {
       if (text !== undefined && text !== noticed) warn(text);
       noticed = text;
@@ -109,6 +107,14 @@ async function openView(flags: Flags): Promise<View> {
     closed: new Promise(() => {}),
     close: () => {},
   };
+}
+
+/** What draws them takes a while to load, and JSON needs it not. */
+async function blocksOfLines(): Promise<View['show']> {
+  const { plainBlock } = await import('./plain.js');
+  let blocks = 0;
+  return (sample) =>
+    print(`${blocks++ === 0 ? '' : '\n'}${plainBlock(sample).trimEnd()}`);
 }
 
 /** Long enough for l4lb-load --replace to have carried the old sums over. */

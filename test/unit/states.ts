@@ -4,7 +4,7 @@ import type { Cell } from '../../src/abi.js';
 import { formatAddress } from '../../src/address.js';
 import { Failure } from '../../src/failure.js';
 import { CELL_MINIMAL_TABLE } from '../../src/abi.js';
-import type { TableKind } from '../../src/config.js';
+import type { TableKind } from '../../src/services.js';
 import type { Live } from '../../src/live.js';
 import type { Plan } from '../../src/plan.js';
 import type { WantedDestination } from '../../src/writes.js';
