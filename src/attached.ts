@@ -73,12 +73,17 @@ export async function findAttached(
   };
 }
 
-/** Once more, under the lock: the program may have been replaced meanwhile. */
+/**
+ * Once more, under the lock: the program may have been replaced meanwhile. As long as
+ * it is the same its maps are.
+ */
 export async function mapsNow(
   tools: Tools,
-  { link, mode }: Pick<Attached, 'link' | 'mode'>,
+  { link, mode, program, maps }: Pick<Attached, 'link' | 'mode' | 'program' | 'maps'>,
 ): Promise<Maps> {
-  return (await findAttached(tools, link.name, mode)).maps;
+  const { programs } = await tools.ip.link(link.name);
+  const isSame = programs.some((one) => one.mode === mode && one.id === program);
+  return isSame ? maps : (await findAttached(tools, link.name, mode)).maps;
 }
 
 function choose(link: Link, mode: Mode | undefined): AttachedProgram {
