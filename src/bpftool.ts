@@ -341,8 +341,15 @@ function decodeMap(answer: unknown): MapInfo {
   };
 }
 
+const BYTES = new Map(HEX.map((text, byte) => [`0x${text}`, byte]));
+
+/** Called for each value of each CPU, so it is plain too. */
 function bytes(numbers: string[]): Buffer {
-  return Buffer.from(numbers.map(Number));
+  const result = Buffer.allocUnsafe(numbers.length);
+  for (let at = 0; at < numbers.length; at++) {
+    result[at] = BYTES.get(numbers[at] ?? '') ?? 0;
+  }
+  return result;
 }
 
 function hasError(output: unknown): output is { error: string } {

@@ -130,30 +130,39 @@ export class Watcher {
     generation: number;
   }> {
     const ids = [0, ...subject.destinations.keys()];
+    const { id: counters, entries } = maps.counters;
+    // bpftool opens the map anew for each look at it, which costs as much as two
+    // entries of a dump do.
+    const isDumped = 2 * ids.length > entries;
     const answers = await this.#tools.bpftool.queries([
       `net show dev ${this.#device}`,
       `map lookup id ${maps.device.id} key hex ${hex(encodeKey(0))}`,
       `map dump id ${maps.verdicts.id}`,
-      ...ids.map(
-        (id) => `map lookup id ${maps.counters.id} key hex ${hex(encodeKey(id))}`,
-      ),
+      ...(isDumped
+        ? [`map dump id ${counters}`]
+        : ids.map((id) => `map lookup id ${counters} key hex ${hex(encodeKey(id))}`)),
     ]);
     const at = monotonicSeconds();
-    const [net, device, verdicts, ...counters] = answers;
+    const [net, device, verdicts, ...counted] = answers;
     if (!programsOf(net).includes(program)) throw new Gone();
 
-    const values = counters.map((counter) => decodeEntry(counter).values);
+    const values = new Map(
+      (isDumped ? decodeEntries(counted[0]) : counted.map(decodeEntry)).map((entry) => [
+        decodeKey(entry.key),
+        entry.values,
+      ]),
+    );
     const destinations = new Map<number, Counter>();
-    ids.forEach((id, index) => {
-      if (id !== 0) destinations.set(id, sumCounters(values[index] ?? []));
-    });
+    for (const id of subject.destinations.keys()) {
+      destinations.set(id, sumCounters(values.get(id) ?? []));
+    }
     return {
       generation: generationOf(decodeEntry(device).values[0]),
       reading: {
         time: new Date(),
         at,
         destinations,
-        retired: addCounters(retiredCounter(values[0] ?? []), freed),
+        retired: addCounters(retiredCounter(values.get(0) ?? []), freed),
         verdicts: new Map(
           decodeEntries(verdicts).map((entry) => [
             decodeKey(entry.key),
