@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What `bpftool` knows and does: programs, maps, and batches of map commands. */
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -148,8 +155,7 @@ export class Bpftool {
    * Runs a batch that writes. It goes on to its end when this process is killed
    * or interrupted, and holds the lock for as long.
    */
-  async write(lines: string[], lock: number): Promise<void> {
-    if (lines.length === 0) return;
+  async write(lines: Iterable<string>, lock: number): Promise<void> {
     const result = await this.#batch([], lines, lock);
     if (result.exitCode !== 0) {
       throw new BpftoolFailure('bpftool could not write the tables', result, {
@@ -270,17 +276,22 @@ export class Bpftool {
    * its folder by then: through a pipe, the last number of a writer that is
    * killed could be cut short and read as another.
    */
-  async #batch(flags: string[], lines: string[], lock?: number): Promise<RunResult> {
+  async #batch(
+    flags: string[],
+    lines: Iterable<string>,
+    lock?: number,
+  ): Promise<RunResult> {
     const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
     const path = join(folder, 'batch');
     let file: number;
     try {
-      writeFileSync(path, `${lines.join('\n')}\n`);
+      writeLines(path, lines);
       file = openSync(path, 'r');
     } finally {
       rmSync(folder, { recursive: true });
     }
     try {
+      if (fstatSync(file).size === 0) return NOTHING_DONE;
       return await this.#run('bpftool', [...flags, 'batch', 'file', '-'], {
         stdin: file,
         held: lock,
@@ -289,6 +300,27 @@ export class Bpftool {
     } finally {
       closeSync(file);
     }
+  }
+}
+
+const NOTHING_DONE: RunResult = { exitCode: 0, stdout: '', stderr: '' };
+
+const PIECE = 1 << 16;
+
+/** In pieces: a fill has a line for each slot, and they need not all be there at once. */
+function writeLines(path: string, lines: Iterable<string>): void {
+  const file = openSync(path, 'w');
+  try {
+    let piece = '';
+    for (const line of lines) {
+      piece += `${line}\n`;
+      if (piece.length < PIECE) continue;
+      writeFileSync(file, piece);
+      piece = '';
+    }
+    writeFileSync(file, piece);
+  } finally {
+    closeSync(file);
   }
 }
 

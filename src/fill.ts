@@ -130,7 +130,7 @@ export async function applyPlan(
   { plan, live }: Pick<Planned<Pick<Plan, 'writes'>>, 'plan' | 'live'>,
   lock: number,
 ): Promise<void> {
-  await bpftool.write([...linesOf(maps, plan.writes, live.slots)], lock);
+  await bpftool.write(linesOf(maps, plan.writes, live.slots), lock);
 }
 
 const CAUSES: Record<string, string> = {

@@ -10,7 +10,7 @@ import {
   CELL_UDP_STAYS,
   DEVICE_NO_ECHO,
 } from './abi.js';
-import { formatAddress, formatMac } from './address.js';
+import { ANY_ADDRESS, formatAddress, formatMac } from './address.js';
 import { Failure } from './failure.js';
 import type { Live, Write } from './live.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './live.js';
@@ -181,11 +181,11 @@ function countMoved(before: Live, after: Live): number {
   return moved;
 }
 
-/** Without id 0, which is none. */
+/** Without ids that never had one, such as 0, which is none. */
 function addressesById({ destinations }: Live): Map<number, string> {
   return new Map(
     [...destinations]
-      .filter(([id]) => id !== 0)
+      .filter(([id, { address }]) => id !== 0 && !address.equals(ANY_ADDRESS))
       .map(([id, { address }]) => [id, formatAddress(address)]),
   );
 }

@@ -220,7 +220,7 @@ async function carryContent(
     mac,
     mtu: link.mtu,
   });
-  await bpftool.write([...linesOf(maps, writes, new Map())], lock);
+  await bpftool.write(linesOf(maps, writes, new Map()), lock);
   const hot = (await readHot(bpftool, oldMaps, live)).length;
   if (hot > 0) {
     losses.push(

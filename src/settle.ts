@@ -78,7 +78,7 @@ export async function settle(
     }
   }
   result.settled = writes.length;
-  await bpftool.write([...linesOf(maps, writes, all)], lock);
+  await bpftool.write(linesOf(maps, writes, all), lock);
   return result;
 }
 

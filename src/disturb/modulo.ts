@@ -44,6 +44,7 @@ export async function writeModulo(
     const current = ids.get(addressOf(row)) ?? 0;
     return { map: 'slots', key, value: { ...EMPTY_SLOT, current } };
   });
-  const lines = [...linesOf(maps, writes, new Map())];
-  await withLock(run, 'l4lb-disturb', (lock) => bpftool.write(lines, lock));
+  await withLock(run, 'l4lb-disturb', (lock) =>
+    bpftool.write(linesOf(maps, writes, new Map()), lock),
+  );
 }

@@ -124,7 +124,7 @@ export class Program {
   /** Writes to maps directly, to bring about a state that a test is about; slots by quads. */
   async write(...writes: Write[]): Promise<void> {
     await withLock(run, 'test', (lock) =>
-      this.bpftool.write([...linesOf(this.maps, writes, new Map())], lock),
+      this.bpftool.write(linesOf(this.maps, writes, new Map()), lock),
     );
   }
 
