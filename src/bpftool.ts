@@ -120,13 +120,7 @@ export class Bpftool {
   /** Asks several things in one process; one answer for each. */
   async queries(lines: string[]): Promise<unknown[]> {
     if (lines.length === 0) return [];
-    const result = await this.#batch(['-j'], lines);
-    const answers = JSON.parse(result.stdout || '[]') as { output: unknown }[];
-    const failed = answers.find(({ output }) => hasError(output));
-    if (failed || result.exitCode !== 0) {
-      throw new BpftoolFailure('bpftool', result);
-    }
-    return answers.map(({ output }) => output);
+    return answersOf(await this.#batch(['-j'], lines));
   }
 
   async dump(id: number): Promise<Entry[]> {
@@ -349,6 +343,14 @@ export function hex(bytes: Buffer): string {
   let text = '';
   for (const byte of bytes) text += `${text === '' ? '' : ' '}${HEX[byte] ?? ''}`;
   return text;
+}
+
+/** What a batch of questions has printed as JSON. */
+export function answersOf(result: RunResult): unknown[] {
+  const answers = JSON.parse(result.stdout || '[]') as { output: unknown }[];
+  const failed = answers.find(({ output }) => hasError(output));
+  if (failed || result.exitCode !== 0) throw new BpftoolFailure('bpftool', result);
+  return answers.map(({ output }) => output);
 }
 
 export function decodeEntries(entries: unknown): Entry[] {

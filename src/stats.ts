@@ -60,6 +60,7 @@ Examples:
       try {
         await watch(watcher, view, flags);
       } finally {
+        watcher.close();
         view.close();
       }
     });

@@ -13,14 +13,15 @@ import {
   encodeKey,
 } from './abi.js';
 import { formatAddress } from './address.js';
-import type { Attached, Tools } from './attached.js';
+import type { Attached, Maps, Tools } from './attached.js';
 import { MODE_NAMES, findAttached } from './attached.js';
-import type { Entry } from './bpftool.js';
+import type { Entry, MapInfo } from './bpftool.js';
 import { BpftoolFailure, decodeEntries, decodeEntry, hex } from './bpftool.js';
 import type { Reading, Subject } from './counters.js';
 import { ZERO, addCounters, retiredCounter, sumCounters } from './counters.js';
 import { Failure } from './failure.js';
 import type { Mode } from './iproute.js';
+import { RepeatedQueries } from './repeated.js';
 
 export interface Observation {
   subject: Subject;
@@ -41,6 +42,8 @@ interface Watched extends Attached {
   generation: number;
   /** What ids counted that are free now. */
   freed: Counter;
+  /** For #read. */
+  queries: RepeatedQueries;
 }
 
 export class Watcher {
@@ -72,7 +75,9 @@ export class Watcher {
           this.#watched = watched;
           return { subject: watched.subject, reading, isNew };
         }
+        watched.queries.close();
       } catch (error) {
+        watched.queries.close();
         const isPassing = error instanceof Gone || error instanceof BpftoolFailure;
         if (!isPassing || tries >= 3) throw asFailure(error, this.#device);
       }
@@ -85,6 +90,12 @@ export class Watcher {
         );
       }
     }
+  }
+
+  /** Nothing is observed any more. */
+  close(): void {
+    this.#watched?.queries.close();
+    this.#watched = undefined;
   }
 
   async #find(): Promise<Watched> {
@@ -111,6 +122,7 @@ export class Watcher {
       decodeKey(key) !== 0 && !addresses.has(decodeKey(key));
     return {
       ...attached,
+      queries: await RepeatedQueries.start(this.#questions(maps, addresses.keys())),
       freed: counters
         .filter(isFreed)
         .map(({ values }) => sumCounters(values))
@@ -125,32 +137,37 @@ export class Watcher {
     };
   }
 
-  async #read({ maps, subject, program, freed }: Watched): Promise<{
+  /** What #read wants to know. */
+  #questions({ device, verdicts, counters }: Maps, ids: Iterable<number>): string[] {
+    const lookup = (map: MapInfo, key: number): string =>
+      `map lookup id ${map.id} key hex ${hex(encodeKey(key))}`;
+    const lookups = [0, ...ids].map((id) => lookup(counters, id));
+    // bpftool opens the map anew for each look at it, which costs as much as two
+    // entries of a dump do.
+    const isDumped = 2 * lookups.length > counters.entries;
+    return [
+      `net show dev ${this.#device}`,
+      lookup(device, 0),
+      `map dump id ${verdicts.id}`,
+      ...(isDumped ? [`map dump id ${counters.id}`] : lookups),
+    ];
+  }
+
+  async #read({ subject, program, freed, queries }: Watched): Promise<{
     reading: Reading;
     generation: number;
   }> {
-    const ids = [0, ...subject.destinations.keys()];
-    const { id: counters, entries } = maps.counters;
-    // bpftool opens the map anew for each look at it, which costs as much as two
-    // entries of a dump do.
-    const isDumped = 2 * ids.length > entries;
-    const answers = await this.#tools.bpftool.queries([
-      `net show dev ${this.#device}`,
-      `map lookup id ${maps.device.id} key hex ${hex(encodeKey(0))}`,
-      `map dump id ${maps.verdicts.id}`,
-      ...(isDumped
-        ? [`map dump id ${counters}`]
-        : ids.map((id) => `map lookup id ${counters} key hex ${hex(encodeKey(id))}`)),
-    ]);
+    const answers = await queries.ask();
     const at = monotonicSeconds();
     const [net, device, verdicts, ...counted] = answers;
     if (!programsOf(net).includes(program)) throw new Gone();
 
+    // The list of a dump, or one for each lookup.
     const values = new Map(
-      (isDumped ? decodeEntries(counted[0]) : counted.map(decodeEntry)).map((entry) => [
-        decodeKey(entry.key),
-        entry.values,
-      ]),
+      counted
+        .flat()
+        .map(decodeEntry)
+        .map((entry) => [decodeKey(entry.key), entry.values]),
     );
     const destinations = new Map<number, Counter>();
     for (const id of subject.destinations.keys()) {

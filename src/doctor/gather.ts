@@ -241,12 +241,18 @@ async function watch(
     await surroundings.received(device.name),
     await readTransmitErrors(run, device.name),
   ];
-  const [before, receivedBefore, errorsBefore] = await look();
-  const [frames] = await Promise.all([
-    captureIncoming(run, device.name, interval),
-    sleep(interval * 1000),
-  ]);
-  const [now, received, errors] = await look();
+  const twice = async () => {
+    const before = await look();
+    const [frames] = await Promise.all([
+      captureIncoming(run, device.name, interval),
+      sleep(interval * 1000),
+    ]);
+    return { before, frames, now: await look() };
+  };
+  const looks = await twice().finally(() => watcher.close());
+  const { frames } = looks;
+  const [before, receivedBefore, errorsBefore] = looks.before;
+  const [now, received, errors] = looks.now;
   if (now.isNew) {
     throw new Failure(`the program on ${device.name} was replaced meanwhile`, {
       next: 'run this command again',

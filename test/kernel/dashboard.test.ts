@@ -398,6 +398,29 @@ describe('without a terminal', () => {
     expect(finished).toEqual({ exitCode: 0, stdout: `${TITLE}\n0 0`, stderr: '' });
   });
 
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'ended by %s, it leaves no process behind',
+    async (signal) => {
+      const stats = network.start(
+        'balancer',
+        'bin/l4lb-stats.js',
+        '-i',
+        'eth0',
+        '--json',
+      );
+      let children: string[] = [];
+      while (children.length === 0 && stats.exitCode === null) {
+        await sleep(20);
+        const args = ['-P', String(stats.pid), '-x', 'sh'];
+        const { stdout } = await execa('pgrep', args, { reject: false });
+        children = stdout.split('\n').filter(Boolean);
+      }
+      expect(children).toHaveLength(1);
+      stats.kill(signal);
+      for (const child of children) await untilEnded(Number(child));
+    },
+  );
+
   test('--once --json prints one line', async () => {
     const { stdout } = await network.l4lb('stats', '--once', '--json', ...often);
     expect(stdout.split('\n')).toHaveLength(1);

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The same questions to bpftool, again and again. A small shell starts it each time:
+ * for Node to start a process takes longer than all that bpftool does, since all of
+ * its memory is mapped once more for that.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { answersOf } from './bpftool.js';
+import { LongRunning } from './long-running.js';
+
+/**
+ * It holds the file open as its 3, and reads it anew for each line that it is sent. It
+ * ends with its input, so at the latest when this process does, whatever ended that.
+ */
+const SHELL = [
+  'exec 3<"$1"',
+  'PATH=$PATH:/usr/sbin:/sbin LC_ALL=C',
+  'export PATH LC_ALL',
+  'echo ready',
+  'while read -r _; do bpftool -j batch file /dev/fd/3; echo "$?"; done',
+].join('\n');
+
+/** In messages. */
+const WHO = 'the shell that starts bpftool';
+
+export class RepeatedQueries {
+  readonly #shell: LongRunning;
+  #lines: string[] = [];
+  #hasEnded = false;
+  /** Of the answer that is waited for. */
+  #onAnswer: (() => void) | undefined;
+
+  private constructor(shell: LongRunning) {
+    this.#shell = shell;
+    shell.onLine((line) => {
+      this.#lines.push(line);
+      // All of the JSON is one line, and the exit code another.
+      if (/^\d+$/.test(line)) this.#onAnswer?.();
+    });
+    void shell.ended.then(() => {
+      this.#hasEnded = true;
+      this.#onAnswer?.();
+    });
+  }
+
+  static async start(lines: readonly string[]): Promise<RepeatedQueries> {
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
+    try {
+      const path = join(folder, 'batch');
+      writeFileSync(path, `${lines.join('\n')}\n`);
+      const shell = new LongRunning('sh', ['-c', SHELL, 'sh', path]);
+      await shell.firstLine(WHO);
+      return new RepeatedQueries(shell);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  /** One answer for each, as Bpftool.queries() gives them. */
+  async ask(): Promise<unknown[]> {
+    this.#lines = [];
+    const answered = new Promise<void>((resolve) => (this.#onAnswer = resolve));
+    this.#shell.say('');
+    if (!this.#hasEnded) await answered;
+    if (this.#hasEnded) throw this.#shell.failure(WHO);
+    const exitCode = Number(this.#lines.pop());
+    return answersOf({ exitCode, stdout: this.#lines.join('\n'), stderr: '' });
+  }
+
+  close(): void {
+    this.#shell.stop();
+  }
+}
