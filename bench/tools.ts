@@ -79,8 +79,9 @@ function fill(
   { destinations, slots, object }: Filled,
 ): Case {
   const rows = rowsIn(bench, destinations);
+  const build = object === PORTABLE ? ', portable build' : '';
   return {
-    name: `fill ${many(destinations)} in ${formatCount(slots)} slots`,
+    name: `fill ${many(destinations)} in ${formatCount(slots)} slots${build}`,
     kind: 'clock',
     prepare: () => bench.load(device, object),
     measure: () => bench.clockTool('map', '-i', device, ...rows, ...slotsOf(slots)),
