@@ -78,9 +78,8 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	__u32 flow, id;
 
 	verdict = find_service(device, packet, &target);
-	if (verdict)
-		return refuse(ctx, device, packet, verdict);
-	verdict = check_mac(ctx, device);
+	if (!verdict)
+		verdict = check_mac(ctx, device);
 	if (verdict)
 		return verdict;
 
@@ -134,11 +133,9 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 		verdict = answer_echo(ctx, device, &packet, &cursor);
 	if (verdict == L4LB_NOT_TCP_OR_UDP)
 		verdict = parse_quote(&cursor, &packet);
-	if (verdict)
-		verdict = refuse(ctx, device, &packet, verdict);
-	else
+	if (!verdict)
 		verdict = balance(ctx, device, &packet);
-	return finish(verdict, &packet);
+	return finish(refuse(ctx, device, &packet, verdict), &packet);
 }
 
 /* The name tells tools the ABI version before they read anything. */
