@@ -60,6 +60,10 @@ export const CASES: readonly Case[] = [
   }),
   one('packets', 'IPv4 in IPv6', { subject: 'ipv4 in ipv6' }),
   one('hot slots', 'TCP, SYN flood', { subject: 'hot', traffic: { kind: 'syn' } }),
+  one('hot slots', 'TCP, SYN flood, 1 MB of records', {
+    subject: 'hot, 1 MB',
+    traffic: { kind: 'syn' },
+  }),
   one('hot slots', 'TCP, 1,000 flows that began here', begun(1000)),
   one('hot slots', 'TCP, 1,000,000 flows that began here', begun(1_000_000)),
   one('hot slots', 'TCP, flows that began before', {
