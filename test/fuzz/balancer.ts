@@ -29,6 +29,8 @@ import { PROGRAMS, randomOf } from './target.js';
 /** Of the program that answers too much: l4lb.h, L4LB_MOST_ANSWERS and its window. */
 const MOST_ANSWERS = 1000n;
 const WINDOW_SHIFT = 30n;
+/** The program's clock is the coarse one, which is behind by so much at the most. */
+const TICK_MS = 20;
 
 function smallMaps(build: Build): Record<string, SmallMap> {
   const counters = build === 'host' ? 'percpu_array' : 'array';
@@ -119,7 +121,7 @@ export class BalancerTarget implements Target {
       const before = this.#prepare(scenario, slots, records, start.now);
       const need = isSlow ? 0.05 : 0.2 + frames.length * 0.0001;
       if (isHost && start.left < need) {
-        await sleep(start.left * 1000 + 1);
+        await sleep(start.left * 1000 + TICK_MS);
         continue;
       }
       const dumps = ['verdicts', 'counters', ...(isHost ? ['flows', 'kept'] : [])];
