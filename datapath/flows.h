@@ -65,7 +65,6 @@ enum role {
 	STAYS, /* with the previous, as do all that are like it */
 	BEGINS, /* a connection */
 	CONTINUES, /* one, and is of its destination */
-	QUOTED, /* the same, in an ICMP error: it leaves no trace */
 };
 
 /* A packet that comes to a hot slot. One word, for a function gets no structures. */
@@ -75,6 +74,7 @@ union visitor {
 		__u32 signature;
 		__u16 service;
 		__u8 role;
+		bool is_error; /* it leaves no trace */
 	};
 };
 
@@ -249,7 +249,7 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	record = read_record(set, place);
 	if (!standing(visit, memory, record))
 		return memory.fields.previous;
-	if (visit->visitor.role != QUOTED &&
+	if (!visit->visitor.is_error &&
 	    (!(record.fields.destination & L4LB_ESTABLISHED) ||
 	     age(visit, record)))
 		write_record(set, place, visit,
@@ -291,7 +291,7 @@ static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 
 	if (id == L4LB_NOBODY || id == current)
 		return current;
-	if (visit.visitor.role == QUOTED)
+	if (visit.visitor.is_error)
 		return id;
 
 	last = bpf_map_lookup_elem(&kept, &slot);
@@ -320,9 +320,9 @@ static __always_inline enum role role_of(const struct xdp_md *ctx,
 {
 	if (packet->protocol != IPPROTO_TCP || packet->is_fragment)
 		return STAYS;
-	if (packet->is_error)
-		return QUOTED;
-	return is_first(ctx, packet) ? BEGINS : CONTINUES;
+	if (packet->is_error || !is_first(ctx, packet))
+		return CONTINUES;
+	return BEGINS;
 }
 
 static __always_inline __u32 follow(const struct xdp_md *ctx,
@@ -334,6 +334,7 @@ static __always_inline __u32 follow(const struct xdp_md *ctx,
 	union visitor visitor = {
 		.service = target.service,
 		.role = role_of(ctx, packet),
+		.is_error = packet->is_error,
 	};
 	__u32 set = 0;
 

@@ -17,6 +17,7 @@ import { readTables } from '../../src/tables.js';
 import { TCP, UDP, ethernet, ip, ipv4, tcp, u16, udp } from '../frames.js';
 import { Program } from './program.js';
 
+const ICMP = 1;
 const SYN = 0x02;
 const ACK = 0x10;
 const SLOTS = 4;
@@ -91,6 +92,32 @@ const sendUdp = (): Promise<string> =>
   nameOf(
     ipv4({ from: '192.0.2.7', to: vip, protocol: UDP }, udp({ from: port, to: 80 })),
   );
+/** A router could not forward this. */
+const sendError = (protocol: number, segment: Buffer): Promise<string> =>
+  nameOf(
+    ipv4(
+      { from: '198.51.100.1', to: vip, protocol: ICMP },
+      Buffer.concat([
+        Buffer.from('0301000000000000', 'hex'),
+        ipv4({ from: vip, to: '192.0.2.7', protocol }, segment),
+      ]),
+    ),
+  );
+
+/** When something was last sent elsewhere than to a slot's current destination. */
+async function kept(): Promise<number> {
+  const keys = Array.from({ length: SLOTS }, (_, key) => encodeKey(key));
+  const answers = await program.bpftool.lookup(await mapId('kept'), keys);
+  return Math.max(...answers.map(decodeKey));
+}
+async function clearKept(): Promise<void> {
+  const id = await mapId('kept');
+  const lines = Array.from(
+    { length: SLOTS },
+    (_, key) => `map update id ${id} key ${[...encodeKey(key)].join(' ')} value 0 0 0 0`,
+  );
+  await program.bpftool.queries(lines);
+}
 
 function mapId(name: string): Promise<number> {
   return program.bpftool.queries(['map show']).then(([maps]) => {
@@ -195,28 +222,28 @@ describe('a hot slot', () => {
     const stays = { ...cell, flags: CELL_USED | CELL_UDP_STAYS };
     await program.write({ map: 'services', key, value: stays });
     await hot(B, A);
+    await clearKept();
+    expect(await sendError(UDP, udp({ from: 80, to: port }))).toBe('A');
+    expect(await kept()).toBe(0);
     expect(await sendUdp()).toBe('A');
+    expect(await kept()).toBeGreaterThanOrEqual(monotonicSeconds() - 1);
     await hot(B, NOBODY);
     expect(await sendUdp()).toBe('B');
     await program.write({ map: 'services', key, value: cell });
   });
 
   test('notes when it sent something elsewhere than to its current destination', async () => {
-    const kept = async (): Promise<number> => {
-      const answers = await program.bpftool.lookup(
-        await mapId('kept'),
-        Array.from({ length: SLOTS }, (_, key) => encodeKey(key)),
-      );
-      return Math.max(...answers.map(decodeKey));
-    };
+    await clearKept();
     await hot(B, NOBODY);
-    const before = await kept();
     await send(SYN);
     await send(ACK);
-    expect(await kept()).toBe(before);
+    expect(await kept()).toBe(0);
     await hot(B, A);
     port++;
-    await send(ACK);
+    // Anyone can send an error: it goes where the quoted packet's connection is, no more.
+    expect(await sendError(TCP, tcp({ from: 80, to: port }, ACK))).toBe('A');
+    expect(await kept()).toBe(0);
+    expect(await send(ACK)).toBe('A');
     expect(await kept()).toBeGreaterThanOrEqual(monotonicSeconds() - 1);
   });
 });
