@@ -301,7 +301,7 @@ const NOTHING_DONE: RunResult = { exitCode: 0, stdout: '', stderr: '' };
 
 const PIECE = 1 << 16;
 
-/** In pieces: a fill has a line for each slot, and they need not all be there at once. */
+/** In pieces: a fill has lines for all of its slots, and they need not all be there at once. */
 function writeLines(path: string, lines: Iterable<string>): void {
   const file = openSync(path, 'w');
   try {

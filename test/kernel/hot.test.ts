@@ -127,7 +127,7 @@ function mapId(name: string): Promise<number> {
   });
 }
 
-/** Where a connection's record lies: see find_set() in flows.h. */
+/** Where a connection's record lies: see sign() in flows.h. */
 async function setOf({ address, port: from }: Connection): Promise<number> {
   const { device } = await readTables(program.bpftool, program.maps);
   const ports = Buffer.concat([u16(from), u16(80)]).readUInt32LE();
