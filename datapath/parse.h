@@ -261,8 +261,8 @@ static __always_inline enum l4lb_verdict parse_ipv6(struct cursor *cursor,
 }
 
 /*
- * The ports, in a TCP or UDP header that is all there. Padding may stand behind the IP packet, so its own length
- * counts and the frame's is only the limit.
+ * The ports, in a TCP or UDP header that is all there. Padding may stand behind the IP
+ * packet, so its own length counts and the frame's is only the limit.
  */
 static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 						     struct packet *packet)
