@@ -114,12 +114,12 @@ parse_inner(struct cursor *cursor, const struct packet *outer,
 static __always_inline __u8 join_ecn(const struct packet *outer,
 				     const struct packet *inner)
 {
-	const __u8 said = outer->tos & ECN, had = inner->tos & ECN;
+	const __u8 said = tos_of(outer) & ECN, had = tos_of(inner) & ECN;
 
 	if (said == ECN_CONGESTION ||
 	    (said == ECN_CAPABLE_1 && had == ECN_CAPABLE_0))
-		return (inner->tos & ~ECN) | said;
-	return inner->tos;
+		return (tos_of(inner) & ~ECN) | said;
+	return tos_of(inner);
 }
 
 static __always_inline enum decap_verdict write_tos(void *at,
@@ -139,7 +139,7 @@ static __always_inline enum decap_verdict write_tos(void *at,
 	}
 	/* TOS shares a word of the sum with version and header length. */
 	ipv4->check = update_checksum(
-		ipv4->check, bpf_htons(0x4000 | ipv4->ihl << 8 | inner->tos),
+		ipv4->check, bpf_htons(0x4000 | ipv4->ihl << 8 | tos_of(inner)),
 		bpf_htons(0x4000 | ipv4->ihl << 8 | tos));
 	ipv4->tos = tos;
 	return DECAP_DECAPSULATED;
@@ -201,8 +201,8 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 		return verdict;
 
 	tos = join_ecn(&outer, &inner);
-	if (tos != inner.tos) {
-		if ((inner.tos & ECN) == ECN_NOT_CAPABLE)
+	if (tos != tos_of(&inner)) {
+		if ((tos_of(&inner) & ECN) == ECN_NOT_CAPABLE)
 			return DECAP_ECN;
 		verdict = write_tos(inner_header, &cursor, &inner, tos);
 		if (verdict)

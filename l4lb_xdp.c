@@ -66,22 +66,15 @@ static __always_inline const struct l4lb_device *this_device(void)
 	return bpf_map_lookup_elem(&device, &only);
 }
 
-/* From a parsed packet to its destination. */
+/* From a packet's service to its destination. */
 static __always_inline enum l4lb_verdict
 balance(struct xdp_md *ctx, const struct l4lb_device *device,
-	const struct packet *packet)
+	const struct packet *packet, union target target)
 {
 	const struct l4lb_destination *destination;
 	enum l4lb_verdict verdict;
-	union target target;
 	__u64 sent_length;
 	__u32 flow, id;
-
-	verdict = find_service(device, packet, &target);
-	if (!verdict)
-		verdict = check_mac(ctx, device);
-	if (verdict)
-		return verdict;
 
 	flow = hash_of_flow(device, packet, target);
 	destination = find_destination(ctx, device, packet, target, flow, &id);
@@ -124,6 +117,7 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 	struct packet packet = {};
 	enum l4lb_verdict verdict;
 	struct cursor cursor;
+	union target target;
 
 	if (!device)
 		return XDP_PASS; /* never: the map has its one entry */
@@ -134,7 +128,11 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 	if (verdict == L4LB_NOT_TCP_OR_UDP)
 		verdict = parse_quote(&cursor, &packet);
 	if (!verdict)
-		verdict = balance(ctx, device, &packet);
+		verdict = find_service(device, &packet, &target);
+	if (!verdict)
+		verdict = check_mac(ctx, device);
+	if (!verdict)
+		verdict = balance(ctx, device, &packet, target);
 	return finish(refuse(ctx, device, &packet, verdict), &packet);
 }
 
@@ -144,14 +142,19 @@ int l4lb_1(struct xdp_md *ctx)
 {
 	const struct l4lb_device *device = this_device();
 	struct packet packet = {};
+	enum l4lb_verdict verdict;
 	struct cursor cursor;
+	union target target;
 
 	if (!device)
 		return XDP_PASS; /* never, either */
 	begin(ctx, &cursor, &packet);
-	if (!parse_plain(&cursor, &packet))
+	if (!parse_plain(device, &cursor, &packet))
 		return any_packet(ctx);
-	return finish(balance(ctx, device, &packet), &packet);
+	verdict = find_service(device, &packet, &target);
+	if (!verdict)
+		verdict = balance(ctx, device, &packet, target);
+	return finish(verdict, &packet);
 }
 
 char license_name[] SEC("license") = "Dual BSD/GPL";

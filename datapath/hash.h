@@ -3,11 +3,11 @@
  * Two hashes, in every build, in src/hash.ts, and in the vectors of
  * test/unit/hash.test.ts: that of a flow, and that of a way into a service.
  *
- * hash() finds the slot of a packet, and must spread whatever sources come. Each
- * round multiplies, which carries a word's entropy upwards, and folds the
- * upper half down again; the low bits, which are all that is used, so depend on
- * every bit of the input. Three multiplications of 32 bits: a SmartNIC has
- * nothing wider, and jhash takes twice as long.
+ * mix() finds the slot of a packet, and must spread whatever sources come. Each
+ * round multiplies, which carries a word's entropy upwards, and folds the upper half
+ * down again; the last one needs no fold, for the slot is chosen by the upper bits,
+ * which depend on every bit of the input. Three multiplications of 32 bits: a SmartNIC
+ * has nothing wider, and jhash takes twice as long.
  *
  * hash_of_way() finds the cell of a service, which all else waits for. It need not
  * be good, for the tools look for a seed that suits the few ways that there are:
@@ -23,7 +23,7 @@
 #include <bpf/bpf_helpers.h>
 #include <linux/types.h>
 
-static __always_inline __u32 hash(__u32 seed, __u32 first, __u32 second)
+static __always_inline __u32 mix(__u32 seed, __u32 first, __u32 second)
 {
 	__u32 h = seed;
 
@@ -31,9 +31,18 @@ static __always_inline __u32 hash(__u32 seed, __u32 first, __u32 second)
 	h ^= h >> 15;
 	h = (h ^ __le32_to_cpu(second)) * 0x85ebca77;
 	h ^= h >> 13;
-	h *= 0xc2b2ae3d;
-	h ^= h >> 16;
-	return h;
+	return h * 0xc2b2ae3d;
+}
+
+/* A product's upper bits are its best. This is for where the lower ones are used. */
+static __always_inline __u32 even_out(__u32 mixed)
+{
+	return mixed ^ mixed >> 16;
+}
+
+static __always_inline __u32 hash(__u32 seed, __u32 first, __u32 second)
+{
+	return even_out(mix(seed, first, second));
 }
 
 /* Below 2^bits. The halves of the seed change places for the second factor. */

@@ -106,11 +106,12 @@ struct l4lb_device {
 	__u32 slot_seed;	/* the same on every balancer of a fleet */
 	/* One word: */
 	__u8 mac[6];		/* the device's own: taken by us, and the source of what we send */
+	__be16 ipv4;		/* its EtherType: what stands behind the MAC in a frame */
 	__be16 session_port;	/* of the ssh session that filled, 0: none */
 	__u16 mtu;
 	__u8 log2_sets;		/* of flows */
 	__u8 flags;
-	__u8 spare[4];
+	__u8 spare[2];
 } __attribute__((aligned(8)));
 
 #define L4LB_DEVICE_NO_ECHO 1	/* echo requests to services pass to the host */
@@ -131,7 +132,7 @@ struct l4lb_cell {
 	/* The target: one word, so that a way changes from one packet to the next. */
 	__u32 first_slot;
 	__u16 service;		/* the service's id, from 1 */
-	__u8 log2_slots;
+	__u8 shift;		/* 32 less log2 of its slots: the hash's upper bits choose */
 	__u8 flags;
 } __attribute__((aligned(8)));
 
@@ -142,7 +143,6 @@ struct l4lb_cell {
  * looked up here, for they have no ports.
  */
 #define L4LB_CELL_BY_PORT 4
-#define L4LB_CELL_HASH_SOURCE 8	/* slots by source address alone: affinity */
 #define L4LB_CELL_UDP_STAYS 16	/* in a hot slot UDP stays on the previous */
 /*
  * Fragments may take this way, or this note's, which then has a target: all ways
@@ -150,6 +150,7 @@ struct l4lb_cell {
  */
 #define L4LB_CELL_FRAGMENTS 32
 #define L4LB_CELL_MINIMAL_TABLE 64 /* for the tools: each fill moves the fewest */
+#define L4LB_CELL_HASH_SOURCE 128 /* slots by source address alone: affinity */
 
 #define L4LB_MINUTES 0x8000	/* in a time: it is in minutes, else in seconds */
 
@@ -223,10 +224,10 @@ struct l4lb_destination {
 	__u8 mac[6];
 	__u16 service;		/* owner, 0: the id is free */
 	__u16 weight;
-	__be16 spread;		/* bits of the source's last 16 that vary by flow */
+	__u16 spread;		/* bits of the source's last 16 that vary by flow */
 	__u8 source_address[16];
 	/* One word with the last 4 bytes of the source, which are all of an IPv4: */
-	__be16 header_sum;	/* of the outer IPv4 header without length and TOS, 0: IPv6 */
+	__u16 header_sum;	/* of the outer IPv4 header but its first word, 0: IPv6 */
 	__u16 largest_inner;	/* bytes of the longest IP packet that fits the MTU */
 } __attribute__((aligned(8)));
 

@@ -21,11 +21,19 @@ static __always_inline union mac read_mac(const void *where)
 	return mac;
 }
 
-/* An Ethernet header, in two words that overlap. */
-static __always_inline void write_ethernet(void *frame, union mac to,
-					   union mac from, __be16 type)
+/* The same with an EtherType behind it. */
+static __always_inline union mac read_mac_before(const void *where, __be16 type)
 {
-	from.behind = type;
+	union mac mac = read_mac(where);
+
+	mac.behind = type;
+	return mac;
+}
+
+/* An Ethernet header, in two words that overlap; the type is behind `from`. */
+static __always_inline void write_ethernet(void *frame, union mac to,
+					   union mac from)
+{
 	*(__u64 *)frame = to.word;
 	*(__u64 *)(frame + ETH_ALEN) = from.word;
 }
@@ -39,35 +47,35 @@ static __always_inline void *behind_link(void *frame, __u8 tags)
 
 /*
  * The frame has just grown at its head by the length of a header: the tags go to
- * the front, and the new header gets the room behind them. Returns where that is.
+ * the front, and the new header gets the room behind them.
  */
-static __always_inline void *write_link(struct xdp_md *ctx, __u8 tags,
-					__u32 grown, union mac to,
-					union mac from, __be16 type)
+static __always_inline bool write_link(struct xdp_md *ctx, __u8 tags,
+				       __u32 grown, union mac to,
+				       union mac from, void **header)
 {
 	void *frame = (void *)(long)ctx->data;
 	const void *end = (void *)(long)ctx->data_end;
 	__u32 *tag = frame + MACS_LENGTH;
 	const __u32 *old_tag = frame + grown + MACS_LENGTH;
-	void *header;
 
 	/* Never true, and the same below: the verifier wants to see it. */
 	if (frame + sizeof(struct ethhdr) + grown > end)
-		return NULL;
-	write_ethernet(frame, to, from, type);
+		return false;
+	write_ethernet(frame, to, from);
+	*header = frame + sizeof(struct ethhdr);
 	if (!tags)
-		return frame + sizeof(struct ethhdr);
+		return true;
 
 	if ((void *)(old_tag + MOST_VLAN_TAGS) > end)
-		return NULL;
+		return false;
 	tag[0] = old_tag[0];
 	if (tags > 1)
 		tag[1] = old_tag[1];
-	header = behind_link(frame, tags);
-	if (header + grown > end)
-		return NULL;
-	*(__be16 *)(header - sizeof(type)) = type;
-	return header;
+	*header = behind_link(frame, tags);
+	if (*header + grown > end)
+		return false;
+	*(__be16 *)(*header - sizeof(from.behind)) = from.behind;
+	return true;
 }
 
 #endif

@@ -50,11 +50,11 @@ struct packet {
 	struct address address;
 	__be32 ports; /* the source port and the destination port */
 	__u32 length; /* of the IP packet, in host order */
+	__u32 first_word; /* an outer IPv4 header's, but for its own length */
 	__u32 header_length; /* of IP and extension headers */
 	__u8 tags; /* VLAN tags in front of it */
 	__u8 version; /* 4 or 6: on the wire, and so under the outer header */
 	__u8 protocol; /* 0: could not be told */
-	__u8 tos; /* or traffic class */
 	bool is_fragment; /* has no ports, the first one neither */
 	bool is_later; /* fragment than the first */
 	bool is_error; /* ICMP: source, address, ports are of what it quotes */
@@ -106,6 +106,30 @@ static __always_inline __u32 room(const struct packet *packet)
 {
 	return packet->frame_length - sizeof(struct ethhdr) -
 	       packet->tags * sizeof(struct vlan_tag);
+}
+
+/* Of a frame whose Ethernet header is all there. */
+static __always_inline bool is_for(const struct l4lb_device *device,
+				   const void *frame)
+{
+	__u64 differing = *(const __u64 *)frame ^ read_word(device->mac);
+
+	/* Without the two bytes behind the MAC; a mask of that length takes longer. */
+	differing = __cpu_to_le64(differing) << 16;
+	asm("" : "+r"(differing));
+	return !differing;
+}
+
+/* Version, header length, TOS, length; in host order. */
+static __always_inline __u32 outer_first_word(__u8 tos, __u16 length)
+{
+	return 0x45 << 24 | tos << 16 | length;
+}
+
+/* Or the traffic class. */
+static __always_inline __u8 tos_of(const struct packet *packet)
+{
+	return packet->first_word >> 16;
 }
 
 /* The EtherType behind Ethernet header and tags, 0 where one is cut short. */
@@ -166,7 +190,7 @@ static __always_inline enum l4lb_verdict parse_ipv4(struct cursor *cursor,
 	set_ipv4_address(&packet->source, ip->saddr);
 	set_ipv4_address(&packet->address, ip->daddr);
 	packet->length = bpf_ntohs(ip->tot_len);
-	packet->tos = ip->tos;
+	packet->first_word = outer_first_word(ip->tos, packet->length);
 	packet->protocol = ip->protocol;
 	packet->is_fragment = ip->frag_off &
 			      bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET);
@@ -247,7 +271,9 @@ parse_ipv6_header(struct cursor *cursor, struct packet *packet)
 	set_ipv6_address(&packet->address, &ip->daddr);
 	packet->length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	packet->header_length = sizeof(*ip);
-	packet->tos = ip->priority << 4 | ip->flow_lbl[0] >> 4;
+	packet->first_word =
+		outer_first_word(ip->priority << 4 | ip->flow_lbl[0] >> 4,
+				 packet->length);
 	packet->protocol = ip->nexthdr;
 	cursor->at += sizeof(*ip);
 	return L4LB_BALANCED;
@@ -293,10 +319,11 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 
 /*
  * What nearly all packets are: IPv4 without tags and options, in one piece. Compiled
- * apart from the rest, their way keeps to registers. One check is for all headers;
+ * apart from the rest, their way keeps to registers. All of it is sent to the device's MAC. One check is for all headers;
  * what is shorter, a UDP packet of a few bytes without padding, goes the other way.
  */
-static __always_inline bool parse_plain(const struct cursor *cursor,
+static __always_inline bool parse_plain(const struct l4lb_device *device,
+					const struct cursor *cursor,
 					struct packet *packet)
 {
 	const void *frame = cursor->at;
@@ -309,13 +336,15 @@ static __always_inline bool parse_plain(const struct cursor *cursor,
 	if (ports + sizeof(struct tcphdr) > cursor->end)
 		return false;
 	if ((*(const __be32 *)(frame + MACS_LENGTH) & mask) != plain ||
-	    ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET))
+	    ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET) ||
+	    !is_for(device, frame))
 		return false;
 
 	packet->version = 4;
 	packet->protocol = ip->protocol;
 	packet->header_length = sizeof(*ip);
-	packet->length = bpf_ntohs(ip->tot_len);
+	packet->first_word = bpf_ntohl(*(const __be32 *)ip);
+	packet->length = (__u16)packet->first_word;
 	if (packet->protocol == IPPROTO_TCP) {
 		if (packet->length < sizeof(*ip) + sizeof(struct tcphdr))
 			return false;
@@ -326,7 +355,6 @@ static __always_inline bool parse_plain(const struct cursor *cursor,
 	if (packet->length > room(packet))
 		return false;
 
-	packet->tos = ip->tos;
 	set_ipv4_address(&packet->source, ip->saddr);
 	set_ipv4_address(&packet->address, ip->daddr);
 	packet->ports = *(const __be32 *)ports;

@@ -24,7 +24,7 @@ union target {
 	struct {
 		__u32 first_slot;
 		__u16 service;
-		__u8 log2_slots;
+		__u8 shift;
 		__u8 flags;
 	};
 };
@@ -161,7 +161,7 @@ find_service(const struct l4lb_device *device, const struct packet *packet,
 	if (packet->is_fragment)
 		return find_service_of_fragment(device, packet, target);
 	*target = way_by_port(device, packet, packet->protocol, port);
-	if (target->flags & L4LB_CELL_USED && port)
+	if (target->word && port)
 		return L4LB_BALANCED;
 	*target = way_by_port(device, packet, packet->protocol, 0);
 	if (target->flags & L4LB_CELL_USED)
@@ -177,10 +177,9 @@ static __always_inline enum l4lb_verdict
 check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
 {
 	const struct ethhdr *eth = (void *)(long)ctx->data;
-	const __u64 mac_bits = bpf_cpu_to_be64(~0ULL << 16);
 
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end ||
-	    (*(const __u64 *)eth ^ read_word(device->mac)) & mac_bits)
+	    !is_for(device, eth))
 		return L4LB_NOT_FOR_US;
 	return L4LB_BALANCED;
 }

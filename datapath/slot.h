@@ -21,13 +21,13 @@ static __always_inline __u32 hash_of_flow(const struct l4lb_device *device,
 	const __u32 source =
 		fold(device->slot_seed, packet->source.word, packet->version);
 
-	return hash(device->slot_seed, source, ports);
+	return mix(device->slot_seed, source, ports);
 }
 
-/* The id of its destination, with L4LB_HOT. */
-static __always_inline __u16 read_slot(const struct l4lb_quad *quad, __u32 slot)
+/* In the upper 16 bits: where a hot slot is a negative number, which costs nothing to see. */
+static __always_inline __s64 read_slot(const struct l4lb_quad *quad, __u32 slot)
 {
-	return read_word(quad) >> slot % L4LB_QUAD * 16;
+	return read_word(quad) << (~slot % L4LB_QUAD * 16);
 }
 
 static __always_inline const struct l4lb_destination *
@@ -35,19 +35,20 @@ find_destination(const struct xdp_md *ctx, const struct l4lb_device *device,
 		 const struct packet *packet, union target target, __u32 flow,
 		 __u32 *id)
 {
-	const __u32 mask = (1U << target.log2_slots) - 1;
-	const __u32 slot = target.first_slot + (flow & mask);
+	/* Of 64 bits, for with one slot all 32 are shifted out. */
+	const __u32 slot = target.first_slot + ((__u64)flow >> target.shift);
 	const __u32 key = slot / L4LB_QUAD;
 	const struct l4lb_quad *quad;
-	__u16 found;
+	__s64 found;
 
 	quad = bpf_map_lookup_elem(&slots, &key);
 	if (!quad)
 		return NULL;
 	found = read_slot(quad, slot);
-	*id = found & ~L4LB_HOT;
-	if (found & L4LB_HOT)
-		*id = follow(ctx, device, packet, target, slot, *id);
+	*id = (__u64)found >> 48;
+	if (found < 0)
+		*id = follow(ctx, device, packet, target, slot,
+			     *id & ~L4LB_HOT);
 	if (!*id)
 		return NULL;
 	return bpf_map_lookup_elem(&destinations, id);

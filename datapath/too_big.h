@@ -124,6 +124,7 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 	const __u32 quoted = is_ipv6 ? QUOTED_IN_ICMPV6 : QUOTED_IN_ICMP;
 	const __u32 excess = frame_length - sizeof(struct ethhdr) -
 			     tags * sizeof(struct vlan_tag) - quoted;
+	const __be16 type = bpf_htons(is_ipv6 ? ETH_P_IPV6 : ETH_P_IP);
 	const struct ethhdr *old;
 	struct icmp *icmp;
 	__u64 sum = 0;
@@ -137,10 +138,9 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 	old = (void *)(long)ctx->data + grown;
 	if ((void *)(old + 1) > (void *)(long)ctx->data_end)
 		return L4LB_TOO_BIG; /* never, and the same below */
-	ip = write_link(ctx, tags, grown, read_mac(old->h_source),
-			read_mac(old->h_dest),
-			bpf_htons(is_ipv6 ? ETH_P_IPV6 : ETH_P_IP));
-	if (!ip || ip + grown + quoted > (void *)(long)ctx->data_end)
+	if (!write_link(ctx, tags, grown, read_mac(old->h_source),
+			read_mac_before(old->h_dest, type), &ip) ||
+	    ip + grown + quoted > (void *)(long)ctx->data_end)
 		return L4LB_TOO_BIG;
 
 	if (is_ipv6)

@@ -4,7 +4,7 @@
  * test/unit/abi.test.ts holds the two files against each other.
  *
  * Integers are in the order of the host that runs program and tools alike;
- * addresses, ports and header sums are in network order.
+ * addresses and ports are in network order.
  */
 import { endianness } from 'node:os';
 
@@ -195,6 +195,9 @@ export interface Device {
   flags: number;
 }
 
+/** EtherType of IPv4, as it stands behind the MAC in a frame that is sent. */
+const ETHERTYPE_IPV4 = 0x0800;
+
 /** ICMP echo to a service's address is left to the host. */
 export const DEVICE_NO_ECHO = 1;
 
@@ -205,10 +208,11 @@ export function encodeDevice(device: Device): Buffer {
   putU32(buffer, device.cellSeed, 8);
   putU32(buffer, device.slotSeed, 12);
   device.mac.copy(buffer, 16);
-  buffer.writeUInt16BE(device.sessionPort, 22);
-  putU16(buffer, device.mtu, 24);
-  buffer.writeUInt8(device.log2Sets, 26);
-  buffer.writeUInt8(device.flags, 27);
+  buffer.writeUInt16BE(ETHERTYPE_IPV4, 22);
+  buffer.writeUInt16BE(device.sessionPort, 24);
+  putU16(buffer, device.mtu, 26);
+  buffer.writeUInt8(device.log2Sets, 28);
+  buffer.writeUInt8(device.flags, 29);
   return buffer;
 }
 
@@ -219,10 +223,10 @@ export function decodeDevice(buffer: Buffer): Device {
     cellSeed: u32(buffer, 8),
     slotSeed: u32(buffer, 12),
     mac: buffer.subarray(16, 22),
-    sessionPort: buffer.readUInt16BE(22),
-    mtu: u16(buffer, 24),
-    log2Sets: buffer.readUInt8(26),
-    flags: buffer.readUInt8(27),
+    sessionPort: buffer.readUInt16BE(24),
+    mtu: u16(buffer, 26),
+    log2Sets: buffer.readUInt8(28),
+    flags: buffer.readUInt8(29),
   };
 }
 
@@ -231,12 +235,12 @@ export const CELL_KEEPS_SSH = 2;
 /** Not a way in, but a note that its address has ways by port. */
 export const CELL_BY_PORT = 4;
 
-/** Its slots are chosen by the source address alone. */
-export const CELL_HASH_SOURCE = 8;
 /** In a hot slot UDP stays on the previous destination. */
 export const CELL_UDP_STAYS = 16;
 /** Each fill moves the fewest slots: see minimal-table.ts. */
 export const CELL_MINIMAL_TABLE = 64;
+/** Its slots are chosen by the source address alone. */
+export const CELL_HASH_SOURCE = 128;
 
 /** In a time of a cell: it is in minutes, else in seconds. */
 export const MINUTES = 0x8000;
@@ -273,6 +277,9 @@ export interface Cell {
   flags: number;
 }
 
+/** All but the upper ones of a slot's number are shifted out. */
+const HASH_BITS = 32;
+
 export function encodeCell(cell: Cell): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.services);
   putU16(buffer, encodeTime(cell.idle), 0);
@@ -283,7 +290,7 @@ export function encodeCell(cell: Cell): Buffer {
   buffer.writeUInt8(cell.version, 23);
   putU32(buffer, cell.firstSlot, 24);
   putU16(buffer, cell.service, 28);
-  buffer.writeUInt8(cell.log2Slots, 30);
+  buffer.writeUInt8(HASH_BITS - cell.log2Slots, 30);
   buffer.writeUInt8(cell.flags, 31);
   return buffer;
 }
@@ -298,7 +305,7 @@ export function decodeCell(buffer: Buffer): Cell {
     version: buffer.readUInt8(23),
     firstSlot: u32(buffer, 24),
     service: u16(buffer, 28),
-    log2Slots: buffer.readUInt8(30),
+    log2Slots: HASH_BITS - buffer.readUInt8(30),
     flags: buffer.readUInt8(31),
   };
 }
@@ -386,9 +393,9 @@ export function encodeDestination(destination: Destination): Buffer {
   destination.mac.copy(buffer, 16);
   putU16(buffer, destination.service, 22);
   putU16(buffer, destination.weight, 24);
-  buffer.writeUInt16BE(destination.spread, 26);
+  putU16(buffer, destination.spread, 26);
   destination.source.copy(buffer, 28);
-  buffer.writeUInt16BE(destination.headerSum, 44);
+  putU16(buffer, destination.headerSum, 44);
   putU16(buffer, destination.largestInner, 46);
   return buffer;
 }
@@ -399,9 +406,9 @@ export function decodeDestination(buffer: Buffer): Destination {
     mac: buffer.subarray(16, 22),
     service: u16(buffer, 22),
     weight: u16(buffer, 24),
-    spread: buffer.readUInt16BE(26),
+    spread: u16(buffer, 26),
     source: buffer.subarray(28, 44),
-    headerSum: buffer.readUInt16BE(44),
+    headerSum: u16(buffer, 44),
     largestInner: u16(buffer, 46),
   };
 }

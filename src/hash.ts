@@ -3,15 +3,27 @@
 import { isIpv6 } from './address.js';
 
 /** Of two words, each read little-endian from the bytes on the wire. */
-export function hash(seed: number, first: number, second: number): number {
+export function mix(seed: number, first: number, second: number): number {
   let h = seed;
   h = Math.imul(h ^ first, 0x9e3779b1);
   h ^= h >>> 15;
   h = Math.imul(h ^ second, 0x85ebca77);
   h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae3d);
-  h ^= h >>> 16;
-  return h >>> 0;
+  return Math.imul(h, 0xc2b2ae3d) >>> 0;
+}
+
+/** For where the lower bits are used. */
+export function evenOut(mixed: number): number {
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+export function hash(seed: number, first: number, second: number): number {
+  return evenOut(mix(seed, first, second));
+}
+
+/** By its upper bits, which are the best of a product. */
+export function slotOf(mixed: number, log2Slots: number): number {
+  return log2Slots === 0 ? 0 : mixed >>> (32 - log2Slots);
 }
 
 /** Of an address as one word, and of port, protocol and version: below 2^bits. */

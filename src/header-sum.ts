@@ -2,7 +2,6 @@
 /** What can be said of the outer header before there is a packet. */
 import { isIpv6 } from './address.js';
 
-const VERSION_AND_IHL = 0x4500;
 const DONT_FRAGMENT = 0x4000;
 const TTL_AND_IPIP = 0x4004;
 
@@ -12,13 +11,13 @@ export function outerLength(address: Buffer): number {
 }
 
 /**
- * The one's complement sum of the header without its length and TOS, folded:
- * the program adds those two and takes the complement (RFC 1071). It is the sum for
+ * The one's complement sum of the header without its first word, folded: the
+ * program adds that one and takes the complement (RFC 1071). It is the sum for
  * IPv4 inside and the source as it stands; an IPv6 header has none.
  */
 export function headerSum(source: Buffer, address: Buffer): number {
   if (isIpv6(address)) return 0;
-  let sum = VERSION_AND_IHL + DONT_FRAGMENT + TTL_AND_IPIP;
+  let sum = DONT_FRAGMENT + TTL_AND_IPIP;
   for (const end of [source, address]) sum += end.readUInt16BE(12) + end.readUInt16BE(14);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return sum;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Step 5: IPv4 in IPv4 (RFC 2003), IPv6 in IPv4 (RFC 4213), either in IPv6 (RFC 2473). */
+import { evenOut } from '../hash.js';
 import { checksum, isIpv4, onWire } from './bytes.js';
 import type { Ip, Link } from './parse.js';
 import { IPV4_TYPE, IPV6_TYPE } from './parse.js';
@@ -62,7 +63,7 @@ export function etherType(family: 'IPv4' | 'IPv6'): Buffer {
 /** The outer source: its last 16 bits tell flows apart where the entry allows it. */
 function outerSource({ source, spread }: ModelDestination, h: number): Buffer {
   const spreadOut = Buffer.from(source);
-  const last = spreadOut.readUInt16BE(14) | ((h >>> 16) & spread);
+  const last = spreadOut.readUInt16BE(14) | (evenOut(h) & spread);
   spreadOut.writeUInt16BE(last, 14);
   return spreadOut;
 }
@@ -91,7 +92,7 @@ export function encapsulate(
   }
   const header = ipv6Header({
     trafficClass,
-    flowLabel: h >>> 12,
+    flowLabel: evenOut(h) & 0xfffff,
     payloadLength: ip.length,
     next: inside,
     from,

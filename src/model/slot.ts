@@ -2,7 +2,7 @@
 /** Steps 3 and 4: the slot of a packet; in a hot one, who of its destinations. */
 import type { Slot } from '../abi.js';
 import { CELL_HASH_SOURCE, CELL_UDP_STAYS, EMPTY_SLOT, NOBODY } from '../abi.js';
-import { hash } from '../hash.js';
+import { hash, mix, slotOf } from '../hash.js';
 import { isIpv4 } from './bytes.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
@@ -62,8 +62,8 @@ export function chooseSlot(
   const { slotSeed } = tables.device;
   const bySource = (cell.flags & CELL_HASH_SOURCE) !== 0;
   const ports = bySource ? 0 : portsWord(connection);
-  const h = hash(slotSeed, foldAddress(slotSeed, connection.source), ports);
-  const slotNumber = cell.firstSlot + (h & (2 ** cell.log2Slots - 1));
+  const h = mix(slotSeed, foldAddress(slotSeed, connection.source), ports);
+  const slotNumber = cell.firstSlot + slotOf(h, cell.log2Slots);
   const slot = tables.slots.get(slotNumber) ?? EMPTY_SLOT;
   const head = { hash: h, slotNumber, slot };
   // Only the host build has hot slots.

@@ -331,10 +331,11 @@ export function encodeTables(
   head.writeUInt32LE(placed.seed, 8);
   head.writeUInt32LE(device.slotSeed, 12);
   device.mac.copy(head, 16);
-  head.writeUInt16BE(device.sessionPort, 22);
-  head.writeUInt16LE(1500, 24);
-  head.writeUInt8(device.log2Sets, 26);
-  head.writeUInt8(device.flags, 27);
+  head.writeUInt16BE(0x0800, 22);
+  head.writeUInt16BE(device.sessionPort, 24);
+  head.writeUInt16LE(1500, 26);
+  head.writeUInt8(device.log2Sets, 28);
+  head.writeUInt8(device.flags, 29);
   return new Map([
     ['device', new Map([[0, head]])],
     ['services', placed.cells],
@@ -369,7 +370,7 @@ function encodeCell(cell: ModelCell): Buffer {
   bytes.writeUInt8(versionOf(cell.address), 23);
   bytes.writeUInt32LE(cell.firstSlot, 24);
   bytes.writeUInt16LE(cell.service, 28);
-  bytes.writeUInt8(cell.log2Slots, 30);
+  bytes.writeUInt8(32 - cell.log2Slots, 30);
   bytes.writeUInt8(cell.flags, 31);
   return bytes;
 }
@@ -380,9 +381,9 @@ function encodeEntry(entry: ModelDestination): Buffer {
   entry.mac.copy(bytes, 16);
   bytes.writeUInt16LE(entry.service, 22);
   bytes.writeUInt16LE(entry.weight, 24);
-  bytes.writeUInt16BE(entry.spread, 26);
+  bytes.writeUInt16LE(entry.spread, 26);
   entry.source.copy(bytes, 28);
-  bytes.writeUInt16BE(headerSum(entry), 44);
+  bytes.writeUInt16LE(headerSum(entry), 44);
   bytes.writeUInt16LE(entry.largestInner, 46);
   return bytes;
 }
@@ -391,7 +392,7 @@ function headerSum({ address, source }: ModelDestination): number {
   const to = onWire(address);
   if (!isIpv4(to)) return 0;
   return onesSum(
-    Buffer.from('4500000000004000' + '40040000', 'hex'),
+    Buffer.from('00004000' + '40040000', 'hex'),
     source.subarray(12),
     to,
   );

@@ -145,7 +145,8 @@ const CELL_OF_NONE: Cell = {
   version: 0,
   firstSlot: 0,
   service: 0,
-  log2Slots: 0,
+  // So nothing of the hash is shifted out.
+  log2Slots: 32,
   flags: 0,
 };
 const EMPTY_MEMORY: Memory = { previous: 0, since: 0 };
@@ -168,6 +169,11 @@ const ONES_64 = 0xffffffffffffffffn;
 const ONES_MAC = Buffer.alloc(6, 0xff);
 const ONES_ADDRESS = Buffer.alloc(16, 0xff);
 
+/** The one field that is always the same. */
+function withoutType(device: Buffer): Buffer {
+  return device.fill(0, 22, 24);
+}
+
 /** A value in which a single field is not zero, but all ones. */
 const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
   ...Object.entries({
@@ -183,7 +189,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
   }).map(([field, one]) => ({
     struct: 'l4lb_device',
     field,
-    value: encodeDevice({ ...EMPTY_DEVICE, ...one }),
+    value: withoutType(encodeDevice({ ...EMPTY_DEVICE, ...one })),
   })),
   ...Object.entries({
     // All ones are the most minutes that fit.
@@ -195,7 +201,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     version: { version: ONES_8 },
     first_slot: { firstSlot: ONES_32 },
     service: { service: ONES_16 },
-    log2_slots: { log2Slots: ONES_8 },
+    shift: { log2Slots: 32 - ONES_8 },
     flags: { flags: ONES_8 },
   }).map(([field, one]) => ({
     struct: 'l4lb_cell',
@@ -393,12 +399,12 @@ describe('abi', () => {
     },
   );
 
-  test('knows every field of the header but the spare ones', () => {
+  test('knows every field of the header but the constant and the spare ones', () => {
     const known = SINGLE_FIELDS.map(({ struct, field }) => `${struct}.${field}`);
     const inHeader = [...new Set(SINGLE_FIELDS.map(({ struct }) => struct))].flatMap(
       (struct) =>
         fieldsOf(L4LB, struct)
-          .filter(({ name }) => name !== 'spare')
+          .filter(({ name }) => name !== 'spare' && name !== 'ipv4')
           .map(({ name }) => `${struct}.${name}`),
     );
     expect(known).toEqual(inHeader);
@@ -451,13 +457,13 @@ describe('abi', () => {
       what: 'the device',
       value: encodeDevice(DEVICE),
       expected:
-        '01000000 04030201 14131211 626c346c  02000a000001 08ae  dc05 11 01 00000000',
+        '01000000 04030201 14131211 626c346c  02000a000001 0800  08ae dc05 11 01 0000',
     },
     {
       what: 'a cell',
       value: encodeCell(WEB_CELL),
       expected:
-        '2c01 5882 00000000000000000000ffffc000020a  01bb 06 04  00000100 0200 09 03',
+        '2c01 5882 00000000000000000000ffffc000020a  01bb 06 04  00000100 0200 17 03',
     },
     {
       what: 'four slots',
@@ -473,8 +479,8 @@ describe('abi', () => {
       what: 'a destination',
       value: encodeDestination(DESTINATION),
       expected:
-        '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 00ff' +
-        '00000000000000000000ffff0a000001  da14  c805',
+        '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
+        '00000000000000000000ffff0a000001  1495  c805',
     },
     {
       what: 'a counter',

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { ANY_ADDRESS } from '../../src/address.js';
-import { SLOT_SEED, fold, hash, hashOfWay } from '../../src/hash.js';
+import { SLOT_SEED, evenOut, fold, hash, hashOfWay, mix, slotOf } from '../../src/hash.js';
 import { ip, randomNumbers } from './names.js';
 
 /** datapath/hash.h, word for word, in numbers without a limit. */
@@ -104,35 +104,45 @@ describe('hash', () => {
       first: address(10, 0, 0, 1),
       from: 1234,
       to: 80,
-      slot: 0xa55f6b73,
+      mixed: 0xa55fce2c,
     },
     {
       source: '10.0.0.2',
       first: address(10, 0, 0, 2),
       from: 1234,
       to: 80,
-      slot: 0x82de174f,
+      mixed: 0x82de9591,
     },
     {
       source: '198.51.100.7',
       first: address(198, 51, 100, 7),
       from: 40000,
       to: 443,
-      slot: 0xc5204276,
+      mixed: 0xc5208756,
     },
     {
       source: '203.0.113.9',
       first: address(203, 0, 113, 9),
       from: 1,
       to: 0,
-      slot: 0x748ada84,
+      mixed: 0x748aae0e,
     },
   ])(
     'puts $source port $from to port $to into the same slot as ever',
-    ({ first, from, to, slot }) => {
-      expect(hash(SLOT_SEED, first, ports(from, to))).toBe(slot);
+    ({ first, from, to, mixed }) => {
+      expect(mix(SLOT_SEED, first, ports(from, to))).toBe(mixed);
     },
   );
+
+  test.each([
+    { log2Slots: 0, slot: 0 },
+    { log2Slots: 1, slot: 1 },
+    { log2Slots: 9, slot: 0x14a },
+    { log2Slots: 16, slot: 0xa55f },
+    { log2Slots: 20, slot: 0xa55fc },
+  ])('the upper $log2Slots bits choose the slot', ({ log2Slots, slot }) => {
+    expect(slotOf(0xa55fce2c, log2Slots)).toBe(slot);
+  });
 
   test('agrees with the same steps in numbers that never overflow', () => {
     const random = randomNumbers(1);
@@ -174,14 +184,19 @@ describe('hash', () => {
       words: (i: number) => [address(10, 0, 0, i >> 16), ports(5000, i & 0xffff)],
     },
   ] as { flows: string; words: (i: number) => [number, number] }[])(
-    'spreads 100,000 flows evenly over 512 slots: $flows',
+    'spreads 100,000 flows evenly over 512 slots, and over 512 sources: $flows',
     ({ words }) => {
-      const slots = Array.from({ length: 512 }, () => 0);
+      const [slots, sources] = [0, 0].map(() => Array.from({ length: 512 }, () => 0));
+      const add = (counts: number[] | undefined, at: number): void => {
+        if (counts) counts[at] = (counts[at] ?? 0) + 1;
+      };
       for (let i = 0; i < 100_000; i++) {
-        const slot = hash(SLOT_SEED, ...words(i)) & 511;
-        slots[slot] = (slots[slot] ?? 0) + 1;
+        const mixed = mix(SLOT_SEED, ...words(i));
+        add(slots, slotOf(mixed, 9));
+        add(sources, evenOut(mixed) & 511);
       }
-      expect(chiSquare(slots)).toBeLessThan(CHI_SQUARE_BOUND);
+      expect(chiSquare(slots ?? [])).toBeLessThan(CHI_SQUARE_BOUND);
+      expect(chiSquare(sources ?? [])).toBeLessThan(CHI_SQUARE_BOUND);
     },
   );
 

@@ -33,15 +33,13 @@ function referenceChecksum(header: Buffer): number {
 
 /** outer_checksum() of datapath/encapsulate.h, in host order. */
 function programChecksum(headerSum_: number, length: number, tos: number): number {
-  let sum = headerSum_ + length + tos;
-  sum = (sum & 0xffff) + (sum >>> 16);
-  sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
+  const sum = 0x4500_0000 + tos * 0x1_0000 + length + headerSum_;
+  return ~(sum + (sum << 16) + (sum >>> 16)) >>> 16;
 }
 
 /** The same with one fold, as the original program did it. */
 function foldedOnce(headerSum_: number, length: number, tos: number): number {
-  const sum = headerSum_ + length + tos;
+  const sum = 0x4500 + tos + length + headerSum_;
   return ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
 }
 
@@ -93,13 +91,13 @@ describe('header-sum', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('two folds are enough for the largest sums there can be', () => {
+  test('no carry is lost of the largest sums there can be', () => {
     const wrong = [];
     // Every sum near the largest, with the lengths and TOS that carry most.
     for (let low = 0xff00; low <= 0xffff; low++) {
       for (const length of [0xff00, 0xfffe, 0xffff, 20, 0x8000]) {
         for (const tos of [0, 1, 254, 255]) {
-          let exact = low + length + tos;
+          let exact = 0x4500 + tos + length + low;
           while (exact > 0xffff) exact = (exact & 0xffff) + (exact >>> 16);
           if (programChecksum(low, length, tos) !== (~exact & 0xffff)) {
             wrong.push({ low, length, tos });
@@ -110,8 +108,9 @@ describe('header-sum', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('one fold is not enough: that is why the program folds twice', () => {
-    expect(foldedOnce(0xffff, 0xffff, 1)).not.toBe(programChecksum(0xffff, 0xffff, 1));
+  test('one fold is not enough: that is why the program adds the carry, too', () => {
+    const most = [0xffff, 0xbb00, 0] as const;
+    expect(foldedOnce(...most)).not.toBe(programChecksum(...most));
   });
 
   test('the sum is folded: it always fits 16 bits', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { Cell } from '../../src/abi.js';
+import { CELL_HASH_SOURCE } from '../../src/abi.js';
 import { formatAddress } from '../../src/address.js';
 import { Failure } from '../../src/failure.js';
 import type { Live, Write } from '../../src/live.js';
@@ -158,7 +159,7 @@ describe('plan of a config file', () => {
   test('a fill of one service keeps the settings that a file gave it', () => {
     const text = config({ web: { ...WEB, more: 'hash = "source"' } });
     const after = filled(applyConfig(untouched(HOST), text), rows(2));
-    expect(servicesIn(reachable(after)).get(1)?.flags).toBe(8);
+    expect(servicesIn(reachable(after)).get(1)?.flags).toBe(CELL_HASH_SOURCE);
   });
 });
 
