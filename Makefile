@@ -27,7 +27,7 @@ HEADERS := $(wildcard datapath/*.h)
 C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c test/*/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # With the directories, whose time changes when a file goes.
-SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json tsconfig.build.json package.json
+SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
 
 # Debian keeps asm/types.h in a directory of the machine's name, where clang does
 # not look when it compiles to BPF. There may be no gcc to ask for that name.

@@ -60,8 +60,8 @@ export async function findAttached(
     );
   }
   if (!other) throw notOurs(device, attached);
-  const program = await bpftool.program('id', attached.id);
-  const maps = asMaps(await bpftool.maps(program.mapIds));
+  const program = await bpftool.programWithMaps('id', attached.id);
+  const maps = asMaps(program.maps);
   if (!maps) throw notOurs(device, attached);
   return {
     link,

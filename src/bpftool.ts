@@ -102,14 +102,28 @@ export class Bpftool {
 
   async program(by: 'id' | 'pinned', what: string | number): Promise<ProgramInfo> {
     const text = await this.#bpftool(['-j', 'prog', 'show', by, String(what)]);
-    const program = JSON.parse(text) as ProgramJson;
-    return {
-      id: program.id,
-      name: program.name ?? '',
-      tag: program.tag ?? '',
-      loadedAt: program.loaded_at ?? 0,
-      mapIds: program.map_ids ?? [],
-    };
+    return decodeProgram(JSON.parse(text));
+  }
+
+  /**
+   * A program and its maps. Only the program tells which these are, so all that there
+   * are come in the same process, which takes less than a second one. A map of a card
+   * that is gone, anyone's, ends that list early; then each is asked for by itself.
+   */
+  async programWithMaps(
+    by: 'id' | 'pinned',
+    what: string | number,
+  ): Promise<ProgramInfo & { maps: MapInfo[] }> {
+    const asked = [`prog show ${by} ${what}`, 'map show'];
+    const [shown, listed] = await this.#tryQueries(asked);
+    const program =
+      shown === undefined || hasError(shown)
+        ? await this.program(by, what)
+        : decodeProgram(shown);
+    const all = Array.isArray(listed) ? listed.map(decodeMap) : [];
+    const own = program.mapIds.flatMap((one) => all.find((map) => map.id === one) ?? []);
+    const isWhole = own.length === program.mapIds.length;
+    return { ...program, maps: isWhole ? own : await this.maps(program.mapIds) };
   }
 
   async maps(ids: number[]): Promise<MapInfo[]> {
@@ -121,6 +135,14 @@ export class Bpftool {
   async queries(lines: string[]): Promise<unknown[]> {
     if (lines.length === 0) return [];
     return answersOf(await this.#batch(['-j'], lines));
+  }
+
+  /** What was answered, up to the first that could not be. */
+  async #tryQueries(lines: string[]): Promise<unknown[]> {
+    const { stdout } = await this.#batch(['-j'], lines);
+    return (JSON.parse(stdout || '[]') as { output: unknown }[]).map(
+      ({ output }) => output,
+    );
   }
 
   async dump(id: number): Promise<Entry[]> {
@@ -361,6 +383,17 @@ export function decodeEntry(entry: unknown): Entry {
   const { key, value, values } = entry as EntryJson;
   const all = values?.map((one) => one.value) ?? (value ? [value] : []);
   return { key: bytes(key), values: all.map(bytes) };
+}
+
+function decodeProgram(answer: unknown): ProgramInfo {
+  const program = answer as ProgramJson;
+  return {
+    id: program.id,
+    name: program.name ?? '',
+    tag: program.tag ?? '',
+    loadedAt: program.loaded_at ?? 0,
+    mapIds: program.map_ids ?? [],
+  };
 }
 
 function decodeMap(answer: unknown): MapInfo {

@@ -67,7 +67,7 @@ export async function prepareConfig(
   const needing = wanted.flatMap(({ sources, rows: own }) =>
     own.filter(({ address }) => !sources[familyOfText(address)]),
   );
-  const defaults = chooseSources({}, {}, await ownSources({ ip }, link, needing));
+  const defaults = chooseSources({}, {}, ownSources(link, needing));
   let at = 0;
   const services = wanted.map((service) => {
     const count = service.rows.length;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Which source a fill gives the outer headers: asked for, kept, or the device's own. */
 import { parseAddress } from './address.js';
-import type { Tools } from './attached.js';
 import type { DestinationRow } from './destinations.js';
 import { Failure } from './failure.js';
 import type { Link } from './iproute.js';
@@ -14,17 +13,13 @@ export interface OwnSources {
   missing: ReadonlyMap<Family, Failure>;
 }
 
-export async function ownSources(
-  { ip }: Pick<Tools, 'ip'>,
-  link: Link,
-  rows: readonly DestinationRow[],
-): Promise<OwnSources> {
+export function ownSources(link: Link, rows: readonly DestinationRow[]): OwnSources {
   const sources: Sources = {};
   const missing = new Map<Family, Failure>();
   for (const family of FAMILIES) {
     const row = rows.find(({ address }) => familyOfText(address) === family);
     if (!row) continue;
-    const own = parseAddress((await ip.addressOf(link.name, family)) ?? '');
+    const own = parseAddress(link.addresses[family] ?? '');
     if (own) sources[family] = { address: own, spread: 0 };
     else missing.set(family, noSource(link, family, row));
   }

@@ -59,7 +59,7 @@ export async function prepareFill(
   return {
     destinations: await resolveRows({ ip }, link, rows),
     source: flags.source ?? {},
-    ownSources: await ownSources({ ip }, link, rows),
+    ownSources: ownSources(link, rows),
     ways: flags.vip,
     takeSsh: flags.takeSsh,
     slots: flags.slots,

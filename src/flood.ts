@@ -169,9 +169,7 @@ async function prepare(
   const link = await findDevice(tools, device);
   const source =
     flags.src ??
-    (flags.randomSource
-      ? anySource(way.address)
-      : await ownSource(tools, device, way.address));
+    (flags.randomSource ? anySource(way.address) : ownSource(link, way.address));
   if (!flags.yes) await refuseDefaultRoute(tools, device);
   const { size, syn: isSyn = false } = flags;
   const plan = planFrame({ way, source, size, isSyn });

@@ -24,6 +24,8 @@ export interface Link {
   mac: string;
   mtu: number;
   up: boolean;
+  /** In each family the first global address that will stay. */
+  addresses: Record<Family, string | undefined>;
   programs: AttachedProgram[];
 }
 
@@ -34,6 +36,7 @@ export interface LinkJson {
   mtu: number;
   flags: string[];
   xdp?: XdpJson & { attached?: XdpJson[] };
+  addr_info?: Partial<AddressJson>[];
 }
 
 interface XdpJson {
@@ -44,7 +47,9 @@ interface XdpJson {
 /** IPv6 addresses that are no good as a source, or will not be for long. */
 const PASSING = ['temporary', 'deprecated', 'tentative', 'dadfailed'] as const;
 
-type AddressJson = { local: string } & Partial<Record<(typeof PASSING)[number], boolean>>;
+type AddressJson = { local: string; family: string; scope: string } & Partial<
+  Record<(typeof PASSING)[number], boolean>
+>;
 
 export class Iproute {
   readonly #run: Run;
@@ -70,7 +75,7 @@ export class Iproute {
   }
 
   async link(name: string): Promise<Link> {
-    const result = await this.#run('ip', ['-j', '-d', 'link', 'show', 'dev', name]);
+    const result = await this.#run('ip', ['-j', '-d', 'addr', 'show', 'dev', name]);
     if (result.exitCode !== 0) {
       const names = await this.names();
       throw new Failure(`no device ${name}`, {
@@ -86,30 +91,22 @@ export class Iproute {
       mac: link.address ?? '',
       mtu: link.mtu,
       up: link.flags.includes('UP'),
+      addresses: {
+        ipv4: lastingAddress(link, 'inet'),
+        ipv6: lastingAddress(link, 'inet6'),
+      },
       programs: attachedPrograms(link.xdp),
     };
   }
 
-  /** The first global address that a device has of a family, and will keep. */
-  async addressOf(device: string, family: Family): Promise<string | undefined> {
-    const flag = family === 'ipv6' ? '-6' : '-4';
-    const all = await this.#addresses([flag], ['dev', device, 'scope', 'global']);
-    return all.find((one) => !PASSING.some((state) => one[state]))?.local;
-  }
-
   /** All addresses of the host. */
   async hostAddresses(): Promise<string[]> {
-    return (await this.#addresses([], [])).map(({ local }) => local);
-  }
-
-  async #addresses(family: string[], selector: string[]): Promise<AddressJson[]> {
-    const text = await this.#ip(['-j', ...family, 'addr', 'show', ...selector]);
-    const links = JSON.parse(text || '[]') as { addr_info?: Partial<AddressJson>[] }[];
+    const links = JSON.parse(
+      (await this.#ip(['-j', 'addr', 'show'])) || '[]',
+    ) as Partial<LinkJson>[];
     return links
       .flatMap((link) => link.addr_info ?? [])
-      .flatMap((info) =>
-        info.local === undefined ? [] : [{ ...info, local: info.local }],
-      );
+      .flatMap(({ local }) => local ?? []);
   }
 
   async detach(device: string, mode: Mode): Promise<void> {
@@ -184,6 +181,19 @@ export class Iproute {
 interface Neighbour {
   mac: string | undefined;
   failed: boolean;
+}
+
+function lastingAddress(
+  { addr_info = [] }: LinkJson,
+  family: string,
+): string | undefined {
+  const lasting = addr_info.find(
+    (one) =>
+      one.family === family &&
+      one.scope === 'global' &&
+      !PASSING.some((state) => one[state]),
+  );
+  return lasting?.local;
 }
 
 /** With one program `xdp.prog` says which; with several only `xdp.attached` does. */

@@ -124,7 +124,7 @@ export async function loadObject(
         : adviceOnLoading(error.output, { device, object }),
     );
   }
-  const program = await bpftool.program('pinned', pin);
+  const program = await bpftool.programWithMaps('pinned', pin);
   if (program.name !== PROGRAM_NAME && program.name !== DECAP_PROGRAM_NAME) {
     throw new Failure(
       `${basename(object)} is not l4lb: its program is ${program.name || 'nameless'}`,
@@ -134,7 +134,7 @@ export async function loadObject(
       },
     );
   }
-  return { ...program, pin, maps: await bpftool.maps(program.mapIds) };
+  return { ...program, pin };
 }
 
 /** Bytes of a set: struct l4lb_set. */

@@ -53,8 +53,7 @@ export async function replaceProgram(
   const options = optionsFor(request, there.mode);
   const fresh = await loadObject(bpftool, pins, object, options);
   if (fresh.name !== there.name) throw cannotFollow(request, there, fresh);
-  const { mapIds } = await bpftool.program('id', there.id);
-  const old = await bpftool.maps(mapIds);
+  const { maps: old } = await bpftool.programWithMaps('id', there.id);
 
   const allSame = sameMaps(old, fresh.maps);
   const otherFlows = !allSame && onlyFlowsDiffer(old, fresh.maps, sameMaps);

@@ -37,8 +37,8 @@ export async function readStatus(tools: Tools, device: string): Promise<ProgramS
 
 async function readProgram(tools: Tools, there: AttachedProgram): Promise<ProgramStatus> {
   const { id, name, mode } = there;
-  const program = await tools.bpftool.program('id', id);
-  const all = await tools.bpftool.maps(program.mapIds);
+  const program = await tools.bpftool.programWithMaps('id', id);
+  const all = program.maps;
   const head = { id, name, mode, loadedAt: program.loadedAt };
   if (isDecap(name)) return { ...head, build: 'decap', ...(await readDecap(tools, all)) };
   const maps = asMaps(all);

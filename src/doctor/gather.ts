@@ -93,8 +93,7 @@ async function mapsOf(
   { id, name }: AttachedProgram,
 ): Promise<Maps | undefined> {
   if (name !== PROGRAM_NAME) return undefined;
-  const { mapIds } = await bpftool.program('id', id);
-  return asMaps(await bpftool.maps(mapIds));
+  return asMaps((await bpftool.programWithMaps('id', id)).maps);
 }
 
 /** Loads the portable build for the device, attaches nothing, and lets go of it. */

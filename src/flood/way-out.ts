@@ -39,15 +39,11 @@ export function checkSize(link: Link, size: number): void {
 }
 
 /** The device's own address of the destination's family. */
-export async function ownSource(
-  tools: Context,
-  device: string,
-  destination: Buffer,
-): Promise<Prefix> {
-  const text = await tools.ip.addressOf(device, familyOf(destination));
+export function ownSource({ name, addresses }: Link, destination: Buffer): Prefix {
+  const text = addresses[familyOf(destination)];
   const address = text === undefined ? undefined : parseAddress(text);
   if (address) return { address, length: familyBits(address) };
-  throw new Failure(`${device} has no address that could be the source`, {
+  throw new Failure(`${name} has no address that could be the source`, {
     next: '--random-source, or --src ADDR[/LENGTH]',
   });
 }

@@ -84,6 +84,58 @@ describe('bpftool', () => {
     expect(lines).toHaveLength(1);
   });
 
+  describe('a program with its maps', () => {
+    const ASKED = 'bpftool -j batch file - < prog show id 7; map show';
+    const PROGRAM = { id: 7, type: 'xdp', name: 'l4lb_1', map_ids: [2, 1] };
+    const map = (id: number): object => ({
+      ...{ id, type: 'array', name: `map${id}` },
+      ...{ bytes_key: 4, bytes_value: 8, max_entries: 512 },
+    });
+    const answered = (...outputs: unknown[]): string =>
+      JSON.stringify(outputs.map((output) => ({ command: [], output })));
+
+    test('comes in one process, and has none of the maps of others', async () => {
+      const { bpftool: tool, lines } = bpftool({
+        [ASKED]: answered(PROGRAM, [map(1), map(2), map(3)]),
+      });
+      const { name, maps } = await tool.programWithMaps('id', 7);
+      expect([name, ...maps.map(({ id }) => id)]).toEqual(['l4lb_1', 2, 1]);
+      expect(lines).toHaveLength(1);
+    });
+
+    test.each([
+      { why: 'ends early', listed: [map(1), { error: "can't get map info" }] },
+      { why: 'failed', listed: { error: "can't get map info" } },
+    ])('has them one by one where the list of all $why', async ({ listed }) => {
+      const { bpftool: tool } = bpftool({
+        [ASKED]: { exitCode: 255, stdout: answered(PROGRAM, listed) },
+        'bpftool -j batch file - < map show id 2; map show id 1': answered(
+          map(2),
+          map(1),
+        ),
+      });
+      const { maps } = await tool.programWithMaps('id', 7);
+      expect(maps.map(({ id }) => id)).toEqual([2, 1]);
+    });
+
+    test.each([
+      { what: 'an error', stdout: answered({ error: 'get by id (7): No such file' }) },
+      { what: 'nothing', stdout: '' },
+    ])('fails as the program by itself where it gives $what', async ({ stdout }) => {
+      const { bpftool: tool } = bpftool({
+        [ASKED]: { exitCode: 255, stdout },
+        'bpftool -j prog show id 7': {
+          exitCode: 255,
+          stdout: '{"error":"get by id (7): No such file"}',
+        },
+      });
+      const failure = await failureOf(tool.programWithMaps('id', 7));
+      expect(failure.message).toBe(
+        'bpftool -j prog show id 7: get by id (7): No such file',
+      );
+    });
+  });
+
   test('starts no process where there is nothing to ask, to look up or to write', async () => {
     const { bpftool: tool, lines } = bpftool({});
     expect(await tool.queries([])).toEqual([]);

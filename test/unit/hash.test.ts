@@ -2,7 +2,15 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { ANY_ADDRESS } from '../../src/address.js';
-import { SLOT_SEED, evenOut, fold, hash, hashOfWay, mix, slotOf } from '../../src/hash.js';
+import {
+  SLOT_SEED,
+  evenOut,
+  fold,
+  hash,
+  hashOfWay,
+  mix,
+  slotOf,
+} from '../../src/hash.js';
 import { ip, randomNumbers } from './names.js';
 
 /** datapath/hash.h, word for word, in numbers without a limit. */

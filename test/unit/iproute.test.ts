@@ -6,10 +6,10 @@ import { Iproute } from '../../src/iproute.js';
 import type { Answer } from './fake-run.js';
 import { fakeRun } from './fake-run.js';
 
-const LINK = 'ip -j -d link show dev ens4';
+const LINK = 'ip -j -d addr show dev ens4';
 const NEIGHBOURS = 'ip -j neigh show dev ens4';
 
-/** What `ip -j -d link` (iproute2 6.1) says of ens4, as far as it is read. */
+/** What `ip -j -d addr` (iproute2 6.1) says of ens4, as far as it is read. */
 function link(more: object = {}): string {
   return JSON.stringify([
     {
@@ -51,6 +51,7 @@ describe('iproute', () => {
       mac: '02:00:0a:00:00:01',
       mtu: 1500,
       up: true,
+      addresses: { ipv4: undefined, ipv6: undefined },
       programs: [],
     });
   });
@@ -115,7 +116,7 @@ describe('iproute', () => {
 
   test('names the devices that there are where there is no such device', async () => {
     const { ip } = iproute({
-      'ip -j -d link show dev ens5': {
+      'ip -j -d addr show dev ens5': {
         exitCode: 1,
         stderr: 'Device "ens5" does not exist.\n',
       },
@@ -150,37 +151,49 @@ describe('iproute', () => {
     expect(lines).toEqual(['ip link set dev ens4 xdpgeneric off']);
   });
 
+  const GLOBAL = { family: 'inet', scope: 'global' };
+  const GLOBAL_6 = { family: 'inet6', scope: 'global' };
+
   test.each([
     {
-      addresses: 'the first of two',
-      text: '[{"ifname":"ens4","addr_info":[{"local":"10.0.0.1"},{"local":"10.0.0.2"}]}]',
-      expected: '10.0.0.1',
+      which: 'the first of two',
+      infos: [
+        { ...GLOBAL, local: '10.0.0.1' },
+        { ...GLOBAL, local: '10.0.0.2' },
+      ],
+      expected: { ipv4: '10.0.0.1', ipv6: undefined },
+    },
+    { which: 'none', infos: [], expected: { ipv4: undefined, ipv6: undefined } },
+    { which: 'none at all', infos: undefined, expected: {} },
+    {
+      which: 'one of each family',
+      infos: [
+        { ...GLOBAL_6, local: '2001:db8::4' },
+        { ...GLOBAL, local: '10.0.0.1' },
+      ],
+      expected: { ipv4: '10.0.0.1', ipv6: '2001:db8::4' },
     },
     {
-      addresses: 'none',
-      text: '[{},{"ifname":"ens4","addr_info":[]}]',
-      expected: undefined,
+      which: 'none that is only of the link or of the host',
+      infos: [
+        { family: 'inet6', scope: 'link', local: 'fe80::1' },
+        { family: 'inet', scope: 'host', local: '127.0.0.1' },
+      ],
+      expected: {},
     },
-    { addresses: 'none, in older words', text: '', expected: undefined },
-  ])('the address of a device: $addresses', async ({ text, expected }) => {
-    const { ip } = iproute({ 'ip -j -4 addr show dev ens4 scope global': text });
-    expect(await ip.addressOf('ens4', 'ipv4')).toBe(expected);
-  });
-
-  test('the IPv6 address of a device is the first that will stay', async () => {
-    const { ip } = iproute({
-      'ip -j -6 addr show dev ens4 scope global': JSON.stringify([
-        {
-          addr_info: [
-            { local: '2001:db8::aaaa', temporary: true },
-            { local: '2001:db8::bbbb', deprecated: true },
-            { local: '2001:db8::cccc', tentative: true },
-            { local: '2001:db8::4' },
-          ],
-        },
-      ]),
-    });
-    expect(await ip.addressOf('ens4', 'ipv6')).toBe('2001:db8::4');
+    {
+      which: 'the first that will stay',
+      infos: [
+        { ...GLOBAL_6, local: '2001:db8::aaaa', temporary: true },
+        { ...GLOBAL_6, local: '2001:db8::bbbb', deprecated: true },
+        { ...GLOBAL_6, local: '2001:db8::cccc', tentative: true },
+        { ...GLOBAL_6, local: '2001:db8::4' },
+      ],
+      expected: { ipv4: undefined, ipv6: '2001:db8::4' },
+    },
+  ])('the addresses of a device: $which', async ({ infos, expected }) => {
+    const { ip } = iproute({ [LINK]: link({ addr_info: infos }) });
+    expect((await ip.link('ens4')).addresses).toEqual(expected);
   });
 
   test('knows all addresses of the host', async () => {

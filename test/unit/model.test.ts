@@ -85,7 +85,9 @@ describe('encapsulation', () => {
 
   test('IPv6 in IPv6: the flow label is the low bits of the hash, evened out', () => {
     const answer = ask(`${ETHERNET} 86dd ${UDP_V6}`, toV6());
-    const label = (evenOut(answer.reasons.hash ?? 0) & 0xfffff).toString(16).padStart(5, '0');
+    const label = (evenOut(answer.reasons.hash ?? 0) & 0xfffff)
+      .toString(16)
+      .padStart(5, '0');
     expect(answer.frame).toEqual(
       bytes(`${DESTINATION_MAC} ${BALANCER_MAC} 86dd
         600${label} 0030 29 40 ${BALANCER_V6} ${DESTINATION_V6} ${UDP_V6}`),
@@ -96,7 +98,9 @@ describe('encapsulation', () => {
     const inner = UDP.replace('4500', '45b8');
     const tags = '88a80064 81000065';
     const answer = ask(`${ETHERNET} ${tags} 0800 ${inner}`, toV6());
-    const label = (evenOut(answer.reasons.hash ?? 0) & 0xfffff).toString(16).padStart(5, '0');
+    const label = (evenOut(answer.reasons.hash ?? 0) & 0xfffff)
+      .toString(16)
+      .padStart(5, '0');
     expect(answer.frame).toEqual(
       bytes(`${DESTINATION_MAC} ${BALANCER_MAC} ${tags} 86dd
         6b8${label} 001c 04 40 ${BALANCER_V6} ${DESTINATION_V6} ${inner}`),
@@ -105,7 +109,9 @@ describe('encapsulation', () => {
 
   test('the outer source is spread over the bits that the entry leaves', () => {
     const answer = ask(`${ETHERNET} 86dd ${UDP_V6}`, toV6({ spread: 0xff00 }));
-    const spread = ((evenOut(answer.reasons.hash ?? 0) >>> 8) & 0xff).toString(16).padStart(2, '0');
+    const spread = ((evenOut(answer.reasons.hash ?? 0) >>> 8) & 0xff)
+      .toString(16)
+      .padStart(2, '0');
     expect(answer.frame.subarray(22, 38)).toEqual(
       bytes(`${BALANCER_V6.slice(0, 28)}${spread}04`),
     );

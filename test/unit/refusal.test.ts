@@ -115,6 +115,7 @@ describe('a program that is there', () => {
     mac: '02:00:00:00:00:01',
     mtu: 1500,
     up: true,
+    addresses: { ipv4: undefined, ipv6: undefined },
     programs,
   });
 
