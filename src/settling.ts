@@ -60,8 +60,7 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
   makePlan: (maps: Maps) => Promise<Planned<P>>,
 ): Promise<Filled<P>> {
   const { plan, settled } = await withLock(tools.run, 'l4lb-map', async (lock) => {
-    const maps = await mapsNow(tools, attached);
-    const made = await makePlan(maps);
+    const { maps, made } = await planNow(tools, attached, makePlan);
     if (flags.dryRun) return { plan: made.plan, settled: undefined };
     await applyPlan(tools, maps, made, lock);
     const known: KnownTables = {
@@ -75,6 +74,26 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
     plan,
     settled: settled && (await waitForRest(tools, attached, flags, settled)),
   };
+}
+
+/**
+ * The program may have been replaced meanwhile. It rarely was, so that is asked while the
+ * plan is made, which is as long a wait; if it was the plan is made anew.
+ */
+async function planNow<P>(
+  tools: Context,
+  attached: Attached,
+  makePlan: (maps: Maps) => Promise<P>,
+): Promise<{ maps: Maps; made: P }> {
+  const [asked, made] = await Promise.allSettled([
+    mapsNow(tools, attached),
+    makePlan(attached.maps),
+  ]);
+  if (asked.status === 'rejected') throw asked.reason;
+  const { value: maps } = asked;
+  if (maps !== attached.maps) return { maps, made: await makePlan(maps) };
+  if (made.status === 'rejected') throw made.reason;
+  return { maps, made: made.value };
 }
 
 /** With --wait: until no slot is hot. */
