@@ -39,9 +39,10 @@ static __always_inline __u8 protocol_of_inner(const struct packet *packet)
 }
 
 /*
- * header_sum holds the other fields, folded, as for an IPv4 packet inside. No term
- * of the sum reaches into bit 31, so nothing is lost. Then both halves are added,
- * the carry too: to the sum itself with its halves exchanged, whose upper half is that.
+ * header_sum holds the other fields, folded, as for an IPv4 packet inside. The sum
+ * stays below 2^31, so no carry is lost. Added to itself with its halves exchanged, it
+ * has both of them and their carry in its upper half. One fold alone is wrong for about
+ * 2 headers in 100,000.
  */
 static __always_inline __u16 outer_checksum(__u16 header_sum,
 					    const struct packet *packet,
@@ -53,7 +54,7 @@ static __always_inline __u16 outer_checksum(__u16 header_sum,
 	return ~(sum + (sum << 16) + (sum >> 16)) >> 16;
 }
 
-/* What follows the first word. RFC 6864: the id is unused where fragmenting is forbidden. */
+/* RFC 6864: the id is unused where fragmenting is forbidden, and so is 0. */
 static __always_inline void
 write_outer_ipv4(struct iphdr *ip, const struct packet *packet,
 		 const struct l4lb_destination *destination, union outer outer,
@@ -64,9 +65,9 @@ write_outer_ipv4(struct iphdr *ip, const struct packet *packet,
 
 	word[0] = bpf_htonl(first_word);
 	word[1] = bpf_htonl(IP_DONT_FRAGMENT);
-	word[2] = bpf_htonl(OUTER_TTL << 24 | protocol_of_inner(packet) << 16 |
-			    outer_checksum(outer.header_sum, packet, first_word,
-					   varied));
+	word[2] = bpf_htonl(
+		OUTER_TTL << 24 | protocol_of_inner(packet) << 16 |
+		outer_checksum(outer.header_sum, packet, first_word, varied));
 	word[3] = outer.source | bpf_htonl(varied);
 	word[4] = *(const __be32 *)&destination->address[12];
 }
@@ -112,7 +113,7 @@ static __always_inline bool grow(struct xdp_md *ctx,
 
 	if (bpf_xdp_adjust_head(ctx, -(int)grown))
 		return false;
-	from = read_mac(device->mac);
+	from = read_mac(device->mac); /* with the type of IPv4 behind it */
 	if (type != bpf_htons(ETH_P_IP))
 		from.behind = type;
 	return write_link(ctx, packet->tags, grown, read_mac(destination->mac),

@@ -50,7 +50,7 @@ struct packet {
 	struct address address;
 	__be32 ports; /* the source port and the destination port */
 	__u32 length; /* of the IP packet, in host order */
-	__u32 first_word; /* an outer IPv4 header's, but for its own length */
+	__u32 first_word; /* an outer IPv4 header's, before its own length is added */
 	__u32 header_length; /* of IP and extension headers */
 	__u8 tags; /* VLAN tags in front of it */
 	__u8 version; /* 4 or 6: on the wire, and so under the outer header */
@@ -114,7 +114,10 @@ static __always_inline bool is_for(const struct l4lb_device *device,
 {
 	__u64 differing = *(const __u64 *)frame ^ read_word(device->mac);
 
-	/* Without the two bytes behind the MAC; a mask of that length takes longer. */
+	/*
+	 * The two bytes behind the MAC are shifted out. Without the asm clang makes a
+	 * mask of that, which takes an instruction more.
+	 */
 	differing = __cpu_to_le64(differing) << 16;
 	asm("" : "+r"(differing));
 	return !differing;
@@ -271,9 +274,8 @@ parse_ipv6_header(struct cursor *cursor, struct packet *packet)
 	set_ipv6_address(&packet->address, &ip->daddr);
 	packet->length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	packet->header_length = sizeof(*ip);
-	packet->first_word =
-		outer_first_word(ip->priority << 4 | ip->flow_lbl[0] >> 4,
-				 packet->length);
+	packet->first_word = outer_first_word(
+		ip->priority << 4 | ip->flow_lbl[0] >> 4, packet->length);
 	packet->protocol = ip->nexthdr;
 	cursor->at += sizeof(*ip);
 	return L4LB_BALANCED;
@@ -318,9 +320,10 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 }
 
 /*
- * What nearly all packets are: IPv4 without tags and options, in one piece. Compiled
- * apart from the rest, their way keeps to registers. All of it is sent to the device's MAC. One check is for all headers;
- * what is shorter, a UDP packet of a few bytes without padding, goes the other way.
+ * What nearly all packets are: IPv4 without tags and options, in one piece, to the
+ * device's MAC. Compiled apart from the rest, their way keeps to registers. One check
+ * is for all headers; what is shorter, a UDP packet of a few bytes without padding,
+ * goes the other way.
  */
 static __always_inline bool parse_plain(const struct l4lb_device *device,
 					const struct cursor *cursor,

@@ -161,6 +161,7 @@ find_service(const struct l4lb_device *device, const struct packet *packet,
 	if (packet->is_fragment)
 		return find_service_of_fragment(device, packet, target);
 	*target = way_by_port(device, packet, packet->protocol, port);
+	/* No note has a port. */
 	if (target->word && port)
 		return L4LB_BALANCED;
 	*target = way_by_port(device, packet, packet->protocol, 0);
