@@ -150,7 +150,8 @@ struct l4lb_cell {
  */
 #define L4LB_CELL_FRAGMENTS 32
 #define L4LB_CELL_MINIMAL_TABLE 64 /* for the tools: each fill moves the fewest */
-#define L4LB_CELL_HASH_SOURCE 128 /* slots by source address alone: affinity */
+/* Slots by source address alone: affinity. Asked of each packet, so it is the sign. */
+#define L4LB_CELL_HASH_SOURCE 128
 
 #define L4LB_MINUTES 0x8000	/* in a time: it is in minutes, else in seconds */
 

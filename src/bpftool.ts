@@ -139,10 +139,7 @@ export class Bpftool {
 
   /** What was answered, up to the first that could not be. */
   async #tryQueries(lines: string[]): Promise<unknown[]> {
-    const { stdout } = await this.#batch(['-j'], lines);
-    return (JSON.parse(stdout || '[]') as { output: unknown }[]).map(
-      ({ output }) => output,
-    );
+    return outputsOf(await this.#batch(['-j'], lines));
   }
 
   async dump(id: number): Promise<Entry[]> {
@@ -369,9 +366,15 @@ export function hex(bytes: Buffer): string {
 
 /** What a batch of questions has printed as JSON. */
 export function answersOf(result: RunResult): unknown[] {
-  const answers = JSON.parse(result.stdout || '[]') as { output: unknown }[];
-  const failed = answers.find(({ output }) => hasError(output));
-  if (failed || result.exitCode !== 0) throw new BpftoolFailure('bpftool', result);
+  const outputs = outputsOf(result);
+  if (outputs.some(hasError) || result.exitCode !== 0) {
+    throw new BpftoolFailure('bpftool', result);
+  }
+  return outputs;
+}
+
+function outputsOf({ stdout }: RunResult): unknown[] {
+  const answers = JSON.parse(stdout || '[]') as { output: unknown }[];
   return answers.map(({ output }) => output);
 }
 
