@@ -17,8 +17,9 @@
  *
  * - A slot that moves again while hot keeps its first previous: connections that
  *   began since are on record, older ones are not, and they are still on A.
- * - When the previous is removed, the slot stays hot with NOBODY to remember,
- *   for the sake of the records.
+ * - When the previous is removed, or its deadline is over, the slot stays hot with
+ *   NOBODY to remember, for the sake of the records. If it then moves again it has a
+ *   previous again: who had no record was on its current.
  * - A record counts only if it was seen since the slot became hot, and while its
  *   destination stands in the same service. The same 5-tuple may come back after
  *   a cold phase, and an id may have a new owner.

@@ -20,6 +20,8 @@ interface Values {
   counters: Counter;
   destinations: Destination;
   slots: Slot;
+  /** Seconds of the clock that the program reads. The program writes them, too. */
+  kept: number;
   /** None: an empty cell. */
   services: Cell | undefined;
   device: Device;
@@ -40,6 +42,7 @@ export function applyWrites(live: Live, writes: readonly Write[]): Live {
     else if (write.map === 'destinations') destinations.set(write.key, write.value);
     else if (write.map === 'slots') slots.set(write.key, write.value);
     else if (write.map === 'device') device = write.value;
+    else if (write.map === 'kept') continue;
     else if (write.value) cells.set(write.key, write.value);
     else cells.delete(write.key);
   }

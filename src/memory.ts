@@ -24,29 +24,47 @@ export function moveSlot(
   now: number | undefined,
 ): Slot {
   if (now === undefined) return { current: to, previous: 0, since: 0 };
-  if (isHot(slot)) {
-    // Whoever began since is on record, so the first previous stays; but one that
-    // is gone for good is forgotten at once, and the records are kept for the rest.
-    const isGone = slot.previous !== NOBODY && !stands(slot.previous);
-    return { ...slot, current: to, previous: isGone ? NOBODY : slot.previous };
-  }
+  if (isHot(slot)) return { ...slot, current: to, previous: stillOn(slot, to, stands) };
   if (to === slot.current) return slot;
   // Nobody is on an empty slot, or on a destination that is gone.
   if (!stands(slot.current)) return { current: to, previous: 0, since: 0 };
   return { current: to, previous: slot.current, since: now };
 }
 
+/** Where connections without a record are, once a hot slot goes to a destination. */
+function stillOn(slot: Slot, to: number, stands: (id: number) => boolean): number {
+  const { current, previous } = slot;
+  // Whoever began since is on record, so the first previous stays; but one that
+  // is gone for good is forgotten at once, and the records are kept for the rest.
+  if (previous !== NOBODY) return stands(previous) ? previous : NOBODY;
+  // With nobody to remember, who found no room for a record went to the current one.
+  return current !== to && stands(current) ? current : NOBODY;
+}
+
+/**
+ * Whether a slot is then to be noted as kept: up to now its packets went to the
+ * current destination, so nobody noted them; from now on some go elsewhere.
+ */
+export function isKeptByMove(slot: Slot, moved: Slot): boolean {
+  return isHot(slot) && isHot(moved) && slot.current !== moved.current;
+}
+
 export interface Settling {
-  /** The slot as it is after it went cold. */
-  cold: Slot;
-  /** Seconds until it may; 0 where it may now. */
+  /** The slot as it may be now. */
+  slot: Slot;
+  /** Seconds until it may be another, where it is not yet. */
   wait: number;
+}
+
+export function coldSlot({ current }: Slot): Slot {
+  return { current, previous: 0, since: 0 };
 }
 
 /**
  * A hot slot may go cold when for the idle time no packet of it went elsewhere
- * than to its current destination: then nobody is left who would notice. With a
- * deadline it may then at the latest, whoever notices.
+ * than to its current destination: then nobody is left who would notice. After the
+ * deadline its previous is forgotten, whoever notices, and the slot stays hot for the
+ * sake of the records: it may have moved more than once.
  */
 export function settling(
   slot: Slot,
@@ -55,10 +73,9 @@ export function settling(
   idle: number,
   deadline = Infinity,
 ): Settling {
-  const last = Math.max(slot.since, kept);
-  const until = Math.min(last + idle, slot.since + deadline);
-  return {
-    cold: { current: slot.current, previous: 0, since: 0 },
-    wait: Math.max(0, until - now),
-  };
+  const needed = Math.max(slot.since, kept) + idle - now;
+  const remembered = slot.since + deadline - now;
+  if (needed <= 0) return { slot: coldSlot(slot), wait: 0 };
+  if (remembered > 0) return { slot, wait: Math.min(needed, remembered) };
+  return { slot: { ...slot, previous: NOBODY }, wait: needed };
 }

@@ -5,7 +5,7 @@ import { decodeKey, encodeKey } from './abi.js';
 import type { Maps, Tools } from './attached.js';
 import type { Live, Write } from './live.js';
 import { slotsIn } from './live.js';
-import { DEFAULT_IDLE, isHot, settling } from './memory.js';
+import { DEFAULT_IDLE, coldSlot, isHot, settling } from './memory.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
 import { linesOf, readSlots, readTables } from './tables.js';
@@ -14,6 +14,8 @@ import { reachable } from './ways.js';
 export interface Settled {
   /** Slots that went cold. */
   settled: number;
+  /** Those whose drained destination's deadline is over: they are still hot. */
+  forgotten: number;
   /** Slots that are still hot. */
   hot: number;
   /** Seconds until the next may go cold; 0 where none is hot. */
@@ -50,7 +52,7 @@ export async function settle(
   lock: number,
   known?: KnownTables,
 ): Promise<Settled> {
-  const result: Settled = { settled: 0, hot: 0, wait: 0 };
+  const result: Settled = { settled: 0, forgotten: 0, hot: 0, wait: 0 };
   if (!maps.kept) return result;
   const tables = known?.tables ?? (await readTables(bpftool, maps));
   const writes: Write[] = [];
@@ -68,16 +70,19 @@ export async function settle(
     for (const { key, slot, kept } of hot) {
       const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
       const deadline = isDrained ? drainDeadline : undefined;
-      const { cold, wait } = settling(slot, kept, now, idle, deadline);
-      if (options.all || wait === 0) {
-        writes.push({ map: 'slots', key, value: cold });
-      } else {
-        result.wait = result.hot === 0 ? wait : Math.min(result.wait, wait);
-        result.hot++;
+      const { slot: value, wait } = options.all
+        ? { slot: coldSlot(slot), wait: 0 }
+        : settling(slot, kept, now, idle, deadline);
+      if (value !== slot) writes.push({ map: 'slots', key, value });
+      if (!isHot(value)) {
+        result.settled++;
+        continue;
       }
+      if (value !== slot) result.forgotten++;
+      result.wait = result.hot === 0 ? wait : Math.min(result.wait, wait);
+      result.hot++;
     }
   }
-  result.settled = writes.length;
   await bpftool.write(linesOf(maps, writes, all), lock);
   return result;
 }

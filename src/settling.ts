@@ -106,8 +106,12 @@ async function waitForRest(
 ): Promise<Settled> {
   if (!flags.wait || before.hot === 0) return before;
   await sleep(Math.min(LONGEST_WAIT, before.wait + 1) * 1000);
-  const { settled, ...rest } = await settleSlots(tools, attached, flags, config);
-  return { ...rest, settled: before.settled + settled };
+  const after = await settleSlots(tools, attached, flags, config);
+  return {
+    ...after,
+    settled: before.settled + after.settled,
+    forgotten: before.forgotten + after.forgotten,
+  };
 }
 
 function optionsFor(flags: SettleFlags, config: readonly WantedService[]): SettleOptions {
@@ -147,11 +151,16 @@ function patienceOf(
 }
 
 export function describeSettled(
-  { settled, hot, wait }: Settled,
+  { settled, forgotten, hot, wait }: Settled,
   device: string,
 ): string[] {
   const lines: string[] = [];
   if (settled > 0) lines.push(`  ${many(settled, 'slot')} went cold`);
+  if (forgotten > 0) {
+    lines.push(
+      `  ${many(forgotten, 'slot')} forgot a drained destination, whose deadline is over`,
+    );
+  }
   if (hot > 0) {
     lines.push(
       `  ${many(hot, 'slot')} hot, remembering; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
@@ -160,6 +169,11 @@ export function describeSettled(
   return lines;
 }
 
-export function settledJson({ settled, hot, wait }: Settled): Record<string, number> {
-  return { slots_settled: settled, slots_hot: hot, next_settles_in_s: wait };
+export function settledJson(result: Settled): Record<string, number> {
+  return {
+    slots_settled: result.settled,
+    slots_forgot: result.forgotten,
+    slots_hot: result.hot,
+    next_settles_in_s: result.wait,
+  };
 }

@@ -129,7 +129,9 @@ export function* linesOf(
     } else {
       yield* quadLines(maps, quads, slotOf);
       quads.clear();
-      yield line(maps[write.map], write.key, encode(write));
+      const map = maps[write.map];
+      if (!map) throw new Error(`a plan for a program that has ${write.map}`);
+      yield line(map, write.key, encode(write));
     }
   }
   yield* quadLines(maps, quads, slotOf);
@@ -167,5 +169,7 @@ function encode(write: Exclude<Write, { map: 'slots' }>): Buffer {
       return write.value ? encodeCell(write.value) : EMPTY_CELL;
     case 'device':
       return encodeDevice(write.value);
+    case 'kept':
+      return encodeKey(write.value);
   }
 }

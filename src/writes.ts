@@ -30,7 +30,7 @@ import { SLOT_SEED } from './hash.js';
 import { headerSum, largestInner } from './header-sum.js';
 import type { Live, Write } from './live.js';
 import { freeIds, ownedBy } from './live.js';
-import { moveSlot } from './memory.js';
+import { isKeptByMove, moveSlot } from './memory.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
 import type { Sources } from './source.js';
@@ -178,6 +178,7 @@ function planSlots(
 ): Write[] {
   const { firstSlot } = wanted.service;
   const standing = new Set(ids);
+  const kept: Write[] = [];
   const writes: Write[] = [];
   table.forEach((index, number) => {
     const key = firstSlot + number;
@@ -185,8 +186,11 @@ function planSlots(
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
     const value = moveSlot(slot, to, (id) => standing.has(id), wanted.now);
     if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });
+    if (wanted.now !== undefined && isKeptByMove(slot, value)) {
+      kept.push({ map: 'kept', key, value: wanted.now });
+    }
   });
-  return writes;
+  return [...kept, ...writes];
 }
 
 /** The ways of all services and notes for fragments, each in a cell of its own. */

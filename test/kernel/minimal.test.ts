@@ -24,6 +24,7 @@ interface PlanJson {
   slots_ideal: number;
   shares: { address: string; slots_before: number; slots: number }[];
   slots_settled?: number;
+  slots_forgot?: number;
   slots_hot?: number;
   writes: number;
 }
@@ -152,9 +153,32 @@ describe('a fill', () => {
     const waiting = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(waiting.slots_hot).toBeGreaterThan(0);
     await sleep(11_000);
-    const settled = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
-    expect(settled).toMatchObject({ slots_hot: 0 });
-    expect(settled.slots_settled).toBeGreaterThan(0);
+    // Their records are kept for the idle time, since a slot may have moved twice.
+    const forgot = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
+    expect(forgot).toMatchObject({
+      slots_settled: 0,
+      slots_forgot: waiting.slots_hot,
+      slots_hot: waiting.slots_hot,
+    });
+    const settled = JSON.parse(
+      await map('', '--settle', '--idle', '1', '--json'),
+    ) as PlanJson;
+    expect(settled).toMatchObject({ slots_settled: waiting.slots_hot, slots_forgot: 0 });
     expect(await map('', '--export')).toContain('drain_deadline = 10\n');
+  });
+
+  test('that moves slots once more does not turn them cold, though they were ready', async () => {
+    await fill(csv(10, 0), ...WEB);
+    await map('', '--settle', '--now');
+    const first = await fill(csv(10, 3), ...WEB, '--idle', '2');
+    expect(first.slots_hot).toBe(first.slots_moved);
+    await sleep(3000);
+    // Whoever began meanwhile is on the destinations that these slots leave now.
+    const second = await fill(csv(10, 0), ...WEB);
+    expect(second).toMatchObject({ slots_settled: 0, slots_hot: first.slots_hot });
+    expect(second.slots_moved).toBe(first.slots_moved);
+    await sleep(3000);
+    const settled = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
+    expect(settled).toMatchObject({ slots_settled: first.slots_hot, slots_hot: 0 });
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import type { Slot } from '../../src/abi.js';
 import { NOBODY } from '../../src/abi.js';
-import { moveSlot, settling } from '../../src/memory.js';
+import { coldSlot, isKeptByMove, moveSlot, settling } from '../../src/memory.js';
 
 const [A, B, C] = [1, 2, 3];
 const NOW = 1000;
@@ -48,10 +48,24 @@ describe('a slot that moves', () => {
       then: slot(C, A, 900),
     },
     {
-      case: 'moves with nobody to remember',
+      case: 'moves with nobody to remember, and then remembers',
       from: slot(B, NOBODY, 900),
       to: C,
       stands: [B, C],
+      then: slot(C, B, 900),
+    },
+    {
+      case: 'has nobody to remember, and stays',
+      from: slot(B, NOBODY, 900),
+      to: B,
+      stands: [B],
+      then: slot(B, NOBODY, 900),
+    },
+    {
+      case: 'has nobody to remember, and leaves one that is gone',
+      from: slot(B, NOBODY, 900),
+      to: C,
+      stands: [C],
       then: slot(C, NOBODY, 900),
     },
   ])('$case', ({ from, to, stands, then }) => {
@@ -72,14 +86,34 @@ describe('a hot slot', () => {
     { case: 'was kept in an earlier phase', since: 700, kept: 200, wait: 0 },
     { case: 'is at the very second', since: 700, kept: 0, wait: 0 },
   ])('that $case may go cold in $wait s', ({ since, kept, wait }) => {
-    expect(settling(slot(B, A, since), kept, NOW, idle)).toEqual({ cold: slot(B), wait });
+    const hot = slot(B, A, since);
+    const then = wait === 0 ? slot(B) : hot;
+    expect(settling(hot, kept, NOW, idle)).toEqual({ slot: then, wait });
   });
 
   test.each([
-    { case: 'before the deadline', since: 900, deadline: 150, wait: 50 },
-    { case: 'after the deadline', since: 900, deadline: 60, wait: 0 },
-    { case: 'with a deadline after its idle time', since: 900, deadline: 900, wait: 290 },
-  ])('that is kept may go cold $case in $wait s', ({ since, deadline, wait }) => {
-    expect(settling(slot(B, A, since), 990, NOW, idle, deadline).wait).toBe(wait);
+    { case: 'waits for the deadline', since: 900, deadline: 150, wait: 50 },
+    { case: 'waits for the idle time', since: 900, deadline: 900, wait: 290 },
+  ])('that is kept $case, $wait s', ({ since, deadline, wait }) => {
+    const hot = slot(B, A, since);
+    expect(settling(hot, 990, NOW, idle, deadline)).toEqual({ slot: hot, wait });
+  });
+
+  test('that is kept forgets its previous after the deadline, but not its records', () => {
+    expect(settling(slot(B, A, 900), 990, NOW, idle, 60)).toEqual({
+      slot: slot(B, NOBODY, 900),
+      wait: 290,
+    });
+  });
+
+  test('that nobody needs goes cold, whatever the deadline', () => {
+    const settled = settling(slot(B, A, 100), 600, NOW, idle, 60);
+    expect(settled).toEqual({ slot: coldSlot(slot(B, A)), wait: 0 });
+  });
+
+  test('is kept by another move, for until then its connections were on the current', () => {
+    expect(isKeptByMove(slot(B, A, 900), slot(C, A, 900))).toBe(true);
+    expect(isKeptByMove(slot(B, A, 900), slot(B, NOBODY, 900))).toBe(false);
+    expect(isKeptByMove(slot(A), slot(B, A, NOW))).toBe(false);
   });
 });
