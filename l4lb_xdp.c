@@ -42,7 +42,7 @@ MAP(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
 MAP(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
 MAP(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
 MAP(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
-MAP(answers, BPF_MAP_TYPE_PERCPU_ARRAY, 1, struct l4lb_answers);
+MAP(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
 #endif
 
 /* A SmartNIC has no room for a call. */

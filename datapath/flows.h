@@ -11,9 +11,12 @@
  * - Any other TCP packet follows its record. One without a record is of an older
  *   connection and goes to the previous, A. Nothing is written for it.
  *
- * So steady state costs nothing, since a cold slot never comes here; a flood of
- * ACKs writes nothing; and a flood of SYNs can only push out other records that
- * never saw a second packet. What follows from these rules:
+ * So steady state costs nothing, since a cold slot never comes here, and a flood of
+ * ACKs writes nothing. Of a flood of SYNs so many are recorded in a second as leave
+ * all other connections the time for a second packet, after which no SYN pushes them
+ * out. The rest goes to the previous without a record, where its later packets will be
+ * sent, too: that costs no connection, nor the time to fetch a random set, which is
+ * ten times that of all else. What follows from these rules:
  *
  * - A slot that moves again while hot keeps its first previous: connections that
  *   began since are on record, older ones are not, and they are still on A.
@@ -41,6 +44,7 @@
 #define FLOWS_H
 
 #include "hash.h"
+#include "limit.h"
 #include "parse.h"
 #include "service.h"
 
@@ -84,6 +88,7 @@ struct visit {
 	union visitor visitor;
 	__u32 slot;
 	__u32 current; /* destination of the slot */
+	__u32 seconds;
 	__u32 now; /* in the units of a record's seen, and wider */
 };
 
@@ -258,12 +263,19 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	return record.fields.destination & ~L4LB_ESTABLISHED;
 }
 
+/* SYNs in a flood of them: see above. */
+static __always_inline bool is_one_too_many(const struct visit *visit)
+{
+	return visit->visitor.role == BEGINS &&
+	       !may(L4LB_LIMIT_RECORDS, L4LB_MOST_RECORDS, visit->seconds);
+}
+
 static __always_inline __u16 destination_of(const struct visit *visit,
 					    __u32 set_key)
 {
 	struct l4lb_set *set;
 
-	if (visit->visitor.role == STAYS)
+	if (visit->visitor.role == STAYS || is_one_too_many(visit))
 		return read_memory(visit).fields.previous;
 	set = bpf_map_lookup_elem(&flows, &set_key);
 	if (!set)
@@ -280,11 +292,12 @@ static __always_inline __u16 destination_of(const struct visit *visit,
 static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 				 __u32 set_key)
 {
-	const __u32 seconds = bpf_ktime_get_coarse_ns() / 1000000000;
+	const __u32 seconds = seconds_now();
 	const struct visit visit = {
 		.visitor = { .word = visitor_word },
 		.slot = slot,
 		.current = current,
+		.seconds = seconds,
 		.now = seconds >> L4LB_SEEN_SHIFT,
 	};
 	const __u32 id = destination_of(&visit, set_key);

@@ -233,14 +233,20 @@ struct l4lb_destination {
 } __attribute__((aligned(8)));
 
 #ifdef L4LB_HOST
-/* `answers`, one entry: how many answers this CPU has sent in this window. */
-struct l4lb_answers {
-	__u64 window;
-	__u64 count;
+/* `limits`, an entry for each of these: how often this CPU has done it in a second. */
+enum l4lb_limit {
+	L4LB_LIMIT_ANSWERS,
+	L4LB_LIMIT_RECORDS,
+	L4LB_LIMITS,
 };
 
-#define L4LB_WINDOW_SHIFT 30	/* of 2^30 ns, about a second */
-#define L4LB_MOST_ANSWERS 1000	/* in a window */
+struct l4lb_done {
+	__u32 second;		/* of CLOCK_MONOTONIC */
+	__u32 count;
+};
+
+#define L4LB_MOST_ANSWERS 1000
+#define L4LB_MOST_RECORDS (1 << 15)
 #endif
 
 /* `counters` by destination, `verdicts` by verdict. */

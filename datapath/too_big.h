@@ -4,11 +4,12 @@
  * its sender is told what would fit: ICMP "fragmentation needed" (RFC 1191) or
  * ICMPv6 "packet too big" (RFC 8201). The frame itself becomes the message.
  *
- * A SmartNIC has no clock to limit the rate by, and cannot sum up so much.
+ * A SmartNIC has no limit for the rate, and cannot sum up so much.
  */
 #ifndef TOO_BIG_H
 #define TOO_BIG_H
 
+#include "limit.h"
 #include "link.h"
 #include "quote.h"
 #include "sums.h"
@@ -27,25 +28,6 @@
 #define SUMMED_AT_ONCE 512
 #define QUOTED_IN_ICMP SUMMED_AT_ONCE
 #define QUOTED_IN_ICMPV6 (2 * SUMMED_AT_ONCE)
-
-/* So many in a window of about a second, on each CPU. */
-static __always_inline bool may_answer(void)
-{
-	const __u64 window = bpf_ktime_get_ns() >> L4LB_WINDOW_SHIFT;
-	const __u32 only = 0;
-	struct l4lb_answers *sent = bpf_map_lookup_elem(&answers, &only);
-
-	if (!sent)
-		return false; /* never: the map has its one entry */
-	if (sent->window != window) {
-		sent->window = window;
-		sent->count = 0;
-	}
-	if (sent->count >= L4LB_MOST_ANSWERS)
-		return false;
-	sent->count++;
-	return true;
-}
 
 /* RFC 1122: nothing is sent to a group, or to where nobody can be. */
 static __always_inline bool is_ipv4_unicast(__be32 address)
@@ -130,7 +112,8 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 	__u64 sum = 0;
 	void *ip;
 
-	if (!wants_to_know(ctx, is_ipv6, tags) || !may_answer())
+	if (!wants_to_know(ctx, is_ipv6, tags) ||
+	    !may(L4LB_LIMIT_ANSWERS, L4LB_MOST_ANSWERS, seconds_now()))
 		return L4LB_TOO_BIG;
 	if (bpf_xdp_adjust_head(ctx, -(int)grown))
 		return L4LB_TOO_BIG;

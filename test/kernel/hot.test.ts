@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The slot remembers: every rule of datapath/flows.h, by packets. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  test,
+} from '@jest/globals';
 
 import type { Slot } from '../../src/abi.js';
 import {
@@ -23,6 +31,8 @@ const ACK = 0x10;
 const SLOTS = 4;
 /** L4LB_SETS in datapath/l4lb.h. */
 const SETS = 1 << 17;
+/** L4LB_MOST_RECORDS there. */
+const MOST_RECORDS = 1 << 15;
 const balancer = { address: '10.0.0.4', mac: '02:00:00:00:00:04' };
 const vip = '203.0.113.10';
 /** Ids are given in this order. */
@@ -245,6 +255,67 @@ describe('a hot slot', () => {
     expect(await kept()).toBe(0);
     expect(await send(ACK)).toBe('A');
     expect(await kept()).toBeGreaterThanOrEqual(monotonicSeconds() - 1);
+  });
+});
+
+describe('in a flood of SYNs', () => {
+  /** As if so many connections had been recorded in this second, on each CPU. */
+  async function haveRecorded(second: number, count: number): Promise<void> {
+    const value = Buffer.concat([second, count].map(encodeKey));
+    await program.bpftool.queries([
+      `map update id ${await mapId('limits')} key 1 0 0 0 value ${[...value].join(' ')}`,
+    ]);
+  }
+
+  afterEach(() => haveRecorded(0, 0));
+
+  /** Tries again where the second was over before all were sent. */
+  async function sendHavingRecorded(
+    count: number,
+    ...flags: number[]
+  ): Promise<string[]> {
+    for (;;) {
+      port++;
+      const second = monotonicSeconds();
+      await haveRecorded(second, count);
+      const names: string[] = [];
+      for (const one of flags) names.push(await send(one));
+      if (monotonicSeconds() === second) return names;
+    }
+  }
+
+  test('so many are recorded in a second', async () => {
+    await hot(B, A);
+    const names = await sendHavingRecorded(MOST_RECORDS - 1, SYN, ACK);
+    expect(names).toEqual(['B', 'B']);
+  });
+
+  test('the rest stays with the previous, is noted there, and writes no record', async () => {
+    await hot(B, A);
+    await clearKept();
+    const names = await sendHavingRecorded(MOST_RECORDS, SYN, ACK);
+    expect(names).toEqual(['A', 'A']);
+    expect(await readSet(mine())).toEqual(Buffer.alloc(64));
+    expect(await kept()).toBeGreaterThan(0);
+  });
+
+  test('the rest goes to the current, where there is nobody to remember', async () => {
+    await hot(B, NOBODY);
+    const names = await sendHavingRecorded(MOST_RECORDS, SYN, ACK);
+    expect(names).toEqual(['B', 'B']);
+  });
+
+  test('connections on record stay there', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    await haveRecorded(monotonicSeconds(), MOST_RECORDS);
+    expect(await send(ACK)).toBe('B');
+  });
+
+  test('it begins anew with each second', async () => {
+    await hot(B, A);
+    await haveRecorded(monotonicSeconds() - 1, MOST_RECORDS);
+    expect([await send(SYN), await send(ACK)]).toEqual(['B', 'B']);
   });
 });
 
