@@ -95,6 +95,16 @@ write_sum(__u8 *frame, const volatile struct sum *sum, __u64 words)
 	*(__u16 *)(frame + sum->at) = check;
 }
 
+static __always_inline void note_time(void)
+{
+	if (progress.in_run % CLOCK_EVERY == 0) {
+		progress.latest = bpf_ktime_get_ns();
+		if (!progress.in_run)
+			progress.first = progress.latest;
+	}
+	progress.in_run++;
+}
+
 SEC("xdp")
 int frames(struct xdp_md *ctx)
 {
@@ -105,6 +115,7 @@ int frames(struct xdp_md *ctx)
 
 	if (frame + length > (__u8 *)(long)ctx->data_end)
 		return XDP_ABORTED; /* never */
+	note_time();
 	write_headers(frame, length);
 	number = next_number();
 #pragma unroll

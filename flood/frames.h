@@ -41,6 +41,11 @@ struct plan {
 struct progress {
 	__u64 sent;
 	__u64 number; /* of the next flow, or the last random one */
+	__u64 in_run; /* frames of the present run */
+	__u64 first,
+		latest; /* when one was written, of every CLOCK_EVERY of these */
 };
+
+#define CLOCK_EVERY 64
 
 #endif

@@ -60,6 +60,23 @@ __u64 sent_by(const struct sender *sender)
 	return *(volatile __u64 *)&sender->program->bss->progress.sent;
 }
 
+/*
+ * Nanoseconds that the frames of a run took. What the kernel does before and after all
+ * frames is left out: it waits for others, for milliseconds, and does it once. Of a run
+ * too short to tell, as with a rate, it is all that there is.
+ */
+static __u64 time_of_frames(const struct progress *progress, __u64 whole)
+{
+	const __u64 timed =
+		progress->in_run ?
+			(progress->in_run - 1) / CLOCK_EVERY * CLOCK_EVERY :
+			0;
+	const double each =
+		(double)(progress->latest - progress->first) / timed;
+
+	return timed ? each * progress->in_run : whole;
+}
+
 /* One run of the kernel's: 0, or a negative errno. */
 static int run(struct sender *sender, void *frame, __u32 repeat)
 {
@@ -72,11 +89,14 @@ static int run(struct sender *sender, void *frame, __u32 repeat)
 		    .ctx_size_in = sizeof(context), .repeat = repeat,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 		    .batch_size = sender->options->batch);
+	struct progress *progress = &sender->program->bss->progress;
 	const __u64 began = now();
-	const int error = bpf_prog_test_run_opts(
-		bpf_program__fd(sender->program->progs.frames), &opts);
+	int error;
 
-	sender->busy += now() - began;
+	progress->in_run = 0;
+	error = bpf_prog_test_run_opts(
+		bpf_program__fd(sender->program->progs.frames), &opts);
+	sender->busy += time_of_frames(progress, now() - began);
 	return error;
 }
 

@@ -21,7 +21,7 @@ struct sender {
 	__u64 rate;
 	struct frames_bpf *program;
 	pthread_t thread;
-	__u64 busy; /* nanoseconds inside the kernel's runs */
+	__u64 busy; /* nanoseconds of the frames, inside the kernel's runs */
 	int error; /* why it ended early, or 0 */
 	atomic_bool stop, ended;
 };
