@@ -35,6 +35,8 @@ export interface RemovedService {
 
 export interface ConfigPlan {
   writes: Write[];
+  /** What the maps hold after these. */
+  after: Live;
   /** In the order of the file. */
   services: { name: string; plan: Plan }[];
   removed: RemovedService[];
@@ -73,7 +75,7 @@ function planAll(
   surroundings: Surroundings,
   removeFirst: boolean,
 ): ConfigPlan {
-  const result: ConfigPlan = { writes: [], services: [], removed: [] };
+  const result: Omit<ConfigPlan, 'after'> = { writes: [], services: [], removed: [] };
   // All slots together may be a million, so they are not copied for each service.
   const slots = new Map(live.slots);
   let state: Live = { ...live, slots };
@@ -105,7 +107,7 @@ function planAll(
     add(made.writes);
   }
   if (!removeFirst) remove();
-  return result;
+  return { ...result, after: state };
 }
 
 /**

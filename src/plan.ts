@@ -37,6 +37,8 @@ export interface Share {
 
 export interface Plan {
   writes: Write[];
+  /** What the maps hold after these. */
+  after: Live;
   isNew: boolean;
   /** All ways into the service, as text. */
   ways: string[];
@@ -103,6 +105,7 @@ export function plan(live: Live, wanted: Wanted): Plan {
   const drained = shares.filter(isDrained).map(({ address }) => address);
   return {
     writes,
+    after: state,
     isNew: wanted.isNew,
     ways,
     used: target.length,

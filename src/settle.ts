@@ -4,7 +4,6 @@ import type { Slot } from './abi.js';
 import { decodeKey, encodeKey } from './abi.js';
 import type { Maps, Tools } from './attached.js';
 import type { Live, Write } from './live.js';
-import { slotsIn } from './live.js';
 import { DEFAULT_IDLE, coldSlot, isHot, settling } from './memory.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
@@ -55,16 +54,15 @@ export async function settle(
   const result: Settled = { settled: 0, forgotten: 0, hot: 0, wait: 0 };
   if (!maps.kept) return result;
   const tables = known?.tables ?? (await readTables(bpftool, maps));
-  const writes: Write[] = [];
-  const all = new Map<number, Slot>();
+  const lines: Iterable<string>[] = [];
   const services = [...servicesIn(reachable(tables)).values()];
   const patienceOf = options.patience(services);
   for (const service of services) {
     const slots = known?.slotsOf.has(service.id)
-      ? slotsIn(tables, service)
+      ? tables.slots
       : await readSlots(bpftool, maps, service);
-    for (const [key, slot] of slots) all.set(key, slot);
-    const hot = await readHot(bpftool, maps, slots);
+    const hot = await readHot(bpftool, maps, slots, service);
+    const writes: Write[] = [];
     const now = monotonicSeconds();
     const { idle, drainDeadline } = patienceOf.get(service.id) ?? { idle: DEFAULT_IDLE };
     for (const { key, slot, kept } of hot) {
@@ -82,9 +80,14 @@ export async function settle(
       result.wait = result.hot === 0 ? wait : Math.min(result.wait, wait);
       result.hot++;
     }
+    lines.push(linesOf(maps, writes, slots));
   }
-  await bpftool.write(linesOf(maps, writes, all), lock);
+  await bpftool.write(inTurn(lines), lock);
   return result;
+}
+
+function* inTurn<T>(all: Iterable<Iterable<T>>): Generator<T> {
+  for (const one of all) yield* one;
 }
 
 interface HotSlot {
@@ -98,13 +101,17 @@ async function readHot(
   bpftool: Tools['bpftool'],
   maps: Maps,
   slots: Live['slots'],
+  { firstSlot, log2Slots }: Service,
 ): Promise<HotSlot[]> {
-  const hot = [...slots].filter(([, slot]) => isHot(slot));
-  const keys = hot.map(([key]) => encodeKey(key));
+  const hot: HotSlot[] = [];
+  for (let key = firstSlot; key < firstSlot + (1 << log2Slots); key++) {
+    const slot = slots.get(key);
+    if (slot && isHot(slot)) hot.push({ key, slot, kept: 0 });
+  }
+  const keys = hot.map(({ key }) => encodeKey(key));
   const kept = maps.kept ? await bpftool.lookup(maps.kept.id, keys) : [];
-  return hot.map(([key, slot], index) => ({
-    key,
-    slot,
+  return hot.map((one, index) => ({
+    ...one,
     kept: decodeKey(kept[index] ?? encodeKey(0)),
   }));
 }

@@ -10,7 +10,6 @@ import type { Planned } from './fill.js';
 import { applyPlan } from './fill.js';
 import { many } from './format.js';
 import { matchServices } from './layout.js';
-import { applyWrites } from './live.js';
 import { withLock } from './lock.js';
 import { DEFAULT_IDLE } from './memory.js';
 import type { Plan } from './plan.js';
@@ -53,7 +52,7 @@ export interface Filled<P> {
  * Both are done under one lock, so that what the plan has read is still true, and
  * only the slots of services that it did not need are read.
  */
-export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
+export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
   tools: Context,
   attached: Attached,
   flags: SettleFlags & { dryRun?: boolean },
@@ -64,7 +63,7 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes'>>(
     if (flags.dryRun) return { plan: made.plan, settled: undefined };
     await applyPlan(tools, maps, made, lock);
     const known: KnownTables = {
-      tables: applyWrites(made.live, made.plan.writes),
+      tables: made.plan.after,
       slotsOf: new Set(made.services.map(({ id }) => id)),
     };
     const options = optionsFor({}, []);

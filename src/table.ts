@@ -48,8 +48,9 @@ export function table(
     const runner = walkers[race.first];
     if (runner === undefined) break;
     const isEnough = runner.taken >= (spare > 0 ? runner.most : runner.least);
-    if (!isEnough && result[runner.walker.slot] === -1) {
-      result[runner.walker.slot] = runner.index;
+    const { slot } = runner.walker;
+    if (!isEnough && result[slot] === -1) {
+      result[slot] = runner.index;
       if (runner.taken >= runner.least) spare--;
       runner.taken++;
       left--;
@@ -74,7 +75,12 @@ class Walker {
   #rank = 0;
   readonly #mask: number;
   readonly #shift: number;
-  readonly #keys: Int32Array;
+  /** Of the affine maps. Fields of their own, since an array would be read the slow way. */
+  readonly #a: number;
+  readonly #b: number;
+  readonly #c: number;
+  readonly #d: number;
+  readonly #e: number;
 
   constructor(address: Buffer, weight: number, slots: number) {
     const seed = seedOf(address);
@@ -83,18 +89,21 @@ class Walker {
     this.end = slots * PARTS;
     this.#mask = slots - 1;
     this.#shift = (32 - Math.clz32(slots)) >> 1;
-    this.#keys = Int32Array.from([1, 2, 3, 4, 5], (key) => hash(seed, key, 0));
+    this.#a = hash(seed, 1, 0) | 1;
+    this.#b = hash(seed, 2, 0);
+    this.#c = hash(seed, 3, 0) | 1;
+    this.#d = hash(seed, 4, 0);
+    this.#e = hash(seed, 5, 0) | 1;
   }
 
   get slot(): number {
-    const [a = 0, b = 0, c = 0, d = 0, e = 0] = this.#keys;
     const mask = this.#mask;
     const shift = this.#shift;
-    let slot = (Math.imul(this.#rank, a | 1) + b) & mask;
+    let slot = (Math.imul(this.#rank, this.#a) + this.#b) & mask;
     slot ^= slot >>> shift;
-    slot = (Math.imul(slot, c | 1) + d) & mask;
+    slot = (Math.imul(slot, this.#c) + this.#d) & mask;
     slot ^= slot >>> shift;
-    return Math.imul(slot, e | 1) & mask;
+    return Math.imul(slot, this.#e) & mask;
   }
 
   step(): void {
