@@ -124,7 +124,7 @@ async function askModel(
   };
   for (;;) {
     const now = process.hrtime.bigint();
-    const answer = model(tables, { flows, now, mayTell: true }, frame);
+    const answer = model(tables, { flows, now, mayTell: true, mayRecord: true }, frame);
     if (slots.missing.size + flows.missing.size === 0) return { answer, sets };
     for (const key of slots.missing) {
       const one = await readSlots(bpftool, maps, { firstSlot: key, log2Slots: 0 });

@@ -104,8 +104,10 @@ function chooseOfHot(
     return { id: slot.previous, hot: 'a fragment of TCP goes to the previous' };
   }
   const records = new RecordSet(tables, state, connection, cell, slot);
-  const isSyn = (connection.flags & (SYN | ACK)) === SYN;
-  return isSyn && !connection.isError ? records.begin() : records.follow();
+  const begins = (connection.flags & (SYN | ACK)) === SYN && !connection.isError;
+  if (!begins) return records.follow();
+  if (state.mayRecord) return records.begin();
+  return { id: slot.previous, hot: 'a SYN of too many in this second, to the previous' };
 }
 
 /** The records among which a connection's own is looked for. */

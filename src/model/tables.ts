@@ -54,6 +54,8 @@ export interface State {
   now: bigint;
   /** Whether the rate allows to answer a packet that is too big. */
   mayTell: boolean;
+  /** Whether it allows to record a connection that begins in a hot slot. */
+  mayRecord: boolean;
 }
 
 export interface RecordWrite {

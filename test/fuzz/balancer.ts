@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { VerdictName } from '../../src/abi.js';
-import { QUAD, VERDICTS } from '../../src/abi.js';
+import { QUAD, VERDICTS, encodeKey } from '../../src/abi.js';
 import type { Build } from '../../src/attached.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { model } from '../../src/model/model.js';
@@ -26,9 +26,8 @@ import {
 import type { Difference, Program, Target } from './target.js';
 import { PROGRAMS, randomOf } from './target.js';
 
-/** Of the program that answers too much: l4lb.h, L4LB_MOST_ANSWERS and its window. */
-const MOST_ANSWERS = 1000n;
-const WINDOW_SHIFT = 30n;
+/** L4LB_MOST_ANSWERS and L4LB_MOST_RECORDS in l4lb.h, by their places in `limits`. */
+const MOST = [1000, 1 << 15];
 /** The program's clock is the coarse one, which is behind by so much at the most. */
 const TICK_MS = 20;
 
@@ -108,7 +107,7 @@ export class BalancerTarget implements Target {
     return [...found, ...compareMaps(result, expected)];
   }
 
-  /** Runs a chunk within one second, and one window of the rate. */
+  /** Runs a chunk within one second. */
   async #run(
     scenario: Scenario,
     frames: readonly Buffer[],
@@ -118,7 +117,7 @@ export class BalancerTarget implements Target {
     for (;;) {
       const start = clock();
       const { slots, records } = begin(scenario, start.seconds);
-      const before = this.#prepare(scenario, slots, records, start.now);
+      const before = this.#prepare(scenario, slots, records, start.seconds);
       const need = isSlow ? 0.05 : 0.2 + frames.length * 0.0001;
       if (isHost && start.left < need) {
         await sleep(start.left * 1000 + TICK_MS);
@@ -126,13 +125,10 @@ export class BalancerTarget implements Target {
       }
       const dumps = ['verdicts', 'counters', ...(isHost ? ['flows', 'kept'] : [])];
       const result = await this.#loaded.chunk(before, frames, dumps);
-      const end = clock();
-      const isSame =
-        end.seconds === start.seconds &&
-        end.now >> WINDOW_SHIFT === start.now >> WINDOW_SHIFT;
-      if (isHost && !isSame) continue;
+      if (isHost && clock().seconds !== start.seconds) continue;
       const tables: Tables = { ...scenario.tables, slots, build: this.#build };
-      const state = { now: start.now, mayTell: scenario.mayTell };
+      const { mayTell, mayRecord } = scenario;
+      const state = { now: start.now, mayTell, mayRecord };
       return { result, expected: expect(tables, state, records, frames), tables };
     }
   }
@@ -141,7 +137,7 @@ export class BalancerTarget implements Target {
     scenario: Scenario,
     slots: Tables['slots'],
     records: ReadonlyMap<number, FlowRecord[]>,
-    now: bigint,
+    seconds: number,
   ): string[] {
     const loaded = this.#loaded;
     const content = encodeTables(scenario, slots, loaded.entries('services'));
@@ -152,13 +148,12 @@ export class BalancerTarget implements Target {
     for (const [name, values] of content) lines.push(...loaded.writes(name, values));
     if (this.#build === 'portable') return lines;
     const sets = new Map([...records].map(([set, all]) => [set, encodeRecords(all)]));
-    const answers = Buffer.alloc(16);
-    if (!scenario.mayTell) {
-      answers.writeBigUInt64LE(now >> WINDOW_SHIFT, 0);
-      answers.writeBigUInt64LE(MOST_ANSWERS, 8);
-    }
+    const limits = [scenario.mayTell, scenario.mayRecord].map((may, key) => {
+      const done = may ? [0, 0] : [seconds, MOST[key] ?? 0];
+      return [key, Buffer.concat(done.map(encodeKey))] as const;
+    });
     lines.push(...loaded.writes('flows', sets), ...loaded.zeros('kept'));
-    lines.push(...loaded.writes('answers', new Map([[0, answers]])));
+    lines.push(...loaded.writes('limits', new Map(limits)));
     return lines;
   }
 

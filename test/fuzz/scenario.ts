@@ -60,6 +60,7 @@ export interface Scenario {
   records: Map<number, FlowRecord[]>;
   /** What is `since` in slots is an age, too. */
   mayTell: boolean;
+  mayRecord: boolean;
 }
 
 const SERVICE_ADDRESSES = [
@@ -114,6 +115,7 @@ export function makeScenario(random: Random): Scenario {
     flows: Array.from({ length: 24 }, () => makeFlow(random, cells)),
     records: new Map(),
     mayTell: random.chance(85),
+    mayRecord: random.chance(85),
   };
   return { ...scenario, records: makeRecords(random, scenario) };
 }
@@ -240,7 +242,12 @@ function makeRecords(
   { tables, flows }: Scenario,
 ): Map<number, FlowRecord[]> {
   const records = new Map<number, FlowRecord[]>();
-  const state: State = { flows: new Map(), now: 10n ** 15n, mayTell: true };
+  const state: State = {
+    flows: new Map(),
+    now: 10n ** 15n,
+    mayTell: true,
+    mayRecord: true,
+  };
   for (let set = 0; set < 2 ** LOG2_SETS; set++) {
     const fill = random.pick([0, 0, 50, 100, 100]);
     // A set without room has established records only, of the last hour.

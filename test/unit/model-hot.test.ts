@@ -85,6 +85,18 @@ describe('a hot slot', () => {
   const followed = mine({ established: true });
   test.each<[string, string, State, unknown]>([
     ['a SYN is recorded on the current', SYN, at(), { id: B, record: [0, recorded] }],
+    [
+      'a SYN of too many in a second is not',
+      SYN,
+      { ...at(), mayRecord: false },
+      { id: A, kept: NOW },
+    ],
+    [
+      'others follow their records all the same',
+      ACK,
+      { ...at(mine()), mayRecord: false },
+      { id: B, record: [0, followed] },
+    ],
     ['SYN and ACK is no beginning', SYN_ACK, at(), { id: A, kept: NOW }],
     ['without a record, to the previous', ACK, at(), { id: A, kept: NOW }],
     ['after a record', ACK, at(mine()), { id: B, record: [0, followed] }],

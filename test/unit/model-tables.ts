@@ -85,6 +85,7 @@ export function state(
     flows: new Map([[0, records]]),
     now: BigInt(seconds) * 1_000_000_000n,
     mayTell,
+    mayRecord: true,
   };
 }
 
