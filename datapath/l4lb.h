@@ -175,7 +175,7 @@ struct l4lb_quad {
 /* `memories`, by slot: one word, of hot slots alone. It is written before the slot. */
 struct l4lb_memory {
 	__u16 previous;		/* whom older connections go to */
-	__u16 spare;
+	__u16 drained;		/* for the tools: minutes from since on, and one; 0: is not */
 	__u32 since;		/* when the slot became hot, in seconds of CLOCK_MONOTONIC */
 };
 

@@ -323,6 +323,8 @@ export interface Slot {
   previous: number;
   /** When it became hot, in seconds of the clock that is never set. */
   since: number;
+  /** When its previous was drained: minutes from then on, and one. None: it is not. */
+  drained?: number;
 }
 
 /** Records of flows note when they were seen in units of so many seconds. */
@@ -360,17 +362,23 @@ function inQuad(index: number): number {
   return 2 * (LITTLE ? index : QUAD - 1 - index);
 }
 
-export type Memory = Pick<Slot, 'previous' | 'since'>;
+export type Memory = Omit<Slot, 'current'>;
 
-export function encodeMemory({ previous, since }: Memory): Buffer {
+export function encodeMemory({ previous, since, drained = 0 }: Memory): Buffer {
   const buffer = Buffer.alloc(MEMORY_SIZE);
   putU16(buffer, previous, 0);
+  putU16(buffer, drained, 2);
   putU32(buffer, since, 4);
   return buffer;
 }
 
 export function decodeMemory(buffer: Buffer): Memory {
-  return { previous: u16(buffer, 0), since: u32(buffer, 4) };
+  const drained = u16(buffer, 2);
+  return {
+    previous: u16(buffer, 0),
+    since: u32(buffer, 4),
+    ...(drained === 0 ? {} : { drained }),
+  };
 }
 
 /** An entry of the destination table. */

@@ -13,32 +13,61 @@ export function isHot(slot: Slot): boolean {
   return slot.previous !== 0;
 }
 
+/** Of the destination with this id; undefined: it is gone. */
+export type WeightOf = (id: number) => number | undefined;
+
 /**
- * A slot after it goes to a destination. `stands` tells which ids still have
- * theirs; without `now` the program is of a build that remembers nothing.
+ * A slot after it goes to a destination. Without `now` the program is of a build that
+ * remembers nothing.
  */
 export function moveSlot(
   slot: Slot,
   to: number,
-  stands: (id: number) => boolean,
+  weightOf: WeightOf,
   now: number | undefined,
 ): Slot {
   if (now === undefined) return { current: to, previous: 0, since: 0 };
-  if (isHot(slot)) return { ...slot, current: to, previous: stillOn(slot, to, stands) };
+  if (isHot(slot)) {
+    const moved = { ...slot, current: to, previous: stillOn(slot, to, weightOf) };
+    return noteDrained(slot, moved, weightOf, now);
+  }
   if (to === slot.current) return slot;
   // Nobody is on an empty slot, or on a destination that is gone.
-  if (!stands(slot.current)) return { current: to, previous: 0, since: 0 };
-  return { current: to, previous: slot.current, since: now };
+  if (weightOf(slot.current) === undefined) return { current: to, previous: 0, since: 0 };
+  const moved = { current: to, previous: slot.current, since: now };
+  return noteDrained(slot, moved, weightOf, now);
 }
 
 /** Where connections without a record are, once a hot slot goes to a destination. */
-function stillOn(slot: Slot, to: number, stands: (id: number) => boolean): number {
+function stillOn(slot: Slot, to: number, weightOf: WeightOf): number {
   const { current, previous } = slot;
+  const stands = (id: number): boolean => weightOf(id) !== undefined;
   // Whoever began since is on record, so the first previous stays; but one that
   // is gone for good is forgotten at once, and the records are kept for the rest.
   if (previous !== NOBODY) return stands(previous) ? previous : NOBODY;
   // With nobody to remember, who found no room for a record went to the current one.
   return current !== to && stands(current) ? current : NOBODY;
+}
+
+const MINUTE = 60;
+/** 45 days: what 16 bits hold. */
+const LATEST_DRAINED = 0xffff;
+
+/**
+ * A destination may be drained long after its slots moved: its deadline begins then, or
+ * up to a minute later.
+ */
+function noteDrained(slot: Slot, moved: Slot, weightOf: WeightOf, now: number): Slot {
+  const { drained, ...rest } = moved;
+  if (weightOf(moved.previous) !== 0) return rest;
+  if (drained !== undefined && moved.previous === slot.previous) return moved;
+  const minutes = Math.ceil((now - moved.since) / MINUTE);
+  return { ...rest, drained: Math.min(minutes + 1, LATEST_DRAINED) };
+}
+
+/** In seconds. Tables may be of tools that did not note it. */
+function drainedAt({ since, drained = 1 }: Slot): number {
+  return since + (drained - 1) * MINUTE;
 }
 
 /**
@@ -74,8 +103,9 @@ export function settling(
   deadline = Infinity,
 ): Settling {
   const needed = Math.max(slot.since, kept) + idle - now;
-  const remembered = slot.since + deadline - now;
+  const remembered = drainedAt(slot) + deadline - now;
   if (needed <= 0) return { slot: coldSlot(slot), wait: 0 };
   if (remembered > 0) return { slot, wait: Math.min(needed, remembered) };
-  return { slot: { ...slot, previous: NOBODY }, wait: needed };
+  const { current, since } = slot;
+  return { slot: { current, previous: NOBODY, since }, wait: needed };
 }

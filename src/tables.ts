@@ -139,7 +139,10 @@ export function* linesOf(
 
 function remembersOther(there: Slot, value: Slot): boolean {
   return (
-    isHot(value) && (there.previous !== value.previous || there.since !== value.since)
+    isHot(value) &&
+    (there.previous !== value.previous ||
+      there.since !== value.since ||
+      there.drained !== value.drained)
   );
 }
 

@@ -82,7 +82,7 @@ export function planStep(
   const before = [
     ...planCounters(state, ids),
     ...planDestinations(state, wanted, destinations, ids),
-    ...planSlots(state, wanted, table, ids),
+    ...planSlots(state, wanted, destinations, table, ids),
     ...planNewCells(state, placement),
     ...planGoneDestinations(state, service, ids),
   ];
@@ -173,18 +173,21 @@ function planDestinations(
 function planSlots(
   state: Live,
   wanted: Wanted,
+  destinations: readonly WantedDestination[],
   table: Int32Array,
   ids: readonly number[],
 ): Write[] {
   const { firstSlot } = wanted.service;
-  const standing = new Set(ids);
+  const weights = new Map(
+    ids.map((id, index) => [id, destinations[index]?.weight] as const),
+  );
   const kept: Write[] = [];
   const writes: Write[] = [];
   table.forEach((index, number) => {
     const key = firstSlot + number;
     const to = index === -1 ? 0 : (ids[index] ?? 0);
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
-    const value = moveSlot(slot, to, (id) => standing.has(id), wanted.now);
+    const value = moveSlot(slot, to, (id) => weights.get(id), wanted.now);
     if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });
     if (wanted.now !== undefined && isKeptByMove(slot, value)) {
       kept.push({ map: 'kept', key, value: wanted.now });
@@ -278,6 +281,7 @@ function sameSlot(one: Slot, other: Slot): boolean {
   return (
     one.current === other.current &&
     one.previous === other.previous &&
-    one.since === other.since
+    one.since === other.since &&
+    one.drained === other.drained
   );
 }

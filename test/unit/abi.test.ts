@@ -210,6 +210,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
   })),
   ...Object.entries({
     previous: { previous: ONES_16 },
+    drained: { drained: ONES_16 },
     since: { since: ONES_32 },
   }).map(([field, one]) => ({
     struct: 'l4lb_memory',
@@ -269,7 +270,7 @@ const FOUR = [
   { current: 0, isHot: false },
   { current: 0x7fff, isHot: true },
 ];
-const MEMORY: Memory = { previous: 0x0304, since: 0x05060708 };
+const MEMORY: Memory = { previous: 0x0304, since: 0x05060708, drained: 0x090a };
 const DESTINATION: Destination = {
   address: WEB_1,
   mac: mac('02:00:0a:00:01:0f'),
@@ -443,6 +444,7 @@ describe('abi', () => {
   test.each([
     { field: 'nobody', value: { ...MEMORY, previous: 0xffff } },
     { field: 'the latest time', value: { ...MEMORY, since: 0xffffffff } },
+    { field: 'a previous that is not drained', value: { previous: 1, since: 2 } },
   ])('reads back $field as a number that is not negative', ({ value }) => {
     expect(decodeMemory(encodeMemory(value))).toEqual(value);
   });
@@ -473,7 +475,7 @@ describe('abi', () => {
     {
       what: 'a memory',
       value: encodeMemory(MEMORY),
-      expected: '0403 0000 08070605',
+      expected: '0403 0a09 08070605',
     },
     {
       what: 'a destination',

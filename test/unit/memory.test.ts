@@ -69,11 +69,44 @@ describe('a slot that moves', () => {
       then: slot(C, NOBODY, 900),
     },
   ])('$case', ({ from, to, stands, then }) => {
-    expect(moveSlot(from, to, (id) => stands.includes(id), NOW)).toEqual(then);
+    const weightOf = (id: number): number | undefined =>
+      stands.includes(id) ? 1 : undefined;
+    expect(moveSlot(from, to, weightOf, NOW)).toEqual(then);
   });
 
   test('in a build that remembers nothing is cold at once', () => {
-    expect(moveSlot(slot(A), B, () => true, undefined)).toEqual(slot(B));
+    expect(moveSlot(slot(A), B, () => 1, undefined)).toEqual(slot(B));
+  });
+});
+
+describe('a slot whose previous is drained', () => {
+  /** A is. */
+  const weightOf = (id: number): number => (id === A ? 0 : 1);
+
+  test('by this very move notes that', () => {
+    const moved = moveSlot(slot(A), B, weightOf, NOW);
+    expect(moved).toEqual({ ...slot(B, A, NOW), drained: 1 });
+  });
+
+  test.each([
+    { minutes: 'less than one', since: NOW - 1, drained: 2 },
+    { minutes: 'ten', since: NOW - 600, drained: 11 },
+    { minutes: 'more than there is room for', since: NOW - 1e7, drained: 0xffff },
+  ])('since it moved $minutes minutes ago notes that', ({ since, drained }) => {
+    const moved = moveSlot(slot(B, A, since), B, weightOf, NOW);
+    expect(moved).toEqual({ ...slot(B, A, since), drained });
+  });
+
+  test('keeps the time of that', () => {
+    const drained = { ...slot(B, A, NOW - 600), drained: 2 };
+    expect(moveSlot(drained, C, weightOf, NOW)).toEqual({ ...drained, current: C });
+  });
+
+  test('forgets it when that comes back, or is gone', () => {
+    const drained = { ...slot(B, A, 900), drained: 2 };
+    expect(moveSlot(drained, B, () => 1, NOW)).toEqual(slot(B, A, 900));
+    const gone = (id: number): number | undefined => (id === A ? undefined : 1);
+    expect(moveSlot(drained, B, gone, NOW)).toEqual(slot(B, NOBODY, 900));
   });
 });
 
@@ -102,6 +135,15 @@ describe('a hot slot', () => {
   test('that is kept forgets its previous after the deadline, but not its records', () => {
     expect(settling(slot(B, A, 900), 990, NOW, idle, 60)).toEqual({
       slot: slot(B, NOBODY, 900),
+      wait: 290,
+    });
+  });
+
+  test('whose previous was drained later waits for the deadline from then on', () => {
+    const hot = { ...slot(B, A, 100), drained: 15 };
+    expect(settling(hot, 990, NOW, idle, 100)).toEqual({ slot: hot, wait: 40 });
+    expect(settling(hot, 990, NOW, idle, 60)).toEqual({
+      slot: slot(B, NOBODY, 100),
       wait: 290,
     });
   });

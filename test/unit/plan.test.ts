@@ -804,6 +804,35 @@ describe('plan of slots that remember', () => {
     );
   });
 
+  test('slots that moved long before note when the one that they remember is drained', () => {
+    const moved = filled(before, rows(5), { now: NOW });
+    const drained = [
+      ...rows(4).map((row) => ({ ...row, weight: 0 })),
+      ...rows(5).slice(4),
+    ];
+    const after = filled(moved, drained, { now: NOW + 600 });
+    const hot = [...moved.slots].filter(([, slot]) => isHot(slot));
+    expect(hot.length).toBeGreaterThan(0);
+    for (const [key, slot] of hot) {
+      expect(after.slots.get(key)).toEqual({ ...slot, current: 5, drained: 11 });
+    }
+    const again = planFor(after, drained, { now: NOW + 900 });
+    expect(again.writes).toEqual([]);
+  });
+
+  test('a hot slot that moves once more is noted as kept before it does', () => {
+    const moved = filled(before, rows(5), { now: NOW });
+    const hot = [...moved.slots].flatMap(([key, slot]) => (isHot(slot) ? [key] : []));
+    const { writes } = planFor(moved, rows(4), { now: NOW + 600 });
+    const kept = writes.filter(({ map }) => map === 'kept');
+    expect(kept).toEqual(hot.map((key) => ({ map: 'kept', key, value: NOW + 600 })));
+    const places = [...writes.keys()];
+    const isAt = (place: number, map: string): boolean => writes[place]?.map === map;
+    expect(places.findLast((place) => isAt(place, 'kept'))).toBeLessThan(
+      places.find((place) => isAt(place, 'slots')) ?? 0,
+    );
+  });
+
   test('a build without memory has only cold slots', () => {
     const after = filled(filled(untouched(), rows(4)), rows(5));
     expect([...after.slots.values()].filter(isHot)).toEqual([]);
