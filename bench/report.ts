@@ -73,12 +73,12 @@ function toolsTable(results: readonly ToolResult[]): string {
   return table(['', 'ms', 'of', 'to node -e 0'], rows);
 }
 
-function hundredths({ median, least, most }: Spread): string {
-  return `${median.toFixed(2)} (${least.toFixed(2)} to ${most.toFixed(2)})`;
+function hundredths({ median, lower, upper }: Spread): string {
+  return `${median.toFixed(2)} (${lower.toFixed(2)} to ${upper.toFixed(2)})`;
 }
 
-function nanoseconds({ median, least, most }: Spread): string {
-  return `${median.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`;
+function nanoseconds({ median, lower, upper }: Spread): string {
+  return `${median.toFixed(1)} (${lower.toFixed(1)} to ${upper.toFixed(1)})`;
 }
 
 function share(part: number, whole: number): string {

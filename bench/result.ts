@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the benchmark measures, and how rounds become one figure. */
 
-/** Of the rounds of one case. */
+/**
+ * Of the rounds of one case: half of them lie from `lower` to `upper`. The least and the
+ * most would tell of the machine's worst moments alone, and the more so the more rounds.
+ */
 export interface Spread {
   median: number;
-  least: number;
-  most: number;
+  lower: number;
+  upper: number;
 }
 
 export interface Machine {
@@ -63,16 +66,14 @@ export interface Result {
 
 export function spreadOf(rounds: readonly number[]): Spread {
   const sorted = [...rounds].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const [low = NaN, high = NaN] =
-    sorted.length % 2 === 1
-      ? [sorted[middle], sorted[middle]]
-      : [sorted[middle - 1], sorted[middle]];
-  return {
-    median: (low + high) / 2,
-    least: sorted[0] ?? NaN,
-    most: sorted.at(-1) ?? NaN,
+  const quantile = (part: number): number => {
+    const place = (sorted.length - 1) * part;
+    const [low = NaN, high = NaN] = [Math.floor, Math.ceil].map(
+      (to) => sorted[to(place)],
+    );
+    return low + (high - low) * (place % 1);
   };
+  return { median: quantile(1 / 2), lower: quantile(1 / 4), upper: quantile(3 / 4) };
 }
 
 /** Each round's figure beside that of the same round of another case. */

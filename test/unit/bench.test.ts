@@ -21,9 +21,14 @@ describe('rounds', () => {
     expect(spreadOf(rounds).median).toBe(median);
   });
 
+  test('half of them lie between the quartiles', () => {
+    expect(spreadOf([9, 1, 5, 3, 7])).toEqual({ median: 5, lower: 3, upper: 7 });
+    expect(spreadOf([4, 1, 3, 2])).toEqual({ median: 2.5, lower: 1.75, upper: 3.25 });
+  });
+
   test('each is compared with the same round of the other', () => {
     const over = spreadBeside([10, 50, 30], [1, 40, 22], (one, other) => one - other);
-    expect(over).toEqual({ median: 9, least: 8, most: 10 });
+    expect(over).toEqual({ median: 9, lower: 8.5, upper: 9.5 });
   });
 });
 
@@ -85,8 +90,8 @@ const HOST: PacketsResult = {
   name: 'host',
   packets: 1000,
   lost: 5,
-  path: { median: 100, least: 99, most: 104 },
-  over: { median: 22.5, least: 21, most: 25 },
+  path: { median: 100, lower: 99, upper: 104 },
+  over: { median: 22.5, lower: 21, upper: 25 },
   run: 46,
   instructions: 5060,
   hardware: undefined,
@@ -118,7 +123,7 @@ test('the drawing has a bar for each case over a floor', () => {
 });
 
 test('a bar that is off the scale is cut, and says how long it is', () => {
-  const slow = { ...HOST, name: 'slow', over: { median: 4000, least: 1, most: 9000 } };
+  const slow = { ...HOST, name: 'slow', over: { median: 4000, lower: 1, upper: 9000 } };
   const svg = drawBench({ ...RESULT, packets: [HOST, slow] });
   expect(svg).toContain('>4000.0 →<');
   const bars = [...svg.matchAll(/width="([\d.]+)" height="14"/g)];
