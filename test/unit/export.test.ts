@@ -105,10 +105,12 @@ destinations = [
   });
 
   test('of no service is a file that wants none, and changes nothing', () => {
-    const text = exportConfig(untouched(HOST));
+    const live = untouched(HOST);
+    const text = exportConfig(live);
     expect(text).toBe(`${HEAD}\nservice = []\n`);
-    expect(planText(untouched(HOST), text)).toEqual({
+    expect(planText(live, text)).toEqual({
       writes: [],
+      after: live,
       services: [],
       removed: [],
     });

@@ -180,7 +180,7 @@ test('our host build would be refused, for these reasons', () => {
   const stores = findings.filter(({ rule }) => rule === 'map-store');
   const places = stores.map(({ place }) => place?.line?.file);
   expect(new Set(places)).toEqual(
-    new Set(['datapath/counters.h', 'datapath/flows.h', 'datapath/too_big.h']),
+    new Set(['datapath/counters.h', 'datapath/flows.h', 'datapath/limit.h']),
   );
 });
 
