@@ -42,8 +42,8 @@ struct progress {
 	__u64 sent;
 	__u64 number; /* of the next flow, or the last random one */
 	__u64 in_run; /* frames of the present run */
-	__u64 first,
-		latest; /* when one was written, of every CLOCK_EVERY of these */
+	__u64 first; /* when the first of these was written */
+	__u64 latest; /* and the latest of each CLOCK_EVERY */
 };
 
 #define CLOCK_EVERY 64

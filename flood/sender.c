@@ -67,14 +67,12 @@ __u64 sent_by(const struct sender *sender)
  */
 static __u64 time_of_frames(const struct progress *progress, __u64 whole)
 {
-	const __u64 timed =
-		progress->in_run ?
-			(progress->in_run - 1) / CLOCK_EVERY * CLOCK_EVERY :
-			0;
-	const double each =
-		(double)(progress->latest - progress->first) / timed;
+	const __u64 sent = progress->in_run;
+	const __u64 timed = sent ? (sent - 1) / CLOCK_EVERY * CLOCK_EVERY : 0;
 
-	return timed ? each * progress->in_run : whole;
+	if (!timed)
+		return whole;
+	return (progress->latest - progress->first) * (double)sent / timed;
 }
 
 /* One run of the kernel's: 0, or a negative errno. */
