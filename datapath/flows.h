@@ -12,11 +12,11 @@
  *   connection and goes to the previous, A. Nothing is written for it.
  *
  * So steady state costs nothing, since a cold slot never comes here, and a flood of
- * ACKs writes nothing. Of a flood of SYNs so many are recorded in a second as leave
- * all other connections the time for a second packet, after which no SYN pushes them
- * out. The rest goes to the previous without a record, where its later packets will be
+ * ACKs writes nothing. Of a flood of SYNs each CPU records only so many in a second,
+ * which leaves others time for a second packet, after which no SYN pushes them out.
+ * The rest goes to the previous without a record, where its later packets will be
  * sent, too: that pushes out no record, and there is no random set to wait for, which
- * takes ten times as long as all else. What follows from these rules:
+ * takes longer than all else. What follows from these rules:
  *
  * - A slot that moves again while hot keeps its first previous: connections that
  *   began since are on record, older ones are not, and they are still on A.
