@@ -21,6 +21,8 @@
 #define LONGEST_RUN (1u << 30)
 /* With a rate. Each costs some milliseconds, in which the kernel waits. */
 #define RUNS_A_SECOND 50
+/* Of what should have been sent by now, where they took longer: so many runs' frames. */
+#define MOST_LATE_RUNS 5
 
 /* An equal share; the first ones have what is left over. */
 static __u64 share(__u64 whole, __u32 index, __u32 of)
@@ -109,6 +111,19 @@ static void sleep_until(__u64 moment)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
 }
 
+/* With a rate: a run's share, or more if earlier runs were late. */
+static __u64 frames_due(const struct sender *sender, __u64 sent, __u64 elapsed)
+{
+	const __u64 usual = sender->rate / RUNS_A_SECOND + 1;
+	const __u64 most = usual * MOST_LATE_RUNS;
+	const __u64 due = elapsed / 1000000000.0 * sender->rate;
+	const __u64 late = due > sent ? due - sent : 0;
+
+	if (late <= usual)
+		return usual;
+	return late < most ? late : most;
+}
+
 /* How many are to be sent next; waits until they are due. */
 static __u32 next_run(const struct sender *sender, __u64 began)
 {
@@ -117,7 +132,7 @@ static __u32 next_run(const struct sender *sender, __u64 began)
 
 	if (sender->rate) {
 		sleep_until(began + sent * 1000000000.0 / sender->rate);
-		frames = sender->rate / RUNS_A_SECOND + 1;
+		frames = frames_due(sender, sent, now() - began);
 	}
 	if (sender->count && sender->count - sent < frames)
 		frames = sender->count - sent;
