@@ -21,7 +21,7 @@ import type { CarriedFlows } from './carry.js';
 import { decodeCarriedFlows, flowsFrame } from './carry.js';
 import type { Mode } from './iproute.js';
 import type { Loaded, Pins } from './objects.js';
-import { packaged } from './objects.js';
+import { packaged } from './system/package.js';
 import { readTables } from './tables.js';
 
 /** Long enough that no CPU still runs a program after its swap. */

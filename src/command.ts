@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What all commands share: options, exit codes, and the one place that catches. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { storableTime } from './abi.js';
@@ -13,15 +12,10 @@ import { run } from './run.js';
 import type { TableKind } from './services.js';
 import { TABLES } from './services.js';
 import type { AskedSources } from './source.js';
+import { VERSION } from './system/package.js';
 import { TWO_SOURCES, familyOf, parseSource } from './source.js';
 import type { Way } from './ways.js';
 import { parseWays } from './ways.js';
-
-export const VERSION = (
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  }
-).version;
 
 /** A command with what all of them have: -i, -h, -V. */
 export function newCommand(

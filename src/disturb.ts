@@ -4,7 +4,8 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import { VERSION, context, nameInError, print, printJson } from './command.js';
+import { context, nameInError, print, printJson } from './command.js';
+import { VERSION } from './system/package.js';
 import type { Change, Schedule } from './disturb/changes.js';
 import {
   CHANGE_FORMS,

@@ -15,7 +15,7 @@ import { chooseSources, ownSources } from './fill-source.js';
 import type { Link } from './iproute.js';
 import type { Live } from './live.js';
 import { ownedBy } from './live.js';
-import { packaged } from './objects.js';
+import { packaged } from './system/package.js';
 import type { Plan } from './plan.js';
 import type { WantedDestination } from './writes.js';
 import { plan } from './plan.js';

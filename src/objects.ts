@@ -2,7 +2,6 @@
 /** The compiled programs that come with the package, and how they are loaded. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from './abi.js';
 import type { Bpftool, MapInfo, ProgramInfo } from './bpftool.js';
@@ -10,6 +9,7 @@ import { BpftoolFailure } from './bpftool.js';
 import { Failure } from './failure.js';
 import type { Mode } from './iproute.js';
 import { adviceOnLoading } from './refusal.js';
+import { packaged } from './system/package.js';
 
 export function objectFor(mode: Mode | 'auto', isDecap: boolean): string {
   const name = isDecap
@@ -28,10 +28,6 @@ export function fragsObjectFor(object: string): string | undefined {
   if (object === packaged('l4lb_xdp_host.o')) return packaged('l4lb_xdp_frags.o');
   if (object === packaged('l4lb_decap.o')) return packaged('l4lb_decap_frags.o');
   return undefined;
-}
-
-export function packaged(name: string): string {
-  return fileURLToPath(new URL(`../${name}`, import.meta.url));
 }
 
 export function noObject(object: string): Failure {

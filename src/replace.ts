@@ -35,7 +35,8 @@ import {
 import type { Attachment, LoadRequest, LoadResult } from './loader.js';
 import { isHot } from './memory.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
-import { loadObject, objectFor, packaged } from './objects.js';
+import { loadObject, objectFor } from './objects.js';
+import { packaged } from './system/package.js';
 import { servicesIn } from './services.js';
 import { linesOf, readSlots, readTables, sizesOf } from './tables.js';
 import { reachable } from './ways.js';

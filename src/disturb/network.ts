@@ -8,7 +8,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Failure } from '../failure.js';
-import { packaged } from '../objects.js';
+import { packaged } from '../system/package.js';
 import type { Run } from '../run.js';
 import type { Change, Row, Schedule } from './changes.js';
 import { addressOf, everyRow, toCsv } from './changes.js';

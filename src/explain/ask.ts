@@ -17,7 +17,8 @@ import type { Live } from '../live.js';
 import { model } from '../model/model.js';
 import type { Answer, FlowRecord, Tables } from '../model/tables.js';
 import type { Loaded, Pins } from '../objects.js';
-import { fragsObjectFor, loadObject, packaged } from '../objects.js';
+import { fragsObjectFor, loadObject } from '../objects.js';
+import { packaged } from '../system/package.js';
 import { readSlots, readTables } from '../tables.js';
 import { reachable } from '../ways.js';
 

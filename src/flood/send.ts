@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 
 import { EXIT_FAILURE, Failure } from '../failure.js';
 import { LongRunning } from '../long-running.js';
-import { packaged } from '../objects.js';
+import { packaged } from '../system/package.js';
 import type { FramePlan } from './frame.js';
 
 export interface Pace {
