@@ -9,7 +9,7 @@
  * balancer on a machine of its own could take: there l4lb would be farther ahead.
  */
 import { interruptible } from '../src/disturb/perform.js';
-import { formatCount } from '../src/format.js';
+import { formatCount } from '../src/text/format.js';
 import { Farm } from './farm.js';
 import type { ConnectionsResult } from './result.js';
 import { spreadBeside, spreadOf } from './result.js';

@@ -11,7 +11,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
-import { Failure } from '../src/failure.js';
+import { Failure } from '../src/text/failure.js';
 import { LongRunning } from '../src/long-running.js';
 import { run } from '../src/run.js';
 import { ROOT, expectDone } from './started.js';

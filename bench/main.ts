@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 
 import { interruptible } from '../src/disturb/perform.js';
-import { Failure } from '../src/failure.js';
+import { Failure } from '../src/text/failure.js';
 import { readWhole } from '../src/readers.js';
 import { run } from '../src/run.js';
 import type { Case } from './cases.js';

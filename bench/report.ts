@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The result in words: tables in Markdown, to be read as they are. Pure. */
-import { formatCount } from '../src/format.js';
+import { formatCount } from '../src/text/format.js';
 import type {
   ConnectionsResult,
   Machine,

@@ -2,7 +2,7 @@
 /** What the parts of the benchmark share: where the project is, and commands that must do. */
 import { fileURLToPath } from 'node:url';
 
-import { Failure } from '../src/failure.js';
+import { Failure } from '../src/text/failure.js';
 import type { RunResult } from '../src/run.js';
 
 /** From where this is compiled to, .make/bench/bench/. */

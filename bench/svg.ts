@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Nanoseconds over the floor as bars, the medians of all rounds. Pure. */
-import type { Scale } from '../src/disturb/svg-parts.js';
-import { label, makeScale, ticks } from '../src/disturb/svg-parts.js';
-import { formatCount } from '../src/format.js';
+import type { Scale } from '../src/text/svg.js';
+import { label, makeScale, ticks } from '../src/text/svg.js';
+import { formatCount } from '../src/text/format.js';
 import { describeMachine } from './report.js';
 import type { PacketsResult, Result } from './result.js';
 

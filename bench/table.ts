@@ -7,7 +7,7 @@
  * Prints a markdown table; exits 1 when the table misses one of its bars. Loads are
  * in parts of the mean, moves in parts of the share that has to move.
  */
-import { hash } from '../src/hash.js';
+import { hash } from '../src/wire/hash.js';
 import type { TableDestination } from '../src/shares.js';
 import { seedOf } from '../src/shares.js';
 import { table } from '../src/table.js';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Processor time, as bash tells it. */
-import { Failure } from '../src/failure.js';
+import { Failure } from '../src/text/failure.js';
 
 const MINUTES_AND_SECONDS = /(\d+)m([\d.]+)s/g;
 

@@ -4,7 +4,7 @@
  * beside `node -e 0`, which no tool on Node can be faster than.
  */
 import { interruptible } from '../src/disturb/perform.js';
-import { formatCount } from '../src/format.js';
+import { formatCount } from '../src/text/format.js';
 import type { ToolResult } from './result.js';
 import { spreadBeside, spreadOf } from './result.js';
 import { Workbench } from './workbench.js';

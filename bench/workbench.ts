@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { Failure } from '../src/failure.js';
+import { Failure } from '../src/text/failure.js';
 import { run } from '../src/run.js';
 import { ROOT, expectDone } from './started.js';
 import { millisecondsOf } from './times.js';

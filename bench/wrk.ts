@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The client of the connections, wrk: how it is called, and what it says. Pure. */
-import { Failure } from '../src/failure.js';
+import { Failure } from '../src/text/failure.js';
 
 export interface Answered {
   perSecond: number;

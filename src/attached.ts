@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds our program on a device, however it came there, and its maps. */
-import type { MapName } from './abi.js';
-import { ABI, DECAP_PROGRAM_NAME, MAP_NAMES, PROGRAM_NAME, VALUE_SIZES } from './abi.js';
+import type { MapName } from './abi/maps.js';
+import {
+  ABI,
+  DECAP_PROGRAM_NAME,
+  MAP_NAMES,
+  PROGRAM_NAME,
+  VALUE_SIZES,
+} from './abi/maps.js';
 import type { Bpftool, MapInfo } from './bpftool.js';
-import { Failure, UsageFailure } from './failure.js';
+import { Failure, UsageFailure } from './text/failure.js';
 import type { AttachedProgram, Iproute, Link, Mode } from './iproute.js';
 import type { ModeName } from './sample.js';
 

@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Advice } from './failure.js';
-import { Failure } from './failure.js';
+import type { Advice } from './text/failure.js';
+import { Failure } from './text/failure.js';
 import type { Mode } from './iproute.js';
 import type { Run, RunResult } from './run.js';
 

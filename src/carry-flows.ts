@@ -12,8 +12,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { SEEN_SECONDS, encodeDevice, encodeKey } from './abi.js';
-import type { Slot } from './abi.js';
+import { SEEN_SECONDS, encodeDevice, encodeKey } from './abi/maps.js';
+import type { Slot } from './abi/maps.js';
 import type { Maps } from './attached.js';
 import type { Bpftool, MapInfo } from './bpftool.js';
 import { hex } from './bpftool.js';

@@ -3,22 +3,22 @@
  * What goes from old maps into new ones when a program is replaced by one of
  * another build: the tables before the swap, the sums after it. Pure.
  */
-import type { Counter, Slot } from './abi.js';
+import type { Counter, Slot } from './abi/maps.js';
 import {
   VALUE_SIZES,
   decodeWords,
   encodeCounter,
   encodeKey,
   encodeWords,
-} from './abi.js';
+} from './abi/maps.js';
 import { addCounters } from './counters.js';
 import type { Live, Write } from './live.js';
 import { applyWrites } from './live.js';
 import { plan } from './plan.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
-import { sourcesIn } from './source.js';
-import { formatWay, reachable } from './ways.js';
+import { sourcesIn } from './wire/outer-source.js';
+import { formatWay, reachable } from './wire/way.js';
 
 export interface CarriedTables {
   writes: Write[];

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { print, printJson } from './command.js';
-import { EXIT_FAILURE, Failure } from './failure.js';
+import { EXIT_FAILURE, Failure } from './text/failure.js';
 import { noObject, objectFor } from './objects.js';
 import { checkObject } from './offload/check.js';
 import { describeVerdict, verdictJson } from './offload/report.js';

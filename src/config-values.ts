@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The values of a config file, one kind after the other. Pure. */
-import { storableTime } from './abi.js';
+import { storableTime } from './abi/maps.js';
 import {
   ANY_ADDRESS,
   NO_ADDRESS,
@@ -10,15 +10,15 @@ import {
   parseAddress,
   parseMac,
   unusableAddress,
-} from './address.js';
+} from './wire/address.js';
 import type { Reader, Table } from './config-table.js';
 import { Fault } from './config-table.js';
 import { MAX_WEIGHT, unusableMac } from './destinations.js';
 import { nearestOf, show } from './problems.js';
-import type { Source, Sources } from './source.js';
-import { TWO_SOURCES, joinSources, parseSource } from './source.js';
-import type { Way } from './ways.js';
-import { TCP, UDP, parseWays } from './ways.js';
+import type { Source, Sources } from './wire/outer-source.js';
+import { TWO_SOURCES, joinSources, parseSource } from './wire/outer-source.js';
+import type { Way } from './wire/way.js';
+import { TCP, UDP, parseWays } from './wire/way.js';
 
 /** A week: whoever waits longer means to wait for ever. */
 export const MAX_SECONDS = 604_800;

@@ -6,7 +6,7 @@
  */
 import { TomlError, parse } from 'smol-toml';
 
-import { ANY_ADDRESS } from './address.js';
+import { ANY_ADDRESS } from './wire/address.js';
 import { Table, isTable } from './config-table.js';
 import type { OpenFile } from './config-rows.js';
 import { readRows } from './config-rows.js';
@@ -23,14 +23,14 @@ import {
   readWays,
 } from './config-values.js';
 import type { DestinationFile, DestinationRow } from './destinations.js';
-import { many } from './format.js';
+import { many } from './text/format.js';
 import { Problems, show } from './problems.js';
 import type { TableKind } from './services.js';
 import { TABLES } from './services.js';
-import type { Sources } from './source.js';
+import type { Sources } from './wire/outer-source.js';
 import { TomlLines } from './toml-lines.js';
-import type { Way } from './ways.js';
-import { TCP, UDP, formatWay, wayKey } from './ways.js';
+import type { Way } from './wire/way.js';
+import { TCP, UDP, formatWay, wayKey } from './wire/way.js';
 
 export type HashInputs = 'source+ports' | 'source';
 export type UdpChoice = 'current' | 'previous';

@@ -7,7 +7,7 @@ import type { Config } from './config.js';
 import { parseConfig } from './config.js';
 import type { DestinationFile } from './destinations.js';
 import { exportConfig } from './export.js';
-import { Failure } from './failure.js';
+import { Failure } from './text/failure.js';
 import type { Planned } from './fill.js';
 import { chooseSources, ownSources } from './fill-source.js';
 import { macOf, readFile, resolveRows } from './fill.js';
@@ -20,9 +20,9 @@ import type { Service } from './services.js';
 import { servicesIn } from './services.js';
 import { sessionPort } from './session.js';
 import { monotonicSeconds } from './settle.js';
-import { familyOfText } from './source.js';
+import { familyOfText } from './wire/outer-source.js';
 import { readSlots, readTables } from './tables.js';
-import { reachable } from './ways.js';
+import { reachable } from './wire/way.js';
 
 export interface PreparedConfig {
   services: ResolvedService[];

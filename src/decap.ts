@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destination's end: datapath/decap.h in TypeScript, and the filling of its maps. */
-import type { Counter } from './abi.js';
-import { ABI, encodeKey } from './abi.js';
-import { parseAddress } from './address.js';
+import type { Counter } from './abi/maps.js';
+import { ABI, encodeKey } from './abi/maps.js';
+import { parseAddress } from './wire/address.js';
 import type { Tools } from './attached.js';
 import type { MapInfo } from './bpftool.js';
 import { decodeEntries, hex } from './bpftool.js';

@@ -12,7 +12,7 @@ import {
   parseAddress,
   parseMac,
   unusableAddress,
-} from './address.js';
+} from './wire/address.js';
 
 export const MAX_WEIGHT = 65535;
 

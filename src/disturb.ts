@@ -18,8 +18,8 @@ import { interruptible, perform } from './disturb/perform.js';
 import type { Request } from './disturb/perform.js';
 import { avoidableLosses, describeResult, resultJson } from './disturb/report.js';
 import { drawSvg } from './disturb/svg.js';
-import { Failure, UsageFailure } from './failure.js';
-import { many } from './format.js';
+import { Failure, UsageFailure } from './text/failure.js';
+import { many } from './text/format.js';
 import { readDuration, readWhole } from './readers.js';
 
 interface Flags extends Request {

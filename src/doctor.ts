@@ -7,7 +7,7 @@ import { context, newCommand, print, printJson, readSeconds } from './command.js
 import { examine, isHealthy } from './doctor/examine.js';
 import { gather } from './doctor/gather.js';
 import { describeDiagnosis, diagnosisJson } from './doctor/report.js';
-import { EXIT_FAILURE } from './failure.js';
+import { EXIT_FAILURE } from './text/failure.js';
 import type { Mode } from './iproute.js';
 
 interface Flags {

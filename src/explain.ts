@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
-import { isIpv6 } from './address.js';
+import { isIpv6 } from './wire/address.js';
 import { findAttached } from './attached.js';
 import { context, modeOption, newCommand, print, printJson, warn } from './command.js';
 import type { Asked } from './explain/ask.js';
@@ -18,7 +18,7 @@ import {
   parseTcpFlags,
 } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
-import { EXIT_FAILURE, Failure, UsageFailure } from './failure.js';
+import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
 import type { Mode } from './iproute.js';
 import type { Live } from './live.js';
 import { withLock } from './lock.js';

@@ -9,17 +9,17 @@ import {
   CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
   DEVICE_NO_ECHO,
-} from './abi.js';
-import type { Destination } from './abi.js';
-import { compareBytes, formatAddress, formatMac } from './address.js';
+} from './abi/maps.js';
+import type { Destination } from './abi/maps.js';
+import { compareBytes, formatAddress, formatMac } from './wire/address.js';
 import type { Live } from './live.js';
 import { ownedBy } from './live.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
-import type { Way } from './ways.js';
-import type { Family, Sources } from './source.js';
-import { FAMILIES, formatSource, sourcesIn } from './source.js';
-import { TCP, formatHost, formatWay, reachable, wayKey } from './ways.js';
+import type { Way } from './wire/way.js';
+import type { Family, Sources } from './wire/outer-source.js';
+import { FAMILIES, formatSource, sourcesIn } from './wire/outer-source.js';
+import { TCP, formatHost, formatWay, reachable, wayKey } from './wire/way.js';
 
 const HEAD = `# The services of this device as they were, written by l4lb-map --export.
 # Their names are not in the maps: put them in again.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Which source a fill gives the outer headers: asked for, kept, or the device's own. */
-import { parseAddress } from './address.js';
+import { parseAddress } from './wire/address.js';
 import type { DestinationRow } from './destinations.js';
-import { Failure } from './failure.js';
+import { Failure } from './text/failure.js';
 import type { Link } from './iproute.js';
-import type { AskedSources, Family, Sources } from './source.js';
-import { FAMILIES, FAMILY_NAMES, familyOfText } from './source.js';
+import type { AskedSources, Family, Sources } from './wire/outer-source.js';
+import { FAMILIES, FAMILY_NAMES, familyOfText } from './wire/outer-source.js';
 
 /** What the device has for the families of some rows, and what to say where it has none. */
 export interface OwnSources {

@@ -3,13 +3,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-import { CELL_MINIMAL_TABLE } from './abi.js';
-import { parseAddress, parseMac } from './address.js';
+import { CELL_MINIMAL_TABLE } from './abi/maps.js';
+import { parseAddress, parseMac } from './wire/address.js';
 import type { Maps, Tools } from './attached.js';
 import type { FillFlags } from './command.js';
 import type { DestinationFile, DestinationRow } from './destinations.js';
 import { parseDestinations } from './destinations.js';
-import { Failure } from './failure.js';
+import { Failure } from './text/failure.js';
 import type { OwnSources } from './fill-source.js';
 import { chooseSources, ownSources } from './fill-source.js';
 import type { Link } from './iproute.js';
@@ -22,12 +22,12 @@ import { plan } from './plan.js';
 import type { Service, TableKind } from './services.js';
 import { chooseService } from './services.js';
 import { sessionPort } from './session.js';
-import type { AskedSources } from './source.js';
-import { sourcesIn } from './source.js';
+import type { AskedSources } from './wire/outer-source.js';
+import { sourcesIn } from './wire/outer-source.js';
 import { monotonicSeconds } from './settle.js';
 import { linesOf, readSlots, readTables } from './tables.js';
-import type { Way } from './ways.js';
-import { reachable } from './ways.js';
+import type { Way } from './wire/way.js';
+import { reachable } from './wire/way.js';
 
 /** All that a fill needs, checked: nothing after this can find fault with it. */
 export interface Prepared {

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
-import { parseMac } from './address.js';
+import { parseMac } from './wire/address.js';
 import type { Context } from './command.js';
 import { context, newCommand, print, printJson } from './command.js';
 import type { FramePlan } from './flood/frame.js';
@@ -29,8 +29,8 @@ import {
   refuseDefaultRoute,
 } from './flood/way-out.js';
 import { readDuration, readWhole } from './readers.js';
-import type { Way } from './ways.js';
-import { formatWay } from './ways.js';
+import type { Way } from './wire/way.js';
+import { formatWay } from './wire/way.js';
 
 interface Flags {
   interface: string;

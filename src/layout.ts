@@ -3,15 +3,15 @@
  * Which live service each service of a config file is, where the new ones go,
  * and which live ones go away since the file does not have them. Pure.
  */
-import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from './abi.js';
+import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from './abi/maps.js';
 import type { WantedService } from './config.js';
-import { Failure } from './failure.js';
-import { many } from './format.js';
+import { Failure } from './text/failure.js';
+import { many } from './text/format.js';
 import type { Live } from './live.js';
 import type { GoneService } from './remove-service.js';
 import type { Service } from './services.js';
 import { defaultSlots, freeRun, freeService, servicesIn } from './services.js';
-import { reachable, wayKey } from './ways.js';
+import { reachable, wayKey } from './wire/way.js';
 
 export interface Assignment<T extends WantedService = WantedService> {
   wanted: T;

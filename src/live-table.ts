@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The table that a service gets, and the live one in the same terms. Pure. */
-import { CELL_MINIMAL_TABLE } from './abi.js';
-import { formatAddress } from './address.js';
+import { CELL_MINIMAL_TABLE } from './abi/maps.js';
+import { formatAddress } from './wire/address.js';
 import type { Live } from './live.js';
 import { isHot } from './memory.js';
 import type { LiveTable } from './minimal-table.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the maps hold, as one value, and what it is after some writes. Pure. */
-import type { Cell, Counter, Destination, Device, Slot } from './abi.js';
-import { formatAddress } from './address.js';
+import type { Cell, Counter, Destination, Device, Slot } from './abi/maps.js';
+import { formatAddress } from './wire/address.js';
 
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */
 export interface Live {

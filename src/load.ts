@@ -17,9 +17,9 @@ import {
   warn,
 } from './command.js';
 import { readHardware, tagNote } from './ethtool.js';
-import { UsageFailure } from './failure.js';
+import { UsageFailure } from './text/failure.js';
 import { prepareFill } from './fill.js';
-import { many } from './format.js';
+import { many } from './text/format.js';
 import type { Mode } from './iproute.js';
 import { alreadyThere, attachNew, noFlows, programInTheWay, takeOff } from './loader.js';
 import type { LoadResult } from './loader.js';
@@ -27,7 +27,7 @@ import { withLock } from './lock.js';
 import { withPins } from './objects.js';
 import { describePlan, planJson, planWarnings } from './plan-text.js';
 import { replaceProgram } from './replace.js';
-import { describeRoom, roomFor } from './room.js';
+import { describeRoom, roomFor } from './wire/largest-packet.js';
 import { describeStatus, readStatus, statusJson } from './status.js';
 
 interface Flags extends FillFlags {

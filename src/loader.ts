@@ -9,7 +9,7 @@ import type { MapInfo } from './bpftool.js';
 import { BpftoolFailure } from './bpftool.js';
 import type { CarriedFlows } from './carry.js';
 import { fillDecap } from './decap.js';
-import { Failure, UsageFailure } from './failure.js';
+import { Failure, UsageFailure } from './text/failure.js';
 import type { Prepared } from './fill.js';
 import { applyPlan, planFill } from './fill.js';
 import type { AttachedProgram, Link, Mode } from './iproute.js';

@@ -14,9 +14,9 @@ import {
   printJson,
   readIdle,
 } from './command.js';
-import { UsageFailure } from './failure.js';
+import { UsageFailure } from './text/failure.js';
 import { planFill, prepareFill } from './fill.js';
-import { many } from './format.js';
+import { many } from './text/format.js';
 import type { Mode } from './iproute.js';
 import { withLock } from './lock.js';
 import { report, reportAll, whereOf } from './map-report.js';

@@ -3,8 +3,8 @@
  * What a slot remembers when it moves, and when it may forget. Pure. How packets
  * use it, and why, is told in datapath/flows.h.
  */
-import type { Slot } from './abi.js';
-import { NOBODY } from './abi.js';
+import type { Slot } from './abi/maps.js';
+import { NOBODY } from './abi/maps.js';
 
 /** Seconds without a packet for a slot's previous, until the slot may go cold. */
 export const DEFAULT_IDLE = 300;

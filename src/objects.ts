@@ -3,10 +3,10 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 
-import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from './abi.js';
+import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from './abi/maps.js';
 import type { Bpftool, MapInfo, ProgramInfo } from './bpftool.js';
 import { BpftoolFailure } from './bpftool.js';
-import { Failure } from './failure.js';
+import { Failure } from './text/failure.js';
 import type { Mode } from './iproute.js';
 import { adviceOnLoading } from './refusal.js';
 import { packaged } from './system/package.js';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The original tool's lines: one block of text for a sample. */
 import Table from 'cli-table3';
-import { VERDICTS } from './abi.js';
-import { formatCount, formatTitle } from './format.js';
+import { VERDICTS } from './abi/maps.js';
+import { formatCount, formatTitle } from './text/format.js';
 import type { Rates, Sample } from './sample.js';
 
 /** The least widths, so that block follows block without the columns moving. */

@@ -3,9 +3,9 @@
  * From what the maps hold and the services of a config file to all writes. Pure.
  * Each service is planned by plan.ts, one behind the other, in one batch.
  */
-import { formatAddress } from './address.js';
+import { formatAddress } from './wire/address.js';
 import type { WantedService } from './config.js';
-import { Failure } from './failure.js';
+import { Failure } from './text/failure.js';
 import type { Assignment, Layout } from './layout.js';
 import type { Live, Write } from './live.js';
 import { applyWrites, ownedBy, slotsIn } from './live.js';
@@ -15,7 +15,7 @@ import type { GoneService } from './remove-service.js';
 import { planRemoval } from './remove-service.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
-import { formatWay, isWay, reachable, wayKey } from './ways.js';
+import { formatWay, isWay, reachable, wayKey } from './wire/way.js';
 import type { Wanted, WantedDestination } from './writes.js';
 
 /** A service of the file, with what the network had to tell. */

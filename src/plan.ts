@@ -9,9 +9,9 @@ import {
   CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
   DEVICE_NO_ECHO,
-} from './abi.js';
-import { ANY_ADDRESS, formatAddress, formatMac } from './address.js';
-import { Failure } from './failure.js';
+} from './abi/maps.js';
+import { ANY_ADDRESS, formatAddress, formatMac } from './wire/address.js';
+import { Failure } from './text/failure.js';
 import type { Live, Write } from './live.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './live.js';
 import { chooseTable, liveTable } from './live-table.js';
@@ -19,8 +19,8 @@ import { DEFAULT_IDLE } from './memory.js';
 import { idealMoves } from './minimal-table.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
-import { formatSource, sourcesIn } from './source.js';
-import { formatWay, reachable } from './ways.js';
+import { formatSource, sourcesIn } from './wire/outer-source.js';
+import { formatWay, reachable } from './wire/way.js';
 import type { Wanted, WantedDestination } from './writes.js';
 import { planStep } from './writes.js';
 

@@ -6,12 +6,12 @@
  * it would without this service; then its slots, then its destinations' ids. The
  * device's entry comes last, since it tells watchers that all is written.
  */
-import type { Cell } from './abi.js';
-import { encodeCell } from './abi.js';
+import type { Cell } from './abi/maps.js';
+import { encodeCell } from './abi/maps.js';
 import type { Live, Write } from './live.js';
 import { ownedBy } from './live.js';
 import type { Service } from './services.js';
-import { isWay, placeCells, reachable, withNotes } from './ways.js';
+import { isWay, placeCells, reachable, withNotes } from './wire/way.js';
 
 /** A service that goes; a killed tool can leave one that has no slots any more. */
 export interface GoneService extends Pick<Service, 'id' | 'ways'> {

@@ -10,9 +10,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Counter, Slot } from './abi.js';
-import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi.js';
-import { parseMac } from './address.js';
+import type { Counter, Slot } from './abi/maps.js';
+import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi/maps.js';
+import { parseMac } from './wire/address.js';
 import type { Maps, Tools } from './attached.js';
 import { isDecap, isOurs, notOurs, severalPrograms } from './attached.js';
 import type { Bpftool, MapInfo } from './bpftool.js';
@@ -20,8 +20,8 @@ import { BpftoolFailure, decodeEntries, hex } from './bpftool.js';
 import { carryFrames, carrySums, carryTables } from './carry.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
 import { retiredCounter, sumCounters } from './counters.js';
-import { Failure } from './failure.js';
-import { many } from './format.js';
+import { Failure } from './text/failure.js';
+import { many } from './text/format.js';
 import type { AttachedProgram } from './iproute.js';
 import type { Live } from './live.js';
 import {
@@ -39,7 +39,7 @@ import { loadObject, objectFor } from './objects.js';
 import { packaged } from './system/package.js';
 import { servicesIn } from './services.js';
 import { linesOf, readSlots, readTables, sizesOf } from './tables.js';
-import { reachable } from './ways.js';
+import { reachable } from './wire/way.js';
 
 export async function replaceProgram(
   tools: Tools,

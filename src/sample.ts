@@ -4,7 +4,7 @@
  * Everything that draws (the plain table, the dashboard, JSON) takes this one
  * value and nothing else.
  */
-import type { VerdictName } from './abi.js';
+import type { VerdictName } from './abi/maps.js';
 
 /** How a program is attached, in the words of the tools and of `ip`. */
 export type ModeName = 'Driver' | 'Generic' | 'Offload';

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The lines that a state of the dashboard is drawn as, for a screen of its size. */
-import { VERDICTS } from './abi.js';
-import { sortedByAddress } from './address.js';
+import { VERDICTS } from './abi/maps.js';
+import { sortedByAddress } from './wire/address.js';
 import {
   formatCount,
   formatDuration,
   formatShare,
   formatTitle,
   sparkline,
-} from './format.js';
+} from './text/format.js';
 import type { DestinationRates, Rates, Sample } from './sample.js';
 import { helpLines } from './screen-help.js';
 import type { ScreenState } from './screen.js';

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The services that the cells describe, and the one that a fill is for. */
-import type { Cell } from './abi.js';
+import type { Cell } from './abi/maps.js';
 import {
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
   QUAD,
-} from './abi.js';
-import { Failure } from './failure.js';
-import type { Way } from './ways.js';
-import { EVERYTHING, compareWays, formatWay, isWay, reachable, wayKey } from './ways.js';
+} from './abi/maps.js';
+import { Failure } from './text/failure.js';
+import type { Way } from './wire/way.js';
+import {
+  EVERYTHING,
+  compareWays,
+  formatWay,
+  isWay,
+  reachable,
+  wayKey,
+} from './wire/way.js';
 
 /** One set of slots and destinations, and the ways into it. */
 export interface Service {

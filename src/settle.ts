@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Turns hot slots cold, where nobody needs their previous destination any more. */
-import type { Slot } from './abi.js';
-import { decodeKey, encodeKey } from './abi.js';
+import type { Slot } from './abi/maps.js';
+import { decodeKey, encodeKey } from './abi/maps.js';
 import type { Maps, Tools } from './attached.js';
 import type { Live, Write } from './live.js';
 import { DEFAULT_IDLE, coldSlot, isHot, settling } from './memory.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
 import { linesOf, readSlots, readTables } from './tables.js';
-import { reachable } from './ways.js';
+import { reachable } from './wire/way.js';
 
 export interface Settled {
   /** Slots that went cold. */

@@ -8,7 +8,7 @@ import type { Context } from './command.js';
 import type { WantedService } from './config.js';
 import type { Planned } from './fill.js';
 import { applyPlan } from './fill.js';
-import { many } from './format.js';
+import { many } from './text/format.js';
 import { matchServices } from './layout.js';
 import { withLock } from './lock.js';
 import { DEFAULT_IDLE } from './memory.js';

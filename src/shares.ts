@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** How many slots a destination may have, by its weight. In whole numbers only. */
-import { hash } from './hash.js';
+import { hash } from './wire/hash.js';
 
 export interface TableDestination {
   /** Identity: 16 bytes. */

@@ -15,7 +15,7 @@ import {
   warn,
 } from './command.js';
 import { sampleBetween } from './counters.js';
-import { Failure } from './failure.js';
+import { Failure } from './text/failure.js';
 import type { Mode } from './iproute.js';
 import { sampleJson } from './sample-json.js';
 import type { Sample } from './sample.js';

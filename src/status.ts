@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is attached to a device, for l4lb-load --status. */
-import type { Counter } from './abi.js';
+import type { Counter } from './abi/maps.js';
 import type { Build, Tools } from './attached.js';
 import { MODE_NAMES, asMaps, buildOf, isDecap } from './attached.js';
 import { readDecap } from './decap.js';
-import { formatCount, many } from './format.js';
+import { formatCount, many } from './text/format.js';
 import type { AttachedProgram, Mode } from './iproute.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { readTables } from './tables.js';
-import { formatWay, reachable } from './ways.js';
+import { formatWay, reachable } from './wire/way.js';
 
 export interface ServiceStatus {
   ways: string[];

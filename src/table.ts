@@ -15,7 +15,7 @@
  *
  * All numbers are whole and below 2^53, so every host comes to the same table.
  */
-import { hash } from './hash.js';
+import { hash } from './wire/hash.js';
 import type { TableDestination } from './shares.js';
 import { bounds, seedOf } from './shares.js';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the tables out of the maps, and turns a plan's writes into commands. */
-import type { Cell, Slot } from './abi.js';
+import type { Cell, Slot } from './abi/maps.js';
 import {
   EMPTY_CELL,
   EMPTY_SLOT,
@@ -19,7 +19,7 @@ import {
   encodeKey,
   encodeMemory,
   encodeQuad,
-} from './abi.js';
+} from './abi/maps.js';
 import type { Maps } from './attached.js';
 import type { Bpftool, Entry } from './bpftool.js';
 import { decodeEntries, hex } from './bpftool.js';

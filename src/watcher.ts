@@ -4,22 +4,22 @@
  * time. The maps are found once; the list of destinations is read anew only when
  * the tables' generation says that somebody filled them.
  */
-import type { Counter } from './abi.js';
+import type { Counter } from './abi/maps.js';
 import {
   VALUE_SIZES,
   decodeDestination,
   decodeDevice,
   decodeKey,
   encodeKey,
-} from './abi.js';
-import { formatAddress } from './address.js';
+} from './abi/maps.js';
+import { formatAddress } from './wire/address.js';
 import type { Attached, Maps, Tools } from './attached.js';
 import { MODE_NAMES, findAttached } from './attached.js';
 import type { Entry, MapInfo } from './bpftool.js';
 import { BpftoolFailure, decodeEntries, decodeEntry, hex } from './bpftool.js';
 import type { Reading, Subject } from './counters.js';
 import { ZERO, addCounters, retiredCounter, sumCounters } from './counters.js';
-import { Failure } from './failure.js';
+import { Failure } from './text/failure.js';
 import type { Mode } from './iproute.js';
 import { RepeatedQueries } from './repeated.js';
 

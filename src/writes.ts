@@ -14,7 +14,7 @@
  *      watchers read the rows anew
  *   6. ways that are no more
  */
-import type { Cell, Destination, Device, Slot } from './abi.js';
+import type { Cell, Destination, Device, Slot } from './abi/maps.js';
 import {
   ABI,
   CELL_KEEPS_SSH,
@@ -24,19 +24,26 @@ import {
   encodeCell,
   encodeDestination,
   encodeDevice,
-} from './abi.js';
-import { formatAddress } from './address.js';
-import { SLOT_SEED } from './hash.js';
-import { headerSum, largestInner } from './header-sum.js';
+} from './abi/maps.js';
+import { formatAddress } from './wire/address.js';
+import { SLOT_SEED } from './wire/hash.js';
+import { headerSum, largestInner } from './wire/outer-header.js';
 import type { Live, Write } from './live.js';
 import { freeIds, ownedBy } from './live.js';
 import { isKeptByMove, moveSlot } from './memory.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
-import type { Sources } from './source.js';
-import { familyOf } from './source.js';
-import type { Placement } from './ways.js';
-import { isWay, placeCells, reachable, versionOf, wayKey, withNotes } from './ways.js';
+import type { Sources } from './wire/outer-source.js';
+import { familyOf } from './wire/outer-source.js';
+import type { Placement } from './wire/way.js';
+import {
+  isWay,
+  placeCells,
+  reachable,
+  versionOf,
+  wayKey,
+  withNotes,
+} from './wire/way.js';
 
 export interface WantedDestination {
   address: Buffer;

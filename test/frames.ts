@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Builds frames from readable parts, right by default and wrong where asked. */
-import { parseAddress, parseMac } from '../src/address.js';
+import { parseAddress, parseMac } from '../src/wire/address.js';
 
 /** 4 or 16 bytes. */
 export function ip(text: string): Buffer {

@@ -2,7 +2,7 @@
 /** One run from beginning to end: connections, changes at their times, and what came of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Failure } from '../failure.js';
+import { Failure } from '../text/failure.js';
 import type { Schedule } from './changes.js';
 import type { Moment, Record } from './judge.js';
 import type { LongRunning } from '../long-running.js';

@@ -4,7 +4,7 @@
  * the file, and after the last row it begins anew. l4lb-map never makes such a
  * table, so it is written here, over one that l4lb-map made.
  */
-import { EMPTY_SLOT } from '../abi.js';
+import { EMPTY_SLOT } from '../abi/maps.js';
 import { findAttached } from '../attached.js';
 import { Bpftool } from '../bpftool.js';
 import { Iproute } from '../iproute.js';

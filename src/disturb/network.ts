@@ -7,7 +7,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Failure } from '../failure.js';
+import { Failure } from '../text/failure.js';
 import { packaged } from '../system/package.js';
 import type { Run } from '../run.js';
 import type { Change, Row, Schedule } from './changes.js';

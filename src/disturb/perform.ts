@@ -2,8 +2,8 @@
 /** A run with its network: built before it, taken down after it, whatever happens. */
 import { basename, resolve } from 'node:path';
 
-import { Failure } from '../failure.js';
-import { many } from '../format.js';
+import { Failure } from '../text/failure.js';
+import { many } from '../text/format.js';
 import { run as startProcess } from '../run.js';
 import type { Schedule } from './changes.js';
 import { formatChange } from './changes.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The outcome of a run, as lines and as JSON: its names are a promise to programs. Pure. */
-import { VERDICTS } from '../abi.js';
-import { formatCount, many } from '../format.js';
+import { VERDICTS } from '../abi/maps.js';
+import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Outcome, Phase, Record, Spread } from './judge.js';
 import type { CountEvent } from './protocol.js';

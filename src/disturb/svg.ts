@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The outcome of a run as a picture: two graphs over one time, and a table of the changes. Pure. */
-import { formatCount, many } from '../format.js';
+import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Loss } from './judge.js';
 import type { Result } from './report.js';
 import { avoidableLosses, changeTime } from './report.js';
-import type { Point, Scale } from './svg-parts.js';
-import { area, gridLines, label, line, makeScale, steps, ticks } from './svg-parts.js';
+import type { Point, Scale } from '../text/svg.js';
+import { area, gridLines, label, line, makeScale, steps, ticks } from '../text/svg.js';
 
 const WIDTH = 1000;
 const LEFT = 70;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of the destinations, as the kernel knows them and as one can look into them. Pure. */
 import { isDecap, isOurs } from '../attached.js';
-import { formatAddress } from '../address.js';
-import { many } from '../format.js';
+import { formatAddress } from '../wire/address.js';
+import { many } from '../text/format.js';
 import type { Device, RpFilter } from '../surroundings.js';
 import type { Check, DestinationFacts, Facts, FarEnd } from './facts.js';
 import { fillCommand, found, orWell, remark, some, within } from './words.js';

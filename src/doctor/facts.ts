@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** All that l4lb-doctor has found out, as one value, and what its checks make of it. Pure. */
-import type { VerdictName } from '../abi.js';
+import type { VerdictName } from '../abi/maps.js';
 import type { Build } from '../attached.js';
 import type { Hardware } from '../ethtool.js';
 import type { AttachedProgram, Mode } from '../iproute.js';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Says in words what captured frames are, and counts those of a kind. Pure. */
-import { formatMac } from '../address.js';
+import { formatMac } from '../wire/address.js';
 import type { Passed } from './facts.js';
 
 const ETHERNET = 14;

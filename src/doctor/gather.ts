@@ -2,16 +2,16 @@
 /** Finds out, once, all that the checks of l4lb-doctor judge. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { VerdictName } from '../abi.js';
-import { PROGRAM_NAME, VERDICTS } from '../abi.js';
-import { compareAddresses, formatAddress, formatMac } from '../address.js';
+import type { VerdictName } from '../abi/maps.js';
+import { PROGRAM_NAME, VERDICTS } from '../abi/maps.js';
+import { compareAddresses, formatAddress, formatMac } from '../wire/address.js';
 import type { Maps } from '../attached.js';
 import { asMaps, buildOf, severalPrograms } from '../attached.js';
 import type { Context } from '../command.js';
 import type { Reading } from '../counters.js';
 import { ZERO } from '../counters.js';
 import { readHardware, readTransmitErrors } from '../ethtool.js';
-import { Failure } from '../failure.js';
+import { Failure } from '../text/failure.js';
 import type { AttachedProgram, Mode } from '../iproute.js';
 import type { Live } from '../live.js';
 import { withLock } from '../lock.js';
@@ -19,14 +19,14 @@ import { loadObject, objectFor, withPins } from '../objects.js';
 import { packaged } from '../system/package.js';
 import type { Service } from '../services.js';
 import { servicesIn } from '../services.js';
-import { formatSource } from '../source.js';
+import { formatSource } from '../wire/outer-source.js';
 import type { Device, Hop, Namespace, Neighbour } from '../surroundings.js';
 import { Surroundings, isSetByHand, peerOf } from '../surroundings.js';
 import { readSlots, readTables } from '../tables.js';
 import { captureIncoming } from '../tcpdump.js';
 import type { Observation } from '../watcher.js';
 import { Watcher } from '../watcher.js';
-import { reachable } from '../ways.js';
+import { reachable } from '../wire/way.js';
 import type {
   Balancer,
   DestinationFacts,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of the device and of the program on it. Pure. */
-import { ABI, PROGRAM_NAME } from '../abi.js';
+import { ABI, PROGRAM_NAME } from '../abi/maps.js';
 import { MODE_NAMES, isDecap } from '../attached.js';
 import type { Check, Facts } from './facts.js';
 import { found, orWell, remark } from './words.js';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A diagnosis in words for people, and as JSON for programs. Pure. */
-import { many } from '../format.js';
+import { many } from '../text/format.js';
 import type { Diagnosis } from './examine.js';
 import { isHealthy } from './examine.js';
 import type { Finding } from './facts.js';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of what was filled into the tables. Pure. */
-import { formatMac } from '../address.js';
-import { formatCount, many } from '../format.js';
-import { formatWay } from '../ways.js';
+import { formatMac } from '../wire/address.js';
+import { formatCount, many } from '../text/format.js';
+import { formatWay } from '../wire/way.js';
 import type { Check } from './facts.js';
 import { fillCommand, found, orWell, ownAddress, remark, some } from './words.js';
 

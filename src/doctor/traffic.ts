@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of what came while it was looked. Pure. */
-import type { VerdictName } from '../abi.js';
-import { formatAddress } from '../address.js';
-import { formatCount, many } from '../format.js';
-import { formatWay } from '../ways.js';
+import type { VerdictName } from '../abi/maps.js';
+import { formatAddress } from '../wire/address.js';
+import { formatCount, many } from '../text/format.js';
+import { formatWay } from '../wire/way.js';
 import type { Check, Facts, Passed, Traffic } from './facts.js';
 import { checkDevice } from './program.js';
 import { checkDeviceMac, checkTable } from './tables.js';

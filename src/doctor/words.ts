@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the checks of l4lb-doctor share. Pure. */
 import type { Facts, Finding, Said, ServiceFacts } from './facts.js';
-import { formatWay } from '../ways.js';
+import { formatWay } from '../wire/way.js';
 
 type Text = Omit<Finding, 'check' | 'severity'>;
 

@@ -6,8 +6,14 @@
  */
 import { basename } from 'node:path';
 
-import type { Action, Slot, VerdictName } from '../abi.js';
-import { EMPTY_SLOT, VERDICTS, decodeKey, decodeRecords, encodeKey } from '../abi.js';
+import type { Action, Slot, VerdictName } from '../abi/maps.js';
+import {
+  EMPTY_SLOT,
+  VERDICTS,
+  decodeKey,
+  decodeRecords,
+  encodeKey,
+} from '../abi/maps.js';
 import type { Attached, Maps, Tools } from '../attached.js';
 import { mapsNow } from '../attached.js';
 import type { MapInfo } from '../bpftool.js';
@@ -20,7 +26,7 @@ import type { Loaded, Pins } from '../objects.js';
 import { fragsObjectFor, loadObject } from '../objects.js';
 import { packaged } from '../system/package.js';
 import { readSlots, readTables } from '../tables.js';
-import { reachable } from '../ways.js';
+import { reachable } from '../wire/way.js';
 
 /** What the program did with the frame. */
 export interface Ran {

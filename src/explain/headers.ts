@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A frame header by header, each field with its bytes and what they mean. Pure. */
-import { formatAddress, formatMac } from '../address.js';
+import { formatAddress, formatMac } from '../wire/address.js';
 import { checksum } from '../model/bytes.js';
 import { nameTcpFlags } from './question.js';
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The packet that is asked about, made from words. Pure. */
-import { isIpv6, parseAddress } from '../address.js';
+import { isIpv6, parseAddress } from '../wire/address.js';
 import { checksum, onWire } from '../model/bytes.js';
-import { TCP, UDP } from '../ways.js';
+import { TCP, UDP } from '../wire/way.js';
 
 export interface Endpoint {
   /** 16 bytes. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What became of a packet: in words for people, and in JSON for programs. Pure. */
-import { CELL_HASH_SOURCE, NOBODY, VERDICTS } from '../abi.js';
-import type { Slot } from '../abi.js';
-import { formatAddress, formatMac } from '../address.js';
-import { many } from '../format.js';
+import { CELL_HASH_SOURCE, NOBODY, VERDICTS } from '../abi/maps.js';
+import type { Slot } from '../abi/maps.js';
+import { formatAddress, formatMac } from '../wire/address.js';
+import { many } from '../text/format.js';
 import type { Live } from '../live.js';
-import { formatWay } from '../ways.js';
+import { formatWay } from '../wire/way.js';
 import type { Explained } from './ask.js';
 import type { Field, Header } from './headers.js';
 import { headersOf } from './headers.js';

@@ -3,12 +3,12 @@
  * What all frames of a flood have in common, and which of their bits differ, in the
  * words of flood/flood. Pure.
  */
-import { isIpv6 } from '../address.js';
-import { UsageFailure } from '../failure.js';
-import { formatCount } from '../format.js';
+import { isIpv6 } from '../wire/address.js';
+import { UsageFailure } from '../text/failure.js';
+import { formatCount } from '../text/format.js';
 import { frameOf } from '../explain/question.js';
-import { TCP } from '../ways.js';
-import type { Way } from '../ways.js';
+import { TCP } from '../wire/way.js';
+import type { Way } from '../wire/way.js';
 import type { Prefix } from './target.js';
 import { familyBits } from './target.js';
 

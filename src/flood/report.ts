@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A flood in words, and as JSON. Pure. */
-import { formatCount, formatShare } from '../format.js';
+import { formatCount, formatShare } from '../text/format.js';
 import type { Progress, Total } from './send.js';
 
 export interface Flood {

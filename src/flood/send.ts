@@ -2,7 +2,7 @@
 /** Runs flood/flood, which sends, and reads what it tells. */
 import { existsSync } from 'node:fs';
 
-import { EXIT_FAILURE, Failure } from '../failure.js';
+import { EXIT_FAILURE, Failure } from '../text/failure.js';
 import { LongRunning } from '../long-running.js';
 import { packaged } from '../system/package.js';
 import type { FramePlan } from './frame.js';

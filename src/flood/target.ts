@@ -6,11 +6,11 @@ import {
   formatAddress,
   isIpv6,
   parseAddress,
-} from '../address.js';
-import { UsageFailure } from '../failure.js';
-import { FAMILY_NAMES, familyOf } from '../source.js';
-import type { Way } from '../ways.js';
-import { TCP, UDP, parseWays } from '../ways.js';
+} from '../wire/address.js';
+import { UsageFailure } from '../text/failure.js';
+import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
+import type { Way } from '../wire/way.js';
+import { TCP, UDP, parseWays } from '../wire/way.js';
 
 /** Addresses that begin with the same bits; those behind `length` are zero. */
 export interface Prefix {

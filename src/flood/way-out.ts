@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The device that a flood leaves by, and the MAC addresses in its frames. */
-import { formatAddress, parseAddress, parseMac } from '../address.js';
+import { formatAddress, parseAddress, parseMac } from '../wire/address.js';
 import type { Context } from '../command.js';
-import { Failure, UsageFailure } from '../failure.js';
+import { Failure, UsageFailure } from '../text/failure.js';
 import type { Link } from '../iproute.js';
-import { familyOf } from '../source.js';
+import { familyOf } from '../wire/outer-source.js';
 import { Surroundings } from '../surroundings.js';
 import type { Prefix } from './target.js';
 import { familyBits } from './target.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A frame and the tables in, the verdict and the frame out: all steps in their order. */
-import type { VerdictName } from '../abi.js';
-import { DEVICE_NO_ECHO, VERDICTS } from '../abi.js';
+import type { VerdictName } from '../abi/maps.js';
+import { DEVICE_NO_ECHO, VERDICTS } from '../abi/maps.js';
 import { echoReply, isEchoRequest, mayBeTold, tooBigAnswer } from './answers.js';
 import { encapsulate } from './encapsulate.js';
 import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';

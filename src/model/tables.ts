@@ -16,10 +16,10 @@ import type {
   FlowRecord,
   Slot,
   VerdictName,
-} from '../abi.js';
+} from '../abi/maps.js';
 import type { Build } from '../attached.js';
 
-export type { FlowRecord } from '../abi.js';
+export type { FlowRecord } from '../abi/maps.js';
 
 /** What the model reads of each table; the rest is there for speed. */
 export type ModelDevice = Pick<

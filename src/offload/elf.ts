@@ -7,7 +7,7 @@
  * `llvm-objdump` is not there where only packages are installed, and its text is no
  * interface. What is needed of the format is three tables of fixed layout.
  */
-import { Failure } from '../failure.js';
+import { Failure } from '../text/failure.js';
 
 export interface Section {
   index: number;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the card would say to an object, in words for people, and as JSON. Pure. */
-import { formatCount, many } from '../format.js';
+import { formatCount, many } from '../text/format.js';
 import type { Verdict } from './check.js';
 import type { Finding } from './rules.js';
 import { RULES } from './rules.js';

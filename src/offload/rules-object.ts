@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Rules about maps and sections, which need no look at the code. Pure. */
-import { formatCount } from '../format.js';
+import { formatCount } from '../text/format.js';
 import type { MapDeclaration } from './maps.js';
 import { MAP_ARRAY, MAP_HASH, MAP_PERF_EVENT_ARRAY, nameOfKind } from './maps.js';
 import type { BpfObject } from './object.js';

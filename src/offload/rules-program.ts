@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Rules about a program as a whole: its length, and how it moves the head. Pure. */
-import { formatCount } from '../format.js';
+import { formatCount } from '../text/format.js';
 import { ADJUST_HEAD } from './helpers.js';
 import type { Reached } from './reached.js';
 import { where } from './reached.js';

@@ -2,8 +2,8 @@
 /** The balancer in one of its builds. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { VerdictName } from '../../src/abi.js';
-import { QUAD, VERDICTS, encodeKey } from '../../src/abi.js';
+import type { VerdictName } from '../../src/abi/maps.js';
+import { QUAD, VERDICTS, encodeKey } from '../../src/abi/maps.js';
 import type { Build } from '../../src/attached.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { model } from '../../src/model/model.js';

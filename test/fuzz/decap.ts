@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destination's end. */
-import { encodeKey } from '../../src/abi.js';
+import { encodeKey } from '../../src/abi/maps.js';
 import { DECAP_VERDICTS } from '../../src/decap.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { decap } from '../../src/model/decap.js';

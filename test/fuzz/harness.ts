@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { encodeKey } from '../../src/abi.js';
+import { encodeKey } from '../../src/abi/maps.js';
 import type { MapInfo } from '../../src/bpftool.js';
 import { Bpftool, decodeEntries, hex } from '../../src/bpftool.js';
 import { sumCounters } from '../../src/counters.js';

@@ -15,8 +15,8 @@ import {
   encodeKey,
   encodeMemory,
   encodeQuad,
-} from '../../src/abi.js';
-import { hash } from '../../src/hash.js';
+} from '../../src/abi/maps.js';
+import { hash } from '../../src/wire/hash.js';
 import { isIpv4, onWire, onesSum } from '../../src/model/bytes.js';
 import { NO_RECORD, chooseSlot } from '../../src/model/slot.js';
 import type {
@@ -26,7 +26,7 @@ import type {
   State,
   Tables,
 } from '../../src/model/tables.js';
-import { cellIndex, versionOf } from '../../src/ways.js';
+import { cellIndex, versionOf } from '../../src/wire/way.js';
 import type { Random } from './random.js';
 
 /** Maps of these sizes take the place of the object's: their content is read each time. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
-import { encodeKey } from '../../src/abi.js';
+import { encodeKey } from '../../src/abi/maps.js';
 import type { MapInfo } from '../../src/bpftool.js';
 import { Bpftool, hex } from '../../src/bpftool.js';
 import type { CarriedFlows } from '../../src/carry.js';

@@ -12,7 +12,7 @@ import {
 } from '@jest/globals';
 import { execa } from 'execa';
 
-import { compareAddresses } from '../../src/address.js';
+import { compareAddresses } from '../../src/wire/address.js';
 import { Network } from './network.js';
 import type { Finished, SampleJson } from './network.js';
 import { PATIENCE, PROMPT, Terminal } from './terminal.js';

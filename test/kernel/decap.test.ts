@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { ABI, encodeKey } from '../../src/abi.js';
-import { parseAddress } from '../../src/address.js';
+import { ABI, encodeKey } from '../../src/abi/maps.js';
+import { parseAddress } from '../../src/wire/address.js';
 import type { MapInfo } from '../../src/bpftool.js';
 import { Bpftool, hex } from '../../src/bpftool.js';
 import { readDecap } from '../../src/decap.js';

@@ -10,9 +10,9 @@ import { execa } from 'execa';
 import { addMacs, planFrame } from '../../src/flood/frame.js';
 import type { Pace } from '../../src/flood/send.js';
 import { senderArguments } from '../../src/flood/send.js';
-import { UDP } from '../../src/ways.js';
+import { UDP } from '../../src/wire/way.js';
 import { dissectFile } from '../tshark.js';
-import { ip, mac } from '../unit/names.js';
+import { ip, mac } from '../unit/wire/names.js';
 import type { Finished, Role } from './network.js';
 import { Network, ROOT, sumOfVerdicts } from './network.js';
 

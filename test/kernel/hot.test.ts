@@ -10,15 +10,15 @@ import {
   test,
 } from '@jest/globals';
 
-import type { Slot } from '../../src/abi.js';
+import type { Slot } from '../../src/abi/maps.js';
 import {
   CELL_UDP_STAYS,
   CELL_USED,
   NOBODY,
   decodeKey,
   encodeKey,
-} from '../../src/abi.js';
-import { hash } from '../../src/hash.js';
+} from '../../src/abi/maps.js';
+import { hash } from '../../src/wire/hash.js';
 import type { Write } from '../../src/live.js';
 import { monotonicSeconds } from '../../src/settle.js';
 import { readTables } from '../../src/tables.js';

@@ -18,8 +18,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { NOBODY, decodeDestination, decodeKey } from '../../src/abi.js';
-import { formatAddress, formatMac } from '../../src/address.js';
+import { NOBODY, decodeDestination, decodeKey } from '../../src/abi/maps.js';
+import { formatAddress, formatMac } from '../../src/wire/address.js';
 import type { Maps } from '../../src/attached.js';
 import { findAttached } from '../../src/attached.js';
 import { Bpftool, decodeEntries } from '../../src/bpftool.js';

@@ -2,8 +2,8 @@
 /** Single packets through both builds: what comes in, its verdict, what goes out. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import type { VerdictName } from '../../src/abi.js';
-import { VERDICTS } from '../../src/abi.js';
+import type { VerdictName } from '../../src/abi/maps.js';
+import { VERDICTS } from '../../src/abi/maps.js';
 import type { Build } from '../../src/attached.js';
 import {
   DONT_FRAGMENT,

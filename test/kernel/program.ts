@@ -7,9 +7,9 @@ import { readdirSync, rmSync, writeFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { VerdictName } from '../../src/abi.js';
-import { VERDICTS, decodeKey, encodeKey } from '../../src/abi.js';
-import { parseAddress, parseMac } from '../../src/address.js';
+import type { VerdictName } from '../../src/abi/maps.js';
+import { VERDICTS, decodeKey, encodeKey } from '../../src/abi/maps.js';
+import { parseAddress, parseMac } from '../../src/wire/address.js';
 import type { Build, Maps } from '../../src/attached.js';
 import { asMaps } from '../../src/attached.js';
 import { Bpftool, decodeEntries, decodeEntry, hex } from '../../src/bpftool.js';
@@ -19,9 +19,9 @@ import { applyPlan, planFill } from '../../src/fill.js';
 import { withLock } from '../../src/lock.js';
 import type { Write } from '../../src/live.js';
 import { run } from '../../src/run.js';
-import { joinSources, parseSource } from '../../src/source.js';
+import { joinSources, parseSource } from '../../src/wire/outer-source.js';
 import { linesOf } from '../../src/tables.js';
-import { parseWays } from '../../src/ways.js';
+import { parseWays } from '../../src/wire/way.js';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const OBJECTS: Record<Build, string> = {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { formatAddress } from '../../src/address.js';
+import { formatAddress } from '../../src/wire/address.js';
 import { findAttached } from '../../src/attached.js';
 import { Bpftool } from '../../src/bpftool.js';
 import { Iproute } from '../../src/iproute.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import type { VerdictName } from '../../src/abi.js';
+import type { VerdictName } from '../../src/abi/maps.js';
 import type { Build } from '../../src/attached.js';
 import type { Ethernet, Ports } from '../frames.js';
 import {

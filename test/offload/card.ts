@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
-import type { Counter, MapName } from '../../src/abi.js';
+import type { Counter, MapName } from '../../src/abi/maps.js';
 import {
   decodeCounter,
   decodeDestination,
@@ -16,8 +16,8 @@ import {
   decodeQuad,
   encodeCounter,
   encodeKey,
-} from '../../src/abi.js';
-import { formatAddress } from '../../src/address.js';
+} from '../../src/abi/maps.js';
+import { formatAddress } from '../../src/wire/address.js';
 import { decodeEntries, hex } from '../../src/bpftool.js';
 import { attachedPrograms } from '../../src/iproute.js';
 import type { AttachedProgram, LinkJson } from '../../src/iproute.js';

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { balancerConfig, serverConfig } from '../../bench/haproxy.js';
 import { parseWrk, wrkArguments } from '../../bench/wrk.js';
-import { Failure } from '../../src/failure.js';
+import { Failure } from '../../src/text/failure.js';
 
 describe('what wrk says', () => {
   test('nothing failed: there is no line about it', () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { millisecondsOf } from '../../bench/times.js';
 import { destinationRows, toolResults } from '../../bench/tools.js';
 import { parseDestinations } from '../../src/destinations.js';
-import { Failure } from '../../src/failure.js';
+import { Failure } from '../../src/text/failure.js';
 
 describe('processor time, as bash tells it', () => {
   const shell = '0m0.003s 0m0.002s';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { encodeKey } from '../../src/abi.js';
+import { encodeKey } from '../../src/abi/maps.js';
 import { Bpftool, BpftoolFailure, decodeEntry, hex } from '../../src/bpftool.js';
 import type { Answer, FakeRun } from './fake-run.js';
 import { fakeRun } from './fake-run.js';

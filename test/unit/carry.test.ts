@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Counter } from '../../src/abi.js';
-import { encodeKey } from '../../src/abi.js';
+import type { Counter } from '../../src/abi/maps.js';
+import { encodeKey } from '../../src/abi/maps.js';
 import type { CarriedTables } from '../../src/carry.js';
 import { carryFrames, carrySums, carryTables } from '../../src/carry.js';
 import type { Live } from '../../src/live.js';
 import { applyWrites } from '../../src/live.js';
-import { formatAddress } from '../../src/address.js';
-import { BALANCER_MAC } from './names.js';
+import { formatAddress } from '../../src/wire/address.js';
+import { BALANCER_MAC } from './wire/names.js';
 import {
   addressesBySlot,
   filled,

@@ -8,7 +8,7 @@ import { doctorCommand } from '../../src/doctor.js';
 import { loadCommand } from '../../src/load.js';
 import { mapCommand } from '../../src/map-fill.js';
 import { statsCommand } from '../../src/stats.js';
-import { ip } from './names.js';
+import { ip } from './wire/names.js';
 
 const COMMANDS: Record<string, () => Command> = {
   'l4lb-load': loadCommand,

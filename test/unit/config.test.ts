@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs';
 
 import type { Config, WantedService } from '../../src/config.js';
 import { parseConfig } from '../../src/config.js';
-import { formatSource } from '../../src/source.js';
+import { formatSource } from '../../src/wire/outer-source.js';
 import { nearestOf } from '../../src/problems.js';
 import { TomlLines } from '../../src/toml-lines.js';
-import { formatWay } from '../../src/ways.js';
-import { ip } from './names.js';
+import { formatWay } from '../../src/wire/way.js';
+import { ip } from './wire/names.js';
 
 const FILES: Record<string, string> = {
   'web.csv': 'address, MAC, weight\n10.0.1.1, 02:00:0a:00:01:01, 3\n10.0.1.2\n',

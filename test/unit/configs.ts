@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Config files applied to states of the maps, without a network. */
-import { parseAddress, parseMac } from '../../src/address.js';
+import { parseAddress, parseMac } from '../../src/wire/address.js';
 import { parseConfig } from '../../src/config.js';
 import { layOut } from '../../src/layout.js';
 import type { Live } from '../../src/live.js';
 import { applyWrites } from '../../src/live.js';
 import type { ConfigPlan, ResolvedService } from '../../src/plan-config.js';
 import { planConfig } from '../../src/plan-config.js';
-import { BALANCER, BALANCER_6, BALANCER_MAC, mac } from './names.js';
+import { BALANCER, BALANCER_6, BALANCER_MAC, mac } from './wire/names.js';
 
 /** The services of a text that has no fault; a missing MAC is made up. */
 export function servicesOf(text: string): ResolvedService[] {

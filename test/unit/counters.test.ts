@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Counter } from '../../src/abi.js';
-import { VERDICTS, encodeCounter } from '../../src/abi.js';
+import type { Counter } from '../../src/abi/maps.js';
+import { VERDICTS, encodeCounter } from '../../src/abi/maps.js';
 import type { Reading, Subject } from '../../src/counters.js';
 import {
   ZERO,

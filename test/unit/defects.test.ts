@@ -4,8 +4,8 @@ import { describe, expect, test } from '@jest/globals';
 
 import { parseDestinations } from '../../src/destinations.js';
 import { applyWrites } from '../../src/live.js';
-import { CELL_USED } from '../../src/abi.js';
-import { formatWay } from '../../src/ways.js';
+import { CELL_USED } from '../../src/abi/maps.js';
+import { formatWay } from '../../src/wire/way.js';
 import {
   addressesBySlot,
   filled,

@@ -9,7 +9,7 @@ import {
   progressLine,
   resultJson,
 } from '../../src/disturb/report.js';
-import { escape, steps, ticks } from '../../src/disturb/svg-parts.js';
+import { escape, steps, ticks } from '../../src/text/svg.js';
 import { drawSvg } from '../../src/disturb/svg.js';
 import { count, judged, lost, open, record, schedule } from './disturb-runs.js';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What l4lb-doctor finds out where all is well, for tests to break. */
-import type { VerdictName } from '../../src/abi.js';
-import { CELL_USED } from '../../src/abi.js';
+import type { VerdictName } from '../../src/abi/maps.js';
+import { CELL_USED } from '../../src/abi/maps.js';
 import type {
   Balancer,
   DestinationFacts,
@@ -10,8 +10,8 @@ import type {
   Traffic,
 } from '../../src/doctor/facts.js';
 import type { Device } from '../../src/surroundings.js';
-import { TCP } from '../../src/ways.js';
-import { VIP, ip, mac } from './names.js';
+import { TCP } from '../../src/wire/way.js';
+import { VIP, ip, mac } from './wire/names.js';
 
 export const MAC = '02:00:0a:00:00:01';
 export const WEB_1_MAC = '02:00:0a:00:01:15';

@@ -15,7 +15,7 @@ import {
   farEnd,
   traffic,
 } from './doctor-facts.js';
-import { mac } from './names.js';
+import { mac } from './wire/names.js';
 
 function program(more: Partial<AttachedProgram>): Partial<Facts> {
   const one: AttachedProgram = { mode: 'xdpdrv', id: 7, name: 'l4lb_1', ...more };

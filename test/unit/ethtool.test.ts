@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { readHardware, readTransmitErrors, tagNote } from '../../src/ethtool.js';
-import { Failure } from '../../src/failure.js';
+import { Failure } from '../../src/text/failure.js';
 import { fakeRun } from './fake-run.js';
 
 function hardware(features: string): ReturnType<typeof readHardware> {

@@ -25,7 +25,7 @@ import {
   u16,
   udp,
 } from '../frames.js';
-import { parseAddress } from '../../src/address.js';
+import { parseAddress } from '../../src/wire/address.js';
 
 const way = { to: '02:00:00:00:00:04', from: '02:00:00:00:00:01' };
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_USED } from '../../src/abi.js';
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_USED } from '../../src/abi/maps.js';
 import { MAX_SECONDS } from '../../src/config-values.js';
 import { parseConfig } from '../../src/config.js';
 import { exportConfig } from '../../src/export.js';
 import type { Live } from '../../src/live.js';
 import { applyWrites } from '../../src/live.js';
 import { applyConfig, planText } from './configs.js';
-import { randomNumbers } from './names.js';
+import { randomNumbers } from './wire/names.js';
 import { filled, rows, untouched } from './states.js';
 
 const HOST: Live['sizes'] = { slots: 8192, destinations: 512, cells: 1024 };

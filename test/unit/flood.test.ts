@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { formatAddress } from '../../src/address.js';
-import { UsageFailure } from '../../src/failure.js';
+import { formatAddress } from '../../src/wire/address.js';
+import { UsageFailure } from '../../src/text/failure.js';
 import { floodCommand } from '../../src/flood.js';
 import type { FramePlan } from '../../src/flood/frame.js';
 import { addMacs, checkFlows, planFrame } from '../../src/flood/frame.js';
@@ -23,10 +23,10 @@ import {
   parsePrefix,
 } from '../../src/flood/target.js';
 import type { Prefix } from '../../src/flood/target.js';
-import type { Way } from '../../src/ways.js';
-import { formatWay } from '../../src/ways.js';
+import type { Way } from '../../src/wire/way.js';
+import { formatWay } from '../../src/wire/way.js';
 import { TCP, UDP, checksum, ethernet, ip, packet, tcp, u16, udp } from '../frames.js';
-import { mac } from './names.js';
+import { mac } from './wire/names.js';
 
 function way(text: string, isSyn = false): Way {
   const ways = parseDestination(text);

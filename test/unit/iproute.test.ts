@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { Failure } from '../../src/failure.js';
+import { Failure } from '../../src/text/failure.js';
 import { Iproute } from '../../src/iproute.js';
 import type { Answer } from './fake-run.js';
 import { fakeRun } from './fake-run.js';

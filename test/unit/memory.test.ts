@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Slot } from '../../src/abi.js';
-import { NOBODY } from '../../src/abi.js';
+import type { Slot } from '../../src/abi/maps.js';
+import { NOBODY } from '../../src/abi/maps.js';
 import { coldSlot, isKeptByMove, moveSlot, settling } from '../../src/memory.js';
 
 const [A, B, C] = [1, 2, 3];

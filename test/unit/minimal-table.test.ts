@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { CELL_MINIMAL_TABLE } from '../../src/abi.js';
+import { CELL_MINIMAL_TABLE } from '../../src/abi/maps.js';
 import { carryTables } from '../../src/carry.js';
 import { applyWrites } from '../../src/live.js';
 import { liveTable } from '../../src/live-table.js';
@@ -11,7 +11,7 @@ import { EMPTY, GONE, idealMoves, minimalTable } from '../../src/minimal-table.j
 import type { TableDestination } from '../../src/shares.js';
 import { shares } from '../../src/shares.js';
 import { table } from '../../src/table.js';
-import { BALANCER_MAC, ip, randomNumbers } from './names.js';
+import { BALANCER_MAC, ip, randomNumbers } from './wire/names.js';
 import type { Fill } from './states.js';
 import { addressesBySlot, filled, planFor, row, rows, untouched } from './states.js';
 

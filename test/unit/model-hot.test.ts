@@ -2,9 +2,9 @@
 /** The model of slots that remember: each rule by one packet. */
 import { describe, expect, test } from '@jest/globals';
 
-import type { Slot } from '../../src/abi.js';
-import { CELL_FRAGMENTS, CELL_UDP_STAYS, CELL_USED, NOBODY } from '../../src/abi.js';
-import { hash } from '../../src/hash.js';
+import type { Slot } from '../../src/abi/maps.js';
+import { CELL_FRAGMENTS, CELL_UDP_STAYS, CELL_USED, NOBODY } from '../../src/abi/maps.js';
+import { hash } from '../../src/wire/hash.js';
 import { NO_RECORD, foldAddress } from '../../src/model/slot.js';
 import type { Answer, FlowRecord, State, Tables } from '../../src/model/tables.js';
 import {

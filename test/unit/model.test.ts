@@ -8,8 +8,8 @@ import {
   CELL_KEEPS_SSH,
   CELL_USED,
   DEVICE_NO_ECHO,
-} from '../../src/abi.js';
-import { evenOut } from '../../src/hash.js';
+} from '../../src/abi/maps.js';
+import { evenOut } from '../../src/wire/hash.js';
 import type { Tables } from '../../src/model/tables.js';
 import {
   BALANCER,

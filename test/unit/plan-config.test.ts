@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Cell } from '../../src/abi.js';
-import { CELL_HASH_SOURCE } from '../../src/abi.js';
-import { formatAddress } from '../../src/address.js';
-import { Failure } from '../../src/failure.js';
+import type { Cell } from '../../src/abi/maps.js';
+import { CELL_HASH_SOURCE } from '../../src/abi/maps.js';
+import { formatAddress } from '../../src/wire/address.js';
+import { Failure } from '../../src/text/failure.js';
 import type { Live, Write } from '../../src/live.js';
 import { applyWrites } from '../../src/live.js';
 import {
@@ -13,9 +13,9 @@ import {
   describeConfigPlan,
 } from '../../src/plan-config-text.js';
 import { servicesIn } from '../../src/services.js';
-import { formatWay, isWay, reachable, wayKey } from '../../src/ways.js';
+import { formatWay, isWay, reachable, wayKey } from '../../src/wire/way.js';
 import { applyConfig, planText } from './configs.js';
-import { randomNumbers } from './names.js';
+import { randomNumbers } from './wire/names.js';
 import { filled, idsOf, lookUp, rows, slotsOf, untouched } from './states.js';
 
 const HOST: Live['sizes'] = { slots: 4096, destinations: 512, cells: 1024 };

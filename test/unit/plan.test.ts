@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { CELL_BY_PORT, CELL_KEEPS_SSH } from '../../src/abi.js';
-import { formatAddress } from '../../src/address.js';
-import { Failure } from '../../src/failure.js';
-import { SLOT_SEED } from '../../src/hash.js';
-import { headerSum, largestInner } from '../../src/header-sum.js';
+import { CELL_BY_PORT, CELL_KEEPS_SSH } from '../../src/abi/maps.js';
+import { formatAddress } from '../../src/wire/address.js';
+import { Failure } from '../../src/text/failure.js';
+import { SLOT_SEED } from '../../src/wire/hash.js';
+import { headerSum, largestInner } from '../../src/wire/outer-header.js';
 import type { Live, Write } from '../../src/live.js';
 import type { WantedDestination } from '../../src/writes.js';
 import { applyWrites } from '../../src/live.js';
 import { isHot } from '../../src/memory.js';
 import { servicesIn } from '../../src/services.js';
 import { table } from '../../src/table.js';
-import { formatWay, wayKey } from '../../src/ways.js';
-import { BALANCER, BALANCER_MAC, ip, mac, randomNumbers } from './names.js';
+import { formatWay, wayKey } from '../../src/wire/way.js';
+import { BALANCER, BALANCER_MAC, ip, mac, randomNumbers } from './wire/names.js';
 import type { Fill } from './states.js';
 import {
   addressesBySlot,

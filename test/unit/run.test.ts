@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { closeSync, openSync } from 'node:fs';
 
-import { Failure } from '../../src/failure.js';
+import { Failure } from '../../src/text/failure.js';
 import { run } from '../../src/run.js';
 
 const NODE = process.execPath;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { VERDICTS } from '../../src/abi.js';
+import { VERDICTS } from '../../src/abi/maps.js';
 import { toJson } from '../../src/command.js';
 import { sampleJson } from '../../src/sample-json.js';
 import { sample } from './samples.js';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
-import { VERDICTS } from '../../src/abi.js';
+import { VERDICTS } from '../../src/abi/maps.js';
 import type { Sample } from '../../src/sample.js';
 import { HISTORY, render } from '../../src/screen-lines.js';
 import { collect, initialState, reduce } from '../../src/screen.js';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** States of the maps, and fills that lead from one to the next. */
-import type { Cell } from '../../src/abi.js';
-import { formatAddress } from '../../src/address.js';
-import { Failure } from '../../src/failure.js';
-import { CELL_MINIMAL_TABLE } from '../../src/abi.js';
+import type { Cell } from '../../src/abi/maps.js';
+import { formatAddress } from '../../src/wire/address.js';
+import { Failure } from '../../src/text/failure.js';
+import { CELL_MINIMAL_TABLE } from '../../src/abi/maps.js';
 import type { TableKind } from '../../src/services.js';
 import type { Live } from '../../src/live.js';
 import type { Plan } from '../../src/plan.js';
@@ -12,10 +12,10 @@ import { applyWrites } from '../../src/live.js';
 import { plan } from '../../src/plan.js';
 import type { Service } from '../../src/services.js';
 import { chooseService } from '../../src/services.js';
-import type { Sources } from '../../src/source.js';
-import type { Way } from '../../src/ways.js';
-import { cellIndex, isWay, parseWays, wayKey } from '../../src/ways.js';
-import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from './names.js';
+import type { Sources } from '../../src/wire/outer-source.js';
+import type { Way } from '../../src/wire/way.js';
+import { cellIndex, isWay, parseWays, wayKey } from '../../src/wire/way.js';
+import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from './wire/names.js';
 
 export const PORTABLE: Live['sizes'] = { slots: 512, destinations: 512, cells: 16 };
 

@@ -2,11 +2,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 
-import { formatAddress } from '../../src/address.js';
+import { formatAddress } from '../../src/wire/address.js';
 import type { TableDestination } from '../../src/shares.js';
 import { bounds, shares } from '../../src/shares.js';
 import { table } from '../../src/table.js';
-import { ip, randomNumbers } from './names.js';
+import { ip, randomNumbers } from './wire/names.js';
 
 /** Destinations 10.0.1.0, 10.0.1.1, …, each with its weight. */
 function weighing(...weights: number[]): TableDestination[] {

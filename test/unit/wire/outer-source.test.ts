@@ -8,8 +8,8 @@ import {
   joinSources,
   parseSource,
   sourcesIn,
-} from '../../src/source.js';
-import type { Source } from '../../src/source.js';
+} from '../../../src/wire/outer-source.js';
+import type { Source } from '../../../src/wire/outer-source.js';
 import { BALANCER, BALANCER_6, WEB_1, WEB_2, WEB_6, ip } from './names.js';
 
 function source(text: string): Source {

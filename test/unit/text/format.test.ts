@@ -6,7 +6,7 @@ import {
   formatShare,
   formatTitle,
   sparkline,
-} from '../../src/format.js';
+} from '../../../src/text/format.js';
 
 describe('title', () => {
   test.each([

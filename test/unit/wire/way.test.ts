@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Cell } from '../../src/abi.js';
+import type { Cell } from '../../../src/abi/maps.js';
 import {
   CELL_BY_PORT,
   CELL_FRAGMENTS,
@@ -9,11 +9,11 @@ import {
   CELL_KEEPS_SSH,
   CELL_UDP_STAYS,
   CELL_USED,
-} from '../../src/abi.js';
-import { ANY_ADDRESS } from '../../src/address.js';
-import { Failure } from '../../src/failure.js';
-import { fold, hashOfWay } from '../../src/hash.js';
-import type { Way } from '../../src/ways.js';
+} from '../../../src/abi/maps.js';
+import { ANY_ADDRESS } from '../../../src/wire/address.js';
+import { Failure } from '../../../src/text/failure.js';
+import { fold, hashOfWay } from '../../../src/wire/hash.js';
+import type { Way } from '../../../src/wire/way.js';
 import {
   EVERYTHING,
   TCP,
@@ -27,7 +27,7 @@ import {
   versionOf,
   wayKey,
   withNotes,
-} from '../../src/ways.js';
+} from '../../../src/wire/way.js';
 import { VIP, VIP_6, ip } from './names.js';
 
 function ways(...texts: string[]): Way[] {

@@ -3,7 +3,13 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 
-import type { Cell, Counter, Destination, Device, Memory } from '../../src/abi.js';
+import type {
+  Cell,
+  Counter,
+  Destination,
+  Device,
+  Memory,
+} from '../../../src/abi/maps.js';
 import {
   ABI,
   CELL_BY_PORT,
@@ -35,12 +41,12 @@ import {
   encodeMemory,
   encodeQuad,
   storableTime,
-} from '../../src/abi.js';
-import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../src/carry.js';
-import { DECAP_VERDICTS } from '../../src/decap.js';
-import { SLOT_SEED } from '../../src/hash.js';
-import { headerSum } from '../../src/header-sum.js';
-import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from './names.js';
+} from '../../../src/abi/maps.js';
+import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../../src/carry.js';
+import { DECAP_VERDICTS } from '../../../src/decap.js';
+import { SLOT_SEED } from '../../../src/wire/hash.js';
+import { headerSum } from '../../../src/wire/outer-header.js';
+import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from '../wire/names.js';
 
 function header(name: string): string {
   return readFileSync(new URL(`../../datapath/${name}`, import.meta.url), 'utf8');

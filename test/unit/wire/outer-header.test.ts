@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { headerSum, largestInner, outerLength } from '../../src/header-sum.js';
+import { headerSum, largestInner, outerLength } from '../../../src/wire/outer-header.js';
 import { BALANCER_6, WEB_1, WEB_6, ip, randomNumbers } from './names.js';
 
 /** The outer header as encapsulate() writes it, with its checksum left zero. */

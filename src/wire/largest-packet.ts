@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the outer header leaves of an MTU for the packets that come. Pure. */
-import { largestInner } from './header-sum.js';
+import { largestInner } from './outer-header.js';
 
 const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;

@@ -5,7 +5,7 @@
  * The program reads a cell with one load, where the hash of address, port and
  * protocol says. So no two ways may share a cell, and the seed is chosen for that.
  */
-import type { Cell } from './abi.js';
+import type { Cell } from '../abi/maps.js';
 import {
   CELL_BY_PORT,
   CELL_FRAGMENTS,
@@ -13,7 +13,7 @@ import {
   CELL_KEEPS_SSH,
   CELL_UDP_STAYS,
   CELL_USED,
-} from './abi.js';
+} from '../abi/maps.js';
 import {
   ANY_ADDRESS,
   NO_ADDRESS,
@@ -24,7 +24,7 @@ import {
   parseAddress,
   unusableAddress,
 } from './address.js';
-import { Failure } from './failure.js';
+import { Failure } from '../text/failure.js';
 import { foldWords, hash, hashOfWay, wordsOf } from './hash.js';
 
 export const TCP = 6;

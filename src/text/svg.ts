@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Pieces of a graph as SVG: scales, ticks, lines, labels. Pure. */
 
-import { formatCount } from '../format.js';
+import { formatCount } from './format.js';
 
 export type Point = readonly [x: number, y: number];
 

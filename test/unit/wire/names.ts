@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Addresses as people write them, and the roles they play in the tests. */
-import { parseAddress, parseMac } from '../../src/address.js';
+import { parseAddress, parseMac } from '../../../src/wire/address.js';
 
 /** An address as it lies in the maps: 16 bytes. */
 export function ip(text: string): Buffer {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { Failure, UsageFailure } from '../../src/failure.js';
+import { Failure, UsageFailure } from '../../../src/text/failure.js';
 
 describe('failure', () => {
   test.each([

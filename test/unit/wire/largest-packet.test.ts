@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { expect, test } from '@jest/globals';
 
-import { describeRoom, roomFor } from '../../src/room.js';
+import { describeRoom, roomFor } from '../../../src/wire/largest-packet.js';
 import { WEB_1, WEB_2 } from './names.js';
 
 const IPV6 = Buffer.from('20010db8000000000000000000000010', 'hex');

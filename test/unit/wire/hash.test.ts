@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { ANY_ADDRESS } from '../../src/address.js';
+import { ANY_ADDRESS } from '../../../src/wire/address.js';
 import {
   SLOT_SEED,
   evenOut,
@@ -10,7 +10,7 @@ import {
   hashOfWay,
   mix,
   slotOf,
-} from '../../src/hash.js';
+} from '../../../src/wire/hash.js';
 import { ip, randomNumbers } from './names.js';
 
 /** datapath/hash.h, word for word, in numbers without a limit. */

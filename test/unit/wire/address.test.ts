@@ -13,7 +13,7 @@ import {
   parseMac,
   sortedByAddress,
   unusableAddress,
-} from '../../src/address.js';
+} from '../../../src/wire/address.js';
 import { ip, mac, randomNumbers } from './names.js';
 
 describe('address', () => {
