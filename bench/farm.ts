@@ -12,8 +12,8 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 import { Failure } from '../src/text/failure.js';
-import { LongRunning } from '../src/long-running.js';
-import { run } from '../src/run.js';
+import { LongRunning } from '../src/system/long-running.js';
+import { run } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';
 import { balancerConfig, serverConfig } from './haproxy.js';
 import type { Answered } from './wrk.js';

@@ -2,7 +2,7 @@
 /** What the kernel tells of a program: its time, its length, and the hardware's counters. */
 import { readFileSync, writeFileSync } from 'node:fs';
 
-import type { Run } from '../src/run.js';
+import type { Run } from '../src/system/run.js';
 import { expectDone } from './started.js';
 
 const SWITCH = '/proc/sys/kernel/bpf_stats_enabled';

@@ -2,7 +2,7 @@
 /** Which machine it was. */
 import { cpus, release } from 'node:os';
 
-import type { Run } from '../src/run.js';
+import type { Run } from '../src/system/run.js';
 import type { Machine } from './result.js';
 
 export async function machineOf(run: Run): Promise<Machine> {

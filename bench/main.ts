@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { interruptible } from '../src/disturb/perform.js';
 import { Failure } from '../src/text/failure.js';
 import { readWhole } from '../src/readers.js';
-import { run } from '../src/run.js';
+import { run } from '../src/system/run.js';
 import type { Case } from './cases.js';
 import { CASES } from './cases.js';
 import { measureConnections } from './connections.js';

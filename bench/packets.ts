@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 
-import type { Run } from '../src/run.js';
+import type { Run } from '../src/system/run.js';
 import type { Case } from './cases.js';
 import type { Hardware } from './inside.js';
 import { perfArguments, readPerf, statisticsOf, withStatistics } from './inside.js';

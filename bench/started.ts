@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 
 import { Failure } from '../src/text/failure.js';
-import type { RunResult } from '../src/run.js';
+import type { RunResult } from '../src/system/run.js';
 
 /** From where this is compiled to, .make/bench/bench/. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -5,9 +5,9 @@
  */
 import { join } from 'node:path';
 
-import type { ProgramInfo } from '../src/bpftool.js';
-import { Bpftool } from '../src/bpftool.js';
-import type { Run, RunResult } from '../src/run.js';
+import type { ProgramInfo } from '../src/system/bpftool.js';
+import { Bpftool } from '../src/system/bpftool.js';
+import type { Run, RunResult } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';
 
 export const DEVICE = 'eth0';

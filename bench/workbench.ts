@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Failure } from '../src/text/failure.js';
-import { run } from '../src/run.js';
+import { run } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';
 import { millisecondsOf } from './times.js';
 

@@ -8,9 +8,9 @@ import {
   PROGRAM_NAME,
   VALUE_SIZES,
 } from './abi/maps.js';
-import type { Bpftool, MapInfo } from './bpftool.js';
+import type { Bpftool, MapInfo } from './system/bpftool.js';
 import { Failure, UsageFailure } from './text/failure.js';
-import type { AttachedProgram, Iproute, Link, Mode } from './iproute.js';
+import type { AttachedProgram, Iproute, Link, Mode } from './system/ip/links.js';
 import type { ModeName } from './sample.js';
 
 export type Build = 'host' | 'portable';

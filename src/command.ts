@@ -4,11 +4,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import { storableTime } from './abi/maps.js';
 import type { Tools } from './attached.js';
-import { Bpftool } from './bpftool.js';
+import { Bpftool } from './system/bpftool.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from './text/failure.js';
-import { Iproute } from './iproute.js';
-import type { Run } from './run.js';
-import { run } from './run.js';
+import { Iproute } from './system/ip/links.js';
+import type { Run } from './system/run.js';
+import { run } from './system/run.js';
 import type { TableKind } from './services.js';
 import { TABLES } from './services.js';
 import type { AskedSources } from './wire/outer-source.js';

@@ -4,8 +4,8 @@ import type { Counter } from './abi/maps.js';
 import { ABI, encodeKey } from './abi/maps.js';
 import { parseAddress } from './wire/address.js';
 import type { Tools } from './attached.js';
-import type { MapInfo } from './bpftool.js';
-import { decodeEntries, hex } from './bpftool.js';
+import type { MapInfo } from './system/bpftool.js';
+import { decodeEntries, hex } from './system/bpftool.js';
 import { ZERO, sumCounters } from './counters.js';
 
 /** DECAP_VERDICTS. */

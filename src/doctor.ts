@@ -8,7 +8,7 @@ import { examine, isHealthy } from './doctor/examine.js';
 import { gather } from './doctor/gather.js';
 import { describeDiagnosis, diagnosisJson } from './doctor/report.js';
 import { EXIT_FAILURE } from './text/failure.js';
-import type { Mode } from './iproute.js';
+import type { Mode } from './system/ip/links.js';
 
 interface Flags {
   interface: string;

@@ -19,9 +19,9 @@ import {
 } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
 import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
-import type { Mode } from './iproute.js';
+import type { Mode } from './system/ip/links.js';
 import type { Live } from './live.js';
-import { withLock } from './lock.js';
+import { withLock } from './system/lock.js';
 import { withPins } from './objects.js';
 
 interface Flags {

@@ -3,7 +3,7 @@
 import { parseAddress } from './wire/address.js';
 import type { DestinationRow } from './destinations.js';
 import { Failure } from './text/failure.js';
-import type { Link } from './iproute.js';
+import type { Link } from './system/ip/links.js';
 import type { AskedSources, Family, Sources } from './wire/outer-source.js';
 import { FAMILIES, FAMILY_NAMES, familyOfText } from './wire/outer-source.js';
 

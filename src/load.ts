@@ -16,14 +16,14 @@ import {
   readMegabytes,
   warn,
 } from './command.js';
-import { readHardware, tagNote } from './ethtool.js';
+import { readHardware, tagNote } from './system/ethtool.js';
 import { UsageFailure } from './text/failure.js';
 import { prepareFill } from './fill.js';
 import { many } from './text/format.js';
-import type { Mode } from './iproute.js';
+import type { Mode } from './system/ip/links.js';
 import { alreadyThere, attachNew, noFlows, programInTheWay, takeOff } from './loader.js';
 import type { LoadResult } from './loader.js';
-import { withLock } from './lock.js';
+import { withLock } from './system/lock.js';
 import { withPins } from './objects.js';
 import { describePlan, planJson, planWarnings } from './plan-text.js';
 import { replaceProgram } from './replace.js';

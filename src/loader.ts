@@ -5,14 +5,14 @@
  */
 import type { Maps, Tools } from './attached.js';
 import { asMaps, isDecap, isOurs, notOurs } from './attached.js';
-import type { MapInfo } from './bpftool.js';
-import { BpftoolFailure } from './bpftool.js';
+import type { MapInfo } from './system/bpftool.js';
+import { BpftoolFailure } from './system/bpftool.js';
 import type { CarriedFlows } from './carry.js';
 import { fillDecap } from './decap.js';
 import { Failure, UsageFailure } from './text/failure.js';
 import type { Prepared } from './fill.js';
 import { applyPlan, planFill } from './fill.js';
-import type { AttachedProgram, Link, Mode } from './iproute.js';
+import type { AttachedProgram, Link, Mode } from './system/ip/links.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { fragsObjectFor, loadObject, objectFor } from './objects.js';
 import { adviceOnAttaching } from './refusal.js';

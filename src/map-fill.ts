@@ -17,8 +17,8 @@ import {
 import { UsageFailure } from './text/failure.js';
 import { planFill, prepareFill } from './fill.js';
 import { many } from './text/format.js';
-import type { Mode } from './iproute.js';
-import { withLock } from './lock.js';
+import type { Mode } from './system/ip/links.js';
+import { withLock } from './system/lock.js';
 import { report, reportAll, whereOf } from './map-report.js';
 import type { SettleFlags } from './settling.js';
 import { describeSettled, fillAndSettle, settleSlots, settledJson } from './settling.js';

@@ -4,10 +4,10 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from './abi/maps.js';
-import type { Bpftool, MapInfo, ProgramInfo } from './bpftool.js';
-import { BpftoolFailure } from './bpftool.js';
+import type { Bpftool, MapInfo, ProgramInfo } from './system/bpftool.js';
+import { BpftoolFailure } from './system/bpftool.js';
 import { Failure } from './text/failure.js';
-import type { Mode } from './iproute.js';
+import type { Mode } from './system/ip/links.js';
 import { adviceOnLoading } from './refusal.js';
 import { packaged } from './system/package.js';
 

@@ -15,14 +15,14 @@ import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi/m
 import { parseMac } from './wire/address.js';
 import type { Maps, Tools } from './attached.js';
 import { isDecap, isOurs, notOurs, severalPrograms } from './attached.js';
-import type { Bpftool, MapInfo } from './bpftool.js';
-import { BpftoolFailure, decodeEntries, hex } from './bpftool.js';
+import type { Bpftool, MapInfo } from './system/bpftool.js';
+import { BpftoolFailure, decodeEntries, hex } from './system/bpftool.js';
 import { carryFrames, carrySums, carryTables } from './carry.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
 import { retiredCounter, sumCounters } from './counters.js';
 import { Failure } from './text/failure.js';
 import { many } from './text/format.js';
-import type { AttachedProgram } from './iproute.js';
+import type { AttachedProgram } from './system/ip/links.js';
 import type { Live } from './live.js';
 import {
   attach,

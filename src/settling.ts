@@ -10,7 +10,7 @@ import type { Planned } from './fill.js';
 import { applyPlan } from './fill.js';
 import { many } from './text/format.js';
 import { matchServices } from './layout.js';
-import { withLock } from './lock.js';
+import { withLock } from './system/lock.js';
 import { DEFAULT_IDLE } from './memory.js';
 import type { Plan } from './plan.js';
 import type { Service } from './services.js';

@@ -16,7 +16,7 @@ import {
 } from './command.js';
 import { sampleBetween } from './counters.js';
 import { Failure } from './text/failure.js';
-import type { Mode } from './iproute.js';
+import type { Mode } from './system/ip/links.js';
 import { sampleJson } from './sample-json.js';
 import type { Sample } from './sample.js';
 import type { Observation } from './watcher.js';

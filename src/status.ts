@@ -5,7 +5,7 @@ import type { Build, Tools } from './attached.js';
 import { MODE_NAMES, asMaps, buildOf, isDecap } from './attached.js';
 import { readDecap } from './decap.js';
 import { formatCount, many } from './text/format.js';
-import type { AttachedProgram, Mode } from './iproute.js';
+import type { AttachedProgram, Mode } from './system/ip/links.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { readTables } from './tables.js';
 import { formatWay, reachable } from './wire/way.js';

@@ -21,8 +21,8 @@ import {
   encodeQuad,
 } from './abi/maps.js';
 import type { Maps } from './attached.js';
-import type { Bpftool, Entry } from './bpftool.js';
-import { decodeEntries, hex } from './bpftool.js';
+import type { Bpftool, Entry } from './system/bpftool.js';
+import { decodeEntries, hex } from './system/bpftool.js';
 import { retiredCounter, sumCounters } from './counters.js';
 import type { Live, Write } from './live.js';
 import { isHot } from './memory.js';

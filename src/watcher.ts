@@ -15,13 +15,13 @@ import {
 import { formatAddress } from './wire/address.js';
 import type { Attached, Maps, Tools } from './attached.js';
 import { MODE_NAMES, findAttached } from './attached.js';
-import type { Entry, MapInfo } from './bpftool.js';
-import { BpftoolFailure, decodeEntries, decodeEntry, hex } from './bpftool.js';
+import type { Entry, MapInfo } from './system/bpftool.js';
+import { BpftoolFailure, decodeEntries, decodeEntry, hex } from './system/bpftool.js';
 import type { Reading, Subject } from './counters.js';
 import { ZERO, addCounters, retiredCounter, sumCounters } from './counters.js';
 import { Failure } from './text/failure.js';
-import type { Mode } from './iproute.js';
-import { RepeatedQueries } from './repeated.js';
+import type { Mode } from './system/ip/links.js';
+import { RepeatedQueries } from './system/repeated-queries.js';
 
 export interface Observation {
   subject: Subject;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../text/failure.js';
 import type { Schedule } from './changes.js';
 import type { Moment, Record } from './judge.js';
-import type { LongRunning } from '../long-running.js';
+import type { LongRunning } from '../system/long-running.js';
 import type { Network } from './network.js';
 import { PORT, VIP } from './network.js';
 import type { CountEvent, Event } from './protocol.js';

@@ -6,11 +6,11 @@
  */
 import { EMPTY_SLOT } from '../abi/maps.js';
 import { findAttached } from '../attached.js';
-import { Bpftool } from '../bpftool.js';
-import { Iproute } from '../iproute.js';
+import { Bpftool } from '../system/bpftool.js';
+import { Iproute } from '../system/ip/links.js';
 import type { Write } from '../live.js';
-import { withLock } from '../lock.js';
-import type { Run } from '../run.js';
+import { withLock } from '../system/lock.js';
+import type { Run } from '../system/run.js';
 import { linesOf } from '../tables.js';
 import type { Row } from './changes.js';
 import { addressOf } from './changes.js';

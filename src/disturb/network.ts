@@ -9,10 +9,10 @@ import { join } from 'node:path';
 
 import { Failure } from '../text/failure.js';
 import { packaged } from '../system/package.js';
-import type { Run } from '../run.js';
+import type { Run } from '../system/run.js';
 import type { Change, Row, Schedule } from './changes.js';
 import { addressOf, everyRow, toCsv } from './changes.js';
-import { LongRunning } from '../long-running.js';
+import { LongRunning } from '../system/long-running.js';
 import { MODULO_SLOTS, writeModulo } from './modulo.js';
 import type { Settings } from './protocol.js';
 

@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path';
 
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
-import { run as startProcess } from '../run.js';
+import { run as startProcess } from '../system/run.js';
 import type { Schedule } from './changes.js';
 import { formatChange } from './changes.js';
 import { judge } from './judge.js';

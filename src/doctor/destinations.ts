@@ -3,7 +3,7 @@
 import { isDecap, isOurs } from '../attached.js';
 import { formatAddress } from '../wire/address.js';
 import { many } from '../text/format.js';
-import type { Device, RpFilter } from '../surroundings.js';
+import type { Device, RpFilter } from '../system/ip/namespaces.js';
 import type { Check, DestinationFacts, Facts, FarEnd } from './facts.js';
 import { fillCommand, found, orWell, remark, some, within } from './words.js';
 

@@ -2,11 +2,11 @@
 /** All that l4lb-doctor has found out, as one value, and what its checks make of it. Pure. */
 import type { VerdictName } from '../abi/maps.js';
 import type { Build } from '../attached.js';
-import type { Hardware } from '../ethtool.js';
-import type { AttachedProgram, Mode } from '../iproute.js';
+import type { Hardware } from '../system/ethtool.js';
+import type { AttachedProgram, Mode } from '../system/ip/links.js';
 import type { Live } from '../live.js';
 import type { Service } from '../services.js';
-import type { Device, RpFilter } from '../surroundings.js';
+import type { Device, RpFilter } from '../system/ip/namespaces.js';
 
 export interface Facts {
   device: Device;

@@ -16,8 +16,8 @@ import {
 } from '../abi/maps.js';
 import type { Attached, Maps, Tools } from '../attached.js';
 import { mapsNow } from '../attached.js';
-import type { MapInfo } from '../bpftool.js';
-import { decodeEntry, hex } from '../bpftool.js';
+import type { MapInfo } from '../system/bpftool.js';
+import { decodeEntry, hex } from '../system/bpftool.js';
 import { sumCounters } from '../counters.js';
 import type { Live } from '../live.js';
 import { model } from '../model/model.js';

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 
 import { EXIT_FAILURE, Failure } from '../text/failure.js';
-import { LongRunning } from '../long-running.js';
+import { LongRunning } from '../system/long-running.js';
 import { packaged } from '../system/package.js';
 import type { FramePlan } from './frame.js';
 

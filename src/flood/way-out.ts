@@ -3,9 +3,9 @@
 import { formatAddress, parseAddress, parseMac } from '../wire/address.js';
 import type { Context } from '../command.js';
 import { Failure, UsageFailure } from '../text/failure.js';
-import type { Link } from '../iproute.js';
+import type { Link } from '../system/ip/links.js';
 import { familyOf } from '../wire/outer-source.js';
-import { Surroundings } from '../surroundings.js';
+import { Surroundings } from '../system/ip/namespaces.js';
 import type { Prefix } from './target.js';
 import { familyBits } from './target.js';
 

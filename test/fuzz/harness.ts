@@ -15,10 +15,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { encodeKey } from '../../src/abi/maps.js';
-import type { MapInfo } from '../../src/bpftool.js';
-import { Bpftool, decodeEntries, hex } from '../../src/bpftool.js';
+import type { MapInfo } from '../../src/system/bpftool.js';
+import { Bpftool, decodeEntries, hex } from '../../src/system/bpftool.js';
 import { sumCounters } from '../../src/counters.js';
-import { run } from '../../src/run.js';
+import { run } from '../../src/system/run.js';
 
 const ROOT = new URL(import.meta.url).pathname.replace(
   /\/(\.make\/fuzz\/)?test\/fuzz\/.*$/,

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { encodeKey } from '../../src/abi/maps.js';
-import type { MapInfo } from '../../src/bpftool.js';
-import { Bpftool, hex } from '../../src/bpftool.js';
+import type { MapInfo } from '../../src/system/bpftool.js';
+import { Bpftool, hex } from '../../src/system/bpftool.js';
 import type { CarriedFlows } from '../../src/carry.js';
 import { decodeCarriedFlows, flowsFrame } from '../../src/carry.js';
-import { run } from '../../src/run.js';
+import { run } from '../../src/system/run.js';
 import { monotonicSeconds } from '../../src/settle.js';
 import { TCP, ethernet, ipv4, tcp } from '../frames.js';
 import { Network, ROOT } from './network.js';

@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { ABI, encodeKey } from '../../src/abi/maps.js';
 import { parseAddress } from '../../src/wire/address.js';
-import type { MapInfo } from '../../src/bpftool.js';
-import { Bpftool, hex } from '../../src/bpftool.js';
+import type { MapInfo } from '../../src/system/bpftool.js';
+import { Bpftool, hex } from '../../src/system/bpftool.js';
 import { readDecap } from '../../src/decap.js';
-import { run } from '../../src/run.js';
+import { run } from '../../src/system/run.js';
 import type { Ipv4 } from '../frames.js';
 import {
   IPIP,

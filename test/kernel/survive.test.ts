@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { formatAddress } from '../../src/wire/address.js';
 import { findAttached } from '../../src/attached.js';
-import { Bpftool } from '../../src/bpftool.js';
-import { Iproute } from '../../src/iproute.js';
-import type { Run } from '../../src/run.js';
-import { run } from '../../src/run.js';
+import { Bpftool } from '../../src/system/bpftool.js';
+import { Iproute } from '../../src/system/ip/links.js';
+import type { Run } from '../../src/system/run.js';
+import { run } from '../../src/system/run.js';
 import { servicesIn } from '../../src/services.js';
 import { readSlots, readTables } from '../../src/tables.js';
 import { Network, ROOT } from './network.js';

@@ -18,9 +18,9 @@ import {
   encodeKey,
 } from '../../src/abi/maps.js';
 import { formatAddress } from '../../src/wire/address.js';
-import { decodeEntries, hex } from '../../src/bpftool.js';
-import { attachedPrograms } from '../../src/iproute.js';
-import type { AttachedProgram, LinkJson } from '../../src/iproute.js';
+import { decodeEntries, hex } from '../../src/system/bpftool.js';
+import { attachedPrograms } from '../../src/system/ip/links.js';
+import type { AttachedProgram, LinkJson } from '../../src/system/ip/links.js';
 import { ROOT } from '../kernel/network.js';
 import { Vm, whyNoVm } from './vm.js';
 

@@ -9,7 +9,7 @@ import type {
   FarEnd,
   Traffic,
 } from '../../src/doctor/facts.js';
-import type { Device } from '../../src/surroundings.js';
+import type { Device } from '../../src/system/ip/namespaces.js';
 import { TCP } from '../../src/wire/way.js';
 import { VIP, ip, mac } from './wire/names.js';
 

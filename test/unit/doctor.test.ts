@@ -4,8 +4,8 @@ import { describe, expect, test } from '@jest/globals';
 import { examine, isHealthy } from '../../src/doctor/examine.js';
 import type { CheckName, Facts } from '../../src/doctor/facts.js';
 import { describeDiagnosis, diagnosisJson } from '../../src/doctor/report.js';
-import type { AttachedProgram } from '../../src/iproute.js';
-import type { Device } from '../../src/surroundings.js';
+import type { AttachedProgram } from '../../src/system/ip/links.js';
+import type { Device } from '../../src/system/ip/namespaces.js';
 import {
   WEB_1_MAC,
   balancer,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { chooseSources, ownSources } from '../../src/fill-source.js';
-import type { Link } from '../../src/iproute.js';
+import type { Link } from '../../src/system/ip/links.js';
 import { BALANCER, BALANCER_6, ip } from './wire/names.js';
 
 const NO_OWN = { sources: {}, missing: new Map() };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { AttachedProgram, Link, Mode } from '../../src/iproute.js';
+import type { AttachedProgram, Link, Mode } from '../../src/system/ip/links.js';
 import { alreadyThere, programInTheWay } from '../../src/loader.js';
 import { adviceOnAttaching, adviceOnLoading } from '../../src/refusal.js';
 

@@ -13,7 +13,7 @@ import {
   decodeQuad,
 } from '../../src/abi/maps.js';
 import type { Maps } from '../../src/attached.js';
-import type { MapInfo } from '../../src/bpftool.js';
+import type { MapInfo } from '../../src/system/bpftool.js';
 import type { Live, Write } from '../../src/live.js';
 import { linesOf } from '../../src/tables.js';
 

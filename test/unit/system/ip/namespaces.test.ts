@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 
-import type { Run } from '../../src/run.js';
-import { Surroundings, peerOf } from '../../src/surroundings.js';
-import type { Answer } from './fake-run.js';
-import { fakeRun } from './fake-run.js';
+import type { Run } from '../../../../src/system/run.js';
+import { Surroundings, peerOf } from '../../../../src/system/ip/namespaces.js';
+import type { Answer } from '../fake-run.js';
+import { fakeRun } from '../fake-run.js';
 
 /** What `ip -j -d addr` (iproute2 6.1) says of a veth, as far as it is read. */
 function veth(name: string, index: number, peer: number, namespace?: number): object {

@@ -2,9 +2,9 @@
 /** What l4lb-doctor makes of captured frames: src/tcpdump.ts and src/doctor/frames.ts. */
 import { describe, expect, test } from '@jest/globals';
 
-import { countFrames } from '../../src/doctor/frames.js';
-import { captureIncoming, decodeDump } from '../../src/tcpdump.js';
-import { ICMP, IPIP, TCP, UDP, ethernet, ipv4, u16, udp } from '../frames.js';
+import { countFrames } from '../../../src/doctor/frames.js';
+import { captureIncoming, decodeDump } from '../../../src/system/tcpdump.js';
+import { ICMP, IPIP, TCP, UDP, ethernet, ipv4, u16, udp } from '../../frames.js';
 import { fakeRun } from './fake-run.js';
 
 const OWN = '02:00:0a:00:00:01';

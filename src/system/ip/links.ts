@@ -2,9 +2,9 @@
 /** What `ip` knows and does: devices, their XDP programs, routes, neighbours. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Failure } from './text/failure.js';
-import type { Run } from './run.js';
-import type { Family } from './wire/outer-source.js';
+import { Failure } from '../../text/failure.js';
+import type { Run } from '../run.js';
+import type { Family } from '../../wire/outer-source.js';
 
 /** How a program is attached, in the words of `ip link set`. */
 export type Mode = 'xdpdrv' | 'xdpgeneric' | 'xdpoffload';

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Failure } from './text/failure.js';
-import type { AttachedProgram, LinkJson } from './iproute.js';
-import { attachedPrograms } from './iproute.js';
-import type { Run } from './run.js';
+import { Failure } from '../../text/failure.js';
+import type { AttachedProgram, LinkJson } from './links.js';
+import { attachedPrograms } from './links.js';
+import type { Run } from '../run.js';
 
 export interface Device {
   name: string;

@@ -3,8 +3,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { closeSync, openSync } from 'node:fs';
 
-import { Failure } from '../../src/text/failure.js';
-import { run } from '../../src/run.js';
+import { Failure } from '../../../src/text/failure.js';
+import { run } from '../../../src/system/run.js';
 
 const NODE = process.execPath;
 

@@ -6,7 +6,7 @@
  */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 
-import { Failure } from './text/failure.js';
+import { Failure } from '../text/failure.js';
 import type { Run } from './run.js';
 
 const LOCK_FILE = '/run/l4lb.lock';

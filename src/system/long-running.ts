@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-import { Failure } from './text/failure.js';
+import { Failure } from '../text/failure.js';
 
 /** So long a server may take to start, in milliseconds. */
 const PATIENCE = 15_000;

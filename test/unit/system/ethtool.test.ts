@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { readHardware, readTransmitErrors, tagNote } from '../../src/ethtool.js';
-import { Failure } from '../../src/text/failure.js';
+import {
+  readHardware,
+  readTransmitErrors,
+  tagNote,
+} from '../../../src/system/ethtool.js';
+import { Failure } from '../../../src/text/failure.js';
 import { fakeRun } from './fake-run.js';
 
 function hardware(features: string): ReturnType<typeof readHardware> {

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { encodeKey } from '../../src/abi/maps.js';
-import { Bpftool, BpftoolFailure, decodeEntry, hex } from '../../src/bpftool.js';
+import { encodeKey } from '../../../src/abi/maps.js';
+import {
+  Bpftool,
+  BpftoolFailure,
+  decodeEntry,
+  hex,
+} from '../../../src/system/bpftool.js';
 import type { Answer, FakeRun } from './fake-run.js';
 import { fakeRun } from './fake-run.js';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What `ethtool` knows of a device. It is not always installed, and then nothing is known. */
-import { Failure } from './text/failure.js';
+import { Failure } from '../text/failure.js';
 import type { Run } from './run.js';
 
 /** Whether the device takes VLAN tags off before XDP sees the frame. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { Failure } from '../../src/text/failure.js';
-import { Iproute } from '../../src/iproute.js';
-import type { Answer } from './fake-run.js';
-import { fakeRun } from './fake-run.js';
+import { Failure } from '../../../../src/text/failure.js';
+import { Iproute } from '../../../../src/system/ip/links.js';
+import type { Answer } from '../fake-run.js';
+import { fakeRun } from '../fake-run.js';
 
 const LINK = 'ip -j -d addr show dev ens4';
 const NEIGHBOURS = 'ip -j neigh show dev ens4';

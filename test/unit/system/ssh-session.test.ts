@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { portOf } from '../../src/session.js';
+import { portOf } from '../../../src/system/ssh-session.js';
 
 /** An environment as /proc shows it. */
 function environment(...variables: string[]): string {

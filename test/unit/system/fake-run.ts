@@ -2,7 +2,7 @@
 /** Stands in for processes: answers by command line, and fails for any other. */
 import { fstatSync, readSync } from 'node:fs';
 
-import type { Run, RunOptions, RunResult } from '../../src/run.js';
+import type { Run, RunOptions, RunResult } from '../../../src/system/run.js';
 
 /** What a process prints; a string alone is the output of one that succeeds. */
 export type Answer = string | Partial<RunResult>;

@@ -5,7 +5,7 @@
  */
 import { type Options, type Result, execa } from 'execa';
 
-import { Failure } from './text/failure.js';
+import { Failure } from '../text/failure.js';
 
 export interface RunOptions {
   /** A file descriptor to read from; nothing by default. */
