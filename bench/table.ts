@@ -8,9 +8,9 @@
  * in parts of the mean, moves in parts of the share that has to move.
  */
 import { hash } from '../src/wire/hash.js';
-import type { TableDestination } from '../src/shares.js';
-import { seedOf } from '../src/shares.js';
-import { table } from '../src/table.js';
+import type { TableDestination } from '../src/plan/slot-counts.js';
+import { seedOf } from '../src/plan/slot-counts.js';
+import { table } from '../src/plan/consistent.js';
 
 type Make = (destinations: readonly TableDestination[], slots: number) => Int32Array;
 

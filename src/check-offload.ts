@@ -6,8 +6,8 @@ import { basename } from 'node:path';
 import { print, printJson } from './command.js';
 import { EXIT_FAILURE, Failure } from './text/failure.js';
 import { noObject, objectFor } from './objects.js';
-import { checkObject } from './offload/check.js';
-import { describeVerdict, verdictJson } from './offload/report.js';
+import { checkObject } from './card/check.js';
+import { describeVerdict, verdictJson } from './card/report.js';
 
 /** Where no object is named it is the one that would be loaded. */
 export function checkOffload(named: string | true, asJson: boolean): void {

@@ -20,7 +20,7 @@ import {
 import { describeExplained, explainedJson } from './explain/text.js';
 import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
 import type { Mode } from './system/ip/links.js';
-import type { Live } from './live.js';
+import type { Live } from './plan/state.js';
 import { withLock } from './system/lock.js';
 import { withPins } from './objects.js';
 

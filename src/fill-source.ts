@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Which source a fill gives the outer headers: asked for, kept, or the device's own. */
 import { parseAddress } from './wire/address.js';
-import type { DestinationRow } from './destinations.js';
+import type { DestinationRow } from './config/destinations-csv.js';
 import { Failure } from './text/failure.js';
 import type { Link } from './system/ip/links.js';
 import type { AskedSources, Family, Sources } from './wire/outer-source.js';

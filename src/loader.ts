@@ -7,7 +7,7 @@ import type { Maps, Tools } from './attached.js';
 import { asMaps, isDecap, isOurs, notOurs } from './attached.js';
 import type { MapInfo } from './system/bpftool.js';
 import { BpftoolFailure } from './system/bpftool.js';
-import type { CarriedFlows } from './carry.js';
+import type { CarriedFlows } from './plan/carry-tables.js';
 import { fillDecap } from './decap.js';
 import { Failure, UsageFailure } from './text/failure.js';
 import type { Prepared } from './fill.js';
@@ -16,7 +16,7 @@ import type { AttachedProgram, Link, Mode } from './system/ip/links.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { fragsObjectFor, loadObject, objectFor } from './objects.js';
 import { adviceOnAttaching } from './refusal.js';
-import type { Plan } from './plan.js';
+import type { Plan } from './plan/service.js';
 
 export interface LoadRequest {
   link: Link;

@@ -3,8 +3,8 @@
 import type { Attached } from './attached.js';
 import { MODE_NAMES } from './attached.js';
 import { print, printJson, warn } from './command.js';
-import type { Plan } from './plan.js';
-import type { ConfigPlan } from './plan-config.js';
+import type { Plan } from './plan/service.js';
+import type { ConfigPlan } from './plan/all.js';
 import {
   configPlanJson,
   configWarnings,

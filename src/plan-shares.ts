@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What each destination has of the slots before and after a plan, as lines and as JSON. Pure. */
 import { formatCount, formatShare, many } from './text/format.js';
-import type { Plan, Share } from './plan.js';
+import type { Plan, Share } from './plan/service.js';
 
 /** Where more destinations than this change alike, one line tells of all. */
 const ALIKE = 32;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The plan of one service in words for people, and in JSON for programs. */
 import { formatCount, many } from './text/format.js';
-import type { Plan } from './plan.js';
+import type { Plan } from './plan/service.js';
 import { describeShares, sharesJson } from './plan-shares.js';
 import type { ModeName } from './sample.js';
 

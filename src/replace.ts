@@ -17,13 +17,13 @@ import type { Maps, Tools } from './attached.js';
 import { isDecap, isOurs, notOurs, severalPrograms } from './attached.js';
 import type { Bpftool, MapInfo } from './system/bpftool.js';
 import { BpftoolFailure, decodeEntries, hex } from './system/bpftool.js';
-import { carryFrames, carrySums, carryTables } from './carry.js';
+import { carryFrames, carrySums, carryTables } from './plan/carry-tables.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
 import { retiredCounter, sumCounters } from './counters.js';
 import { Failure } from './text/failure.js';
 import { many } from './text/format.js';
 import type { AttachedProgram } from './system/ip/links.js';
-import type { Live } from './live.js';
+import type { Live } from './plan/state.js';
 import {
   attach,
   fillLoaded,
@@ -33,11 +33,11 @@ import {
   optionsFor,
 } from './loader.js';
 import type { Attachment, LoadRequest, LoadResult } from './loader.js';
-import { isHot } from './memory.js';
+import { isHot } from './plan/hot-slots.js';
 import type { LoadOptions, Loaded, Pins } from './objects.js';
 import { loadObject, objectFor } from './objects.js';
 import { packaged } from './system/package.js';
-import { servicesIn } from './services.js';
+import { servicesIn } from './plan/services.js';
 import { linesOf, readSlots, readTables, sizesOf } from './tables.js';
 import { reachable } from './wire/way.js';
 

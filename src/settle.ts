@@ -3,10 +3,10 @@
 import type { Slot } from './abi/maps.js';
 import { decodeKey, encodeKey } from './abi/maps.js';
 import type { Maps, Tools } from './attached.js';
-import type { Live, Write } from './live.js';
-import { DEFAULT_IDLE, coldSlot, isHot, settling } from './memory.js';
-import type { Service } from './services.js';
-import { servicesIn } from './services.js';
+import type { Live, Write } from './plan/state.js';
+import { DEFAULT_IDLE, coldSlot, isHot, settling } from './plan/hot-slots.js';
+import type { Service } from './plan/services.js';
+import { servicesIn } from './plan/services.js';
 import { linesOf, readSlots, readTables } from './tables.js';
 import { reachable } from './wire/way.js';
 

@@ -6,7 +6,7 @@ import { MODE_NAMES, asMaps, buildOf, isDecap } from './attached.js';
 import { readDecap } from './decap.js';
 import { formatCount, many } from './text/format.js';
 import type { AttachedProgram, Mode } from './system/ip/links.js';
-import { keepsSsh, servicesIn } from './services.js';
+import { keepsSsh, servicesIn } from './plan/services.js';
 import { readTables } from './tables.js';
 import { formatWay, reachable } from './wire/way.js';
 

@@ -24,9 +24,9 @@ import type { Maps } from './attached.js';
 import type { Bpftool, Entry } from './system/bpftool.js';
 import { decodeEntries, hex } from './system/bpftool.js';
 import { retiredCounter, sumCounters } from './counters.js';
-import type { Live, Write } from './live.js';
-import { isHot } from './memory.js';
-import type { Service } from './services.js';
+import type { Live, Write } from './plan/state.js';
+import { isHot } from './plan/hot-slots.js';
+import type { Service } from './plan/services.js';
 
 /** All but the slots, which only one service's are wanted of. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {

@@ -8,7 +8,7 @@ import { EMPTY_SLOT } from '../abi/maps.js';
 import { findAttached } from '../attached.js';
 import { Bpftool } from '../system/bpftool.js';
 import { Iproute } from '../system/ip/links.js';
-import type { Write } from '../live.js';
+import type { Write } from '../plan/state.js';
 import { withLock } from '../system/lock.js';
 import type { Run } from '../system/run.js';
 import { linesOf } from '../tables.js';

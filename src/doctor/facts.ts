@@ -4,8 +4,8 @@ import type { VerdictName } from '../abi/maps.js';
 import type { Build } from '../attached.js';
 import type { Hardware } from '../system/ethtool.js';
 import type { AttachedProgram, Mode } from '../system/ip/links.js';
-import type { Live } from '../live.js';
-import type { Service } from '../services.js';
+import type { Live } from '../plan/state.js';
+import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
 
 export interface Facts {

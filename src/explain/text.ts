@@ -4,7 +4,7 @@ import { CELL_HASH_SOURCE, NOBODY, VERDICTS } from '../abi/maps.js';
 import type { Slot } from '../abi/maps.js';
 import { formatAddress, formatMac } from '../wire/address.js';
 import { many } from '../text/format.js';
-import type { Live } from '../live.js';
+import type { Live } from '../plan/state.js';
 import { formatWay } from '../wire/way.js';
 import type { Explained } from './ask.js';
 import type { Field, Header } from './headers.js';

@@ -4,7 +4,7 @@ import { evenOut } from '../wire/hash.js';
 import { checksum, isIpv4, onWire } from './bytes.js';
 import type { Ip, Link } from './parse.js';
 import { IPV4_TYPE, IPV6_TYPE } from './parse.js';
-import type { ModelDestination } from './tables.js';
+import type { ModelDestination } from './types.js';
 
 const IPV4_INSIDE = 4;
 const IPV6_INSIDE = 41;

@@ -5,7 +5,7 @@ import { ANY_ADDRESS } from '../wire/address.js';
 import { isIpv4, onWire } from './bytes.js';
 import type { Connection, Ports, Refused } from './parse.js';
 import { TCP, UDP } from './parse.js';
-import type { ModelCell, Tables } from './tables.js';
+import type { ModelCell, Tables } from './types.js';
 
 const SSH = 22;
 const DHCP_SERVER = 67;

@@ -6,7 +6,7 @@ import { hash, mix, slotOf } from '../wire/hash.js';
 import { isIpv4 } from './bytes.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
-import type { FlowRecord, ModelCell, RecordWrite, State, Tables } from './tables.js';
+import type { FlowRecord, ModelCell, RecordWrite, State, Tables } from './types.js';
 
 const SYN = 0x02;
 const ACK = 0x10;

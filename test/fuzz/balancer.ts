@@ -7,7 +7,7 @@ import { QUAD, VERDICTS, encodeKey } from '../../src/abi/maps.js';
 import type { Build } from '../../src/attached.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { model } from '../../src/model/model.js';
-import type { Answer, FlowRecord, State, Tables } from '../../src/model/tables.js';
+import type { Answer, FlowRecord, State, Tables } from '../../src/model/types.js';
 import type { ExpectedMaps, Found } from './compare.js';
 import { Sums, compareMaps } from './compare.js';
 import type { ChunkResult, SmallMap } from './harness.js';

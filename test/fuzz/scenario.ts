@@ -25,7 +25,7 @@ import type {
   ModelDestination,
   State,
   Tables,
-} from '../../src/model/tables.js';
+} from '../../src/model/types.js';
 import { cellIndex, versionOf } from '../../src/wire/way.js';
 import type { Random } from './random.js';
 

@@ -19,7 +19,7 @@ import {
   encodeKey,
 } from '../../src/abi/maps.js';
 import { hash } from '../../src/wire/hash.js';
-import type { Write } from '../../src/live.js';
+import type { Write } from '../../src/plan/state.js';
 import { monotonicSeconds } from '../../src/settle.js';
 import { readTables } from '../../src/tables.js';
 import { TCP, UDP, ethernet, ip, ipv4, tcp, u16, udp } from '../frames.js';

@@ -17,7 +17,7 @@ import { sumCounters } from '../../src/counters.js';
 import type { Prepared } from '../../src/fill.js';
 import { applyPlan, planFill } from '../../src/fill.js';
 import { withLock } from '../../src/system/lock.js';
-import type { Write } from '../../src/live.js';
+import type { Write } from '../../src/plan/state.js';
 import { run } from '../../src/system/run.js';
 import { joinSources, parseSource } from '../../src/wire/outer-source.js';
 import { linesOf } from '../../src/tables.js';

@@ -11,7 +11,7 @@ import { Bpftool } from '../../src/system/bpftool.js';
 import { Iproute } from '../../src/system/ip/links.js';
 import type { Run } from '../../src/system/run.js';
 import { run } from '../../src/system/run.js';
-import { servicesIn } from '../../src/services.js';
+import { servicesIn } from '../../src/plan/services.js';
 import { readSlots, readTables } from '../../src/tables.js';
 import { Network, ROOT } from './network.js';
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { millisecondsOf } from '../../bench/times.js';
 import { destinationRows, toolResults } from '../../bench/tools.js';
-import { parseDestinations } from '../../src/destinations.js';
+import { parseDestinations } from '../../src/config/destinations-csv.js';
 import { Failure } from '../../src/text/failure.js';
 
 describe('processor time, as bash tells it', () => {

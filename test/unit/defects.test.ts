@@ -2,8 +2,8 @@
 /** Defects that these tests found, so that none of them comes back. */
 import { describe, expect, test } from '@jest/globals';
 
-import { parseDestinations } from '../../src/destinations.js';
-import { applyWrites } from '../../src/live.js';
+import { parseDestinations } from '../../src/config/destinations-csv.js';
+import { applyWrites } from '../../src/plan/state.js';
 import { CELL_USED } from '../../src/abi/maps.js';
 import { formatWay } from '../../src/wire/way.js';
 import {
@@ -15,7 +15,7 @@ import {
   rows,
   untouched,
   ways,
-} from './states.js';
+} from './plan/states.js';
 
 function problemsOf(text: string): string[] {
   return parseDestinations([{ name: 'web.csv', text }]).problems;

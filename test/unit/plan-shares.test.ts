@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { describeShares, sharesJson } from '../../src/plan-shares.js';
 import { describePlan, planJson } from '../../src/plan-text.js';
-import { filled, planFor, row, rows, untouched } from './states.js';
+import { filled, planFor, row, rows, untouched } from './plan/states.js';
 
 const WHERE = { interface: 'ens4', mode: 'Driver' } as const;
 

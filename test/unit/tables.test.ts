@@ -14,7 +14,7 @@ import {
 } from '../../src/abi/maps.js';
 import type { Maps } from '../../src/attached.js';
 import type { MapInfo } from '../../src/system/bpftool.js';
-import type { Live, Write } from '../../src/live.js';
+import type { Live, Write } from '../../src/plan/state.js';
 import { linesOf } from '../../src/tables.js';
 
 const MEMORIES = 100;

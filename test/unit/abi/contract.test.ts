@@ -42,7 +42,11 @@ import {
   encodeQuad,
   storableTime,
 } from '../../../src/abi/maps.js';
-import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../../src/carry.js';
+import {
+  carryFrames,
+  decodeCarriedFlows,
+  flowsFrame,
+} from '../../../src/plan/carry-tables.js';
 import { DECAP_VERDICTS } from '../../../src/decap.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
 import { headerSum } from '../../../src/wire/outer-header.js';

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Follows a function along all of its ways, and tells what registers hold before each
+ * instruction. Where ways meet, what holds on both of them is kept: that is less than
+ * the kernel's verifier knows, who goes each way alone, and enough for the rules. Pure.
+ */
+import { branch } from './branches.js';
+import type { Instruction } from '../read/instructions.js';
+import type { BpfFunction, BpfObject } from '../read/object.js';
+import { isProgram } from '../read/object.js';
+import type { State } from './state.js';
+import { ARGUMENT_REGISTERS, entryState, joinStates, registerOf, step } from './state.js';
+import type { Value } from './values.js';
+import { join } from './values.js';
+
+export interface Followed {
+  function: BpfFunction;
+  /** By index of the instruction; nothing where the program never comes. */
+  states: (State | undefined)[];
+}
+
+/** After so many meetings in one place bounds are widened, so that loops come to an end. */
+const MEETINGS = 16;
+
+/** A program and all that it calls, each function once: with what any caller gives it. */
+export function followAll({ functions }: BpfObject): Followed[] {
+  const given = new Map<string, Value[]>();
+  const followed = new Map<string, Followed>();
+  const queue: string[] = [];
+  for (const one of functions.filter(isProgram)) {
+    given.set(one.name, [{ kind: 'context' }]);
+    queue.push(one.name);
+  }
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+    const called = functions.find((one) => one.name === name);
+    if (!called) continue;
+    const states = follow(called, given.get(name) ?? []);
+    followed.set(name, { function: called, states });
+    for (const { callee, values } of callsIn(called, states)) {
+      const before = given.get(callee);
+      const now = before ? joinArguments(before, values) : values;
+      if (before && now.every((value, index) => value === before[index])) continue;
+      given.set(callee, now);
+      if (!queue.includes(callee)) queue.push(callee);
+    }
+  }
+  return [...followed.values()];
+}
+
+function joinArguments(before: readonly Value[], values: readonly Value[]): Value[] {
+  return before.map((value, index) => {
+    const other = values[index];
+    return other ? join(value, other) : value;
+  });
+}
+
+function callsIn(
+  { instructions }: BpfFunction,
+  states: readonly (State | undefined)[],
+): { callee: string; values: Value[] }[] {
+  return instructions.flatMap((instruction, index) => {
+    const state = states[index];
+    if (instruction?.action.does !== 'call function' || !state) return [];
+    if (instruction.callee === undefined) return [];
+    const values = ARGUMENT_REGISTERS.map((number): Value => {
+      const value = registerOf(state, number);
+      return value.kind === 'stack' ? { ...value, kind: 'caller stack' } : value;
+    });
+    return [{ callee: instruction.callee, values }];
+  });
+}
+
+function follow(
+  { instructions }: BpfFunction,
+  given: readonly Value[],
+): (State | undefined)[] {
+  const states: (State | undefined)[] = instructions.map(() => undefined);
+  const meetings = instructions.map(() => 0);
+  const waiting = new Set<number>([0]);
+  states[0] = entryState(given);
+  while (waiting.size > 0) {
+    // In the order of the code, so that ways meet before they are followed on.
+    const index = Math.min(...waiting);
+    waiting.delete(index);
+    const [instruction, state] = [instructions[index], states[index]];
+    if (!instruction || !state) continue;
+    for (const { to, after } of waysFrom(instruction, state)) {
+      const before = states[to];
+      const times = (meetings[to] ?? 0) + 1;
+      meetings[to] = times;
+      const now = before ? joinStates(before, after, times > MEETINGS) : after;
+      if (now === before) continue;
+      states[to] = now;
+      waiting.add(to);
+    }
+  }
+  return states;
+}
+
+function waysFrom(
+  instruction: Instruction,
+  state: State,
+): { to: number; after: State }[] {
+  const { action, index, offset } = instruction;
+  const next = index + 1;
+  switch (action.does) {
+    case 'exit':
+      return [];
+    case 'jump':
+      return [{ to: next + offset, after: state }];
+    case 'branch': {
+      const ways = branch(state, instruction);
+      return [
+        ...(ways.next ? [{ to: next, after: ways.next }] : []),
+        ...(ways.taken ? [{ to: next + offset, after: ways.taken }] : []),
+      ];
+    }
+    case 'load constant':
+      return [{ to: next + 1, after: step(state, instruction) }];
+    default:
+      return [{ to: next, after: step(state, instruction) }];
+  }
+}

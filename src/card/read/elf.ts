@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Sections, symbols and relocations of a BPF object. Pure.
+ *
+ * Read here and not by others: npm's ELF readers stop at the section headers and know
+ * nothing of BPF; `bpftool` prints no line info of an object, and needs the kernel;
+ * `llvm-objdump` is not there where only packages are installed, and its text is no
+ * interface. What is needed of the format is three tables of fixed layout.
+ */
+import { Failure } from '../../text/failure.js';
+
+export interface Section {
+  index: number;
+  name: string;
+  isCode: boolean;
+  /** In bytes, of which .bss has none in the file. */
+  size: number;
+  data: Buffer;
+}
+
+export interface Symbol {
+  name: string;
+  isFunction: boolean;
+  isSection: boolean;
+  /** Index of its section; 0: it is defined elsewhere. */
+  section: number;
+  value: number;
+  size: number;
+}
+
+export interface Relocation {
+  /** In bytes, within the section that it changes. */
+  offset: number;
+  symbol: Symbol;
+}
+
+export interface Elf {
+  sections: Section[];
+  symbols: Symbol[];
+  /** By the index of the section that they change. */
+  relocations: Map<number, Relocation[]>;
+}
+
+const HEADER_SIZE = 64;
+const SECTION_HEADER_SIZE = 64;
+const SYMBOL_SIZE = 24;
+const RELOCATION_SIZE = 16;
+const MAGIC = 0x464c457f;
+const CLASS_64_LITTLE_ENDIAN = 0x0102;
+const MACHINE_BPF = 247;
+
+const TYPE_SYMBOLS = 2;
+const TYPE_NO_BITS = 8;
+const TYPE_RELOCATIONS = 9;
+const FLAG_CODE = 4;
+const SYMBOL_FUNCTION = 2;
+const SYMBOL_SECTION = 3;
+
+interface Header {
+  name: number;
+  type: number;
+  flags: number;
+  link: number;
+  info: number;
+  size: number;
+  data: Buffer;
+}
+
+export function readElf(file: Buffer): Elf {
+  if (file.length < HEADER_SIZE || file.readUInt32LE(0) !== MAGIC) {
+    throw notBpf('it is no ELF file');
+  }
+  const isBpf = file.readUInt16LE(18) === MACHINE_BPF;
+  if (!isBpf || file.readUInt16LE(4) !== CLASS_64_LITTLE_ENDIAN) {
+    throw notBpf(isBpf ? 'it is big-endian' : 'it is for another machine than BPF');
+  }
+  return readTables(file);
+}
+
+export function notBpf(why: string): Failure {
+  return new Failure(`this is no BPF object: ${why}`, {
+    cause: 'it is another file than the one that was meant',
+    next: 'make objects, and name what that makes',
+  });
+}
+
+function readTables(file: Buffer): Elf {
+  const headers = readHeaders(file);
+  const names = headers[file.readUInt16LE(62)]?.data ?? Buffer.alloc(0);
+  const sections = headers.map(({ name, type, flags, size, data }, index) => ({
+    index,
+    name: textAt(names, name),
+    isCode: (flags & FLAG_CODE) !== 0,
+    size,
+    data: type === TYPE_NO_BITS ? Buffer.alloc(0) : data,
+  }));
+  const table = headers.find(({ type }) => type === TYPE_SYMBOLS);
+  const symbols = table ? readSymbols(table, headers, sections) : [];
+  const relocations = new Map<number, Relocation[]>();
+  for (const { type, info, data } of headers) {
+    if (type === TYPE_RELOCATIONS) relocations.set(info, readRelocations(data, symbols));
+  }
+  return { sections, symbols, relocations };
+}
+
+function readHeaders(file: Buffer): Header[] {
+  const start = Number(file.readBigUInt64LE(40));
+  const number = file.readUInt16LE(60);
+  return Array.from({ length: number }, (_, index) => {
+    const at = start + index * SECTION_HEADER_SIZE;
+    const offset = Number(file.readBigUInt64LE(at + 24));
+    const size = Number(file.readBigUInt64LE(at + 32));
+    return {
+      name: file.readUInt32LE(at),
+      type: file.readUInt32LE(at + 4),
+      flags: Number(file.readBigUInt64LE(at + 8)),
+      link: file.readUInt32LE(at + 40),
+      info: file.readUInt32LE(at + 44),
+      size,
+      data: file.subarray(offset, offset + size),
+    };
+  });
+}
+
+function readSymbols(
+  { data, link }: Header,
+  headers: readonly Header[],
+  sections: readonly Section[],
+): Symbol[] {
+  const names = headers[link]?.data ?? Buffer.alloc(0);
+  return records(data, SYMBOL_SIZE).map((record) => {
+    const kind = record.readUInt8(4) & 0xf;
+    const section = record.readUInt16LE(6);
+    const isSection = kind === SYMBOL_SECTION;
+    return {
+      name: isSection
+        ? (sections[section]?.name ?? '')
+        : textAt(names, record.readUInt32LE(0)),
+      isFunction: kind === SYMBOL_FUNCTION,
+      isSection,
+      section,
+      value: Number(record.readBigUInt64LE(8)),
+      size: Number(record.readBigUInt64LE(16)),
+    };
+  });
+}
+
+function readRelocations(data: Buffer, symbols: readonly Symbol[]): Relocation[] {
+  return records(data, RELOCATION_SIZE).flatMap((record) => {
+    const symbol = symbols[record.readUInt32LE(12)];
+    return symbol ? [{ offset: Number(record.readBigUInt64LE(0)), symbol }] : [];
+  });
+}
+
+export function records(data: Buffer, size: number): Buffer[] {
+  const number = Math.floor(data.length / size);
+  return Array.from({ length: number }, (_, index) =>
+    data.subarray(index * size, (index + 1) * size),
+  );
+}
+
+/** A text that ends with a zero byte. */
+export function textAt(data: Buffer, offset: number): string {
+  const end = data.indexOf(0, offset);
+  return data.toString('utf8', offset, end < 0 ? data.length : end);
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A BPF object: its maps, and its functions as instructions that know their source. Pure. */
+import { Failure } from '../../text/failure.js';
+import type { Lines } from './btf-lines.js';
+import { lineAt, readLines } from './btf-lines.js';
+import { readBtf } from './btf.js';
+import type { Elf, Relocation, Section, Symbol } from './elf.js';
+import { notBpf, readElf } from './elf.js';
+import type { Instruction } from './instructions.js';
+import { INSTRUCTION_SIZE, LOAD_CONSTANT, actionOf } from './instructions.js';
+import type { MapDeclaration } from './maps.js';
+import { readMaps } from './maps.js';
+
+export interface BpfFunction {
+  name: string;
+  section: string;
+  /** The second half of a load of 64 bits is empty. */
+  instructions: (Instruction | undefined)[];
+}
+
+export interface BpfObject {
+  maps: MapDeclaration[];
+  /** Programs, which the kernel calls, and the functions that they call. */
+  functions: BpfFunction[];
+  /** Sections of global variables, of which loaders make maps. */
+  dataSections: string[];
+}
+
+const MAPS_SECTION = '.maps';
+const DATA_SECTION = /^\.(rodata|data|bss)($|\.)/;
+
+export function readObject(file: Buffer): BpfObject {
+  try {
+    return readParts(readElf(file));
+  } catch (error) {
+    if (isOutside(error)) throw notBpf('it is cut short, or damaged');
+    throw error;
+  }
+}
+
+/** By its code: the class is another one in a test's realm. */
+function isOutside(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ERR_OUT_OF_RANGE' || code === 'ERR_BUFFER_OUT_OF_BOUNDS';
+}
+
+function readParts(elf: Elf): BpfObject {
+  const btf = readBtf(sectionOf(elf, '.BTF')?.data);
+  const lines = readLines(sectionOf(elf, '.BTF.ext')?.data, btf);
+  const functions = elf.symbols
+    .filter(({ isFunction, section }) => isFunction && elf.sections[section]?.isCode)
+    .map((symbol) => readFunction(elf, lines, symbol));
+  if (!functions.some(isProgram)) {
+    throw new Failure('the object has no XDP program', {
+      cause: 'its programs are of another kind: no section of it begins with `xdp`',
+      next: 'name an object that has SEC("xdp")',
+    });
+  }
+  const dataSections = elf.sections
+    .filter(({ name, size }) => DATA_SECTION.test(name) && size > 0)
+    .map(({ name }) => name);
+  return { maps: readMaps(btf), functions, dataSections };
+}
+
+export function isProgram({ section }: Pick<BpfFunction, 'section'>): boolean {
+  return /^xdp($|[./])/.test(section);
+}
+
+function sectionOf({ sections }: Elf, name: string): Section | undefined {
+  return sections.find((section) => section.name === name);
+}
+
+function readFunction(elf: Elf, lines: Lines, symbol: Symbol): BpfFunction {
+  const section = elf.sections[symbol.section];
+  const code = section?.data ?? Buffer.alloc(0);
+  const relocations = new Map(
+    elf.relocations.get(symbol.section)?.map((one) => [one.offset, one]),
+  );
+  const name = section?.name ?? '';
+  const instructions: (Instruction | undefined)[] = [];
+  const end = symbol.value + symbol.size;
+  for (let at = symbol.value; at < end; at += INSTRUCTION_SIZE) {
+    const line = lineAt(lines, name, at);
+    const index = instructions.length;
+    const relocation = relocations.get(at);
+    const instruction = { ...decode(code, at, index), line };
+    if (instruction.code === LOAD_CONSTANT) {
+      instructions.push({ ...instruction, ...constantOf(elf, code, at, relocation) });
+      instructions.push(undefined);
+      at += INSTRUCTION_SIZE;
+      continue;
+    }
+    const callee = calleeOf(elf, symbol.section, at, instruction, relocation);
+    instructions.push({ ...instruction, callee });
+  }
+  return { name: symbol.name, section: name, instructions };
+}
+
+function decode(code: Buffer, at: number, index: number): Omit<Instruction, 'line'> {
+  const registers = code.readUInt8(at + 1);
+  const source = registers >> 4;
+  const offset = code.readInt16LE(at + 2);
+  return {
+    index,
+    code: code.readUInt8(at),
+    destination: registers & 0xf,
+    source,
+    offset,
+    immediate: code.readInt32LE(at + 4),
+    action: actionOf(code.readUInt8(at), source, offset),
+  };
+}
+
+function constantOf(
+  elf: Elf,
+  code: Buffer,
+  at: number,
+  relocation: Relocation | undefined,
+): Pick<Instruction, 'constant' | 'map' | 'data'> {
+  const low = BigInt(code.readUInt32LE(at + 4));
+  const high = BigInt(code.readUInt32LE(at + 4 + INSTRUCTION_SIZE));
+  if (!relocation) return { constant: (high << 32n) | low };
+  const { symbol } = relocation;
+  const section = elf.sections[symbol.section];
+  if (section?.name !== MAPS_SECTION) return { data: section?.name ?? symbol.name };
+  const offset = symbol.value + Number(low);
+  const map = elf.symbols.find(
+    (one) => one.section === symbol.section && one.value === offset && !one.isSection,
+  );
+  return { map: map?.name ?? '' };
+}
+
+/** A call of a function counts from the next instruction, or from a relocation's symbol. */
+function calleeOf(
+  elf: Elf,
+  section: number,
+  at: number,
+  { action, immediate }: Omit<Instruction, 'line'>,
+  relocation: Relocation | undefined,
+): string | undefined {
+  if (relocation && relocation.symbol.section === 0) return relocation.symbol.name;
+  if (action.does !== 'call function') return undefined;
+  const start = relocation ? relocation.symbol.value : at;
+  const target = start + (immediate + 1) * INSTRUCTION_SIZE;
+  const home = relocation ? relocation.symbol.section : section;
+  return elf.symbols.find(
+    (one) => one.isFunction && one.section === home && one.value === target,
+  )?.name;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Rules about calls of the kernel's helpers. Pure. */
+import {
+  ADJUST_HEAD,
+  CARD_HELPERS,
+  DELETE,
+  EVENT_OUTPUT,
+  LOOKUP,
+  TAIL_CALL,
+  UPDATE,
+  nameOfHelper,
+} from '../follow/helpers.js';
+import type { Instruction } from '../read/instructions.js';
+import type { Said } from './rules.js';
+import { found, remark } from './rules.js';
+import type { State } from '../follow/state.js';
+import { registerOf } from '../follow/state.js';
+import { constantOf, rangeOf } from '../follow/values.js';
+
+/** Flags of bpf_perf_event_output: whatever CPU the program is on. */
+const CURRENT_CPU = 0xffff_ffffn;
+
+/** Registers whose pointers have to lead to the stack, by helper. */
+const ON_STACK: Record<number, { register: number; what: string }[]> = {
+  [LOOKUP]: [{ register: 2, what: 'the key' }],
+  [DELETE]: [{ register: 2, what: 'the key' }],
+  [UPDATE]: [
+    { register: 2, what: 'the key' },
+    { register: 3, what: 'the value' },
+  ],
+};
+
+export function judgeCalls(instruction: Instruction, state: State): Said[] {
+  if (instruction.action.does === 'call function') {
+    const { callee } = instruction;
+    return callee === undefined ? remark('helper', 'calls what cannot be told') : [];
+  }
+  if (instruction.action.does !== 'call helper') return [];
+  if (instruction.callee !== undefined) {
+    return found('helper', `calls ${instruction.callee}(), a function of the kernel`);
+  }
+  const number = instruction.immediate;
+  if (number === TAIL_CALL) return found('tail-call', 'calls another program');
+  if (!CARD_HELPERS.has(number)) {
+    return found('helper', `calls ${nameOfHelper(number)}, which the card has not`);
+  }
+  return [
+    ...judgeArguments(number, state),
+    ...(number === ADJUST_HEAD ? judgeAdjustHead(state) : []),
+    ...(number === EVENT_OUTPUT ? judgeEvent(state) : []),
+  ];
+}
+
+function judgeArguments(number: number, state: State): Said[] {
+  return (ON_STACK[number] ?? []).flatMap(({ register, what }) => {
+    const value = registerOf(state, register);
+    const name = `${what} of ${nameOfHelper(number)}`;
+    switch (value.kind) {
+      case 'unclear':
+        return remark(
+          'helper-argument',
+          `whether ${name} is on the stack cannot be told`,
+        );
+      case 'stack':
+      case 'caller stack':
+        return judgeStackArgument(name, value.offset);
+      default:
+        return found('helper-argument', `${name} is not on the stack`);
+    }
+  });
+}
+
+function judgeStackArgument(name: string, offset: unknown): Said[] {
+  if (offset === 'variable') {
+    return found('helper-argument', `${name} is at an offset that is not constant`);
+  }
+  if (typeof offset === 'number' && offset % 4 !== 0) {
+    return found('helper-argument', `${name} is not aligned to 4 bytes`);
+  }
+  return [];
+}
+
+function judgeAdjustHead(state: State): Said[] {
+  if (constantOf(rangeOf(registerOf(state, 2))) !== undefined) return [];
+  return remark('adjust-head', 'moves the head by what is not one constant');
+}
+
+function judgeEvent(state: State): Said[] {
+  const flags = constantOf(rangeOf(registerOf(state, 3)));
+  if (flags !== undefined && (flags & CURRENT_CPU) === CURRENT_CPU) return [];
+  return found('helper-argument', 'sends an event to another CPU than BPF_F_CURRENT_CPU');
+}

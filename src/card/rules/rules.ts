@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * What a Netronome Agilio takes, as its driver in Linux has it (nfp: in the checks
+ * beside the kernel's verifier, and where it translates), and what its firmware is
+ * published to hold. Pure.
+ */
+import type { SourceLine } from '../read/btf-lines.js';
+
+/** What to write instead, by the name of the rule. */
+export const RULES = {
+  'map-kind': 'an array or a hash; count with __sync_fetch_and_add() instead of per CPU',
+  'map-flags': 'no map_flags',
+  'map-entry': 'a smaller value, or two maps under one key',
+  'map-entries': 'fewer entries: for l4lb smaller SLOTS, DESTINATIONS or CELLS',
+  'global-variable':
+    'a map with one entry, or a constant in the code (#define, const on the stack)',
+  helper: 'do without, or leave these packets to the host: return XDP_PASS',
+  'tail-call': 'one program: put the code in its place',
+  'helper-argument':
+    'copy it to a variable on the stack, aligned to 4 bytes, and give that',
+  'map-store':
+    'add to it with __sync_fetch_and_add(), or bpf_map_update_elem() the whole value',
+  'map-offset':
+    'constant offsets: unroll the loop, or make each element an entry of its own',
+  atomic:
+    '__sync_fetch_and_add() of 4 or 8 bytes into a value of a map, its result unused',
+  'read-and-added': 'another map or member: what is added to is read by the tools alone',
+  modulo: 'a constant to divide by; a power of two is a mask',
+  divide: 'a constant divisor, for / and % alike, and a dividend of 32 bits',
+  multiply: '__u32, compiled with -mcpu=v3, which has registers of 32 bits',
+  instruction: 'compile with -mcpu=v3 or older',
+  context: 'only data and data_end',
+  'stack-offset': 'constant indices: unroll the loop, or name the elements one by one',
+  'stack-size':
+    'fewer or smaller variables and arrays, in fewer functions that call each other',
+  frags: 'SEC("xdp")',
+  'pointer-kind': 'one access for each kind of pointer, each in its own branch',
+  'adjust-head': 'one call with a constant: the card needs no checks for that',
+  instructions: 'less in the program; leave rare packets to the host: return XDP_PASS',
+} as const;
+
+export type RuleName = keyof typeof RULES;
+
+/** A remark is no reason why the card would refuse, or cannot be told without one. */
+export type Severity = 'finding' | 'remark';
+
+export interface Place {
+  function: string;
+  line: SourceLine | undefined;
+}
+
+export interface Said {
+  rule: RuleName;
+  severity: Severity;
+  what: string;
+}
+
+export interface Finding extends Said {
+  /** Nothing where it is the object as a whole, or a map, that `what` names. */
+  place: Place | undefined;
+}
+
+export function found(rule: RuleName, what: string): Said[] {
+  return [{ rule, severity: 'finding', what }];
+}
+
+export function remark(rule: RuleName, what: string): Said[] {
+  return [{ rule, severity: 'remark', what }];
+}

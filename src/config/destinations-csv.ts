@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * A file of destinations: rows of `address, MAC[, weight]`. It is read whole
+ * and every bad row is reported; what comes out is right or nothing.
+ */
+import { parse } from 'csv-parse/sync';
+
+import {
+  addressFault,
+  formatAddress,
+  formatMac,
+  parseAddress,
+  parseMac,
+  unusableAddress,
+} from '../wire/address.js';
+
+export const MAX_WEIGHT = 65535;
+
+export interface DestinationRow {
+  /** In one form, however it was written. */
+  address: string;
+  /** Undefined: to be resolved. */
+  mac: string | undefined;
+  /** 0 takes no new connections. */
+  weight: number;
+  /** FILE:LINE, for messages. */
+  place: string;
+}
+
+export interface DestinationFile {
+  name: string;
+  text: string;
+}
+
+export interface ParsedDestinations {
+  rows: DestinationRow[];
+  /** `FILE:LINE: reason`, one for each fault. */
+  problems: string[];
+}
+
+/** Reads files as one: an address may stand in all of them only once. */
+export function parseDestinations(files: readonly DestinationFile[]): ParsedDestinations {
+  const rows: DestinationRow[] = [];
+  const problems: string[] = [];
+  const seen = new Map<string, string>();
+  for (const file of files) {
+    const parsed = parseFile(file);
+    if (parsed.length === 0) {
+      problems.push(
+        `${file.name}:1: no destination in the file; a row is: address, MAC[, weight]`,
+      );
+    }
+    for (const { place, row } of parsed) {
+      const first = typeof row === 'string' ? undefined : seen.get(row.address);
+      if (typeof row === 'string') {
+        problems.push(`${place}: ${row}`);
+      } else if (first !== undefined) {
+        problems.push(`${place}: ${row.address} is already on ${first}`);
+      } else {
+        seen.set(row.address, place);
+        rows.push(row);
+      }
+    }
+  }
+  return { rows, problems };
+}
+
+interface ParsedRow {
+  place: string;
+  /** Or all that is wrong with it. */
+  row: DestinationRow | string;
+}
+
+/** What csv-parse gives with `info`; its types do not know of it. */
+interface CsvRecord {
+  record: string[];
+  info: { lines: number };
+}
+
+/**
+ * No cell of ours has a comma or a line break in it. So quotes are not the
+ * parser's matter, and one that is never closed does not swallow the next rows.
+ */
+function parseFile({ name, text }: DestinationFile): ParsedRow[] {
+  const records = parse(text.replaceAll(/\r\n?/g, '\n'), {
+    bom: true,
+    comment: '#',
+    info: true,
+    quote: false,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    trim: true,
+  }) as unknown as CsvRecord[];
+  const rows = records
+    .map(({ record, info }) => ({
+      cells: record.map(unquote),
+      place: `${name}:${info.lines}`,
+    }))
+    .filter(({ cells }) => cells.some((cell) => cell !== ''));
+  const isHeader = rows[0]?.cells[0]?.toLowerCase() === 'address';
+  return rows
+    .slice(isHeader ? 1 : 0)
+    .map(({ cells, place }) => ({ place, row: parseRow(cells, place) }));
+}
+
+/** Spreadsheets like to put quotes around a cell. */
+function unquote(cell: string): string {
+  const inner = /^"(.*)"$/.exec(cell)?.[1];
+  return inner === undefined ? cell : inner.trim();
+}
+
+/** What stands in a cell is printed as JSON: it may be anything, escapes included. */
+function parseRow(cells: string[], place: string): DestinationRow | string {
+  const [address = '', mac = '', weight = ''] = cells;
+  if (cells.some((cell) => cell.includes('"'))) {
+    return 'a quote stands inside a cell, or is never closed';
+  }
+  const faults: string[] = [];
+
+  const parsed = parseAddress(address);
+  const unusable = parsed && unusableAddress(parsed);
+  if (!parsed) faults.push(`${JSON.stringify(address)} ${addressFault(address)}`);
+  else if (unusable) faults.push(`${address} cannot be a destination: ${unusable}`);
+
+  const bytes = mac === '' ? undefined : parseMac(mac);
+  if (mac !== '') {
+    const fault = bytes ? unusableMac(bytes) : 'it is not six pairs of hex digits';
+    if (fault)
+      faults.push(`${JSON.stringify(mac)} is not a destination's MAC address: ${fault}`);
+  }
+
+  if (weight !== '' && !(/^\d{1,5}$/.test(weight) && Number(weight) <= MAX_WEIGHT)) {
+    faults.push(`${JSON.stringify(weight)} is not a weight from 0 to ${MAX_WEIGHT}`);
+  }
+  if (cells.length > 3) faults.push(`${cells.length} columns, of at most 3`);
+
+  if (!parsed || faults.length > 0) return faults.join('; ');
+  return {
+    address: formatAddress(parsed),
+    mac: bytes && formatMac(bytes),
+    weight: weight === '' ? 1 : Number(weight),
+    place,
+  };
+}
+
+/** Why an address cannot be that of a destination, or undefined. */
+export function unusableMac(mac: Buffer): string | undefined {
+  if (mac.every((byte) => byte === 0)) return 'it is all zero';
+  if ((mac[0] ?? 0) & 1) return 'it is a group address';
+  return undefined;
+}

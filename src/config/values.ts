@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The values of a config file, one kind after the other. Pure. */
+import { storableTime } from '../abi/maps.js';
+import {
+  ANY_ADDRESS,
+  NO_ADDRESS,
+  addressFault,
+  formatAddress,
+  formatMac,
+  parseAddress,
+  parseMac,
+  unusableAddress,
+} from '../wire/address.js';
+import type { Reader, Table } from './section.js';
+import { Fault } from './section.js';
+import { MAX_WEIGHT, unusableMac } from './destinations-csv.js';
+import { nearestOf, show } from './problems.js';
+import type { Source, Sources } from '../wire/outer-source.js';
+import { TWO_SOURCES, joinSources, parseSource } from '../wire/outer-source.js';
+import type { Way } from '../wire/way.js';
+import { TCP, UDP, parseWays } from '../wire/way.js';
+
+/** A week: whoever waits longer means to wait for ever. */
+export const MAX_SECONDS = 604_800;
+const UNITS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600 };
+
+export function readName(value: unknown): string {
+  if (typeof value === 'string' && /^[A-Za-z0-9[][\w.:/[\]-]{0,62}$/.test(value))
+    return value;
+  throw new Fault(
+    `${show(value)} is not a name: at most 63 letters, digits and _ . : / - [ ], ` +
+      'with a letter, a digit or [ in front',
+  );
+}
+
+export function readBoolean(value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new Fault(`${show(value)} is neither true nor false`);
+}
+
+export function readFileName(value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new Fault(`${show(value)} is not the name of a file`);
+}
+
+/** One of some words. */
+export function oneOf<T extends string>(...words: readonly T[]): Reader<T> {
+  return (value) => {
+    const word = words.find((one) => one === value);
+    if (word !== undefined) return word;
+    const nearest = typeof value === 'string' ? nearestOf(value, words) : undefined;
+    const all = words.map((one) => `"${one}"`).join(' or ');
+    throw new Fault(
+      `${show(value)} is not ${all}` +
+        (nearest === undefined ? '' : `; did you mean "${nearest}"?`),
+    );
+  };
+}
+
+export function readSlots(value: unknown): number {
+  const isPower =
+    typeof value === 'number' &&
+    Number.isInteger(value) &&
+    value > 0 &&
+    value <= 1 << 23 &&
+    (value & (value - 1)) === 0;
+  if (isPower) return value;
+  throw new Fault(`${show(value)} is not a power of two, such as 65536`);
+}
+
+/** Seconds, as a number or with a unit; as exact as the maps can hold them. */
+export function readDuration(value: unknown): number {
+  const [, digits, unit] = /^(\d{1,7})([smh]?)$/.exec(String(value)) ?? [];
+  const seconds = Number(digits) * (UNITS[unit ?? ''] ?? NaN);
+  const isText = typeof value === 'number' || typeof value === 'string';
+  if (isText && seconds >= 1 && seconds <= MAX_SECONDS) return storableTime(seconds);
+  throw new Fault(
+    `${show(value)} is not a time from 1 to ${MAX_SECONDS} seconds, such as 300, "300s" or "5m"`,
+  );
+}
+
+/** As text in its one form, since messages and rows want it so. */
+function readHost(what: string): Reader<string> {
+  return (value) => {
+    const address = typeof value === 'string' ? parseAddress(value) : undefined;
+    if (!address) throw new Fault(`${show(value)} ${addressFault(String(value))}`);
+    const unusable = unusableAddress(address);
+    if (unusable) throw new Fault(`${String(value)} cannot be ${what}: ${unusable}`);
+    return formatAddress(address);
+  };
+}
+export const readDestination = readHost('a destination');
+const readService = readHost("a service's address");
+
+function readSource(value: unknown): Source {
+  const source = typeof value === 'string' ? parseSource(value) : NO_ADDRESS;
+  if (typeof source !== 'string') return source;
+  throw new Fault(`${show(value)} ${source}`);
+}
+
+/** One, or a list with one for each family. */
+export function readSources(table: Table): Sources | undefined {
+  const sources = joinSources(table.list('source', readSource) ?? []);
+  if (!sources) table.fault('source', TWO_SOURCES);
+  return sources;
+}
+
+export function readServiceAddress(value: unknown): Buffer {
+  if (value === 'any') return ANY_ADDRESS;
+  return parseAddress(readService(value)) ?? ANY_ADDRESS;
+}
+
+/** 0 for all. */
+export function readPort(value: unknown): number {
+  if (value === 'all') return 0;
+  const isPort =
+    typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65535;
+  if (isPort) return value;
+  throw new Fault(`${show(value)} is not a port from 1 to 65535, nor "all"`);
+}
+
+export function readProtocol(value: unknown): number {
+  return oneOf('tcp', 'udp')(value) === 'tcp' ? TCP : UDP;
+}
+
+export function readWays(value: unknown): Way[] {
+  const ways =
+    typeof value === 'string'
+      ? parseWays(value)
+      : 'it is not of the form ADDR[:PORT][/PROTO]';
+  if (typeof ways !== 'string') return ways;
+  throw new Fault(`${show(value)} is not a way: ${ways}`);
+}
+
+export function readMac(value: unknown): string {
+  const mac = typeof value === 'string' ? parseMac(value) : undefined;
+  const fault = mac ? unusableMac(mac) : 'it is not six pairs of hex digits';
+  if (mac && fault === undefined) return formatMac(mac);
+  throw new Fault(`${show(value)} is not a destination's MAC address: ${fault ?? ''}`);
+}
+
+export function readWeight(value: unknown): number {
+  const isWeight =
+    typeof value === 'number' &&
+    Number.isInteger(value) &&
+    value >= 0 &&
+    value <= MAX_WEIGHT;
+  if (isWeight) return value;
+  throw new Fault(`${show(value)} is not a weight from 0 to ${MAX_WEIGHT}`);
+}

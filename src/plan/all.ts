@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * From what the maps hold and the services of a config file to all writes. Pure.
+ * Each service is planned by plan.ts, one behind the other, in one batch.
+ */
+import { formatAddress } from '../wire/address.js';
+import type { WantedService } from '../config/read.js';
+import { Failure } from '../text/failure.js';
+import type { Assignment, Layout } from './match-services.js';
+import type { Live, Write } from './state.js';
+import { applyWrites, ownedBy, slotsIn } from './state.js';
+import type { Plan } from './service.js';
+import { plan } from './service.js';
+import type { GoneService } from './remove.js';
+import { planRemoval } from './remove.js';
+import type { Service } from './services.js';
+import { servicesIn } from './services.js';
+import { formatWay, isWay, reachable, wayKey } from '../wire/way.js';
+import type { Wanted, WantedDestination } from './steps.js';
+
+/** A service of the file, with what the network had to tell. */
+export interface ResolvedService extends WantedService {
+  destinations: readonly WantedDestination[];
+}
+
+/** What is the same for all services. */
+export type Surroundings = Pick<Wanted, 'sessionPort' | 'mac' | 'mtu' | 'echo' | 'now'>;
+
+export interface RemovedService {
+  ways: string[];
+  destinations: string[];
+  /** 0 for what a killed tool has left. */
+  slots: number;
+}
+
+export interface ConfigPlan {
+  writes: Write[];
+  /** What the maps hold after these. */
+  after: Live;
+  /** In the order of the file. */
+  services: { name: string; plan: Plan }[];
+  removed: RemovedService[];
+}
+
+type Fill = Assignment<ResolvedService>;
+
+/**
+ * New services come before old ones go, so that no packet finds neither. Only
+ * where that takes more room than there is, what goes makes room first.
+ */
+export function planConfig(
+  live: Live,
+  { fills, removed, isTight }: Layout<ResolvedService>,
+  surroundings: Surroundings,
+): ConfigPlan {
+  if (!isTight) {
+    try {
+      const made = planAll(live, takersFirst(live, fills), removed, surroundings, false);
+      const isWhole = made.services.every(
+        ({ plan: { used, wanted } }) => used === wanted,
+      );
+      if (isWhole) return inOrderOf(fills, made);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+    }
+  }
+  const order = shrinkingFirst(live, fills);
+  return inOrderOf(fills, planAll(live, order, removed, surroundings, true));
+}
+
+function planAll(
+  live: Live,
+  fills: readonly Fill[],
+  gone: readonly GoneService[],
+  surroundings: Surroundings,
+  removeFirst: boolean,
+): ConfigPlan {
+  const result: Omit<ConfigPlan, 'after'> = { writes: [], services: [], removed: [] };
+  // All slots together may be a million, so they are not copied for each service.
+  const slots = new Map(live.slots);
+  let state: Live = { ...live, slots };
+  const add = (writes: readonly Write[]): void => {
+    const others: Write[] = [];
+    for (const write of writes) {
+      result.writes.push(write);
+      if (write.map === 'slots') slots.set(write.key, write.value);
+      else others.push(write);
+    }
+    state = { ...applyWrites({ ...state, slots: new Map() }, others), slots };
+  };
+  const remove = (): void => {
+    for (const service of gone) {
+      result.removed.push(describeGone(state, service));
+      add(planRemoval(state, service));
+    }
+  };
+  if (removeFirst) remove();
+  for (const { wanted, service, isNew } of fills) {
+    const { destinations, sources, takeSsh } = wanted;
+    const { cells, claimed } = claimWays(state, service);
+    const made = plan(
+      { ...state, cells, slots: slotsIn(state, service) },
+      { ...surroundings, service, isNew, destinations, sources, takeSsh },
+    );
+    const waysAdded = [...made.waysAdded, ...claimed];
+    result.services.push({ name: wanted.name, plan: { ...made, waysAdded } });
+    add(made.writes);
+  }
+  if (!removeFirst) remove();
+  return { ...result, after: state };
+}
+
+/**
+ * A way that another service has still is planned for as if it were this one's
+ * with wrong slots: so it changes its owner in one write, without a gap.
+ */
+function claimWays(
+  { cells }: Live,
+  service: Service,
+): { cells: Live['cells']; claimed: string[] } {
+  const own = new Set(service.ways.map(wayKey));
+  const taken = [...cells].filter(
+    ([, cell]) => isWay(cell) && cell.service !== service.id && own.has(wayKey(cell)),
+  );
+  const claims = taken.map(
+    ([key, cell]) => [key, { ...cell, service: service.id }] as const,
+  );
+  return {
+    cells: claims.length === 0 ? cells : new Map([...cells, ...claims]),
+    claimed: [...new Set(taken.map(([, cell]) => formatWay(cell)))],
+  };
+}
+
+function describeGone(state: Live, { id, ways, range }: GoneService): RemovedService {
+  return {
+    ways: ways.map(formatWay),
+    destinations: [...ownedBy(state, id).values()].map((one) =>
+      formatAddress(one.address),
+    ),
+    slots: range ? 1 << range.log2Slots : 0,
+  };
+}
+
+/** A way that goes from one service to another is taken, before it is given up. */
+function takersFirst(live: Live, fills: readonly Fill[]): Fill[] {
+  const owners = new Map(
+    [...servicesIn(reachable(live)).values()].flatMap(({ id, ways }) =>
+      ways.map((way) => [wayKey(way), id] as const),
+    ),
+  );
+  const takes = ({ service }: Fill): boolean =>
+    service.ways.some((way) => (owners.get(wayKey(way)) ?? service.id) !== service.id);
+  return [...fills.filter(takes), ...fills.filter((fill) => !takes(fill))];
+}
+
+/** Who gives ids back comes before who needs them. */
+function shrinkingFirst(live: Live, fills: readonly Fill[]): Fill[] {
+  const growth = ({ wanted, service }: Fill): number =>
+    wanted.destinations.length - ownedBy(live, service.id).size;
+  return [...fills].sort((a, b) => growth(a) - growth(b));
+}
+
+function inOrderOf(fills: readonly Fill[], made: ConfigPlan): ConfigPlan {
+  const place = new Map(fills.map(({ wanted }, index) => [wanted.name, index]));
+  const services = [...made.services].sort(
+    (a, b) => (place.get(a.name) ?? 0) - (place.get(b.name) ?? 0),
+  );
+  return { ...made, services };
+}

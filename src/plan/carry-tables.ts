@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * What goes from old maps into new ones when a program is replaced by one of
+ * another build: the tables before the swap, the sums after it. Pure.
+ */
+import type { Counter, Slot } from '../abi/maps.js';
+import {
+  VALUE_SIZES,
+  decodeWords,
+  encodeCounter,
+  encodeKey,
+  encodeWords,
+} from '../abi/maps.js';
+import { addCounters } from '../counters.js';
+import type { Live, Write } from './state.js';
+import { applyWrites } from './state.js';
+import { plan } from './service.js';
+import type { Service } from './services.js';
+import { keepsSsh, servicesIn } from './services.js';
+import { sourcesIn } from '../wire/outer-source.js';
+import { formatWay, reachable } from '../wire/way.js';
+
+export interface CarriedTables {
+  writes: Write[];
+  /** From an old id to the new one; what did not fit is missing. */
+  ids: Map<number, number>;
+  /** What did not fit, as sentences. */
+  losses: string[];
+}
+
+/**
+ * A service keeps its number of slots if it fits, and then no packet moves. Of one
+ * with a minimal table the old slots are needed for that.
+ */
+export function carryTables(
+  old: Live,
+  sizes: Live['sizes'],
+  device: { mac: Buffer; mtu: number },
+): CarriedTables {
+  const losses: string[] = [];
+  const ids = new Map<number, number>();
+  const writes: Write[] = [];
+  let state: Live = {
+    sizes,
+    device: old.device,
+    cells: new Map(),
+    destinations: new Map(),
+    counters: new Map(),
+    slots: new Map(),
+  };
+  for (const service of fitServices(
+    [...servicesIn(reachable(old)).values()],
+    sizes.slots,
+    losses,
+  )) {
+    const owned = [...old.destinations].filter(
+      ([, entry]) => entry.service === service.id,
+    );
+    if (owned.length === 0) continue;
+    const step = plan(state, {
+      service,
+      isNew: true,
+      destinations: owned.map(([, entry]) => entry),
+      sources: sourcesIn(owned.map(([, entry]) => entry)),
+      takeSsh: keepsSsh(old, service) === false,
+      sessionPort: old.device.sessionPort,
+      from: { ...old, slots: movedSlots(old, service) },
+      ...device,
+    });
+    if (step.used < step.wanted) {
+      losses.push(`only ${step.used} of ${step.wanted} destinations fit the new program`);
+    }
+    state = applyWrites(state, step.writes);
+    writes.push(...step.writes);
+    for (const [id, entry] of owned) {
+      const match = [...state.destinations].find(
+        ([, other]) =>
+          other.service === service.id && other.address.equals(entry.address),
+      );
+      if (match) ids.set(id, match[0]);
+    }
+  }
+  return { writes, ids, losses };
+}
+
+/** The slots that a service had, where it has them now; of fewer the first. */
+function movedSlots(old: Live, { id, firstSlot, log2Slots }: Service): Map<number, Slot> {
+  const before = servicesIn(reachable(old)).get(id)?.firstSlot ?? 0;
+  const slots = new Map<number, Slot>();
+  for (let number = 0; number < 1 << log2Slots; number++) {
+    const slot = old.slots.get(before + number);
+    if (slot) slots.set(firstSlot + number, slot);
+  }
+  return slots;
+}
+
+/** The largest first, so that each lies at a multiple of its length. */
+function fitServices(services: Service[], slots: number, losses: string[]): Service[] {
+  const total = services.reduce((sum, { log2Slots }) => sum + (1 << log2Slots), 0);
+  const most =
+    total <= slots
+      ? Infinity
+      : Math.max(0, Math.floor(Math.log2(slots / services.length)));
+  let firstSlot = 0;
+  return [...services]
+    .sort((a, b) => b.log2Slots - a.log2Slots)
+    .map((service) => {
+      const log2Slots = Math.min(service.log2Slots, most);
+      if (log2Slots < service.log2Slots) {
+        losses.push(
+          `${service.ways.map(formatWay).join(', ')}: ${1 << log2Slots} slots now, ` +
+            `not ${1 << service.log2Slots}, so most of its connections move`,
+        );
+      }
+      const placed = { ...service, log2Slots, firstSlot };
+      firstSlot += 1 << log2Slots;
+      return placed;
+    });
+}
+
+/** Sums by new id; 0 gets what has no id any more. */
+export function carrySums(
+  counters: ReadonlyMap<number, Counter>,
+  ids: ReadonlyMap<number, number>,
+): Map<number, Counter> {
+  const sums = new Map<number, Counter>();
+  for (const [id, counter] of counters) {
+    if (counter.packets === 0n) continue;
+    const to = ids.get(id) ?? 0;
+    const before = sums.get(to);
+    sums.set(to, before ? addCounters(before, counter) : counter);
+  }
+  return sums;
+}
+
+/** CARRY_SUMS in datapath/carry.h. */
+const SUMS_A_FRAME = 62;
+
+/** The frames that l4lb_carry.c reads: struct carry_sum, one behind the other. */
+export function carryFrames(sums: ReadonlyMap<number, Counter>): Buffer[] {
+  const entries = [...sums].map(([key, counter]) =>
+    Buffer.concat(
+      [encodeKey(key), Buffer.alloc(4), encodeCounter(counter)],
+      8 + VALUE_SIZES.counters,
+    ),
+  );
+  const frames: Buffer[] = [];
+  for (let at = 0; at < entries.length; at += SUMS_A_FRAME) {
+    frames.push(Buffer.concat(entries.slice(at, at + SUMS_A_FRAME)));
+  }
+  return frames;
+}
+
+/** Records of connections: how many the new flows know, and how many found no room. */
+export interface CarriedFlows {
+  carried: number;
+  lost: number;
+}
+
+/** What l4lb_carry_flows.c begins with: struct carry_flows. Numbers of sets are powers of two. */
+export function flowsFrame(setsBefore: number, sets: number, since: number): Buffer {
+  return encodeWords([0, setsBefore - 1, sets - 1, since, 0, 0]);
+}
+
+/** The same as its last run has left it. */
+export function decodeCarriedFlows(frame: Buffer): CarriedFlows {
+  const [, , , , carried = 0, lost = 0] = decodeWords(frame);
+  return { carried, lost };
+}

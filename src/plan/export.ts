@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The live state as a config file, which applied again changes nothing. Pure.
+ *
+ * Names are not in the maps, so they are made up.
+ */
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
+  DEVICE_NO_ECHO,
+} from '../abi/maps.js';
+import type { Destination } from '../abi/maps.js';
+import { compareBytes, formatAddress, formatMac } from '../wire/address.js';
+import type { Live } from './state.js';
+import { ownedBy } from './state.js';
+import type { Service } from './services.js';
+import { keepsSsh, servicesIn } from './services.js';
+import type { Way } from '../wire/way.js';
+import type { Family, Sources } from '../wire/outer-source.js';
+import { FAMILIES, formatSource, sourcesIn } from '../wire/outer-source.js';
+import { TCP, formatHost, formatWay, reachable, wayKey } from '../wire/way.js';
+
+const HEAD = `# The services of this device as they were, written by l4lb-map --export.
+# Their names are not in the maps: put them in again.
+`;
+
+export function exportConfig(live: Live): string {
+  const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
+  const echo = live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : [];
+  if (services.length === 0) return [HEAD, ...echo, 'service = []', ''].join('\n');
+  const sources = services.map(({ id }) => sourcesIn(ownedBy(live, id).values()));
+  const common = FAMILIES.filter((family) => {
+    const texts = sources.flatMap(({ [family]: one }) =>
+      one ? [formatSource(one)] : [],
+    );
+    return new Set(texts).size === 1;
+  });
+  const own = FAMILIES.filter((family) => !common.includes(family));
+  const top = [...sourceLine(Object.assign({}, ...sources) as Sources, common), ...echo];
+  const blocks = services.map((service, index) =>
+    [
+      '[[service]]',
+      `name = ${quote(nameOf(service, services))}`,
+      ...waysOf(service.ways),
+      ...settingsOf(live, service),
+      ...sourceLine(sources[index] ?? {}, own),
+      'destinations = [',
+      ...[...ownedBy(live, service.id).values()].sort(byAddress).map(destinationLine),
+      ']',
+    ].join('\n'),
+  );
+  return [HEAD + top.join('\n'), ...blocks]
+    .map((block) => `${block.trimEnd()}\n`)
+    .join('\n');
+}
+
+function sourceLine(sources: Sources, families: readonly Family[]): string[] {
+  const texts = families.flatMap((family) => {
+    const source = sources[family];
+    return source ? [quote(formatSource(source))] : [];
+  });
+  return texts.length === 0 ? [] : [`source = ${oneOrList(texts)}`];
+}
+
+/** Its first way, with the protocol where that is needed to tell it from others. */
+function nameOf(service: Service, services: readonly Service[]): string {
+  const short = shortName(service);
+  const isUnique = services.every((one) => one === service || shortName(one) !== short);
+  const [first] = service.ways;
+  return isUnique || !first ? short : formatWay(first);
+}
+
+function shortName({ ways: [first] }: Service): string {
+  return first ? formatHost(first) : '';
+}
+
+/** As address, ports and protocol if that comes to the same ways, else one by one. */
+function waysOf(ways: readonly Way[]): string[] {
+  const addresses = distinct(ways.map(({ address }) => formatAddress(address)));
+  const ports = distinct(ways.map(({ port }) => port));
+  const protocols = distinct(ways.map(({ protocol }) => protocol));
+  const product = addresses.length * ports.length * protocols.length;
+  if (product !== distinct(ways.map(wayKey)).length) {
+    return [`ways = ${listOf(ways.map((way) => quote(formatWay(way))))}`];
+  }
+  const all = ports.map((port) => (port === 0 ? quote('all') : String(port)));
+  const names = protocols.map((protocol) => quote(protocol === TCP ? 'tcp' : 'udp'));
+  return [
+    `address = ${oneOrList(addresses.map(quote))}`,
+    `ports = ${oneOrList(all)}`,
+    `protocol = ${oneOrList(names)}`,
+  ];
+}
+
+function settingsOf(live: Live, service: Service): string[] {
+  const { flags, log2Slots, idle, drainDeadline } = service;
+  return [
+    ...(flags & CELL_HASH_SOURCE ? ['hash = "source"'] : []),
+    ...(flags & CELL_UDP_STAYS ? ['udp = "previous"'] : []),
+    ...(flags & CELL_MINIMAL_TABLE ? ['table = "minimal"'] : []),
+    ...(keepsSsh(live, service) === false ? ['take_ssh = true'] : []),
+    `slots = ${1 << log2Slots}`,
+    ...(idle === 0 ? [] : [`idle = ${idle}`]),
+    ...(drainDeadline === 0 ? [] : [`drain_deadline = ${drainDeadline}`]),
+  ];
+}
+
+function destinationLine({ address, mac, weight }: Destination): string {
+  const cells = [
+    `address = ${quote(formatAddress(address))}`,
+    `mac = ${quote(formatMac(mac))}`,
+    ...(weight === 1 ? [] : [`weight = ${weight}`]),
+  ];
+  return `  { ${cells.join(', ')} },`;
+}
+
+function byAddress(one: Destination, other: Destination): number {
+  return compareBytes(one.address, other.address);
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}
+
+function oneOrList(values: readonly string[]): string {
+  const [only] = values;
+  return values.length === 1 && only !== undefined ? only : listOf(values);
+}
+
+function listOf(values: readonly string[]): string {
+  return `[${values.join(', ')}]`;
+}
+
+/** Nothing that is printed here has a quote or a line end in it. */
+function quote(text: string): string {
+  return `"${text}"`;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The writes that take a service out. Pure.
+ *
+ * Its ways go first, so that no packet comes to it any more and each goes where
+ * it would without this service; then its slots, then its destinations' ids. The
+ * device's entry comes last, since it tells watchers that all is written.
+ */
+import type { Cell } from '../abi/maps.js';
+import { encodeCell } from '../abi/maps.js';
+import type { Live, Write } from './state.js';
+import { ownedBy } from './state.js';
+import type { Service } from './services.js';
+import { isWay, placeCells, reachable, withNotes } from '../wire/way.js';
+
+/** A service that goes; a killed tool can leave one that has no slots any more. */
+export interface GoneService extends Pick<Service, 'id' | 'ways'> {
+  range: Pick<Service, 'firstSlot' | 'log2Slots'> | undefined;
+}
+
+export function planRemoval(state: Live, { id, range }: GoneService): Write[] {
+  const stay = [...reachable(state).values()].filter(
+    (cell) => isWay(cell) && cell.service !== id,
+  );
+  const { device, cells, sizes } = state;
+  const placement = placeCells(withNotes(stay), cells, device.cellSeed, sizes.cells);
+  const writes: Write[] = [];
+  for (const [key, value] of placement.cells) {
+    const there = cells.get(key);
+    if (!there || !sameCell(there, value)) writes.push({ map: 'services', key, value });
+  }
+  // Only where a killed tool left too few notes can they need another seed.
+  const seeded = { ...device, cellSeed: placement.seed };
+  if (placement.seed !== device.cellSeed) {
+    writes.push({ map: 'device', key: 0, value: seeded });
+  }
+  for (const key of cells.keys()) {
+    if (!placement.cells.has(key))
+      writes.push({ map: 'services', key, value: undefined });
+  }
+  for (const [key, slot] of state.slots) {
+    const isOwn =
+      range !== undefined &&
+      key >= range.firstSlot &&
+      key < range.firstSlot + (1 << range.log2Slots);
+    if (isOwn && (slot.current !== 0 || slot.previous !== 0)) {
+      writes.push({ map: 'slots', key, value: { current: 0, previous: 0, since: 0 } });
+    }
+  }
+  for (const [key, entry] of ownedBy(state, id)) {
+    // The address stays: a packet on its way may still read the entry.
+    writes.push({ map: 'destinations', key, value: { ...entry, service: 0 } });
+  }
+  if (writes.length === 0) return [];
+  const generation = (device.generation + 1) >>> 0;
+  return [...writes, { map: 'device', key: 0, value: { ...seeded, generation } }];
+}
+
+function sameCell(one: Cell, other: Cell): boolean {
+  return encodeCell(one).equals(encodeCell(other));
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * From what the maps hold and what is wanted to the writes that lead from one
+ * to the other. Pure: it reads no clock and starts no process. See writes.ts for
+ * the order of the writes.
+ */
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_UDP_STAYS,
+  DEVICE_NO_ECHO,
+} from '../abi/maps.js';
+import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
+import { Failure } from '../text/failure.js';
+import type { Live, Write } from './state.js';
+import { applyWrites, byAddress, freeIds, ownedBy } from './state.js';
+import { chooseTable, liveTable } from './choose-table.js';
+import { DEFAULT_IDLE } from './hot-slots.js';
+import { idealMoves } from './minimal.js';
+import type { Service } from './services.js';
+import { keepsSsh, servicesIn } from './services.js';
+import { formatSource, sourcesIn } from '../wire/outer-source.js';
+import { formatWay, reachable } from '../wire/way.js';
+import type { Wanted, WantedDestination } from './steps.js';
+import { planStep } from './steps.js';
+
+/** What a destination has of the slots, before and after. */
+export interface Share {
+  address: string;
+  /** Undefined: it was not there. */
+  weightBefore: number | undefined;
+  /** Undefined: it is removed. */
+  weight: number | undefined;
+  slotsBefore: number;
+  slots: number;
+}
+
+export interface Plan {
+  writes: Write[];
+  /** What the maps hold after these. */
+  after: Live;
+  isNew: boolean;
+  /** All ways into the service, as text. */
+  ways: string[];
+  /** How many destinations are used, of how many wanted. */
+  used: number;
+  wanted: number;
+  added: string[];
+  removed: string[];
+  /** Whose weight becomes 0. */
+  drained: string[];
+  /** What else changes: weight or MAC. */
+  changed: string[];
+  slots: number;
+  slotsMoved: number;
+  /** The fewest that a perfectly balanced table could have moved; at most what has moved. */
+  slotsIdeal: number;
+  /** Of all destinations that are to be, and of those that are removed. */
+  shares: Share[];
+  waysAdded: string[];
+  waysRemoved: string[];
+  /** What else changes, as `mtu 1500`. */
+  settings: string[];
+  /** A service on all ports leaves ssh to the host; undefined where it has none. */
+  keepsSsh: boolean | undefined;
+  /** No destination has a weight, so no slot has a destination. */
+  isEmpty: boolean;
+}
+
+/**
+ * A freed id is never given out by the step that freed it, so where free ids
+ * run short several steps lead to the goal. Each could stand alone; all of them
+ * run as one batch.
+ */
+export function plan(live: Live, wanted: Wanted): Plan {
+  const { service } = wanted;
+  const slots = 1 << service.log2Slots;
+  const before = ownedBy(live, service.id);
+  const limit = Math.min(slots, before.size + freeIds(live).length);
+  const target = wanted.destinations.slice(0, limit);
+
+  const writes: Write[] = [];
+  let state = live;
+  for (let done = false; !done;) {
+    const destinations = nextStep(state, service, target);
+    done = destinations === target;
+    // What it begins with is the live table, and not one on the way.
+    const from = wanted.from ?? (done ? live : state);
+    const table = chooseTable(from, service, destinations);
+    const step = planStep(state, wanted, destinations, table);
+    state = applyWrites(state, step);
+    writes.push(...step);
+  }
+
+  const slotsMoved = countMoved(live, state);
+  // A consistent table that stays as it is may yet not be balanced to the slot.
+  const slotsIdeal = idealMoves(target, liveTable(live, service, target).current);
+  const ways = waysOf(state, service);
+  const waysBefore = waysOf(live, service);
+  const old = byAddress([...before.values()]);
+  const after = byAddress(target);
+  const shares = sharesOf(live, state, old, after);
+  const isDrained = ({ weightBefore, weight }: Share): boolean =>
+    weight === 0 && weightBefore !== undefined && weightBefore > 0;
+  const drained = shares.filter(isDrained).map(({ address }) => address);
+  return {
+    writes,
+    after: state,
+    isNew: wanted.isNew,
+    ways,
+    used: target.length,
+    wanted: wanted.destinations.length,
+    added: [...after.keys()].filter((address) => !old.has(address)),
+    removed: [...old.keys()].filter((address) => !after.has(address)),
+    drained,
+    changed: [...after].flatMap(([address, { mac, weight }]) => {
+      const was = old.get(address);
+      const isOther = was && (!was.mac.equals(mac) || was.weight !== weight);
+      return isOther && !drained.includes(address) ? [address] : [];
+    }),
+    slots,
+    slotsMoved,
+    slotsIdeal: Math.min(slotsMoved, slotsIdeal),
+    shares,
+    waysAdded: ways.filter((way) => !waysBefore.includes(way)),
+    waysRemoved: waysBefore.filter((way) => !ways.includes(way)),
+    settings: settingsChanged(live, state, service),
+    keepsSsh: keepsSsh(state, service),
+    isEmpty: target.every(({ weight }) => weight === 0),
+  };
+}
+
+function waysOf(state: Live, { id }: Service): string[] {
+  return (servicesIn(reachable(state)).get(id)?.ways ?? []).map(formatWay);
+}
+
+/** What is not told by destinations, slots and ways. */
+function settingsChanged(before: Live, after: Live, service: Service): string[] {
+  if (before.device.abi === 0) return [];
+  const values = (state: Live): [string, string][] => {
+    const { ipv4, ipv6 } = sourcesIn(ownedBy(state, service.id).values());
+    const { mtu, mac, sessionPort } = state.device;
+    const echo = state.device.flags & DEVICE_NO_ECHO ? 'left to the host' : 'answered';
+    const keeps = keepsSsh(state, service);
+    const there = servicesIn(reachable(state)).get(service.id);
+    const isSet = (flag: number, yes: string, no: string): string =>
+      there === undefined ? '' : there.flags & flag ? yes : no;
+    return [
+      ['mtu', String(mtu)],
+      ['MAC', formatMac(mac)],
+      ['session port', String(sessionPort)],
+      ['source', ipv4 ? formatSource(ipv4) : ''],
+      ['IPv6 source', ipv6 ? formatSource(ipv6) : ''],
+      ['ssh', keeps === undefined ? '' : keeps ? 'kept for the host' : 'taken'],
+      ['hash', isSet(CELL_HASH_SOURCE, 'source', 'source+ports')],
+      ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
+      ['table', isSet(CELL_MINIMAL_TABLE, 'minimal', 'consistent')],
+      ['idle', there ? `${there.idle || DEFAULT_IDLE} s` : ''],
+      ['drain deadline', there ? deadline(there) : ''],
+      ['echo', echo],
+    ];
+  };
+  const was = new Map(values(before));
+  return values(after)
+    .filter(([name, value]) => {
+      const before = was.get(name);
+      return before !== '' && value !== '' && before !== value;
+    })
+    .map((setting) => setting.join(' '));
+}
+
+function deadline({ drainDeadline }: Service): string {
+  return drainDeadline === 0 ? 'none' : `${drainDeadline} s`;
+}
+
+/** An id can come back with another address, so the address is what counts. */
+function countMoved(before: Live, after: Live): number {
+  const was = addressesById(before);
+  const is = addressesById(after);
+  let moved = 0;
+  for (const [key, { current }] of after.slots) {
+    if (is.get(current) !== was.get(before.slots.get(key)?.current ?? 0)) moved++;
+  }
+  return moved;
+}
+
+/** Without ids that never had one, such as 0, which is none. */
+function addressesById({ destinations }: Live): Map<number, string> {
+  return new Map(
+    [...destinations]
+      .filter(([id, { address }]) => id !== 0 && !address.equals(ANY_ADDRESS))
+      .map(([id, { address }]) => [id, formatAddress(address)]),
+  );
+}
+
+/** In the order of the file, and then what is removed. */
+function sharesOf(
+  before: Live,
+  after: Live,
+  old: ReadonlyMap<string, { weight: number }>,
+  wanted: ReadonlyMap<string, { weight: number }>,
+): Share[] {
+  const had = slotsByAddress(before);
+  const has = slotsByAddress(after);
+  return [...new Set([...wanted.keys(), ...old.keys()])].map((address) => ({
+    address,
+    weightBefore: old.get(address)?.weight,
+    weight: wanted.get(address)?.weight,
+    slotsBefore: had.get(address) ?? 0,
+    slots: has.get(address) ?? 0,
+  }));
+}
+
+function slotsByAddress(state: Live): Map<string, number> {
+  const addresses = addressesById(state);
+  const counts = new Map<string, number>();
+  for (const { current } of state.slots.values()) {
+    const address = addresses.get(current);
+    if (address !== undefined) counts.set(address, (counts.get(address) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/**
+ * The destinations to go to first, so that there are ids for all in the end.
+ * Some of them must have a weight, or the table would be empty on the way.
+ */
+function nextStep(
+  state: Live,
+  service: Service,
+  target: readonly WantedDestination[],
+): readonly WantedDestination[] {
+  const owned = [...ownedBy(state, service.id).values()];
+  const there = byAddress(owned);
+  const after = byAddress(target);
+  const isThere = ({ address }: WantedDestination): boolean =>
+    there.has(formatAddress(address));
+  const missing = target.filter((destination) => !isThere(destination));
+  const free = freeIds(state).length;
+  if (missing.length <= free) return target;
+
+  const kept = target.filter(isThere);
+  const step = [...kept, ...byWeight(missing).slice(0, free)];
+  if (step.some(({ weight }) => weight > 0)) return step;
+  // Every id is taken, and what has a weight has to go: half of that stays for now.
+  const leaving = byWeight(
+    owned.filter(({ address }) => !after.has(formatAddress(address))),
+  );
+  if (leaving.length > 1) return [...kept, ...leaving.slice(0, leaving.length >> 1)];
+  throw new Failure('there is no id for a new destination', {
+    cause: 'the destinations of other services take nearly all of them',
+    next: 'take destinations out of another service first',
+  });
+}
+
+function byWeight<T extends { weight: number }>(destinations: readonly T[]): T[] {
+  return [...destinations].sort((a, b) => b.weight - a.weight);
+}

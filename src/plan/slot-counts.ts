@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** How many slots a destination may have, by its weight. In whole numbers only. */
+import { hash } from '../wire/hash.js';
+
+export interface TableDestination {
+  /** Identity: 16 bytes. */
+  address: Buffer;
+  weight: number;
+}
+
+/** The least and the most slots that a destination may have. */
+export interface Bounds {
+  least: number;
+  most: number;
+}
+
+/** Shares and bounds in between are counted in parts of a slot. */
+const PARTS = 256;
+
+/** Below 15.5 slots, 16 rounded, destinations of one weight differ by one at most. */
+const SMALL = 15.5;
+
+/**
+ * In a table smaller than this, who has 16 slots and a few more may have one more,
+ * or four fewer. Larger ones keep weights to the slot.
+ */
+const SMALL_TABLE = 65536;
+const LOOSE = 17;
+const FEWER = 4;
+
+/** A large share may be this part more or less: still within 1 %, or one slot. */
+const FREE = 101;
+
+/**
+ * The bounds of each destination. What one leaves behind falls to the others
+ * unevenly; who must not have one slot more passes slots on, and pushes out others
+ * in turn. So the bounds are as wide as the promise to be even allows.
+ *
+ * When the share of all grows by a little, the bounds must not grow all at once, or
+ * most of the table would move. So they are rounded by lot, a lot that a destination
+ * draws by its address.
+ */
+export function bounds(
+  destinations: readonly TableDestination[],
+  slots: number,
+): Bounds[] {
+  const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
+  const active = destinations.filter(({ weight }) => weight > 0).length;
+  const one = active <= slots ? 1 : 0;
+  const result = destinations.map(({ address, weight }): Bounds => {
+    if (weight === 0) return { least: 0, most: 0 };
+    // At most 2^16 * 2^20 * 2^8: exact, and so is the whole part of a quotient.
+    const share = weight * slots;
+    const floor = Math.max(one, Math.floor(share / total));
+    const ceil = Math.max(floor, Math.ceil(share / total));
+    if (share < SMALL * total) return { least: floor, most: ceil };
+
+    const parts = Math.floor((share * PARTS) / total);
+    const lot = seedOf(address) % PARTS;
+    if (slots < SMALL_TABLE && parts < LOOSE * PARTS + FEWER * lot) {
+      return {
+        least: Math.ceil((parts - lot) / PARTS) - FEWER,
+        most: Math.floor((parts + lot) / PARTS) + 1,
+      };
+    }
+    const free = Math.max(0, Math.floor(parts / FREE) - PARTS) + lot;
+    return {
+      least: Math.min(floor, Math.ceil((parts - free) / PARTS)),
+      most: Math.max(ceil, Math.floor((parts + free) / PARTS)),
+    };
+  });
+  // So many light ones get their one slot that the heavy cannot have their least.
+  if (result.reduce((sum, { least }) => sum + least, 0) > slots) {
+    return shares(destinations, slots).map((share) => ({ least: share, most: share }));
+  }
+  return result;
+}
+
+/** A number that stands for a destination, whoever else is there. */
+export function seedOf(address: Buffer): number {
+  let seed = 0;
+  for (let at = 0; at < 16; at += 4) seed = hash(seed, address.readUInt32LE(at), at);
+  return seed;
+}
+
+/**
+ * The slots each destination would get to the letter: by weight, remainders to the largest
+ * first; whoever has a weight gets a slot if they fit. Of equals those come first
+ * that have the slot already, where `has` tells what they have; then ties are broken
+ * by address, so the order of the input does not matter.
+ */
+export function shares(
+  destinations: readonly TableDestination[],
+  slots: number,
+  has?: ArrayLike<number>,
+): number[] {
+  const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
+  if (total === 0) return destinations.map(() => 0);
+  const active = destinations.filter(({ weight }) => weight > 0).length;
+  const least = active <= slots ? 1 : 0;
+  const result = destinations.map(({ weight }) =>
+    weight === 0 ? 0 : Math.max(least, Math.floor((weight * slots) / total)),
+  );
+  const keepsOneMore = (index: number): boolean =>
+    (has?.[index] ?? 0) > (result[index] ?? 0);
+  const byRemainder = destinations
+    .map(({ address, weight }, index) => ({
+      index,
+      address,
+      // Who got the least, and more than is due, is due no more.
+      remainder: weight * slots < least * total ? 0 : (weight * slots) % total,
+      weight,
+    }))
+    .filter(({ weight }) => weight > 0)
+    .sort(
+      (a, b) =>
+        b.remainder - a.remainder ||
+        Number(keepsOneMore(b.index)) - Number(keepsOneMore(a.index)) ||
+        Buffer.compare(a.address, b.address),
+    );
+
+  let left = slots - result.reduce((sum, share) => sum + share, 0);
+  for (let i = 0; left > 0; i = (i + 1) % byRemainder.length, left--) {
+    const index = byRemainder[i]?.index ?? 0;
+    result[index] = (result[index] ?? 0) + 1;
+  }
+  const keepsAll = (index: number): boolean =>
+    (has?.[index] ?? 0) >= (result[index] ?? 0);
+  // Giving the least to the lightest took more than there is: the largest give.
+  const bySize = [...byRemainder].sort(
+    (a, b) => b.weight - a.weight || a.remainder - b.remainder,
+  );
+  while (left < 0) {
+    const largest = bySize.reduce((a, b) => {
+      const difference = (result[b.index] ?? 0) - (result[a.index] ?? 0);
+      if (difference !== 0 || a.weight !== b.weight) return difference > 0 ? b : a;
+      return keepsAll(a.index) && !keepsAll(b.index) ? b : a;
+    });
+    result[largest.index] = (result[largest.index] ?? 0) - 1;
+    left++;
+  }
+  return result;
+}

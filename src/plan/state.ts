@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What the maps hold, as one value, and what it is after some writes. Pure. */
+import type { Cell, Counter, Destination, Device, Slot } from '../abi/maps.js';
+import { formatAddress } from '../wire/address.js';
+
+/** What the maps hold, as far as a plan needs it. Missing entries are zero. */
+export interface Live {
+  /** Sets of flows only in a build that has them. */
+  sizes: { slots: number; destinations: number; cells: number; sets?: number };
+  device: Device;
+  cells: ReadonlyMap<number, Cell>;
+  destinations: ReadonlyMap<number, Destination>;
+  counters: ReadonlyMap<number, Counter>;
+  /** Those of the service that is planned for. */
+  slots: ReadonlyMap<number, Slot>;
+}
+
+/** What one write puts into a map. */
+interface Values {
+  counters: Counter;
+  destinations: Destination;
+  slots: Slot;
+  /** Seconds of the clock that the program reads. The program writes them, too. */
+  kept: number;
+  /** None: an empty cell. */
+  services: Cell | undefined;
+  device: Device;
+}
+export type Write = {
+  [Map in keyof Values]: { map: Map; key: number; value: Values[Map] };
+}[keyof Values];
+
+/** The state after some writes, as a tool that was killed there leaves it. */
+export function applyWrites(live: Live, writes: readonly Write[]): Live {
+  const cells = new Map(live.cells);
+  const destinations = new Map(live.destinations);
+  const counters = new Map(live.counters);
+  const slots = new Map(live.slots);
+  let device = live.device;
+  for (const write of writes) {
+    if (write.map === 'counters') counters.set(write.key, write.value);
+    else if (write.map === 'destinations') destinations.set(write.key, write.value);
+    else if (write.map === 'slots') slots.set(write.key, write.value);
+    else if (write.map === 'device') device = write.value;
+    else if (write.map === 'kept') continue;
+    else if (write.value) cells.set(write.key, write.value);
+    else cells.delete(write.key);
+  }
+  return { ...live, device, cells, destinations, counters, slots };
+}
+
+export function ownedBy(state: Live, service: number): Map<number, Destination> {
+  return new Map(
+    [...state.destinations].filter(([, entry]) => entry.service === service),
+  );
+}
+
+/** A service's own slots, where there are those of others too. */
+export function slotsIn(
+  { slots }: Live,
+  { firstSlot, log2Slots }: { firstSlot: number; log2Slots: number },
+): Map<number, Slot> {
+  const own = new Map<number, Slot>();
+  for (let key = firstSlot; key < firstSlot + (1 << log2Slots); key++) {
+    const slot = slots.get(key);
+    if (slot) own.set(key, slot);
+  }
+  return own;
+}
+
+/** Id 0 is none, and never free. */
+export function freeIds(state: Live): number[] {
+  const ids: number[] = [];
+  for (let id = 1; id <= state.sizes.destinations; id++) {
+    if ((state.destinations.get(id)?.service ?? 0) === 0) ids.push(id);
+  }
+  return ids;
+}
+
+export function byAddress<T extends { address: Buffer }>(
+  entries: readonly T[],
+): Map<string, T> {
+  return new Map(entries.map((entry) => [formatAddress(entry.address), entry]));
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * One step of a plan: the writes from one state of the maps to another. Pure.
+ *
+ * Their order is what makes a killed tool harmless. After any of them each slot
+ * points to its old or to its new destination, and that destination's entry is
+ * whole:
+ *
+ *   1. counters of ids that get a new owner: what they counted moves to id 0
+ *   2. entries of destinations that are new or changed
+ *   3. slots
+ *   4. new ways into the service, and the ids of destinations that are no more
+ *   5. the device's entry: from here on the ways are found under its seed, and
+ *      watchers read the rows anew
+ *   6. ways that are no more
+ */
+import type { Cell, Destination, Device, Slot } from '../abi/maps.js';
+import {
+  ABI,
+  CELL_KEEPS_SSH,
+  CELL_USED,
+  DEVICE_NO_ECHO,
+  EMPTY_SLOT,
+  encodeCell,
+  encodeDestination,
+  encodeDevice,
+} from '../abi/maps.js';
+import { formatAddress } from '../wire/address.js';
+import { SLOT_SEED } from '../wire/hash.js';
+import { headerSum, largestInner } from '../wire/outer-header.js';
+import type { Live, Write } from './state.js';
+import { freeIds, ownedBy } from './state.js';
+import { isKeptByMove, moveSlot } from './hot-slots.js';
+import type { Service } from './services.js';
+import { keepsSsh } from './services.js';
+import type { Sources } from '../wire/outer-source.js';
+import { familyOf } from '../wire/outer-source.js';
+import type { Placement } from '../wire/way.js';
+import {
+  isWay,
+  placeCells,
+  reachable,
+  versionOf,
+  wayKey,
+  withNotes,
+} from '../wire/way.js';
+
+export interface WantedDestination {
+  address: Buffer;
+  mac: Buffer;
+  weight: number;
+}
+
+export interface Wanted {
+  service: Service;
+  isNew: boolean;
+  destinations: readonly WantedDestination[];
+  /** Of the outer header, for each family that a destination has. */
+  sources: Sources;
+  /** Undefined: as it is; a new service leaves ssh to the host. */
+  takeSsh: boolean | undefined;
+  /** Of the ssh session that runs the tool, 0 for none. */
+  sessionPort: number;
+  /** The device's own. */
+  mac: Buffer;
+  mtu: number;
+  /** Whether ICMP echo is answered; undefined: as it is. */
+  echo?: boolean | undefined;
+  /** Seconds of the clock that the program reads; none where slots do not remember. */
+  now?: number | undefined;
+  /** Whose slots a minimal table begins with, where these are not the live ones. */
+  from?: Live;
+}
+
+/**
+ * The writes from one state to a service with just these destinations. The table
+ * has the index of its destination for each slot, or -1.
+ */
+export function planStep(
+  state: Live,
+  wanted: Wanted,
+  destinations: readonly WantedDestination[],
+  table: Int32Array,
+): Write[] {
+  const { service } = wanted;
+  const ids = giveIds(state, service, destinations);
+  const placement = place(state, wanted);
+  const device = deviceFor(state, wanted, placement.seed);
+  const before = [
+    ...planCounters(state, ids),
+    ...planDestinations(state, wanted, destinations, ids),
+    ...planSlots(state, wanted, destinations, table, ids),
+    ...planNewCells(state, placement),
+    ...planGoneDestinations(state, service, ids),
+  ];
+  const after = planGoneCells(state, placement);
+  if (before.length + after.length === 0 && sameDevice(device, state.device)) return [];
+  const generation = (state.device.generation + 1) >>> 0;
+  return [
+    ...before,
+    { map: 'device', key: 0, value: { ...device, generation } },
+    ...after,
+  ];
+}
+
+/** An id for each destination: the one it has, or the lowest that is free. */
+function giveIds(
+  state: Live,
+  service: Service,
+  destinations: readonly WantedDestination[],
+): number[] {
+  const have = new Map(
+    [...ownedBy(state, service.id)].map(([id, { address }]) => [
+      formatAddress(address),
+      id,
+    ]),
+  );
+  const free = freeIds(state);
+  return destinations.map(({ address }) => {
+    const id = have.get(formatAddress(address)) ?? free.shift();
+    if (id === undefined)
+      throw new Error('nextStep() promised an id for each destination');
+    return id;
+  });
+}
+
+function planCounters(state: Live, ids: readonly number[]): Write[] {
+  const isNew = (id: number): boolean => (state.destinations.get(id)?.service ?? 0) === 0;
+  const retired = ids.filter(isNew).flatMap((id) => {
+    const counter = state.counters.get(id);
+    return counter && counter.packets > 0n ? [{ id, counter }] : [];
+  });
+  if (retired.length === 0) return [];
+  let { packets, bytes } = state.counters.get(0) ?? { packets: 0n, bytes: 0n };
+  for (const { counter } of retired) {
+    packets += counter.packets;
+    bytes += counter.bytes;
+  }
+  return [
+    { map: 'counters', key: 0, value: { packets, bytes } },
+    ...retired.map(({ id }) => ({
+      map: 'counters' as const,
+      key: id,
+      value: { packets: 0n, bytes: 0n },
+    })),
+  ];
+}
+
+function planDestinations(
+  state: Live,
+  wanted: Wanted,
+  destinations: readonly WantedDestination[],
+  ids: readonly number[],
+): Write[] {
+  return destinations.flatMap(({ address, mac, weight }, index) => {
+    const key = ids[index] ?? 0;
+    const there = state.destinations.get(key);
+    // Who stays for one more step only may be of a family that nobody is of any more.
+    const source =
+      wanted.sources[familyOf(address)] ??
+      (there && { address: there.source, spread: there.spread });
+    if (!source) throw new Error(`${formatAddress(address)} was promised a source`);
+    const value: Destination = {
+      address,
+      mac,
+      weight,
+      service: wanted.service.id,
+      spread: source.spread,
+      source: source.address,
+      headerSum: headerSum(source.address, address),
+      largestInner: largestInner(wanted.mtu, address),
+    };
+    return there && sameDestination(there, value)
+      ? []
+      : [{ map: 'destinations', key, value }];
+  });
+}
+
+/** What a slot remembers of its move is told in memory.ts. */
+function planSlots(
+  state: Live,
+  wanted: Wanted,
+  destinations: readonly WantedDestination[],
+  table: Int32Array,
+  ids: readonly number[],
+): Write[] {
+  const { firstSlot } = wanted.service;
+  const weights = new Map(
+    ids.map((id, index) => [id, destinations[index]?.weight] as const),
+  );
+  const kept: Write[] = [];
+  const writes: Write[] = [];
+  table.forEach((index, number) => {
+    const key = firstSlot + number;
+    const to = index === -1 ? 0 : (ids[index] ?? 0);
+    const slot = state.slots.get(key) ?? EMPTY_SLOT;
+    const value = moveSlot(slot, to, (id) => weights.get(id), wanted.now);
+    if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });
+    if (wanted.now !== undefined && isKeptByMove(slot, value)) {
+      kept.push({ map: 'kept', key, value: wanted.now });
+    }
+  });
+  return [...kept, ...writes];
+}
+
+/** The ways of all services and notes for fragments, each in a cell of its own. */
+function place(state: Live, wanted: Wanted): Placement {
+  const { service } = wanted;
+  const live = [...reachable(state).values()].filter(isWay);
+  const others = new Map(
+    live
+      .filter((cell) => cell.service !== service.id)
+      .map((cell) => [wayKey(cell), cell]),
+  );
+  const takes = wanted.takeSsh ?? keepsSsh(state, service) === false;
+  const own = service.ways.map(({ address, port, protocol }) => ({
+    address,
+    port,
+    protocol,
+    idle: service.idle,
+    drainDeadline: service.drainDeadline,
+    version: versionOf(address),
+    firstSlot: service.firstSlot,
+    service: service.id,
+    log2Slots: service.log2Slots,
+    flags: CELL_USED | service.flags | (takes || port !== 0 ? 0 : CELL_KEEPS_SSH),
+  }));
+  const cells = withNotes([...others.values(), ...own]);
+  return placeCells(cells, state.cells, state.device.cellSeed, state.sizes.cells);
+}
+
+function planNewCells(state: Live, { cells }: Placement): Write[] {
+  return [...cells].flatMap(([key, value]) => {
+    const there = state.cells.get(key);
+    return there && sameCell(there, value) ? [] : [{ map: 'services', key, value }];
+  });
+}
+
+function planGoneCells(state: Live, { cells }: Placement): Write[] {
+  return [...state.cells.keys()]
+    .filter((key) => !cells.has(key))
+    .map((key) => ({ map: 'services', key, value: undefined }));
+}
+
+/** The address stays: a packet on its way may still read the entry. */
+function planGoneDestinations(
+  state: Live,
+  service: Service,
+  ids: readonly number[],
+): Write[] {
+  const stays = new Set(ids);
+  return [...ownedBy(state, service.id)]
+    .filter(([id]) => !stays.has(id))
+    .map(([key, entry]) => ({
+      map: 'destinations',
+      key,
+      value: { ...entry, service: 0 },
+    }));
+}
+
+function deviceFor(state: Live, wanted: Wanted, cellSeed: number): Device {
+  const filled = state.device.abi !== 0;
+  return {
+    abi: ABI,
+    generation: state.device.generation,
+    cellSeed,
+    slotSeed: filled ? state.device.slotSeed : SLOT_SEED,
+    mac: wanted.mac,
+    // A run from a timer has no session; the last one's port stays kept.
+    sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,
+    mtu: wanted.mtu,
+    log2Sets: Math.log2(state.sizes.sets ?? 1),
+    flags:
+      wanted.echo === undefined ? state.device.flags : wanted.echo ? 0 : DEVICE_NO_ECHO,
+  };
+}
+
+function sameDevice(one: Device, other: Device): boolean {
+  return encodeDevice(one).equals(encodeDevice(other));
+}
+function sameCell(one: Cell, other: Cell): boolean {
+  return encodeCell(one).equals(encodeCell(other));
+}
+function sameDestination(one: Destination, other: Destination): boolean {
+  return encodeDestination(one).equals(encodeDestination(other));
+}
+function sameSlot(one: Slot, other: Slot): boolean {
+  return (
+    one.current === other.current &&
+    one.previous === other.previous &&
+    one.since === other.since &&
+    one.drained === other.drained
+  );
+}

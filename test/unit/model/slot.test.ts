@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The model of slots that remember: each rule by one packet. */
+import { describe, expect, test } from '@jest/globals';
+
+import type { Slot } from '../../../src/abi/maps.js';
+import {
+  CELL_FRAGMENTS,
+  CELL_UDP_STAYS,
+  CELL_USED,
+  NOBODY,
+} from '../../../src/abi/maps.js';
+import { hash } from '../../../src/wire/hash.js';
+import { NO_RECORD, foldAddress } from '../../../src/model/slot.js';
+import type { Answer, FlowRecord, State, Tables } from '../../../src/model/types.js';
+import {
+  CLIENT,
+  ETHERNET,
+  SERVICE,
+  UDP_FRAME,
+  ask,
+  bytes,
+  cell,
+  destination,
+  state,
+  tables,
+} from './tables.js';
+
+const [A, B] = [1, 2];
+const OTHERS = 3;
+/** Seconds, and in units of 4 seconds. */
+const NOW = 40_000;
+const SEEN = NOW / 4;
+const SINCE = NOW - 400;
+
+const tcp = (flags: string, fragment = '4000'): string =>
+  `${ETHERNET} 0800 45000028 0000${fragment} 40060000 ${CLIENT} ${SERVICE}
+   1092 0050 00000000 00000000 50${flags}0000 00000000`;
+const SYN = tcp('02');
+const ACK = tcp('10');
+const SYN_ACK = tcp('12');
+/** What the service sent to the client, quoted by a router. */
+const ERROR = `${ETHERNET} 0800 45000038 00004000 40010000 c6336401 ${SERVICE} 0301 0000 00000000
+  45000028 00004000 40060000 ${SERVICE} ${CLIENT} 0050 1092 00000000`;
+
+function hot(fields: Partial<Slot> = {}, flags = CELL_USED): Partial<Tables> {
+  return {
+    cells: [cell({ flags }), cell({ protocol: 6, flags })],
+    slots: new Map([[0, { current: B, previous: A, since: SINCE, ...fields }]]),
+    destinations: new Map([
+      [A, destination()],
+      [B, destination()],
+      [OTHERS, destination({ service: 2 })],
+    ]),
+  };
+}
+
+/** The words as the bytes of client, ports and service lie on the wire. */
+const { slotSeed } = tables().device;
+const FULL = 0x80000000;
+const SIGNATURE =
+  (hash(
+    hash(~slotSeed, 0x070200c0, 0x50009210),
+    foldAddress(slotSeed, bytes(SERVICE)),
+    0x04060000,
+  ) |
+    FULL) >>>
+  0;
+
+const mine = (fields: Partial<FlowRecord> = {}): FlowRecord => ({
+  signature: SIGNATURE,
+  destination: B,
+  established: false,
+  seen: SEEN,
+  ...fields,
+});
+const at = (...records: FlowRecord[]): State => state(records, NOW);
+const others = (fields: (place: number) => Partial<FlowRecord>): FlowRecord[] =>
+  Array.from({ length: 8 }, (_, place) =>
+    mine({ signature: FULL + place, ...fields(place) }),
+  );
+
+const told = ({ id, record, kept }: Answer): unknown => ({
+  id,
+  ...(record && { record: [record.place, record.record] }),
+  ...(kept && { kept: kept.seconds }),
+});
+
+describe('a hot slot', () => {
+  const recorded = mine();
+  const followed = mine({ established: true });
+  test.each<[string, string, State, unknown]>([
+    ['a SYN is recorded on the current', SYN, at(), { id: B, record: [0, recorded] }],
+    [
+      'a SYN of too many in a second is not',
+      SYN,
+      { ...at(), mayRecord: false },
+      { id: A, kept: NOW },
+    ],
+    [
+      'others follow their records all the same',
+      ACK,
+      { ...at(mine()), mayRecord: false },
+      { id: B, record: [0, followed] },
+    ],
+    ['SYN and ACK is no beginning', SYN_ACK, at(), { id: A, kept: NOW }],
+    ['without a record, to the previous', ACK, at(), { id: A, kept: NOW }],
+    ['after a record', ACK, at(mine()), { id: B, record: [0, followed] }],
+    ['after an established one, unwritten', ACK, at(followed), { id: B }],
+    [
+      'after an older one, which is seen again',
+      ACK,
+      at(NO_RECORD, { ...followed, seen: SEEN - 1 }),
+      { id: B, record: [1, followed] },
+    ],
+    [
+      'a record as old as the slot is hot stands',
+      ACK,
+      at(mine({ seen: SEEN - 100 })),
+      { id: B, record: [0, followed] },
+    ],
+    ['an older one does not', ACK, at(mine({ seen: SEEN - 101 })), { id: A, kept: NOW }],
+    [
+      "nor one of another service's destination",
+      ACK,
+      at(mine({ destination: OTHERS })),
+      { id: A, kept: NOW },
+    ],
+    ['nor one beyond the table', ACK, at(mine({ destination: 9 })), { id: A, kept: NOW }],
+    [
+      'a SYN again, within 64 seconds',
+      SYN,
+      at(mine({ destination: A, seen: SEEN - 16 })),
+      { id: A, kept: NOW },
+    ],
+    [
+      'a SYN later begins anew in its place',
+      SYN,
+      at(NO_RECORD, mine({ destination: A, seen: SEEN - 17 })),
+      { id: B, record: [1, recorded] },
+    ],
+    [
+      'a SYN takes the first empty place',
+      SYN,
+      at(mine({ signature: FULL + 5 }), NO_RECORD),
+      { id: B, record: [1, recorded] },
+    ],
+    [
+      'else the oldest that is not established, the first of equals',
+      SYN,
+      at(...others((place) => ({ seen: SEEN - (place % 3), established: place === 2 }))),
+      { id: B, record: [5, recorded] },
+    ],
+    [
+      'an established one only after an hour',
+      SYN,
+      at(...others((place) => ({ seen: SEEN - 898 - place, established: true }))),
+      { id: B, record: [7, recorded] },
+    ],
+    [
+      'without a place, to the previous and unrecorded',
+      SYN,
+      at(...others(() => ({ seen: SEEN - 900, established: true }))),
+      { id: A, kept: NOW },
+    ],
+    ['an error without a record', ERROR, at(), { id: A }],
+    ['an error writes nothing', ERROR, at(mine()), { id: B }],
+  ])('%s', (_, frame, when, expected) => {
+    expect(told(ask(frame, hot(), when))).toEqual(expected);
+  });
+
+  test('a drained destination is not begun on again', () => {
+    const drained = hot();
+    const destinations = new Map(drained.destinations).set(A, destination({ weight: 0 }));
+    const answer = ask(SYN, { ...drained, destinations }, at(mine({ destination: A })));
+    expect(told(answer)).toEqual({ id: B, record: [0, recorded] });
+  });
+
+  test('with nobody to remember, older connections go to the current', () => {
+    expect(told(ask(ACK, hot({ previous: NOBODY }), at()))).toEqual({ id: B });
+  });
+
+  test('UDP moves, unless it is to stay', () => {
+    expect(told(ask(UDP_FRAME, hot(), at()))).toEqual({ id: B });
+    const stays = hot({}, CELL_USED | CELL_UDP_STAYS);
+    expect(told(ask(UDP_FRAME, stays, at()))).toEqual({ id: A, kept: NOW });
+  });
+
+  test('pieces of TCP go to the previous', () => {
+    const on = hot({}, CELL_USED | CELL_FRAGMENTS);
+    expect(told(ask(tcp('02', '0001'), on, at()))).toEqual({ id: A, kept: NOW });
+  });
+
+  test('the portable build remembers nothing', () => {
+    expect(told(ask(ACK, { ...hot(), build: 'portable' }, at()))).toEqual({ id: B });
+  });
+
+  test('seen wraps after 65,536 units', () => {
+    const seconds = (65536 + 3) * 4;
+    const on = hot({ since: seconds - 40 });
+    const when = state([mine({ seen: 65534, established: true })], seconds);
+    expect(told(ask(ACK, on, when))).toEqual({
+      id: B,
+      record: [0, mine({ seen: 3, established: true })],
+    });
+  });
+});

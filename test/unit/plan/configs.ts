@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Config files applied to states of the maps, without a network. */
+import { parseAddress, parseMac } from '../../../src/wire/address.js';
+import { parseConfig } from '../../../src/config/read.js';
+import { layOut } from '../../../src/plan/match-services.js';
+import type { Live } from '../../../src/plan/state.js';
+import { applyWrites } from '../../../src/plan/state.js';
+import type { ConfigPlan, ResolvedService } from '../../../src/plan/all.js';
+import { planConfig } from '../../../src/plan/all.js';
+import { BALANCER, BALANCER_6, BALANCER_MAC, mac } from '../wire/names.js';
+
+/** The services of a text that has no fault; a missing MAC is made up. */
+export function servicesOf(text: string): ResolvedService[] {
+  const { services, problems } = parseConfig(
+    { name: 'l4lb.toml', text },
+    () => 'no files',
+  );
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  return services.map((service) => ({
+    ...service,
+    sources: {
+      ipv4: { address: BALANCER, spread: 0 },
+      ipv6: { address: BALANCER_6, spread: 0 },
+      ...service.sources,
+    },
+    destinations: service.rows.map((row) => ({
+      address: parseAddress(row.address) ?? BALANCER,
+      mac: parseMac(row.mac ?? '') ?? mac('02:00:00:00:00:99'),
+      weight: row.weight,
+    })),
+  }));
+}
+
+export function planText(live: Live, text: string, now?: number): ConfigPlan {
+  const { echo } = parseConfig({ name: 'l4lb.toml', text }, () => 'no files');
+  const surroundings = { sessionPort: 0, mac: BALANCER_MAC, mtu: 1500, echo, now };
+  return planConfig(live, layOut(live, servicesOf(text)), surroundings);
+}
+
+export function applyConfig(live: Live, text: string, now?: number): Live {
+  return applyWrites(live, planText(live, text, now).writes);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** States of the maps, and fills that lead from one to the next. */
+import type { Cell } from '../../../src/abi/maps.js';
+import { formatAddress } from '../../../src/wire/address.js';
+import { Failure } from '../../../src/text/failure.js';
+import { CELL_MINIMAL_TABLE } from '../../../src/abi/maps.js';
+import type { TableKind } from '../../../src/plan/services.js';
+import type { Live } from '../../../src/plan/state.js';
+import type { Plan } from '../../../src/plan/service.js';
+import type { WantedDestination } from '../../../src/plan/steps.js';
+import { applyWrites } from '../../../src/plan/state.js';
+import { plan } from '../../../src/plan/service.js';
+import type { Service } from '../../../src/plan/services.js';
+import { chooseService } from '../../../src/plan/services.js';
+import type { Sources } from '../../../src/wire/outer-source.js';
+import type { Way } from '../../../src/wire/way.js';
+import { cellIndex, isWay, parseWays, wayKey } from '../../../src/wire/way.js';
+import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from '../wire/names.js';
+
+export const PORTABLE: Live['sizes'] = { slots: 512, destinations: 512, cells: 16 };
+
+/** The maps of a program that was just loaded. */
+export function untouched(sizes: Live['sizes'] = PORTABLE): Live {
+  return {
+    sizes,
+    device: {
+      abi: 0,
+      generation: 0,
+      cellSeed: 0,
+      slotSeed: 0,
+      mac: Buffer.alloc(6),
+      sessionPort: 0,
+      mtu: 0,
+      log2Sets: 0,
+      flags: 0,
+    },
+    cells: new Map(),
+    destinations: new Map(),
+    counters: new Map(),
+    slots: new Map(),
+  };
+}
+
+/** A row of a file; the MAC is made of the address where none is named. */
+export function row(address: string, weight = 1, hardware?: string): WantedDestination {
+  const bytes = ip(address);
+  const made = Buffer.concat([Buffer.from([2, 0]), bytes.subarray(12)]);
+  return { address: bytes, mac: hardware === undefined ? made : mac(hardware), weight };
+}
+
+/** Rows 10.0.NETWORK.0, 10.0.NETWORK.1, … and on into the next network. */
+export function rows(count: number, network = 1): WantedDestination[] {
+  return Array.from({ length: count }, (_, index) =>
+    row(`10.0.${network + (index >> 8)}.${index & 255}`),
+  );
+}
+
+export function ways(...texts: string[]): Way[] {
+  return texts.flatMap((text) => {
+    const parsed = parseWays(text);
+    if (typeof parsed === 'string') throw new Error(`${text}: ${parsed}`);
+    return parsed;
+  });
+}
+
+/** How a fill is asked for, as on the command line. */
+export interface Fill {
+  vip?: string[];
+  slots?: number;
+  takeSsh?: boolean;
+  sessionPort?: number;
+  source?: Buffer;
+  sources?: Sources;
+  echo?: boolean;
+  mac?: Buffer;
+  mtu?: number;
+  table?: TableKind;
+  /** Of a build whose slots remember. */
+  now?: number;
+}
+
+/** The service of a fill, and the plan for it. */
+export function planFor(
+  live: Live,
+  file: readonly WantedDestination[],
+  fill: Fill = {},
+): Plan & { service: Service } {
+  const { service: chosen, isNew } = chooseService(
+    live.cells,
+    fill.vip && ways(...fill.vip),
+    live.sizes,
+    fill.slots,
+  );
+  const others = chosen.flags & ~CELL_MINIMAL_TABLE;
+  const flags = {
+    minimal: others | CELL_MINIMAL_TABLE,
+    consistent: others,
+    kept: chosen.flags,
+  };
+  const service = { ...chosen, flags: flags[fill.table ?? 'kept'] };
+  const made = plan(
+    { ...live, slots: slotsOf(live, service) },
+    {
+      service,
+      isNew,
+      destinations: file,
+      sources: fill.sources ?? {
+        ipv4: { address: fill.source ?? BALANCER, spread: 0 },
+        ipv6: { address: BALANCER_6, spread: 0 },
+      },
+      echo: fill.echo,
+      takeSsh: fill.takeSsh,
+      sessionPort: fill.sessionPort ?? 0,
+      mac: fill.mac ?? BALANCER_MAC,
+      mtu: fill.mtu ?? 1500,
+      now: fill.now,
+    },
+  );
+  return { ...made, service };
+}
+
+/** The state after a fill. */
+export function filled(
+  live: Live,
+  file: readonly WantedDestination[],
+  fill: Fill = {},
+): Live {
+  return applyWrites(live, planFor(live, file, fill).writes);
+}
+
+export function slotsOf(
+  live: Live,
+  { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
+): Live['slots'] {
+  const end = firstSlot + (1 << log2Slots);
+  return new Map([...live.slots].filter(([key]) => key >= firstSlot && key < end));
+}
+
+/** The cell that the program finds for a way, if any. */
+export function lookUp(live: Live, way: Way): Cell | undefined {
+  const cell = live.cells.get(cellIndex(way, live.device.cellSeed, live.sizes.cells));
+  return cell && isWay(cell) && wayKey(cell) === wayKey(way) ? cell : undefined;
+}
+
+/** Address by slot, as packets meet it; "none" where a slot is empty. */
+export function addressesBySlot(
+  live: Live,
+  service: Pick<Service, 'firstSlot' | 'log2Slots'>,
+): string[] {
+  return Array.from({ length: 1 << service.log2Slots }, (_, slot) => {
+    const id = live.slots.get(service.firstSlot + slot)?.current ?? 0;
+    const entry = live.destinations.get(id);
+    return id === 0 || !entry ? 'none' : formatAddress(entry.address);
+  });
+}
+
+/** Id by address, of destinations that a service owns. */
+export function idsOf(live: Live, service = 1): Map<string, number> {
+  return new Map(
+    [...live.destinations]
+      .filter(([, entry]) => entry.service === service)
+      .map(([id, { address }]) => [formatAddress(address), id]),
+  );
+}
+
+export function isFailure(error: unknown): error is Failure {
+  return error instanceof Failure;
+}
