@@ -14,15 +14,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { SEEN_SECONDS, encodeDevice, encodeKey } from './abi/maps.js';
 import type { Slot } from './abi/maps.js';
-import type { Maps } from './attached.js';
+import type { Maps } from './program/find.js';
 import type { Bpftool, MapInfo } from './system/bpftool.js';
 import { hex } from './system/bpftool.js';
 import type { CarriedFlows } from './plan/carry-tables.js';
 import { decodeCarriedFlows, flowsFrame } from './plan/carry-tables.js';
 import type { Mode } from './system/ip/links.js';
-import type { Loaded, Pins } from './objects.js';
+import type { Loaded, Pins } from './program/objects.js';
 import { packaged } from './system/package.js';
-import { readTables } from './tables.js';
+import { readTables } from './program/read.js';
 
 /** Long enough that no CPU still runs a program after its swap. */
 export const GRACE_MS = 50;

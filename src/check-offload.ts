@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 
 import { print, printJson } from './command.js';
 import { EXIT_FAILURE, Failure } from './text/failure.js';
-import { noObject, objectFor } from './objects.js';
+import { noObject, objectFor } from './program/objects.js';
 import { checkObject } from './card/check.js';
 import { describeVerdict, verdictJson } from './card/report.js';
 

@@ -3,7 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { storableTime } from './abi/maps.js';
-import type { Tools } from './attached.js';
+import type { Tools } from './program/find.js';
 import { Bpftool } from './system/bpftool.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from './text/failure.js';
 import { Iproute } from './system/ip/links.js';

@@ -2,7 +2,7 @@
 /** From a config file to writes, and from the maps to a config file. */
 import { dirname, join, normalize } from 'node:path';
 
-import type { Maps, Tools } from './attached.js';
+import type { Maps, Tools } from './program/find.js';
 import type { Config } from './config/read.js';
 import { parseConfig } from './config/read.js';
 import type { DestinationFile } from './config/destinations-csv.js';
@@ -21,7 +21,7 @@ import { servicesIn } from './plan/services.js';
 import { sessionPort } from './system/ssh-session.js';
 import { monotonicSeconds } from './settle.js';
 import { familyOfText } from './wire/outer-source.js';
-import { readSlots, readTables } from './tables.js';
+import { readSlots, readTables } from './program/read.js';
 import { reachable } from './wire/way.js';
 
 export interface PreparedConfig {

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
 import { isIpv6 } from './wire/address.js';
-import { findAttached } from './attached.js';
+import { findAttached } from './program/find.js';
 import { context, modeOption, newCommand, print, printJson, warn } from './command.js';
 import type { Asked } from './explain/ask.js';
 import { ask } from './explain/ask.js';
@@ -22,7 +22,7 @@ import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
 import type { Mode } from './system/ip/links.js';
 import type { Live } from './plan/state.js';
 import { withLock } from './system/lock.js';
-import { withPins } from './objects.js';
+import { withPins } from './program/objects.js';
 
 interface Flags {
   interface: string;

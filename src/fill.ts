@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 
 import { CELL_MINIMAL_TABLE } from './abi/maps.js';
 import { parseAddress, parseMac } from './wire/address.js';
-import type { Maps, Tools } from './attached.js';
+import type { Maps, Tools } from './program/find.js';
 import type { FillFlags } from './command.js';
 import type { DestinationFile, DestinationRow } from './config/destinations-csv.js';
 import { parseDestinations } from './config/destinations-csv.js';
@@ -25,7 +25,7 @@ import { sessionPort } from './system/ssh-session.js';
 import type { AskedSources } from './wire/outer-source.js';
 import { sourcesIn } from './wire/outer-source.js';
 import { monotonicSeconds } from './settle.js';
-import { linesOf, readSlots, readTables } from './tables.js';
+import { linesOf, readSlots, readTables } from './program/read.js';
 import type { Way } from './wire/way.js';
 import { reachable } from './wire/way.js';
 

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import { MODE_NAMES, asMaps, buildOf } from './attached.js';
+import { MODE_NAMES, asMaps, buildOf } from './program/find.js';
 import { checkOffload } from './check-offload.js';
 import type { Context, FillFlags } from './command.js';
 import {
@@ -24,7 +24,7 @@ import type { Mode } from './system/ip/links.js';
 import { alreadyThere, attachNew, noFlows, programInTheWay, takeOff } from './loader.js';
 import type { LoadResult } from './loader.js';
 import { withLock } from './system/lock.js';
-import { withPins } from './objects.js';
+import { withPins } from './program/objects.js';
 import { describePlan, planJson, planWarnings } from './plan-text.js';
 import { replaceProgram } from './replace.js';
 import { describeRoom, roomFor } from './wire/largest-packet.js';

@@ -3,19 +3,19 @@
  * Attaches programs and takes them off. Whatever fails, what was attached before
  * stays as it was: attaching is the last step, and a single command.
  */
-import type { Maps, Tools } from './attached.js';
-import { asMaps, isDecap, isOurs, notOurs } from './attached.js';
+import type { Maps, Tools } from './program/find.js';
+import { asMaps, isDecap, isOurs, notOurs } from './program/find.js';
 import type { MapInfo } from './system/bpftool.js';
 import { BpftoolFailure } from './system/bpftool.js';
 import type { CarriedFlows } from './plan/carry-tables.js';
-import { fillDecap } from './decap.js';
+import { fillDecap } from './program/decap.js';
 import { Failure, UsageFailure } from './text/failure.js';
 import type { Prepared } from './fill.js';
 import { applyPlan, planFill } from './fill.js';
 import type { AttachedProgram, Link, Mode } from './system/ip/links.js';
-import type { LoadOptions, Loaded, Pins } from './objects.js';
-import { fragsObjectFor, loadObject, objectFor } from './objects.js';
-import { adviceOnAttaching } from './refusal.js';
+import type { LoadOptions, Loaded, Pins } from './program/objects.js';
+import { fragsObjectFor, loadObject, objectFor } from './program/objects.js';
+import { adviceOnAttaching } from './program/refusal.js';
 import type { Plan } from './plan/service.js';
 
 export interface LoadRequest {

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import { findAttached } from './attached.js';
+import { findAttached } from './program/find.js';
 import type { Context, FillFlags } from './command.js';
 import {
   addFillOptions,

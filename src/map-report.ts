@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What l4lb-map says of a fill, to people or as JSON. */
-import type { Attached } from './attached.js';
-import { MODE_NAMES } from './attached.js';
+import type { Attached } from './program/find.js';
+import { MODE_NAMES } from './program/find.js';
 import { print, printJson, warn } from './command.js';
 import type { Plan } from './plan/service.js';
 import type { ConfigPlan } from './plan/all.js';

@@ -13,13 +13,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter, Slot } from './abi/maps.js';
 import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from './abi/maps.js';
 import { parseMac } from './wire/address.js';
-import type { Maps, Tools } from './attached.js';
-import { isDecap, isOurs, notOurs, severalPrograms } from './attached.js';
+import type { Maps, Tools } from './program/find.js';
+import { isDecap, isOurs, notOurs, severalPrograms } from './program/find.js';
 import type { Bpftool, MapInfo } from './system/bpftool.js';
 import { BpftoolFailure, decodeEntries, hex } from './system/bpftool.js';
 import { carryFrames, carrySums, carryTables } from './plan/carry-tables.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
-import { retiredCounter, sumCounters } from './counters.js';
+import { retiredCounter, sumCounters } from './program/reading.js';
 import { Failure } from './text/failure.js';
 import { many } from './text/format.js';
 import type { AttachedProgram } from './system/ip/links.js';
@@ -34,11 +34,11 @@ import {
 } from './loader.js';
 import type { Attachment, LoadRequest, LoadResult } from './loader.js';
 import { isHot } from './plan/hot-slots.js';
-import type { LoadOptions, Loaded, Pins } from './objects.js';
-import { loadObject, objectFor } from './objects.js';
+import type { LoadOptions, Loaded, Pins } from './program/objects.js';
+import { loadObject, objectFor } from './program/objects.js';
 import { packaged } from './system/package.js';
 import { servicesIn } from './plan/services.js';
-import { linesOf, readSlots, readTables, sizesOf } from './tables.js';
+import { linesOf, readSlots, readTables, sizesOf } from './program/read.js';
 import { reachable } from './wire/way.js';
 
 export async function replaceProgram(

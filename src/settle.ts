@@ -2,12 +2,12 @@
 /** Turns hot slots cold, where nobody needs their previous destination any more. */
 import type { Slot } from './abi/maps.js';
 import { decodeKey, encodeKey } from './abi/maps.js';
-import type { Maps, Tools } from './attached.js';
+import type { Maps, Tools } from './program/find.js';
 import type { Live, Write } from './plan/state.js';
 import { DEFAULT_IDLE, coldSlot, isHot, settling } from './plan/hot-slots.js';
 import type { Service } from './plan/services.js';
 import { servicesIn } from './plan/services.js';
-import { linesOf, readSlots, readTables } from './tables.js';
+import { linesOf, readSlots, readTables } from './program/read.js';
 import { reachable } from './wire/way.js';
 
 export interface Settled {

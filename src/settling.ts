@@ -2,8 +2,8 @@
 /** l4lb-map's part in settling: once, or again and again until no slot is hot. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Attached, Maps } from './attached.js';
-import { mapsNow } from './attached.js';
+import type { Attached, Maps } from './program/find.js';
+import { mapsNow } from './program/find.js';
 import type { Context } from './command.js';
 import type { WantedService } from './config/read.js';
 import type { Planned } from './fill.js';

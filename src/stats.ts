@@ -14,13 +14,13 @@ import {
   readSeconds,
   warn,
 } from './command.js';
-import { sampleBetween } from './counters.js';
+import { sampleBetween } from './program/reading.js';
 import { Failure } from './text/failure.js';
 import type { Mode } from './system/ip/links.js';
 import { sampleJson } from './sample-json.js';
 import type { Sample } from './sample.js';
-import type { Observation } from './watcher.js';
-import { Watcher, monotonicSeconds } from './watcher.js';
+import type { Observation } from './program/watcher.js';
+import { Watcher, monotonicSeconds } from './program/watcher.js';
 
 interface Flags {
   interface: string;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is attached to a device, for l4lb-load --status. */
 import type { Counter } from './abi/maps.js';
-import type { Build, Tools } from './attached.js';
-import { MODE_NAMES, asMaps, buildOf, isDecap } from './attached.js';
-import { readDecap } from './decap.js';
+import type { Build, Tools } from './program/find.js';
+import { MODE_NAMES, asMaps, buildOf, isDecap } from './program/find.js';
+import { readDecap } from './program/decap.js';
 import { formatCount, many } from './text/format.js';
 import type { AttachedProgram, Mode } from './system/ip/links.js';
 import { keepsSsh, servicesIn } from './plan/services.js';
-import { readTables } from './tables.js';
+import { readTables } from './program/read.js';
 import { formatWay, reachable } from './wire/way.js';
 
 export interface ServiceStatus {

@@ -5,13 +5,13 @@
  * table, so it is written here, over one that l4lb-map made.
  */
 import { EMPTY_SLOT } from '../abi/maps.js';
-import { findAttached } from '../attached.js';
+import { findAttached } from '../program/find.js';
 import { Bpftool } from '../system/bpftool.js';
 import { Iproute } from '../system/ip/links.js';
 import type { Write } from '../plan/state.js';
 import { withLock } from '../system/lock.js';
 import type { Run } from '../system/run.js';
-import { linesOf } from '../tables.js';
+import { linesOf } from '../program/read.js';
 import type { Row } from './changes.js';
 import { addressOf } from './changes.js';
 

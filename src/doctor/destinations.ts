@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of the destinations, as the kernel knows them and as one can look into them. Pure. */
-import { isDecap, isOurs } from '../attached.js';
+import { isDecap, isOurs } from '../program/find.js';
 import { formatAddress } from '../wire/address.js';
 import { many } from '../text/format.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';

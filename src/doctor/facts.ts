@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** All that l4lb-doctor has found out, as one value, and what its checks make of it. Pure. */
 import type { VerdictName } from '../abi/maps.js';
-import type { Build } from '../attached.js';
+import type { Build } from '../program/find.js';
 import type { Hardware } from '../system/ethtool.js';
 import type { AttachedProgram, Mode } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';

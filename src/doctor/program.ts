@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of the device and of the program on it. Pure. */
 import { ABI, PROGRAM_NAME } from '../abi/maps.js';
-import { MODE_NAMES, isDecap } from '../attached.js';
+import { MODE_NAMES, isDecap } from '../program/find.js';
 import type { Check, Facts } from './facts.js';
 import { found, orWell, remark } from './words.js';
 

@@ -14,18 +14,18 @@ import {
   decodeRecords,
   encodeKey,
 } from '../abi/maps.js';
-import type { Attached, Maps, Tools } from '../attached.js';
-import { mapsNow } from '../attached.js';
+import type { Attached, Maps, Tools } from '../program/find.js';
+import { mapsNow } from '../program/find.js';
 import type { MapInfo } from '../system/bpftool.js';
 import { decodeEntry, hex } from '../system/bpftool.js';
-import { sumCounters } from '../counters.js';
+import { sumCounters } from '../program/reading.js';
 import type { Live } from '../plan/state.js';
 import { model } from '../model/model.js';
 import type { Answer, FlowRecord, Tables } from '../model/types.js';
-import type { Loaded, Pins } from '../objects.js';
-import { fragsObjectFor, loadObject } from '../objects.js';
+import type { Loaded, Pins } from '../program/objects.js';
+import { fragsObjectFor, loadObject } from '../program/objects.js';
 import { packaged } from '../system/package.js';
-import { readSlots, readTables } from '../tables.js';
+import { readSlots, readTables } from '../program/read.js';
 import { reachable } from '../wire/way.js';
 
 /** What the program did with the frame. */

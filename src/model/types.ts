@@ -17,7 +17,7 @@ import type {
   Slot,
   VerdictName,
 } from '../abi/maps.js';
-import type { Build } from '../attached.js';
+import type { Build } from '../program/find.js';
 
 export type { FlowRecord } from '../abi/maps.js';
 

@@ -11,7 +11,7 @@ import {
   encodeKey,
   encodeWords,
 } from '../abi/maps.js';
-import { addCounters } from '../counters.js';
+import { addCounters } from '../program/reading.js';
 import type { Live, Write } from './state.js';
 import { applyWrites } from './state.js';
 import { plan } from './service.js';

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { VerdictName } from '../../src/abi/maps.js';
 import { QUAD, VERDICTS, encodeKey } from '../../src/abi/maps.js';
-import type { Build } from '../../src/attached.js';
+import type { Build } from '../../src/program/find.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { model } from '../../src/model/model.js';
 import type { Answer, FlowRecord, State, Tables } from '../../src/model/types.js';

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { VerdictName } from '../../src/abi/maps.js';
 import { CELL_HASH_SOURCE } from '../../src/abi/maps.js';
-import type { Build } from '../../src/attached.js';
-import { readTables } from '../../src/tables.js';
+import type { Build } from '../../src/program/find.js';
+import { readTables } from '../../src/program/read.js';
 import { isWay, placeCells, withNotes } from '../../src/wire/way.js';
 import {
   DONT_FRAGMENT,

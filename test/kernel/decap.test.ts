@@ -10,7 +10,7 @@ import { ABI, encodeKey } from '../../src/abi/maps.js';
 import { parseAddress } from '../../src/wire/address.js';
 import type { MapInfo } from '../../src/system/bpftool.js';
 import { Bpftool, hex } from '../../src/system/bpftool.js';
-import { readDecap } from '../../src/decap.js';
+import { readDecap } from '../../src/program/decap.js';
 import { run } from '../../src/system/run.js';
 import type { Ipv4 } from '../frames.js';
 import {

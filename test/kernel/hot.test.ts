@@ -21,7 +21,7 @@ import {
 import { hash } from '../../src/wire/hash.js';
 import type { Write } from '../../src/plan/state.js';
 import { monotonicSeconds } from '../../src/settle.js';
-import { readTables } from '../../src/tables.js';
+import { readTables } from '../../src/program/read.js';
 import { TCP, UDP, ethernet, ip, ipv4, tcp, u16, udp } from '../frames.js';
 import { Program } from './program.js';
 

@@ -20,15 +20,15 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { NOBODY, decodeDestination, decodeKey } from '../../src/abi/maps.js';
 import { formatAddress, formatMac } from '../../src/wire/address.js';
-import type { Maps } from '../../src/attached.js';
-import { findAttached } from '../../src/attached.js';
+import type { Maps } from '../../src/program/find.js';
+import { findAttached } from '../../src/program/find.js';
 import { Bpftool, decodeEntries } from '../../src/system/bpftool.js';
 import { Iproute } from '../../src/system/ip/links.js';
 import type { Run } from '../../src/system/run.js';
 import { run } from '../../src/system/run.js';
 import type { Service } from '../../src/plan/services.js';
 import { servicesIn } from '../../src/plan/services.js';
-import { readSlots, readTables } from '../../src/tables.js';
+import { readSlots, readTables } from '../../src/program/read.js';
 import type { SentFrame } from './capture.js';
 import { Capture } from './capture.js';
 import { Network, ROOT, sumOfVerdicts } from './network.js';

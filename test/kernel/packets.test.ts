@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { VerdictName } from '../../src/abi/maps.js';
 import { VERDICTS } from '../../src/abi/maps.js';
-import type { Build } from '../../src/attached.js';
+import type { Build } from '../../src/program/find.js';
 import {
   DONT_FRAGMENT,
   ICMP,

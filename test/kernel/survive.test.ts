@@ -6,13 +6,13 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { formatAddress } from '../../src/wire/address.js';
-import { findAttached } from '../../src/attached.js';
+import { findAttached } from '../../src/program/find.js';
 import { Bpftool } from '../../src/system/bpftool.js';
 import { Iproute } from '../../src/system/ip/links.js';
 import type { Run } from '../../src/system/run.js';
 import { run } from '../../src/system/run.js';
 import { servicesIn } from '../../src/plan/services.js';
-import { readSlots, readTables } from '../../src/tables.js';
+import { readSlots, readTables } from '../../src/program/read.js';
 import { Network, ROOT } from './network.js';
 
 const FILES = [256, 512].map((count) => `destination_samples/${count}_destinations.csv`);

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { VerdictName } from '../../src/abi/maps.js';
-import type { Build } from '../../src/attached.js';
+import type { Build } from '../../src/program/find.js';
 import type { Ethernet, Ports } from '../frames.js';
 import {
   ICMP,

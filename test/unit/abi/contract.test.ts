@@ -47,7 +47,7 @@ import {
   decodeCarriedFlows,
   flowsFrame,
 } from '../../../src/plan/carry-tables.js';
-import { DECAP_VERDICTS } from '../../../src/decap.js';
+import { DECAP_VERDICTS } from '../../../src/program/decap.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
 import { headerSum } from '../../../src/wire/outer-header.js';
 import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from '../wire/names.js';

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds our program on a device, however it came there, and its maps. */
-import type { MapName } from './abi/maps.js';
+import type { MapName } from '../abi/maps.js';
 import {
   ABI,
   DECAP_PROGRAM_NAME,
   MAP_NAMES,
   PROGRAM_NAME,
   VALUE_SIZES,
-} from './abi/maps.js';
-import type { Bpftool, MapInfo } from './system/bpftool.js';
-import { Failure, UsageFailure } from './text/failure.js';
-import type { AttachedProgram, Iproute, Link, Mode } from './system/ip/links.js';
-import type { ModeName } from './sample.js';
+} from '../abi/maps.js';
+import type { Bpftool, MapInfo } from '../system/bpftool.js';
+import { Failure, UsageFailure } from '../text/failure.js';
+import type { AttachedProgram, Iproute, Link, Mode } from '../system/ip/links.js';
+import type { ModeName } from '../sample.js';
 
 export type Build = 'host' | 'portable';
 export interface Maps extends Record<MapName, MapInfo> {

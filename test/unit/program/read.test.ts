@@ -2,7 +2,7 @@
 /** Which lines of a batch the writes of a plan become. */
 import { describe, expect, test } from '@jest/globals';
 
-import type { Slot } from '../../src/abi/maps.js';
+import type { Slot } from '../../../src/abi/maps.js';
 import {
   EMPTY_SLOT,
   MAP_NAMES,
@@ -11,11 +11,11 @@ import {
   decodeKey,
   decodeMemory,
   decodeQuad,
-} from '../../src/abi/maps.js';
-import type { Maps } from '../../src/attached.js';
-import type { MapInfo } from '../../src/system/bpftool.js';
-import type { Live, Write } from '../../src/plan/state.js';
-import { linesOf } from '../../src/tables.js';
+} from '../../../src/abi/maps.js';
+import type { Maps } from '../../../src/program/find.js';
+import type { MapInfo } from '../../../src/system/bpftool.js';
+import type { Live, Write } from '../../../src/plan/state.js';
+import { linesOf } from '../../../src/program/read.js';
 
 const MEMORIES = 100;
 

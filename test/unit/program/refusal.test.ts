@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { AttachedProgram, Link, Mode } from '../../src/system/ip/links.js';
-import { alreadyThere, programInTheWay } from '../../src/loader.js';
-import { adviceOnAttaching, adviceOnLoading } from '../../src/refusal.js';
+import type { AttachedProgram, Link, Mode } from '../../../src/system/ip/links.js';
+import { alreadyThere, programInTheWay } from '../../../src/loader.js';
+import { adviceOnAttaching, adviceOnLoading } from '../../../src/program/refusal.js';
 
 /** As bpftool 7.1 says it on Debian's 6.1, and of the nfp as its driver would. */
 function said(reason: string, log: string[] = []): string {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the tables out of the maps, and turns a plan's writes into commands. */
-import type { Cell, Slot } from './abi/maps.js';
+import type { Cell, Slot } from '../abi/maps.js';
 import {
   EMPTY_CELL,
   EMPTY_SLOT,
@@ -19,14 +19,14 @@ import {
   encodeKey,
   encodeMemory,
   encodeQuad,
-} from './abi/maps.js';
-import type { Maps } from './attached.js';
-import type { Bpftool, Entry } from './system/bpftool.js';
-import { decodeEntries, hex } from './system/bpftool.js';
-import { retiredCounter, sumCounters } from './counters.js';
-import type { Live, Write } from './plan/state.js';
-import { isHot } from './plan/hot-slots.js';
-import type { Service } from './plan/services.js';
+} from '../abi/maps.js';
+import type { Maps } from './find.js';
+import type { Bpftool, Entry } from '../system/bpftool.js';
+import { decodeEntries, hex } from '../system/bpftool.js';
+import { retiredCounter, sumCounters } from './reading.js';
+import type { Live, Write } from '../plan/state.js';
+import { isHot } from '../plan/hot-slots.js';
+import type { Service } from '../plan/services.js';
 
 /** All but the slots, which only one service's are wanted of. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Counter } from '../../src/abi/maps.js';
-import { VERDICTS, encodeCounter } from '../../src/abi/maps.js';
-import type { Reading, Subject } from '../../src/counters.js';
+import type { Counter } from '../../../src/abi/maps.js';
+import { VERDICTS, encodeCounter } from '../../../src/abi/maps.js';
+import type { Reading, Subject } from '../../../src/program/reading.js';
 import {
   ZERO,
   addCounters,
   retiredCounter,
   sampleBetween,
   sumCounters,
-} from '../../src/counters.js';
+} from '../../../src/program/reading.js';
 
 function counter(packets: number | bigint, bytes: number | bigint): Counter {
   return { packets: BigInt(packets), bytes: BigInt(bytes) };

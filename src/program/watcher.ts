@@ -4,24 +4,24 @@
  * time. The maps are found once; the list of destinations is read anew only when
  * the tables' generation says that somebody filled them.
  */
-import type { Counter } from './abi/maps.js';
+import type { Counter } from '../abi/maps.js';
 import {
   VALUE_SIZES,
   decodeDestination,
   decodeDevice,
   decodeKey,
   encodeKey,
-} from './abi/maps.js';
-import { formatAddress } from './wire/address.js';
-import type { Attached, Maps, Tools } from './attached.js';
-import { MODE_NAMES, findAttached } from './attached.js';
-import type { Entry, MapInfo } from './system/bpftool.js';
-import { BpftoolFailure, decodeEntries, decodeEntry, hex } from './system/bpftool.js';
-import type { Reading, Subject } from './counters.js';
-import { ZERO, addCounters, retiredCounter, sumCounters } from './counters.js';
-import { Failure } from './text/failure.js';
-import type { Mode } from './system/ip/links.js';
-import { RepeatedQueries } from './system/repeated-queries.js';
+} from '../abi/maps.js';
+import { formatAddress } from '../wire/address.js';
+import type { Attached, Maps, Tools } from './find.js';
+import { MODE_NAMES, findAttached } from './find.js';
+import type { Entry, MapInfo } from '../system/bpftool.js';
+import { BpftoolFailure, decodeEntries, decodeEntry, hex } from '../system/bpftool.js';
+import type { Reading, Subject } from './reading.js';
+import { ZERO, addCounters, retiredCounter, sumCounters } from './reading.js';
+import { Failure } from '../text/failure.js';
+import type { Mode } from '../system/ip/links.js';
+import { RepeatedQueries } from '../system/repeated-queries.js';
 
 export interface Observation {
   subject: Subject;

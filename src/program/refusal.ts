@@ -3,7 +3,7 @@
  * Why a card does not take a program: from the words of the kernel and of the driver
  * to the likely cause, and to what can be done. Pure.
  */
-import type { Advice } from './text/failure.js';
+import type { Advice } from '../text/failure.js';
 
 export interface Refused {
   device: string;
