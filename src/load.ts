@@ -18,17 +18,23 @@ import {
 } from './command.js';
 import { readHardware, tagNote } from './system/ethtool.js';
 import { UsageFailure } from './text/failure.js';
-import { prepareFill } from './fill.js';
+import { prepareFill } from './fill/from-rows.js';
 import { many } from './text/format.js';
 import type { Mode } from './system/ip/links.js';
-import { alreadyThere, attachNew, noFlows, programInTheWay, takeOff } from './loader.js';
-import type { LoadResult } from './loader.js';
+import {
+  alreadyThere,
+  attachNew,
+  noFlows,
+  programInTheWay,
+  takeOff,
+} from './load/attach.js';
+import type { LoadResult } from './load/attach.js';
 import { withLock } from './system/lock.js';
 import { withPins } from './program/objects.js';
-import { describePlan, planJson, planWarnings } from './plan-text.js';
-import { replaceProgram } from './replace.js';
+import { describePlan, planJson, planWarnings } from './fill/text/service.js';
+import { replaceProgram } from './load/replace.js';
 import { describeRoom, roomFor } from './wire/largest-packet.js';
-import { describeStatus, readStatus, statusJson } from './status.js';
+import { describeStatus, readStatus, statusJson } from './load/status.js';
 
 interface Flags extends FillFlags {
   interface: string;

@@ -15,13 +15,18 @@ import {
   readIdle,
 } from './command.js';
 import { UsageFailure } from './text/failure.js';
-import { planFill, prepareFill } from './fill.js';
+import { planFill, prepareFill } from './fill/from-rows.js';
 import { many } from './text/format.js';
 import type { Mode } from './system/ip/links.js';
 import { withLock } from './system/lock.js';
-import { report, reportAll, whereOf } from './map-report.js';
-import type { SettleFlags } from './settling.js';
-import { describeSettled, fillAndSettle, settleSlots, settledJson } from './settling.js';
+import { report, reportAll, whereOf } from './fill/report.js';
+import type { SettleFlags } from './fill/apply.js';
+import {
+  describeSettled,
+  fillAndSettle,
+  settleSlots,
+  settledJson,
+} from './fill/apply.js';
 
 interface Flags extends FillFlags, SettleFlags {
   interface: string;
@@ -108,7 +113,7 @@ async function run(flags: Flags): Promise<void> {
 }
 
 // Its reader of TOML takes a while to load, and a fill from rows needs none.
-const configuring = () => import('./configure.js');
+const configuring = () => import('./fill/from-config.js');
 
 async function exportTables(tools: Context, flags: Flags): Promise<void> {
   const { readExport } = await configuring();

@@ -17,8 +17,8 @@ import {
 import { sampleBetween } from './program/reading.js';
 import { Failure } from './text/failure.js';
 import type { Mode } from './system/ip/links.js';
-import { sampleJson } from './sample-json.js';
-import type { Sample } from './sample.js';
+import { sampleJson } from './stats/json.js';
+import type { Sample } from './stats/sample.js';
 import type { Observation } from './program/watcher.js';
 import { Watcher, monotonicSeconds } from './program/watcher.js';
 
@@ -92,7 +92,7 @@ async function openView(flags: Flags): Promise<View> {
     process.stdin.isTTY && process.stdout.isTTY && process.env.TERM !== 'dumb';
   if (isTerminal && !flags.json && !flags.plain && !flags.once) {
     // blessed writes to the terminal as soon as it is loaded, so only now.
-    const { openDashboard } = await import('./dashboard.js');
+    const { openDashboard } = await import('./stats/terminal.js');
     return openDashboard({ interface: flags.interface, interval: flags.interval });
   }
   const show = flags.json
@@ -112,7 +112,7 @@ async function openView(flags: Flags): Promise<View> {
 
 /** What draws them takes a while to load, and JSON needs it not. */
 async function blocksOfLines(): Promise<View['show']> {
-  const { plainBlock } = await import('./plain.js');
+  const { plainBlock } = await import('./stats/plain.js');
   let blocks = 0;
   return (sample) =>
     print(`${blocks++ === 0 ? '' : '\n'}${plainBlock(sample).trimEnd()}`);

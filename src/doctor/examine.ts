@@ -6,7 +6,7 @@ import {
   checkRpFilter,
   checkServiceAddress,
   checkTunnel,
-} from './destinations.js';
+} from './checks/destinations.js';
 import type { Check, CheckName, Facts, Finding } from './facts.js';
 import { CHECKS } from './facts.js';
 import {
@@ -17,9 +17,9 @@ import {
   checkProgram,
   checkTools,
   checkVlan,
-} from './program.js';
-import { checkDeviceMac, checkMtu, checkSource, checkTable } from './tables.js';
-import { checkCounters, checkMatches } from './traffic.js';
+} from './checks/program.js';
+import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
+import { checkCounters, checkMatches } from './checks/traffic.js';
 
 const FUNCTIONS: Record<CheckName, Check> = {
   device: checkDevice,

@@ -11,7 +11,7 @@ import {
 import type { Bpftool, MapInfo } from '../system/bpftool.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Iproute, Link, Mode } from '../system/ip/links.js';
-import type { ModeName } from '../sample.js';
+import type { ModeName } from '../stats/sample.js';
 
 export type Build = 'host' | 'portable';
 export interface Maps extends Record<MapName, MapInfo> {

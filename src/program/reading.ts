@@ -3,7 +3,7 @@
 import type { Counter, VerdictName } from '../abi/maps.js';
 import { VERDICTS, decodeCounter } from '../abi/maps.js';
 import { sortedByAddress } from '../wire/address.js';
-import type { DestinationRates, ModeName, Rates, Sample } from '../sample.js';
+import type { DestinationRates, ModeName, Rates, Sample } from '../stats/sample.js';
 
 export const ZERO: Counter = { packets: 0n, bytes: 0n };
 

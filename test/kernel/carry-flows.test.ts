@@ -11,7 +11,7 @@ import { Bpftool, hex } from '../../src/system/bpftool.js';
 import type { CarriedFlows } from '../../src/plan/carry-tables.js';
 import { decodeCarriedFlows, flowsFrame } from '../../src/plan/carry-tables.js';
 import { run } from '../../src/system/run.js';
-import { monotonicSeconds } from '../../src/settle.js';
+import { monotonicSeconds } from '../../src/fill/settle.js';
 import { TCP, ethernet, ipv4, tcp } from '../frames.js';
 import { Network, ROOT } from './network.js';
 

@@ -20,7 +20,7 @@ import {
 } from '../../src/abi/maps.js';
 import { hash } from '../../src/wire/hash.js';
 import type { Write } from '../../src/plan/state.js';
-import { monotonicSeconds } from '../../src/settle.js';
+import { monotonicSeconds } from '../../src/fill/settle.js';
 import { readTables } from '../../src/program/read.js';
 import { TCP, UDP, ethernet, ip, ipv4, tcp, u16, udp } from '../frames.js';
 import { Program } from './program.js';

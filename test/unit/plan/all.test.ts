@@ -11,7 +11,7 @@ import {
   configPlanJson,
   configWarnings,
   describeConfigPlan,
-} from '../../../src/plan-config-text.js';
+} from '../../../src/fill/text/config.js';
 import { servicesIn } from '../../../src/plan/services.js';
 import { formatWay, isWay, reachable, wayKey } from '../../../src/wire/way.js';
 import { applyConfig, planText } from './configs.js';

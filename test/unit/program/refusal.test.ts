@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { AttachedProgram, Link, Mode } from '../../../src/system/ip/links.js';
-import { alreadyThere, programInTheWay } from '../../../src/loader.js';
+import { alreadyThere, programInTheWay } from '../../../src/load/attach.js';
 import { adviceOnAttaching, adviceOnLoading } from '../../../src/program/refusal.js';
 
 /** As bpftool 7.1 says it on Debian's 6.1, and of the nfp as its driver would. */

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Checks of the destinations, as the kernel knows them and as one can look into them. Pure. */
+import { isDecap, isOurs } from '../../program/find.js';
+import { formatAddress } from '../../wire/address.js';
+import { many } from '../../text/format.js';
+import type { Device, RpFilter } from '../../system/ip/namespaces.js';
+import type { Check, DestinationFacts, Facts, FarEnd } from '../facts.js';
+import { fillCommand, found, orWell, remark, some, within } from '../findings.js';
+
+export const checkAnswers: Check = (facts) => {
+  const { balancer, device } = facts;
+  if (!balancer || balancer.destinations.length === 0) return undefined;
+  // Without a device that works nobody can answer.
+  if (!device.up || !device.carrier) return undefined;
+  const { destinations } = balancer;
+  const local = destinations.filter(({ isLocal }) => isLocal);
+  const lost = destinations.filter(({ hop, isLocal }) => hop === undefined && !isLocal);
+  const silent = new Map<string, DestinationFacts[]>();
+  for (const one of destinations) {
+    if (one.hop === undefined || one.neighbour?.answers !== 'no') continue;
+    silent.set(one.hop, [...(silent.get(one.hop) ?? []), one]);
+  }
+  const findings = [
+    ...local.map((one) =>
+      found({
+        finding: `the destination ${one.address} is this host itself`,
+        evidence: `ip route get ${one.address} says local; what is sent there leaves by ${device.name}`,
+        mend: `${fillCommand(facts, one.service)}, without ${one.address}`,
+      }),
+    ),
+    ...[...silent].map(([hop, behind]) => {
+      const addresses = behind.map(({ address }) => address);
+      const isRouter = addresses.some((address) => address !== hop);
+      return found({
+        finding: isRouter
+          ? `${hop}, the router towards ${some(addresses)}, does not answer`
+          : `the destination ${hop} does not answer`,
+        evidence: `the kernel asked for its MAC on ${device.name}, and nobody answered`,
+        mend: isRouter
+          ? `ip route get ${addresses[0] ?? ''} oif ${device.name}, and see to ${hop}`
+          : `start ${hop}, or give it weight 0 with ${fillCommand(facts, behind[0]?.service)}`,
+      });
+    }),
+    ...lost.map(({ address }) =>
+      remark({
+        finding: `no route to the destination ${address} over ${device.name}`,
+        evidence: 'so its MAC could not be compared, nor whether it answers',
+        mend: `ip route add ${address}/${address.includes(':') ? 128 : 32} via ROUTER dev ${device.name}`,
+      }),
+    ),
+  ];
+  const asked = destinations.filter(({ neighbour }) => neighbour?.answers === 'yes');
+  return orWell(
+    findings,
+    asked.length === 0
+      ? 'the neighbour table is set by hand, so nobody was asked'
+      : `a neighbour answers on the way to ${many(asked.length, 'destination')}`,
+  );
+};
+
+export const checkMac: Check = (facts) => {
+  const { balancer, device } = facts;
+  if (!balancer || balancer.destinations.length === 0) return undefined;
+  const known = balancer.destinations.filter(({ neighbour }) => neighbour?.mac);
+  if (known.length === 0) return undefined;
+  const wrong = known.filter(({ mac, neighbour }) => neighbour?.mac !== mac);
+  return orWell(
+    wrong.map(({ address, mac, hop, neighbour, service }) => {
+      const is = neighbour?.mac ?? '';
+      const whose =
+        hop === address ? address : `${hop ?? ''}, the router towards ${address},`;
+      return found({
+        finding: `the table has a wrong MAC for ${address}`,
+        evidence: `it has ${mac}; ip neigh show dev ${device.name} has ${whose} at ${is}`,
+        mend: `${fillCommand(facts, service)}, with the row ${address}, ${is}`,
+      });
+    }),
+    `table and neighbour table agree on ${many(known.length, 'MAC')}`,
+  );
+};
+
+const TUNNELS = ['ipip', 'ip6tnl', 'sit'];
+
+function tunnelsOf({ devices }: FarEnd): Device[] {
+  return devices.filter(({ kind, up }) => up && TUNNELS.includes(kind));
+}
+
+function hasDecap({ device }: FarEnd): boolean {
+  return device.programs.some(({ name }) => isDecap(name));
+}
+
+/** Another program may decapsulate too; that is not to be seen from its name. */
+function hasForeignProgram({ device }: FarEnd): boolean {
+  return device.programs.some(({ name }) => !isOurs(name));
+}
+
+/** Where the inner packet comes to the stack. */
+function innerDevices(end: FarEnd): Device[] {
+  return hasDecap(end) ? [end.device] : tunnelsOf(end);
+}
+
+export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
+  if (!balancer) return undefined;
+  const saying = new Map(
+    (traffic?.passed ?? []).flatMap((one) =>
+      one.withoutTunnel === undefined ? [] : [[one.withoutTunnel, one] as const],
+    ),
+  );
+  const findings = balancer.destinations.flatMap(({ address }) => {
+    const end = farEnds.find((one) => one.address === address);
+    const said = saying.get(address);
+    const isMissing =
+      end && innerDevices(end).length === 0 && !hasForeignProgram(end) ? end : undefined;
+    if (!isMissing && !said) return [];
+    const evidence = [
+      ...(isMissing
+        ? [
+            `in ${isMissing.namespace} no tunnel device is up, and ${isMissing.device.name} has no l4lb_decap`,
+          ]
+        : []),
+      ...(said
+        ? [`${many(said.count, 'packet')} of ${said.what} came while looking`]
+        : []),
+    ];
+    return [
+      found({
+        finding: `nobody takes the outer header off at ${address}`,
+        evidence: evidence.join('; '),
+        mend: end
+          ? `nsenter --net=/run/netns/${end.namespace} l4lb-load -i ${end.device.name} --decap`
+          : `on ${address}: l4lb-load -i DEVICE --decap, or modprobe ipip && ip link set dev tunl0 up`,
+      }),
+    ];
+  });
+  const seen = farEnds.filter((end) => innerDevices(end).length > 0).length;
+  if (findings.length > 0) return findings;
+  return seen === 0
+    ? undefined
+    : `the outer header comes off at ${many(seen, 'destination')} of this host`;
+};
+
+const STRICTNESS: Record<RpFilter, number> = { off: 0, strict: 1, loose: 2 };
+
+/** The kernel takes the larger of the device's value and that of all. */
+function isStrict({ rpFilters }: FarEnd, device: string): boolean {
+  const of = (name: string): number => STRICTNESS[rpFilters.get(name) ?? 'off'];
+  return Math.max(of('all'), of(device)) === STRICTNESS.strict;
+}
+
+export const checkRpFilter: Check = ({ farEnds }) => {
+  const ends = farEnds.filter((end) => innerDevices(end).length > 0);
+  if (ends.length === 0) return undefined;
+  const findings = ends.flatMap((end) =>
+    innerDevices(end)
+      .filter(({ name }) => isStrict(end, name) && !end.defaultDevices.includes(name))
+      .map(({ name }) =>
+        found({
+          finding: `rp_filter drops packets at ${end.address}`,
+          evidence: `in ${end.namespace} it is strict on ${name}, where the inner packets come in, and the default route does not lead over ${name}`,
+          mend: within(
+            end.namespace,
+            `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${name}.rp_filter=0`,
+          ),
+        }),
+      ),
+  );
+  return orWell(
+    findings,
+    `rp_filter lets packets in at ${many(ends.length, 'destination')}`,
+  );
+};
+
+export const checkServiceAddress: Check = (facts) => {
+  const { farEnds, balancer } = facts;
+  if (!balancer || farEnds.length === 0) return undefined;
+  const findings = farEnds.flatMap((end) => {
+    const own = end.devices.flatMap(({ addresses }) => addresses);
+    return serviceAddresses(facts, end.address)
+      .filter((address) => !own.includes(address))
+      .map((address) =>
+        found({
+          finding: `${end.address} does not have the service's address ${address}`,
+          evidence: `ip -n ${end.namespace} addr show does not name it, so packets to it are not taken there`,
+          mend: `ip -n ${end.namespace} addr add ${address}/${address.includes(':') ? 128 : 32} dev lo`,
+        }),
+      );
+  });
+  return orWell(
+    findings,
+    `the service's address is there at ${many(farEnds.length, 'destination')}`,
+  );
+};
+
+/** Of the services that a destination is in, where they name one. */
+function serviceAddresses({ balancer }: Facts, destination: string): string[] {
+  const services = (balancer?.destinations ?? [])
+    .filter(({ address }) => address === destination)
+    .map(({ service }) => service);
+  const ways = (balancer?.services ?? [])
+    .filter(({ id }) => services.includes(id))
+    .flatMap((service) => service.ways);
+  return [...new Set(ways.map(({ address }) => formatAddress(address)))].filter(
+    (address) => address !== 'any',
+  );
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Checks of the device and of the program on it. Pure. */
+import { ABI, PROGRAM_NAME } from '../../abi/maps.js';
+import { MODE_NAMES, isDecap } from '../../program/find.js';
+import type { Check, Facts } from '../facts.js';
+import { found, orWell, remark } from '../findings.js';
+
+export const checkDevice: Check = ({ device, peer }) => {
+  const { name } = device;
+  if (!device.up) {
+    return [
+      found({
+        finding: `${name} is down`,
+        evidence: `ip link show dev ${name} does not say UP`,
+        mend: `ip link set dev ${name} up`,
+      }),
+    ];
+  }
+  if (!device.carrier) {
+    const end = peer?.isSeen ? peer : undefined;
+    const where = end?.namespace === undefined ? '' : `-n ${end.namespace} `;
+    return [
+      found({
+        finding: `${name} has no carrier`,
+        evidence: `ip link show dev ${name} does not say LOWER_UP: nothing is at its other end`,
+        mend: end
+          ? `ip ${where}link set dev ${end.device.name} up`
+          : 'plug the cable in, or switch the port on',
+      }),
+    ];
+  }
+  return `${name} is up, with MAC ${device.mac} and an MTU of ${device.mtu}`;
+};
+
+export const checkTools: Check = ({ hardware, traffic, device }) => {
+  const missing = [
+    ...(hardware
+      ? []
+      : [['ethtool', 'whether the device takes VLAN tags off, and its driver']]),
+    ...(traffic && !traffic.passed
+      ? [['tcpdump', 'which packets came that match no service']]
+      : []),
+  ];
+  return orWell(
+    missing.map(([tool = '', what]) =>
+      remark({
+        finding: `${tool} tells nothing of ${device.name}`,
+        evidence: `so it is not known ${what}`,
+        mend: `apt-get install ${tool}`,
+      }),
+    ),
+    traffic ? 'ethtool and tcpdump are there' : 'ethtool is there',
+  );
+};
+
+/** The drivers in Linux that take a program in whole. */
+const OFFLOADING = ['nfp', 'netdevsim'];
+
+export const checkOffload: Check = ({ device, hardware, offload, program }) => {
+  if (!offload) return undefined;
+  if (offload.refusal === undefined) return `${device.name} takes the portable build`;
+  const driver = hardware?.driver ?? '';
+  const why = OFFLOADING.includes(driver)
+    ? `the driver ${driver} has offload, so it is the card's firmware or the program's size`
+    : `its driver${driver && ` ${driver}`} has no eBPF offload; of those in Linux nfp has, for Netronome's Agilio cards`;
+  return [
+    found({
+      finding: `${device.name} takes no offload`,
+      evidence: `${offload.refusal}; ${why}`,
+      mend:
+        program?.mode === 'xdpdrv'
+          ? `none needed: it runs in driver mode, see l4lb-doctor -i ${device.name}`
+          : `l4lb-load -i ${device.name} -m xdpdrv`,
+    }),
+  ];
+};
+
+export const checkProgram: Check = (facts) => {
+  const { device, program, asked, balancer } = facts;
+  const { name } = device;
+  if (!program) return isRefused(facts) ? undefined : [noProgram(facts)];
+  const what = `program ${program.id} in mode ${program.mode} is ${program.name || 'nameless'}`;
+  const other = /^l4lb_(\d+)$/.exec(program.name)?.[1];
+  if (isDecap(program.name)) {
+    return [
+      found({
+        finding: `${name} has the destination's end, not the balancer`,
+        evidence: `${what}, which takes the outer header off`,
+        mend: `l4lb-load -i ${name} --off && l4lb-load -i ${name} -f FILE`,
+      }),
+    ];
+  }
+  if (other !== undefined && program.name !== PROGRAM_NAME) {
+    return [
+      found({
+        finding: `the program on ${name} is of another release than these tools`,
+        evidence: `${what}; its ABI version is ${other}, that of the tools ${ABI}`,
+        mend: `l4lb-load -i ${name} --replace`,
+      }),
+    ];
+  }
+  if (!balancer) {
+    return [
+      found({
+        finding: `the program on ${name} is not l4lb`,
+        evidence:
+          program.name === PROGRAM_NAME
+            ? `${what}, but its maps are not those of l4lb`
+            : what,
+        mend: `ip link set dev ${name} ${program.mode} off && l4lb-load -i ${name} -f FILE`,
+      }),
+    ];
+  }
+  const asWell = asked && asked !== program.mode ? ', not in the mode asked for' : '';
+  return `${program.name} in mode ${MODE_NAMES[program.mode]}${asWell}, ${balancer.build} build (program ${program.id})`;
+};
+
+/** That there is no program in offload mode then, the check of offload says. */
+function isRefused({ offload }: Facts): boolean {
+  return offload?.refusal !== undefined;
+}
+
+function noProgram({ device, asked }: Facts): ReturnType<typeof found> {
+  const { name, programs } = device;
+  const mode = asked ? ` in mode ${asked}` : '';
+  const there = programs.map((one) => `${one.name || 'one'} in mode ${one.mode}`);
+  return found({
+    finding: `no XDP program on ${name}${mode}`,
+    evidence:
+      there.length > 0
+        ? `ip link show dev ${name} names ${there.join(' and ')}`
+        : `ip link show dev ${name} names none`,
+    mend:
+      there.length > 0 && asked !== 'xdpoffload'
+        ? `l4lb-load -i ${name} --off && l4lb-load -i ${name}${asked ? ` -m ${asked}` : ''} -f FILE`
+        : `l4lb-load -i ${name}${asked ? ` -m ${asked}` : ''} -f FILE`,
+  });
+}
+
+/** Drivers that have XDP with XDP_TX. */
+const XDP_DRIVERS = new Set(
+  (
+    'atlantic bnxt_en dpaa2-eth ena enetc fec fsl_dpa_eth gve hv_netvsc i40e iavf ice igb igc ' +
+    'ixgbe ixgbevf lan966x mana mlx4_en mlx5_core mtk_eth_soc mvneta mvpp2 netdevsim nfp ' +
+    'nicvf octeontx2-nicpf qede sfc sfc-ef100 sfc_siena stmmac st_gmac tap tun ' +
+    'ti_cpsw veth virtio_net vmxnet3'
+  ).split(' '),
+);
+/** What is left of a page for a frame's IP packet, in the drivers with the least room. */
+const ONE_BUFFER = 3498;
+
+export const checkMode: Check = ({ device, program, balancer, hardware }) => {
+  if (!program || !balancer) return undefined;
+  const { name } = device;
+  if (program.mode !== 'xdpgeneric') return `not in generic mode, which is slow`;
+  const driver = hardware?.driver ?? device.kind;
+  if (!XDP_DRIVERS.has(driver)) {
+    return `in generic mode, since no XDP is known of the driver ${driver || 'that it has'}`;
+  }
+  const again = (load: string): string =>
+    [
+      `l4lb-map -i ${name} --export > l4lb.toml`,
+      `l4lb-load -i ${name} --off`,
+      load,
+      `l4lb-map -i ${name} -c l4lb.toml`,
+    ].join(' && ');
+  if (device.mtu > ONE_BUFFER) {
+    return [
+      remark({
+        finding: `${name} runs in generic mode`,
+        evidence: `the driver ${driver} has XDP, but perhaps not at an MTU of ${device.mtu}`,
+        mend: `ip link set dev ${name} mtu ${ONE_BUFFER} && ${again(`l4lb-load -i ${name}`)}, if so large an MTU is not needed`,
+      }),
+    ];
+  }
+  return [
+    found({
+      finding: `${name} runs in generic mode, where driver mode would do`,
+      evidence: `the driver ${driver} has XDP, and the MTU of ${device.mtu} is no obstacle`,
+      mend: again(`l4lb-load -i ${name} -m xdpdrv`),
+    }),
+  ];
+};
+
+export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) => {
+  if (!peer || !balancer || program?.mode !== 'xdpdrv') return undefined;
+  const lost = facts.traffic?.transmitErrors ?? 0;
+  const balanced = facts.traffic?.verdicts.get('balanced') ?? 0;
+  const finding = `what ${device.name} sends is dropped: its other end has no XDP program`;
+  const ofLost = lost > 0 ? `${lost} frames could not be given to it while looking` : '';
+  if (!peer.isSeen) {
+    const unseen = 'its other end is in a namespace that cannot be seen from here';
+    const mend = `at the other end: ip link set dev DEVICE xdpdrv obj ${facts.passObject} sec xdp`;
+    if (lost > 0) return [found({ finding, evidence: `${ofLost}; ${unseen}`, mend })];
+    if (balanced > 0) return 'its other end takes what it is given';
+    return [
+      remark({
+        finding: `the other end of ${device.name} needs an XDP program too`,
+        evidence: `${unseen}, and nothing was sent while looking`,
+        mend,
+      }),
+    ];
+  }
+  const end = peer.device;
+  const where = peer.namespace === undefined ? 'here' : `in ${peer.namespace}`;
+  const has = end.programs.find((one) => one.mode === 'xdpdrv');
+  if (has) return `its other end, ${end.name} ${where}, has ${has.name || 'a program'}`;
+  const into = peer.namespace === undefined ? '' : `-n ${peer.namespace} `;
+  return [
+    found({
+      finding,
+      evidence: `ip ${into}link show dev ${end.name} names none in driver mode${ofLost && `; ${ofLost}`}`,
+      mend: `ip ${into}link set dev ${end.name} xdpdrv obj ${facts.passObject} sec xdp`,
+    }),
+  ];
+};
+
+export const checkVlan: Check = ({ device, hardware }) => {
+  if (!hardware) return undefined;
+  const { name } = device;
+  if (hardware.stripsTags === 'off') return `${name} leaves VLAN tags in the frame`;
+  return [
+    remark({
+      finding: `${name} takes VLAN tags off before XDP sees the frame`,
+      evidence:
+        'rx-vlan-offload is on, so tagged frames would leave without their tag; ' +
+        'it matters only where tagged frames come',
+      mend:
+        hardware.stripsTags === 'always'
+          ? 'none: this driver cannot be told otherwise'
+          : `ethtool -K ${name} rxvlan off`,
+    }),
+  ];
+};

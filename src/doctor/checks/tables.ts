@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Checks of what was filled into the tables. Pure. */
+import { formatMac } from '../../wire/address.js';
+import { formatCount, many } from '../../text/format.js';
+import { formatWay } from '../../wire/way.js';
+import type { Check } from '../facts.js';
+import { fillCommand, found, orWell, ownAddress, remark, some } from '../findings.js';
+
+export const checkTable: Check = (facts) => {
+  const { balancer, device } = facts;
+  if (!balancer) return undefined;
+  const { services, destinations } = balancer;
+  if (services.length === 0) {
+    return [
+      found({
+        finding: 'the table is empty: everything passes to the host',
+        evidence: `l4lb-load -i ${device.name} --status names no service`,
+        mend: `l4lb-map -i ${device.name} -f FILE`,
+      }),
+    ];
+  }
+  const findings = services.flatMap((service) => {
+    const name = some(service.ways.map(formatWay));
+    const own = destinations.filter((one) => one.service === service.id);
+    if (service.emptySlots === 0) return [];
+    const slots = 1 << service.log2Slots;
+    const isEmpty = service.emptySlots === slots;
+    return [
+      found({
+        finding: isEmpty
+          ? `no slot of ${name} has a destination`
+          : `some slots of ${name} have no destination`,
+        evidence:
+          `${formatCount(service.emptySlots)} of ${many(slots, 'slot')} ${service.emptySlots === 1 ? 'is' : 'are'} empty, so packets pass to the host; ` +
+          (own.length === 0
+            ? 'the service has no destination'
+            : `it has ${many(own.length, 'destination')}${isEmpty ? ' of weight 0' : ''}`),
+        mend: isEmpty
+          ? `${fillCommand(facts, service.id)}, with a row of another weight than 0`
+          : fillCommand(facts, service.id),
+      }),
+    ];
+  });
+  return orWell(
+    findings,
+    `${many(services.length, 'service')} with ${many(destinations.length, 'destination')}, every slot has one`,
+  );
+};
+
+export const checkDeviceMac: Check = (facts) => {
+  const { balancer, device } = facts;
+  if (!balancer || balancer.services.length === 0) return undefined;
+  const mac = formatMac(balancer.tables.device.mac);
+  if (mac === device.mac) return `the table has ${device.name}'s own MAC`;
+  return [
+    found({
+      finding: `${device.name} has another MAC than the table`,
+      evidence: `it has ${device.mac}; the table has ${mac}, so what is sent to the new one is not for us`,
+      mend: fillCommand(facts, balancer.services[0]?.id),
+    }),
+  ];
+};
+
+export const checkSource: Check = (facts) => {
+  const { balancer, device, addresses } = facts;
+  if (!balancer || balancer.destinations.length === 0) return undefined;
+  const sources = [...new Set(balancer.destinations.map(({ source }) => source))];
+  // A prefix is not meant to be on a device.
+  const spread = balancer.destinations.filter(({ isSpread }) => isSpread);
+  const known = [...addresses, ...spread.map(({ source }) => source)];
+  const foreign = sources.filter((source) => !known.includes(source));
+  return orWell(
+    foreign.map((source) => {
+      const users = balancer.destinations.filter((one) => one.source === source);
+      const own = ownAddress(facts, source);
+      const length = source.includes(':') ? 128 : 32;
+      return found({
+        finding: `the outer header's source ${source} is no address of this host`,
+        evidence: `packets to ${some(users.map(({ address }) => address))} have it; their errors come back to nobody, and routers may drop what has a foreign source`,
+        mend: own
+          ? `${fillCommand(facts, users[0]?.service)} -s ${own}`
+          : `ip addr add ${source}/${length} dev ${device.name}`,
+      });
+    }),
+    `the outer header's source is ${spread.length > 0 ? '' : "this host's "}${some(sources)}`,
+  );
+};
+
+const ETHERNET_MTU = 1500;
+
+export const checkMtu: Check = (facts) => {
+  const { balancer, device, traffic } = facts;
+  if (!balancer || balancer.destinations.length === 0) return undefined;
+  const { name, mtu } = device;
+  const filled = balancer.tables.device.mtu;
+  const again = fillCommand(facts, balancer.services[0]?.id);
+  const largest = largestOf(balancer.tables.destinations.values());
+  const outer = filled - largest;
+  if (filled !== mtu) {
+    const text = {
+      evidence: `the device has ${mtu}, the table was filled for ${filled}`,
+      mend: again,
+    };
+    return filled > mtu
+      ? [found({ finding: `the MTU of ${name} is smaller than the table says`, ...text })]
+      : [
+          remark({
+            finding: `the MTU of ${name} is larger than the table says`,
+            ...text,
+          }),
+        ];
+  }
+  const now = traffic?.verdicts.get('too big') ?? 0;
+  const ever = traffic?.sums.get('too big') ?? 0n;
+  const mend =
+    `ip link set dev ${name} mtu ${Math.max(mtu, ETHERNET_MTU) + outer} && ${again}, ` +
+    `if the way to the destinations takes that; or let senders keep to ${largest}`;
+  if (now > 0) {
+    return [
+      found({
+        finding: `the MTU of ${name} is too small for what comes`,
+        evidence: `${many(now, 'packet')} of more than ${largest} bytes came while looking: the outer header takes ${outer} of ${mtu}`,
+        mend,
+      }),
+    ];
+  }
+  const told = traffic?.verdicts.get('too big told') ?? 0;
+  if (told > 0 && largest < ETHERNET_MTU) {
+    return [
+      remark({
+        finding: `the MTU of ${name} is too small for ${many(told, 'packet')}`,
+        evidence: `they came while looking, and their senders were told that ${largest} bytes fit`,
+        mend,
+      }),
+    ];
+  }
+  // With room for the largest that Ethernet brings, it has been mended since.
+  if (ever > 0n && largest < ETHERNET_MTU) {
+    return [
+      remark({
+        finding: `the MTU of ${name} was too small for ${formatCount(ever)} packets`,
+        evidence: `since the program was loaded; none came while looking. Up to ${largest} bytes fit`,
+        mend,
+      }),
+    ];
+  }
+  return `packets of up to ${formatCount(largest)} bytes fit an MTU of ${formatCount(mtu)} with the outer header`;
+};
+
+function largestOf(
+  destinations: Iterable<{ service: number; largestInner: number }>,
+): number {
+  let largest = 0xffff;
+  for (const { service, largestInner } of destinations) {
+    if (service !== 0) largest = Math.min(largest, largestInner);
+  }
+  return largest;
+}

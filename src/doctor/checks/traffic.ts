@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Checks of what came while it was looked. Pure. */
+import type { VerdictName } from '../../abi/maps.js';
+import { formatAddress } from '../../wire/address.js';
+import { formatCount, many } from '../../text/format.js';
+import { formatWay } from '../../wire/way.js';
+import type { Check, Facts, Passed, Traffic } from '../facts.js';
+import { checkDevice } from './program.js';
+import { checkDeviceMac, checkTable } from './tables.js';
+import { fillCommand, found, isFinding, ownAddress, some } from '../findings.js';
+
+/** Of packets that might have been meant for a service. */
+const STRANGERS: VerdictName[] = [
+  'not ours',
+  'not for us',
+  'ssh kept',
+  'dhcp kept',
+  'fragment',
+  'malformed',
+  'no room',
+  'extension headers',
+];
+
+const MATCHING: VerdictName[] = ['balanced', 'too big', 'too big told', 'echo answered'];
+
+/** What else is broken explains why nothing is balanced. */
+function isExplained(facts: Facts): boolean {
+  return [checkDevice, checkTable, checkDeviceMac].some((check) =>
+    isFinding(check(facts)),
+  );
+}
+
+function countOf({ verdicts }: Traffic, names: readonly VerdictName[]): number {
+  return names.reduce((sum, name) => sum + (verdicts.get(name) ?? 0), 0);
+}
+
+function areStrangers(traffic: Traffic): boolean {
+  const isIp = (traffic.passed ?? []).some(({ to }) => to !== undefined);
+  return countOf(traffic, STRANGERS) > 0 || isIp;
+}
+
+export const checkMatches: Check = (facts) => {
+  const { traffic, balancer } = facts;
+  if (!traffic || !balancer || isExplained(facts)) return undefined;
+  const balanced = countOf(traffic, MATCHING);
+  if (balanced > 0) return `${many(balanced, 'packet')} matched a service`;
+  if (!areStrangers(traffic)) return undefined;
+  const ways = balancer.services.flatMap((service) => service.ways.map(formatWay));
+  return [
+    found({
+      finding: 'no packet matches a service',
+      evidence: `the ways into services are ${some(ways)}; instead came in ${seconds(traffic)}: ${whatCame(traffic)}`,
+      mend: wayIn(facts, traffic.passed ?? []),
+    }),
+  ];
+};
+
+function whatCame(traffic: Traffic): string {
+  const { passed, verdicts } = traffic;
+  const counted = [...verdicts].filter(([, count]) => count > 0);
+  const names = counted.map(([name, count]) => `${formatCount(count)} "${name}"`);
+  if (!passed) return `${names.join(', ')} (tcpdump is missing, which would say more)`;
+  const seen = passed.map(({ what, count, to }) =>
+    to ? `${many(count, 'packet')} to ${what}` : `${formatCount(count)} of ${what}`,
+  );
+  return `${some(seen, 5)} (${names.join(', ')})`;
+}
+
+/** The most frequent packet tells whether it is the way or the sender that is wrong. */
+function wayIn(facts: Facts, passed: readonly Passed[]): string {
+  const { device, balancer } = facts;
+  const to = passed.find((one) => one.to !== undefined)?.to;
+  if (!to) return `l4lb-load -i ${device.name} --status, and send to a way it names`;
+  if (to.mac !== device.mac) {
+    return `at the sender: ip route replace ${to.address} via ${ownAddress(facts, to.address) ?? device.mac}`;
+  }
+  const host = to.address.includes(':') ? `[${to.address}]` : to.address;
+  const way = `${host}:${to.port}/${to.protocol}`;
+  return `${fillCommand(facts, balancer?.services[0]?.id, [way])}, if it is meant for the service`;
+}
+
+export const checkCounters: Check = (facts) => {
+  const { traffic, balancer, device } = facts;
+  if (!traffic || !balancer || isExplained(facts)) return undefined;
+  const counted = [...traffic.verdicts.values()].reduce((sum, count) => sum + count, 0);
+  const came = `${many(counted, 'packet')} counted in ${seconds(traffic)}`;
+  if (counted === 0 && traffic.received > LEAST_UNCOUNTED) {
+    return [
+      found({
+        finding: `the counters stand still, though packets come to ${device.name}`,
+        evidence: `in ${seconds(traffic)} the device received ${formatCount(traffic.received)}, and the program counted none`,
+        mend: `l4lb-load -i ${device.name} --replace`,
+      }),
+    ];
+  }
+  if (countOf(traffic, MATCHING) > 0) return came;
+  // The check above has them.
+  if (areStrangers(traffic)) return undefined;
+  const address = balancer.services
+    .flatMap((service) => service.ways.map((way) => formatAddress(way.address)))
+    .find((one) => one !== 'any');
+  const others = (traffic.passed ?? []).map(({ what, count }) => `${count} of ${what}`);
+  return [
+    found({
+      finding: 'the counters stand still: nothing comes that could be balanced',
+      evidence:
+        counted === 0
+          ? `no packet came to ${device.name} in ${seconds(traffic)}`
+          : `${came}, none of TCP or UDP${others.length > 0 ? `: ${some(others)}` : ''}`,
+      mend: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${ownAddress(facts, address ?? '') ?? device.name}; or look longer, with --interval 30`,
+    }),
+  ];
+};
+
+/** The device and the program are not read in the same moment. */
+const LEAST_UNCOUNTED = 10;
+
+function seconds({ interval }: Traffic): string {
+  return `${interval.toFixed(1)} s`;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** From a config file to writes, and from the maps to a config file. */
+import { dirname, join, normalize } from 'node:path';
+
+import type { Maps, Tools } from '../program/find.js';
+import type { Config } from '../config/read.js';
+import { parseConfig } from '../config/read.js';
+import type { DestinationFile } from '../config/destinations-csv.js';
+import { exportConfig } from '../plan/export.js';
+import { Failure } from '../text/failure.js';
+import type { Planned } from './from-rows.js';
+import { chooseSources, ownSources } from './outer-source.js';
+import { macOf, readFile, resolveRows } from './from-rows.js';
+import type { Link } from '../system/ip/links.js';
+import { layOut } from '../plan/match-services.js';
+import type { Live } from '../plan/state.js';
+import type { ConfigPlan, ResolvedService, Surroundings } from '../plan/all.js';
+import { planConfig } from '../plan/all.js';
+import type { Service } from '../plan/services.js';
+import { servicesIn } from '../plan/services.js';
+import { sessionPort } from '../system/ssh-session.js';
+import { monotonicSeconds } from './settle.js';
+import { familyOfText } from '../wire/outer-source.js';
+import { readSlots, readTables } from '../program/read.js';
+import { reachable } from '../wire/way.js';
+
+export interface PreparedConfig {
+  services: ResolvedService[];
+  surroundings: Surroundings;
+}
+
+/** The file alone, checked whole. */
+export function readConfig(name: string): Omit<Config, 'problems'> {
+  const file = readFile(name, 'name a config file, such as l4lb.example.toml');
+  const { problems, ...config } = parseConfig(file, (other) => open(name, other));
+  if (problems.length === 0) return config;
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  throw new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
+    next: 'mend the file and run this command again',
+  });
+}
+
+/** A name in a config file is relative to it, wherever the tool was started. */
+function open(config: string, name: string): DestinationFile | string {
+  const folder = config === '-' ? '.' : dirname(config);
+  const path = name.startsWith('/') ? name : normalize(join(folder, name));
+  try {
+    // `./` in front, so that it is neither stdin nor the name of a sample.
+    const { text } = readFile(path.startsWith('/') ? path : `./${path}`);
+    return { name: path, text };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return `cannot read ${path}: ${error.advice.cause ?? ''}`;
+  }
+}
+
+/** Asks the network for what the file leaves open. */
+export async function prepareConfig(
+  { ip }: Tools,
+  link: Link,
+  { services: wanted, echo }: Omit<Config, 'problems'>,
+): Promise<PreparedConfig> {
+  const mac = macOf(link);
+  const rows = wanted.flatMap((service) => service.rows);
+  const destinations = await resolveRows({ ip }, link, rows);
+  // What the device itself has to give is asked for once, and for all of them.
+  const needing = wanted.flatMap(({ sources, rows: own }) =>
+    own.filter(({ address }) => !sources[familyOfText(address)]),
+  );
+  const defaults = chooseSources({}, {}, ownSources(link, needing));
+  let at = 0;
+  const services = wanted.map((service) => {
+    const count = service.rows.length;
+    at += count;
+    return {
+      ...service,
+      sources: { ...defaults, ...service.sources },
+      destinations: destinations.slice(at - count, at),
+    };
+  });
+  const surroundings = { sessionPort: sessionPort(), mac, mtu: link.mtu, echo };
+  return { services, surroundings };
+}
+
+/** Reads the live tables, and plans the way from them to what is wanted. */
+export async function planPrepared(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  { services, surroundings }: PreparedConfig,
+): Promise<Planned<ConfigPlan>> {
+  const tables = await readTables(bpftool, maps);
+  const layout = layOut(tables, services);
+  const all = [
+    ...servicesIn(reachable(tables)).values(),
+    ...layout.fills.filter(({ isNew }) => isNew).map(({ service }) => service),
+  ];
+  const live = await withSlots(bpftool, maps, tables, all);
+  const now = maps.kept ? monotonicSeconds() : undefined;
+  const plan = planConfig(live, layout, { ...surroundings, now });
+  return { plan, live, services: all };
+}
+
+async function withSlots(
+  bpftool: Tools['bpftool'],
+  maps: Maps,
+  tables: Live,
+  services: readonly Service[],
+): Promise<Live> {
+  const slots = new Map(tables.slots);
+  // Slots that nobody ever wrote are zero, and need no reading.
+  if (tables.device.abi === 0) return tables;
+  for (const service of services) {
+    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
+      slots.set(key, slot);
+    }
+  }
+  return { ...tables, slots };
+}
+
+export async function readExport(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+): Promise<string> {
+  return exportConfig(await readTables(bpftool, maps));
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Fills the tables from files: l4lb-map does it, and l4lb-load -f before it attaches. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+import { CELL_MINIMAL_TABLE } from '../abi/maps.js';
+import { parseAddress, parseMac } from '../wire/address.js';
+import type { Maps, Tools } from '../program/find.js';
+import type { FillFlags } from '../command.js';
+import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
+import { parseDestinations } from '../config/destinations-csv.js';
+import { Failure } from '../text/failure.js';
+import type { OwnSources } from './outer-source.js';
+import { chooseSources, ownSources } from './outer-source.js';
+import type { Link } from '../system/ip/links.js';
+import type { Live } from '../plan/state.js';
+import { ownedBy } from '../plan/state.js';
+import { packaged } from '../system/package.js';
+import type { Plan } from '../plan/service.js';
+import type { WantedDestination } from '../plan/steps.js';
+import { plan } from '../plan/service.js';
+import type { Service, TableKind } from '../plan/services.js';
+import { chooseService } from '../plan/services.js';
+import { sessionPort } from '../system/ssh-session.js';
+import type { AskedSources } from '../wire/outer-source.js';
+import { sourcesIn } from '../wire/outer-source.js';
+import { monotonicSeconds } from './settle.js';
+import { linesOf, readSlots, readTables } from '../program/read.js';
+import type { Way } from '../wire/way.js';
+import { reachable } from '../wire/way.js';
+
+/** All that a fill needs, checked: nothing after this can find fault with it. */
+export interface Prepared {
+  destinations: WantedDestination[];
+  source: AskedSources;
+  ownSources: OwnSources;
+  ways: Way[] | undefined;
+  takeSsh: boolean | undefined;
+  slots: number | undefined;
+  /** Undefined: as it is, or as a new service has it. */
+  table?: TableKind | undefined;
+  /** Seconds; likewise. */
+  idle?: number | undefined;
+  echo: boolean | undefined;
+  sessionPort: number;
+  mac: Buffer;
+  mtu: number;
+}
+
+export async function prepareFill(
+  { ip }: Tools,
+  link: Link,
+  files: readonly string[],
+  flags: FillFlags,
+): Promise<Prepared> {
+  const { rows, problems } = parseDestinations(files.map((name) => readFile(name)));
+  if (problems.length > 0) throw badRows(problems);
+  const mac = macOf(link);
+  return {
+    destinations: await resolveRows({ ip }, link, rows),
+    source: flags.source ?? {},
+    ownSources: ownSources(link, rows),
+    ways: flags.vip,
+    takeSsh: flags.takeSsh,
+    slots: flags.slots,
+    table: flags.table,
+    idle: flags.idle,
+    echo: flags.echo,
+    sessionPort: sessionPort(),
+    mac,
+    mtu: link.mtu,
+  };
+}
+
+export function macOf({ name, mac }: Link): Buffer {
+  const bytes = parseMac(mac);
+  if (bytes) return bytes;
+  throw new Failure(`${name} has no Ethernet address, so it has no neighbours`);
+}
+
+/** A plan, and what it was made from. */
+export interface Planned<P> {
+  plan: P;
+  live: Live;
+  /** Those whose slots were read. */
+  services: Service[];
+}
+
+/** Reads the live tables, and plans the way from them to what is wanted. */
+export async function planFill(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  prepared: Prepared,
+): Promise<Planned<Plan>> {
+  const tables = await readTables(bpftool, maps);
+  const chosen = chooseService(
+    reachable(tables),
+    prepared.ways,
+    tables.sizes,
+    prepared.slots,
+  );
+  const service = withSettings(chosen.service, prepared);
+  // Slots that nobody ever wrote are zero, and need no reading.
+  const isUntouched = tables.device.abi === 0;
+  const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
+  const now = maps.kept ? monotonicSeconds() : undefined;
+  const live = { ...tables, slots };
+  const kept = chosen.isNew ? {} : sourcesIn(ownedBy(tables, service.id).values());
+  const sources = chooseSources(prepared.source, kept, prepared.ownSources);
+  const made = plan(live, { ...prepared, service, sources, isNew: chosen.isNew, now });
+  return { plan: made, live, services: [service] };
+}
+
+/** What is not asked for stays as it is. */
+function withSettings(service: Service, { table, idle }: Prepared): Service {
+  const others = service.flags & ~CELL_MINIMAL_TABLE;
+  return {
+    ...service,
+    flags:
+      table === undefined
+        ? service.flags
+        : others | (table === 'minimal' ? CELL_MINIMAL_TABLE : 0),
+    idle: idle ?? service.idle,
+  };
+}
+
+export async function applyPlan(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  { plan, live }: Pick<Planned<Pick<Plan, 'writes'>>, 'plan' | 'live'>,
+  lock: number,
+): Promise<void> {
+  await bpftool.write(linesOf(maps, plan.writes, live.slots), lock);
+}
+
+const CAUSES: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'it may not be read',
+  EISDIR: 'it is a directory',
+};
+
+const ROWS = 'name a file with rows of: address, MAC[, weight]';
+
+export function readFile(name: string, next = ROWS): DestinationFile {
+  try {
+    return name === '-'
+      ? { name: 'stdin', text: readFileSync(0, 'utf8') }
+      : { name, text: readFileSync(samplePath(name) ?? name, 'utf8') };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    throw new Failure(`cannot read ${name}`, {
+      cause: CAUSES[code] ?? code,
+      next,
+    });
+  }
+}
+
+/** A sample goes by its name alone, unless there is a file of that name here. */
+function samplePath(name: string): string | undefined {
+  if (basename(name) !== name || existsSync(name)) return undefined;
+  const sample = packaged(`destination_samples/${name}`);
+  return name.endsWith('.csv') && existsSync(sample) ? sample : undefined;
+}
+
+function badRows(problems: string[]): Failure {
+  const count = problems.length === 1 ? '1 bad row' : `${problems.length} bad rows`;
+  return new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
+    next: 'mend the rows and run this command again',
+  });
+}
+
+/** Rows without MAC get that of the next hop, from the kernel's own tables. */
+export async function resolveRows(
+  { ip }: Pick<Tools, 'ip'>,
+  link: Link,
+  rows: readonly DestinationRow[],
+): Promise<WantedDestination[]> {
+  const missing = rows.filter((row) => row.mac === undefined);
+  const resolved =
+    missing.length === 0
+      ? new Map<string, string>()
+      : await ip.resolve(
+          link.name,
+          missing.map((row) => row.address),
+        );
+  const unknown = missing.filter((row) => !resolved.has(row.address));
+  if (unknown.length > 0) {
+    const list = unknown.map((row) => `${row.place}: nothing answers for ${row.address}`);
+    throw new Failure(`no MAC address found, nothing was written\n${list.join('\n')}`, {
+      cause: `there is no route to it over ${link.name}, or its host is down`,
+      next: `look at: ip route get ${unknown[0]?.address ?? ''} oif ${link.name}; or write the MAC into the row`,
+    });
+  }
+  return rows.map((row) => ({
+    address: parseAddress(row.address) as Buffer,
+    mac: parseMac(row.mac ?? resolved.get(row.address) ?? '') as Buffer,
+    weight: row.weight,
+  }));
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Turns hot slots cold, where nobody needs their previous destination any more. */
+import type { Slot } from '../abi/maps.js';
+import { decodeKey, encodeKey } from '../abi/maps.js';
+import type { Maps, Tools } from '../program/find.js';
+import type { Live, Write } from '../plan/state.js';
+import { DEFAULT_IDLE, coldSlot, isHot, settling } from '../plan/hot-slots.js';
+import type { Service } from '../plan/services.js';
+import { servicesIn } from '../plan/services.js';
+import { linesOf, readSlots, readTables } from '../program/read.js';
+import { reachable } from '../wire/way.js';
+
+export interface Settled {
+  /** Slots that went cold. */
+  settled: number;
+  /** Those whose drained destination's deadline is over: they are still hot. */
+  forgotten: number;
+  /** Slots that are still hot. */
+  hot: number;
+  /** Seconds until the next may go cold; 0 where none is hot. */
+  wait: number;
+}
+
+/** How long the slots of a service remember. */
+export interface Patience {
+  /** Seconds without a packet that went elsewhere than to the current destination. */
+  idle: number;
+  /** Seconds after which a drained destination is forgotten in any case. */
+  drainDeadline?: number | undefined;
+}
+
+export interface SettleOptions {
+  /** By service id. */
+  patience: (services: readonly Service[]) => ReadonlyMap<number, Patience>;
+  /** Turns all cold, ready or not. */
+  all: boolean;
+}
+
+/** The tables as a fill has just left them, with the slots of some services. */
+export interface KnownTables {
+  tables: Live;
+  /** Ids of the services whose slots are among them. */
+  slotsOf: ReadonlySet<number>;
+}
+
+/** Of every service on the device. What is known need not be read again. */
+export async function settle(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  options: SettleOptions,
+  lock: number,
+  known?: KnownTables,
+): Promise<Settled> {
+  const result: Settled = { settled: 0, forgotten: 0, hot: 0, wait: 0 };
+  if (!maps.kept) return result;
+  const tables = known?.tables ?? (await readTables(bpftool, maps));
+  const lines: Iterable<string>[] = [];
+  const services = [...servicesIn(reachable(tables)).values()];
+  const patienceOf = options.patience(services);
+  for (const service of services) {
+    const slots = known?.slotsOf.has(service.id)
+      ? tables.slots
+      : await readSlots(bpftool, maps, service);
+    const hot = await readHot(bpftool, maps, slots, service);
+    const writes: Write[] = [];
+    const now = monotonicSeconds();
+    const { idle, drainDeadline } = patienceOf.get(service.id) ?? { idle: DEFAULT_IDLE };
+    for (const { key, slot, kept } of hot) {
+      const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
+      const deadline = isDrained ? drainDeadline : undefined;
+      const { slot: value, wait } = options.all
+        ? { slot: coldSlot(slot), wait: 0 }
+        : settling(slot, kept, now, idle, deadline);
+      if (value !== slot) writes.push({ map: 'slots', key, value });
+      if (!isHot(value)) {
+        result.settled++;
+        continue;
+      }
+      if (value !== slot) result.forgotten++;
+      result.wait = result.hot === 0 ? wait : Math.min(result.wait, wait);
+      result.hot++;
+    }
+    lines.push(linesOf(maps, writes, slots));
+  }
+  await bpftool.write(inTurn(lines), lock);
+  return result;
+}
+
+function* inTurn<T>(all: Iterable<Iterable<T>>): Generator<T> {
+  for (const one of all) yield* one;
+}
+
+interface HotSlot {
+  key: number;
+  slot: Slot;
+  /** When a packet last went elsewhere than to the current destination. */
+  kept: number;
+}
+
+async function readHot(
+  bpftool: Tools['bpftool'],
+  maps: Maps,
+  slots: Live['slots'],
+  { firstSlot, log2Slots }: Service,
+): Promise<HotSlot[]> {
+  const hot: HotSlot[] = [];
+  for (let key = firstSlot; key < firstSlot + (1 << log2Slots); key++) {
+    const slot = slots.get(key);
+    if (slot && isHot(slot)) hot.push({ key, slot, kept: 0 });
+  }
+  const keys = hot.map(({ key }) => encodeKey(key));
+  const kept = maps.kept ? await bpftool.lookup(maps.kept.id, keys) : [];
+  return hot.map((one, index) => ({
+    ...one,
+    kept: decodeKey(kept[index] ?? encodeKey(0)),
+  }));
+}
+
+/** CLOCK_MONOTONIC, which the program reads too. */
+export function monotonicSeconds(): number {
+  return Number(process.hrtime.bigint() / 1_000_000_000n);
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The plan of one service in words for people, and in JSON for programs. */
+import { formatCount, many } from '../../text/format.js';
+import type { Plan } from '../../plan/service.js';
+import { describeShares, sharesJson } from './shares.js';
+import type { ModeName } from '../../stats/sample.js';
+
+export interface Where {
+  interface: string;
+  mode: ModeName;
+}
+
+/** The name is that of a config file. */
+export function describePlan(
+  plan: Plan,
+  where: Where,
+  isDryRun: boolean,
+  name?: string,
+): string[] {
+  const ssh =
+    plan.keepsSsh === undefined ? '' : plan.keepsSsh ? ', ssh kept' : ', ssh taken';
+  const ways = plan.ways.join(', ');
+  const head =
+    `${where.interface} [${where.mode}] ${name === undefined ? ways : `${name} (${ways})`}: ` +
+    `${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}${ssh}`;
+  if (plan.writes.length === 0) {
+    return [head, '  nothing to do: the table says so already'];
+  }
+  const counts = [
+    `${plan.added.length} added`,
+    `${plan.removed.length} removed`,
+    ...countDrained(plan.drained.length, isDryRun),
+    `${plan.changed.length} changed`,
+    describeMoved(plan, isDryRun),
+    ...(plan.isNew ? [] : waysChanged(plan)),
+    ...plan.settings.map((setting) => `now ${setting}`),
+  ];
+  const lines = [
+    head,
+    ...(isDryRun ? describeShares(plan) : []),
+    (isDryRun ? '  would be: ' : '  ') + counts.join(', '),
+  ];
+  if (plan.isNew && plan.ways.includes('any/tcp')) {
+    lines.push(
+      '  answers to connections that this host opens are balanced too;' +
+        (name === undefined
+          ? ' --vip ADDRESS takes one address only'
+          : ' name an `address` to take one only'),
+    );
+  }
+  return lines;
+}
+
+function waysChanged({ waysAdded, waysRemoved }: Plan): string[] {
+  return [
+    ...waysAdded.map((way) => `way ${way} added`),
+    ...waysRemoved.map((way) => `way ${way} removed`),
+  ];
+}
+
+/** Seldom are there any, so only a plan that is looked at says that there are none. */
+export function countDrained(count: number, isDryRun: boolean): string[] {
+  return count > 0 || isDryRun ? [`${formatCount(count)} drained`] : [];
+}
+
+export function describeMoved(
+  { slotsMoved, slots, slotsIdeal }: Pick<Plan, 'slotsMoved' | 'slots' | 'slotsIdeal'>,
+  isDryRun: boolean,
+): string {
+  if (!isDryRun) return `${many(slotsMoved, 'slot')} moved`;
+  const ideal = formatCount(slotsIdeal);
+  return `${formatCount(slotsMoved)} of ${many(slots, 'slot')} moved (ideal: ${ideal})`;
+}
+
+export function planJson(plan: Plan): Record<string, unknown> {
+  return {
+    ways: plan.ways,
+    ways_added: plan.waysAdded,
+    ways_removed: plan.waysRemoved,
+    keeps_ssh: plan.keepsSsh ?? null,
+    settings_changed: plan.settings,
+    destinations: plan.used,
+    destinations_wanted: plan.wanted,
+    added: plan.added,
+    removed: plan.removed,
+    drained: plan.drained,
+    changed: plan.changed,
+    slots: plan.slots,
+    slots_moved: plan.slotsMoved,
+    slots_ideal: plan.slotsIdeal,
+    shares: sharesJson(plan),
+    writes: plan.writes.length,
+  };
+}
+
+export function planWarnings(plan: Plan, limit: number): string[] {
+  const warnings: string[] = [];
+  if (plan.used < plan.wanted) {
+    warnings.push(
+      `${plan.wanted} destinations do not fit a table of ${many(limit, 'destination')} ` +
+        `and ${many(plan.slots, 'slot')}; using the first ${plan.used}`,
+    );
+  }
+  if (plan.isEmpty) {
+    warnings.push(
+      'every weight is 0, so no slot has a destination and all packets pass to the host',
+    );
+  }
+  return warnings;
+}

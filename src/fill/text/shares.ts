@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What each destination has of the slots before and after a plan, as lines and as JSON. Pure. */
+import { formatCount, formatShare, many } from '../../text/format.js';
+import type { Plan, Share } from '../../plan/service.js';
+
+/** Where more destinations than this change alike, one line tells of all. */
+const ALIKE = 32;
+
+type Change = 'added' | 'removed' | 'drained' | 'changed' | '';
+/** What changes is read first. */
+const ORDER: readonly Change[] = ['added', 'removed', 'drained', 'changed', ''];
+const MARKS = { added: '+', removed: '-', drained: '~', changed: '~', '': ' ' };
+
+interface Row extends Share {
+  change: Change;
+}
+
+export function describeShares(plan: Plan): string[] {
+  const rows = rowsOf(plan);
+  const lines = ORDER.flatMap((change) =>
+    grouped(rows.filter((row) => row.change === change)).flatMap((group) =>
+      group.length > ALIKE
+        ? [cellsOf(group, plan.slots, `${many(group.length, 'destination')} alike`)]
+        : group.map((row) => cellsOf([row], plan.slots, row.address)),
+    ),
+  );
+  return layOut([
+    ['  destination', 'change', 'weight', 'slots before', 'after', 'share'],
+    ...lines,
+  ]);
+}
+
+function rowsOf({ shares, added, removed, drained, changed }: Plan): Row[] {
+  const changes = new Map<string, Change>([
+    ...added.map((address) => [address, 'added'] as const),
+    ...removed.map((address) => [address, 'removed'] as const),
+    ...drained.map((address) => [address, 'drained'] as const),
+    ...changed.map((address) => [address, 'changed'] as const),
+  ]);
+  return shares.map((share) => ({ ...share, change: changes.get(share.address) ?? '' }));
+}
+
+/** Those of the same weights together, in the order of the first of each. */
+function grouped(rows: readonly Row[]): Row[][] {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = weightOf(row);
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  // Few are told one by one, in the order of the file.
+  const isMany = (row: Row): boolean => (groups.get(weightOf(row)) ?? []).length > ALIKE;
+  const large = [...groups.values()].filter((group) => group.length > ALIKE);
+  return [...large, ...rows.filter((row) => !isMany(row)).map((row) => [row])];
+}
+
+function weightOf({ weightBefore, weight }: Share): string {
+  const [only, other] = [weightBefore, weight].filter((one) => one !== undefined);
+  return other === undefined || only === other ? String(only) : `${only} -> ${other}`;
+}
+
+function cellsOf(group: readonly Row[], slots: number, name: string): string[] {
+  const [first] = group;
+  if (!first) return [];
+  const after = group.map((row) => row.slots);
+  return [
+    `${MARKS[first.change]} ${name}`,
+    first.change,
+    weightOf(first),
+    first.weightBefore === undefined ? '-' : range(group.map((row) => row.slotsBefore)),
+    first.weight === undefined ? '-' : range(after),
+    first.weight === undefined ? '-' : range(after, (count) => formatShare(count, slots)),
+  ];
+}
+
+/** The least and the most, or the one that all have. */
+function range(
+  counts: readonly number[],
+  format: (count: number) => string = formatCount,
+): string {
+  const least = format(Math.min(...counts));
+  const most = format(Math.max(...counts));
+  return least === most ? least : `${least} to ${most}`;
+}
+
+/** Words on the left, numbers on the right. */
+function layOut(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const isWord = (column: number): boolean => column < 2;
+  return rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return isWord(column) ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join('  ')
+      .replace(/^/, '  ')
+      .trimEnd(),
+  );
+}
+
+export function sharesJson(plan: Plan): Record<string, unknown>[] {
+  return rowsOf(plan).map((row) => ({
+    address: row.address,
+    change: row.change === '' ? null : row.change,
+    weight_before: row.weightBefore ?? null,
+    weight: row.weight ?? null,
+    slots_before: row.slotsBefore,
+    slots: row.slots,
+    share: row.slots / plan.slots,
+  }));
+}

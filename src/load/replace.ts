@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Swaps a program for another without a moment in which the device has none.
+ *
+ * Where the new program's maps are of the same kinds and sizes it takes over the
+ * old ones, and nothing changes but the code. Where only the size of flows differs
+ * it takes over all others: see carry-flows.ts. Else it gets maps of its own: they
+ * are filled like the old ones, the programs are swapped, and then the sums of
+ * the old counters are added to the new.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Counter, Slot } from '../abi/maps.js';
+import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from '../abi/maps.js';
+import { parseMac } from '../wire/address.js';
+import type { Maps, Tools } from '../program/find.js';
+import { isDecap, isOurs, notOurs, severalPrograms } from '../program/find.js';
+import type { Bpftool, MapInfo } from '../system/bpftool.js';
+import { BpftoolFailure, decodeEntries, hex } from '../system/bpftool.js';
+import { carryFrames, carrySums, carryTables } from '../plan/carry-tables.js';
+import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
+import { retiredCounter, sumCounters } from '../program/reading.js';
+import { Failure } from '../text/failure.js';
+import { many } from '../text/format.js';
+import type { AttachedProgram } from '../system/ip/links.js';
+import type { Live } from '../plan/state.js';
+import {
+  attach,
+  fillLoaded,
+  mapsOfLoaded,
+  noFlows,
+  notTaken,
+  optionsFor,
+} from './attach.js';
+import type { Attachment, LoadRequest, LoadResult } from './attach.js';
+import { isHot } from '../plan/hot-slots.js';
+import type { LoadOptions, Loaded, Pins } from '../program/objects.js';
+import { loadObject, objectFor } from '../program/objects.js';
+import { packaged } from '../system/package.js';
+import { servicesIn } from '../plan/services.js';
+import { linesOf, readSlots, readTables, sizesOf } from '../program/read.js';
+import { reachable } from '../wire/way.js';
+
+export async function replaceProgram(
+  tools: Tools,
+  pins: Pins,
+  request: LoadRequest,
+  there: AttachedProgram,
+): Promise<LoadResult> {
+  const { bpftool } = tools;
+  const { link, lock } = request;
+  checkReplaceable(request, there);
+  const object = request.object ?? objectFor(there.mode, isDecap(there.name));
+  const options = optionsFor(request, there.mode);
+  const fresh = await loadObject(bpftool, pins, object, options);
+  if (fresh.name !== there.name) throw cannotFollow(request, there, fresh);
+  const { maps: old } = await bpftool.programWithMaps('id', there.id);
+
+  const allSame = sameMaps(old, fresh.maps);
+  const otherFlows = !allSame && onlyFlowsDiffer(old, fresh.maps, sameMaps);
+  if (otherFlows && request.sets !== undefined) {
+    return replaceFlows(tools, pins, request, there, { object, options, old, fresh });
+  }
+  // Where no size is asked for, flows keep the one that they were given.
+  const keptMaps = allSame || otherFlows;
+  const loaded = keptMaps
+    ? await loadObject(bpftool, pins, object, { ...options, reuse: old })
+    : fresh;
+  // Pinned, the old program keeps its maps until their sums are read.
+  if (!keptMaps) await bpftool.pin(there.id, pins.next());
+  const carried = keptMaps ? undefined : await carryContent(tools, request, old, loaded);
+  const plan = await fillLoaded(tools, request, loaded);
+  const isCard = there.mode === 'xdpoffload';
+  const sums = new SumCarrier(
+    bpftool,
+    pins,
+    lock,
+    old,
+    loaded.maps,
+    carried?.ids ?? new Map(),
+  );
+
+  // A card's maps cannot be added to from here: its sums go before, set as they are.
+  if (!keptMaps && isCard) await sums.set();
+  const swap = { loaded, object, mode: there.mode, link, overwrite: true };
+  const attached = await swapIn(tools, pins, swap);
+  if (!keptMaps && !isCard) {
+    await sleep(GRACE_MS);
+    await sums.add();
+  }
+  return {
+    mode: there.mode,
+    program: attached.loaded.id,
+    object: attached.object,
+    keptMaps,
+    warnings: carried?.losses ?? [],
+    plan,
+    maps: loaded.maps,
+  };
+}
+
+/** The old maps are filled, like by l4lb-map, before anything is swapped. */
+async function replaceFlows(
+  tools: Tools,
+  pins: Pins,
+  request: LoadRequest,
+  there: AttachedProgram,
+  { object, options, old, fresh }: FreshProgram,
+): Promise<LoadResult> {
+  const { bpftool } = tools;
+  const { mode } = there;
+  const reuse = mapsWithFlows(old, fresh.maps);
+  const loaded = await loadObject(bpftool, pins, object, { ...options, reuse });
+  const plan = await fillLoaded(tools, request, { ...fresh, maps: old });
+  const [before, after] = [mapsOfLoaded({ maps: old }), mapsOfLoaded(loaded)];
+  const hot = await readHot(bpftool, before, await readTables(bpftool, before));
+  const { lock } = request;
+  const device = request.link.name;
+  // Pinned, the old program keeps its flows until all of them are copied.
+  await bpftool.pin(there.id, pins.next());
+  const swap = { mode, device, loaded, before, after, hot, lock };
+  const flows = await swapFlows(bpftool, pins, swap);
+  const warnings = flows?.lost
+    ? [
+        `${many(flows.lost, 'record')} of connections did not fit; where a slot moved since, they break`,
+      ]
+    : [];
+  return {
+    mode,
+    program: loaded.id,
+    object,
+    keptMaps: true,
+    flows,
+    warnings,
+    plan,
+    maps: loaded.maps,
+  };
+}
+
+interface FreshProgram {
+  object: string;
+  options: LoadOptions;
+  old: MapInfo[];
+  fresh: Loaded;
+}
+
+/** What is there stays where the new one is refused. */
+async function swapIn(
+  tools: Tools,
+  pins: Pins,
+  swap: Attachment,
+): ReturnType<typeof attach> {
+  try {
+    return await attach(tools, pins, swap);
+  } catch (error) {
+    if (!(error instanceof BpftoolFailure)) throw error;
+    throw notTaken(swap.link, swap.mode, error.reason);
+  }
+}
+
+function checkReplaceable(
+  { link, mode, sets }: LoadRequest,
+  there: AttachedProgram,
+): void {
+  if (mode === 'auto' && link.programs.length > 1) {
+    throw severalPrograms(link.name, link.programs);
+  }
+  if (!isOurs(there.name)) throw notOurs(link.name, there);
+  if (there.mode === 'xdpoffload' && sets !== undefined) throw noFlows();
+  if (mode !== 'auto' && mode !== there.mode) {
+    throw new Failure(`${link.name} has its program in mode ${there.mode}, not ${mode}`, {
+      cause: 'between two modes there is a moment without a program',
+      next: `l4lb-load -i ${link.name} --off, and then load in the other mode`,
+    });
+  }
+}
+
+function cannotFollow(
+  { link }: LoadRequest,
+  there: AttachedProgram,
+  fresh: Loaded,
+): Failure {
+  const isOther = isDecap(there.name) !== isDecap(fresh.name);
+  return new Failure(
+    `${link.name} has ${there.name}, which ${fresh.name} cannot follow`,
+    {
+      cause: isOther
+        ? 'one is the balancer, the other the end at a destination'
+        : 'they have different ABI versions, so the tables cannot be carried over',
+      next: `l4lb-load -i ${link.name} --off, and then load without --replace`,
+    },
+  );
+}
+
+/** Kinds and sizes must agree, and the kernel does not look. */
+function sameMaps(one: readonly MapInfo[], other: readonly MapInfo[]): boolean {
+  const describe = (maps: readonly MapInfo[]): string =>
+    maps
+      .map(({ name, kind, keySize, valueSize, entries }) =>
+        [name, kind, keySize, valueSize, entries].join(' '),
+      )
+      .sort()
+      .join('\n');
+  return describe(one) === describe(other);
+}
+
+/** Fills new maps like the old ones; the end at a destination has no tables. */
+async function carryContent(
+  { bpftool }: Tools,
+  { link, lock }: LoadRequest,
+  old: readonly MapInfo[],
+  loaded: Loaded,
+): Promise<{ ids: Map<number, number>; losses: string[] }> {
+  if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
+  const maps = mapsOfLoaded(loaded);
+  const oldMaps = mapsOfLoaded({ maps: [...old] });
+  const live = await readCarried(bpftool, oldMaps);
+  const mac = parseMac(link.mac) ?? live.device.mac;
+  const { writes, ids, losses } = carryTables(live, sizesOf(maps), {
+    mac,
+    mtu: link.mtu,
+  });
+  await bpftool.write(linesOf(maps, writes, new Map()), lock);
+  const hot = (await readHot(bpftool, oldMaps, live)).length;
+  if (hot > 0) {
+    losses.push(
+      `${many(hot, 'slot')} forgot the previous destination; older connections on them break`,
+    );
+  }
+  return { ids, losses };
+}
+
+/** With the slots of services whose table is not told by their destinations alone. */
+async function readCarried(bpftool: Bpftool, maps: Maps): Promise<Live> {
+  const tables = await readTables(bpftool, maps);
+  const slots = new Map(tables.slots);
+  for (const service of servicesIn(reachable(tables)).values()) {
+    if ((service.flags & CELL_MINIMAL_TABLE) === 0) continue;
+    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
+      slots.set(key, slot);
+    }
+  }
+  return { ...tables, slots };
+}
+
+/** The slots that remember. What they do is lost where the ids change. */
+async function readHot(bpftool: Bpftool, maps: Maps, live: Live): Promise<Slot[]> {
+  if (!maps.kept) return [];
+  const hot: Slot[] = [];
+  for (const service of servicesIn(reachable(live)).values()) {
+    const slots = await readSlots(bpftool, maps, service);
+    for (const slot of slots.values()) if (isHot(slot)) hot.push(slot);
+  }
+  return hot;
+}
+
+/** Brings the sums of old counters into new maps, by the new ids. */
+class SumCarrier {
+  readonly #bpftool: Bpftool;
+  readonly #pins: Pins;
+  readonly #lock: number;
+  readonly #old: readonly MapInfo[];
+  readonly #new: readonly MapInfo[];
+  readonly #ids: ReadonlyMap<number, number>;
+
+  constructor(
+    bpftool: Bpftool,
+    pins: Pins,
+    lock: number,
+    old: readonly MapInfo[],
+    fresh: readonly MapInfo[],
+    ids: ReadonlyMap<number, number>,
+  ) {
+    this.#bpftool = bpftool;
+    this.#pins = pins;
+    this.#lock = lock;
+    this.#old = old;
+    this.#new = fresh;
+    this.#ids = ids;
+  }
+
+  /** Adds, while the new program is counting. */
+  async add(): Promise<void> {
+    for (const { map, sums } of await this.#all()) {
+      const retired = sums.get(0);
+      if (map.name === 'counters') {
+        sums.delete(0);
+        if (retired) await this.#write(map, new Map([[0, retired]]));
+      }
+      const frames = carryFrames(sums);
+      if (frames.length === 0) continue;
+      const reuse = [{ ...map, name: 'counters' }];
+      const pin = this.#pins.next();
+      await this.#bpftool.load(packaged('l4lb_carry.o'), pin, { reuse });
+      await this.#bpftool.runOn(pin, frames);
+    }
+  }
+
+  /** Sets, while nobody counts in the new maps yet. */
+  async set(): Promise<void> {
+    for (const { map, sums } of await this.#all()) await this.#write(map, sums);
+  }
+
+  /** The new counter maps, each with the sums that belong there. */
+  async #all(): Promise<{ map: MapInfo; sums: Map<number, Counter> }[]> {
+    const all: { map: MapInfo; sums: Map<number, Counter> }[] = [];
+    for (const name of ['counters', 'verdicts']) {
+      const from = this.#old.find((map) => map.name === name);
+      const map = this.#new.find((one) => one.name === name);
+      if (!from || !map) continue;
+      const counters = await this.#read(from);
+      all.push({
+        map,
+        sums: name === 'counters' ? carrySums(counters, this.#ids) : counters,
+      });
+    }
+    return all;
+  }
+
+  async #read(map: MapInfo): Promise<Map<number, Counter>> {
+    const [answer] = await this.#bpftool.queries([`map dump id ${map.id}`]);
+    return new Map(
+      decodeEntries(answer).map(({ key, values }) => {
+        const id = decodeKey(key);
+        const isRetired = map.name === 'counters' && id === 0;
+        return [id, isRetired ? retiredCounter(values) : sumCounters(values)];
+      }),
+    );
+  }
+
+  async #write(map: MapInfo, sums: ReadonlyMap<number, Counter>): Promise<void> {
+    const lines = [...sums].map(
+      ([key, counter]) =>
+        `map update id ${map.id} key hex ${hex(encodeKey(key))} value hex ${hex(encodeCounter(counter))}`,
+    );
+    await this.#bpftool.write(lines, this.#lock);
+  }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What is attached to a device, for l4lb-load --status. */
+import type { Counter } from '../abi/maps.js';
+import type { Build, Tools } from '../program/find.js';
+import { MODE_NAMES, asMaps, buildOf, isDecap } from '../program/find.js';
+import { readDecap } from '../program/decap.js';
+import { formatCount, many } from '../text/format.js';
+import type { AttachedProgram, Mode } from '../system/ip/links.js';
+import { keepsSsh, servicesIn } from '../plan/services.js';
+import { readTables } from '../program/read.js';
+import { formatWay, reachable } from '../wire/way.js';
+
+export interface ServiceStatus {
+  ways: string[];
+  slots: number;
+  destinations: number;
+  /** Whether ssh is left to the host; null where no way is on all ports. */
+  keeps_ssh: boolean | null;
+}
+
+export interface ProgramStatus {
+  id: number;
+  name: string;
+  mode: Mode;
+  /** Wall clock, in seconds. */
+  loadedAt: number;
+  build: Build | 'decap' | 'not l4lb';
+  services?: ServiceStatus[];
+  addresses?: number | 'all';
+  verdicts?: Record<string, Counter>;
+}
+
+export async function readStatus(tools: Tools, device: string): Promise<ProgramStatus[]> {
+  const { programs } = await tools.ip.link(device);
+  return Promise.all(programs.map((program) => readProgram(tools, program)));
+}
+
+async function readProgram(tools: Tools, there: AttachedProgram): Promise<ProgramStatus> {
+  const { id, name, mode } = there;
+  const program = await tools.bpftool.programWithMaps('id', id);
+  const all = program.maps;
+  const head = { id, name, mode, loadedAt: program.loadedAt };
+  if (isDecap(name)) return { ...head, build: 'decap', ...(await readDecap(tools, all)) };
+  const maps = asMaps(all);
+  if (!maps) return { ...head, build: 'not l4lb' };
+  const tables = await readTables(tools.bpftool, maps);
+  const services = [...servicesIn(reachable(tables)).values()].map((service) => ({
+    ways: service.ways.map(formatWay),
+    slots: 1 << service.log2Slots,
+    keeps_ssh: keepsSsh(tables, service) ?? null,
+    destinations: [...tables.destinations.values()].filter(
+      (one) => one.service === service.id,
+    ).length,
+  }));
+  return { ...head, build: buildOf(maps), services };
+}
+
+export function statusJson(device: string, programs: readonly ProgramStatus[]): unknown {
+  return {
+    interface: device,
+    programs: programs.map(({ mode, loadedAt, ...rest }) => ({
+      mode: MODE_NAMES[mode],
+      loaded_at: new Date(loadedAt * 1000).toISOString(),
+      ...rest,
+    })),
+  };
+}
+
+export function describeStatus(
+  device: string,
+  programs: readonly ProgramStatus[],
+): string[] {
+  if (programs.length === 0) return [`${device} has no XDP program`];
+  return programs.flatMap((program) => {
+    const since = new Date(program.loadedAt * 1000)
+      .toISOString()
+      .replace('T', ' ')
+      .slice(0, 19);
+    const { name, id, mode, build } = program;
+    return [
+      `${device} [${MODE_NAMES[mode]}] ${name || 'nameless'} (program ${id}, ${build}), loaded ${since} UTC`,
+      ...describeTables(program),
+    ];
+  });
+}
+
+function describeTables({ services, addresses, verdicts }: ProgramStatus): string[] {
+  if (verdicts) {
+    const counted = Object.entries(verdicts).filter(([, { packets }]) => packets > 0n);
+    const whose =
+      typeof addresses === 'number' ? many(addresses, 'address') : 'all addresses';
+    return [
+      `  takes the outer header off for ${whose}`,
+      ...counted.map(
+        ([name, { packets }]) => `  ${name}: ${formatCount(packets)} packets`,
+      ),
+    ];
+  }
+  if (services?.length === 0) return ['  no service yet: everything passes to the host'];
+  return (services ?? []).map(({ ways, slots, destinations, keeps_ssh: keeps }) => {
+    const ssh = keeps === null ? '' : keeps ? ', ssh kept' : ', ssh taken';
+    return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${ssh}`;
+  });
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The lines that a state of the dashboard is drawn as, for a screen of its size. */
+import { VERDICTS } from '../../abi/maps.js';
+import { sortedByAddress } from '../../wire/address.js';
+import {
+  formatCount,
+  formatDuration,
+  formatShare,
+  formatTitle,
+  sparkline,
+} from '../../text/format.js';
+import type { DestinationRates, Rates, Sample } from '../sample.js';
+import { helpLines } from './help.js';
+import type { ScreenState } from './state.js';
+
+export type Style =
+  'plain' | 'title' | 'heads' | 'strong' | 'alarm' | 'notice' | 'history';
+export interface Span {
+  text: string;
+  style: Style;
+}
+export type Line = Span[];
+
+/** How many samples the history of a destination goes back: a column for each. */
+export const HISTORY = 30;
+
+/** A destination, and its place in the order of addresses. */
+interface Row {
+  number: number;
+  destination: DestinationRates;
+}
+
+/** The destinations that the filter lets through. */
+function matching(state: ScreenState): Row[] {
+  const destinations = state.shown?.sample.destinations ?? [];
+  // IPv6 is always written in small letters here, and often not by others.
+  const filter = state.filter.toLowerCase();
+  return destinations
+    .map((destination, index) => ({ number: index + 1, destination }))
+    .filter(({ destination }) => destination.address.includes(filter));
+}
+
+function sorted(state: ScreenState): Row[] {
+  let rows = matching(state);
+  if (state.sort === 'address') {
+    rows = sortedByAddress(rows, ({ destination }) => destination.address);
+  } else {
+    const rate = state.sort === 'packets/s' ? 'pps' : 'bps';
+    rows.sort((one, other) => other.destination[rate] - one.destination[rate]);
+  }
+  return state.reversed ? rows.reverse() : rows;
+}
+
+/** So many lines, of which a page is on view. */
+interface Scrollable {
+  count: number;
+  page: number;
+}
+
+/** What the keys scroll at the moment. */
+export function scrollable(state: ScreenState): Scrollable {
+  if (state.help) {
+    return { count: helpLines().length, page: Math.max(1, state.height - 1) };
+  }
+  const count = matching(state).length;
+  return { count, page: layout(state, count).page };
+}
+
+/** The first line on view, as far down as asked and the list goes. */
+export function firstOnView(top: number, { count, page }: Scrollable): number {
+  return Math.max(0, Math.min(top, count - page));
+}
+
+/** How many lines each part gets: what matters most is served first. */
+function layout(state: ScreenState, count: number) {
+  const least = Math.max(1, Math.min(count, 3));
+  let spare = Math.max(0, state.height - 1 - least);
+  const take = (wanted: number): number => {
+    const taken = Math.min(wanted, spare);
+    spare -= taken;
+    return taken;
+  };
+  const verdicts = Math.min(verdictLines(state).length, Math.max(4, state.height / 3));
+  return {
+    notice: take(state.notice === undefined ? 0 : 1),
+    footer: take(1),
+    totals: take(1),
+    status: take(1),
+    heads: take(1),
+    verdicts: take(Math.floor(verdicts)),
+    page: least + spare,
+  };
+}
+
+/**
+ * Cells below each other: names at the left of their column, figures at the right; and
+ * none where the columns are fewer.
+ */
+function align(cells: string[], widths: number[]): string {
+  return widths
+    .map((width, column) => {
+      const cell = cells[column] ?? '';
+      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+    })
+    .join('  ');
+}
+
+function span(text: string, style: Style = 'plain'): Span {
+  return { text, style };
+}
+
+/** The verdicts with packets, alarming ones first, side by side where there is room. */
+function verdictLines(state: ScreenState, room = Infinity): Line[] {
+  const rates = state.shown?.sample.verdicts;
+  const counted = VERDICTS.filter(({ name }) => rates && rates[name].packets !== 0n);
+  if (!rates || counted.length === 0) return [];
+  const cells = [
+    ...counted.filter(({ action }) => action === 'DROP'),
+    ...counted.filter(({ action }) => action !== 'DROP'),
+  ].map(({ name, action }) => ({
+    texts: [name, formatCount(rates[name].pps), formatCount(rates[name].packets)],
+    style: action === 'DROP' ? ('alarm' as const) : ('plain' as const),
+  }));
+  const least = [17, 11, 15];
+  const widths = least.map((width, column) =>
+    Math.max(width, ...cells.map(({ texts }) => texts[column]?.length ?? 0)),
+  );
+  const width = align(['', '', ''], widths).length;
+  const abreast = Math.min(
+    cells.length,
+    Math.max(1, Math.floor((state.width + 4) / (width + 4))),
+  );
+  const shown = Math.min(cells.length, abreast * (room - 1));
+  const name = shown < cells.length ? `verdict (${shown} of ${cells.length})` : 'verdict';
+  const heads = align([name, 'pkts/s', 'in all'], widths);
+  const lines: Line[] = [
+    [span(Array.from({ length: abreast }, () => heads).join('    '), 'heads')],
+  ];
+  for (let start = 0; start < shown; start += abreast) {
+    lines.push(
+      cells
+        .slice(start, Math.min(start + abreast, shown))
+        .flatMap(({ texts, style }) => [span(align(texts, widths), style), span('    ')]),
+    );
+  }
+  return lines;
+}
+
+/** Heads, rows and totals; `top` is the first row on view. */
+function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: number) {
+  const { destinations, totals } = sample;
+  const widths = [
+    destinations.reduce((width, { address }) => Math.max(width, address.length), 15),
+    Math.max(11, formatCount(totals.pps).length),
+    Math.max(15, formatCount(totals.bps).length),
+    7,
+  ];
+  const text = (number: string, ...cells: string[]): string =>
+    `${number.padStart(4)}  ${align(cells, widths)}`;
+  // On a narrow screen the history gives way first, then the share; and half a rate
+  // would be another one.
+  while (widths.length > 1 && text('').length > state.width) widths.pop();
+  const heads = text('#', 'address', 'pkts/s', 'bits/s', 'share');
+  const room = widths.length < 4 ? 0 : Math.min(HISTORY, state.width - heads.length - 2);
+  const figures = (rates: Rates): string[] => [
+    formatCount(rates.pps),
+    formatCount(rates.bps),
+    formatShare(rates.pps, totals.pps),
+  ];
+  return {
+    heads: [span(`${heads}${room < 7 ? '' : '  history'}`.padEnd(state.width), 'heads')],
+    rows: rows.slice(state.top, state.top + page).map(({ number, destination }): Line => {
+      const { id, address } = destination;
+      const history = sparkline(state.shown?.history.get(id)?.pps ?? [], room);
+      const line = text(String(number), address, ...figures(destination));
+      return [span(`${line}  `), span(history, 'history')];
+    }),
+    totals: [
+      span(text('', '', ...figures(totals)).replace(/^ {8}/, '[Totals]'), 'strong'),
+    ],
+  };
+}
+
+function emptyText(state: ScreenState): string {
+  const device = state.interface;
+  if (!state.shown) return `Waiting for the first sample of ${device}.`;
+  if (state.shown.sample.destinations.length > 0) {
+    return `No address contains "${state.filter}".`;
+  }
+  return `The destination table is empty. To fill it: l4lb-map -i ${device} -f FILE`;
+}
+
+function statusLine(state: ScreenState, count: number, page: number): Line {
+  const last = Math.min(state.top + page, count);
+  const words = [
+    `${count === 0 ? 0 : state.top + 1}-${last} of ${count}`,
+    `by ${state.sort}${state.reversed ? ', reversed' : ''}`,
+    `every ${state.interval} s`,
+  ];
+  if (state.filter !== '') words.push(`filter "${state.filter}"`);
+  const status = span(words.join('   '));
+  return state.paused ? [span(' PAUSED ', 'notice'), span('  '), status] : [status];
+}
+
+/** Keys and what they do, in turn. */
+function words(texts: string[]): Line {
+  return texts.map((text, index) =>
+    index % 2 === 0 ? span(` ${text} `, 'strong') : span(`${text} `),
+  );
+}
+
+function footerLine(state: ScreenState): Line {
+  if (state.typing) {
+    return [
+      span(` Filter: ${state.filter}_`, 'strong'),
+      span('   Enter accepts, Esc clears'),
+    ];
+  }
+  return words([
+    ...['s', 'sort', 'r', 'reverse', 'p', 'pause', '/', 'filter'],
+    ...['arrows', 'scroll', '?', 'help', 'q', 'quit'],
+  ]);
+}
+
+/** Lines and a part of a line beyond the edge are left out. */
+function clip(lines: Line[], width: number, height: number): Line[] {
+  return lines.slice(0, height).map((line) => {
+    let room = width;
+    return line.map(({ text, style }) => {
+      const seen = text.slice(0, room);
+      room -= seen.length;
+      return { text: seen, style };
+    });
+  });
+}
+
+/** As many lines as the screen has, or fewer. */
+export function render(state: ScreenState): Line[] {
+  const { width, height } = state;
+  if (state.help) {
+    const list = scrollable(state);
+    const top = firstOnView(state.helpTop, list);
+    const lines = helpLines().slice(top, top + list.page);
+    while (lines.length < list.page) lines.push([]);
+    return clip(
+      [...lines, words(['arrows', 'scroll', 'Esc', 'back', 'q', 'quit'])],
+      width,
+      height,
+    );
+  }
+
+  const sample = state.shown?.sample;
+  const all = sorted(state);
+  const parts = layout(state, all.length);
+  const top = firstOnView(state.top, { count: all.length, page: parts.page });
+  const table = sample && tableLines({ ...state, top }, sample, all, parts.page);
+  const rows = table && all.length > 0 ? table.rows : [[span(emptyText(state))]];
+  while (rows.length < parts.page) rows.push([]);
+
+  const title = [span(formatTitle(sample?.mode), 'title'), span(`  ${state.interface}`)];
+  if (sample) title.push(span(`  up ${formatDuration(sample.uptime)}`));
+  return clip(
+    [
+      title,
+      ...[statusLine({ ...state, top }, all.length, parts.page)].slice(0, parts.status),
+      ...[[span(state.notice ?? '', 'notice')]].slice(0, parts.notice),
+      ...[table?.heads ?? []].slice(0, parts.heads),
+      ...rows,
+      ...[table?.totals ?? []].slice(0, parts.totals),
+      ...verdictLines(state, parts.verdicts).slice(0, parts.verdicts),
+      ...[footerLine(state)].slice(0, parts.footer),
+    ],
+    width,
+    height,
+  );
+}

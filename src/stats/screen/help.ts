@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The dashboard's help: its keys, its columns, and what each verdict means. */
+import { VERDICTS } from '../../abi/maps.js';
+import type { Line, Span } from './draw.js';
+
+const KEYS = [
+  ['s', 'sort by address, packets/s, bits/s'],
+  ['r', 'reverse the order'],
+  ['p, space', 'pause: the screen stands still, the history goes on'],
+  ['/', 'filter by a part of the address; Enter accepts, Esc clears'],
+  ['up, down, k, j', 'scroll by a row'],
+  ['PgUp, PgDn', 'scroll by a page'],
+  ['Home, End, g, G', 'scroll to the first row, to the last'],
+  ['?', 'this help; ? or Esc leaves it'],
+  ['q, Ctrl-C', 'quit'],
+] as const;
+
+const COLUMNS = [
+  ['#', 'the place in the order of addresses'],
+  ['share', 'of the packets/s of all destinations'],
+  ['history', 'packets/s, each row by its own largest'],
+] as const;
+
+function title(text: string): Line {
+  return [{ text, style: 'title' }];
+}
+
+function explained(name: string, meaning: string, style: Span['style']): Line {
+  return [
+    { text: `  ${name.padEnd(17)}`, style },
+    { text: meaning, style: 'plain' },
+  ];
+}
+
+export function helpLines(): Line[] {
+  return [
+    title('Keys'),
+    ...KEYS.map(([key, meaning]) => explained(key, meaning, 'strong')),
+    title('Columns'),
+    ...COLUMNS.map(([name, meaning]) => explained(name, meaning, 'plain')),
+    title('Verdicts'),
+    ...VERDICTS.map(({ name, action, meaning }) =>
+      explained(
+        `${name.padEnd(15)}  ${action.padEnd(4)}  `,
+        meaning,
+        action === 'DROP' ? 'alarm' : 'plain',
+      ),
+    ),
+  ];
+}

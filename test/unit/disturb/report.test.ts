@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+
+import { judge } from '../../../src/disturb/judge.js';
+import type { Result } from '../../../src/disturb/report.js';
+import {
+  describeResult,
+  droppedByBalancer,
+  progressLine,
+  resultJson,
+} from '../../../src/disturb/report.js';
+import { escape, steps, ticks } from '../../../src/text/svg.js';
+import { drawSvg } from '../../../src/disturb/svg.js';
+import { count, judged, lost, open, record, schedule } from './runs.js';
+
+const EVENTS = [open(1, 1), open(2, 2), open(3, 2), lost(1, 1050), lost(2, 1060)];
+const RESULT: Result = {
+  connections: 3,
+  duration: 3,
+  object: 'l4lb_xdp.o',
+  table: undefined,
+  record: record(...EVENTS, count(0, 3), count(2900, 1)),
+  outcome: judged(...EVENTS, count(0, 3), count(2900, 1)),
+  verdicts: { balanced: 200, 'not ip': 3, 'too big': 2, malformed: 1 },
+};
+
+describe('the report', () => {
+  test('of a second is one line', () => {
+    const now = { event: 'count', at: 0, opened: 100, connecting: 0 } as const;
+    expect(
+      progressLine({ ...now, active: 100, sent: 496, received: 494, dropped: 0 }, 0),
+    ).toBe('Conn act/fail/connecting: 100/0/0, Packets send/rec/dropped: 496/494/0');
+  });
+
+  test("knows the balancer's drops from what it passed", () => {
+    expect(droppedByBalancer(RESULT.verdicts)).toBe(3);
+  });
+
+  test('as JSON has what programs read', () => {
+    expect(resultJson(RESULT)).toMatchObject({
+      connections: 3,
+      duration_s: 3,
+      table: null,
+      changes: [
+        { change: 'remove 1', at: 1, lost_avoidable: 1, lost_unavoidable: 1, ideal: 1 },
+        { change: 'replace', at: 2, lost_avoidable: 0, lost_unavoidable: 0, ideal: 0 },
+      ],
+      lost_avoidable: 1,
+      lost_unavoidable: 1,
+      lost_why: { reset: 2 },
+      sent: 100,
+      received: 97,
+      dropped: 3,
+      balancer: { packets: 206, dropped: 3 },
+      per_destination: [
+        { address: '10.0.1.1', weight: null, removed: true, opened: 1, active: 0 },
+        { address: '10.0.1.2', weight: 100, removed: false, opened: 2, active: 1 },
+      ],
+    });
+  });
+
+  test('in words has a row for each change and destination', () => {
+    expect(describeResult(RESULT)).toEqual([
+      '   at  change    ideal  had to  avoidable  new  fullest  uneven',
+      '0.0 s  start         0       0          0    3     1.33     0.3',
+      '1.0 s  remove 1      1       1          1    0        -       -',
+      '2.0 s  replace       0       0          0    0        -       -',
+      '',
+      'destination   weight  opened  active  had to  avoidable',
+      '10.0.1.1     removed       1       0       1          0',
+      '10.0.1.2         100       2       1       0          1',
+      '',
+      'Lost: 1 avoidable, 1 that had to be (ideal: 1), of 4 connections',
+      'Messages: 100 sent, 97 echoed, 3 dropped',
+      'Balancer: 200 packets sent on, 3 dropped',
+    ]);
+  });
+});
+
+describe('the picture', () => {
+  const svg = drawSvg({ ...RESULT, object: 'a<b>&"c".o' });
+
+  test('is a well-formed SVG, whatever the file is called', () => {
+    expect(svg).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" [^>]*>\n/);
+    expect(svg.endsWith('</svg>\n')).toBe(true);
+    expect(svg).toContain('a&lt;b&gt;&amp;&quot;c&quot;.o');
+    expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+    const opened = svg.match(/<(?:svg|text)\b/g)?.length;
+    expect(svg.match(/<\/(?:svg|text)>/g)).toHaveLength(opened ?? 0);
+  });
+
+  test('marks each change, and names it', () => {
+    expect(svg.match(/stroke-dasharray/g)).toHaveLength(2 * 2);
+    for (const text of ['>remove 1<', '>replace<', '>Active connections<']) {
+      expect(svg).toContain(text);
+    }
+  });
+
+  test('of a run without changes and losses is drawn too', () => {
+    const quiet = { ...record(open(1, 1), count(0, 1), count(900, 1)), moments: [] };
+    const run = { ...quiet, schedule: schedule(1) };
+    const drawn = drawSvg({ ...RESULT, record: run, outcome: judge(run) });
+    expect(drawn).toContain('0 lost that need not be');
+    expect(drawn).not.toMatch(/NaN|Infinity|undefined/);
+  });
+
+  test.each([
+    { most: 1, count: 4, expected: [0, 1] },
+    { most: 30, count: 10, expected: [0, 5, 10, 15, 20, 25, 30] },
+    { most: 1234, count: 4, expected: [0, 500, 1000] },
+  ])('has ticks at round values up to $most', ({ most, count: about, expected }) => {
+    expect(ticks(most, about)).toEqual(expected);
+  });
+
+  test('draws sums as steps', () => {
+    expect(
+      steps([
+        [0, 0],
+        [2, 1],
+      ]),
+    ).toEqual([
+      [0, 0],
+      [2, 0],
+      [2, 1],
+    ]);
+  });
+
+  test('escapes what XML would read', () => {
+    expect(escape('<&>"')).toBe('&lt;&amp;&gt;&quot;');
+  });
+});

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+import { plainBlock } from '../../../src/stats/plain.js';
+import { manyDestinations, sample } from './samples.js';
+
+const TITLE = '== Load balancer outbound statistics [Driver] ==';
+
+function block(...lines: string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+describe('the plain block', () => {
+  test("has the original's lines", () => {
+    const two = sample({ '10.0.0.57': 1_029_744, '10.0.10.19': 1_031_841.4 });
+    expect(plainBlock(two)).toBe(
+      block(
+        TITLE,
+        '',
+        '   1  10.0.0.57          1,029,744 pkts/s     1,186,265,088 bits/s',
+        '   2  10.0.10.19         1,031,841 pkts/s     1,188,681,293 bits/s',
+        '',
+        '[Totals]                 2,061,585 pkts/s     2,374,946,381 bits/s',
+      ),
+    );
+  });
+
+  test('ends in the verdicts with packets', () => {
+    const verdicts = { balanced: 10, 'not ours': 1234, 'too big': 5 };
+    expect(plainBlock(sample({ '10.0.0.57': 10 }, verdicts))).toBe(
+      block(
+        TITLE,
+        '',
+        '   1  10.0.0.57                 10 pkts/s            11,520 bits/s',
+        '',
+        '[Totals]                        10 pkts/s            11,520 bits/s',
+        '',
+        'balanced                        10 pkts/s            10,000 in all',
+        'not ours                     1,234 pkts/s         1,234,000 in all',
+        'too big                          5 pkts/s             5,000 in all',
+      ),
+    );
+  });
+
+  test('shows a verdict whose packets came before', () => {
+    const quiet = sample({ '10.0.0.57': 10 });
+    quiet.verdicts.malformed = { packets: 3n, bytes: 180n, pps: 0, bps: 0 };
+    expect(plainBlock(quiet)).toMatch(/\n\nmalformed +0 pkts\/s +3 in all\n$/);
+  });
+
+  test('of an empty table names the next command', () => {
+    expect(plainBlock(sample({}))).toBe(
+      block(
+        TITLE,
+        '',
+        'The destination table is empty. To fill it: l4lb-map -i ens4 -f FILE',
+      ),
+    );
+  });
+
+  test('of an empty table has the verdicts all the same', () => {
+    const lines = plainBlock(sample({}, { 'empty slot': 7 })).split('\n');
+    expect(lines.slice(3)).toEqual([
+      '',
+      'empty slot                       7 pkts/s             7,000 in all',
+      '',
+    ]);
+  });
+
+  test('keeps its columns when figures outgrow them', () => {
+    const long = '2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff';
+    const lines = plainBlock(sample({ '10.0.0.1': 1, [long]: 1e18 })).split('\n');
+    const [first, second, , totals] = lines.slice(2);
+    expect(second).toContain(`   2  ${long}  1,000,000,000,000,000,000 pkts/s  `);
+    expect([first?.length, totals?.length]).toEqual([second?.length, second?.length]);
+  });
+
+  test('aligns 512 rows and has no space at the end of a line', () => {
+    const text = plainBlock(sample(manyDestinations(512), { fragment: 1 }));
+    const lines = text.split('\n');
+    expect(text).not.toMatch(/ \n/);
+    expect(text).not.toContain('\x1b');
+    expect(lines).toHaveLength(2 + 512 + 2 + 2 + 1);
+    expect(new Set(lines.slice(2, 514).map((line) => line.length))).toEqual(
+      new Set([66]),
+    );
+  });
+});
