@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import { context, nameInError, print, printJson } from './command.js';
+import { context, nameInError, print, printJson } from './cli/command.js';
 import { VERSION } from './system/package.js';
 import type { Change, Schedule } from './disturb/changes.js';
 import {
@@ -20,7 +20,7 @@ import { avoidableLosses, describeResult, resultJson } from './disturb/report.js
 import { drawSvg } from './disturb/svg.js';
 import { Failure, UsageFailure } from './text/failure.js';
 import { many } from './text/format.js';
-import { readDuration, readWhole } from './readers.js';
+import { readDuration, readWhole } from './cli/options.js';
 
 interface Flags extends Request {
   change?: Change[];

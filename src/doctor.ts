@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import { context, newCommand, print, printJson, readSeconds } from './command.js';
+import { context, newCommand, print, printJson, readSeconds } from './cli/command.js';
 import { examine, isHealthy } from './doctor/examine.js';
 import { gather } from './doctor/gather.js';
 import { describeDiagnosis, diagnosisJson } from './doctor/report.js';

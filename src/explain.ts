@@ -6,7 +6,14 @@ import { InvalidArgumentError, Option } from 'commander';
 
 import { isIpv6 } from './wire/address.js';
 import { findAttached } from './program/find.js';
-import { context, modeOption, newCommand, print, printJson, warn } from './command.js';
+import {
+  context,
+  modeOption,
+  newCommand,
+  print,
+  printJson,
+  warn,
+} from './cli/command.js';
 import type { Asked } from './explain/ask.js';
 import { ask } from './explain/ask.js';
 import { framesOfPcap } from './explain/pcap.js';

@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
 import { parseMac } from './wire/address.js';
-import type { Context } from './command.js';
-import { context, newCommand, print, printJson } from './command.js';
+import type { Context } from './cli/command.js';
+import { context, newCommand, print, printJson } from './cli/command.js';
 import type { FramePlan } from './flood/frame.js';
 import { addMacs, checkFlows, planFrame } from './flood/frame.js';
 import type { Flood } from './flood/report.js';
@@ -28,7 +28,7 @@ import {
   ownSource,
   refuseDefaultRoute,
 } from './flood/way-out.js';
-import { readDuration, readWhole } from './readers.js';
+import { readDuration, readWhole } from './cli/options.js';
 import type { Way } from './wire/way.js';
 import { formatWay } from './wire/way.js';
 

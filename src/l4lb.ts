@@ -2,7 +2,7 @@
 /** l4lb: the other commands under one name. */
 import { Command } from 'commander';
 
-import { nameInError } from './command.js';
+import { nameInError } from './cli/command.js';
 import { VERSION } from './system/package.js';
 import { disturbCommand } from './disturb.js';
 import { doctorCommand } from './doctor.js';

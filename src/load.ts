@@ -5,8 +5,8 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 
 import { MODE_NAMES, asMaps, buildOf } from './program/find.js';
-import { checkOffload } from './check-offload.js';
-import type { Context, FillFlags } from './command.js';
+import { checkOffload } from './check.js';
+import type { Context, FillFlags } from './cli/command.js';
 import {
   addFillOptions,
   context,
@@ -15,7 +15,7 @@ import {
   printJson,
   readMegabytes,
   warn,
-} from './command.js';
+} from './cli/command.js';
 import { readHardware, tagNote } from './system/ethtool.js';
 import { UsageFailure } from './text/failure.js';
 import { prepareFill } from './fill/from-rows.js';

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 
 import { findAttached } from './program/find.js';
-import type { Context, FillFlags } from './command.js';
+import type { Context, FillFlags } from './cli/command.js';
 import {
   addFillOptions,
   context,
@@ -13,7 +13,7 @@ import {
   print,
   printJson,
   readIdle,
-} from './command.js';
+} from './cli/command.js';
 import { UsageFailure } from './text/failure.js';
 import { planFill, prepareFill } from './fill/from-rows.js';
 import { many } from './text/format.js';

@@ -13,7 +13,7 @@ import {
   readCount,
   readSeconds,
   warn,
-} from './command.js';
+} from './cli/command.js';
 import { sampleBetween } from './program/reading.js';
 import { Failure } from './text/failure.js';
 import type { Mode } from './system/ip/links.js';

@@ -7,7 +7,7 @@ import { PROGRAM_NAME, VERDICTS } from '../abi/maps.js';
 import { compareAddresses, formatAddress, formatMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, buildOf, severalPrograms } from '../program/find.js';
-import type { Context } from '../command.js';
+import type { Context } from '../cli/command.js';
 import type { Reading } from '../program/reading.js';
 import { ZERO } from '../program/reading.js';
 import { readHardware, readTransmitErrors } from '../system/ethtool.js';

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Attached, Maps } from '../program/find.js';
 import { mapsNow } from '../program/find.js';
-import type { Context } from '../command.js';
+import type { Context } from '../cli/command.js';
 import type { WantedService } from '../config/read.js';
 import type { Planned } from './from-rows.js';
 import { applyPlan } from './from-rows.js';

@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 import { CELL_MINIMAL_TABLE } from '../abi/maps.js';
 import { parseAddress, parseMac } from '../wire/address.js';
 import type { Maps, Tools } from '../program/find.js';
-import type { FillFlags } from '../command.js';
+import type { FillFlags } from '../cli/command.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
 import { parseDestinations } from '../config/destinations-csv.js';
 import { Failure } from '../text/failure.js';

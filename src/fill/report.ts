@@ -2,7 +2,7 @@
 /** What l4lb-map says of a fill, to people or as JSON. */
 import type { Attached } from '../program/find.js';
 import { MODE_NAMES } from '../program/find.js';
-import { print, printJson, warn } from '../command.js';
+import { print, printJson, warn } from '../cli/command.js';
 import type { Plan } from '../plan/service.js';
 import type { ConfigPlan } from '../plan/all.js';
 import { configPlanJson, configWarnings, describeConfigPlan } from './text/config.js';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { VERDICTS } from '../../../src/abi/maps.js';
-import { toJson } from '../../../src/command.js';
+import { toJson } from '../../../src/cli/command.js';
 import { sampleJson } from '../../../src/stats/json.js';
 import { sample } from './samples.js';
 

@@ -3,12 +3,12 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import type { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 
-import { main, readCount, readSeconds, toJson } from '../../src/command.js';
-import { doctorCommand } from '../../src/doctor.js';
-import { loadCommand } from '../../src/load.js';
-import { mapCommand } from '../../src/map-fill.js';
-import { statsCommand } from '../../src/stats.js';
-import { ip } from './wire/names.js';
+import { main, readCount, readSeconds, toJson } from '../../../src/cli/command.js';
+import { doctorCommand } from '../../../src/doctor.js';
+import { loadCommand } from '../../../src/load.js';
+import { mapCommand } from '../../../src/map-fill.js';
+import { statsCommand } from '../../../src/stats.js';
+import { ip } from '../wire/names.js';
 
 const COMMANDS: Record<string, () => Command> = {
   'l4lb-load': loadCommand,
@@ -93,7 +93,7 @@ describe('command', () => {
     "%s --version is the package's, and ends with 0",
     async (name) => {
       const { version } = JSON.parse(
-        readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+        readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
       ) as { version: string };
       for (const flag of ['-V', '--version']) {
         const outcome = await runLine(`${name} ${flag}`);

@@ -2,20 +2,20 @@
 /** What all commands share: options, exit codes, and the one place that catches. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
-import { storableTime } from './abi/maps.js';
-import type { Tools } from './program/find.js';
-import { Bpftool } from './system/bpftool.js';
-import { EXIT_FAILURE, EXIT_USAGE, Failure } from './text/failure.js';
-import { Iproute } from './system/ip/links.js';
-import type { Run } from './system/run.js';
-import { run } from './system/run.js';
-import type { TableKind } from './plan/services.js';
-import { TABLES } from './plan/services.js';
-import type { AskedSources } from './wire/outer-source.js';
-import { VERSION } from './system/package.js';
-import { TWO_SOURCES, familyOf, parseSource } from './wire/outer-source.js';
-import type { Way } from './wire/way.js';
-import { parseWays } from './wire/way.js';
+import { storableTime } from '../abi/maps.js';
+import type { Tools } from '../program/find.js';
+import { Bpftool } from '../system/bpftool.js';
+import { EXIT_FAILURE, EXIT_USAGE, Failure } from '../text/failure.js';
+import { Iproute } from '../system/ip/links.js';
+import type { Run } from '../system/run.js';
+import { run } from '../system/run.js';
+import type { TableKind } from '../plan/services.js';
+import { TABLES } from '../plan/services.js';
+import type { AskedSources } from '../wire/outer-source.js';
+import { VERSION } from '../system/package.js';
+import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
+import type { Way } from '../wire/way.js';
+import { parseWays } from '../wire/way.js';
 
 /** A command with what all of them have: -i, -h, -V. */
 export function newCommand(
