@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { main } from '../dist/command.js';
+import { main } from '../dist/cli/command.js';
 import { disturbCommand } from '../dist/disturb.js';
 
 await main(disturbCommand());

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { main } from '../dist/command.js';
+import { main } from '../dist/cli/command.js';
 import { floodCommand } from '../dist/flood.js';
 
 await main(floodCommand());

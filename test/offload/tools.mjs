@@ -36,7 +36,7 @@ function capture(stream) {
 
 async function runNow(command, args) {
   const [file, name] = COMMANDS[command];
-  const [{ main }, { [name]: make }] = [await load('command.js'), await load(file)];
+  const [{ main }, { [name]: make }] = [await load('cli/command.js'), await load(file)];
   const { argv } = process;
   const [endOut, endErr] = [capture(process.stdout), capture(process.stderr)];
   process.argv = [process.execPath, command, ...args];

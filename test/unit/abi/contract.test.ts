@@ -53,7 +53,7 @@ import { headerSum } from '../../../src/wire/outer-header.js';
 import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from '../wire/names.js';
 
 function header(name: string): string {
-  return readFileSync(new URL(`../../datapath/${name}`, import.meta.url), 'utf8');
+  return readFileSync(new URL(`../../../datapath/${name}`, import.meta.url), 'utf8');
 }
 const L4LB = header('l4lb.h');
 const DECAP = header('decap.h');

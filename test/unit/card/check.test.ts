@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * Programs in C that a card would refuse, each with what is to be found where it is: in
- * test/unit/wrong/, behind the line, or above all where it is no line's. And those that
- * come close, in test/unit/right/.
+ * test/unit/card/wrong/, behind the line, or above all where it is no line's. And those that
+ * come close, in test/unit/card/right/.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -26,11 +26,13 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function programsIn(kind: string): string[] {
-  return readdirSync(join(ROOT, 'test/unit', kind)).map((name) => basename(name, '.c'));
+  return readdirSync(join(ROOT, 'test/unit/card', kind)).map((name) =>
+    basename(name, '.c'),
+  );
 }
 
 function sourceOf(program: string): string {
-  return readFileSync(join(ROOT, 'test/unit', `${program}.c`), 'utf8');
+  return readFileSync(join(ROOT, 'test/unit/card', `${program}.c`), 'utf8');
 }
 
 /** The flags that the Makefile compiles l4lb_xdp.o with, and others. */
@@ -49,7 +51,7 @@ function compile(source: string, ...flags: string[]): Buffer {
 }
 
 function check(program: string, ...flags: string[]): Verdict {
-  return checkObject(compile(`test/unit/${program}.c`, ...flags));
+  return checkObject(compile(`test/unit/card/${program}.c`, ...flags));
 }
 
 function checkBuilt(object: string): Verdict {

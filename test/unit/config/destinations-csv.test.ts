@@ -22,7 +22,7 @@ function rowsOf(text: string): string[] {
 }
 
 function sample(name: string): string {
-  const path = `../../destination_samples/${name}.csv`;
+  const path = `../../../destination_samples/${name}.csv`;
   return readFileSync(new URL(path, import.meta.url), 'utf8');
 }
 
