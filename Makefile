@@ -169,13 +169,18 @@ LIBRARY := $(DESTDIR)$(PREFIX)/lib/l4lb
 BIN := $(DESTDIR)$(PREFIX)/bin
 
 # The files that npm would ship, and of node_modules what the commands need to run.
+# They belong to whoever installs, and nobody else may write them, whatever the build
+# tree allows: root runs them later. Links are followed, since what they lead to may change.
+COPY := tar -c --dereference --hard-dereference --mode='u=rwX,go=rX,a-st'
+UNPACK = (umask 022 && tar -x -C "$(LIBRARY)" --no-same-owner)
+
 install: all ## install the commands below PREFIX (/usr/local); DESTDIR goes before it
-	@rm -rf "$(LIBRARY)"
-	@mkdir -p "$(LIBRARY)" "$(BIN)"
-	@cp -a $(wildcard package.json README.md) \
-		$$(node -p 'require("./package.json").files.filter(require("fs").existsSync).join(" ")') "$(LIBRARY)"
+	@umask 022 && rm -rf "$(LIBRARY)" && mkdir -p "$(LIBRARY)" "$(BIN)"
+	@$(COPY) $(wildcard package.json README.md) \
+		$$(node -p 'require("./package.json").files.filter(require("fs").existsSync).join(" ")') | \
+		$(UNPACK)
 	@npm ls --omit=dev --all --parseable | sed -n "s|^$$PWD/||p" | \
-		tar -c --files-from=- | tar -x -C "$(LIBRARY)" --no-same-owner
+		$(COPY) --files-from=- | $(UNPACK)
 	@for command in $(COMMANDS); do \
 		chmod 755 "$(LIBRARY)/bin/$$command.js"; \
 		ln -sfn "../lib/l4lb/bin/$$command.js" "$(BIN)/$$command"; \

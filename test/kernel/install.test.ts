@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** `make install` by root, out of a tree that belongs to somebody else. */
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  lstatSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+
+import { ROOT } from './network.js';
+
+/** nobody's, in Debian as elsewhere. */
+const BUILDER = '65534';
+const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-install-'));
+const tree = join(folder, 'tree');
+const root = join(folder, 'root');
+
+/** In the way that `cp -a` would copy it, but without what only development needs. */
+async function copyTree(): Promise<void> {
+  const { stdout } = await execa('npm', ['ls', '--omit=dev', '--all', '--parseable'], {
+    cwd: ROOT,
+  });
+  const modules = stdout.split('\n').filter((path) => path.includes('/node_modules/'));
+  const names = readdirSync(ROOT).filter(
+    (name) => !['.git', 'node_modules', 'test', 'coverage'].includes(name),
+  );
+  for (const name of [...names, ...modules.map((path) => path.slice(ROOT.length))]) {
+    cpSync(join(ROOT, name), join(tree, name), {
+      recursive: true,
+      preserveTimestamps: true,
+    });
+  }
+  // A link may lead to what its owner changes later.
+  symlinkSync('../l4lb.example.toml', join(tree, 'docs/linked.toml'));
+}
+
+beforeAll(async () => {
+  await copyTree();
+  await execa('chown', ['-hR', `${BUILDER}:${BUILDER}`, tree]);
+  await execa('chmod', ['-R', 'a+rwX', tree]);
+  // Whatever root's umask is, too.
+  const make = `umask 000; exec make -C "$1" --no-print-directory install DESTDIR="$2"`;
+  await execa('bash', ['-c', make, 'bash', tree, root]);
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('what root installs is root’s, and nobody else can change it', () => {
+  const paths = readdirSync(root, { recursive: true, encoding: 'utf8' });
+  expect(paths).toContain('usr/local/lib/l4lb/node_modules/commander/package.json');
+  expect(paths).toContain('usr/local/lib/l4lb/docs/linked.toml');
+  const faults = paths.flatMap((path) => {
+    const stat = lstatSync(join(root, path));
+    const isLink = stat.isSymbolicLink();
+    return [
+      ...(stat.uid === 0 && stat.gid === 0 ? [] : [`${path} belongs to ${stat.uid}`]),
+      ...(isLink || (stat.mode & 0o7022) === 0
+        ? []
+        : [`${path} has mode ${stat.mode.toString(8)}`]),
+      ...(isLink && !path.startsWith('usr/local/bin/') ? [`${path} is a link`] : []),
+    ];
+  });
+  expect(faults).toEqual([]);
+});
+
+test.each(['l4lb', 'l4lb-load', 'l4lb-stats'])(
+  '%s runs where it is installed',
+  async (name) => {
+    const { stdout } = await execa(join(root, 'usr/local/bin', name), ['--version']);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+$/);
+  },
+);
