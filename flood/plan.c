@@ -39,7 +39,7 @@ static __u16 word_at(const struct plan *plan, __u32 at)
 }
 
 /* The checksum that begins at a byte; a new one sums up all but the varied bits. */
-static struct sum *find_sum(struct plan *plan, __u32 at, bool is_udp)
+static struct sum *find_sum(struct plan *plan, unsigned long at, bool is_udp)
 {
 	struct sum *sum = plan->sums;
 
@@ -49,8 +49,8 @@ static struct sum *find_sum(struct plan *plan, __u32 at, bool is_udp)
 	if (plan->sum_count++ == MOST_SUMS)
 		wrong_usage("--vary: there are at most %d checksums",
 			    MOST_SUMS);
-	if (at % 2 || at + 2 > plan->length)
-		wrong_usage("--vary: no checksum begins at byte %u", at);
+	if (at % 2 || at > plan->length - 2)
+		wrong_usage("--vary: no checksum begins at byte %lu", at);
 	sum->at = at;
 	sum->rest = (__u16)~word_at(plan, at);
 	sum->never_zero = is_udp;
@@ -76,7 +76,7 @@ static void add_word(struct plan *plan, struct varied word, const char *sums)
 	}
 	/* Each begins behind an @ or a comma. */
 	while (*sums) {
-		const __u32 at = strtoul(sums + 1, &end, 10);
+		const unsigned long at = strtoul(sums + 1, &end, 10);
 		struct sum *sum = find_sum(plan, at, *end == 'u');
 
 		sum->covers |= 1 << index;
@@ -103,22 +103,35 @@ static bool are_sums(const char *text)
 	return !*text;
 }
 
+/* A whole number, and what stands behind it; text that begins with none stays. */
+static unsigned long take_number(const char **text)
+{
+	char *end = (char *)*text;
+	unsigned long number = 0;
+
+	if (*end >= '0' && *end <= '9')
+		number = strtoul(*text, &end, 10);
+	*text = end;
+	return number;
+}
+
 /*
  * Cuts a run into words of four bytes that begin two behind a multiple of four: the
  * fields of all that follows an Ethernet header lie so.
  */
 __u32 vary(struct plan *plan, const char *text, __u32 *shift)
 {
-	__u32 first, bits, left;
-	const char *sums;
-	int length;
+	const unsigned long all = plan->length * 8;
+	unsigned long first, bits, left;
+	const char *plus = text, *sums;
 
-	if (sscanf(text, "%u+%u%n", &first, &bits, &length) != 2 ||
-	    !are_sums(text + length))
+	first = take_number(&plus);
+	sums = plus + 1;
+	bits = *plus == '+' ? take_number(&sums) : 0;
+	if (plus == text || *plus != '+' || sums == plus + 1 || !are_sums(sums))
 		wrong_usage("--vary %s: take FIRST+BITS[@SUM,...]", text);
-	sums = text + length;
-	if (first < 16 || !bits || bits > 8 * MOST_HEADER_BYTES ||
-	    first + bits > plan->length * 8)
+	/* Each alone first: a sum of large numbers is small again. */
+	if (first < 16 || !bits || first > all || bits > all - first)
 		wrong_usage("--vary %s: the headers have no such bits", text);
 
 	for (left = bits; left > 0;) {

@@ -235,6 +235,28 @@ describe('flood/flood', () => {
     { varied: ['224+16@'], says: '--vary 224+16@: take FIRST+BITS[@SUM,...]' },
     { varied: ['224+16@24,'], says: '--vary 224+16@24,: take FIRST' },
     { varied: ['224+16@23'], says: 'no checksum begins at byte 23' },
+    {
+      varied: ['208+32@4294967294'],
+      says: 'no checksum begins at byte 4294967294',
+    },
+    {
+      varied: ['208+32@4294967320'],
+      says: 'no checksum begins at byte 4294967320',
+    },
+    {
+      varied: ['4294967290+16'],
+      says: '--vary 4294967290+16: the headers have no such bits',
+    },
+    {
+      varied: ['18446744073709551610+16'],
+      says: '--vary 18446744073709551610+16: the headers have no such bits',
+    },
+    {
+      varied: ['4294967504+32'],
+      says: '--vary 4294967504+32: the headers have no such bits',
+    },
+    { varied: ['208+'], says: '--vary 208+: take FIRST+BITS[@SUM,...]' },
+    { varied: ['+32'], says: '--vary +32: take FIRST+BITS[@SUM,...]' },
     { varied: ['330+10'], says: '--vary 330+10: the headers have no such bits' },
     { varied: ['208+8', '224+8'], says: 'give bits that touch as one run' },
     { varied: ['208+3'], says: '--flows 9: with 3 bits there are fewer' },
