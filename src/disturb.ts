@@ -4,7 +4,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import { context, nameInError, print, printJson } from './cli/command.js';
+import { context } from './program/tools.js';
+import { print, printJson } from './text/output.js';
+import { nameInError } from './cli/command.js';
 import { VERSION } from './system/package.js';
 import type { Change, Schedule } from './disturb/changes.js';
 import {

@@ -3,12 +3,15 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import { context, newCommand, print, printJson, readSeconds } from './cli/command.js';
+import type { Mode } from './text/mode.js';
+import { context } from './program/tools.js';
+import { readSeconds } from './cli/options.js';
+import { print, printJson } from './text/output.js';
+import { newCommand } from './cli/command.js';
 import { examine, isHealthy } from './doctor/examine.js';
 import { gather } from './doctor/gather.js';
 import { describeDiagnosis, diagnosisJson } from './doctor/report.js';
 import { EXIT_FAILURE } from './text/failure.js';
-import type { Mode } from './system/ip/links.js';
 
 interface Flags {
   interface: string;

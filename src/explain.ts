@@ -4,16 +4,13 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
+import type { Mode } from './text/mode.js';
+import { context } from './program/tools.js';
+import { modeOption } from './cli/options.js';
+import { print, printJson, warn } from './text/output.js';
 import { isIpv6 } from './wire/address.js';
 import { findAttached } from './program/find.js';
-import {
-  context,
-  modeOption,
-  newCommand,
-  print,
-  printJson,
-  warn,
-} from './cli/command.js';
+import { newCommand } from './cli/command.js';
 import type { Asked } from './explain/ask.js';
 import { ask } from './explain/ask.js';
 import { framesOfPcap } from './explain/pcap.js';
@@ -26,7 +23,6 @@ import {
 } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
 import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
-import type { Mode } from './system/ip/links.js';
 import type { Live } from './plan/state.js';
 import { withLock } from './system/lock.js';
 import { withPins } from './program/objects.js';

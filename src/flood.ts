@@ -3,9 +3,11 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
+import { context } from './program/tools.js';
+import type { Context } from './program/tools.js';
+import { print, printJson } from './text/output.js';
 import { parseMac } from './wire/address.js';
-import type { Context } from './cli/command.js';
-import { context, newCommand, print, printJson } from './cli/command.js';
+import { newCommand } from './cli/command.js';
 import type { FramePlan } from './flood/frame.js';
 import { addMacs, checkFlows, planFrame } from './flood/frame.js';
 import type { Flood } from './flood/report.js';

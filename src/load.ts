@@ -4,23 +4,20 @@ import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import { MODE_NAMES, asMaps, buildOf } from './program/find.js';
+import type { Mode } from './text/mode.js';
+import { MODE_NAMES } from './text/mode.js';
+import { context } from './program/tools.js';
+import type { Context } from './program/tools.js';
+import { addFillOptions, fillWishes, readMegabytes } from './cli/options.js';
+import type { FillFlags } from './cli/options.js';
+import { print, printJson, warn } from './text/output.js';
+import { asMaps, buildOf } from './program/find.js';
 import { checkOffload } from './check.js';
-import type { Context, FillFlags } from './cli/command.js';
-import {
-  addFillOptions,
-  context,
-  newCommand,
-  print,
-  printJson,
-  readMegabytes,
-  warn,
-} from './cli/command.js';
+import { newCommand } from './cli/command.js';
 import { readHardware, tagNote } from './system/ethtool.js';
 import { UsageFailure } from './text/failure.js';
 import { prepareFill } from './fill/from-rows.js';
 import { many } from './text/format.js';
-import type { Mode } from './system/ip/links.js';
 import {
   alreadyThere,
   attachNew,
@@ -153,7 +150,8 @@ async function load(tools: Context, flags: Flags): Promise<void> {
   const link = await tools.ip.link(flags.interface);
   const there = programInTheWay(link, flags.mode);
   if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
-  const prepared = flags.file && (await prepareFill(tools, link, flags.file, flags));
+  const prepared =
+    flags.file && (await prepareFill(tools, link, flags.file, fillWishes(flags)));
   if (prepared && !flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }

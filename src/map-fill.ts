@@ -3,21 +3,17 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
+import type { Mode } from './text/mode.js';
+import { context } from './program/tools.js';
+import type { Context } from './program/tools.js';
+import { addFillOptions, fillWishes, modeOption, readIdle } from './cli/options.js';
+import type { FillFlags } from './cli/options.js';
+import { print, printJson } from './text/output.js';
 import { findAttached } from './program/find.js';
-import type { Context, FillFlags } from './cli/command.js';
-import {
-  addFillOptions,
-  context,
-  modeOption,
-  newCommand,
-  print,
-  printJson,
-  readIdle,
-} from './cli/command.js';
+import { newCommand } from './cli/command.js';
 import { UsageFailure } from './text/failure.js';
 import { planFill, prepareFill } from './fill/from-rows.js';
 import { many } from './text/format.js';
-import type { Mode } from './system/ip/links.js';
 import { withLock } from './system/lock.js';
 import { report, reportAll, whereOf } from './fill/report.js';
 import type { SettleFlags } from './fill/apply.js';
@@ -171,7 +167,7 @@ async function fillAll(tools: Context, flags: Flags, config: string): Promise<vo
 
 async function fillOne(tools: Context, flags: Flags, files: string[]): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const prepared = await prepareFill(tools, attached.link, files, flags);
+  const prepared = await prepareFill(tools, attached.link, files, fillWishes(flags));
   if (!flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }

@@ -4,19 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
-import {
-  context,
-  modeOption,
-  newCommand,
-  print,
-  printJson,
-  readCount,
-  readSeconds,
-  warn,
-} from './cli/command.js';
+import type { Mode } from './text/mode.js';
+import { context } from './program/tools.js';
+import { modeOption, readCount, readSeconds } from './cli/options.js';
+import { print, printJson, warn } from './text/output.js';
+import { newCommand } from './cli/command.js';
+import { closeOnSignals } from './cli/signals.js';
 import { sampleBetween } from './program/reading.js';
 import { Failure } from './text/failure.js';
-import type { Mode } from './system/ip/links.js';
 import { sampleJson } from './stats/json.js';
 import type { Sample } from './stats/sample.js';
 import type { Observation } from './program/watcher.js';
@@ -64,17 +59,6 @@ Examples:
         view.close();
       }
     });
-}
-
-/** Without this, a signal from outside would leave the terminal in full screen. */
-function closeOnSignals(view: View): void {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
-      view.close();
-      // Nobody listens any more, so this ends the process as the signal would have.
-      process.kill(process.pid, signal);
-    });
-  }
 }
 
 /** Where samples go. */

@@ -2,6 +2,7 @@
 /** A run with its network: built before it, taken down after it, whatever happens. */
 import { basename, resolve } from 'node:path';
 
+import { exitCodeOf, onEndingSignal } from '../system/signals.js';
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
 import { run as startProcess } from '../system/run.js';
@@ -60,19 +61,13 @@ export async function perform(
   }
 }
 
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-
 /** A signal stops the work, which then takes down what it built. */
 export async function interruptible<T>(
   work: (stop: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
-  const handlers = Object.entries(SIGNALS).map(([name, number]) => {
-    const handler = (): void => {
-      stop.abort(new Failure(`stopped by ${name}`, {}, 128 + number));
-    };
-    process.on(name, handler);
-    return { name, handler };
+  const stopListening = onEndingSignal((signal) => {
+    stop.abort(new Failure(`stopped by ${signal}`, {}, exitCodeOf(signal)));
   });
   try {
     return await work(stop.signal);
@@ -80,7 +75,7 @@ export async function interruptible<T>(
     // A tool that got the same Ctrl-C fails too, and is not the reason.
     throw stop.signal.aborted ? stop.signal.reason : error;
   } finally {
-    for (const { name, handler } of handlers) process.off(name, handler);
+    stopListening();
   }
 }
 

@@ -2,17 +2,18 @@
 /** Finds out, once, all that the checks of l4lb-doctor judge. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Mode } from '../text/mode.js';
+import type { Context } from '../program/tools.js';
 import type { VerdictName } from '../abi/maps.js';
 import { PROGRAM_NAME, VERDICTS } from '../abi/maps.js';
 import { compareAddresses, formatAddress, formatMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, buildOf, severalPrograms } from '../program/find.js';
-import type { Context } from '../cli/command.js';
 import type { Reading } from '../program/reading.js';
 import { ZERO } from '../program/reading.js';
 import { readHardware, readTransmitErrors } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
-import type { AttachedProgram, Mode } from '../system/ip/links.js';
+import type { AttachedProgram } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';
 import { withLock } from '../system/lock.js';
 import { loadObject, objectFor, withPins } from '../program/objects.js';

@@ -6,6 +6,7 @@
  */
 import { basename } from 'node:path';
 
+import type { Tools } from '../program/tools.js';
 import type { Action, Slot, VerdictName } from '../abi/maps.js';
 import {
   EMPTY_SLOT,
@@ -14,7 +15,7 @@ import {
   decodeRecords,
   encodeKey,
 } from '../abi/maps.js';
-import type { Attached, Maps, Tools } from '../program/find.js';
+import type { Attached, Maps } from '../program/find.js';
 import { mapsNow } from '../program/find.js';
 import type { MapInfo } from '../system/bpftool.js';
 import { decodeEntry, hex } from '../system/bpftool.js';

@@ -2,9 +2,9 @@
 /** l4lb-map's part in settling: once, or again and again until no slot is hot. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Context } from '../program/tools.js';
 import type { Attached, Maps } from '../program/find.js';
 import { mapsNow } from '../program/find.js';
-import type { Context } from '../cli/command.js';
 import type { WantedService } from '../config/read.js';
 import type { Planned } from './from-rows.js';
 import { applyPlan } from './from-rows.js';

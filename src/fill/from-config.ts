@@ -2,7 +2,8 @@
 /** From a config file to writes, and from the maps to a config file. */
 import { dirname, join, normalize } from 'node:path';
 
-import type { Maps, Tools } from '../program/find.js';
+import type { Tools } from '../program/tools.js';
+import type { Maps } from '../program/find.js';
 import type { Config } from '../config/read.js';
 import { parseConfig } from '../config/read.js';
 import type { DestinationFile } from '../config/destinations-csv.js';

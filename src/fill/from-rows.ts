@@ -3,10 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import type { Tools } from '../program/tools.js';
 import { CELL_MINIMAL_TABLE } from '../abi/maps.js';
 import { parseAddress, parseMac } from '../wire/address.js';
-import type { Maps, Tools } from '../program/find.js';
-import type { FillFlags } from '../cli/command.js';
+import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
 import { parseDestinations } from '../config/destinations-csv.js';
 import { Failure } from '../text/failure.js';
@@ -29,19 +29,23 @@ import { linesOf, readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
 import { reachable } from '../wire/way.js';
 
+/** What a fill may be asked for; what is left out stays as it is. */
+export interface FillWishes {
+  source?: AskedSources | undefined;
+  ways?: Way[] | undefined;
+  takeSsh?: boolean | undefined;
+  slots?: number | undefined;
+  table?: TableKind | undefined;
+  /** Seconds. */
+  idle?: number | undefined;
+  echo?: boolean | undefined;
+}
+
 /** All that a fill needs, checked: nothing after this can find fault with it. */
-export interface Prepared {
+export interface Prepared extends FillWishes {
   destinations: WantedDestination[];
   source: AskedSources;
   ownSources: OwnSources;
-  ways: Way[] | undefined;
-  takeSsh: boolean | undefined;
-  slots: number | undefined;
-  /** Undefined: as it is, or as a new service has it. */
-  table?: TableKind | undefined;
-  /** Seconds; likewise. */
-  idle?: number | undefined;
-  echo: boolean | undefined;
   sessionPort: number;
   mac: Buffer;
   mtu: number;
@@ -51,21 +55,16 @@ export async function prepareFill(
   { ip }: Tools,
   link: Link,
   files: readonly string[],
-  flags: FillFlags,
+  wishes: FillWishes,
 ): Promise<Prepared> {
   const { rows, problems } = parseDestinations(files.map((name) => readFile(name)));
   if (problems.length > 0) throw badRows(problems);
   const mac = macOf(link);
   return {
     destinations: await resolveRows({ ip }, link, rows),
-    source: flags.source ?? {},
+    ...wishes,
+    source: wishes.source ?? {},
     ownSources: ownSources(link, rows),
-    ways: flags.vip,
-    takeSsh: flags.takeSsh,
-    slots: flags.slots,
-    table: flags.table,
-    idle: flags.idle,
-    echo: flags.echo,
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What l4lb-map says of a fill, to people or as JSON. */
+import { MODE_NAMES } from '../text/mode.js';
+import { print, printJson, warn } from '../text/output.js';
 import type { Attached } from '../program/find.js';
-import { MODE_NAMES } from '../program/find.js';
-import { print, printJson, warn } from '../cli/command.js';
 import type { Plan } from '../plan/service.js';
 import type { ConfigPlan } from '../plan/all.js';
 import { configPlanJson, configWarnings, describeConfigPlan } from './text/config.js';

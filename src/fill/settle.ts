@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Turns hot slots cold, where nobody needs their previous destination any more. */
+import type { Tools } from '../program/tools.js';
 import type { Slot } from '../abi/maps.js';
 import { decodeKey, encodeKey } from '../abi/maps.js';
-import type { Maps, Tools } from '../program/find.js';
+import type { Maps } from '../program/find.js';
 import type { Live, Write } from '../plan/state.js';
 import { DEFAULT_IDLE, coldSlot, isHot, settling } from '../plan/hot-slots.js';
 import type { Service } from '../plan/services.js';

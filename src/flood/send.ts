@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 
 import { EXIT_FAILURE, Failure } from '../text/failure.js';
+import { onEndingSignal } from '../system/signals.js';
 import { LongRunning } from '../system/long-running.js';
 import { packaged } from '../system/package.js';
 import type { FramePlan } from './frame.js';
@@ -67,11 +68,9 @@ export async function send(
     if (event.event === 'progress') onProgress(progressOf(event));
     else total = { ...progressOf(event), busy: event.busy_ns ?? 0 };
   });
-  const interrupt = (): void => sender.interrupt();
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  for (const signal of signals) process.on(signal, interrupt);
+  const stopListening = onEndingSignal(() => sender.interrupt());
   await sender.ended;
-  for (const signal of signals) process.off(signal, interrupt);
+  stopListening();
   if (sender.exitCode === 0 && total) return total;
   throw failureOf(sender.said, sender.exitCode);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The device that a flood leaves by, and the MAC addresses in its frames. */
+import type { Context } from '../program/tools.js';
 import { formatAddress, parseAddress, parseMac } from '../wire/address.js';
-import type { Context } from '../cli/command.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { Link } from '../system/ip/links.js';
 import { familyOf } from '../wire/outer-source.js';

@@ -3,7 +3,9 @@
  * Attaches programs and takes them off. Whatever fails, what was attached before
  * stays as it was: attaching is the last step, and a single command.
  */
-import type { Maps, Tools } from '../program/find.js';
+import type { Mode } from '../text/mode.js';
+import type { Tools } from '../program/tools.js';
+import type { Maps } from '../program/find.js';
 import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
 import type { MapInfo } from '../system/bpftool.js';
 import { BpftoolFailure } from '../system/bpftool.js';
@@ -12,7 +14,7 @@ import { fillDecap } from '../program/decap.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { Prepared } from '../fill/from-rows.js';
 import { applyPlan, planFill } from '../fill/from-rows.js';
-import type { AttachedProgram, Link, Mode } from '../system/ip/links.js';
+import type { AttachedProgram, Link } from '../system/ip/links.js';
 import type { LoadOptions, Loaded, Pins } from '../program/objects.js';
 import { fragsObjectFor, loadObject, objectFor } from '../program/objects.js';
 import { adviceOnAttaching } from '../program/refusal.js';

@@ -12,6 +12,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Mode } from '../text/mode.js';
 import { SEEN_SECONDS, encodeDevice, encodeKey } from '../abi/maps.js';
 import type { Slot } from '../abi/maps.js';
 import type { Maps } from '../program/find.js';
@@ -19,7 +20,6 @@ import type { Bpftool, MapInfo } from '../system/bpftool.js';
 import { hex } from '../system/bpftool.js';
 import type { CarriedFlows } from '../plan/carry-tables.js';
 import { decodeCarriedFlows, flowsFrame } from '../plan/carry-tables.js';
-import type { Mode } from '../system/ip/links.js';
 import type { Loaded, Pins } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { readTables } from '../program/read.js';

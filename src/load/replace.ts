@@ -10,10 +10,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Tools } from '../program/tools.js';
 import type { Counter, Slot } from '../abi/maps.js';
 import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from '../abi/maps.js';
 import { parseMac } from '../wire/address.js';
-import type { Maps, Tools } from '../program/find.js';
+import type { Maps } from '../program/find.js';
 import { isDecap, isOurs, notOurs, severalPrograms } from '../program/find.js';
 import type { Bpftool, MapInfo } from '../system/bpftool.js';
 import { BpftoolFailure, decodeEntries, hex } from '../system/bpftool.js';

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is attached to a device, for l4lb-load --status. */
+import type { Mode } from '../text/mode.js';
+import { MODE_NAMES } from '../text/mode.js';
+import type { Tools } from '../program/tools.js';
 import type { Counter } from '../abi/maps.js';
-import type { Build, Tools } from '../program/find.js';
-import { MODE_NAMES, asMaps, buildOf, isDecap } from '../program/find.js';
+import type { Build } from '../program/find.js';
+import { asMaps, buildOf, isDecap } from '../program/find.js';
 import { readDecap } from '../program/decap.js';
 import { formatCount, many } from '../text/format.js';
-import type { AttachedProgram, Mode } from '../system/ip/links.js';
+import type { AttachedProgram } from '../system/ip/links.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
 import { readTables } from '../program/read.js';
 import { formatWay, reachable } from '../wire/way.js';

@@ -58,7 +58,7 @@ export interface Wanted {
   /** Of the outer header, for each family that a destination has. */
   sources: Sources;
   /** Undefined: as it is; a new service leaves ssh to the host. */
-  takeSsh: boolean | undefined;
+  takeSsh?: boolean | undefined;
   /** Of the ssh session that runs the tool, 0 for none. */
   sessionPort: number;
   /** The device's own. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destination's end: datapath/decap.h in TypeScript, and the filling of its maps. */
+import type { Tools } from './tools.js';
 import type { Counter } from '../abi/maps.js';
 import { ABI, encodeKey } from '../abi/maps.js';
 import { parseAddress } from '../wire/address.js';
-import type { Tools } from './find.js';
 import type { MapInfo } from '../system/bpftool.js';
 import { decodeEntries, hex } from '../system/bpftool.js';
 import { ZERO, sumCounters } from './reading.js';

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds our program on a device, however it came there, and its maps. */
+import type { Mode } from '../text/mode.js';
+import type { Tools } from './tools.js';
 import type { MapName } from '../abi/maps.js';
 import {
   ABI,
@@ -8,10 +10,9 @@ import {
   PROGRAM_NAME,
   VALUE_SIZES,
 } from '../abi/maps.js';
-import type { Bpftool, MapInfo } from '../system/bpftool.js';
+import type { MapInfo } from '../system/bpftool.js';
 import { Failure, UsageFailure } from '../text/failure.js';
-import type { AttachedProgram, Iproute, Link, Mode } from '../system/ip/links.js';
-import type { ModeName } from '../stats/sample.js';
+import type { AttachedProgram, Link } from '../system/ip/links.js';
 
 export type Build = 'host' | 'portable';
 export interface Maps extends Record<MapName, MapInfo> {
@@ -29,17 +30,6 @@ export interface Attached {
   loadedAt: number;
   build: Build;
   maps: Maps;
-}
-
-export const MODE_NAMES: Record<Mode, ModeName> = {
-  xdpdrv: 'Driver',
-  xdpgeneric: 'Generic',
-  xdpoffload: 'Offload',
-};
-
-export interface Tools {
-  ip: Iproute;
-  bpftool: Bpftool;
 }
 
 export async function findAttached(

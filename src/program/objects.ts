@@ -3,11 +3,11 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import type { Mode } from '../text/mode.js';
 import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from '../abi/maps.js';
 import type { Bpftool, MapInfo, ProgramInfo } from '../system/bpftool.js';
 import { BpftoolFailure } from '../system/bpftool.js';
 import { Failure } from '../text/failure.js';
-import type { Mode } from '../system/ip/links.js';
 import { adviceOnLoading } from './refusal.js';
 import { packaged } from '../system/package.js';
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** From the values of the counter maps to sums, and from two sums to rates. */
+import type { ModeName } from '../text/mode.js';
 import type { Counter, VerdictName } from '../abi/maps.js';
 import { VERDICTS, decodeCounter } from '../abi/maps.js';
 import { sortedByAddress } from '../wire/address.js';
-import type { DestinationRates, ModeName, Rates, Sample } from '../stats/sample.js';
+import type { DestinationRates, Rates, Sample } from '../stats/sample.js';
 
 export const ZERO: Counter = { packets: 0n, bytes: 0n };
 

@@ -4,6 +4,9 @@
  * time. The maps are found once; the list of destinations is read anew only when
  * the tables' generation says that somebody filled them.
  */
+import type { Mode } from '../text/mode.js';
+import { MODE_NAMES } from '../text/mode.js';
+import type { Tools } from './tools.js';
 import type { Counter } from '../abi/maps.js';
 import {
   VALUE_SIZES,
@@ -13,14 +16,13 @@ import {
   encodeKey,
 } from '../abi/maps.js';
 import { formatAddress } from '../wire/address.js';
-import type { Attached, Maps, Tools } from './find.js';
-import { MODE_NAMES, findAttached } from './find.js';
+import type { Attached, Maps } from './find.js';
+import { findAttached } from './find.js';
 import type { Entry, MapInfo } from '../system/bpftool.js';
 import { BpftoolFailure, decodeEntries, decodeEntry, hex } from '../system/bpftool.js';
 import type { Reading, Subject } from './reading.js';
 import { ZERO, addCounters, retiredCounter, sumCounters } from './reading.js';
 import { Failure } from '../text/failure.js';
-import type { Mode } from '../system/ip/links.js';
 import { RepeatedQueries } from '../system/repeated-queries.js';
 
 export interface Observation {

@@ -5,9 +5,7 @@
  * value and nothing else.
  */
 import type { VerdictName } from '../abi/maps.js';
-
-/** How a program is attached, in the words of the tools and of `ip`. */
-export type ModeName = 'Driver' | 'Generic' | 'Offload';
+import type { ModeName } from '../text/mode.js';
 
 /** Sums since the program was loaded, exact, and rates over the interval. */
 export interface Rates {

@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { Mode } from '../text/mode.js';
 import type { Advice } from '../text/failure.js';
 import { Failure } from '../text/failure.js';
-import type { Mode } from './ip/links.js';
 import type { Run, RunResult } from './run.js';
 
 export interface ProgramInfo {

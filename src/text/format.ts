@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Numbers as people read them, for the plain table and the dashboard alike. */
-import type { ModeName } from '../stats/sample.js';
+import type { ModeName } from './mode.js';
 
 /** The original tool's first line; the mode is left out while it is not known. */
 export function formatTitle(mode: ModeName | undefined): string {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of the device and of the program on it. Pure. */
+import { MODE_NAMES } from '../../text/mode.js';
 import { ABI, PROGRAM_NAME } from '../../abi/maps.js';
-import { MODE_NAMES, isDecap } from '../../program/find.js';
+import { isDecap } from '../../program/find.js';
 import type { Check, Facts } from '../facts.js';
 import { found, orWell, remark } from '../findings.js';
 

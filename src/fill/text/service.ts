@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The plan of one service in words for people, and in JSON for programs. */
+import type { ModeName } from '../../text/mode.js';
 import { formatCount, many } from '../../text/format.js';
 import type { Plan } from '../../plan/service.js';
 import { describeShares, sharesJson } from './shares.js';
-import type { ModeName } from '../../stats/sample.js';
 
 export interface Where {
   interface: string;

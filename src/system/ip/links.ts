@@ -2,12 +2,10 @@
 /** What `ip` knows and does: devices, their XDP programs, routes, neighbours. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Mode } from '../../text/mode.js';
 import { Failure } from '../../text/failure.js';
 import type { Run } from '../run.js';
 import type { Family } from '../../wire/outer-source.js';
-
-/** How a program is attached, in the words of `ip link set`. */
-export type Mode = 'xdpdrv' | 'xdpgeneric' | 'xdpoffload';
 
 /** The numbers that `ip -j link` gives the modes (iproute2 6.1). */
 const MODES: Record<number, Mode> = { 1: 'xdpdrv', 2: 'xdpgeneric', 3: 'xdpoffload' };

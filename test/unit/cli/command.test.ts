@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import type { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 
-import { main, readCount, readSeconds, toJson } from '../../../src/cli/command.js';
+import { readCount, readSeconds } from '../../../src/cli/options.js';
+import { toJson } from '../../../src/text/output.js';
+import { main } from '../../../src/cli/command.js';
 import { doctorCommand } from '../../../src/doctor.js';
 import { loadCommand } from '../../../src/load.js';
 import { mapCommand } from '../../../src/map-fill.js';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { AttachedProgram, Link, Mode } from '../../../src/system/ip/links.js';
+import type { Mode } from '../../../src/text/mode.js';
+import type { AttachedProgram, Link } from '../../../src/system/ip/links.js';
 import { alreadyThere, programInTheWay } from '../../../src/load/attach.js';
 import { adviceOnAttaching, adviceOnLoading } from '../../../src/program/refusal.js';
 
