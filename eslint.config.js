@@ -27,6 +27,25 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/**/*.ts'],
+    rules: {
+      // `constructor` and `__proto__` are in every object, and in no Map.
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'VariableDeclarator[init.type="ObjectExpression"] > Identifier.id TSTypeReference[typeArguments.params.0.type="TSStringKeyword"]',
+          message: 'Look up text in a Map: every object has `constructor` in it.',
+        },
+        {
+          selector:
+            'MemberExpression[computed=true][object.type="ObjectExpression"][property.type!="Literal"]',
+          message: 'Look up text in a Map: every object has `constructor` in it.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: {
       globals: { process: 'readonly', console: 'readonly', URL: 'readonly' },

@@ -144,11 +144,17 @@ export function readWhole(least: number, most: number): (text: string) => number
   };
 }
 
+const UNITS = new Map([
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+]);
+
 /** Milliseconds, of a time from so many of them to an hour. */
 export function readDuration(least: number): (text: string) => number {
   return (text) => {
     const [, number, unit = 's'] = /^(\d{1,6}(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
-    const duration = Number(number) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? NaN);
+    const duration = Number(number) * (UNITS.get(unit) ?? NaN);
     if (duration >= least && duration <= 3_600_000) return duration;
     const from = least < 1000 ? `${least}ms` : `${least / 1000}s`;
     throw new InvalidArgumentError(

@@ -22,7 +22,12 @@ import { TCP, UDP, parseWays } from '../wire/way.js';
 
 /** A week: whoever waits longer means to wait for ever. */
 export const MAX_SECONDS = 604_800;
-const UNITS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600 };
+const UNITS = new Map([
+  ['', 1],
+  ['s', 1],
+  ['m', 60],
+  ['h', 3600],
+]);
 
 export function readName(value: unknown): string {
   if (typeof value === 'string' && /^[A-Za-z0-9[][\w.:/[\]-]{0,62}$/.test(value))
@@ -71,7 +76,7 @@ export function readSlots(value: unknown): number {
 /** Seconds, as a number or with a unit; as exact as the maps can hold them. */
 export function readDuration(value: unknown): number {
   const [, digits, unit] = /^(\d{1,7})([smh]?)$/.exec(String(value)) ?? [];
-  const seconds = Number(digits) * (UNITS[unit ?? ''] ?? NaN);
+  const seconds = Number(digits) * (UNITS.get(unit ?? '') ?? NaN);
   const isText = typeof value === 'number' || typeof value === 'string';
   if (isText && seconds >= 1 && seconds <= MAX_SECONDS) return storableTime(seconds);
   throw new Fault(

@@ -101,14 +101,14 @@ export class Network {
 
   /** Packets by verdict, of all balancers that were used. */
   async verdicts(): Promise<Record<string, number>> {
-    const sums: Record<string, number> = {};
+    const sums = new Map<string, number>();
     for (const role of this.#loaded) {
       const sample = await this.#sample(role);
       for (const [name, { packets }] of Object.entries(sample.verdicts)) {
-        sums[name] = (sums[name] ?? 0) + packets;
+        sums.set(name, (sums.get(name) ?? 0) + packets);
       }
     }
-    return sums;
+    return Object.fromEntries(sums);
   }
 
   async #sample(role: string): Promise<SampleJson> {

@@ -106,9 +106,9 @@ function phaseJson(phase: Phase): globalThis.Record<string, unknown> {
 }
 
 function countBy(words: readonly string[]): globalThis.Record<string, number> {
-  const counts: globalThis.Record<string, number> = {};
-  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
-  return counts;
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return Object.fromEntries(counts);
 }
 
 function round(value: number, digits: number): number {

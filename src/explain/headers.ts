@@ -39,19 +39,19 @@ const PROTOCOLS: Record<number, string> = {
   60: 'destination options',
 };
 const EXTENSIONS = [0, 43, 44, 51, 60];
-const ICMP_NAMES: Record<string, string> = {
-  '1.0': 'echo reply',
-  '1.3': 'unreachable',
-  '1.8': 'echo request',
-  '1.11': 'time exceeded',
-  '1.12': 'parameter problem',
-  '58.1': 'unreachable',
-  '58.2': 'packet too big',
-  '58.3': 'time exceeded',
-  '58.4': 'parameter problem',
-  '58.128': 'echo request',
-  '58.129': 'echo reply',
-};
+const ICMP_NAMES = new Map([
+  ['1.0', 'echo reply'],
+  ['1.3', 'unreachable'],
+  ['1.8', 'echo request'],
+  ['1.11', 'time exceeded'],
+  ['1.12', 'parameter problem'],
+  ['58.1', 'unreachable'],
+  ['58.2', 'packet too big'],
+  ['58.3', 'time exceeded'],
+  ['58.4', 'parameter problem'],
+  ['58.128', 'echo request'],
+  ['58.129', 'echo reply'],
+]);
 const QUOTES = ['1.3', '1.11', '1.12', '58.1', '58.2', '58.3', '58.4'];
 
 /** Reads as far as the frame goes, and shows the rest as bytes. */
@@ -238,7 +238,7 @@ function readUdp(reader: Reader): void {
 function readIcmp(reader: Reader, protocol: number): void {
   const key = `${protocol}.${reader.peek(1)[0] ?? 0}`;
   reader.begin(nameProtocol(protocol));
-  reader.u8('type', (value) => `${value}, ${ICMP_NAMES[key] ?? 'another'}`);
+  reader.u8('type', (value) => `${value}, ${ICMP_NAMES.get(key) ?? 'another'}`);
   reader.u8('code');
   reader.take(2, 'checksum', 'of the message');
   reader.take(4, 'rest', (bytes) => String(bytes.readUInt32BE()));

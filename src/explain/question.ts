@@ -2,7 +2,7 @@
 /** The packet that is asked about, made from words. Pure. */
 import { isIpv6, parseAddress } from '../wire/address.js';
 import { checksum, onWire } from '../model/bytes.js';
-import { TCP, UDP } from '../wire/way.js';
+import { TCP, protocolNamed } from '../wire/way.js';
 
 export interface Endpoint {
   /** 16 bytes. */
@@ -37,12 +37,10 @@ export function parseEndpoint(text: string): Endpoint | string {
   return port > 65535 ? 'has no port from 0 to 65535' : { address, port };
 }
 
-const PROTOCOLS: Record<string, number> = { tcp: TCP, udp: UDP };
-
 /** ADDR:PORT[/PROTO]; TCP where no protocol stands. */
 export function parseTarget(text: string): (Endpoint & { protocol: number }) | string {
   const [where = '', name = 'tcp', ...more] = text.split('/');
-  const protocol = PROTOCOLS[name.toLowerCase()];
+  const protocol = protocolNamed(name);
   if (protocol === undefined || more.length > 0) return 'does not end in /tcp or /udp';
   const endpoint = parseEndpoint(where);
   return typeof endpoint === 'string' ? endpoint : { ...endpoint, protocol };

@@ -132,11 +132,11 @@ export async function applyPlan(
   await bpftool.write(linesOf(maps, plan.writes, live.slots), lock);
 }
 
-const CAUSES: Record<string, string> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'it may not be read',
-  EISDIR: 'it is a directory',
-};
+const CAUSES = new Map([
+  ['ENOENT', 'there is no such file'],
+  ['EACCES', 'it may not be read'],
+  ['EISDIR', 'it is a directory'],
+]);
 
 const ROWS = 'name a file with rows of: address, MAC[, weight]';
 
@@ -148,7 +148,7 @@ export function readFile(name: string, next = ROWS): DestinationFile {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     throw new Failure(`cannot read ${name}`, {
-      cause: CAUSES[code] ?? code,
+      cause: CAUSES.get(code) ?? code,
       next,
     });
   }

@@ -28,12 +28,11 @@ export type Run = (
   options?: RunOptions,
 ) => Promise<RunResult>;
 
-const PACKAGES: Record<string, string> = {
-  bpftool: 'bpftool',
-  ip: 'iproute2',
-  flock: 'util-linux',
-  timeout: 'coreutils',
-};
+const PACKAGES = new Map([
+  ['ip', 'iproute2'],
+  ['flock', 'util-linux'],
+  ['timeout', 'coreutils'],
+]);
 
 export const run: Run = async (command, args, options = {}) => {
   const settings: Options = {
@@ -69,7 +68,7 @@ function cannotStart(command: string, result: Result): Failure {
   if (result.code === 'ENOENT') {
     return new Failure(`no ${command} on this machine`, {
       cause: 'it is not installed, or not in PATH',
-      next: `apt-get install ${PACKAGES[command] ?? command}`,
+      next: `apt-get install ${PACKAGES.get(command) ?? command}`,
     });
   }
   if (result.signal) return new Failure(`${command} was ended by ${result.signal}`);

@@ -29,7 +29,15 @@ import { foldWords, hash, hashOfWay, wordsOf } from './hash.js';
 
 export const TCP = 6;
 export const UDP = 17;
-const PROTOCOLS: Record<string, number> = { tcp: TCP, udp: UDP };
+const PROTOCOLS = new Map([
+  ['tcp', TCP],
+  ['udp', UDP],
+]);
+
+/** The number of a protocol that somebody has named, or undefined. */
+export function protocolNamed(name: string): number | undefined {
+  return PROTOCOLS.get(name.toLowerCase());
+}
 
 /** (address, port, protocol); address `::` and port 0 stand for any. */
 export interface Way {
@@ -98,16 +106,14 @@ export function parseWays(text: string): Way[] | string {
   if (protocolText === undefined) {
     return [TCP, UDP].map((protocol) => ({ address, port, protocol }));
   }
-  const protocol = PROTOCOLS[protocolText.toLowerCase()];
+  const protocol = protocolNamed(protocolText);
   if (protocol === undefined) return `"${protocolText}" is neither tcp nor udp`;
   return [{ address, port, protocol }];
 }
 
 export function formatWay(way: Way): string {
-  const protocol = Object.keys(PROTOCOLS).find(
-    (name) => PROTOCOLS[name] === way.protocol,
-  );
-  return `${formatHost(way)}/${protocol ?? way.protocol}`;
+  const [name] = [...PROTOCOLS].find(([, number]) => number === way.protocol) ?? [];
+  return `${formatHost(way)}/${name ?? way.protocol}`;
 }
 
 /** Address and port, without the protocol. */

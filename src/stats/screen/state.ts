@@ -81,18 +81,18 @@ export function collect(state: ScreenState, sample: Sample): ScreenState {
 /** How many lines a key scrolls by, where so many are on view. */
 type Steps = (page: number) => number;
 
-const SCROLLS: Record<string, Steps> = {
-  up: () => -1,
-  k: () => -1,
-  down: () => 1,
-  j: () => 1,
-  pageup: (page) => -page,
-  pagedown: (page) => page,
-  home: () => -Infinity,
-  g: () => -Infinity,
-  end: () => Infinity,
-  G: () => Infinity,
-};
+const SCROLLS = new Map<string, Steps>([
+  ['up', () => -1],
+  ['k', () => -1],
+  ['down', () => 1],
+  ['j', () => 1],
+  ['pageup', (page) => -page],
+  ['pagedown', (page) => page],
+  ['home', () => -Infinity],
+  ['g', () => -Infinity],
+  ['end', () => Infinity],
+  ['G', () => Infinity],
+]);
 
 function scroll(state: ScreenState, top: number, steps: Steps): number {
   const list = scrollable(state);
@@ -105,7 +105,7 @@ export function reduce(state: ScreenState, key: string): ScreenState {
   if (state.typing) return type(state, key);
   if (key === 'q') return { ...state, quit: true };
 
-  const steps = SCROLLS[key];
+  const steps = SCROLLS.get(key);
   if (state.help) {
     if (['?', 'escape', 'enter'].includes(key)) return { ...state, help: false };
     return steps ? { ...state, helpTop: scroll(state, state.helpTop, steps) } : state;
