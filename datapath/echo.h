@@ -2,13 +2,17 @@
 /*
  * ICMP echo requests to a service's address are answered here, in the host build:
  * the address is the destinations', and none of them is asked. The frame is turned
- * around and goes back to who sent it.
+ * around and goes back to who sent it, if that can be one host: see sender.h.
+ *
+ * Each CPU answers only so many in a second, and drops the rest.
  */
 #ifndef ECHO_H
 #define ECHO_H
 
+#include "limit.h"
 #include "link.h"
 #include "quote.h"
+#include "sender.h"
 #include "service.h"
 #include "sums.h"
 
@@ -61,12 +65,32 @@ static __always_inline void turn_ipv6(struct ipv6hdr *ip)
 	ip->daddr = source;
 }
 
+/*
+ * Where all words of an ICMPv4 reply are 0 its sum is 0, and only 0xffff is right as its
+ * checksum: update_checksum() cannot tell that from a sum of 0xffff. In that case 0 and
+ * 0xffff are both right, so 0 is never sent. In ICMPv6 the pseudo header is never 0.
+ */
 static __always_inline void turn_icmp(struct icmp *icmp, __u8 reply)
 {
-	icmp->checksum = update_checksum(icmp->checksum,
-					 bpf_htons(icmp->type << 8),
-					 bpf_htons(reply << 8));
+	const __u16 sum = update_checksum(icmp->checksum,
+					  bpf_htons(icmp->type << 8),
+					  bpf_htons(reply << 8));
+
+	icmp->checksum = sum ?: 0xffff;
 	icmp->type = reply;
+}
+
+/* A packet from the address that it is sent to has a forged source. */
+static __always_inline bool is_answerable(const struct packet *packet,
+					  const struct ethhdr *eth)
+{
+	const __be32 *source = packet->source.word;
+
+	if (is_from_group(eth) ||
+	    same_address(&packet->source, &packet->address))
+		return false;
+	return packet->version == 6 ? is_one_ipv6_host(source) :
+				      is_one_ipv4_host(source[3]);
 }
 
 /* The cursor stands at the ICMP header. */
@@ -82,19 +106,23 @@ answer_echo(struct xdp_md *ctx, const struct l4lb_device *device,
 	if (!icmp || !is_echo_request(packet, icmp) ||
 	    device->flags & L4LB_DEVICE_NO_ECHO)
 		return L4LB_NOT_TCP_OR_UDP;
-	if (!has_ways(device, packet, IPPROTO_TCP) &&
-	    !has_ways(device, packet, IPPROTO_UDP))
-		return L4LB_NOT_TCP_OR_UDP;
-	verdict = check_mac(ctx, device);
-	if (verdict)
-		return verdict;
-
 	/* Never true, and the same below: the verifier wants to see it. */
 	eth = (void *)(long)ctx->data;
 	ip = behind_link(eth, packet->tags);
 	if ((void *)(eth + 1) > cursor->end ||
 	    ip + sizeof(struct iphdr) > cursor->end)
 		return L4LB_NOT_TCP_OR_UDP;
+	if (!is_answerable(packet, eth))
+		return L4LB_NOT_TCP_OR_UDP;
+	if (!has_ways(device, packet, IPPROTO_TCP) &&
+	    !has_ways(device, packet, IPPROTO_UDP))
+		return L4LB_NOT_TCP_OR_UDP;
+	verdict = check_mac(ctx, device);
+	if (verdict)
+		return verdict;
+	if (!may(L4LB_LIMIT_ECHOES, L4LB_MOST_ECHOES, seconds_now()))
+		return L4LB_ECHO_LIMITED;
+
 	if (packet->version != 6) {
 		turn_ipv4(ip);
 		turn_icmp(icmp, ICMP_ECHO_REPLY);

@@ -84,6 +84,8 @@
 	  "the frame could not be extended by an outer header")		\
 	V(EXTENSION_HEADERS, 20, "extension headers",			\
 	  "IPv6 extension headers that are too many, or lead elsewhere") \
+	V(ECHO_LIMITED, 21, "echo limited",				\
+	  "an ICMP echo request of more than are answered in a second")	\
 	V(ECHO_ANSWERED, 32, "echo answered",				\
 	  "an ICMP echo request to a service's address, answered")	\
 	V(TOO_BIG_TOLD, 33, "too big told",				\
@@ -237,6 +239,7 @@ struct l4lb_destination {
 enum l4lb_limit {
 	L4LB_LIMIT_ANSWERS,
 	L4LB_LIMIT_RECORDS,
+	L4LB_LIMIT_ECHOES,
 	L4LB_LIMITS,
 };
 
@@ -247,6 +250,7 @@ struct l4lb_done {
 
 #define L4LB_MOST_ANSWERS 1000
 #define L4LB_MOST_RECORDS (1 << 15)
+#define L4LB_MOST_ECHOES 10000	/* monitors ask a few thousand times at the most */
 #endif
 
 /* `counters` by destination, `verdicts` by verdict. */

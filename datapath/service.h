@@ -204,7 +204,7 @@ static __always_inline bool is_taken(const struct l4lb_device *device,
  * it was meant for us: for an address that has a service for its protocol, and
  * for the device's own MAC. Where the header tells no address, a service on all
  * addresses takes it for its own; where it tells no protocol, either will do. What is
- * found to be too big has come further, and was meant for us.
+ * found to be too big has come further, and was meant for us; so was an echo request.
  */
 static __always_inline enum l4lb_verdict
 refuse(const struct xdp_md *ctx, const struct l4lb_device *device,
@@ -213,7 +213,8 @@ refuse(const struct xdp_md *ctx, const struct l4lb_device *device,
 	bool taken;
 
 	if (verdict < L4LB_FIRST_DROP || verdict >= L4LB_FIRST_ANSWER ||
-	    verdict == L4LB_TOO_BIG || verdict == L4LB_NO_ROOM)
+	    verdict == L4LB_TOO_BIG || verdict == L4LB_NO_ROOM ||
+	    verdict == L4LB_ECHO_LIMITED)
 		return verdict;
 	if (packet->protocol)
 		taken = is_taken(device, packet, packet->protocol);

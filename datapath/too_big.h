@@ -12,6 +12,7 @@
 #include "limit.h"
 #include "link.h"
 #include "quote.h"
+#include "sender.h"
 #include "sums.h"
 
 #ifdef L4LB_HOST
@@ -29,37 +30,23 @@
 #define QUOTED_IN_ICMP SUMMED_AT_ONCE
 #define QUOTED_IN_ICMPV6 (2 * SUMMED_AT_ONCE)
 
-/* RFC 1122: nothing is sent to a group, or to where nobody can be. */
-static __always_inline bool is_ipv4_unicast(__be32 address)
-{
-	const __u8 first = bpf_ntohl(address) >> 24;
-
-	return first != 0 && first != 127 && first < 224;
-}
-
-static __always_inline bool is_ipv6_unicast(const struct in6_addr *address)
-{
-	const __be32 *word = address->s6_addr32;
-
-	return address->s6_addr[0] != 0xff &&
-	       (word[0] | word[1] | word[2] | word[3]);
-}
-
 /* Who does not forbid fragmenting does not expect to be told. */
 static __always_inline bool wants_to_know(struct xdp_md *ctx, bool is_ipv6,
 					  __u8 tags)
 {
 	const void *end = (void *)(long)ctx->data_end;
-	const void *ip = behind_link((void *)(long)ctx->data, tags);
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const void *ip = behind_link((void *)eth, tags);
 	const struct iphdr *ipv4 = ip;
 	const struct ipv6hdr *ipv6 = ip;
 
-	if (ip + (is_ipv6 ? QUOTED_IN_ICMPV6 : QUOTED_IN_ICMP) > end)
+	if (ip + (is_ipv6 ? QUOTED_IN_ICMPV6 : QUOTED_IN_ICMP) > end ||
+	    is_from_group(eth))
 		return false;
 	if (is_ipv6)
-		return is_ipv6_unicast(&ipv6->saddr);
+		return is_one_ipv6_host(ipv6->saddr.s6_addr32);
 	return ipv4->frag_off & bpf_htons(IP_DONT_FRAGMENT) &&
-	       is_ipv4_unicast(ipv4->saddr);
+	       is_one_ipv4_host(ipv4->saddr);
 }
 
 static __always_inline void write_told_ipv4(struct iphdr *ip,

@@ -120,6 +120,12 @@ export const VERDICTS = [
     meaning: 'IPv6 extension headers that are too many, or lead elsewhere',
   },
   {
+    number: 21,
+    name: 'echo limited',
+    action: 'DROP',
+    meaning: 'an ICMP echo request of more than are answered in a second',
+  },
+  {
     number: 32,
     name: 'echo answered',
     action: 'TX',

@@ -22,6 +22,7 @@ import { decodeEntry, hex } from '../system/bpftool.js';
 import { sumCounters } from '../program/reading.js';
 import type { Live } from '../plan/state.js';
 import { model } from '../model/model.js';
+import { wrongSums } from '../model/sums.js';
 import type { Answer, FlowRecord, Tables } from '../model/types.js';
 import type { Loaded, Pins } from '../program/objects.js';
 import { fragsObjectFor, loadObject } from '../program/objects.js';
@@ -79,7 +80,10 @@ export async function ask(
       frame,
       program,
       model: answer,
-      differences: differencesOf(program, answer),
+      differences: [
+        ...differencesOf(program, answer),
+        ...wrongSums(frame, program.frame, program.verdict),
+      ],
     });
   }
   return { explained, live, object: copy.object, isOther: copy.isOther };
@@ -112,6 +116,9 @@ class Asks<V> extends Map<number, V> {
   }
 }
 
+/** A copy has done nothing yet. */
+const UNLIMITED = { mayTell: true, mayRecord: true, mayEcho: true };
+
 /** The model says which slot and which set of records it needs; only these are read. */
 async function askModel(
   { bpftool }: Pick<Tools, 'bpftool'>,
@@ -132,7 +139,7 @@ async function askModel(
   };
   for (;;) {
     const now = process.hrtime.bigint();
-    const answer = model(tables, { flows, now, mayTell: true, mayRecord: true }, frame);
+    const answer = model(tables, { flows, now, ...UNLIMITED }, frame);
     if (slots.missing.size + flows.missing.size === 0) return { answer, sets };
     for (const key of slots.missing) {
       const one = await readSlots(bpftool, maps, { firstSlot: key, log2Slots: 0 });

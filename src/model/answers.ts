@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the program answers itself: echo requests, and packets that are too big. */
-import { checksum, isIpv4, updateChecksum } from './bytes.js';
+import { carriedChecksum, checksum, isIpv4 } from './bytes.js';
 import { etherType, ipv4Header, ipv6Header } from './encapsulate.js';
 import { HEADER_LENGTH } from './icmp.js';
 import type { Connection, Ip, Link } from './parse.js';
@@ -30,35 +30,67 @@ export function isEchoRequest(link: Link, ip: Ip): boolean {
 export function echoReply(link: Link, ip: Ip): Buffer {
   const packet = Buffer.from(link.rest);
   const family = isIpv4(ip.address) ? 'IPv4' : 'IPv6';
+  const icmp = packet.subarray(ip.end, ip.length);
+  const wasIcmp = takeChecksum(icmp, 2);
+  const before = Buffer.from(icmp);
   if (family === 'IPv4') {
+    const header = packet.subarray(0, ip.end);
+    const was = takeChecksum(header, 10);
+    const headerBefore = Buffer.from(header);
     ip.address.copy(packet, 12);
     ip.source.copy(packet, 16);
-    change(packet, 8, (HOPS << 8) | ip.protocol, 10);
-    change(packet, ip.end, ECHO_REPLY << 8, ip.end + 2);
+    header.writeUInt8(HOPS, 8);
+    header.writeUInt16BE(carriedChecksum(was, [headerBefore], [header]), 10);
+    icmp.writeUInt8(ECHO_REPLY, 0);
+    // A message of zeros has the checksum 0xffff, and no other may have 0xffff for a 0.
+    icmp.writeUInt16BE(carriedChecksum(wasIcmp, [before], [icmp]) || 0xffff, 2);
   } else {
     ip.address.copy(packet, 8);
     ip.source.copy(packet, 24);
     packet.writeUInt8(HOPS, 7);
-    change(packet, ip.end, ECHO_REPLY_V6 << 8, ip.end + 2);
+    icmp.writeUInt8(ECHO_REPLY_V6, 0);
+    const pseudo = pseudoHeader(ip.source, ip.address, icmp.length);
+    const sum = carriedChecksum(wasIcmp, [pseudo, before], [pseudo, icmp]);
+    icmp.writeUInt16BE(sum, 2);
   }
   return Buffer.concat([link.from, link.to, link.tags, etherType(family), packet]);
 }
 
-/** Another word in its place, and the checksum at another place brought up to date. */
-function change(packet: Buffer, at: number, word: number, checksumAt: number): void {
-  const was = packet.readUInt16BE(at);
-  packet.writeUInt16BE(word, at);
-  const sum = updateChecksum(packet.readUInt16BE(checksumAt), was, word);
-  packet.writeUInt16BE(sum, checksumAt);
+/** Leaves 0 in its place. */
+function takeChecksum(bytes: Buffer, at: number): number {
+  const sum = bytes.readUInt16BE(at);
+  bytes.writeUInt16BE(0, at);
+  return sum;
 }
 
+/** Of RFC 8200, 8.1: length and next header are words of 4 bytes. */
+export function pseudoHeader(from: Buffer, to: Buffer, length: number): Buffer {
+  const end = Buffer.alloc(8);
+  end.writeUInt32BE(length, 0);
+  end.writeUInt32BE(ICMPV6, 4);
+  return Buffer.concat([from, to, end]);
+}
+
+/**
+ * Whether the source is one host, so that something may be sent there: RFC 1122, 3.2.1.3,
+ * and RFC 4291, 2.5. Nor is anything sent to the MAC address of a group.
+ */
+export function isOneHost(link: Link, ip: Ip): boolean {
+  const [first = 0] = ip.source;
+  if (((link.from[0] ?? 0) & 1) === 1) return false;
+  if (isIpv4(ip.source)) return first >= 1 && first <= 223 && first !== 127;
+  const isUnspecified = ip.source.equals(UNSPECIFIED);
+  return first !== 0xff && !isUnspecified && !ip.source.equals(LOOPBACK_V6);
+}
+
+const UNSPECIFIED = Buffer.alloc(16);
+const LOOPBACK_V6 = Buffer.from('00000000000000000000000000000001', 'hex');
+
 /** Whether a sender may be told: RFC 1122, 3.2.2 and RFC 4443, 2.4 forbid the rest. */
-export function mayBeTold(ip: Ip, connection: Connection): boolean {
+export function mayBeTold(link: Link, ip: Ip, connection: Connection): boolean {
   if (connection.isError || ip.isLater || !ip.dontFragment) return false;
   if (ip.length < (isIpv4(ip.address) ? QUOTE : QUOTE_V6)) return false;
-  const [first = 0] = ip.source;
-  if (isIpv4(ip.source)) return first >= 1 && first <= 223 && first !== 127;
-  return first !== 0xff && !ip.source.equals(Buffer.alloc(16));
+  return isOneHost(link, ip);
 }
 
 export function tooBigAnswer(link: Link, ip: Ip, mtu: number): Buffer {
@@ -82,11 +114,8 @@ export function tooBigAnswer(link: Link, ip: Ip, mtu: number): Buffer {
   const payloadLength = HEADER_LENGTH + QUOTE_V6;
   icmp.writeUInt8(TOO_BIG_V6, 0);
   icmp.writeUInt32BE(mtu, 4);
-  // The pseudo header of RFC 8200, 8.1: length and next header are words of 4 bytes.
-  const pseudo = Buffer.alloc(8);
-  pseudo.writeUInt32BE(payloadLength, 0);
-  pseudo.writeUInt32BE(ICMPV6, 4);
-  icmp.writeUInt16BE(checksum(from, to, pseudo, icmp, quote), 2);
+  const pseudo = pseudoHeader(from, to, payloadLength);
+  icmp.writeUInt16BE(checksum(pseudo, icmp, quote), 2);
   const fields = { trafficClass, flowLabel: 0, payloadLength, next: ICMPV6, from, to };
   return Buffer.concat([...head, ipv6Header(fields), icmp, quote]);
 }

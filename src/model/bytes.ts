@@ -17,9 +17,18 @@ export function checksum(...parts: Buffer[]): number {
   return ~onesSum(...parts) & 0xffff;
 }
 
-/** A checksum after one word has changed: RFC 1624, equation 3. */
-export function updateChecksum(old: number, was: number, is: number): number {
-  return ~fold((~old & 0xffff) + (~was & 0xffff) + is) & 0xffff;
+/**
+ * The checksum of bytes that took the place of others: right if it was right before, and
+ * else wrong by as much as before. Both are summed up whole, with 0 where it stands.
+ */
+export function carriedChecksum(
+  was: number,
+  before: readonly Buffer[],
+  after: readonly Buffer[],
+): number {
+  const sum = fold(was + onesSum(...before) + checksum(...after));
+  // 0 and 0xffff are the same number; as a checksum it is written as 0.
+  return sum === 0xffff ? 0 : sum;
 }
 
 function fold(sum: number): number {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destination's end: takes the outer header off, ECN after RFC 6040. */
-import { onWire, updateChecksum } from './bytes.js';
+import { carriedChecksum, onWire } from './bytes.js';
 import { etherType } from './encapsulate.js';
 import type { Link } from './parse.js';
 import { parseLink } from './parse.js';
@@ -122,6 +122,14 @@ function setEcn(inner: Buffer, isV4: boolean, ecn: number): void {
   // The last two bits of the class: of the first word in IPv4, four bits higher in IPv6.
   const is = isV4 ? (was & ~3) | ecn : (was & ~0x30) | (ecn << 4);
   if (is === was) return;
-  inner.writeUInt16BE(is, 0);
-  if (isV4) inner.writeUInt16BE(updateChecksum(inner.readUInt16BE(10), was, is), 10);
+  if (!isV4) {
+    inner.writeUInt16BE(is, 0);
+    return;
+  }
+  const header = inner.subarray(0, (inner.readUInt8(0) & 0x0f) * 4);
+  const sum = header.readUInt16BE(10);
+  header.writeUInt16BE(0, 10);
+  const before = Buffer.from(header);
+  header.writeUInt16BE(is, 0);
+  header.writeUInt16BE(carriedChecksum(sum, [before], [header]), 10);
 }

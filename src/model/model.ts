@@ -2,7 +2,13 @@
 /** A frame and the tables in, the verdict and the frame out: all steps in their order. */
 import type { VerdictName } from '../abi/maps.js';
 import { DEVICE_NO_ECHO, VERDICTS } from '../abi/maps.js';
-import { echoReply, isEchoRequest, mayBeTold, tooBigAnswer } from './answers.js';
+import {
+  echoReply,
+  isEchoRequest,
+  isOneHost,
+  mayBeTold,
+  tooBigAnswer,
+} from './answers.js';
 import { encapsulate } from './encapsulate.js';
 import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
 import type { Connection, Ip, Link, Refused } from './parse.js';
@@ -30,6 +36,7 @@ export function model(tables: Tables, state: State, frame: Buffer): Answer {
   if (!connection) {
     if (!isAnsweredEcho(tables, link, ip)) return untouched('not tcp or udp');
     if (!isOwnMac) return untouched('not for us');
+    if (!state.mayEcho) return untouched('echo limited');
     return answer('echo answered', echoReply(link, ip), frame.length, {});
   }
   if ('refused' in connection) return refuse(connection);
@@ -51,7 +58,8 @@ export function model(tables: Tables, state: State, frame: Buffer): Answer {
   if (!destination) return { ...untouched('empty slot', reasons), ...written };
 
   if (ip.length > destination.largestInner) {
-    const isTold = tables.build === 'host' && mayBeTold(ip, connection) && state.mayTell;
+    const isTold =
+      tables.build === 'host' && mayBeTold(link, ip, connection) && state.mayTell;
     if (!isTold) return { ...untouched('too big', reasons), ...written };
     const told = tooBigAnswer(link, ip, destination.largestInner);
     return { ...answer('too big told', told, frame.length, reasons), ...written };
@@ -79,6 +87,8 @@ function isAnsweredEcho(tables: Tables, link: Link, ip: Ip): boolean {
     isIcmp(ip) &&
     isWholeIcmp(link.rest, ip) &&
     isEchoRequest(link, ip) &&
+    isOneHost(link, ip) &&
+    !ip.source.equals(ip.address) &&
     isServiceAddress(tables, ip.address)
   );
 }

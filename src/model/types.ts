@@ -56,6 +56,8 @@ export interface State {
   mayTell: boolean;
   /** Whether it allows to record a connection that begins in a hot slot. */
   mayRecord: boolean;
+  /** Whether it allows to answer an echo request. */
+  mayEcho: boolean;
 }
 
 export interface RecordWrite {

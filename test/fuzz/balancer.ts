@@ -7,6 +7,7 @@ import { QUAD, VERDICTS, encodeKey } from '../../src/abi/maps.js';
 import type { Build } from '../../src/program/find.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { model } from '../../src/model/model.js';
+import { wrongSums } from '../../src/model/sums.js';
 import type { Answer, FlowRecord, State, Tables } from '../../src/model/types.js';
 import type { ExpectedMaps, Found } from './compare.js';
 import { Sums, compareMaps } from './compare.js';
@@ -26,8 +27,8 @@ import {
 import type { Difference, Program, Target } from './target.js';
 import { PROGRAMS, randomOf } from './target.js';
 
-/** L4LB_MOST_ANSWERS and L4LB_MOST_RECORDS in l4lb.h, by their places in `limits`. */
-const MOST = [1000, 1 << 15];
+/** L4LB_MOST_ANSWERS and so on in l4lb.h, by their places in `limits`. */
+const MOST = [1000, 1 << 15, 10_000];
 /** The program's clock is the coarse one, which is behind by so much at the most. */
 const TICK_MS = 20;
 
@@ -90,7 +91,17 @@ export class BalancerTarget implements Target {
     const found: Found[] = [];
     expected.answers.forEach((answer, packet) => {
       const ran = result.ran[packet];
-      if (ran?.action === answer.action && ran.frame.equals(answer.frame)) return;
+      const sums = wrongSums(
+        frames[packet] as Buffer,
+        ran?.frame ?? answer.frame,
+        answer.verdict,
+      );
+      if (
+        ran?.action === answer.action &&
+        ran.frame.equals(answer.frame) &&
+        sums.length === 0
+      )
+        return;
       found.push({
         packet,
         what: [
@@ -100,6 +111,7 @@ export class BalancerTarget implements Target {
           `the program says ${ran?.action ?? 'nothing'}`,
           `  ${ran?.frame.toString('hex') ?? ''}`,
           ...describeFrame(ran?.frame ?? Buffer.alloc(0)),
+          ...sums,
           `tables: ${describeTables(tables)}`,
         ].join('\n'),
       });
@@ -127,8 +139,8 @@ export class BalancerTarget implements Target {
       const result = await this.#loaded.chunk(before, frames, dumps);
       if (isHost && clock().seconds !== start.seconds) continue;
       const tables: Tables = { ...scenario.tables, slots, build: this.#build };
-      const { mayTell, mayRecord } = scenario;
-      const state = { now: start.now, mayTell, mayRecord };
+      const { mayTell, mayRecord, mayEcho } = scenario;
+      const state = { now: start.now, mayTell, mayRecord, mayEcho };
       return { result, expected: expect(tables, state, records, frames), tables };
     }
   }
@@ -148,7 +160,8 @@ export class BalancerTarget implements Target {
     for (const [name, values] of content) lines.push(...loaded.writes(name, values));
     if (this.#build === 'portable') return lines;
     const sets = new Map([...records].map(([set, all]) => [set, encodeRecords(all)]));
-    const limits = [scenario.mayTell, scenario.mayRecord].map((may, key) => {
+    const allowed = [scenario.mayTell, scenario.mayRecord, scenario.mayEcho];
+    const limits = allowed.map((may, key) => {
       const done = may ? [0, 0] : [seconds, MOST[key] ?? 0];
       return [key, Buffer.concat(done.map(encodeKey))] as const;
     });

@@ -4,6 +4,7 @@ import { encodeKey } from '../../src/abi/maps.js';
 import { DECAP_VERDICTS } from '../../src/program/decap.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { decap } from '../../src/model/decap.js';
+import { wrongInnerSums } from '../../src/model/sums.js';
 import { Sums, compareSums } from './compare.js';
 import { Loaded, counted } from './harness.js';
 import { makeTunnels } from './packets.js';
@@ -61,13 +62,19 @@ export class DecapTarget implements Target {
       const number = DECAP_VERDICTS.find(({ name }) => name === answer.verdict)?.number;
       sums.add(number ?? -1, frame.length);
       const there = ran[packet];
-      if (there?.action === answer.action && there.frame.equals(answer.frame)) return [];
+      const wrong =
+        answer.verdict === 'decapsulated' && there
+          ? wrongInnerSums(frame, there.frame)
+          : [];
+      const isSame = there?.action === answer.action && there.frame.equals(answer.frame);
+      if (isSame && wrong.length === 0) return [];
       const what = [
         `the model says ${answer.action}, ${answer.verdict}`,
         `  ${answer.frame.toString('hex')}`,
         `the program says ${there?.action ?? 'nothing'}`,
         `  ${there?.frame.toString('hex') ?? ''}`,
         ...describeFrame(there?.frame ?? Buffer.alloc(0)),
+        ...wrong,
       ].join('\n');
       return [{ ...head, packet, frame, what }];
     });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Frames by chance: right ones of every kind first, then wrong in every way. */
+import { pseudoHeader } from '../../src/model/answers.js';
 import { checksum } from '../../src/model/bytes.js';
 import type { Random } from './random.js';
 import type { Flow, Scenario } from './scenario.js';
@@ -62,7 +63,9 @@ function somePorts(random: Random): Flow['ports'] {
 
 export function link(random: Random, mac: Buffer, packet: Buffer, isV4: boolean): Buffer {
   const tags = random.pick([0, 0, 0, 0, 0, 1, 1, 2, 2, random.chance(30) ? 3 : 0]);
-  const head = [random.chance(92) ? mac : random.bytes(6), random.bytes(6)];
+  const from = random.bytes(6);
+  if (random.chance(95)) from[0] = (from[0] ?? 0) & 0xfe;
+  const head = [random.chance(92) ? mac : random.bytes(6), from];
   for (let tag = 0; tag < tags; tag++) {
     head.push(u16(random.pick([0x8100, 0x88a8])), random.bytes(2));
   }
@@ -82,7 +85,7 @@ function makePacket(random: Random, flow: Flow, longest: number): Buffer {
     return network(random, flow, flow.protocol, transport(random, flow, longest));
   }
   if (kind < 82) return network(random, flow, isV4 ? 1 : 58, error(random, flow));
-  if (kind < 92) return network(random, flow, isV4 ? 1 : 58, echo(random, isV4));
+  if (kind < 92) return network(random, flow, isV4 ? 1 : 58, echo(random, flow));
   const protocol = random.pick([0, 1, 2, 4, 6, 17, 41, 47, 50, 58, 59, 60, 132, 255]);
   return network(random, flow, protocol, random.bytes(random.below(80)));
 }
@@ -145,12 +148,20 @@ function error(random: Random, flow: Flow): Buffer {
   return Buffer.concat([head, quoted.subarray(0, most)]);
 }
 
-function echo(random: Random, isV4: boolean): Buffer {
+/** Zeros alone now and then: a sum of 0 is not that of 0xffff. */
+function echo(random: Random, { source, address }: Flow): Buffer {
+  const isV4 = address.length === 4;
   const type = random.chance(90) ? (isV4 ? 8 : 128) : random.pick([0, 13, 129, 135]);
   const code = random.chance(92) ? 0 : random.below(256);
-  const sum = random.pick([random.below(65536), random.below(65536), 0, 0xffff, 0xf7ff]);
-  const rest = random.bytes(4 + random.below(60));
-  return Buffer.concat([Buffer.from([type, code]), u16(sum), rest]);
+  const length = 4 + random.below(60);
+  const rest = random.chance(20) ? Buffer.alloc(length) : random.bytes(length);
+  const message = Buffer.concat([Buffer.from([type, code, 0, 0]), rest]);
+  const pseudo = isV4 ? Buffer.alloc(0) : pseudoHeader(source, address, message.length);
+  const sum = random.chance(60)
+    ? checksum(pseudo, message)
+    : random.pick([random.below(65536), 0, 0xffff, 0xf7ff]);
+  message.writeUInt16BE(sum, 2);
+  return message;
 }
 
 /** An IP packet with what belongs in front: options, or extension headers. */

@@ -61,6 +61,7 @@ export interface Scenario {
   /** What is `since` in slots is an age, too. */
   mayTell: boolean;
   mayRecord: boolean;
+  mayEcho: boolean;
 }
 
 const SERVICE_ADDRESSES = [
@@ -77,10 +78,16 @@ const CLIENTS = [
   '7f000001',
   'e0000001',
   '00000000',
+  'ffffffff',
+  'f0000001',
+  'dfffffff',
+  '01000000',
   '20010db8000100000000000000000007',
   'fe800000000000000000000000000001',
   'ff020000000000000000000000000001',
   '00000000000000000000000000000000',
+  '00000000000000000000000000000001',
+  '00000000000000000000000000000002',
   `${IPV4}c0000207`,
 ].map((hex) => Buffer.from(hex, 'hex'));
 export const PORTS = [0, 22, 53, 67, 68, 80, 443, 546, 547, 4242, 65535];
@@ -116,6 +123,7 @@ export function makeScenario(random: Random): Scenario {
     records: new Map(),
     mayTell: random.chance(85),
     mayRecord: random.chance(85),
+    mayEcho: random.chance(85),
   };
   return { ...scenario, records: makeRecords(random, scenario) };
 }
@@ -224,7 +232,11 @@ function makeFlow(random: Random, cells: readonly ModelCell[]): Flow {
   const dhcp =
     to.length === 4 ? { source: 67, destination: 68 } : { source: 547, destination: 546 };
   return {
-    source: random.chance(40) ? random.pick(clients) : random.bytes(to.length),
+    source: random.chance(3)
+      ? to
+      : random.chance(40)
+        ? random.pick(clients)
+        : random.bytes(to.length),
     address: to,
     protocol: cell?.protocol ?? random.pick([TCP, UDP]),
     ports: isDhcp
@@ -247,6 +259,7 @@ function makeRecords(
     now: 10n ** 15n,
     mayTell: true,
     mayRecord: true,
+    mayEcho: true,
   };
   for (let set = 0; set < 2 ** LOG2_SETS; set++) {
     const fill = random.pick([0, 0, 50, 100, 100]);

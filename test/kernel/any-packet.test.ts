@@ -6,7 +6,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { VerdictName } from '../../src/abi/maps.js';
-import { CELL_HASH_SOURCE } from '../../src/abi/maps.js';
+import { CELL_HASH_SOURCE, encodeKey } from '../../src/abi/maps.js';
+import { sumsOf } from '../../src/model/sums.js';
 import type { Build } from '../../src/program/find.js';
 import { readTables } from '../../src/program/read.js';
 import { isWay, placeCells, withNotes } from '../../src/wire/way.js';
@@ -31,6 +32,7 @@ import {
   u16,
   udp,
 } from '../frames.js';
+import { monotonicSeconds } from '../../src/fill/settle.js';
 import type { Fill, Outcome } from './program.js';
 import { Program } from './program.js';
 
@@ -416,6 +418,104 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
       expectUntouched(await send(frame), frame, verdict);
     });
 
+    /** Of zeros alone, where IPv6 has its addresses besides. */
+    const zeros = (type: number, way: { from: string; to: string }): Buffer =>
+      icmp(
+        type,
+        0,
+        Buffer.alloc(4),
+        Buffer.alloc(8),
+        family === 'ipv6' ? way : undefined,
+      );
+
+    if (build === 'host') {
+      test('the answer to an echo request of zeros has a right checksum', async () => {
+        const frame = ethernet(
+          toBalancer,
+          packet({ ...to(family), protocol }, zeros(REQUEST, to(family))),
+        );
+        const outcome = await send(frame);
+        expect(outcome.verdict).toBe('echo answered');
+        expect(outcome.frame).toEqual(
+          ethernet(
+            { to: client.mac, from: balancer.mac },
+            packet({ ...back, protocol }, zeros(REPLY, back)),
+          ),
+        );
+        expect(sumsOf(outcome.frame).filter(({ isRight }) => !isRight)).toEqual([]);
+      });
+
+      test('all that can be asked is answered with right checksums', async () => {
+        const frames = Array.from({ length: 600 }, (_, number) => {
+          const rest = Buffer.alloc(4);
+          rest.writeUInt16BE(number * 109, 0);
+          // With this one the sum of the answer is 0xffff.
+          rest.writeUInt16BE(0xffff - number * 109, 2);
+          const between = family === 'ipv6' ? to(family) : undefined;
+          const message = icmp(REQUEST, 0, rest, Buffer.alloc(number % 3), between);
+          return ethernet(toBalancer, packet({ ...to(family), protocol }, message));
+        });
+        for (const { verdict, frame } of await program.sendAll(frames)) {
+          expect(verdict).toBe('echo answered');
+          expect(sumsOf(frame).filter(({ isRight }) => !isRight)).toEqual([]);
+        }
+      });
+
+      test('no more are answered in a second than the limit', async () => {
+        const frame = ethernet(
+          toBalancer,
+          packet({ ...to(family), protocol }, echo(REQUEST, to(family))),
+        );
+        const limited = async (second: number, count: number): Promise<Outcome> => {
+          const { bpftool, mapIds } = program;
+          const limits = (await bpftool.maps(mapIds)).find(
+            ({ name }) => name === 'limits',
+          );
+          const value = Buffer.concat([second, count].map(encodeKey));
+          await bpftool.queries([
+            `map update id ${limits?.id} key 2 0 0 0 value ${[...value].join(' ')}`,
+          ]);
+          return send(frame);
+        };
+        // The second of the test may be over when the packet comes.
+        let outcome: Outcome;
+        do outcome = await limited(monotonicSeconds(), 10_000);
+        while (outcome.verdict === 'echo answered');
+        expectUntouched(outcome, frame, 'echo limited');
+        expect((await limited(monotonicSeconds(), 0)).verdict).toBe('echo answered');
+        // A second that is over does not count.
+        expect((await limited(1, 10_000)).verdict).toBe('echo answered');
+      });
+    }
+
+    test.each(
+      family === 'ipv6'
+        ? ['::', '::1', 'ff02::1', 'ff0e::7', service.ipv6]
+        : [
+            '0.0.0.0',
+            '0.1.2.3',
+            '127.0.0.1',
+            '224.0.0.1',
+            '255.255.255.255',
+            service.ipv4,
+          ],
+    )('an echo request from %s passes', async (from) => {
+      const way = { ...to(family), from };
+      const frame = ethernet(
+        toBalancer,
+        packet({ ...way, protocol }, echo(REQUEST, way)),
+      );
+      expectUntouched(await send(frame), frame, 'not tcp or udp');
+    });
+
+    test('an echo request from the MAC address of a group passes', async () => {
+      const frame = ethernet(
+        { to: balancer.mac, from: '03:00:00:00:00:01' },
+        packet({ ...to(family), protocol }, echo(REQUEST, to(family))),
+      );
+      expectUntouched(await send(frame), frame, 'not tcp or udp');
+    });
+
     test('an echo request to an address without service passes', async () => {
       const elsewhere = {
         from: client[family],
@@ -484,9 +584,17 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
       }
     });
 
-    const group = family === 'ipv6' ? 'ff02::1' : '224.0.0.1';
-    test('nobody is told of what a group sent', async () => {
-      const frame = ethernet(toBalancer, big({ from: group }));
+    test.each(
+      family === 'ipv6'
+        ? ['ff02::1', '::', '::1']
+        : ['224.0.0.1', '0.0.0.0', '127.0.0.1', '255.255.255.255'],
+    )('nobody is told of what %s sent', async (from) => {
+      const frame = ethernet(toBalancer, big({ from }));
+      expectUntouched(await send(frame), frame, 'too big');
+    });
+
+    test('nobody is told at the MAC address of a group', async () => {
+      const frame = ethernet({ ...toBalancer, from: '01:00:5e:00:00:01' }, big());
       expectUntouched(await send(frame), frame, 'too big');
     });
 

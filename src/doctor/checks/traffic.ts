@@ -21,7 +21,13 @@ const STRANGERS: VerdictName[] = [
   'extension headers',
 ];
 
-const MATCHING: VerdictName[] = ['balanced', 'too big', 'too big told', 'echo answered'];
+const MATCHING: VerdictName[] = [
+  'balanced',
+  'too big',
+  'too big told',
+  'echo answered',
+  'echo limited',
+];
 
 /** What else is broken explains why nothing is balanced. */
 function isExplained(facts: Facts): boolean {

@@ -10,6 +10,7 @@ import {
   DEVICE_NO_ECHO,
 } from '../../../src/abi/maps.js';
 import { evenOut } from '../../../src/wire/hash.js';
+import { sumsOf } from '../../../src/model/sums.js';
 import type { Tables } from '../../../src/model/types.js';
 import {
   BALANCER,
@@ -351,6 +352,45 @@ describe('ICMP', () => {
       bytes(`${CLIENT_MAC} ${BALANCER_MAC} 86dd
         60000000 0008 3a 40 ${SERVICE_V6} ${CLIENT_V6} 8100 1134 0007 0001 ee`),
     );
+  });
+
+  test('an answer of zeros has the checksum 0xffff, for its sum is 0', () => {
+    const zeros = `${ETHERNET} 0800 4500001c 00000000 4001 7ccf ${CLIENT} ${SERVICE} 0800 f7ff 0000 0000`;
+    const { frame } = ask(zeros);
+    expect(frame.subarray(34).toString('hex')).toBe('0000ffff00000000');
+    expect(sumsOf(frame).filter(({ isRight }) => !isRight)).toEqual([]);
+  });
+
+  test.each([
+    ['this network', '00000000'],
+    ['0/8', '00ffffff'],
+    ['loopback', '7f000001'],
+    ['a group', 'e0000001'],
+    ['broadcast', 'ffffffff'],
+    ['itself', SERVICE],
+  ])('an echo request from %s is not answered', (_, from) => {
+    expect(ask(echo().replace(CLIENT, from)).verdict).toBe('not tcp or udp');
+  });
+
+  test.each([
+    ['::', '00000000000000000000000000000000'],
+    ['::1', '00000000000000000000000000000001'],
+    ['a group', 'ff020000000000000000000000000001'],
+    ['itself', SERVICE_V6],
+  ])('an echo request in IPv6 from %s is not answered', (_, from) => {
+    const frame = `${ETHERNET} 86dd 60000000 0008 3a ff ${from} ${SERVICE_V6} 8000 1234 0007 0001`;
+    expect(ask(frame, withV6).verdict).toBe('not tcp or udp');
+  });
+
+  test('an echo request from the MAC address of a group is not answered', () => {
+    expect(ask(echo().replace(CLIENT_MAC, '030000000001')).verdict).toBe(
+      'not tcp or udp',
+    );
+  });
+
+  test('what is more than may be answered is dropped', () => {
+    const answer = ask(echo(), {}, { ...state(), mayEcho: false });
+    expect(answer).toMatchObject({ verdict: 'echo limited', action: 'DROP' });
   });
 
   test.each<[string, string, string, Partial<Tables>]>([

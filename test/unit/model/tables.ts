@@ -86,6 +86,7 @@ export function state(
     now: BigInt(seconds) * 1_000_000_000n,
     mayTell,
     mayRecord: true,
+    mayEcho: true,
   };
 }
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Checksums as a receiver judges them: everything that they cover is summed up, and the
+ * sum must be 0xffff (RFC 1071). What the program or the model did to get there is not
+ * asked, so that a fault which both have is seen here.
+ */
+import type { VerdictName } from '../abi/maps.js';
+import { pseudoHeader } from './answers.js';
+import { isIpv4, onesSum } from './bytes.js';
+import { isIcmp, isWholeIcmp } from './icmp.js';
+import type { Link } from './parse.js';
+import { parseIp, parseLink } from './parse.js';
+
+export interface Sum {
+  of: 'the IPv4 header' | 'ICMP' | 'ICMPv6';
+  isRight: boolean;
+}
+
+/** Those of the first IP packet in a frame; what is cut short has none. */
+export function sumsOf(frame: Buffer): Sum[] {
+  const link = parseLink(frame);
+  return link ? sumsOfPacket(link) : [];
+}
+
+function sumsOfPacket({ rest, isIpv4: isV4 }: Pick<Link, 'rest' | 'isIpv4'>): Sum[] {
+  const ip = parseIp(rest, isV4);
+  if ('refused' in ip || ip.end > rest.length) return [];
+  const sums: Sum[] = [];
+  if (isV4)
+    sums.push({ of: 'the IPv4 header', isRight: isSound(rest.subarray(0, ip.end)) });
+  if (!isIcmp(ip) || !isWholeIcmp(rest, ip)) return sums;
+  const message = rest.subarray(ip.end, ip.length);
+  const pseudo = pseudoHeader(ip.source, ip.address, message.length);
+  return isIpv4(ip.address)
+    ? [...sums, { of: 'ICMP', isRight: isSound(message) }]
+    : [...sums, { of: 'ICMPv6', isRight: isSound(pseudo, message) }];
+}
+
+function isSound(...parts: Buffer[]): boolean {
+  return onesSum(...parts) === 0xffff;
+}
+
+/**
+ * What is wrong with the checksums of a frame that the program sent. Those that it made
+ * must be right; those that were there already must be as right or wrong as they were.
+ */
+export function wrongSums(before: Buffer, after: Buffer, verdict: VerdictName): string[] {
+  const sums = sumsOf(after);
+  switch (verdict) {
+    case 'balanced':
+    case 'too big told':
+      return wrong(sums, () => true);
+    case 'echo answered': {
+      const were = sumsOf(before);
+      return wrong(sums, (index) => were[index]?.isRight ?? false);
+    }
+    default:
+      return [];
+  }
+}
+
+/** The same at a destination: the inner header's, which ECN may have changed. */
+export function wrongInnerSums(before: Buffer, after: Buffer): string[] {
+  const [inner, link] = [parseLink(after), parseLink(before)];
+  if (!inner || !link) return [];
+  const headerLength = before.length - after.length;
+  const rest = link.rest.subarray(headerLength);
+  const [was] = sumsOfPacket({ rest, isIpv4: inner.isIpv4 });
+  const [is] = sumsOfPacket(inner);
+  if (is?.of !== 'the IPv4 header') return [];
+  return wrong([is], () => was?.isRight ?? false);
+}
+
+function wrong(sums: readonly Sum[], shouldBe: (index: number) => boolean): string[] {
+  return sums.flatMap(({ of, isRight }, index) => {
+    if (isRight === shouldBe(index)) return [];
+    const found = isRight ? 'right, and was wrong' : 'wrong';
+    return [`checksum of ${of}: ${found}`];
+  });
+}
