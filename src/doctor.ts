@@ -23,7 +23,7 @@ interface Flags {
 export function doctorCommand(): Command {
   return newCommand(
     'l4lb-doctor',
-    'Find why nothing works: what is wrong, how one sees it, and what mends it.',
+    'Find why nothing works: what is wrong, the evidence, and the command that fixes it.',
   )
     .addOption(
       new Option(
@@ -44,7 +44,7 @@ Examples:
   l4lb-doctor -i eth0
   l4lb-doctor -i eth0 --interval 10
   l4lb-doctor -i eth0 -m xdpoffload
-  l4lb-doctor -i eth0 --json | jq -r '.findings[].mend'`,
+  l4lb-doctor -i eth0 --json | jq -r '.findings[].fix'`,
     )
     .action(async (flags: Flags) => {
       const { interval, mode } = flags;

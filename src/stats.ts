@@ -126,7 +126,7 @@ async function watch(watcher: Watcher, view: View, flags: Flags): Promise<void> 
   }
 }
 
-/** A program that is removed may come back; what else is wrong will not mend. */
+/** A program that was removed may come back; any other fault stays. */
 async function observeOrWait(
   watcher: Watcher,
   view: View,

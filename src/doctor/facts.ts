@@ -126,8 +126,8 @@ export interface Finding {
   severity: 'finding' | 'remark';
   finding: string;
   evidence: string;
-  /** The command that mends it. */
-  mend: string;
+  /** The command that fixes it. */
+  fix: string;
 }
 
 /**

@@ -35,11 +35,11 @@ function describeFindings(findings: readonly Finding[]): string[] {
   return [...kinds].flatMap(([kind, all]) => [
     ...all
       .slice(0, MOST_OF_A_KIND)
-      .flatMap(({ finding, evidence, mend }) => [
+      .flatMap(({ finding, evidence, fix }) => [
         '',
         `${kind}: ${finding}`,
         `  evidence: ${evidence}`,
-        `  mend: ${mend}`,
+        `  fix: ${fix}`,
       ]),
     ...(all.length > MOST_OF_A_KIND
       ? ['', `${kind}: ${all.length - MOST_OF_A_KIND} more like these; --json has all`]

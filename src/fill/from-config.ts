@@ -37,7 +37,7 @@ export function readConfig(name: string): Omit<Config, 'problems'> {
   if (problems.length === 0) return config;
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   throw new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
-    next: 'mend the file and run this command again',
+    next: 'fix the file and run this command again',
   });
 }
 

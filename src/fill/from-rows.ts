@@ -164,7 +164,7 @@ function samplePath(name: string): string | undefined {
 function badRows(problems: string[]): Failure {
   const count = problems.length === 1 ? '1 bad row' : `${problems.length} bad rows`;
   return new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
-    next: 'mend the rows and run this command again',
+    next: 'fix the rows and run this command again',
   });
 }
 

@@ -143,7 +143,7 @@ function checkFit(
   }
   if (problems.length > 0) {
     throw new Failure(`the file does not suit the tables\n${problems.join('\n')}`, {
-      next: 'mend the file, or load the program anew: l4lb-load --off, and l4lb-load',
+      next: 'fix the file, or load the program anew: l4lb-load --off, and l4lb-load',
     });
   }
 }

@@ -59,9 +59,9 @@ export function tagNote(
   hardware: Hardware | undefined,
 ): string | undefined {
   if (!hardware || hardware.stripsTags === 'off') return undefined;
-  const mend =
+  const fix =
     hardware.stripsTags === 'on'
       ? `ethtool -K ${device} rxvlan off keeps them`
       : `the driver ${hardware.driver} cannot be told otherwise`;
-  return `${device} takes VLAN tags off before XDP sees them, so tagged frames would leave untagged; ${mend}`;
+  return `${device} takes VLAN tags off before XDP sees them, so tagged frames would leave untagged; ${fix}`;
 }

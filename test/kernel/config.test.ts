@@ -158,7 +158,7 @@ describe('the example', () => {
       `${path}:3: adress: there is no such key; did you mean \`address\`?`,
       `${path}:4: ports: 0 is not a port from 1 to 65535, nor "all"`,
       `${path}:5: file: cannot read ${folder}/none.csv: there is no such file`,
-      '  next: mend the file and run this command again',
+      '  next: fix the file and run this command again',
     ]);
     const other = write('slots.toml', before.replace('slots = 4096', 'slots = 8192'));
     const refused = await network.l4lb('map', '-c', other);

@@ -128,7 +128,7 @@ describe('in a terminal', () => {
   });
   afterEach(() => Terminal.close());
 
-  /** In a sh, which unlike bash does not mend the terminal behind its commands. */
+  /** In a sh, which, unlike bash, does not restore the terminal after a command. */
   async function enterDashboard(...args: string[]): Promise<void> {
     const command = ['bin/l4lb-stats.js', '--interval', `${INTERVAL / 1000}`, ...args];
     await terminal.enter(`sh -c '${command.join(' ')}; echo "exit code $?"; stty -a'`);

@@ -32,7 +32,7 @@ async function fill(command: 'load' | 'map', rows: string): Promise<void> {
 }
 
 interface Report {
-  findings: { mend: string }[];
+  findings: { fix: string }[];
   well: { check: string }[];
 }
 
@@ -59,7 +59,7 @@ test(
 );
 
 test(
-  "a destination's wrong MAC is found, and well again when it is mended",
+  "a destination's wrong MAC is found, and well again when it is fixed",
   async () => {
     await fill('map', GOOD.replace('01:02\n', '01:99\n'));
     const { exitCode, findings } = await doctor();
@@ -72,7 +72,7 @@ test(
           'it has 02:00:0a:00:01:99; ip neigh show dev eth0 has fd00::1:2 at 02:00:0a:00:01:02',
       },
     ]);
-    expect(findings[0]?.mend).toContain('with the row fd00::1:2, 02:00:0a:00:01:02');
+    expect(findings[0]?.fix).toContain('with the row fd00::1:2, 02:00:0a:00:01:02');
     await fill('map', GOOD);
     expect(await doctor()).toMatchObject({ exitCode: 0, findings: [] });
   },

@@ -23,7 +23,7 @@ interface Finding {
   severity: 'finding' | 'remark';
   finding: string;
   evidence: string;
-  mend: string;
+  fix: string;
 }
 interface Answer {
   exitCode: number;
@@ -90,8 +90,8 @@ async function doctor(
 const HEALTHY = { exitCode: 0, findings: [] };
 
 /** Words behind the command say when it is right. */
-function commandOf({ mend }: Finding): string {
-  return mend.split(', ')[0] ?? '';
+function commandOf({ fix }: Finding): string {
+  return fix.split(', ')[0] ?? '';
 }
 
 test('a network that works is healthy, and everything was looked at', async () => {
@@ -109,10 +109,10 @@ interface Row {
   role: Role;
   broken: string;
   evidence: string | RegExp;
-  /** What the mend begins with. */
-  mend: string;
+  /** What the fix begins with. */
+  fix: string;
   /** Where its command is run, after which all is well. */
-  mendIn?: Role;
+  fixIn?: Role;
   /** Brings the network back to what the rows begin with, where that does not. */
   undo?: string;
   args?: string[];
@@ -130,9 +130,9 @@ async function judge(row: Row): Promise<void> {
   const [finding] = findings as [Finding];
   if (typeof row.evidence === 'string') expect(finding.evidence).toContain(row.evidence);
   else expect(finding.evidence).toMatch(row.evidence);
-  expect(finding.mend.startsWith(row.mend)).toBe(true);
-  if (row.mendIn) {
-    await shell(row.mendIn, commandOf(finding));
+  expect(finding.fix.startsWith(row.fix)).toBe(true);
+  if (row.fixIn) {
+    await shell(row.fixIn, commandOf(finding));
     expect(await doctor()).toMatchObject(HEALTHY);
   }
   if (row.undo) await shell(row.role, row.undo);
@@ -164,7 +164,7 @@ describe('finds', () => {
       role: 'balancer',
       broken: 'l4lb-load -i eth0 --off',
       evidence: 'names none',
-      mend: 'l4lb-load -i eth0 -f FILE',
+      fix: 'l4lb-load -i eth0 -f FILE',
       undo: reload(),
     },
     {
@@ -173,8 +173,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: `l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj ${ROOT}${PASS} sec xdp`,
       evidence: /program \d+ in mode xdpdrv is pass/,
-      mend: 'ip link set dev eth0 xdpdrv off && l4lb-load -i eth0 -f FILE',
-      mendIn: 'balancer',
+      fix: 'ip link set dev eth0 xdpdrv off && l4lb-load -i eth0 -f FILE',
+      fixIn: 'balancer',
       undo: reload(),
     },
     {
@@ -185,7 +185,7 @@ describe('finds', () => {
         `clang -O2 -g -target bpf -I/usr/include/$(uname -m)-linux-gnu -Dpass=l4lb_9 -c ${ROOT}testbed/pass.c -o old.o; ` +
         'l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj old.o sec xdp',
       evidence: 'its ABI version is 9, that of the tools 1',
-      mend: 'l4lb-load -i eth0 --replace',
+      fix: 'l4lb-load -i eth0 --replace',
       undo: `ip link set dev eth0 xdpdrv off; ${reload()}`,
     },
     {
@@ -194,7 +194,7 @@ describe('finds', () => {
       role: 'balancer',
       broken: 'l4lb-load -i eth0 --off; l4lb-load -i eth0 --decap',
       evidence: 'l4lb_decap_1, which takes the outer header off',
-      mend: 'l4lb-load -i eth0 --off && l4lb-load -i eth0 -f FILE',
+      fix: 'l4lb-load -i eth0 --off && l4lb-load -i eth0 -f FILE',
       undo: reload(),
     },
     {
@@ -203,8 +203,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: 'l4lb-load -i eth0 --off; l4lb-load -i eth0',
       evidence: 'names no service',
-      mend: 'l4lb-map -i eth0 -f FILE',
-      mendIn: 'balancer',
+      fix: 'l4lb-map -i eth0 -f FILE',
+      fixIn: 'balancer',
       undo: reload(),
     },
     {
@@ -213,8 +213,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: `printf '10.0.1.1,,0\\n10.0.1.2,,0\\n' | l4lb-map -i eth0 -f -`,
       evidence: '256 of 256 slots are empty',
-      mend: 'l4lb-map -i eth0 -f FILE, with a row of another weight than 0',
-      mendIn: 'balancer',
+      fix: 'l4lb-map -i eth0 -f FILE, with a row of another weight than 0',
+      fixIn: 'balancer',
     },
     {
       what: 'packets that match no service',
@@ -222,8 +222,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: reload(`${VIP}:81/udp`),
       evidence: /packets to 10\.0\.100\.1:80\/udp.*\(\d+ "not ours"/,
-      mend: `l4lb-map -i eth0 -f FILE --vip ${VIP}:81/udp ${WAY}`,
-      mendIn: 'balancer',
+      fix: `l4lb-map -i eth0 -f FILE --vip ${VIP}:81/udp ${WAY}`,
+      fixIn: 'balancer',
       undo: reload(),
     },
     {
@@ -232,8 +232,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: reload(WAY, GOOD, '-m xdpgeneric'),
       evidence: 'the driver veth has XDP',
-      mend: 'l4lb-map -i eth0 --export > l4lb.toml',
-      mendIn: 'balancer',
+      fix: 'l4lb-map -i eth0 --export > l4lb.toml',
+      fixIn: 'balancer',
     },
     {
       what: 'a veth whose other end has no program',
@@ -241,8 +241,8 @@ describe('finds', () => {
       role: 'switch',
       broken: 'ip link set dev balancer xdpdrv off',
       evidence: /names none in driver mode; \d+ frames could not be given to it/,
-      mend: 'ip -n l4lb-',
-      mendIn: 'balancer',
+      fix: 'ip -n l4lb-',
+      fixIn: 'balancer',
     },
     {
       what: 'an MTU that is smaller than in the table',
@@ -250,8 +250,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: 'ip link set dev eth0 mtu 1400',
       evidence: 'the device has 1400, the table was filled for 1500',
-      mend: 'l4lb-map -i eth0 -f FILE',
-      mendIn: 'balancer',
+      fix: 'l4lb-map -i eth0 -f FILE',
+      fixIn: 'balancer',
       undo: 'ip link set dev eth0 mtu 1500; l4lb-map -i eth0 -f FILE',
     },
     {
@@ -261,8 +261,8 @@ describe('finds', () => {
       broken: 'ip link set dev eth0 mtu 1300; l4lb-map -i eth0 -f FILE',
       size: 1262,
       evidence: 'packets of more than 1280 bytes came',
-      mend: 'ip link set dev eth0 mtu 1520 && l4lb-map -i eth0 -f FILE',
-      mendIn: 'balancer',
+      fix: 'ip link set dev eth0 mtu 1520 && l4lb-map -i eth0 -f FILE',
+      fixIn: 'balancer',
       undo: reload(),
     },
     {
@@ -272,8 +272,8 @@ describe('finds', () => {
       broken: reload(WAY, GOOD.replace('01:02\n', '01:99\n')),
       evidence:
         'it has 02:00:0a:00:01:99; ip neigh show dev eth0 has 10.0.1.2 at 02:00:0a:00:01:02',
-      mend: 'l4lb-map -i eth0 -f FILE, with the row 10.0.1.2, 02:00:0a:00:01:02',
-      mendIn: 'balancer',
+      fix: 'l4lb-map -i eth0 -f FILE, with the row 10.0.1.2, 02:00:0a:00:01:02',
+      fixIn: 'balancer',
     },
     {
       what: 'a destination that does not answer',
@@ -281,7 +281,7 @@ describe('finds', () => {
       role: 'destination2',
       broken: 'ip addr del 10.0.1.2/16 dev eth0',
       evidence: 'asked for its MAC on eth0, and nobody answered',
-      mend: 'start 10.0.1.2, or give it weight 0',
+      fix: 'start 10.0.1.2, or give it weight 0',
       undo: 'ip addr add 10.0.1.2/16 dev eth0',
     },
     {
@@ -290,8 +290,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: 'l4lb-map -i eth0 -f FILE -s 10.0.0.99',
       evidence: 'packets to 10.0.1.1, 10.0.1.2 have it',
-      mend: 'l4lb-map -i eth0 -f FILE -s 10.0.0.4',
-      mendIn: 'balancer',
+      fix: 'l4lb-map -i eth0 -f FILE -s 10.0.0.4',
+      fixIn: 'balancer',
     },
     {
       what: 'a destination without a tunnel',
@@ -302,8 +302,8 @@ describe('finds', () => {
         /no tunnel device is up, and eth0 has no l4lb_decap; \d+ packets? of ICMP "protocol 4 unreachable"/,
       // A host sends one such answer a second.
       args: ['--interval', '1.5'],
-      mend: 'nsenter --net=/run/netns/l4lb-',
-      mendIn: 'balancer',
+      fix: 'nsenter --net=/run/netns/l4lb-',
+      fixIn: 'balancer',
     },
     {
       what: 'rp_filter at a destination',
@@ -311,8 +311,8 @@ describe('finds', () => {
       role: 'destination2',
       broken: 'sysctl -qw net.ipv4.conf.eth0.rp_filter=1',
       evidence: 'it is strict on eth0',
-      mend: 'ip netns exec l4lb-',
-      mendIn: 'balancer',
+      fix: 'ip netns exec l4lb-',
+      fixIn: 'balancer',
     },
     {
       what: "a destination without the service's address",
@@ -320,8 +320,8 @@ describe('finds', () => {
       role: 'destination2',
       broken: `ip addr del ${VIP}/32 dev lo`,
       evidence: 'does not name it',
-      mend: 'ip -n l4lb-',
-      mendIn: 'balancer',
+      fix: 'ip -n l4lb-',
+      fixIn: 'balancer',
     },
     {
       what: 'counters that stand still',
@@ -330,7 +330,7 @@ describe('finds', () => {
       broken: 'true',
       size: 0,
       evidence: /^no packet came to eth0 in 0\.\d s$/,
-      mend: `at a client: ip route get ${VIP}`,
+      fix: `at a client: ip route get ${VIP}`,
       undo: 'true',
     },
     {
@@ -341,7 +341,7 @@ describe('finds', () => {
       args: ['-m', 'xdpoffload'],
       evidence:
         /the kernel does not take l4lb_xdp\.o: .*; its driver veth has no eBPF offload/,
-      mend: 'none needed: it runs in driver mode',
+      fix: 'none needed: it runs in driver mode',
       undo: 'true',
     },
     {
@@ -350,8 +350,8 @@ describe('finds', () => {
       role: 'balancer',
       broken: 'ip link set dev eth0 down',
       evidence: 'does not say UP',
-      mend: 'ip link set dev eth0 up',
-      mendIn: 'balancer',
+      fix: 'ip link set dev eth0 up',
+      fixIn: 'balancer',
     },
     {
       what: 'a device without carrier',
@@ -359,8 +359,8 @@ describe('finds', () => {
       role: 'switch',
       broken: 'ip link set dev balancer down',
       evidence: 'does not say LOWER_UP',
-      mend: 'ip -n l4lb-',
-      mendIn: 'balancer',
+      fix: 'ip -n l4lb-',
+      fixIn: 'balancer',
     },
     {
       what: 'another MAC of the device than in the table',
@@ -368,7 +368,7 @@ describe('finds', () => {
       role: 'balancer',
       broken: 'ip link set dev eth0 address 02:00:00:00:00:44',
       evidence: 'it has 02:00:00:00:00:44; the table has 02:00:00:00:00:04',
-      mend: 'l4lb-map -i eth0 -f FILE',
+      fix: 'l4lb-map -i eth0 -f FILE',
       undo: 'ip link set dev eth0 address 02:00:00:00:00:04',
     },
   ])(
@@ -389,14 +389,14 @@ describe('finds', () => {
     const { exitCode, findings } = await doctor();
     expect(exitCode).toBe(0);
     expect(findings).toMatchObject([
-      { check: 'vlan', severity: 'remark', mend: 'ethtool -K eth0 rxvlan off' },
+      { check: 'vlan', severity: 'remark', fix: 'ethtool -K eth0 rxvlan off' },
     ]);
-    await shell('balancer', findings[0]?.mend ?? '');
+    await shell('balancer', findings[0]?.fix ?? '');
     expect((await doctor()).findings).toEqual([]);
   });
 });
 
-test('for people it says what was found, how one sees it, and what mends it', async () => {
+test('for people it says what was found, how one sees it, and what fixes it', async () => {
   await shell('balancer', 'l4lb-load -i eth0 --off');
   const found = await network.run('balancer', 'bin/l4lb.js', ['doctor', '-i', 'eth0']);
   expect(found.exitCode).toBe(1);
@@ -405,7 +405,7 @@ test('for people it says what was found, how one sees it, and what mends it', as
     '',
     'finding (program): no XDP program on eth0',
     '  evidence: ip link show dev eth0 names none',
-    '  mend: l4lb-load -i eth0 -f FILE',
+    '  fix: l4lb-load -i eth0 -f FILE',
   ]);
   expect(found.stdout).toContain('Looked at, and well:\n  device ');
 });

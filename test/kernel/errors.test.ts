@@ -168,7 +168,7 @@ describe('l4lb-map', () => {
       `${file}:9: 10.0.1.1 is already on ${file}:3`,
       `${file}:10: 224.0.0.5 cannot be a destination: it is a multicast address`,
       `${file}:11: 4 columns, of at most 3`,
-      'next: mend the rows',
+      'next: fix the rows',
     );
     await expectUnchanged();
   });

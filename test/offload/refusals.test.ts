@@ -100,7 +100,7 @@ describeWithCard('a card that refuses', () => {
         const { stdout, exitCode } = await vm.l4lb('doctor', ...ON_CARD);
         expect(stdout).toContain('finding (offload): eth0 takes no offload');
         expect(stdout).toContain('the driver netdevsim has offload, so it is the card');
-        expect(stdout).toContain('mend: l4lb-load -i eth0 -m xdpdrv');
+        expect(stdout).toContain('fix: l4lb-load -i eth0 -m xdpdrv');
         expect(exitCode).toBe(1);
       }),
     MOST_MS,

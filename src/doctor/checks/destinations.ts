@@ -25,7 +25,7 @@ export const checkAnswers: Check = (facts) => {
       found({
         finding: `the destination ${one.address} is this host itself`,
         evidence: `ip route get ${one.address} says local; what is sent there leaves by ${device.name}`,
-        mend: `${fillCommand(facts, one.service)}, without ${one.address}`,
+        fix: `${fillCommand(facts, one.service)}, without ${one.address}`,
       }),
     ),
     ...[...silent].map(([hop, behind]) => {
@@ -36,7 +36,7 @@ export const checkAnswers: Check = (facts) => {
           ? `${hop}, the router towards ${some(addresses)}, does not answer`
           : `the destination ${hop} does not answer`,
         evidence: `the kernel asked for its MAC on ${device.name}, and nobody answered`,
-        mend: isRouter
+        fix: isRouter
           ? `ip route get ${addresses[0] ?? ''} oif ${device.name}, and see to ${hop}`
           : `start ${hop}, or give it weight 0 with ${fillCommand(facts, behind[0]?.service)}`,
       });
@@ -45,7 +45,7 @@ export const checkAnswers: Check = (facts) => {
       remark({
         finding: `no route to the destination ${address} over ${device.name}`,
         evidence: 'so its MAC could not be compared, nor whether it answers',
-        mend: `ip route add ${address}/${address.includes(':') ? 128 : 32} via ROUTER dev ${device.name}`,
+        fix: `ip route add ${address}/${address.includes(':') ? 128 : 32} via ROUTER dev ${device.name}`,
       }),
     ),
   ];
@@ -72,7 +72,7 @@ export const checkMac: Check = (facts) => {
       return found({
         finding: `the table has a wrong MAC for ${address}`,
         evidence: `it has ${mac}; ip neigh show dev ${device.name} has ${whose} at ${is}`,
-        mend: `${fillCommand(facts, service)}, with the row ${address}, ${is}`,
+        fix: `${fillCommand(facts, service)}, with the row ${address}, ${is}`,
       });
     }),
     `table and neighbour table agree on ${many(known.length, 'MAC')}`,
@@ -126,7 +126,7 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
       found({
         finding: `nobody takes the outer header off at ${address}`,
         evidence: evidence.join('; '),
-        mend: end
+        fix: end
           ? `nsenter --net=/run/netns/${end.namespace} l4lb-load -i ${end.device.name} --decap`
           : `on ${address}: l4lb-load -i DEVICE --decap, or modprobe ipip && ip link set dev tunl0 up`,
       }),
@@ -157,7 +157,7 @@ export const checkRpFilter: Check = ({ farEnds }) => {
         found({
           finding: `rp_filter drops packets at ${end.address}`,
           evidence: `in ${end.namespace} it is strict on ${name}, where the inner packets come in, and the default route does not lead over ${name}`,
-          mend: within(
+          fix: within(
             end.namespace,
             `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${name}.rp_filter=0`,
           ),
@@ -181,7 +181,7 @@ export const checkServiceAddress: Check = (facts) => {
         found({
           finding: `${end.address} does not have the service's address ${address}`,
           evidence: `ip -n ${end.namespace} addr show does not name it, so packets to it are not taken there`,
-          mend: `ip -n ${end.namespace} addr add ${address}/${address.includes(':') ? 128 : 32} dev lo`,
+          fix: `ip -n ${end.namespace} addr add ${address}/${address.includes(':') ? 128 : 32} dev lo`,
         }),
       );
   });

@@ -13,7 +13,7 @@ export const checkDevice: Check = ({ device, peer }) => {
       found({
         finding: `${name} is down`,
         evidence: `ip link show dev ${name} does not say UP`,
-        mend: `ip link set dev ${name} up`,
+        fix: `ip link set dev ${name} up`,
       }),
     ];
   }
@@ -24,7 +24,7 @@ export const checkDevice: Check = ({ device, peer }) => {
       found({
         finding: `${name} has no carrier`,
         evidence: `ip link show dev ${name} does not say LOWER_UP: nothing is at its other end`,
-        mend: end
+        fix: end
           ? `ip ${where}link set dev ${end.device.name} up`
           : 'plug the cable in, or switch the port on',
       }),
@@ -47,7 +47,7 @@ export const checkTools: Check = ({ hardware, traffic, device }) => {
       remark({
         finding: `${tool} tells nothing of ${device.name}`,
         evidence: `so it is not known ${what}`,
-        mend: `apt-get install ${tool}`,
+        fix: `apt-get install ${tool}`,
       }),
     ),
     traffic ? 'ethtool and tcpdump are there' : 'ethtool is there',
@@ -68,7 +68,7 @@ export const checkOffload: Check = ({ device, hardware, offload, program }) => {
     found({
       finding: `${device.name} takes no offload`,
       evidence: `${offload.refusal}; ${why}`,
-      mend:
+      fix:
         program?.mode === 'xdpdrv'
           ? `none needed: it runs in driver mode, see l4lb-doctor -i ${device.name}`
           : `l4lb-load -i ${device.name} -m xdpdrv`,
@@ -87,7 +87,7 @@ export const checkProgram: Check = (facts) => {
       found({
         finding: `${name} has the destination's end, not the balancer`,
         evidence: `${what}, which takes the outer header off`,
-        mend: `l4lb-load -i ${name} --off && l4lb-load -i ${name} -f FILE`,
+        fix: `l4lb-load -i ${name} --off && l4lb-load -i ${name} -f FILE`,
       }),
     ];
   }
@@ -96,7 +96,7 @@ export const checkProgram: Check = (facts) => {
       found({
         finding: `the program on ${name} is of another release than these tools`,
         evidence: `${what}; its ABI version is ${other}, that of the tools ${ABI}`,
-        mend: `l4lb-load -i ${name} --replace`,
+        fix: `l4lb-load -i ${name} --replace`,
       }),
     ];
   }
@@ -108,7 +108,7 @@ export const checkProgram: Check = (facts) => {
           program.name === PROGRAM_NAME
             ? `${what}, but its maps are not those of l4lb`
             : what,
-        mend: `ip link set dev ${name} ${program.mode} off && l4lb-load -i ${name} -f FILE`,
+        fix: `ip link set dev ${name} ${program.mode} off && l4lb-load -i ${name} -f FILE`,
       }),
     ];
   }
@@ -131,7 +131,7 @@ function noProgram({ device, asked }: Facts): ReturnType<typeof found> {
       there.length > 0
         ? `ip link show dev ${name} names ${there.join(' and ')}`
         : `ip link show dev ${name} names none`,
-    mend:
+    fix:
       there.length > 0 && asked !== 'xdpoffload'
         ? `l4lb-load -i ${name} --off && l4lb-load -i ${name}${asked ? ` -m ${asked}` : ''} -f FILE`
         : `l4lb-load -i ${name}${asked ? ` -m ${asked}` : ''} -f FILE`,
@@ -170,7 +170,7 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
       remark({
         finding: `${name} runs in generic mode`,
         evidence: `the driver ${driver} has XDP, but perhaps not at an MTU of ${device.mtu}`,
-        mend: `ip link set dev ${name} mtu ${ONE_BUFFER} && ${again(`l4lb-load -i ${name}`)}, if so large an MTU is not needed`,
+        fix: `ip link set dev ${name} mtu ${ONE_BUFFER} && ${again(`l4lb-load -i ${name}`)}, if so large an MTU is not needed`,
       }),
     ];
   }
@@ -178,7 +178,7 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
     found({
       finding: `${name} runs in generic mode, where driver mode would do`,
       evidence: `the driver ${driver} has XDP, and the MTU of ${device.mtu} is no obstacle`,
-      mend: again(`l4lb-load -i ${name} -m xdpdrv`),
+      fix: again(`l4lb-load -i ${name} -m xdpdrv`),
     }),
   ];
 };
@@ -191,14 +191,14 @@ export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) 
   const ofLost = lost > 0 ? `${lost} frames could not be given to it while looking` : '';
   if (!peer.isSeen) {
     const unseen = 'its other end is in a namespace that cannot be seen from here';
-    const mend = `at the other end: ip link set dev DEVICE xdpdrv obj ${facts.passObject} sec xdp`;
-    if (lost > 0) return [found({ finding, evidence: `${ofLost}; ${unseen}`, mend })];
+    const fix = `at the other end: ip link set dev DEVICE xdpdrv obj ${facts.passObject} sec xdp`;
+    if (lost > 0) return [found({ finding, evidence: `${ofLost}; ${unseen}`, fix })];
     if (balanced > 0) return 'its other end takes what it is given';
     return [
       remark({
         finding: `the other end of ${device.name} needs an XDP program too`,
         evidence: `${unseen}, and nothing was sent while looking`,
-        mend,
+        fix,
       }),
     ];
   }
@@ -211,7 +211,7 @@ export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) 
     found({
       finding,
       evidence: `ip ${into}link show dev ${end.name} names none in driver mode${ofLost && `; ${ofLost}`}`,
-      mend: `ip ${into}link set dev ${end.name} xdpdrv obj ${facts.passObject} sec xdp`,
+      fix: `ip ${into}link set dev ${end.name} xdpdrv obj ${facts.passObject} sec xdp`,
     }),
   ];
 };
@@ -226,7 +226,7 @@ export const checkVlan: Check = ({ device, hardware }) => {
       evidence:
         'rx-vlan-offload is on, so tagged frames would leave without their tag; ' +
         'it matters only where tagged frames come',
-      mend:
+      fix:
         hardware.stripsTags === 'always'
           ? 'none: this driver cannot be told otherwise'
           : `ethtool -K ${name} rxvlan off`,

@@ -15,7 +15,7 @@ export const checkTable: Check = (facts) => {
       found({
         finding: 'the table is empty: everything passes to the host',
         evidence: `l4lb-load -i ${device.name} --status names no service`,
-        mend: `l4lb-map -i ${device.name} -f FILE`,
+        fix: `l4lb-map -i ${device.name} -f FILE`,
       }),
     ];
   }
@@ -35,7 +35,7 @@ export const checkTable: Check = (facts) => {
           (own.length === 0
             ? 'the service has no destination'
             : `it has ${many(own.length, 'destination')}${isEmpty ? ' of weight 0' : ''}`),
-        mend: isEmpty
+        fix: isEmpty
           ? `${fillCommand(facts, service.id)}, with a row of another weight than 0`
           : fillCommand(facts, service.id),
       }),
@@ -56,7 +56,7 @@ export const checkDeviceMac: Check = (facts) => {
     found({
       finding: `${device.name} has another MAC than the table`,
       evidence: `it has ${device.mac}; the table has ${mac}, so what is sent to the new one is not for us`,
-      mend: fillCommand(facts, balancer.services[0]?.id),
+      fix: fillCommand(facts, balancer.services[0]?.id),
     }),
   ];
 };
@@ -77,7 +77,7 @@ export const checkSource: Check = (facts) => {
       return found({
         finding: `the outer header's source ${source} is no address of this host`,
         evidence: `packets to ${some(users.map(({ address }) => address))} have it; their errors come back to nobody, and routers may drop what has a foreign source`,
-        mend: own
+        fix: own
           ? `${fillCommand(facts, users[0]?.service)} -s ${own}`
           : `ip addr add ${source}/${length} dev ${device.name}`,
       });
@@ -99,7 +99,7 @@ export const checkMtu: Check = (facts) => {
   if (filled !== mtu) {
     const text = {
       evidence: `the device has ${mtu}, the table was filled for ${filled}`,
-      mend: again,
+      fix: again,
     };
     return filled > mtu
       ? [found({ finding: `the MTU of ${name} is smaller than the table says`, ...text })]
@@ -112,7 +112,7 @@ export const checkMtu: Check = (facts) => {
   }
   const now = traffic?.verdicts.get('too big') ?? 0;
   const ever = traffic?.sums.get('too big') ?? 0n;
-  const mend =
+  const fix =
     `ip link set dev ${name} mtu ${Math.max(mtu, ETHERNET_MTU) + outer} && ${again}, ` +
     `if the way to the destinations takes that; or let senders keep to ${largest}`;
   if (now > 0) {
@@ -120,7 +120,7 @@ export const checkMtu: Check = (facts) => {
       found({
         finding: `the MTU of ${name} is too small for what comes`,
         evidence: `${many(now, 'packet')} of more than ${largest} bytes came while looking: the outer header takes ${outer} of ${mtu}`,
-        mend,
+        fix,
       }),
     ];
   }
@@ -130,17 +130,17 @@ export const checkMtu: Check = (facts) => {
       remark({
         finding: `the MTU of ${name} is too small for ${many(told, 'packet')}`,
         evidence: `they came while looking, and their senders were told that ${largest} bytes fit`,
-        mend,
+        fix,
       }),
     ];
   }
-  // With room for the largest that Ethernet brings, it has been mended since.
+  // With room for the largest that Ethernet brings, it has been fixed since.
   if (ever > 0n && largest < ETHERNET_MTU) {
     return [
       remark({
         finding: `the MTU of ${name} was too small for ${formatCount(ever)} packets`,
         evidence: `since the program was loaded; none came while looking. Up to ${largest} bytes fit`,
-        mend,
+        fix,
       }),
     ];
   }

@@ -56,7 +56,7 @@ export const checkMatches: Check = (facts) => {
     found({
       finding: 'no packet matches a service',
       evidence: `the ways into services are ${some(ways)}; instead came in ${seconds(traffic)}: ${whatCame(traffic)}`,
-      mend: wayIn(facts, traffic.passed ?? []),
+      fix: wayIn(facts, traffic.passed ?? []),
     }),
   ];
 };
@@ -95,7 +95,7 @@ export const checkCounters: Check = (facts) => {
       found({
         finding: `the counters stand still, though packets come to ${device.name}`,
         evidence: `in ${seconds(traffic)} the device received ${formatCount(traffic.received)}, and the program counted none`,
-        mend: `l4lb-load -i ${device.name} --replace`,
+        fix: `l4lb-load -i ${device.name} --replace`,
       }),
     ];
   }
@@ -113,7 +113,7 @@ export const checkCounters: Check = (facts) => {
         counted === 0
           ? `no packet came to ${device.name} in ${seconds(traffic)}`
           : `${came}, none of TCP or UDP${others.length > 0 ? `: ${some(others)}` : ''}`,
-      mend: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${ownAddress(facts, address ?? '') ?? device.name}; or look longer, with --interval 30`,
+      fix: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${ownAddress(facts, address ?? '') ?? device.name}; or look longer, with --interval 30`,
     }),
   ];
 };

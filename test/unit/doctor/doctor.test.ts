@@ -81,7 +81,7 @@ interface Row {
   severity?: 'remark';
   finding: string;
   evidence?: string;
-  mend: string;
+  fix: string;
 }
 
 describe('doctor', () => {
@@ -115,14 +115,14 @@ describe('doctor', () => {
       broken: { device: device({ up: false, carrier: false }), traffic: traffic({}) },
       check: 'device',
       finding: 'ens4 is down',
-      mend: 'ip link set dev ens4 up',
+      fix: 'ip link set dev ens4 up',
     },
     {
       what: 'a device without carrier',
       broken: { device: device({ carrier: false }), traffic: traffic({}) },
       check: 'device',
       finding: 'ens4 has no carrier',
-      mend: 'plug the cable in, or switch the port on',
+      fix: 'plug the cable in, or switch the port on',
     },
     {
       what: 'no ethtool',
@@ -130,7 +130,7 @@ describe('doctor', () => {
       check: 'tools',
       severity: 'remark',
       finding: 'ethtool tells nothing of ens4',
-      mend: 'apt-get install ethtool',
+      fix: 'apt-get install ethtool',
     },
     {
       what: 'no tcpdump',
@@ -138,7 +138,7 @@ describe('doctor', () => {
       check: 'tools',
       severity: 'remark',
       finding: 'tcpdump tells nothing of ens4',
-      mend: 'apt-get install tcpdump',
+      fix: 'apt-get install tcpdump',
     },
     {
       what: 'no program',
@@ -146,7 +146,7 @@ describe('doctor', () => {
       check: 'program',
       finding: 'no XDP program on ens4',
       evidence: 'ip link show dev ens4 names none',
-      mend: 'l4lb-load -i ens4 -f FILE',
+      fix: 'l4lb-load -i ens4 -f FILE',
     },
     {
       what: 'no program in the mode asked for',
@@ -154,14 +154,14 @@ describe('doctor', () => {
       check: 'program',
       finding: 'no XDP program on ens4 in mode xdpgeneric',
       evidence: 'ip link show dev ens4 names l4lb_1 in mode xdpdrv',
-      mend: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -m xdpgeneric -f FILE',
+      fix: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -m xdpgeneric -f FILE',
     },
     {
       what: 'a card that takes the program, but has none',
       broken: { ...NOTHING, asked: 'xdpoffload', offload: { refusal: undefined } },
       check: 'program',
       finding: 'no XDP program on ens4 in mode xdpoffload',
-      mend: 'l4lb-load -i ens4 -m xdpoffload -f FILE',
+      fix: 'l4lb-load -i ens4 -m xdpoffload -f FILE',
     },
     {
       what: 'a driver without offload',
@@ -170,7 +170,7 @@ describe('doctor', () => {
       finding: 'ens4 takes no offload',
       evidence:
         "EINVAL; its driver ixgbe has no eBPF offload; of those in Linux nfp has, for Netronome's Agilio cards",
-      mend: 'l4lb-load -i ens4 -m xdpdrv',
+      fix: 'l4lb-load -i ens4 -m xdpdrv',
     },
     {
       what: 'a card that refuses',
@@ -183,7 +183,7 @@ describe('doctor', () => {
       finding: 'ens4 takes no offload',
       evidence:
         "EINVAL; the driver nfp has offload, so it is the card's firmware or the program's size",
-      mend: 'none needed: it runs in driver mode, see l4lb-doctor -i ens4',
+      fix: 'none needed: it runs in driver mode, see l4lb-doctor -i ens4',
     },
     {
       what: "another tool's program",
@@ -191,7 +191,7 @@ describe('doctor', () => {
       check: 'program',
       finding: 'the program on ens4 is not l4lb',
       evidence: 'program 7 in mode xdpdrv is xdp_filter',
-      mend: 'ip link set dev ens4 xdpdrv off && l4lb-load -i ens4 -f FILE',
+      fix: 'ip link set dev ens4 xdpdrv off && l4lb-load -i ens4 -f FILE',
     },
     {
       what: 'our name with maps of others',
@@ -199,28 +199,28 @@ describe('doctor', () => {
       check: 'program',
       finding: 'the program on ens4 is not l4lb',
       evidence: 'program 7 in mode xdpdrv is l4lb_1, but its maps are not those of l4lb',
-      mend: 'ip link set dev ens4 xdpdrv off && l4lb-load -i ens4 -f FILE',
+      fix: 'ip link set dev ens4 xdpdrv off && l4lb-load -i ens4 -f FILE',
     },
     {
       what: 'another ABI version',
       broken: program({ name: 'l4lb_99' }),
       check: 'program',
       finding: 'the program on ens4 is of another release than these tools',
-      mend: 'l4lb-load -i ens4 --replace',
+      fix: 'l4lb-load -i ens4 --replace',
     },
     {
       what: "the destination's end",
       broken: program({ name: 'l4lb_decap_1' }),
       check: 'program',
       finding: "ens4 has the destination's end, not the balancer",
-      mend: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -f FILE',
+      fix: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -f FILE',
     },
     {
       what: 'generic mode on a driver with XDP',
       broken: program({ mode: 'xdpgeneric' }),
       check: 'mode',
       finding: 'ens4 runs in generic mode, where driver mode would do',
-      mend:
+      fix:
         'l4lb-map -i ens4 --export > l4lb.toml && l4lb-load -i ens4 --off && ' +
         'l4lb-load -i ens4 -m xdpdrv && l4lb-map -i ens4 -c l4lb.toml',
     },
@@ -234,7 +234,7 @@ describe('doctor', () => {
       check: 'mode',
       severity: 'remark',
       finding: 'ens4 runs in generic mode',
-      mend: expect.stringContaining('mtu 3498') as unknown as string,
+      fix: expect.stringContaining('mtu 3498') as unknown as string,
     },
     {
       what: 'no service',
@@ -244,7 +244,7 @@ describe('doctor', () => {
       },
       check: 'table',
       finding: 'the table is empty: everything passes to the host',
-      mend: 'l4lb-map -i ens4 -f FILE',
+      fix: 'l4lb-map -i ens4 -f FILE',
     },
     {
       what: 'weights of 0 only',
@@ -254,7 +254,7 @@ describe('doctor', () => {
       },
       check: 'table',
       finding: 'no slot of 192.0.2.10:80/tcp has a destination',
-      mend: 'l4lb-map -i ens4 -f FILE, with a row of another weight than 0',
+      fix: 'l4lb-map -i ens4 -f FILE, with a row of another weight than 0',
     },
     {
       what: 'a fill that was cut short',
@@ -263,7 +263,7 @@ describe('doctor', () => {
       finding: 'some slots of 192.0.2.10:80/tcp have no destination',
       evidence:
         '12 of 512 slots are empty, so packets pass to the host; it has 1 destination',
-      mend: 'l4lb-map -i ens4 -f FILE',
+      fix: 'l4lb-map -i ens4 -f FILE',
     },
     {
       what: 'another MAC of the device',
@@ -273,14 +273,14 @@ describe('doctor', () => {
       },
       check: 'device mac',
       finding: 'ens4 has another MAC than the table',
-      mend: 'l4lb-map -i ens4 -f FILE',
+      fix: 'l4lb-map -i ens4 -f FILE',
     },
     {
       what: 'a source of another host',
       broken: withDestination({ source: '10.0.0.99' }),
       check: 'source',
       finding: "the outer header's source 10.0.0.99 is no address of this host",
-      mend: 'l4lb-map -i ens4 -f FILE -s 10.0.0.1',
+      fix: 'l4lb-map -i ens4 -f FILE -s 10.0.0.1',
     },
     {
       what: 'a source where the device has no address',
@@ -290,7 +290,7 @@ describe('doctor', () => {
       ),
       check: 'source',
       finding: "the outer header's source 2001:db8::99 is no address of this host",
-      mend: 'ip addr add 2001:db8::99/128 dev ens4',
+      fix: 'ip addr add 2001:db8::99/128 dev ens4',
     },
     {
       what: 'an MTU that fell after the fill',
@@ -298,7 +298,7 @@ describe('doctor', () => {
       check: 'mtu',
       finding: 'the MTU of ens4 is smaller than the table says',
       evidence: 'the device has 1400, the table was filled for 1500',
-      mend: 'l4lb-map -i ens4 -f FILE',
+      fix: 'l4lb-map -i ens4 -f FILE',
     },
     {
       what: 'an MTU that rose after the fill',
@@ -306,7 +306,7 @@ describe('doctor', () => {
       check: 'mtu',
       severity: 'remark',
       finding: 'the MTU of ens4 is larger than the table says',
-      mend: 'l4lb-map -i ens4 -f FILE',
+      fix: 'l4lb-map -i ens4 -f FILE',
     },
     {
       what: 'packets that are too big',
@@ -315,7 +315,7 @@ describe('doctor', () => {
       finding: 'the MTU of ens4 is too small for what comes',
       evidence:
         '1 packet of more than 1480 bytes came while looking: the outer header takes 20 of 1500',
-      mend:
+      fix:
         'ip link set dev ens4 mtu 1520 && l4lb-map -i ens4 -f FILE, ' +
         'if the way to the destinations takes that; or let senders keep to 1480',
     },
@@ -324,7 +324,7 @@ describe('doctor', () => {
       broken: { traffic: traffic({ 'too big': 1 }) },
       check: 'mtu',
       finding: 'the MTU of ens4 is too small for what comes',
-      mend: expect.stringContaining('mtu 1520') as unknown as string,
+      fix: expect.stringContaining('mtu 1520') as unknown as string,
     },
     {
       what: 'packets that are too big, whose senders are told',
@@ -332,7 +332,7 @@ describe('doctor', () => {
       check: 'mtu',
       severity: 'remark',
       finding: 'the MTU of ens4 is too small for 2 packets',
-      mend: expect.stringContaining('mtu 1520') as unknown as string,
+      fix: expect.stringContaining('mtu 1520') as unknown as string,
     },
     {
       what: 'packets that once were too big',
@@ -342,14 +342,14 @@ describe('doctor', () => {
       check: 'mtu',
       severity: 'remark',
       finding: 'the MTU of ens4 was too small for 3 packets',
-      mend: expect.stringContaining('mtu 1520') as unknown as string,
+      fix: expect.stringContaining('mtu 1520') as unknown as string,
     },
     {
       what: 'a destination that does not answer',
       broken: withDestination({ neighbour: { mac: undefined, answers: 'no' } }),
       check: 'answers',
       finding: 'the destination 10.0.1.15 does not answer',
-      mend: 'start 10.0.1.15, or give it weight 0 with l4lb-map -i ens4 -f FILE',
+      fix: 'start 10.0.1.15, or give it weight 0 with l4lb-map -i ens4 -f FILE',
     },
     {
       what: 'a router that does not answer, once for all behind it',
@@ -369,14 +369,14 @@ describe('doctor', () => {
       check: 'answers',
       finding:
         '10.0.0.254, the router towards 10.1.0.1, 10.1.0.2, 10.1.0.3 and 2 more, does not answer',
-      mend: 'ip route get 10.1.0.1 oif ens4, and see to 10.0.0.254',
+      fix: 'ip route get 10.1.0.1 oif ens4, and see to 10.0.0.254',
     },
     {
       what: 'a destination that is this host',
       broken: withDestination({ hop: undefined, isLocal: true, neighbour: undefined }),
       check: 'answers',
       finding: 'the destination 10.0.1.15 is this host itself',
-      mend: 'l4lb-map -i ens4 -f FILE, without 10.0.1.15',
+      fix: 'l4lb-map -i ens4 -f FILE, without 10.0.1.15',
     },
     {
       what: 'a destination without a route',
@@ -384,7 +384,7 @@ describe('doctor', () => {
       check: 'answers',
       severity: 'remark',
       finding: 'no route to the destination 10.0.1.15 over ens4',
-      mend: 'ip route add 10.0.1.15/32 via ROUTER dev ens4',
+      fix: 'ip route add 10.0.1.15/32 via ROUTER dev ens4',
     },
     {
       what: 'a wrong MAC',
@@ -392,7 +392,7 @@ describe('doctor', () => {
       check: 'mac',
       finding: 'the table has a wrong MAC for 10.0.1.15',
       evidence: `it has 02:00:0a:00:01:99; ip neigh show dev ens4 has 10.0.1.15 at ${WEB_1_MAC}`,
-      mend: `l4lb-map -i ens4 -f FILE, with the row 10.0.1.15, ${WEB_1_MAC}`,
+      fix: `l4lb-map -i ens4 -f FILE, with the row 10.0.1.15, ${WEB_1_MAC}`,
     },
     {
       what: 'a MAC that is not the one set by hand',
@@ -401,7 +401,7 @@ describe('doctor', () => {
       }),
       check: 'mac',
       finding: 'the table has a wrong MAC for 10.0.1.15',
-      mend: 'l4lb-map -i ens4 -f FILE, with the row 10.0.1.15, 02:00:0a:00:01:98',
+      fix: 'l4lb-map -i ens4 -f FILE, with the row 10.0.1.15, 02:00:0a:00:01:98',
     },
     {
       what: "a destination behind a router with another MAC than the router's",
@@ -409,7 +409,7 @@ describe('doctor', () => {
       check: 'mac',
       finding: 'the table has a wrong MAC for 10.0.1.15',
       evidence: `it has 02:00:0a:00:01:99; ip neigh show dev ens4 has 10.0.0.254, the router towards 10.0.1.15, at ${WEB_1_MAC}`,
-      mend: `l4lb-map -i ens4 -f FILE, with the row 10.0.1.15, ${WEB_1_MAC}`,
+      fix: `l4lb-map -i ens4 -f FILE, with the row 10.0.1.15, ${WEB_1_MAC}`,
     },
     {
       what: 'a destination of this host without a tunnel',
@@ -419,7 +419,7 @@ describe('doctor', () => {
       check: 'tunnel',
       finding: 'nobody takes the outer header off at 10.0.1.15',
       evidence: 'in web-1 no tunnel device is up, and eth0 has no l4lb_decap',
-      mend: 'nsenter --net=/run/netns/web-1 l4lb-load -i eth0 --decap',
+      fix: 'nsenter --net=/run/netns/web-1 l4lb-load -i eth0 --decap',
     },
     {
       what: 'a destination elsewhere that says so',
@@ -442,7 +442,7 @@ describe('doctor', () => {
       finding: 'nobody takes the outer header off at 10.0.1.15',
       evidence:
         '2 packets of ICMP "protocol 4 unreachable" from 10.0.1.15 came while looking',
-      mend: 'on 10.0.1.15: l4lb-load -i DEVICE --decap, or modprobe ipip && ip link set dev tunl0 up',
+      fix: 'on 10.0.1.15: l4lb-load -i DEVICE --decap, or modprobe ipip && ip link set dev tunl0 up',
     },
     {
       what: 'a strict rp_filter on the tunnel',
@@ -464,21 +464,21 @@ describe('doctor', () => {
       },
       check: 'rp_filter',
       finding: 'rp_filter drops packets at 10.0.1.15',
-      mend: 'ip netns exec web-1 sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0',
+      fix: 'ip netns exec web-1 sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0',
     },
     {
       what: 'a strict rp_filter of all devices',
       broken: { farEnds: [farEnd({ rpFilters: new Map([['all', 'strict']]) })] },
       check: 'rp_filter',
       finding: 'rp_filter drops packets at 10.0.1.15',
-      mend: 'ip netns exec web-1 sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0',
+      fix: 'ip netns exec web-1 sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0',
     },
     {
       what: "no service's address at a destination",
       broken: { farEnds: [farEnd({ devices: [device({ addresses: ['10.0.1.15'] })] })] },
       check: 'service address',
       finding: "10.0.1.15 does not have the service's address 192.0.2.10",
-      mend: 'ip -n web-1 addr add 192.0.2.10/32 dev lo',
+      fix: 'ip -n web-1 addr add 192.0.2.10/32 dev lo',
     },
     {
       what: 'a veth whose other end has no program',
@@ -490,7 +490,7 @@ describe('doctor', () => {
       finding: 'what ens4 sends is dropped: its other end has no XDP program',
       evidence:
         'ip -n switch link show dev port1 names none in driver mode; 9 frames could not be given to it while looking',
-      mend: 'ip -n switch link set dev port1 xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
+      fix: 'ip -n switch link set dev port1 xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
     },
     {
       what: 'a veth whose other end, here, has a program in generic mode',
@@ -501,7 +501,7 @@ describe('doctor', () => {
       }),
       check: 'veth peer',
       finding: 'what ens4 sends is dropped: its other end has no XDP program',
-      mend: 'ip link set dev port1 xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
+      fix: 'ip link set dev port1 xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
     },
     {
       what: 'a veth that loses frames, whose other end is not seen',
@@ -511,7 +511,7 @@ describe('doctor', () => {
       ),
       check: 'veth peer',
       finding: 'what ens4 sends is dropped: its other end has no XDP program',
-      mend: 'at the other end: ip link set dev DEVICE xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
+      fix: 'at the other end: ip link set dev DEVICE xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
     },
     {
       what: 'packets to another port',
@@ -523,7 +523,7 @@ describe('doctor', () => {
       evidence:
         'the ways into services are 192.0.2.10:80/tcp; instead came in 1.0 s: ' +
         '9 packets to 10.0.0.1:22/tcp, 2 of ARP (9 "not ours", 2 "not ip")',
-      mend: 'l4lb-map -i ens4 -f FILE --vip 192.0.2.10:80/tcp 10.0.0.1:22/tcp, if it is meant for the service',
+      fix: 'l4lb-map -i ens4 -f FILE --vip 192.0.2.10:80/tcp 10.0.0.1:22/tcp, if it is meant for the service',
     },
     {
       what: 'packets to another MAC',
@@ -535,14 +535,14 @@ describe('doctor', () => {
       },
       check: 'matches',
       finding: 'no packet matches a service',
-      mend: 'at the sender: ip route replace 10.0.0.1 via 10.0.0.1',
+      fix: 'at the sender: ip route replace 10.0.0.1 via 10.0.0.1',
     },
     {
       what: 'fragments, which nobody sees',
       broken: { traffic: traffic({ fragment: 3 }) },
       check: 'matches',
       finding: 'no packet matches a service',
-      mend: 'l4lb-load -i ens4 --status, and send to a way it names',
+      fix: 'l4lb-load -i ens4 --status, and send to a way it names',
     },
     {
       what: 'nothing at all',
@@ -550,7 +550,7 @@ describe('doctor', () => {
       check: 'counters',
       finding: 'the counters stand still: nothing comes that could be balanced',
       evidence: 'no packet came to ens4 in 1.0 s',
-      mend: 'at a client: ip route get 192.0.2.10, which must lead to 10.0.0.1; or look longer, with --interval 30',
+      fix: 'at a client: ip route get 192.0.2.10, which must lead to 10.0.0.1; or look longer, with --interval 30',
     },
     {
       what: 'ARP alone',
@@ -558,14 +558,14 @@ describe('doctor', () => {
       check: 'counters',
       finding: 'the counters stand still: nothing comes that could be balanced',
       evidence: '2 packets counted in 1.0 s, none of TCP or UDP: 2 of ARP',
-      mend: expect.stringContaining('at a client') as unknown as string,
+      fix: expect.stringContaining('at a client') as unknown as string,
     },
     {
       what: 'packets that the program never sees',
       broken: { traffic: traffic({}, { received: 500 }) },
       check: 'counters',
       finding: 'the counters stand still, though packets come to ens4',
-      mend: 'l4lb-load -i ens4 --replace',
+      fix: 'l4lb-load -i ens4 --replace',
     },
     {
       what: 'tags that are taken off',
@@ -573,12 +573,12 @@ describe('doctor', () => {
       check: 'vlan',
       severity: 'remark',
       finding: 'ens4 takes VLAN tags off before XDP sees the frame',
-      mend: 'ethtool -K ens4 rxvlan off',
+      fix: 'ethtool -K ens4 rxvlan off',
     },
   ])('finds $what, and only that', ({ broken, check, severity = 'finding', ...row }) => {
-    const { finding, mend, evidence = expect.anything() as unknown as string } = row;
+    const { finding, fix, evidence = expect.anything() as unknown as string } = row;
     const diagnosis = examine(facts(broken));
-    expect(diagnosis.findings).toEqual([{ check, severity, finding, evidence, mend }]);
+    expect(diagnosis.findings).toEqual([{ check, severity, finding, evidence, fix }]);
     expect(isHealthy(diagnosis)).toBe(severity === 'remark');
   });
 
@@ -648,7 +648,7 @@ describe('doctor', () => {
       services: [one, two],
       destinations: [destination({ service: 2, source: '10.0.0.99' })],
     });
-    expect(examine(facts({ balancer: broken })).findings[0]?.mend).toBe(
+    expect(examine(facts({ balancer: broken })).findings[0]?.fix).toBe(
       'l4lb-map -i ens4 -f FILE --vip 192.0.2.10:443/tcp -s 10.0.0.1',
     );
   });

@@ -717,16 +717,16 @@ describe('plan, killed after any of its writes', () => {
         const cut = Math.floor(random() * made.writes.length);
         const left = applyWrites(before, made.writes.slice(0, cut));
         const again = planFor(left, used, asked);
-        const mended = checkEveryPrefix(left, again.writes, service, {
+        const fixed = checkEveryPrefix(left, again.writes, service, {
           old,
           wanted: used,
         });
-        expect(addressesBySlot(mended, service)).toEqual(addressesBySlot(after, service));
-        expect(new Set([...mended.cells.values()].map(wayKey))).toEqual(
+        expect(addressesBySlot(fixed, service)).toEqual(addressesBySlot(after, service));
+        expect(new Set([...fixed.cells.values()].map(wayKey))).toEqual(
           new Set([...after.cells.values()].map(wayKey)),
         );
         for (const way of made.service.ways) {
-          expect(lookUp(mended, way)?.flags).toBe(lookUp(after, way)?.flags);
+          expect(lookUp(fixed, way)?.flags).toBe(lookUp(after, way)?.flags);
         }
         live = after;
         files[which] = used;
