@@ -3,10 +3,12 @@
 import type { Tools } from './tools.js';
 import type { Counter } from '../abi/maps.js';
 import { ABI, encodeKey } from '../abi/maps.js';
+import { at, must } from '../text/must.js';
 import { parseAddress } from '../wire/address.js';
 import type { MapInfo } from '../system/bpftool.js';
-import { decodeEntries, hex } from '../system/bpftool.js';
-import { ZERO, sumCounters } from './reading.js';
+import { decodeEntries, hex, valueOf } from '../system/bpftool.js';
+import { mapNamed } from './find.js';
+import { sumCounters } from './reading.js';
 
 /** DECAP_VERDICTS. */
 export const DECAP_VERDICTS = [
@@ -18,24 +20,35 @@ export const DECAP_VERDICTS = [
   { number: 19, name: 'no room' },
 ] as const;
 
-/** Writes the addresses that the host has now; without them it takes all. */
+/**
+ * Writes the addresses that the host has now, and removes those that it has no longer: a
+ * program that took over the maps of another one has that one's. Without any it takes all.
+ */
 export async function fillDecap(
   { ip, bpftool }: Tools,
   maps: readonly MapInfo[],
   lock: number,
 ): Promise<void> {
-  const id = (name: string): number => maps.find((map) => map.name === name)?.id ?? 0;
-  const addresses = (await ip.hostAddresses()).map(
-    (text) => parseAddress(text) as Buffer,
+  const { id } = mapNamed(maps, 'addresses');
+  const now = new Set(
+    (await ip.hostAddresses()).flatMap((text) => {
+      // An IPv4 address in the form of IPv6 has no place in the map: no IPv4 packet has
+      // it, and the host's own tunnels do not take IPv6 packets to it either.
+      const address = parseAddress(text);
+      return address ? [hex(address)] : [];
+    }),
   );
-  const one = hex(encodeKey(1));
+  const stale = (await bpftool.dump(id))
+    .map(({ key }) => hex(key))
+    .filter((address) => !now.has(address));
   await bpftool.write(
     [
-      ...addresses.map(
+      ...stale.map((address) => `map delete id ${id} key hex ${address}`),
+      ...[...now].map(
         (address) =>
-          `map update id ${id('addresses')} key hex ${hex(address)} value hex ${one}`,
+          `map update id ${id} key hex ${address} value hex ${hex(encodeKey(1))}`,
       ),
-      `map update id ${id('host')} key hex ${hex(encodeKey(0))} value hex ${hex(encodeHost())}`,
+      `map update id ${mapNamed(maps, 'host').id} key hex ${hex(encodeKey(0))} value hex ${hex(encodeHost())}`,
     ],
     lock,
   );
@@ -50,20 +63,20 @@ export async function readDecap(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: readonly MapInfo[],
 ): Promise<{ addresses: number | 'all'; verdicts: Record<string, Counter> }> {
-  const id = (name: string): number => maps.find((map) => map.name === name)?.id ?? 0;
-  const answers = await bpftool.queries([
-    `map dump id ${id('addresses')}`,
-    `map dump id ${id('verdicts')}`,
-    `map dump id ${id('host')}`,
-  ]);
-  const [addresses = [], verdicts = [], host = []] = answers.map(decodeEntries);
-  const isFilled = host[0]?.values[0]?.equals(encodeHost()) ?? false;
+  const names = ['addresses', 'verdicts', 'host'];
+  const answers = await bpftool.queries(
+    names.map((name) => `map dump id ${mapNamed(maps, name).id}`),
+  );
+  const entries = answers.map(decodeEntries);
+  const [addresses, verdicts] = [at(entries, 0), at(entries, 1)];
+  const host = valueOf(at(at(entries, 2), 0));
+  const isFilled = host.equals(encodeHost());
   return {
     addresses: isFilled ? addresses.length : 'all',
     verdicts: Object.fromEntries(
       DECAP_VERDICTS.map(({ number, name }) => {
         const entry = verdicts.find(({ key }) => key.equals(encodeKey(number)));
-        return [name, entry ? sumCounters(entry.values) : ZERO];
+        return [name, sumCounters(must(entry, `the counter of ${name}`).values)];
       }),
     ),
   };

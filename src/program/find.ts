@@ -141,6 +141,16 @@ export function asMaps(all: readonly MapInfo[]): Maps | undefined {
   return maps as Maps;
 }
 
+/** One map of a program of ours: only another release lacks it. */
+export function mapNamed(maps: readonly MapInfo[], name: string): MapInfo {
+  const map = maps.find((one) => one.name === name);
+  if (map) return map;
+  throw new Failure(`the program has no map ${name}`, {
+    cause: 'program and tools come from different releases',
+    next: 'l4lb-load --off, and load it anew with these tools',
+  });
+}
+
 /** The host build counts on each CPU by itself. */
 export function buildOf(maps: Maps): Build {
   return maps.counters.kind === 'percpu_array' ? 'host' : 'portable';

@@ -5,7 +5,6 @@ import {
   EMPTY_CELL,
   EMPTY_SLOT,
   QUAD,
-  VALUE_SIZES,
   decodeCell,
   decodeDestination,
   decodeDevice,
@@ -20,9 +19,10 @@ import {
   encodeMemory,
   encodeQuad,
 } from '../abi/maps.js';
+import { at, must } from '../text/must.js';
 import type { Maps } from './find.js';
-import type { Bpftool, Entry } from '../system/bpftool.js';
-import { decodeEntries, hex } from '../system/bpftool.js';
+import type { Bpftool } from '../system/bpftool.js';
+import { decodeEntries, hex, valueOf } from '../system/bpftool.js';
 import { retiredCounter, sumCounters } from './reading.js';
 import type { Live, Write } from '../plan/state.js';
 import { isHot } from '../plan/hot-slots.js';
@@ -34,22 +34,23 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {
   const answers = await bpftool.queries(
     names.map((name) => `map dump id ${maps[name].id}`),
   );
-  const [device = [], cells = [], destinations = [], counters = []] =
-    answers.map(decodeEntries);
+  const dumps = answers.map(decodeEntries);
+  const [device, cells] = [at(dumps, 0), at(dumps, 1)];
+  const [destinations, counters] = [at(dumps, 2), at(dumps, 3)];
   return {
     sizes: sizesOf(maps),
-    device: decodeDevice(valueOf(device[0]) ?? Buffer.alloc(VALUE_SIZES.device)),
+    device: decodeDevice(valueOf(at(device, 0))),
     cells: new Map(
       cells.flatMap((entry) => {
-        const cell: Cell = decodeCell(valueOf(entry) ?? EMPTY_CELL);
+        const cell: Cell = decodeCell(valueOf(entry));
         return cell.flags === 0 ? [] : [[decodeKey(entry.key), cell] as const];
       }),
     ),
     destinations: new Map(
-      destinations.flatMap((entry) => {
-        const value = valueOf(entry);
-        return value ? [[decodeKey(entry.key), decodeDestination(value)] as const] : [];
-      }),
+      destinations.map((entry) => [
+        decodeKey(entry.key),
+        decodeDestination(valueOf(entry)),
+      ]),
     ),
     counters: new Map(
       counters.map(({ key, values }) => {
@@ -70,10 +71,6 @@ export function sizesOf(maps: Maps): Live['sizes'] {
   };
 }
 
-function valueOf(entry: Entry | undefined): Buffer | undefined {
-  return entry?.values[0];
-}
-
 export async function readSlots(
   bpftool: Bpftool,
   maps: Maps,
@@ -86,7 +83,7 @@ export async function readSlots(
   const hot: number[] = [];
   values.forEach((value, index) => {
     decodeQuad(value).forEach(({ current, isHot }, inQuad) => {
-      const key = (quads[index] ?? 0) * QUAD + inQuad;
+      const key = at(quads, index) * QUAD + inQuad;
       if (key < firstSlot || key >= end) return;
       slots.set(key, { ...EMPTY_SLOT, current });
       if (isHot) hot.push(key);
@@ -95,8 +92,9 @@ export async function readSlots(
   if (!maps.memories) return slots;
   const memories = await bpftool.lookup(maps.memories.id, hot.map(encodeKey));
   memories.forEach((value, index) => {
-    const key = hot[index] ?? 0;
-    slots.set(key, { ...(slots.get(key) ?? EMPTY_SLOT), ...decodeMemory(value) });
+    const key = at(hot, index);
+    const { current } = must(slots.get(key), `slot ${key}`);
+    slots.set(key, { current, ...decodeMemory(value) });
   });
   return slots;
 }

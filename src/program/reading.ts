@@ -3,6 +3,7 @@
 import type { ModeName } from '../text/mode.js';
 import type { Counter, VerdictName } from '../abi/maps.js';
 import { VERDICTS, decodeCounter } from '../abi/maps.js';
+import { at } from '../text/must.js';
 import { sortedByAddress } from '../wire/address.js';
 import type { DestinationRates, Rates, Sample } from '../stats/sample.js';
 
@@ -18,7 +19,7 @@ export function sumCounters(values: readonly Buffer[]): Counter {
  * alike: so one of them is the sum.
  */
 export function retiredCounter(values: readonly Buffer[]): Counter {
-  return values[0] ? decodeCounter(values[0]) : ZERO;
+  return decodeCounter(at(values, 0));
 }
 
 export function addCounters(one: Counter, other: Counter): Counter {

@@ -8,18 +8,19 @@ import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from './tools.js';
 import type { Counter } from '../abi/maps.js';
-import {
-  VALUE_SIZES,
-  decodeDestination,
-  decodeDevice,
-  decodeKey,
-  encodeKey,
-} from '../abi/maps.js';
+import { decodeDestination, decodeDevice, decodeKey, encodeKey } from '../abi/maps.js';
+import { at, must } from '../text/must.js';
 import { formatAddress } from '../wire/address.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
 import type { Entry, MapInfo } from '../system/bpftool.js';
-import { BpftoolFailure, decodeEntries, decodeEntry, hex } from '../system/bpftool.js';
+import {
+  BpftoolFailure,
+  decodeEntries,
+  decodeEntry,
+  hex,
+  valueOf,
+} from '../system/bpftool.js';
 import type { Reading, Subject } from './reading.js';
 import { ZERO, addCounters, retiredCounter, sumCounters } from './reading.js';
 import { Failure } from '../text/failure.js';
@@ -103,21 +104,20 @@ export class Watcher {
   async #find(): Promise<Watched> {
     const attached = await findAttached(this.#tools, this.#device, this.#mode);
     const { maps } = attached;
-    const [device = [], destinations = [], counters = []] = (
+    const dumps = (
       await this.#tools.bpftool.queries([
         `map dump id ${maps.device.id}`,
         `map dump id ${maps.destinations.id}`,
         `map dump id ${maps.counters.id}`,
       ])
     ).map(decodeEntries);
+    const [device, destinations, counters] = [at(dumps, 0), at(dumps, 1), at(dumps, 2)];
     const addresses = new Map(
-      destinations.flatMap(({ key, values }) => {
-        const entry = decodeDestination(
-          values[0] ?? Buffer.alloc(VALUE_SIZES.destinations),
-        );
+      destinations.flatMap((one) => {
+        const entry = decodeDestination(valueOf(one));
         return entry.service === 0
           ? []
-          : [[decodeKey(key), formatAddress(entry.address)] as const];
+          : [[decodeKey(one.key), formatAddress(entry.address)] as const];
       }),
     );
     const isFreed = ({ key }: Entry): boolean =>
@@ -129,7 +129,7 @@ export class Watcher {
         .filter(isFreed)
         .map(({ values }) => sumCounters(values))
         .reduce(addCounters, ZERO),
-      generation: generationOf(device[0]?.values[0]),
+      generation: generationOf(at(device, 0)),
       subject: {
         interface: this.#device,
         mode: MODE_NAMES[attached.mode],
@@ -165,23 +165,25 @@ export class Watcher {
     if (!programsOf(net).includes(program)) throw new Gone();
 
     // The list of a dump, or one for each lookup.
-    const values = new Map(
+    const all = new Map(
       counted
         .flat()
         .map(decodeEntry)
         .map((entry) => [decodeKey(entry.key), entry.values]),
     );
+    const valuesOf = (id: number): Buffer[] =>
+      must(all.get(id), `the counter of id ${id}`);
     const destinations = new Map<number, Counter>();
     for (const id of subject.destinations.keys()) {
-      destinations.set(id, sumCounters(values.get(id) ?? []));
+      destinations.set(id, sumCounters(valuesOf(id)));
     }
     return {
-      generation: generationOf(decodeEntry(device).values[0]),
+      generation: generationOf(decodeEntry(device)),
       reading: {
         time: new Date(),
         at,
         destinations,
-        retired: addCounters(retiredCounter(values.get(0) ?? []), freed),
+        retired: addCounters(retiredCounter(valuesOf(0)), freed),
         verdicts: new Map(
           decodeEntries(verdicts).map((entry) => [
             decodeKey(entry.key),
@@ -193,8 +195,8 @@ export class Watcher {
   }
 }
 
-function generationOf(value: Buffer | undefined): number {
-  return value ? decodeDevice(value).generation : 0;
+function generationOf(entry: Entry): number {
+  return decodeDevice(valueOf(entry)).generation;
 }
 
 function programsOf(net: unknown): number[] {

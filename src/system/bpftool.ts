@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import type { Mode } from '../text/mode.js';
 import type { Advice } from '../text/failure.js';
 import { Failure } from '../text/failure.js';
+import { at } from '../text/must.js';
 import type { Run, RunResult } from './run.js';
 
 export interface ProgramInfo {
@@ -134,7 +135,7 @@ export class Bpftool {
   /** Asks several things in one process; one answer for each. */
   async queries(lines: string[]): Promise<unknown[]> {
     if (lines.length === 0) return [];
-    return answersOf(await this.#batch(['-j'], lines));
+    return answersOf(await this.#batch(['-j'], lines), lines.length);
   }
 
   /** What was answered, up to the first that could not be. */
@@ -156,12 +157,20 @@ export class Bpftool {
     const lines = keys.map((key) => `map lookup id ${id} key hex ${hex(key)}`);
     const result = await this.#batch([], lines);
     if (result.exitCode !== 0) throw new BpftoolFailure('bpftool', result);
-    return result.stdout
+    const values = result.stdout
       .split('\n')
       .filter((line) => line.startsWith('key:'))
-      .map((line) =>
-        Buffer.from(line.slice(line.indexOf('value:') + 6).replaceAll(' ', ''), 'hex'),
-      );
+      .map((line) => {
+        const digits = line.slice(line.indexOf('value:') + 6).replaceAll(' ', '');
+        const value = Buffer.from(digits, 'hex');
+        if (value.length * 2 !== digits.length) throw unreadable(line);
+        return value;
+      });
+    // Otherwise values would be taken for those of other keys.
+    if (values.length !== keys.length) {
+      throw unreadable(`${values.length} values for ${keys.length} keys`);
+    }
+    return values;
   }
 
   /**
@@ -252,8 +261,8 @@ export class Bpftool {
 
   /** Runs a pinned program again and again on one frame; returns what that is then. */
   async runOnce(pin: string, frame: Buffer): Promise<{ action: number; frame: Buffer }> {
-    return withFiles([frame], async ([path = '']) => {
-      const line = `prog run pinned ${pin} data_in ${path} data_out -`;
+    return withFiles([frame], async (paths) => {
+      const line = `prog run pinned ${pin} data_in ${at(paths, 0)} data_out -`;
       const [answer] = await this.queries([line]);
       const { retval, data_out: out } = answer as { retval: number; data_out: number[] };
       return { action: retval, frame: Buffer.from(out) };
@@ -261,8 +270,8 @@ export class Bpftool {
   }
 
   async runRepeated({ pin, frame, repeat }: RepeatedRun): Promise<Buffer> {
-    return withFiles([frame], async ([path = '']) => {
-      const line = `prog run pinned ${pin} data_in ${path} data_out - repeat ${repeat}`;
+    return withFiles([frame], async (paths) => {
+      const line = `prog run pinned ${pin} data_in ${at(paths, 0)} data_out - repeat ${repeat}`;
       const [answer] = await this.queries([line]);
       return Buffer.from((answer as { data_out: number[] }).data_out);
     });
@@ -276,8 +285,8 @@ export class Bpftool {
     run: RepeatedRun,
     lock: number,
   ): Promise<void> {
-    await withFiles([run.frame], async ([path = '']) => {
-      const around = `prog run pinned ${run.pin} data_in ${path} repeat ${run.repeat}`;
+    await withFiles([run.frame], async (paths) => {
+      const around = `prog run pinned ${run.pin} data_in ${at(paths, 0)} repeat ${run.repeat}`;
       const attach = `net attach ${mode} pinned ${pin} dev ${device} overwrite`;
       const result = await this.#batch([], [around, attach, around], lock);
       if (result.exitCode !== 0) throw new BpftoolFailure(`bpftool ${attach}`, result);
@@ -360,14 +369,15 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 /** As bpftool wants it after `hex`. Called for each of 65,536 slots, so it is plain. */
 export function hex(bytes: Buffer): string {
   let text = '';
-  for (const byte of bytes) text += `${text === '' ? '' : ' '}${HEX[byte] ?? ''}`;
+  for (const byte of bytes) text += `${text === '' ? '' : ' '}${at(HEX, byte)}`;
   return text;
 }
 
-/** What a batch of questions has printed as JSON. */
-export function answersOf(result: RunResult): unknown[] {
+/** What a batch of so many questions has printed as JSON. */
+export function answersOf(result: RunResult, questions: number): unknown[] {
   const outputs = outputsOf(result);
-  if (outputs.some(hasError) || result.exitCode !== 0) {
+  const isWhole = outputs.length === questions && !outputs.some(hasError);
+  if (!isWhole || result.exitCode !== 0) {
     throw new BpftoolFailure('bpftool', result);
   }
   return outputs;
@@ -383,9 +393,14 @@ export function decodeEntries(entries: unknown): Entry[] {
 }
 
 export function decodeEntry(entry: unknown): Entry {
-  const { key, value, values } = entry as EntryJson;
-  const all = values?.map((one) => one.value) ?? (value ? [value] : []);
+  const { key, value, values } = entry as Partial<EntryJson>;
+  const all = values?.map((one) => one.value) ?? [value];
   return { key: bytes(key), values: all.map(bytes) };
+}
+
+/** The one value of an entry whose map is no per-CPU one. */
+export function valueOf(entry: Entry): Buffer {
+  return at(entry.values, 0);
 }
 
 function decodeProgram(answer: unknown): ProgramInfo {
@@ -414,12 +429,28 @@ function decodeMap(answer: unknown): MapInfo {
 const BYTES = new Map(HEX.map((text, byte) => [`0x${text}`, byte]));
 
 /** Called for each value of each CPU, so it is plain too. */
-function bytes(numbers: string[]): Buffer {
+function bytes(numbers: unknown): Buffer {
+  // An entry that went meanwhile has {"error": ...} in place of its value.
+  if (!Array.isArray(numbers)) throw unreadable(numbers);
   const result = Buffer.allocUnsafe(numbers.length);
-  for (let at = 0; at < numbers.length; at++) {
-    result[at] = BYTES.get(numbers[at] ?? '') ?? 0;
+  for (let index = 0; index < numbers.length; index++) {
+    const byte = BYTES.get(numbers[index] as string);
+    if (byte === undefined) throw unreadable(numbers);
+    result[index] = byte;
   }
   return result;
+}
+
+function unreadable(printed: unknown): BpftoolFailure {
+  const stdout = typeof printed === 'string' ? printed : JSON.stringify(printed ?? null);
+  return new BpftoolFailure(
+    'bpftool printed what is no entry of a map',
+    { exitCode: 0, stdout, stderr: '' },
+    {
+      cause: 'the entry went while it was read, or this bpftool prints another form',
+      next: 'run the same command again; bpftool version says which it is',
+    },
+  );
 }
 
 function hasError(output: unknown): output is { error: string } {

@@ -28,13 +28,15 @@ const WHO = 'the shell that starts bpftool';
 
 export class RepeatedQueries {
   readonly #shell: LongRunning;
+  readonly #questions: number;
   #lines: string[] = [];
   #hasEnded = false;
   /** Of the answer that is waited for. */
   #onAnswer: (() => void) | undefined;
 
-  private constructor(shell: LongRunning) {
+  private constructor(shell: LongRunning, questions: number) {
     this.#shell = shell;
+    this.#questions = questions;
     shell.onLine((line) => {
       this.#lines.push(line);
       // All of the JSON is one line, and the exit code another.
@@ -53,7 +55,7 @@ export class RepeatedQueries {
       writeFileSync(path, `${lines.join('\n')}\n`);
       const shell = new LongRunning('sh', ['-c', SHELL, 'sh', path]);
       await shell.firstLine(WHO);
-      return new RepeatedQueries(shell);
+      return new RepeatedQueries(shell, lines.length);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -67,7 +69,8 @@ export class RepeatedQueries {
     if (!this.#hasEnded) await answered;
     if (this.#hasEnded) throw this.#shell.failure(WHO);
     const exitCode = Number(this.#lines.pop());
-    return answersOf({ exitCode, stdout: this.#lines.join('\n'), stderr: '' });
+    const result = { exitCode, stdout: this.#lines.join('\n'), stderr: '' };
+    return answersOf(result, this.#questions);
   }
 
   close(): void {

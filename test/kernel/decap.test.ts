@@ -7,10 +7,11 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { ABI, encodeKey } from '../../src/abi/maps.js';
-import { parseAddress } from '../../src/wire/address.js';
+import { formatAddress, parseAddress } from '../../src/wire/address.js';
 import type { MapInfo } from '../../src/system/bpftool.js';
 import { Bpftool, hex } from '../../src/system/bpftool.js';
 import { readDecap } from '../../src/program/decap.js';
+import { mapNamed } from '../../src/program/find.js';
 import { run } from '../../src/system/run.js';
 import type { Ipv4 } from '../frames.js';
 import {
@@ -23,7 +24,7 @@ import {
   packet,
   udp,
 } from '../frames.js';
-import { ROOT } from './network.js';
+import { Network, ROOT } from './network.js';
 
 const bpftool = new Bpftool(run);
 const pin = `/sys/fs/bpf/l4lb-test-${process.pid}-decap`;
@@ -82,7 +83,7 @@ describe('single frames', () => {
   });
 
   test('told the addresses, it keeps to them', async () => {
-    const id = (name: string): number => maps.find((map) => map.name === name)?.id ?? 0;
+    const id = (name: string): number => mapNamed(maps, name).id;
     const address = parseAddress(destination.address) as Buffer;
     await bpftool.queries([
       `map update id ${id('addresses')} key hex ${hex(address)} value hex 01 00 00 00`,
@@ -237,6 +238,42 @@ describe('both families, tags, and what routers said', () => {
   ])('malformed: %s', async (_, insides) => {
     const frame = ethernet(way, insides);
     expect(await send(frame)).toEqual({ retval: 1, frame, verdict: 'malformed' });
+  });
+});
+
+describe('a host whose addresses change', () => {
+  let network: Network;
+  beforeAll(async () => {
+    network = await Network.up('--ipv6');
+  });
+  afterAll(() => network.down());
+
+  const address = (verb: 'add' | 'del', text: string): Promise<unknown> =>
+    network.expectOk('balancer', 'ip', 'addr', verb, text, 'dev', 'lo');
+  const whose = async (): Promise<string[]> => {
+    const { stdout } = await network.l4lb('load', '--status', '--json');
+    const { programs } = JSON.parse(stdout) as { programs: { id: number }[] };
+    const { mapIds } = await bpftool.program('id', programs[0]?.id ?? -1);
+    const map = mapNamed(await bpftool.maps(mapIds), 'addresses');
+    return (await bpftool.dump(map.id)).map(({ key }) => formatAddress(key)).sort();
+  };
+
+  test('--replace takes none for one that has left it', async () => {
+    await address('add', '203.0.113.10/32');
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--decap');
+    expect(await whose()).toContain('203.0.113.10');
+    await address('del', '203.0.113.10/32');
+    await address('add', '203.0.113.11/32');
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--replace');
+    const now = await whose();
+    expect(now).toContain('203.0.113.11');
+    expect(now).not.toContain('203.0.113.10');
+  });
+
+  test('an IPv4 address in the form of IPv6 is no crash', async () => {
+    await address('add', '::ffff:9.9.9.9/128');
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--replace');
+    expect(await whose()).not.toContain('9.9.9.9');
   });
 });
 

@@ -182,8 +182,40 @@ describe('bpftool', () => {
     });
   });
 
-  test('an entry without a value has none', () => {
-    expect(decodeEntry({ key: ['0x00'] }).values).toEqual([]);
+  test.each<[string, object]>([
+    ['has no value', { key: ['0x00'] }],
+    ['has no key', { value: ['0x00'] }],
+    ['has a byte that is none', { key: ['0x00'], value: ['0x01', '0xg0'] }],
+    ['has an error on one CPU', { key: ['0x00'], values: [{ cpu: 0, error: 'no' }] }],
+  ])('an entry that %s is not read as zero', (_, entry) => {
+    expect(() => decodeEntry(entry)).toThrow(BpftoolFailure);
+  });
+
+  test('an entry that went while it was read fails in the words of the kernel', () => {
+    const gone = { key: ['0x00'], value: { error: 'No such file or directory' } };
+    expect(() => decodeEntry(gone)).toThrow(/No such file or directory$/);
+  });
+
+  test.each([
+    ['a value is missing', 'key: 00 00 00 00  value: 01 02\n'],
+    [
+      'a value is no bytes',
+      'key: 00 00 00 00  value: 01 02\nkey: 01 00 00 00  value: 0x 12\n',
+    ],
+  ])('where %s, the others are not taken for those of its keys', async (_, output) => {
+    const keys = [Buffer.from([0, 0, 0, 0]), Buffer.from([1, 0, 0, 0])];
+    const { bpftool: tool } = bpftool({
+      'bpftool batch file - < map lookup id 4 key hex 00 00 00 00; map lookup id 4 key hex 01 00 00 00':
+        output,
+    });
+    await failureOf(tool.lookup(4, keys));
+  });
+
+  test('fewer answers than questions are a failure', async () => {
+    const { bpftool: tool } = bpftool({
+      'bpftool -j batch file - < map show id 1; map show id 2': '[{"output":{"id":1}}]',
+    });
+    await failureOf(tool.queries(['map show id 1', 'map show id 2']));
   });
 
   test('looks many keys up in one process, and reads the plain output', async () => {
