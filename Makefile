@@ -25,7 +25,7 @@ SENDER := flood/flood
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood
 HEADERS := $(wildcard datapath/*.h)
 C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
-SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh bench/*.sh test/*.sh test/*/*.sh)
+SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # With the directories, whose time changes when a file goes.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
 
@@ -36,7 +36,7 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
-.PHONY: help setup all objects build test check lint typecheck demo demo-tcp bench bench-table fuzz \
+.PHONY: help setup all objects build test check lint typecheck demo demo-tcp pictures bench bench-table fuzz \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
@@ -78,6 +78,9 @@ demo: setup ## flood a balancer with 32 destinations and watch it (as root)
 demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as root)
 	@$(MAKE) --no-print-directory all
 	@testbed/demo-tcp.sh
+
+pictures: all ## take the README's pictures anew (as root)
+	@docs/pictures.sh
 
 bench-table: | node_modules ## compare the table with other algorithms, and hold it to its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js

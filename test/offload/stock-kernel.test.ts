@@ -62,7 +62,7 @@ const ways: Way[] = [
   },
 ];
 
-/** The commands that load a build, as the README gives them. */
+/** The commands that load a build, as docs/guide/walkthrough.md gives them. */
 const builds: [Build, string][] = [
   ['host', 'bin/l4lb-load.js -i eth0 -m xdpdrv'],
   ['portable', 'ip link set dev eth0 xdpdrv obj l4lb_xdp.o sec xdp'],

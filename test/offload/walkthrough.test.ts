@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The walkthrough of the README on a device that offloads, command for command. */
+/** The walkthrough of docs/guide/card.md on a device that offloads, command for command. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { ZERO } from '../../src/program/reading.js';

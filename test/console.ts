@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What a page of the documentation shows: files to write, commands, and their output. Pure. */
+
+export interface ShownFile {
+  kind: 'file';
+  name: string;
+  text: string;
+}
+
+export interface ShownCommand {
+  kind: 'command';
+  /** Where it runs, such as client; empty for the machine itself. */
+  role: string;
+  command: string;
+  output: string[];
+}
+
+export type Shown = ShownFile | ShownCommand;
+
+const FENCE = /^```(?<language>\S+)(?: (?<name>\S+))?$/;
+const PROMPT = /^(?<role>[a-z]*\d?)[#$] (?<command>.*)$/;
+
+/**
+ * The steps of a page in their order. A block of another language with a name is a
+ * file. A console block marked "norun" shows what only a person can type, such as a shell.
+ */
+export function shownBy(page: string): Shown[] {
+  const steps: Shown[] = [];
+  const lines = page.split('\n');
+  for (let i = 0; i < lines.length; i++) {
+    const { language, name } = FENCE.exec(lines[i] ?? '')?.groups ?? {};
+    if (language === undefined) continue;
+    const end = lines.indexOf('```', i);
+    const block = lines.slice(i + 1, end);
+    if (language === 'console' && name === undefined) steps.push(...commandsIn(block));
+    else if (language !== 'console' && name !== undefined) {
+      steps.push({ kind: 'file', name, text: `${block.join('\n')}\n` });
+    }
+    i = end;
+  }
+  return steps;
+}
+
+function commandsIn(block: string[]): ShownCommand[] {
+  const commands: ShownCommand[] = [];
+  for (const line of block) {
+    const { role, command } = PROMPT.exec(line)?.groups ?? {};
+    const last = commands.at(-1);
+    if (role !== undefined && command !== undefined) {
+      commands.push({ kind: 'command', role, command, output: [] });
+    } else if (last) last.output.push(line);
+    else throw new Error(`a console block begins without a prompt: ${line}`);
+  }
+  return commands;
+}
+
+/** A line without what differs from run to run: ids, rates, times, and who got how many. */
+export function stable(line: string): string {
+  return line
+    .replace(/program \d+/g, 'program N')
+    .replace(/\bin \d+ s\b/g, 'in N s')
+    .replace(/^ +\d+ (?=destination\d)/, 'N ')
+    .replace(/ +[\d,]+ (?=pkts\/s|bits\/s|in all)/g, ' N ');
+}
+
+/** Whether the output is what the page shows. A line "..." stands for any lines. */
+export function isAsShown(shown: string[], output: string[]): boolean {
+  const [first, ...rest] = shown;
+  if (first === undefined) return output.length === 0;
+  if (first.trim() === '...') {
+    return output.some((_, i) => isAsShown(rest, output.slice(i))) || rest.length === 0;
+  }
+  const [line, ...others] = output;
+  return line !== undefined && stable(line) === stable(first) && isAsShown(rest, others);
+}

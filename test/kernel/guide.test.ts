@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The guide's first page, command for command: what it shows is what happens. */
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+
+import { isAsShown, shownBy, stable } from '../console.js';
+import type { ShownCommand } from '../console.js';
+import { ROOT } from './network.js';
+
+const PAGE = 'docs/guide/first-balancer.md';
+/** The page's name of the network, and ours: other tests and people may have a "try". */
+const SHOWN_NETWORK = 'try';
+const NETWORK = `guide-${process.pid}`;
+
+// The sources, and beside them what the reader writes; and where "make install" puts things.
+const scratch = mkdtempSync(join(tmpdir(), 'l4lb-guide-'));
+const folder = mkdtempSync(join(scratch, 'sources-'));
+for (const name of readdirSync(ROOT)) symlinkSync(join(ROOT, name), join(folder, name));
+const installed = join(scratch, 'installed');
+const env = {
+  DESTDIR: installed,
+  PATH: `${installed}/usr/local/bin:${process.env.PATH ?? ''}`,
+};
+
+const steps = shownBy(readFileSync(join(ROOT, PAGE), 'utf8'));
+
+function renamed(command: string): string {
+  return command
+    .replace(` up ${SHOWN_NETWORK} `, ` up ${NETWORK} --owner ${process.pid} `)
+    .replace(` down ${SHOWN_NETWORK}`, ` down ${NETWORK}`);
+}
+
+function shell({ role, command }: ShownCommand): [string, string[]] {
+  const line = ['-c', renamed(command).replace(/ &$/, '')];
+  if (role === '') return ['bash', line];
+  return ['nsenter', [`--net=/run/netns/l4lb-${NETWORK}-${role}`, 'bash', ...line]];
+}
+
+/** Both outputs as a terminal would show them, in lines. */
+async function run(step: ShownCommand): Promise<string[]> {
+  const [file, args] = shell(step);
+  const options = {
+    cwd: folder,
+    env,
+    all: true,
+    reject: false,
+    timeout: 120_000,
+  } as const;
+  const { all, exitCode } = await execa(file, args, options);
+  if (exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${all}`);
+  return all === '' ? [] : all.split('\n');
+}
+
+/** What goes on beside the rest, until the network goes down. Waits for its first words. */
+async function start(step: ShownCommand): Promise<string[]> {
+  const [file, args] = shell(step);
+  const child = execa(file, args, { cwd: folder, env, reject: false, buffer: false });
+  if (step.output.length === 0) return [];
+  const [words] = (await once(child.stdout, 'data')) as [Buffer];
+  return words.toString().trimEnd().split('\n');
+}
+
+afterAll(async () => {
+  // Where all went well the page itself has taken it down.
+  await execa('testbed/network.sh', ['down', NETWORK], { cwd: ROOT, reject: false });
+  rmSync(scratch, { recursive: true });
+});
+
+describe(PAGE, () => {
+  test('shows the whole way: build, load, fill, watch, ask, take off', () => {
+    const commands = steps.flatMap((step) => (step.kind === 'command' ? [step] : []));
+    const words = commands.map(({ command }) => command.split(' ')[0]);
+    const tools = ['make', 'l4lb-load', 'l4lb-map', 'l4lb-stats', 'l4lb-explain'];
+    expect(words).toEqual(expect.arrayContaining([...tools, 'l4lb-doctor', 'curl']));
+    expect(commands.length).toBeGreaterThan(20);
+  });
+
+  for (const step of steps) {
+    if (step.kind === 'file') {
+      test(`write ${step.name}`, () => {
+        writeFileSync(join(folder, step.name), step.text);
+      });
+      continue;
+    }
+    test(`${step.role}# ${step.command}`, async () => {
+      const output = step.command.endsWith(' &') ? await start(step) : await run(step);
+      // What is built depends on what was there before, so the page does not show it.
+      if (step.command.startsWith('make')) return;
+      const shown = step.output.map((line) => line.replaceAll('-try-', `-${NETWORK}-`));
+      const named = shown.map((line) => line.replace(/ try\b/g, ` ${NETWORK}`));
+      if (isAsShown(named, output)) return;
+      // Jest shows better than a line of ours what differs.
+      expect(output.map(stable)).toEqual(named.map(stable));
+    });
+  }
+});
