@@ -23,8 +23,8 @@ PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_
 OBJECTS := $(PROGRAMS) testbed/pass.o
 SENDER := flood/flood
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood
-HEADERS := $(wildcard datapath/*.h)
-C_FILES := $(wildcard *.c testbed/*.c bench/*.c test/*/*.c test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
+HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
+C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*/*.c test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # With the directories, whose time changes when a file goes.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
@@ -33,7 +33,7 @@ SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
 # not look when it compiles to BPF. There may be no gcc to ask for that name.
 MACHINE := $(shell uname -m)
 ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include/*linux-gnu*/asm))
-BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf $(if $(ASM),-I$(dir $(ASM)))
+BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build test check lint typecheck demo demo-tcp pictures bench bench-table fuzz \
@@ -119,10 +119,11 @@ l4lb_xdp_host.o: l4lb_xdp.c $(HEADERS) Makefile
 l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_HOST -DL4LB_FRAGS)
 
-l4lb_decap_frags.o: l4lb_decap.c $(HEADERS) Makefile
+l4lb_decap_frags.o: programs/l4lb_decap.c $(wildcard programs/*.h) $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_FRAGS)
 
-l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: %.c $(HEADERS) Makefile
+l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: programs/%.c $(wildcard programs/*.h) \
+		$(HEADERS) Makefile
 	$(call compile,-mcpu=v3)
 
 testbed/pass.o: testbed/pass.c Makefile

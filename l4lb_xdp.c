@@ -13,37 +13,8 @@
  * Compiled three times: as it stands for every mode, a SmartNIC's included; with
  * L4LB_HOST for the host alone; and with L4LB_FRAGS too for its jumbo frames.
  */
-#include <linux/bpf.h>
-#include <stdbool.h>
-#include <stddef.h>
-
-#include <bpf/bpf_helpers.h>
-
-#include "datapath/counters.h"
 #include "datapath/l4lb.h"
-
-/* Sizes, not types: type information is what an offloaded map cannot have. */
-#define MAP(name, kind, entries, value)            \
-	struct {                                   \
-		__uint(type, kind);                \
-		__uint(max_entries, entries);      \
-		__uint(key_size, sizeof(__u32));   \
-		__uint(value_size, sizeof(value)); \
-	} name SEC(".maps")
-
-MAP(device, BPF_MAP_TYPE_ARRAY, 1, struct l4lb_device);
-MAP(services, BPF_MAP_TYPE_ARRAY, L4LB_CELLS, struct l4lb_cell);
-MAP(slots, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS / L4LB_QUAD, struct l4lb_quad);
-MAP(destinations, BPF_MAP_TYPE_ARRAY, L4LB_DESTINATIONS + 1,
-    struct l4lb_destination);
-MAP(counters, COUNTER_MAP, L4LB_DESTINATIONS + 1, struct l4lb_counter);
-MAP(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
-#ifdef L4LB_HOST
-MAP(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
-MAP(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
-MAP(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
-MAP(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
-#endif
+#include "datapath/maps.h"
 
 /* A SmartNIC has no room for a call. */
 #ifdef L4LB_HOST
@@ -63,7 +34,7 @@ static __always_inline const struct l4lb_device *this_device(void)
 {
 	const __u32 only = 0;
 
-	return bpf_map_lookup_elem(&device, &only);
+	return lookup(&device, &only);
 }
 
 /* From a packet's service to its destination. */
@@ -83,7 +54,7 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 
 	verdict = encapsulate(ctx, device, packet, destination, flow,
 			      &sent_length);
-	if (verdict)
+	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
 
 	count(&counters, id, sent_length);
@@ -105,9 +76,9 @@ static __always_inline int finish(enum l4lb_verdict verdict,
 static __always_inline void begin(struct xdp_md *ctx, struct cursor *cursor,
 				  struct packet *packet)
 {
-	cursor->at = (void *)(long)ctx->data;
-	cursor->end = (void *)(long)ctx->data_end;
-	packet->frame_length = length_of_frame(ctx);
+	cursor->at = frame_start(ctx);
+	cursor->end = frame_end(ctx);
+	packet->frame_length = frame_length(ctx);
 }
 
 /* IPv6, VLAN tags, fragments, ICMP, and whatever else a network sends. */
@@ -119,25 +90,25 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 	struct cursor cursor;
 	union target target;
 
-	if (!device)
-		return XDP_PASS; /* never: the map has its one entry */
+	if (never(!device))
+		return XDP_PASS; /* the map has its one entry */
 	begin(ctx, &cursor, &packet);
 	verdict = parse(&cursor, &packet);
 	if (verdict == L4LB_NOT_TCP_OR_UDP)
 		verdict = answer_echo(ctx, device, &packet, &cursor);
 	if (verdict == L4LB_NOT_TCP_OR_UDP)
 		verdict = parse_quote(&cursor, &packet);
-	if (!verdict)
+	if (verdict == L4LB_NO_OBJECTION)
 		verdict = find_service(device, &packet, &target);
-	if (!verdict)
+	if (verdict == L4LB_NO_OBJECTION)
 		verdict = check_mac(ctx, device);
-	if (!verdict)
+	if (verdict == L4LB_NO_OBJECTION)
 		verdict = balance(ctx, device, &packet, target);
 	return finish(refuse(ctx, device, &packet, verdict), &packet);
 }
 
 /* The name tells tools the ABI version before they read anything. */
-SEC(XDP_SECTION)
+PROGRAM
 int l4lb_1(struct xdp_md *ctx)
 {
 	const struct l4lb_device *device = this_device();
@@ -146,15 +117,15 @@ int l4lb_1(struct xdp_md *ctx)
 	struct cursor cursor;
 	union target target;
 
-	if (!device)
-		return XDP_PASS; /* never, either */
+	if (never(!device))
+		return XDP_PASS;
 	begin(ctx, &cursor, &packet);
 	if (!parse_plain(device, &cursor, &packet))
 		return any_packet(ctx);
 	verdict = find_service(device, &packet, &target);
-	if (!verdict)
+	if (verdict == L4LB_NO_OBJECTION)
 		verdict = balance(ctx, device, &packet, target);
 	return finish(verdict, &packet);
 }
 
-char license_name[] SEC("license") = "Dual BSD/GPL";
+LICENSE;

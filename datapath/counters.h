@@ -7,9 +7,8 @@
 #ifndef COUNTERS_H
 #define COUNTERS_H
 
-#include <bpf/bpf_helpers.h>
-
 #include "l4lb.h"
+#include "platform/platform.h"
 
 #ifdef L4LB_HOST
 #define COUNTER_MAP BPF_MAP_TYPE_PERCPU_ARRAY
@@ -21,9 +20,9 @@
 
 static __always_inline void count(void *map, __u32 key, __u64 bytes)
 {
-	struct l4lb_counter *counter = bpf_map_lookup_elem(map, &key);
+	struct l4lb_counter *counter = lookup(map, &key);
 
-	if (!counter)
+	if (never(!counter))
 		return;
 	ADD(&counter->packets, 1);
 	ADD(&counter->bytes, bytes);

@@ -106,11 +106,10 @@ answer_echo(struct xdp_md *ctx, const struct l4lb_device *device,
 	if (!icmp || !is_echo_request(packet, icmp) ||
 	    device->flags & L4LB_DEVICE_NO_ECHO)
 		return L4LB_NOT_TCP_OR_UDP;
-	/* Never true, and the same below: the verifier wants to see it. */
-	eth = (void *)(long)ctx->data;
+	eth = frame_start(ctx);
 	ip = behind_link(eth, packet->tags);
-	if ((void *)(eth + 1) > cursor->end ||
-	    ip + sizeof(struct iphdr) > cursor->end)
+	if (never((void *)(eth + 1) > cursor->end ||
+		  ip + sizeof(struct iphdr) > cursor->end))
 		return L4LB_NOT_TCP_OR_UDP;
 	if (!is_answerable(packet, eth))
 		return L4LB_NOT_TCP_OR_UDP;
@@ -118,7 +117,7 @@ answer_echo(struct xdp_md *ctx, const struct l4lb_device *device,
 	    !has_ways(device, packet, IPPROTO_UDP))
 		return L4LB_NOT_TCP_OR_UDP;
 	verdict = check_mac(ctx, device);
-	if (verdict)
+	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
 	if (!may(L4LB_LIMIT_ECHOES, L4LB_MOST_ECHOES, seconds_now()))
 		return L4LB_ECHO_LIMITED;
@@ -127,7 +126,7 @@ answer_echo(struct xdp_md *ctx, const struct l4lb_device *device,
 		turn_ipv4(ip);
 		turn_icmp(icmp, ICMP_ECHO_REPLY);
 	} else {
-		if (ip + sizeof(struct ipv6hdr) > cursor->end)
+		if (never(ip + sizeof(struct ipv6hdr) > cursor->end))
 			return L4LB_NOT_TCP_OR_UDP;
 		turn_ipv6(ip);
 		turn_icmp(icmp, ICMPV6_ECHO_REPLY);

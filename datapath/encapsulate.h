@@ -111,7 +111,7 @@ static __always_inline bool grow(struct xdp_md *ctx,
 {
 	union mac from;
 
-	if (bpf_xdp_adjust_head(ctx, -(int)grown))
+	if (!grow_head(ctx, grown))
 		return false;
 	from = read_mac(device->mac); /* with the type of IPv4 behind it */
 	if (type != bpf_htons(ETH_P_IP))
@@ -155,7 +155,7 @@ encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 				 even_out(flow) & destination->spread, flow);
 	}
 	*sent_length = packet->frame_length + grown;
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 #endif

@@ -45,7 +45,9 @@
 
 #include "hash.h"
 #include "limit.h"
+#include "maps.h"
 #include "parse.h"
+#include "records.h"
 #include "service.h"
 
 #ifdef L4LB_HOST
@@ -58,11 +60,6 @@
 union memory {
 	__u64 word;
 	struct l4lb_memory fields;
-};
-
-union record {
-	__u64 word;
-	struct l4lb_record fields;
 };
 
 /* What a packet is to the memory of its slot. */
@@ -97,7 +94,7 @@ static __always_inline union memory read_memory(const struct visit *visit)
 	union memory memory = { .fields.previous = L4LB_NOBODY };
 	const struct l4lb_memory *found;
 
-	found = bpf_map_lookup_elem(&memories, &visit->slot);
+	found = lookup(&memories, &visit->slot);
 	if (found)
 		memory.word = read_word(found);
 	return memory;
@@ -122,16 +119,6 @@ static __always_inline __u32 sign(const struct l4lb_device *device,
 	       L4LB_FULL;
 }
 
-static __always_inline union record read_record(const struct l4lb_set *set,
-						__u32 place)
-{
-	const union record record = {
-		.word = read_word(&set->records[place]),
-	};
-
-	return record;
-}
-
 static __always_inline void write_record(struct l4lb_set *set, __u32 place,
 					 const struct visit *visit,
 					 __u16 destination)
@@ -143,12 +130,8 @@ static __always_inline void write_record(struct l4lb_set *set, __u32 place,
 					      .seen = visit->now,
 				      } };
 
-	*(volatile __u64 *)&set->records[place % L4LB_RECORDS] = record.word;
-}
-
-static __always_inline __u16 age(const struct visit *visit, union record record)
-{
-	return visit->now - record.fields.seen;
+	*(volatile __u64 *)&set->records[within(place, L4LB_RECORDS - 1)] =
+		record.word;
 }
 
 /* The place of this connection's record, or L4LB_RECORDS. */
@@ -180,7 +163,7 @@ static __always_inline __u32 is_negative(__s32 number)
 static __always_inline __u32 rank(const struct visit *visit,
 				  union record record)
 {
-	const __u32 silent = age(visit, record);
+	const __u32 silent = age(visit->now, record);
 	const __u32 is_empty = ~record.fields.signature >> 31;
 	const __u32 is_established = record.fields.destination >> 15;
 	const __u32 is_remembered = is_negative(silent - (L4LB_FORGOTTEN + 1));
@@ -210,13 +193,13 @@ static __always_inline __u32 find_room(const struct l4lb_set *set,
 static __always_inline const struct l4lb_destination *
 standing(const struct visit *visit, union memory memory, union record record)
 {
-	const __u32 id = record.fields.destination & ~L4LB_ESTABLISHED;
+	const __u32 id = destination_id(record);
 	const __u32 hot = visit->now - (memory.fields.since >> L4LB_SEEN_SHIFT);
 	const struct l4lb_destination *found;
 
-	if (age(visit, record) > hot)
+	if (age(visit->now, record) > hot)
 		return NULL;
-	found = bpf_map_lookup_elem(&destinations, &id);
+	found = lookup(&destinations, &id);
 	return found && found->service == visit->visitor.service ? found : NULL;
 }
 
@@ -232,8 +215,8 @@ static __always_inline __u16 begin_connection(struct l4lb_set *set,
 		record = read_record(set, place);
 		destination = standing(visit, read_memory(visit), record);
 		if (destination && destination->weight &&
-		    age(visit, record) <= L4LB_YOUNG)
-			return record.fields.destination & ~L4LB_ESTABLISHED;
+		    age(visit->now, record) <= L4LB_YOUNG)
+			return destination_id(record);
 	} else {
 		place = find_room(set, visit);
 	}
@@ -256,11 +239,10 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	if (!standing(visit, memory, record))
 		return memory.fields.previous;
 	if (!visit->visitor.is_error &&
-	    (!(record.fields.destination & L4LB_ESTABLISHED) ||
-	     age(visit, record)))
+	    (!is_established(record) || age(visit->now, record)))
 		write_record(set, place, visit,
 			     record.fields.destination | L4LB_ESTABLISHED);
-	return record.fields.destination & ~L4LB_ESTABLISHED;
+	return destination_id(record);
 }
 
 /* SYNs in a flood of them: see above. */
@@ -277,9 +259,9 @@ static __always_inline __u16 destination_of(const struct visit *visit,
 
 	if (visit->visitor.role == STAYS || is_one_too_many(visit))
 		return read_memory(visit).fields.previous;
-	set = bpf_map_lookup_elem(&flows, &set_key);
-	if (!set)
-		return visit->current; /* never: the key is below the size */
+	set = lookup(&flows, &set_key);
+	if (never(!set))
+		return visit->current; /* the key is below the size */
 	if (visit->visitor.role == BEGINS)
 		return begin_connection(set, visit);
 	return continue_connection(set, visit);
@@ -308,7 +290,7 @@ static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 	if (visit.visitor.is_error)
 		return id;
 
-	last = bpf_map_lookup_elem(&kept, &slot);
+	last = lookup(&kept, &slot);
 	if (last && *last != seconds)
 		*last = seconds;
 	return id;
@@ -319,11 +301,11 @@ static __always_inline bool is_first(const struct xdp_md *ctx,
 				     const struct packet *packet)
 {
 	const __u32 before = sizeof(struct ethhdr) +
-			     (packet->tags & 3) * sizeof(struct vlan_tag) +
-			     (packet->header_length & 0x3fff);
-	const void *tcp = (void *)(long)ctx->data + before;
+			     within(packet->tags, 3) * sizeof(struct vlan_tag) +
+			     within(packet->header_length, 0x3fff);
+	const void *tcp = frame_start(ctx) + before;
 
-	if (tcp + sizeof(struct tcphdr) > (void *)(long)ctx->data_end)
+	if (never(tcp + sizeof(struct tcphdr) > frame_end(ctx)))
 		return false;
 	return (((const __u8 *)tcp)[TCP_FLAG_BYTE] & (TCP_SYN | TCP_ACK)) ==
 	       TCP_SYN;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Two hashes, in every build, in src/hash.ts, and in the vectors of
- * test/unit/hash.test.ts: that of a flow, and that of a way into a service.
+ * Two hashes, in every build, in src/wire/hash.ts, and in the vectors of
+ * test/unit/wire/hash.test.ts: that of a flow, and that of a way into a service.
  *
  * mix() finds the slot of a packet, and must spread whatever sources come. Each
  * round multiplies, which carries a word's entropy upwards, and folds the upper half
@@ -20,8 +20,8 @@
 #define HASH_H
 
 #include <asm/byteorder.h>
-#include <bpf/bpf_helpers.h>
-#include <linux/types.h>
+
+#include "platform/platform.h"
 
 static __always_inline __u32 mix(__u32 seed, __u32 first, __u32 second)
 {

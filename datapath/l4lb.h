@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The contract between the program and the tools: what lies in the maps.
- * src/abi.ts says the same in TypeScript; test/unit/abi.test.ts holds the two
- * against each other.
+ * src/abi/maps.ts says the same in TypeScript; test/unit/abi/contract.test.ts holds
+ * the two against each other.
  *
  * Two rules shape these structures:
  *
@@ -17,7 +17,7 @@
 #ifndef L4LB_H
 #define L4LB_H
 
-#include <linux/types.h>
+#include "platform/platform.h"
 
 /*
  * Goes up when an older tool would misread a newer program's maps. It is part
@@ -92,6 +92,8 @@
 	  "too big, and the sender was told what would fit")
 
 enum l4lb_verdict {
+	/* A step has found nothing against the packet, and the next one may look at it. */
+	L4LB_NO_OBJECTION = 0,
 #define L4LB_VERDICT(name, number, text, meaning) L4LB_##name = number,
 	L4LB_VERDICTS(L4LB_VERDICT)
 #undef L4LB_VERDICT

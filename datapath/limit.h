@@ -6,26 +6,26 @@
 #ifndef LIMIT_H
 #define LIMIT_H
 
-#include <bpf/bpf_helpers.h>
-
 #include "l4lb.h"
+#include "maps.h"
+#include "platform/platform.h"
 
 #ifdef L4LB_HOST
 
 /* Of CLOCK_MONOTONIC. The coarse clock is a few milliseconds behind, and costs less. */
 static __always_inline __u32 seconds_now(void)
 {
-	return bpf_ktime_get_coarse_ns() / 1000000000;
+	return coarse_nanoseconds() / 1000000000;
 }
 
 /* Whether it may be done once more, which then counts as done. */
 static __always_inline bool may(enum l4lb_limit what, __u32 most, __u32 seconds)
 {
 	const __u32 key = what;
-	struct l4lb_done *done = bpf_map_lookup_elem(&limits, &key);
+	struct l4lb_done *done = lookup(&limits, &key);
 
-	if (!done)
-		return false; /* never: the map has an entry for each */
+	if (never(!done))
+		return false; /* the map has an entry for each */
 	if (done->second != seconds) {
 		done->second = seconds;
 		done->count = 0;

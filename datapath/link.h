@@ -4,6 +4,7 @@
 #define LINK_H
 
 #include "parse.h"
+#include "platform/platform.h"
 
 /* A MAC as one word, with the two bytes that stand behind it. */
 union mac {
@@ -42,7 +43,7 @@ static __always_inline void write_ethernet(void *frame, union mac to,
 static __always_inline void *behind_link(void *frame, __u8 tags)
 {
 	return frame + sizeof(struct ethhdr) +
-	       (tags & 3) * sizeof(struct vlan_tag);
+	       within(tags, 3) * sizeof(struct vlan_tag);
 }
 
 /*
@@ -53,26 +54,25 @@ static __always_inline bool write_link(struct xdp_md *ctx, __u8 tags,
 				       __u32 grown, union mac to,
 				       union mac from, void **header)
 {
-	void *frame = (void *)(long)ctx->data;
-	const void *end = (void *)(long)ctx->data_end;
+	void *frame = frame_start(ctx);
+	const void *end = frame_end(ctx);
 	__u32 *tag = frame + MACS_LENGTH;
 	const __u32 *old_tag = frame + grown + MACS_LENGTH;
 
-	/* Never true, and the same below: the verifier wants to see it. */
-	if (frame + sizeof(struct ethhdr) + grown > end)
+	if (never(frame + sizeof(struct ethhdr) + grown > end))
 		return false;
 	write_ethernet(frame, to, from);
 	*header = frame + sizeof(struct ethhdr);
 	if (!tags)
 		return true;
 
-	if ((void *)(old_tag + MOST_VLAN_TAGS) > end)
+	if (never((void *)(old_tag + MOST_VLAN_TAGS) > end))
 		return false;
 	tag[0] = old_tag[0];
 	if (tags > 1)
 		tag[1] = old_tag[1];
 	*header = behind_link(frame, tags);
-	if (*header + grown > end)
+	if (never(*header + grown > end))
 		return false;
 	*(__be16 *)(*header - sizeof(from.behind)) = from.behind;
 	return true;

@@ -3,8 +3,7 @@
  * Step 1, parse: a frame becomes a struct packet, or is told why not.
  *
  * A cursor walks the headers. Each parser checks that its header is there,
- * advances, and returns L4LB_BALANCED, which stands for "no objection so far".
- * A verdict that drops is not final: refuse() in service.h first looks whether
+ * advances, and returns L4LB_NO_OBJECTION. A verdict that drops is not final: refuse() in service.h first looks whether
  * the packet was meant for us at all.
  *
  *   Ethernet, up to two VLAN tags -> IPv4 | IPv6, extension headers -> TCP | UDP
@@ -13,8 +12,6 @@
 #define PARSE_H
 
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -24,6 +21,7 @@
 #include <linux/udp.h>
 
 #include "l4lb.h"
+#include "platform/platform.h"
 
 #define IP_DONT_FRAGMENT 0x4000
 #define IP_MORE_FRAGMENTS 0x2000
@@ -87,19 +85,6 @@ static __always_inline __be16 destination_port(const struct packet *packet)
 
 	return ((const struct ports *)&ports)->destination;
 }
-
-/*
- * At MTUs that one buffer cannot hold, a frame comes in several. Headers are in the
- * first; this is the one place that asks how long they all are.
- */
-#ifdef L4LB_FRAGS
-#define XDP_SECTION "xdp.frags"
-#define length_of_frame(ctx) bpf_xdp_get_buff_len(ctx)
-#else
-#define XDP_SECTION "xdp"
-#define length_of_frame(ctx) \
-	((void *)(long)(ctx)->data_end - (void *)(long)(ctx)->data)
-#endif
 
 /* How many bytes of IP packet the frame can hold. */
 static __always_inline __u32 room(const struct packet *packet)
@@ -199,7 +184,7 @@ static __always_inline enum l4lb_verdict parse_ipv4(struct cursor *cursor,
 			      bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET);
 	packet->is_later = ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET);
 	cursor->at += packet->header_length;
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 static __always_inline bool is_extension_header(__u8 protocol)
@@ -213,8 +198,8 @@ static __always_inline bool is_extension_header(__u8 protocol)
  * Leaves the cursor behind the last one. The protocol is then what they lead to, or
  * 0 where that cannot be told.
  *
- * The mask cuts nothing off that MOST_EXTENSION_HEADERS can make up. It lets the
- * verifier forget by which of many ways it came, so that one is left to check.
+ * MOST_EXTENSION_HEADERS stay within the mask. It lets the verifier forget by which of
+ * many ways it came, so that one is left to check.
  */
 static __always_inline enum l4lb_verdict
 walk_extension_headers(struct cursor *cursor, struct packet *packet)
@@ -249,7 +234,7 @@ walk_extension_headers(struct cursor *cursor, struct packet *packet)
 					   bpf_htons(FRAGMENT_OFFSET);
 		}
 		protocol = extension->next;
-		at = (at + length) & 0x3ffc;
+		at = within(at + length, 0x3ffc);
 		if (packet->is_fragment)
 			break;
 	}
@@ -258,7 +243,7 @@ walk_extension_headers(struct cursor *cursor, struct packet *packet)
 	packet->protocol = protocol;
 	packet->header_length += at;
 	cursor->at += at;
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 static __always_inline enum l4lb_verdict
@@ -278,7 +263,7 @@ parse_ipv6_header(struct cursor *cursor, struct packet *packet)
 		ip->priority << 4 | ip->flow_lbl[0] >> 4, packet->length);
 	packet->protocol = ip->nexthdr;
 	cursor->at += sizeof(*ip);
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 static __always_inline enum l4lb_verdict parse_ipv6(struct cursor *cursor,
@@ -305,8 +290,9 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 	if (packet->length > room(packet))
 		return L4LB_MALFORMED;
 	if (packet->is_fragment)
-		return packet->length > packet->header_length ? L4LB_BALANCED :
-								L4LB_MALFORMED;
+		return packet->length > packet->header_length ?
+			       L4LB_NO_OBJECTION :
+			       L4LB_MALFORMED;
 	if (packet->length < packet->header_length + least)
 		return L4LB_MALFORMED;
 
@@ -316,7 +302,7 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 	packet->ports = *(const __be32 *)header;
 	if (is_tcp && (void *)(header + sizeof(struct tcphdr)) > cursor->end)
 		return L4LB_MALFORMED;
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 /*

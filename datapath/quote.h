@@ -12,6 +12,7 @@
 #define QUOTE_H
 
 #include "parse.h"
+#include "platform/platform.h"
 
 #define ICMP_UNREACHABLE 3
 #define ICMP_ECHO_REQUEST 8
@@ -87,7 +88,7 @@ static __always_inline enum l4lb_verdict parse_quote(struct cursor *cursor,
 		verdict = parse_ipv6(cursor, &quoted);
 	else
 		verdict = parse_ipv4(cursor, &quoted);
-	if (verdict ||
+	if (verdict != L4LB_NO_OBJECTION ||
 	    (quoted.protocol != IPPROTO_TCP && quoted.protocol != IPPROTO_UDP))
 		return L4LB_NOT_TCP_OR_UDP;
 	if (!same_address(&quoted.source, &packet->address))
@@ -110,7 +111,7 @@ static __always_inline enum l4lb_verdict parse_quote(struct cursor *cursor,
 	packet->protocol = quoted.protocol;
 	packet->is_fragment = quoted.is_fragment;
 	packet->is_error = true;
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 #endif

@@ -8,11 +8,10 @@
 #ifndef SENDER_H
 #define SENDER_H
 
-#include <stdbool.h>
-
 #include <bpf/bpf_endian.h>
 #include <linux/if_ether.h>
-#include <linux/types.h>
+
+#include "platform/platform.h"
 
 /* Neither "this network" 0/8, nor loopback 127/8, a group, or from 240/4, broadcast. */
 static __always_inline bool is_one_ipv4_host(__be32 address)

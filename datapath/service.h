@@ -10,6 +10,7 @@
 #define SERVICE_H
 
 #include "hash.h"
+#include "maps.h"
 #include "parse.h"
 
 #define PORT_SSH 22
@@ -78,7 +79,7 @@ static __always_inline union target read_cell(const struct l4lb_device *device,
 	const struct l4lb_cell *cell;
 	union target target;
 
-	cell = bpf_map_lookup_elem(&services, &key);
+	cell = lookup(&services, &key);
 	if (!cell || !is_cell_of(cell, address, way))
 		return none;
 	target.word = read_word(&cell->first_slot);
@@ -131,7 +132,7 @@ kept_for_host(const struct l4lb_device *device, const struct packet *packet,
 		     ports->destination == device->session_port))
 			return L4LB_SSH_KEPT;
 	}
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 /*
@@ -147,7 +148,7 @@ find_service_of_fragment(const struct l4lb_device *device,
 		*target = way_by_any(device, packet->protocol);
 	if (!target->flags)
 		return L4LB_NOT_OURS;
-	return target->flags & L4LB_CELL_FRAGMENTS ? L4LB_BALANCED :
+	return target->flags & L4LB_CELL_FRAGMENTS ? L4LB_NO_OBJECTION :
 						     L4LB_FRAGMENT;
 }
 
@@ -163,7 +164,7 @@ find_service(const struct l4lb_device *device, const struct packet *packet,
 	*target = way_by_port(device, packet, packet->protocol, port);
 	/* No note has a port. */
 	if (target->word && port)
-		return L4LB_BALANCED;
+		return L4LB_NO_OBJECTION;
 	*target = way_by_port(device, packet, packet->protocol, 0);
 	if (target->flags & L4LB_CELL_USED)
 		return kept_for_host(device, packet, *target);
@@ -177,12 +178,11 @@ find_service(const struct l4lb_device *device, const struct packet *packet,
 static __always_inline enum l4lb_verdict
 check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
 {
-	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const struct ethhdr *eth = frame_start(ctx);
 
-	if ((void *)(eth + 1) > (void *)(long)ctx->data_end ||
-	    !is_for(device, eth))
+	if (never((void *)(eth + 1) > frame_end(ctx)) || !is_for(device, eth))
 		return L4LB_NOT_FOR_US;
-	return L4LB_BALANCED;
+	return L4LB_NO_OBJECTION;
 }
 
 /* The address has ways of its own, for that protocol. */

@@ -9,7 +9,9 @@
 
 #include "flows.h"
 #include "hash.h"
+#include "maps.h"
 #include "parse.h"
+#include "service.h"
 
 /* Chooses the slot, and whatever else must be the same for all of a flow. */
 static __always_inline __u32 hash_of_flow(const struct l4lb_device *device,
@@ -41,7 +43,7 @@ find_destination(const struct xdp_md *ctx, const struct l4lb_device *device,
 	const struct l4lb_quad *quad;
 	__s64 found;
 
-	quad = bpf_map_lookup_elem(&slots, &key);
+	quad = lookup(&slots, &key);
 	if (!quad)
 		return NULL;
 	found = read_slot(quad, slot);
@@ -51,7 +53,7 @@ find_destination(const struct xdp_md *ctx, const struct l4lb_device *device,
 			     *id & ~L4LB_HOT);
 	if (!*id)
 		return NULL;
-	return bpf_map_lookup_elem(&destinations, id);
+	return lookup(&destinations, id);
 }
 
 #endif

@@ -3,8 +3,7 @@
 #ifndef SUMS_H
 #define SUMS_H
 
-#include <bpf/bpf_helpers.h>
-#include <linux/types.h>
+#include "platform/platform.h"
 
 /* Each fold at least halves the bits above 16; four are enough for 64. */
 static __always_inline __u16 fold_sum(__u64 sum)
@@ -20,12 +19,6 @@ static __always_inline __u16 update_checksum(__u16 checksum, __be16 before,
 					     __be16 after)
 {
 	return ~fold_sum((__u64)(__u16)~checksum + (__u16)~before + after);
-}
-
-/* Of `length` bytes, at most 512 and a multiple of 4. Only the host can. */
-static __always_inline __u64 sum_of(void *bytes, __u32 length)
-{
-	return (__u32)bpf_csum_diff(NULL, 0, bytes, length, 0);
 }
 
 #endif

@@ -34,8 +34,8 @@
 static __always_inline bool wants_to_know(struct xdp_md *ctx, bool is_ipv6,
 					  __u8 tags)
 {
-	const void *end = (void *)(long)ctx->data_end;
-	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const void *end = frame_end(ctx);
+	const struct ethhdr *eth = frame_start(ctx);
 	const void *ip = behind_link((void *)eth, tags);
 	const struct iphdr *ipv4 = ip;
 	const struct ipv6hdr *ipv6 = ip;
@@ -64,7 +64,7 @@ static __always_inline void write_told_ipv4(struct iphdr *ip,
 	ip->check = 0;
 	ip->saddr = quoted->daddr;
 	ip->daddr = quoted->saddr;
-	ip->check = ~fold_sum(sum_of(ip, sizeof(*ip)));
+	ip->check = ~fold_sum(sum_words(ip, sizeof(*ip)));
 }
 
 /* Returns the sum of the pseudo header: RFC 8200, section 8.1. */
@@ -79,7 +79,7 @@ static __always_inline __u64 write_told_ipv6(struct ipv6hdr *ip,
 	ip->hop_limit = TELL_TTL;
 	ip->saddr = quoted->daddr;
 	ip->daddr = quoted->saddr;
-	return sum_of(&ip->saddr, 2 * sizeof(ip->saddr)) + length +
+	return sum_words(&ip->saddr, 2 * sizeof(ip->saddr)) + length +
 	       bpf_htons(IPPROTO_ICMPV6);
 }
 
@@ -102,15 +102,15 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 	if (!wants_to_know(ctx, is_ipv6, tags) ||
 	    !may(L4LB_LIMIT_ANSWERS, L4LB_MOST_ANSWERS, seconds_now()))
 		return L4LB_TOO_BIG;
-	if (bpf_xdp_adjust_head(ctx, -(int)grown))
+	if (!grow_head(ctx, grown))
 		return L4LB_TOO_BIG;
 	/* The old header is still there, and will be written over in a moment. */
-	old = (void *)(long)ctx->data + grown;
-	if ((void *)(old + 1) > (void *)(long)ctx->data_end)
-		return L4LB_TOO_BIG; /* never, and the same below */
+	old = frame_start(ctx) + grown;
+	if (never((void *)(old + 1) > frame_end(ctx)))
+		return L4LB_TOO_BIG;
 	if (!write_link(ctx, tags, grown, read_mac(old->h_source),
 			read_mac_before(old->h_dest, type), &ip) ||
-	    ip + grown + quoted > (void *)(long)ctx->data_end)
+	    never(ip + grown + quoted > frame_end(ctx)))
 		return L4LB_TOO_BIG;
 
 	if (is_ipv6)
@@ -122,14 +122,13 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 	icmp->code = is_ipv6 ? 0 : ICMP_FRAGMENTATION_NEEDED;
 	icmp->checksum = 0;
 	icmp->rest = bpf_htonl(mtu);
-	sum += sum_of(icmp, sizeof(*icmp));
+	sum += sum_words(icmp, sizeof(*icmp));
 #pragma unroll
 	for (__u32 at = 0; at < quoted; at += SUMMED_AT_ONCE)
-		sum += sum_of((void *)(icmp + 1) + at, SUMMED_AT_ONCE);
+		sum += sum_words((void *)(icmp + 1) + at, SUMMED_AT_ONCE);
 	icmp->checksum = ~fold_sum(sum);
 
-	return bpf_xdp_adjust_tail(ctx, -(int)excess) ? L4LB_TOO_BIG :
-							L4LB_TOO_BIG_TOLD;
+	return cut_tail(ctx, excess) ? L4LB_TOO_BIG_TOLD : L4LB_TOO_BIG;
 }
 
 /* Takes numbers, not the packet: who passes that on cannot keep it in registers. */

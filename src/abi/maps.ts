@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * datapath/l4lb.h in TypeScript: what lies in the maps, byte by byte.
- * test/unit/abi.test.ts holds the two files against each other.
+ * test/unit/abi/contract.test.ts holds the two files against each other.
  *
  * Integers are in the order of the host that runs program and tools alike;
  * addresses and ports are in network order.

@@ -133,7 +133,7 @@ export function carrySums(
   return sums;
 }
 
-/** CARRY_SUMS in datapath/carry.h. */
+/** CARRY_SUMS in programs/carry.h. */
 const SUMS_A_FRAME = 62;
 
 /** The frames that l4lb_carry.c reads: struct carry_sum, one behind the other. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The destination's end: datapath/decap.h in TypeScript, and the filling of its maps. */
+/** The destination's end: programs/decap.h in TypeScript, and the filling of its maps. */
 import type { Tools } from './tools.js';
 import type { Counter } from '../abi/maps.js';
 import { ABI, encodeKey } from '../abi/maps.js';

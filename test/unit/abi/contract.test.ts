@@ -56,8 +56,8 @@ function header(name: string): string {
   return readFileSync(new URL(`../../../datapath/${name}`, import.meta.url), 'utf8');
 }
 const L4LB = header('l4lb.h');
-const DECAP = header('decap.h');
-const CARRY = header('carry.h');
+const DECAP = header('../programs/decap.h');
+const CARRY = header('../programs/carry.h');
 
 /** A number that a header defines. */
 function defined(text: string, name: string): number {

@@ -16,56 +16,22 @@
  * record would make all records half as large again, for an event of the year.
  */
 #define L4LB_HOST
-#include <linux/bpf.h>
-#include <stdbool.h>
-
-#include <bpf/bpf_helpers.h>
-
-#include "datapath/carry.h"
+#include "carry.h"
+#include "datapath/platform/platform.h"
+#include "datapath/records.h"
 
 /* The real maps take their places at load time, of any size. */
-#define FLOWS(name)                                          \
-	struct {                                             \
-		__uint(type, BPF_MAP_TYPE_ARRAY);            \
-		__uint(max_entries, 1);                      \
-		__uint(key_size, sizeof(__u32));             \
-		__uint(value_size, sizeof(struct l4lb_set)); \
-	} name SEC(".maps")
-
-FLOWS(flows_before);
-FLOWS(flows);
-
-union record {
-	__u64 word;
-	struct l4lb_record fields;
-};
-
-static __always_inline union record read_record(const struct l4lb_set *set,
-						__u32 place)
-{
-	union record record;
-
-	record.word = *(const volatile __u64 *)&set->records[place];
-	return record;
-}
-
-static __always_inline bool established(union record record)
-{
-	return record.fields.destination & L4LB_ESTABLISHED;
-}
-
-static __always_inline __u16 age(__u32 now, union record record)
-{
-	return now - record.fields.seen;
-}
+MAP(flows_before, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32),
+    sizeof(struct l4lb_set));
+MAP(flows, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32), sizeof(struct l4lb_set));
 
 /* Whether a record may go where another connection's is: see find_room(). */
 static __always_inline bool goes_before(__u32 now, union record record,
 					union record there)
 {
-	if (established(there) && age(now, there) <= L4LB_FORGOTTEN)
+	if (is_established(there) && age(now, there) <= L4LB_FORGOTTEN)
 		return false;
-	return established(record) || age(now, record) < age(now, there);
+	return is_established(record) || age(now, record) < age(now, there);
 }
 
 /* Of the same connection: whether the one that is there tells more. */
@@ -74,7 +40,7 @@ static __always_inline bool is_known(__u32 now, union record record,
 {
 	if (age(now, record) != age(now, there))
 		return age(now, there) < age(now, record);
-	return established(there) || !established(record);
+	return is_established(there) || !is_established(record);
 }
 
 /* Returns whether the set knows the connection afterwards. */
@@ -113,10 +79,10 @@ static __always_inline bool put(struct l4lb_set *set, __u32 now,
 					   record.word) == victim.word;
 }
 
-SEC("xdp")
+PROGRAM
 int l4lb_carry_flows(struct xdp_md *ctx)
 {
-	struct carry_flows *frame = (void *)(long)ctx->data;
+	struct carry_flows *frame = frame_start(ctx);
 	/* One more, so that a record of another CPU is not of the future. */
 	const __u32 now =
 		(__u32)(bpf_ktime_get_ns() / 1000000000 >> L4LB_SEEN_SHIFT) + 1;
@@ -125,13 +91,13 @@ int l4lb_carry_flows(struct xdp_md *ctx)
 	struct l4lb_set *to;
 	__u32 number, key;
 
-	if ((void *)(frame + 1) > (void *)(long)ctx->data_end)
+	if ((void *)(frame + 1) > frame_end(ctx))
 		return XDP_ABORTED;
 	number = frame->next++;
 	key = number & frame->mask_before;
-	from = bpf_map_lookup_elem(&flows_before, &key);
+	from = lookup(&flows_before, &key);
 	key = number & frame->mask;
-	to = bpf_map_lookup_elem(&flows, &key);
+	to = lookup(&flows, &key);
 	if (!from || !to)
 		return XDP_ABORTED;
 
@@ -148,4 +114,4 @@ int l4lb_carry_flows(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
-char license_name[] SEC("license") = "Dual BSD/GPL";
+LICENSE;

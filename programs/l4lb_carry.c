@@ -8,32 +8,25 @@
  * a per-CPU counter to one value on all CPUs, and does not add. So it runs this
  * program on frames that hold the sums.
  */
-#include <linux/bpf.h>
-
-#include <bpf/bpf_helpers.h>
-
-#include "datapath/carry.h"
+#include "carry.h"
+#include "datapath/platform/platform.h"
 
 /* The real map takes its place at load time: either kind, any size. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct l4lb_counter));
-} counters SEC(".maps");
+MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, 1, sizeof(__u32),
+    sizeof(struct l4lb_counter));
 
-SEC("xdp")
+PROGRAM
 int l4lb_carry(struct xdp_md *ctx)
 {
-	const struct carry_sum *sum = (void *)(long)ctx->data;
+	const struct carry_sum *sum = frame_start(ctx);
 	struct l4lb_counter *counter;
 	__u32 key;
 
 	for (int i = 0; i < CARRY_SUMS; i++, sum++) {
-		if ((void *)(sum + 1) > (void *)(long)ctx->data_end)
+		if ((void *)(sum + 1) > frame_end(ctx))
 			break;
 		key = sum->key;
-		counter = bpf_map_lookup_elem(&counters, &key);
+		counter = lookup(&counters, &key);
 		if (!counter)
 			break;
 		__sync_fetch_and_add(&counter->packets, sum->packets);
@@ -42,4 +35,4 @@ int l4lb_carry(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
-char license_name[] SEC("license") = "Dual BSD/GPL";
+LICENSE;

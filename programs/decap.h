@@ -5,7 +5,7 @@
 #ifndef DECAP_H
 #define DECAP_H
 
-#include "l4lb.h"
+#include "datapath/l4lb.h"
 
 /* clang-format off */
 
@@ -25,6 +25,7 @@
 	  "the outer header could not be taken off")
 
 enum decap_verdict {
+	DECAP_NO_OBJECTION = 0, /* as L4LB_NO_OBJECTION */
 #define DECAP_VERDICT(name, number, text, meaning) DECAP_##name = number,
 	DECAP_VERDICTS(DECAP_VERDICT)
 #undef DECAP_VERDICT

@@ -8,49 +8,29 @@
  * map. Loaded by hand the program knows none, and then takes the outer header
  * off every packet of IP in IP that comes in.
  */
-#include <linux/bpf.h>
-#include <stdbool.h>
-#include <stddef.h>
-
-#include <bpf/bpf_helpers.h>
-
 #define L4LB_HOST
 #include "datapath/counters.h"
-#include "datapath/decap.h"
 #include "datapath/link.h"
 #include "datapath/parse.h"
+#include "datapath/platform/platform.h"
 #include "datapath/sums.h"
+#include "decap.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct decap_host));
-} host SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, DECAP_ADDRESSES);
-	__uint(key_size, 16);
-	__uint(value_size, sizeof(__u32));
-} addresses SEC(".maps");
-
-struct {
-	__uint(type, COUNTER_MAP);
-	__uint(max_entries, L4LB_VERDICT_ENTRIES);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct l4lb_counter));
-} verdicts SEC(".maps");
+MAP(host, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32), sizeof(struct decap_host));
+MAP(addresses, BPF_MAP_TYPE_HASH, DECAP_ADDRESSES, sizeof(struct address),
+    sizeof(__u32));
+MAP(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, sizeof(__u32),
+    sizeof(struct l4lb_counter));
 
 static __always_inline bool is_this_host(const struct address *address)
 {
 	const struct decap_host *filled;
 	const __u32 only = 0;
 
-	filled = bpf_map_lookup_elem(&host, &only);
-	if (!filled || !filled->abi)
+	filled = lookup(&host, &only);
+	if (never(!filled) || !filled->abi)
 		return true;
-	return bpf_map_lookup_elem(&addresses, address);
+	return find(&addresses, address);
 }
 
 /* What is inside, by the protocol of the outer header: 4, 6, or 0. */
@@ -75,7 +55,7 @@ static __always_inline enum decap_verdict parse_outer(struct cursor *cursor,
 		verdict = parse_ipv4(cursor, outer);
 	else if (type == bpf_htons(ETH_P_IPV6))
 		verdict = parse_ipv6_header(cursor, outer);
-	if (verdict || !version_inside(outer->protocol))
+	if (verdict != L4LB_NO_OBJECTION || !version_inside(outer->protocol))
 		return DECAP_NOT_IPIP;
 	if (!is_this_host(&outer->address))
 		return DECAP_NOT_THIS_HOST;
@@ -84,7 +64,7 @@ static __always_inline enum decap_verdict parse_outer(struct cursor *cursor,
 		return DECAP_NOT_IPIP;
 	if (outer->length > room(outer) || outer->length < outer->header_length)
 		return DECAP_MALFORMED;
-	return DECAP_DECAPSULATED;
+	return DECAP_NO_OBJECTION;
 }
 
 /* The inner packet must be all there, and be what the outer header says it is. */
@@ -98,10 +78,11 @@ parse_inner(struct cursor *cursor, const struct packet *outer,
 		verdict = parse_ipv6_header(cursor, inner);
 	else
 		verdict = parse_ipv4(cursor, inner);
-	if (verdict || inner->length < inner->header_length ||
+	if (verdict != L4LB_NO_OBJECTION ||
+	    inner->length < inner->header_length ||
 	    inner->length > outer->length - outer->header_length)
 		return DECAP_MALFORMED;
-	return DECAP_DECAPSULATED;
+	return DECAP_NO_OBJECTION;
 }
 
 #define ECN 3
@@ -130,19 +111,19 @@ static __always_inline enum decap_verdict write_tos(void *at,
 	struct ipv6hdr *ipv6 = at;
 	struct iphdr *ipv4 = at;
 
-	if (at + sizeof(*ipv4) > cursor->end)
-		return DECAP_MALFORMED; /* never: parse_inner() saw it */
+	if (never(at + sizeof(*ipv4) > cursor->end))
+		return DECAP_MALFORMED; /* parse_inner() saw it */
 	if (inner->version == 6) {
 		ipv6->priority = tos >> 4;
 		ipv6->flow_lbl[0] = (ipv6->flow_lbl[0] & 0xf) | tos << 4;
-		return DECAP_DECAPSULATED;
+		return DECAP_NO_OBJECTION;
 	}
 	/* TOS shares a word of the sum with version and header length. */
 	ipv4->check = update_checksum(
 		ipv4->check, bpf_htons(0x4000 | ipv4->ihl << 8 | tos_of(inner)),
 		bpf_htons(0x4000 | ipv4->ihl << 8 | tos));
 	ipv4->tos = tos;
-	return DECAP_DECAPSULATED;
+	return DECAP_NO_OBJECTION;
 }
 
 /* Moves the head of the frame, and Ethernet header and tags with it. */
@@ -150,19 +131,19 @@ static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
 						   const struct packet *outer,
 						   const struct packet *inner)
 {
-	void *frame = (void *)(long)ctx->data;
+	void *frame = frame_start(ctx);
 	struct vlan_tag tags[MOST_VLAN_TAGS];
 	struct ethhdr eth;
 
-	if (frame + sizeof(eth) + sizeof(tags) > (void *)(long)ctx->data_end)
-		return DECAP_NO_ROOM; /* never: there are two headers more */
+	if (never(frame + sizeof(eth) + sizeof(tags) > frame_end(ctx)))
+		return DECAP_NO_ROOM; /* there are two headers more */
 	__builtin_memcpy(&eth, frame, sizeof(eth));
 	__builtin_memcpy(tags, frame + MACS_LENGTH, sizeof(tags));
-	if (bpf_xdp_adjust_head(ctx, outer->header_length))
+	if (!cut_head(ctx, outer->header_length))
 		return DECAP_NO_ROOM;
-	frame = (void *)(long)ctx->data;
-	if (frame + sizeof(eth) + sizeof(tags) > (void *)(long)ctx->data_end)
-		return DECAP_NO_ROOM; /* never: there is one */
+	frame = frame_start(ctx);
+	if (never(frame + sizeof(eth) + sizeof(tags) > frame_end(ctx)))
+		return DECAP_NO_ROOM; /* there is one */
 	__builtin_memcpy(frame, &eth, MACS_LENGTH);
 	if (outer->tags > 0)
 		__builtin_memcpy(frame + MACS_LENGTH, &tags[0],
@@ -171,8 +152,8 @@ static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
 		__builtin_memcpy(frame + MACS_LENGTH + sizeof(tags[0]),
 				 &tags[1], sizeof(tags[1]));
 	frame = behind_link(frame, outer->tags) - sizeof(eth.h_proto);
-	if (frame + sizeof(eth.h_proto) > (void *)(long)ctx->data_end)
-		return DECAP_NO_ROOM; /* never */
+	if (never(frame + sizeof(eth.h_proto) > frame_end(ctx)))
+		return DECAP_NO_ROOM;
 	*(__be16 *)frame =
 		bpf_htons(inner->version == 6 ? ETH_P_IPV6 : ETH_P_IP);
 	return DECAP_DECAPSULATED;
@@ -182,22 +163,22 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 						      __u32 *frame_length)
 {
 	struct cursor cursor = {
-		.at = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
+		.at = frame_start(ctx),
+		.end = frame_end(ctx),
 	};
 	struct packet outer = {}, inner = {};
 	enum decap_verdict verdict;
 	void *inner_header;
 	__u8 tos;
 
-	outer.frame_length = length_of_frame(ctx);
+	outer.frame_length = frame_length(ctx);
 	*frame_length = outer.frame_length;
 	verdict = parse_outer(&cursor, &outer);
-	if (verdict)
+	if (verdict != DECAP_NO_OBJECTION)
 		return verdict;
 	inner_header = cursor.at;
 	verdict = parse_inner(&cursor, &outer, &inner);
-	if (verdict)
+	if (verdict != DECAP_NO_OBJECTION)
 		return verdict;
 
 	tos = join_ecn(&outer, &inner);
@@ -205,13 +186,13 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 		if ((tos_of(&inner) & ECN) == ECN_NOT_CAPABLE)
 			return DECAP_ECN;
 		verdict = write_tos(inner_header, &cursor, &inner, tos);
-		if (verdict)
+		if (verdict != DECAP_NO_OBJECTION)
 			return verdict;
 	}
 	return take_off(ctx, &outer, &inner);
 }
 
-SEC(XDP_SECTION)
+PROGRAM
 int l4lb_decap_1(struct xdp_md *ctx)
 {
 	__u32 frame_length;
@@ -221,4 +202,4 @@ int l4lb_decap_1(struct xdp_md *ctx)
 	return verdict < L4LB_FIRST_DROP ? XDP_PASS : XDP_DROP;
 }
 
-char license_name[] SEC("license") = "Dual BSD/GPL";
+LICENSE;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What l4lb_carry.c and l4lb_carry_flows.c read from their input, instead of a
- * frame: see src/carry.ts.
+ * frame: see src/plan/carry-tables.ts.
  */
 #ifndef CARRY_H
 #define CARRY_H
 
-#include "l4lb.h"
+#include "datapath/l4lb.h"
 
 struct carry_sum {
 	__u32 key;

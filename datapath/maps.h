@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All tables of the balancer: l4lb.h explains what lies in them. */
+#ifndef MAPS_H
+#define MAPS_H
+
+#include "counters.h"
+#include "l4lb.h"
+#include "platform/platform.h"
+
+#define BY_NUMBER(name, kind, entries, value) \
+	MAP(name, kind, entries, sizeof(__u32), sizeof(value))
+
+BY_NUMBER(device, BPF_MAP_TYPE_ARRAY, 1, struct l4lb_device);
+BY_NUMBER(services, BPF_MAP_TYPE_ARRAY, L4LB_CELLS, struct l4lb_cell);
+BY_NUMBER(slots, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS / L4LB_QUAD, struct l4lb_quad);
+BY_NUMBER(destinations, BPF_MAP_TYPE_ARRAY, L4LB_DESTINATIONS + 1,
+	  struct l4lb_destination);
+BY_NUMBER(counters, COUNTER_MAP, L4LB_DESTINATIONS + 1, struct l4lb_counter);
+BY_NUMBER(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
+#ifdef L4LB_HOST
+BY_NUMBER(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
+BY_NUMBER(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
+BY_NUMBER(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
+BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
+#endif
+
+#endif

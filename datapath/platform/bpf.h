@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The kernel, and cards that take its programs: see platform.h. */
+#ifndef PLATFORM_BPF_H
+#define PLATFORM_BPF_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_helpers.h>
+
+#define frame_start(ctx) ((void *)(long)(ctx)->data)
+#define frame_end(ctx) ((void *)(long)(ctx)->data_end)
+
+/*
+ * At MTUs that one buffer cannot hold, a frame comes in several. Headers are in the
+ * first; this is the one place that asks how long they all are.
+ */
+#ifdef L4LB_FRAGS
+#define PROGRAM SEC("xdp.frags")
+#define frame_length(ctx) bpf_xdp_get_buff_len(ctx)
+#else
+#define PROGRAM SEC("xdp")
+#define frame_length(ctx) (frame_end(ctx) - frame_start(ctx))
+#endif
+
+#define grow_head(ctx, bytes) (!bpf_xdp_adjust_head(ctx, -(int)(bytes)))
+#define cut_head(ctx, bytes) (!bpf_xdp_adjust_head(ctx, bytes))
+#define cut_tail(ctx, bytes) (!bpf_xdp_adjust_tail(ctx, -(int)(bytes)))
+
+/* Sizes, not types: type information is what an offloaded map cannot have. */
+#define MAP(name, kind, entries, key, value)  \
+	struct {                              \
+		__uint(type, kind);           \
+		__uint(max_entries, entries); \
+		__uint(key_size, key);        \
+		__uint(value_size, value);    \
+	} name SEC(".maps")
+
+#define lookup(map, key) bpf_map_lookup_elem(map, key)
+#define find(map, key) bpf_map_lookup_elem(map, key)
+
+#define coarse_nanoseconds() bpf_ktime_get_coarse_ns()
+
+/* A card cannot. */
+static __always_inline __u64 sum_words(void *bytes, __u32 length)
+{
+	return (__u32)bpf_csum_diff(NULL, 0, bytes, length, 0);
+}
+
+#define LICENSE char license_name[] SEC("license") = "Dual BSD/GPL"
+
+#define never(condition) (condition)
+#define within(value, mask) ((value) & (mask))
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A table in the memory of a process, which may be shared with others. The process finds
+ * all of them, between __start_native_maps and __stop_native_maps.
+ */
+#ifndef PLATFORM_NATIVE_MAP_H
+#define PLATFORM_NATIVE_MAP_H
+
+#include <linux/types.h>
+#include <stddef.h>
+#include <string.h>
+
+struct native_map {
+	const char *name;
+	__u32 kind; /* enum bpf_map_type; one per CPU is one per process */
+	__u32 entries;
+	__u32 key_size;
+	__u32 value_size;
+	/* Of the process: */
+	void *values; /* of an array; of a hash each value is behind its key */
+	unsigned long stride; /* from one to the next */
+	unsigned long used; /* of a hash, from the first on */
+};
+
+#define MAP(name_, kind_, entries_, key, value)                             \
+	static struct native_map name_ __attribute__((                      \
+		section("native_maps"), used, aligned(sizeof(void *)))) = { \
+		.name = #name_,                                             \
+		.kind = kind_,                                              \
+		.entries = entries_,                                        \
+		.key_size = key,                                            \
+		.value_size = value,                                        \
+	}
+
+static inline void *lookup(const struct native_map *map, const void *key)
+{
+	const __u32 at = *(const __u32 *)key;
+
+	return at < map->entries ? map->values + at * map->stride : NULL;
+}
+
+/* For tables of a few entries: one is looked at after the other. */
+static inline void *find(const struct native_map *map, const void *key)
+{
+	for (unsigned long at = 0; at < map->used; at++) {
+		void *entry = map->values + at * map->stride;
+
+		if (!memcmp(entry, key, map->key_size))
+			return entry + map->key_size;
+	}
+	return NULL;
+}
+
+#endif

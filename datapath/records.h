@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A record of a connection, as flows.h writes it and l4lb_carry_flows.c copies it. */
+#ifndef RECORDS_H
+#define RECORDS_H
+
+#include "l4lb.h"
+#include "platform/platform.h"
+
+#ifdef L4LB_HOST
+
+union record {
+	__u64 word;
+	struct l4lb_record fields;
+};
+
+static __always_inline union record read_record(const struct l4lb_set *set,
+						__u32 place)
+{
+	const union record record = {
+		.word = read_word(&set->records[place]),
+	};
+
+	return record;
+}
+
+/* Since a packet came last; both in units of 4 seconds. */
+static __always_inline __u16 age(__u32 now, union record record)
+{
+	return now - record.fields.seen;
+}
+
+static __always_inline bool is_established(union record record)
+{
+	return record.fields.destination & L4LB_ESTABLISHED;
+}
+
+static __always_inline __u16 destination_id(union record record)
+{
+	return record.fields.destination & ~L4LB_ESTABLISHED;
+}
+
+#endif
+#endif
