@@ -29,9 +29,9 @@ export default tseslint.config(
   {
     files: ['src/**/*.ts'],
     rules: {
-      // `constructor` and `__proto__` are in every object, and in no Map.
       'no-restricted-syntax': [
         'error',
+        // `constructor` and `__proto__` are in every object, and in no Map.
         {
           selector:
             'VariableDeclarator[init.type="ObjectExpression"] > Identifier.id TSTypeReference[typeArguments.params.0.type="TSStringKeyword"]',
@@ -41,6 +41,17 @@ export default tseslint.config(
           selector:
             'MemberExpression[computed=true][object.type="ObjectExpression"][property.type!="Literal"]',
           message: 'Look up text in a Map: every object has `constructor` in it.',
+        },
+        // Arguments lie on the stack, so a long list spread into them is a RangeError:
+        // see src/text/lists.ts.
+        {
+          selector: ':matches(CallExpression, NewExpression) > SpreadElement',
+          message:
+            'A spread list must fit the stack. Pass the list, or use text/lists.ts.',
+        },
+        {
+          selector: 'CallExpression[callee.property.name="apply"]',
+          message: 'A list that is applied must fit the stack. Pass the list.',
         },
       ],
     },

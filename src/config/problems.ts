@@ -26,7 +26,7 @@ export class Problems {
   /** Of another file, as they are. */
   addAll(path: Path, texts: readonly string[]): void {
     const line = this.#lines.of(path);
-    this.#found.push(...texts.map((text) => ({ line, text })));
+    for (const text of texts) this.#found.push({ line, text });
   }
 
   /** In the order of the file. */

@@ -73,7 +73,7 @@ export class Table {
       return read(value);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      this.problems.add(this.at(...path), error.message, key);
+      this.problems.add([...this.path, ...path], error.message, key);
       return undefined;
     }
   }

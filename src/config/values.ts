@@ -49,7 +49,7 @@ export function readFileName(value: unknown): string {
 }
 
 /** One of some words. */
-export function oneOf<T extends string>(...words: readonly T[]): Reader<T> {
+export function oneOf<T extends string>(words: readonly T[]): Reader<T> {
   return (value) => {
     const word = words.find((one) => one === value);
     if (word !== undefined) return word;
@@ -125,7 +125,7 @@ export function readPort(value: unknown): number {
 }
 
 export function readProtocol(value: unknown): number {
-  return oneOf('tcp', 'udp')(value) === 'tcp' ? TCP : UDP;
+  return oneOf(['tcp', 'udp'])(value) === 'tcp' ? TCP : UDP;
 }
 
 export function readWays(value: unknown): Way[] {

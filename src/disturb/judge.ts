@@ -3,6 +3,7 @@
 import type { Row, Schedule } from './changes.js';
 import { addressOf } from './changes.js';
 import type { CountEvent, Event, LostEvent, OpenEvent } from './protocol.js';
+import { largest, smallest } from '../text/lists.js';
 
 /** When a change was made, by the clock of the events. */
 export interface Moment {
@@ -192,8 +193,8 @@ export function spreadOf(
   );
   return {
     connections: opens.length,
-    fullest: Math.max(...ratios),
-    emptiest: Math.min(...ratios),
+    fullest: largest(ratios),
+    emptiest: smallest(ratios),
     unevenness: sum(squares) / Math.max(1, takers.length - 1),
     misplaced: opens.length - sum(parts.map((part) => part.got)),
   };

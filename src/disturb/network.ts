@@ -147,11 +147,18 @@ export class Network {
     const ways = ['--vip', `${VIP}:${PORT}/tcp`];
     if (this.#options.table === 'modulo') {
       // All that there will ever be, so that each has its id; then their slots.
-      await this.#map(everyRow(this.#schedule), ...ways, '--slots', String(MODULO_SLOTS));
+      await this.#map(everyRow(this.#schedule), [
+        ...ways,
+        '--slots',
+        String(MODULO_SLOTS),
+      ]);
       await this.#fill(rows);
     } else {
       const { table } = this.#options;
-      await this.#map(rows, ...ways, ...(table === undefined ? [] : ['--table', table]));
+      await this.#map(rows, [
+        ...ways,
+        ...(table === undefined ? [] : ['--table', table]),
+      ]);
     }
   }
 
@@ -174,7 +181,7 @@ export class Network {
     await writeModulo(this.#run, inside, rows, ids);
   }
 
-  async #map(rows: readonly Row[], ...more: string[]): Promise<void> {
+  async #map(rows: readonly Row[], more: readonly string[] = []): Promise<void> {
     const file = join(NETWORKS, this.#name, 'destinations.csv');
     writeFileSync(file, toCsv(rows));
     await this.#tool(this.#current, 'map', ['-f', file, ...more]);

@@ -12,6 +12,7 @@ import { judge } from './judge.js';
 import { measure } from './measure.js';
 import { Network } from './network.js';
 import type { Result } from './report.js';
+import type { CountEvent } from './protocol.js';
 import { progressLine } from './report.js';
 
 export interface Request {
@@ -36,8 +37,8 @@ export async function perform(
     stop.throwIfAborted();
     tell(`opening ${many(connections, 'connection')}`);
     const listener = {
-      onCount: (...args: Parameters<typeof progressLine>) => {
-        tell(progressLine(...args));
+      onCount: (count: CountEvent, lost: number) => {
+        tell(progressLine(count, lost));
       },
       onChange: (index: number, at: number) => {
         const step = schedule.steps[index];

@@ -5,6 +5,7 @@ import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Outcome, Phase, Record, Spread } from './judge.js';
 import type { CountEvent } from './protocol.js';
+import { largest } from '../text/lists.js';
 
 export interface Result {
   connections: number;
@@ -168,7 +169,7 @@ function spreadCells(spread: Spread): string[] {
 /** Columns, of which those of words are on the left and numbers on the right. */
 function layOut(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+    largest(rows.map((row) => row[column]?.length ?? 0)),
   );
   return rows.map((row) =>
     row

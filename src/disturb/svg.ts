@@ -7,6 +7,7 @@ import type { Result } from './report.js';
 import { avoidableLosses, changeTime } from './report.js';
 import type { Point, Scale } from '../text/svg.js';
 import { area, gridLines, label, line, makeScale, steps, ticks } from '../text/svg.js';
+import { largest } from '../text/lists.js';
 
 const WIDTH = 1000;
 const LEFT = 70;
@@ -78,7 +79,7 @@ function activeGraph({ record }: Result, x: Scale): string[] {
       ? [[(event.at - record.started) / 1000, event.active] as const]
       : [],
   );
-  const most = Math.max(1, ...points.map(([, active]) => active));
+  const most = largest([1, ...points.map(([, active]) => active)]);
   const y = makeScale(0, most * 1.05, ACTIVE.bottom, ACTIVE.top);
   const pixels = points.map(([time, active]): Point => [x(time), y(active)]);
   return [

@@ -20,6 +20,7 @@ import {
 } from './checks/program.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
 import { checkCounters, checkMatches } from './checks/traffic.js';
+import { append } from '../text/lists.js';
 
 const FUNCTIONS: Record<CheckName, Check> = {
   device: checkDevice,
@@ -55,7 +56,11 @@ export function examine(facts: Facts): Diagnosis {
   for (const check of CHECKS) {
     const said = FUNCTIONS[check](facts);
     if (typeof said === 'string') well.push({ check, text: said });
-    else findings.push(...(said ?? []).map((one) => ({ check, ...one })));
+    else
+      append(
+        findings,
+        (said ?? []).map((one) => ({ check, ...one })),
+      );
   }
   const order = ['finding', 'remark'];
   findings.sort(

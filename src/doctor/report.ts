@@ -5,6 +5,7 @@ import type { Diagnosis } from './examine.js';
 import { isHealthy } from './examine.js';
 import type { Finding } from './facts.js';
 import { CHECKS } from './facts.js';
+import { largest } from '../text/lists.js';
 
 /** So many of one check are told; that there are more is said. */
 const MOST_OF_A_KIND = 4;
@@ -17,7 +18,7 @@ export function describeDiagnosis(diagnosis: Diagnosis): string[] {
     number('finding') > 0 ? many(number('finding'), 'finding') : 'healthy',
     ...(number('remark') > 0 ? [many(number('remark'), 'remark')] : []),
   ];
-  const width = Math.max(...CHECKS.map((check) => check.length)) + 2;
+  const width = largest(CHECKS.map((check) => check.length)) + 2;
   return [
     `${diagnosis.interface}: ${counts.join(', ')}`,
     ...describeFindings(findings),

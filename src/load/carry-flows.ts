@@ -23,6 +23,7 @@ import { decodeCarriedFlows, flowsFrame } from '../plan/carry-tables.js';
 import type { Loaded, Pins } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { readTables } from '../program/read.js';
+import { smallest } from '../text/lists.js';
 
 /** Long enough that no CPU still runs a program after its swap. */
 export const GRACE_MS = 50;
@@ -83,7 +84,7 @@ export async function swapFlows(
   const pin = pins.next();
   const reuse = [{ ...from, name: 'flows_before' }, to];
   await bpftool.load(packaged('l4lb_carry_flows.o'), pin, { reuse });
-  const since = Math.min(...hot.map((slot) => slot.since));
+  const since = smallest(hot.map((slot) => slot.since));
   const copy = {
     pin,
     frame: flowsFrame(from.entries, to.entries, Math.floor(since / SEEN_SECONDS)),

@@ -4,7 +4,7 @@
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 /** The one's complement sum of 16-bit words, folded (RFC 1071); an odd byte is a high one. */
-export function onesSum(...parts: Buffer[]): number {
+export function onesSum(parts: readonly Buffer[]): number {
   const bytes = Buffer.concat(parts);
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) {
@@ -14,7 +14,7 @@ export function onesSum(...parts: Buffer[]): number {
 }
 
 export function checksum(...parts: Buffer[]): number {
-  return ~onesSum(...parts) & 0xffff;
+  return ~onesSum(parts) & 0xffff;
 }
 
 /**
@@ -26,7 +26,7 @@ export function carriedChecksum(
   before: readonly Buffer[],
   after: readonly Buffer[],
 ): number {
-  const sum = fold(was + onesSum(...before) + checksum(...after));
+  const sum = fold(was + onesSum(before) + (~onesSum(after) & 0xffff));
   // 0 and 0xffff are the same number; as a checksum it is written as 0.
   return sum === 0xffff ? 0 : sum;
 }

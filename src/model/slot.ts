@@ -7,6 +7,7 @@ import { isIpv4 } from './bytes.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
 import type { FlowRecord, ModelCell, RecordWrite, State, Tables } from './types.js';
+import { largest } from '../text/lists.js';
 
 const SYN = 0x02;
 const ACK = 0x10;
@@ -191,7 +192,7 @@ class RecordSet {
       const age = this.#age(record);
       return !record.established || age > FORGOTTEN ? [{ place, age }] : [];
     });
-    const oldest = Math.max(...mayGo.map(({ age }) => age));
+    const oldest = largest(mayGo.map(({ age }) => age));
     return mayGo.find(({ age }) => age === oldest)?.place;
   }
 

@@ -37,7 +37,7 @@ function sumsOfPacket({ rest, isIpv4: isV4 }: Pick<Link, 'rest' | 'isIpv4'>): Su
 }
 
 function isSound(...parts: Buffer[]): boolean {
-  return onesSum(...parts) === 0xffff;
+  return onesSum(parts) === 0xffff;
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { sourcesIn } from '../wire/outer-source.js';
 import { formatWay, reachable } from '../wire/way.js';
+import { append } from '../text/lists.js';
 
 export interface CarriedTables {
   writes: Write[];
@@ -71,7 +72,7 @@ export function carryTables(
       losses.push(`only ${step.used} of ${step.wanted} destinations fit the new program`);
     }
     state = applyWrites(state, step.writes);
-    writes.push(...step.writes);
+    append(writes, step.writes);
     for (const [id, entry] of owned) {
       const match = [...state.destinations].find(
         ([, other]) =>

@@ -37,7 +37,13 @@ export function exportConfig(live: Live): string {
     return new Set(texts).size === 1;
   });
   const own = FAMILIES.filter((family) => !common.includes(family));
-  const top = [...sourceLine(Object.assign({}, ...sources) as Sources, common), ...echo];
+  const top = [
+    ...sourceLine(
+      sources.reduce((all, one) => ({ ...all, ...one }), {}),
+      common,
+    ),
+    ...echo,
+  ];
   const blocks = services.map((service, index) =>
     [
       '[[service]]',

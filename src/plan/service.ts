@@ -23,6 +23,7 @@ import { formatSource, sourcesIn } from '../wire/outer-source.js';
 import { formatWay, reachable } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 import { planStep } from './steps.js';
+import { append } from '../text/lists.js';
 
 /** What a destination has of the slots, before and after. */
 export interface Share {
@@ -89,7 +90,7 @@ export function plan(live: Live, wanted: Wanted): Plan {
     const table = chooseTable(from, service, destinations);
     const step = planStep(state, wanted, destinations, table);
     state = applyWrites(state, step);
-    writes.push(...step);
+    append(writes, step);
   }
 
   const slotsMoved = countMoved(live, state);

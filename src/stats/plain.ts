@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import { VERDICTS } from '../abi/maps.js';
 import { formatCount, formatTitle } from '../text/format.js';
 import type { Rates, Sample } from './sample.js';
+import { append } from '../text/lists.js';
 
 /** The least widths, so that block follows block without the columns moving. */
 const NUMBER = 4;
@@ -60,8 +61,8 @@ function alignRows(rows: Row[]): string[] {
       colAligns: ['left', 'right', 'right'],
       colWidths,
     });
-    table.push(...rows.slice(start, start + BAND));
-    lines.push(...table.toString().split('\n'));
+    append(table, rows.slice(start, start + BAND));
+    append(lines, table.toString().split('\n'));
   }
   return lines;
 }
@@ -78,12 +79,12 @@ export function plainBlock(sample: Sample): string {
   const lines = [formatTitle(sample.mode), ''];
   const rows: Row[] = [];
   if (destinations.length > 0) {
-    rows.push(...destinations, BLANK, destinationRow('[Totals]', sample.totals));
+    append(rows, [...destinations, BLANK, destinationRow('[Totals]', sample.totals)]);
   } else {
     const next = `l4lb-map -i ${sample.interface} -f FILE`;
     lines.push(`The destination table is empty. To fill it: ${next}`);
   }
-  if (verdicts.length > 0) rows.push(BLANK, ...verdicts);
-  if (rows.length > 0) lines.push(...alignRows(rows));
+  if (verdicts.length > 0) append(rows, [BLANK, ...verdicts]);
+  if (rows.length > 0) append(lines, alignRows(rows));
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }

@@ -150,22 +150,24 @@ export class Bpftool {
 
   /**
    * Looks up many keys of one map, each with a value of 8 bytes or so. The plain
-   * output is half as long as JSON, which counts for 65,536 slots.
+   * output is half as long as JSON, which counts for 65,536 slots; a million of them
+   * are asked for in parts, so that their text is never in memory all at once.
    */
-  async lookup(id: number, keys: Buffer[]): Promise<Buffer[]> {
-    if (keys.length === 0) return [];
-    const lines = keys.map((key) => `map lookup id ${id} key hex ${hex(key)}`);
-    const result = await this.#batch([], lines);
-    if (result.exitCode !== 0) throw new BpftoolFailure('bpftool', result);
-    const values = result.stdout
-      .split('\n')
-      .filter((line) => line.startsWith('key:'))
-      .map((line) => {
+  async lookup(id: number, keys: readonly Buffer[]): Promise<Buffer[]> {
+    const values: Buffer[] = [];
+    for (let start = 0; start < keys.length; start += LOOKUPS) {
+      const part = keys.slice(start, start + LOOKUPS);
+      const lines = part.map((key) => `map lookup id ${id} key hex ${hex(key)}`);
+      const result = await this.#batch([], lines);
+      if (result.exitCode !== 0) throw new BpftoolFailure('bpftool', result);
+      for (const line of result.stdout.split('\n')) {
+        if (!line.startsWith('key:')) continue;
         const digits = line.slice(line.indexOf('value:') + 6).replaceAll(' ', '');
         const value = Buffer.from(digits, 'hex');
         if (value.length * 2 !== digits.length) throw unreadable(line);
-        return value;
-      });
+        values.push(value);
+      }
+    }
     // Otherwise values would be taken for those of other keys.
     if (values.length !== keys.length) {
       throw unreadable(`${values.length} values for ${keys.length} keys`);
@@ -324,6 +326,9 @@ export class Bpftool {
     }
   }
 }
+
+/** In one process. */
+const LOOKUPS = 1 << 16;
 
 const NOTHING_DONE: RunResult = { exitCode: 0, stdout: '', stderr: '' };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Numbers as people read them, for the plain table and the dashboard alike. */
+import { largest } from './lists.js';
 import type { ModeName } from './mode.js';
 
 /** The original tool's first line; the mode is left out while it is not known. */
@@ -38,10 +39,10 @@ const BLOCKS = ' ▁▂▃▄▅▆▇█';
 export function sparkline(values: readonly number[], width: number): string {
   if (width <= 0) return '';
   const newest = values.slice(-width);
-  const largest = Math.max(0, ...newest.filter(Number.isFinite));
+  const top = largest([0, ...newest.filter(Number.isFinite)]);
   const blocks = newest.map((value) => {
     // Rounded up, so that only a rate of zero is blank.
-    const level = value > 0 && largest > 0 ? Math.ceil((value / largest) * 8) : 0;
+    const level = value > 0 && top > 0 ? Math.ceil((value / top) * 8) : 0;
     return BLOCKS[Math.min(level, 8)] ?? ' ';
   });
   return blocks.join('').padStart(width);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the outer header leaves of an MTU for the packets that come. Pure. */
 import { largestInner } from './outer-header.js';
+import { smallest } from '../text/lists.js';
 
 const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
@@ -11,7 +12,7 @@ export function roomFor(
   destinations: readonly { address: Buffer }[],
 ): number {
   const rooms = destinations.map(({ address }) => largestInner(mtu, address));
-  return Math.min(mtu, ...rooms);
+  return smallest([mtu, ...rooms]);
 }
 
 /** Which MTU or MSS clients and destinations need, in a line. */

@@ -411,7 +411,7 @@ function encodeEntry(entry: ModelDestination): Buffer {
 function headerSum({ address, source }: ModelDestination): number {
   const to = onWire(address);
   if (!isIpv4(to)) return 0;
-  return onesSum(Buffer.from('00004000' + '40040000', 'hex'), source.subarray(12), to);
+  return onesSum([Buffer.from('00004000' + '40040000', 'hex'), source.subarray(12), to]);
 }
 
 /** Finds a seed under which no two cells share a place. */

@@ -12,6 +12,7 @@ import type { State } from './state.js';
 import { ARGUMENT_REGISTERS, entryState, joinStates, registerOf, step } from './state.js';
 import type { Value } from './values.js';
 import { join } from './values.js';
+import { smallest } from '../../text/lists.js';
 
 export interface Followed {
   function: BpfFunction;
@@ -80,7 +81,7 @@ function follow(
   states[0] = entryState(given);
   while (waiting.size > 0) {
     // In the order of the code, so that ways meet before they are followed on.
-    const index = Math.min(...waiting);
+    const index = smallest(waiting);
     waiting.delete(index);
     const [instruction, state] = [instructions[index], states[index]];
     if (!instruction || !state) continue;

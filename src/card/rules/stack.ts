@@ -7,6 +7,7 @@ import type { Finding } from './rules.js';
 import { remark } from './rules.js';
 import { accessOf } from './memory.js';
 import { ARGUMENT_REGISTERS, registerOf } from '../follow/state.js';
+import { largest } from '../../text/lists.js';
 
 /** Of every program the kernel takes; how many the firmware has the card alone can tell. */
 const MOST_STACK = 512;
@@ -42,9 +43,9 @@ export function stackOf(all: readonly Followed[]): number {
     const below = [...callees].map((callee) =>
       callee === undefined ? 0 : depth(callee, true),
     );
-    return Math.ceil((own + call) / STACK_UNIT) * STACK_UNIT + Math.max(0, ...below);
+    return Math.ceil((own + call) / STACK_UNIT) * STACK_UNIT + largest([0, ...below]);
   };
-  return Math.max(0, ...all.map((one) => depth(one.function.name, false)));
+  return largest([0, ...all.map((one) => depth(one.function.name, false))]);
 }
 
 function deepest({ instruction, state }: Reached): number {

@@ -2,6 +2,7 @@
 /** What each destination has of the slots before and after a plan, as lines and as JSON. Pure. */
 import { formatCount, formatShare, many } from '../../text/format.js';
 import type { Plan, Share } from '../../plan/service.js';
+import { largest, smallest } from '../../text/lists.js';
 
 /** Where more destinations than this change alike, one line tells of all. */
 const ALIKE = 32;
@@ -77,15 +78,15 @@ function range(
   counts: readonly number[],
   format: (count: number) => string = formatCount,
 ): string {
-  const least = format(Math.min(...counts));
-  const most = format(Math.max(...counts));
+  const least = format(smallest(counts));
+  const most = format(largest(counts));
   return least === most ? least : `${least} to ${most}`;
 }
 
 /** Words on the left, numbers on the right. */
 function layOut(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+    largest(rows.map((row) => row[column]?.length ?? 0)),
   );
   const isWord = (column: number): boolean => column < 2;
   return rows.map((row) =>

@@ -12,6 +12,7 @@ import {
 import type { DestinationRates, Rates, Sample } from '../sample.js';
 import { helpLines } from './help.js';
 import type { ScreenState } from './state.js';
+import { largest } from '../../text/lists.js';
 
 export type Style =
   'plain' | 'title' | 'heads' | 'strong' | 'alarm' | 'notice' | 'history';
@@ -123,7 +124,7 @@ function verdictLines(state: ScreenState, room = Infinity): Line[] {
   }));
   const least = [17, 11, 15];
   const widths = least.map((width, column) =>
-    Math.max(width, ...cells.map(({ texts }) => texts[column]?.length ?? 0)),
+    largest([width, ...cells.map(({ texts }) => texts[column]?.length ?? 0)]),
   );
   const width = align(['', '', ''], widths).length;
   const abreast = Math.min(
@@ -155,12 +156,12 @@ function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: numbe
     Math.max(15, formatCount(totals.bps).length),
     7,
   ];
-  const text = (number: string, ...cells: string[]): string =>
+  const text = (number: string, cells: string[]): string =>
     `${number.padStart(4)}  ${align(cells, widths)}`;
   // On a narrow screen the history gives way first, then the share; and half a rate
   // would be another one.
-  while (widths.length > 1 && text('').length > state.width) widths.pop();
-  const heads = text('#', 'address', 'pkts/s', 'bits/s', 'share');
+  while (widths.length > 1 && text('', []).length > state.width) widths.pop();
+  const heads = text('#', ['address', 'pkts/s', 'bits/s', 'share']);
   const room = widths.length < 4 ? 0 : Math.min(HISTORY, state.width - heads.length - 2);
   const figures = (rates: Rates): string[] => [
     formatCount(rates.pps),
@@ -172,11 +173,11 @@ function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: numbe
     rows: rows.slice(state.top, state.top + page).map(({ number, destination }): Line => {
       const { id, address } = destination;
       const history = sparkline(state.shown?.history.get(id)?.pps ?? [], room);
-      const line = text(String(number), address, ...figures(destination));
+      const line = text(String(number), [address, ...figures(destination)]);
       return [span(`${line}  `), span(history, 'history')];
     }),
     totals: [
-      span(text('', '', ...figures(totals)).replace(/^ {8}/, '[Totals]'), 'strong'),
+      span(text('', ['', ...figures(totals)]).replace(/^ {8}/, '[Totals]'), 'strong'),
     ],
   };
 }

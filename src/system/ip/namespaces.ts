@@ -9,6 +9,7 @@ import { Failure } from '../../text/failure.js';
 import type { AttachedProgram, LinkJson } from './links.js';
 import { attachedPrograms } from './links.js';
 import type { Run } from '../run.js';
+import { append } from '../../text/lists.js';
 
 export interface Device {
   name: string;
@@ -148,7 +149,7 @@ export class Surroundings {
     const routes: unknown[] = [];
     for (const family of ['-4', '-6']) {
       const asked = this.#json([...where, family, 'route', 'show', 'default']);
-      routes.push(...((await this.#ifThere(asked)) ?? []));
+      append(routes, (await this.#ifThere(asked)) ?? []);
     }
     return (routes as RouteJson[])
       .flatMap(({ dev, nexthops = [] }) => [dev, ...nexthops.map((hop) => hop.dev)])

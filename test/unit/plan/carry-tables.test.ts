@@ -181,6 +181,15 @@ describe('tables that are carried over', () => {
   });
 });
 
+test('a service of 131,072 slots is carried over', () => {
+  const sizes = { slots: 1 << 18, destinations: 512, cells: 64 };
+  const old = filled(untouched(sizes), rows(3), { slots: 1 << 17 });
+  const { state, losses } = carried(old, { ...sizes, slots: 1 << 20 });
+  expect(losses).toEqual([]);
+  const service = { firstSlot: 0, log2Slots: 17 };
+  expect(addressesBySlot(state, service)).toEqual(addressesBySlot(old, service));
+});
+
 describe('sums that are carried over', () => {
   test('go to the new ids, and to id 0 where there is none', () => {
     const counters = new Map([

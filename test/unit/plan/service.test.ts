@@ -838,3 +838,25 @@ describe('plan of slots that remember', () => {
     expect([...after.slots.values()].filter(isHot)).toEqual([]);
   });
 });
+
+describe('plan of services with very many slots', () => {
+  const blue = rows(2);
+  const green = [...blue.map((one) => ({ ...one, weight: 0 })), ...rows(2, 2)];
+
+  test.each([65_536, 131_072])('all of %d slots move, and back again', (slots) => {
+    const sizes = { slots: 1 << 20, destinations: 4096, cells: 1024 };
+    const fill = { slots, now: 1000 };
+    const before = filled(untouched(sizes), blue, fill);
+    const moved = filled(before, green, { now: 2000 });
+    const back = planFor(moved, blue, { now: 3000 });
+    expect(back).toMatchObject({ slots, slotsMoved: slots });
+    const { slots: all } = applyWrites(moved, back.writes);
+    expect([...all.values()].filter(isHot).length).toBe(slots);
+  });
+
+  test('a million slots are filled', () => {
+    const sizes = { slots: 1 << 20, destinations: 4096, cells: 1024 };
+    const made = planFor(untouched(sizes), blue, { slots: 1 << 20, now: 1000 });
+    expect(made.slotsMoved).toBe(1 << 20);
+  });
+});

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * What `push(...list)` and `Math.max(...list)` do, for lists of any length. Pure.
+ *
+ * Arguments lie on the stack: a list of some 100,000 spread into them ends in a
+ * RangeError. ESLint refuses such spreads everywhere in src/.
+ */
+
+export function append<T>(list: T[], more: Iterable<T>): void {
+  for (const one of more) list.push(one);
+}
+
+/** Infinity where there is none. */
+export function smallest(values: Iterable<number>): number {
+  let found = Infinity;
+  for (const value of values) if (value < found) found = value;
+  return found;
+}
+
+/** -Infinity where there is none. */
+export function largest(values: Iterable<number>): number {
+  let found = -Infinity;
+  for (const value of values) if (value > found) found = value;
+  return found;
+}
