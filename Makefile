@@ -48,7 +48,7 @@ help: ## this list
 setup: ## install what is missing, and nothing else
 	@./setup.sh
 
-objects: $(OBJECTS) ## compile the BPF programs, l4lb_xdp.o and its kin
+objects: $(OBJECTS) ## compile the BPF programs, l4lb_xdp.o and the others
 
 build: .make/build ## compile the commands from TypeScript to dist/
 
@@ -60,7 +60,7 @@ test: ## set up, build, lint, type check, and run all tests (as root)
 check: lint typecheck all ## lint, type check, and the tests that need no root and no kernel
 	@npm run --silent test:unit
 
-lint: | node_modules ## check the layout and the usual faults of all sources
+lint: | node_modules ## check the layout of all sources, and look for common faults
 	@npm run --silent lint
 	@shellcheck $(SCRIPTS)
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
@@ -82,13 +82,13 @@ demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as ro
 pictures: all ## take the README's pictures anew (as root)
 	@docs/pictures.sh
 
-bench-table: | node_modules ## compare the table with other algorithms, and hold it to its figures
+bench-table: | node_modules ## compare the table with other algorithms; fails if it misses its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js
 
 # More for it, such as ARGS="--only builds --rounds 31"; ARGS=--help tells what there is.
 ARGS ?=
 
-bench: ## nanoseconds a packet, of l4lb and of what there is in its place (as root)
+bench: ## measure nanoseconds a packet, of l4lb and of alternatives (as root)
 	@./setup.sh bench >&2
 	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o >&2
 	@npx tsc -p bench && node .make/bench/bench/main.js $(ARGS)
@@ -97,7 +97,7 @@ bench: ## nanoseconds a packet, of l4lb and of what there is in its place (as ro
 N ?= 100000
 SEED ?=
 
-fuzz: setup ## random packets through the programs and through the model of them (as root)
+fuzz: setup ## send random packets through the programs and their model, and compare (as root)
 	@$(MAKE) --no-print-directory all
 	@npx tsc -p test/fuzz && node .make/fuzz/test/fuzz/main.js $(N) $(SEED)
 
