@@ -106,7 +106,7 @@ find_missing() {
 
 check_can_install() {
     command -v apt-get >/dev/null ||
-        fail "this is no Debian, so these are for you to install:" "${reasons[@]/#/  }"
+        fail "this is not Debian, so please install these yourself:" "${reasons[@]/#/  }"
     if ((EUID != 0)) && ! command -v sudo >/dev/null; then
         fail "these are missing, and without root or sudo they cannot be installed:" \
             "${reasons[@]/#/  }" "As root run:" \
@@ -139,7 +139,7 @@ allow_services() {
 apt_install() { # PACKAGE...
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes \
         --no-install-recommends --option Dpkg::Use-Pty=0 "$@" ||
-        fail "apt-get did not install them: its own words are above. Is there a network?" \
+        fail "apt-get did not install them; its messages are above. Is there a network?" \
             "On Ubuntu bpftool is in linux-tools-common and linux-tools-$(uname -r)."
 }
 
@@ -170,7 +170,7 @@ install_node_modules() {
     [[ ! node_modules/.package-lock.json -nt package-lock.json ]] || return 0
     echo "setup: installing the node packages of package-lock.json: the tools and their tests use them" >&2
     npm ci --no-audit --no-fund >&2 ||
-        fail "npm ci failed: its own words are above. Is there a network?"
+        fail "npm ci failed; its messages are above. Is there a network?"
     touch node_modules/.package-lock.json
 }
 

@@ -43,13 +43,13 @@ run() {
 
 check() {
     ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo-tcp"
-    command -v curl >/dev/null || fail "curl is missing, the client." "Run: make setup"
+    command -v curl >/dev/null || fail "curl, the client, is missing." "Run: make setup"
     [[ -f l4lb_xdp_host.o && -f l4lb_decap.o && -f testbed/pass.o && -d dist ]] ||
-        fail "not all is built." "Run: make"
+        fail "not everything is built." "Run: make"
 }
 
 clean_up() {
-    trap '' INT TERM HUP # cleaning up is not to be stopped half way
+    trap '' INT TERM HUP # cleaning up must not stop half way
     if ((${#answering[@]})); then
         kill "${answering[@]}" 2>/dev/null || true
         wait "${answering[@]}" 2>/dev/null || true
@@ -93,7 +93,7 @@ await() { # FILE
 
 set_up_balancer() {
     local i file=$scratch/destinations.csv
-    note "The balancer: the program, then one service, with MAC addresses that it asks for itself."
+    note "The balancer: the program, then one service, whose MAC addresses it looks up itself."
     echo "address, MAC" >"$file"
     for ((i = 1; i <= count; i++)); do
         echo "10.0.1.$i," >>"$file"

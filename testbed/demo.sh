@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # make demo: a balancer with 32 destinations, flooded by l4lb-flood or hping3 and watched
-# with l4lb-stats. All of it is in network namespaces; nothing stays behind.
+# with l4lb-stats. Everything runs in network namespaces and is removed afterwards.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -20,7 +20,7 @@ Usage: testbed/demo.sh [l4lb-flood|hping3]
 
 Floods a balancer with 32 destinations and shows what each of them gets. On a terminal it
 ends when you press q, or after $((longest / 60)) minutes; elsewhere after 10 seconds. hping3 is slower,
-and runs on kernels that are older than 5.18.
+but runs on kernels older than 5.18.
 USAGE
 }
 
@@ -42,14 +42,14 @@ run() {
 check() {
     ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo"
     [[ $flooder != hping3 ]] || command -v hping3 >/dev/null ||
-        fail "hping3 is missing, which floods." "Run: make setup"
+        fail "hping3, which floods, is missing." "Run: make setup"
     [[ -f l4lb_xdp_host.o && -f testbed/pass.o && -x flood/flood && -d dist ]] ||
-        fail "not all is built." "Run: make"
+        fail "not everything is built." "Run: make"
 }
 
 clean_up() {
     local pid
-    trap '' INT TERM HUP # cleaning up is not to be stopped half way
+    trap '' INT TERM HUP # cleaning up must not stop half way
     for pid in $watching $flooding; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
@@ -99,7 +99,7 @@ watch() { # OPTION...
     testbed/network.sh exec "$network" balancer -- timeout --foreground $((longest + 10)) \
         bin/l4lb-stats.js -i eth0 "$@" <&3 &
     watching=$!
-    wait "$watching" || fail "l4lb-stats failed (its words are above)."
+    wait "$watching" || fail "l4lb-stats failed (its message is above)."
     watching=""
 }
 
@@ -127,7 +127,7 @@ main() {
     else
         watch --plain --interval 5 --count 2
     fi
-    note "That was it; the network is being taken down. Next try: make demo-tcp"
+    note "That is all. The network is being taken down. Next try: make demo-tcp"
     echo "# Or build such a network to play with: testbed/network.sh --help"
 }
 

@@ -26,7 +26,7 @@ usage() {
 Usage: $me up [NAME] [options]       build a network
        $me down NAME                 take it down, with all that runs in it
        $me exec NAME ROLE -- COMMAND run something in a role's namespace
-       $me list                      the networks there are
+       $me list                      list the networks
        $me sweep                     take down those whose owner has died
 
 A network has the roles client ($client_address), balancer ($balancer_address), switch, and
@@ -38,11 +38,11 @@ Options of up:
                        rows "address, MAC[, weight]"
   --count N            make N separate destinations instead, 10.0.1.1 to 10.0.1.N
   --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
-                       destinations have it on lo; can be given more than once
+                       destinations have it on lo; may be given more than once
   --ipv6               each role has an IPv6 address too, in fd00::/64 with the numbers of its
                        IPv4 address: the balancer fd00::4, destination12 fd00::1:c; files and
                        virtual addresses may be of either family
-  --mtu N              of all devices, 1280 to 9000 (default: 1500)
+  --mtu N              MTU of all devices, 1280 to 9000 (default: 1500)
   --owner PID          when this process has died, the next up removes the network
                        (default: the process that called)
   -q, --quiet          print the network's name only
@@ -398,7 +398,7 @@ report() {
         printf '  %-13s %-11s ' "$role" "${address[$role]}"
         [[ -z $ipv6 ]] || printf '%-10s ' "$(ipv6_of "${address[$role]}")"
         printf '%s  in %s' "${mac[$role]}" "$(namespace "$role")"
-        [[ $role != destinations || $more == 0 ]] || printf ', with %s addresses more' "$more"
+        [[ $role != destinations || $more == 0 ]] || printf '; it has %s more addresses' "$more"
         echo
     done
     [[ ${#vips[@]} == 0 ]] || echo "  through the balancer: ${vips[*]}"
