@@ -2,6 +2,8 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
+import { rooms } from './eslint.rooms.js';
+
 export default tseslint.config(
   { ignores: ['.make/', 'dist/', 'node_modules/', 'coverage/'] },
   js.configs.recommended,
@@ -56,6 +58,7 @@ export default tseslint.config(
       ],
     },
   },
+  ...rooms,
   {
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The packets of a case, in the words of flood/flood. Pure. */
+import { checksum } from '../src/wire/checksum.js';
+import { TCP, UDP } from '../src/wire/protocols.js';
 import { parseAddress, parseMac } from '../src/wire/address.js';
 import type { FramePlan } from '../src/flood/frame.js';
 import { addMacs, planFrame } from '../src/flood/frame.js';
 import { senderArguments } from '../src/flood/send.js';
 import type { Prefix } from '../src/flood/target.js';
 import { anySource, parsePrefix } from '../src/flood/target.js';
-import { checksum } from '../src/model/bytes.js';
-import { TCP, UDP } from '../src/wire/way.js';
 import { DEVICE, FAR_MAC, NEAR_MAC, SERVICE } from './wire.js';
 
 export interface Traffic {

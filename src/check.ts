@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-import { print, printJson } from './text/output.js';
+import { print, printJson } from './system/output.js';
 import { EXIT_FAILURE, Failure } from './text/failure.js';
 import { noObject, objectFor } from './program/objects.js';
 import { checkObject } from './card/check.js';

@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { context } from './program/tools.js';
-import { print, printJson } from './text/output.js';
+import { print, printJson } from './system/output.js';
 import { nameInError } from './cli/command.js';
 import { VERSION } from './system/package.js';
 import type { Change, Schedule } from './disturb/changes.js';

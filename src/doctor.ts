@@ -6,7 +6,7 @@ import { Option } from 'commander';
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
 import { readSeconds } from './cli/options.js';
-import { print, printJson } from './text/output.js';
+import { print, printJson } from './system/output.js';
 import { newCommand } from './cli/command.js';
 import { examine, isHealthy } from './doctor/examine.js';
 import { gather } from './doctor/gather.js';

@@ -4,23 +4,19 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
+import { buildFrame } from './wire/frame.js';
+import type { Endpoint } from './wire/frame.js';
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
 import { modeOption } from './cli/options.js';
-import { print, printJson, warn } from './text/output.js';
+import { print, printJson, warn } from './system/output.js';
 import { isIpv6 } from './wire/address.js';
 import { findAttached } from './program/find.js';
 import { newCommand } from './cli/command.js';
 import type { Asked } from './explain/ask.js';
 import { ask } from './explain/ask.js';
 import { framesOfPcap } from './explain/pcap.js';
-import type { Endpoint } from './explain/question.js';
-import {
-  frameOf,
-  parseEndpoint,
-  parseTarget,
-  parseTcpFlags,
-} from './explain/question.js';
+import { parseEndpoint, parseTarget, parseTcpFlags } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
 import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
 import type { Live } from './plan/state.js';
@@ -150,7 +146,7 @@ function framesFor(flags: Flags): (live: Live) => readonly Buffer[] {
   const { protocol } = to;
   const { tcpFlags, length, vlan: vlans = [] } = flags;
   return ({ device: { mac } }) => [
-    frameOf({ from, to, protocol, tcpFlags, length, vlans, mac }),
+    buildFrame({ from, to, protocol, tcpFlags, length, vlans, mac }),
   ];
 }
 

@@ -10,13 +10,14 @@ import { context } from './program/tools.js';
 import type { Context } from './program/tools.js';
 import { addFillOptions, fillWishes, readMegabytes } from './cli/options.js';
 import type { FillFlags } from './cli/options.js';
-import { print, printJson, warn } from './text/output.js';
+import { print, printJson, warn } from './system/output.js';
 import { asMaps, buildOf } from './program/find.js';
 import { checkOffload } from './check.js';
 import { newCommand } from './cli/command.js';
 import { readHardware, tagNote } from './system/ethtool.js';
 import { UsageFailure } from './text/failure.js';
-import { prepareFill } from './fill/from-rows.js';
+import { fillPrepared, prepareFill } from './fill/from-rows.js';
+import type { Maps } from './program/find.js';
 import { many } from './text/format.js';
 import {
   alreadyThere,
@@ -163,7 +164,7 @@ async function load(tools: Context, flags: Flags): Promise<void> {
         object: flags.obj,
         decap: flags.decap ?? false,
         sets: flags.flows && (flags.flows << 20) / 64,
-        prepared,
+        fill: prepared && ((maps: Maps) => fillPrepared(tools, maps, prepared, lock)),
         lock,
       };
       return there

@@ -8,7 +8,7 @@ import { context } from './program/tools.js';
 import type { Context } from './program/tools.js';
 import { addFillOptions, fillWishes, modeOption, readIdle } from './cli/options.js';
 import type { FillFlags } from './cli/options.js';
-import { print, printJson } from './text/output.js';
+import { print, printJson } from './system/output.js';
 import { findAttached } from './program/find.js';
 import { newCommand } from './cli/command.js';
 import { UsageFailure } from './text/failure.js';

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 
+import { sampleBetween } from './stats/rates.js';
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
 import { modeOption, readCount, readSeconds } from './cli/options.js';
-import { print, printJson, warn } from './text/output.js';
+import { print, printJson, warn } from './system/output.js';
 import { newCommand } from './cli/command.js';
 import { closeOnSignals } from './cli/signals.js';
-import { sampleBetween } from './program/reading.js';
 import { Failure } from './text/failure.js';
 import { sampleJson } from './stats/json.js';
 import type { Sample } from './stats/sample.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Holds an object against all rules. Pure. */
+/** Holds an object against all rules. */
 import { followAll } from './follow/follow.js';
 import { readObject } from './read/object.js';
 import type { Reached } from './follow/reached.js';

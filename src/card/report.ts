@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the card would say to an object, in words for people, and as JSON. Pure. */
+/** What the card would say to an object, in words for people, and as JSON. */
 import { formatCount, many } from '../text/format.js';
 import type { Verdict } from './check.js';
 import type { Finding } from './rules/rules.js';

@@ -3,10 +3,9 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 
-import { storableTime } from '../abi/maps.js';
+import type { TableKind } from '../abi/cell.js';
+import { storableTime, TABLES } from '../abi/cell.js';
 import type { FillWishes } from '../fill/from-rows.js';
-import { TABLES } from '../plan/services.js';
-import type { TableKind } from '../plan/services.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';

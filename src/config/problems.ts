@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What is wrong with a config file, by line; and names that were meant. Pure. */
+/** What is wrong with a config file, by line; and names that were meant. */
 import type { Path, TomlLines } from './toml-lines.js';
 
 export class Problems {

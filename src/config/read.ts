@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * A config file: the text of l4lb.toml becomes a checked list of services, or
- * all that is wrong with it, by line and key. Pure: files that it names are
+ * all that is wrong with it, by line and key. Files that it names are
  * opened by whoever calls.
  */
 import { TomlError, parse } from 'smol-toml';
 
+import { TABLES } from '../abi/cell.js';
+import type { TableKind } from '../abi/cell.js';
+import { TCP, UDP } from '../wire/protocols.js';
 import { ANY_ADDRESS } from '../wire/address.js';
 import { Table, isTable } from './section.js';
 import type { OpenFile } from './rows.js';
@@ -25,12 +28,10 @@ import {
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
 import { many } from '../text/format.js';
 import { Problems, show } from './problems.js';
-import type { TableKind } from '../plan/services.js';
-import { TABLES } from '../plan/services.js';
 import type { Sources } from '../wire/outer-source.js';
 import { TomlLines } from './toml-lines.js';
 import type { Way } from '../wire/way.js';
-import { TCP, UDP, formatWay, wayKey } from '../wire/way.js';
+import { formatWay, wayKey } from '../wire/way.js';
 
 export type HashInputs = 'source+ports' | 'source';
 export type UdpChoice = 'current' | 'previous';

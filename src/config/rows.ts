@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The destinations of a service in a config file: in it, or in a CSV file. Pure. */
+/** The destinations of a service in a config file: in it, or in a CSV file. */
 import type { Path } from './toml-lines.js';
 import { Table, isTable } from './section.js';
 import { readDestination, readFileName, readMac, readWeight } from './values.js';

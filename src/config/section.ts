@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Reads a table of a config file key by key, and collects what is wrong. Pure. */
+/** Reads a table of a config file key by key, and collects what is wrong. */
 import type { Problems } from './problems.js';
 import { show, unknownKey } from './problems.js';
 import type { Path } from './toml-lines.js';

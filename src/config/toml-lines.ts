@@ -2,7 +2,7 @@
 /**
  * On which line of a TOML text each key and each element of an array stands.
  * The parser tells lines of syntax errors alone, so this reads the text again.
- * It expects a text that the parser took, and judges nothing. Pure.
+ * It expects a text that the parser took, and judges nothing.
  */
 
 export type Path = readonly (string | number)[];

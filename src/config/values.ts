@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The values of a config file, one kind after the other. Pure. */
-import { storableTime } from '../abi/maps.js';
+/** The values of a config file, one kind after the other. */
+import { TCP, UDP } from '../wire/protocols.js';
+import { storableTime } from '../abi/cell.js';
 import {
   ANY_ADDRESS,
   NO_ADDRESS,
@@ -18,7 +19,7 @@ import { nearestOf, show } from './problems.js';
 import type { Source, Sources } from '../wire/outer-source.js';
 import { TWO_SOURCES, joinSources, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
-import { TCP, UDP, parseWays } from '../wire/way.js';
+import { parseWays } from '../wire/way.js';
 
 /** A week: whoever waits longer means to wait for ever. */
 export const MAX_SECONDS = 604_800;

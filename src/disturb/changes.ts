@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What is changed on the way: parsing, and the file of destinations after each. Pure. */
+/** What is changed on the way: parsing, and the file of destinations after each. */
 
 /** Of every destination at first, so that a new weight reads as percent of the others. */
 export const USUAL_WEIGHT = 100;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** From what happened to what it means: which losses had to be, and how even new connections lie. Pure. */
+/** From what happened to what it means: which losses had to be, and how even new connections lie. */
 import type { Row, Schedule } from './changes.js';
 import { addressOf } from './changes.js';
 import type { CountEvent, Event, LostEvent, OpenEvent } from './protocol.js';

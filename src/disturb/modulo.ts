@@ -4,7 +4,7 @@
  * the file, and after the last row it begins anew. l4lb-map never makes such a
  * table, so it is written here, over one that l4lb-map made.
  */
-import { EMPTY_SLOT } from '../abi/maps.js';
+import { EMPTY_SLOT } from '../abi/slot.js';
 import { findAttached } from '../program/find.js';
 import { Bpftool } from '../system/bpftool.js';
 import { Iproute } from '../system/ip/links.js';

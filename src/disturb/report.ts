@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The outcome of a run, as lines and as JSON: its names are a promise to programs. Pure. */
-import { VERDICTS } from '../abi/maps.js';
+/** The outcome of a run, as lines and as JSON: its names are a promise to programs. */
+import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Outcome, Phase, Record, Spread } from './judge.js';

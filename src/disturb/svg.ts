@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The outcome of a run as a picture: two graphs over one time, and a table of the changes. Pure. */
+/** The outcome of a run as a picture: two graphs over one time, and a table of the changes. */
 import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Loss } from './judge.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Runs all checks on the facts. Pure. */
+/** Runs all checks on the facts. */
 import {
   checkAnswers,
   checkMac,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** All that l4lb-doctor has found out, as one value, and what its checks make of it. Pure. */
+/** All that l4lb-doctor has found out, as one value, and what its checks make of it. */
+import type { Build } from '../abi/maps.js';
+import type { VerdictName } from '../abi/verdicts.js';
 import type { Mode } from '../text/mode.js';
-import type { VerdictName } from '../abi/maps.js';
-import type { Build } from '../program/find.js';
 import type { Hardware } from '../system/ethtool.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the checks of l4lb-doctor share. Pure. */
+/** What the checks of l4lb-doctor share. */
 import type { Facts, Finding, Said, ServiceFacts } from './facts.js';
 import { formatWay } from '../wire/way.js';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Says in words what captured frames are, and counts those of a kind. Pure. */
+/** Says in words what captured frames are, and counts those of a kind. */
 import { formatMac } from '../wire/address.js';
 import type { Passed } from './facts.js';
 

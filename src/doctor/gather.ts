@@ -2,15 +2,17 @@
 /** Finds out, once, all that the checks of l4lb-doctor judge. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { reachable } from '../plan/cells.js';
+import { ZERO } from '../abi/counter.js';
+import { VERDICTS } from '../abi/verdicts.js';
+import type { VerdictName } from '../abi/verdicts.js';
 import type { Mode } from '../text/mode.js';
 import type { Context } from '../program/tools.js';
-import type { VerdictName } from '../abi/maps.js';
-import { PROGRAM_NAME, VERDICTS } from '../abi/maps.js';
+import { PROGRAM_NAME } from '../abi/maps.js';
 import { compareAddresses, formatAddress, formatMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, buildOf, severalPrograms } from '../program/find.js';
 import type { Reading } from '../program/reading.js';
-import { ZERO } from '../program/reading.js';
 import { readHardware, readTransmitErrors } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
 import type { AttachedProgram } from '../system/ip/links.js';
@@ -27,7 +29,6 @@ import { readSlots, readTables } from '../program/read.js';
 import { captureIncoming } from '../system/tcpdump.js';
 import type { Observation } from '../program/watcher.js';
 import { Watcher } from '../program/watcher.js';
-import { reachable } from '../wire/way.js';
 import type {
   Balancer,
   DestinationFacts,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A diagnosis in words for people, and as JSON for programs. Pure. */
+/** A diagnosis in words for people, and as JSON for programs. */
 import { many } from '../text/format.js';
 import type { Diagnosis } from './examine.js';
 import { isHealthy } from './examine.js';

@@ -6,29 +6,28 @@
  */
 import { basename } from 'node:path';
 
+import { reachable } from '../plan/cells.js';
+import { sumCounters } from '../abi/counter.js';
+import { decodeRecords } from '../abi/record.js';
+import type { FlowRecord } from '../abi/record.js';
+import { EMPTY_SLOT } from '../abi/slot.js';
+import type { Slot } from '../abi/slot.js';
+import { decodeKey, encodeKey } from '../abi/bytes.js';
+import { VERDICTS } from '../abi/verdicts.js';
+import type { Action, VerdictName } from '../abi/verdicts.js';
 import type { Tools } from '../program/tools.js';
-import type { Action, Slot, VerdictName } from '../abi/maps.js';
-import {
-  EMPTY_SLOT,
-  VERDICTS,
-  decodeKey,
-  decodeRecords,
-  encodeKey,
-} from '../abi/maps.js';
 import type { Attached, Maps } from '../program/find.js';
 import { mapsNow } from '../program/find.js';
 import type { MapInfo } from '../system/bpftool.js';
 import { decodeEntry, hex } from '../system/bpftool.js';
-import { sumCounters } from '../program/reading.js';
 import type { Live } from '../plan/state.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
-import type { Answer, FlowRecord, Tables } from '../model/types.js';
+import type { Answer, Tables } from '../model/types.js';
 import type { Loaded, Pins } from '../program/objects.js';
 import { fragsObjectFor, loadObject } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { readSlots, readTables } from '../program/read.js';
-import { reachable } from '../wire/way.js';
 
 /** What the program did with the frame. */
 export interface Ran {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A frame header by header, each field with its bytes and what they mean. Pure. */
+/** A frame header by header, each field with its bytes and what they mean. */
+import { checksum } from '../wire/checksum.js';
 import { formatAddress, formatMac } from '../wire/address.js';
-import { checksum } from '../model/bytes.js';
 import { nameTcpFlags } from './question.js';
 
 export interface Field {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The frames of a capture file in the classic pcap format. Pure. */
+/** The frames of a capture file in the classic pcap format. */
 
 const MAGIC = [0xa1b2c3d4, 0xa1b23c4d]; // micro- and nanoseconds
 const MAGIC_PCAPNG = 0x0a0d0d0a;

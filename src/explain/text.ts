@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What became of a packet: in words for people, and in JSON for programs. Pure. */
-import { CELL_HASH_SOURCE, NOBODY, VERDICTS } from '../abi/maps.js';
-import type { Slot } from '../abi/maps.js';
+/** What became of a packet: in words for people, and in JSON for programs. */
+import { NOBODY } from '../abi/slot.js';
+import type { Slot } from '../abi/slot.js';
+import { CELL_HASH_SOURCE } from '../abi/cell.js';
+import { VERDICTS } from '../abi/verdicts.js';
 import { formatAddress, formatMac } from '../wire/address.js';
 import { many } from '../text/format.js';
 import type { Live } from '../plan/state.js';

@@ -2,6 +2,7 @@
 /** From a config file to writes, and from the maps to a config file. */
 import { dirname, join, normalize } from 'node:path';
 
+import { reachable } from '../plan/cells.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import type { Config } from '../config/read.js';
@@ -23,7 +24,6 @@ import { sessionPort } from '../system/ssh-session.js';
 import { monotonicSeconds } from './settle.js';
 import { familyOfText } from '../wire/outer-source.js';
 import { readSlots, readTables } from '../program/read.js';
-import { reachable } from '../wire/way.js';
 
 export interface PreparedConfig {
   services: ResolvedService[];

@@ -3,8 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import type { TableKind } from '../abi/cell.js';
+import { reachable } from '../plan/cells.js';
+import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
 import type { Tools } from '../program/tools.js';
-import { CELL_MINIMAL_TABLE } from '../abi/maps.js';
 import { parseAddress, parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
@@ -19,7 +21,7 @@ import { packaged } from '../system/package.js';
 import type { Plan } from '../plan/service.js';
 import type { WantedDestination } from '../plan/steps.js';
 import { plan } from '../plan/service.js';
-import type { Service, TableKind } from '../plan/services.js';
+import type { Service } from '../plan/services.js';
 import { chooseService } from '../plan/services.js';
 import { sessionPort } from '../system/ssh-session.js';
 import type { AskedSources } from '../wire/outer-source.js';
@@ -27,7 +29,6 @@ import { sourcesIn } from '../wire/outer-source.js';
 import { monotonicSeconds } from './settle.js';
 import { linesOf, readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
-import { reachable } from '../wire/way.js';
 
 /** What a fill may be asked for; what is left out stays as it is. */
 export interface FillWishes {
@@ -121,6 +122,18 @@ function withSettings(service: Service, { table, idle }: Prepared): Service {
         : others | (table === 'minimal' ? CELL_MINIMAL_TABLE : 0),
     idle: idle ?? service.idle,
   };
+}
+
+/** Plans and writes, where nobody looks at the plan before. */
+export async function fillPrepared(
+  tools: Pick<Tools, 'bpftool'>,
+  maps: Maps,
+  prepared: Prepared,
+  lock: number,
+): Promise<Plan> {
+  const planned = await planFill(tools, maps, prepared);
+  await applyPlan(tools, maps, planned, lock);
+  return planned.plan;
 }
 
 export async function applyPlan(

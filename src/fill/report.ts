@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What l4lb-map says of a fill, to people or as JSON. */
 import { MODE_NAMES } from '../text/mode.js';
-import { print, printJson, warn } from '../text/output.js';
+import { print, printJson, warn } from '../system/output.js';
 import type { Attached } from '../program/find.js';
 import type { Plan } from '../plan/service.js';
 import type { ConfigPlan } from '../plan/all.js';

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Turns hot slots cold, where nobody needs their previous destination any more. */
+import { reachable } from '../plan/cells.js';
+import type { Slot } from '../abi/slot.js';
+import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Tools } from '../program/tools.js';
-import type { Slot } from '../abi/maps.js';
-import { decodeKey, encodeKey } from '../abi/maps.js';
 import type { Maps } from '../program/find.js';
 import type { Live, Write } from '../plan/state.js';
 import { DEFAULT_IDLE, coldSlot, isHot, settling } from '../plan/hot-slots.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { linesOf, readSlots, readTables } from '../program/read.js';
-import { reachable } from '../wire/way.js';
 
 export interface Settled {
   /** Slots that went cold. */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * What all frames of a flood have in common, and which of their bits differ, in the
- * words of flood/flood. Pure.
+ * words of flood/flood.
  */
+import { buildFrame } from '../wire/frame.js';
+import { TCP } from '../wire/protocols.js';
 import { isIpv6 } from '../wire/address.js';
 import { UsageFailure } from '../text/failure.js';
 import { formatCount } from '../text/format.js';
-import { frameOf } from '../explain/question.js';
-import { TCP } from '../wire/way.js';
 import type { Way } from '../wire/way.js';
 import type { Prefix } from './target.js';
 import { familyBits } from './target.js';
@@ -52,7 +52,7 @@ export function planFrame(flow: Flow): FramePlan {
       next: `--size ${headerLength}, or more`,
     });
   }
-  const frame = frameOf({
+  const frame = buildFrame({
     from: { address: source.address, port: FIRST_PORT },
     to: way,
     protocol: way.protocol,

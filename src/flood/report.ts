@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A flood in words, and as JSON. Pure. */
+/** A flood in words, and as JSON. */
 import { formatCount, formatShare } from '../text/format.js';
 import type { Progress, Total } from './send.js';
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Where a flood goes to, and where it says that it comes from. Pure. */
+/** Where a flood goes to, and where it says that it comes from. */
+import { TCP, UDP } from '../wire/protocols.js';
 import {
   ANY_ADDRESS,
   addressFault,
@@ -10,7 +11,7 @@ import {
 import { UsageFailure } from '../text/failure.js';
 import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
-import { TCP, UDP, parseWays } from '../wire/way.js';
+import { parseWays } from '../wire/way.js';
 
 /** Addresses that begin with the same bits; those behind `length` are zero. */
 export interface Prefix {

@@ -3,17 +3,15 @@
  * Attaches programs and takes them off. Whatever fails, what was attached before
  * stays as it was: attaching is the last step, and a single command.
  */
+import type { CarriedFlows } from '../abi/carry.js';
 import type { Mode } from '../text/mode.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
 import type { MapInfo } from '../system/bpftool.js';
 import { BpftoolFailure } from '../system/bpftool.js';
-import type { CarriedFlows } from '../plan/carry-tables.js';
 import { fillDecap } from '../program/decap.js';
 import { Failure, UsageFailure } from '../text/failure.js';
-import type { Prepared } from '../fill/from-rows.js';
-import { applyPlan, planFill } from '../fill/from-rows.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';
 import type { LoadOptions, Loaded, Pins } from '../program/objects.js';
 import { fragsObjectFor, loadObject, objectFor } from '../program/objects.js';
@@ -28,8 +26,8 @@ export interface LoadRequest {
   decap: boolean;
   /** Sets of flows; none: as many as the object has. */
   sets: number | undefined;
-  /** What to fill with before attaching. */
-  prepared: Prepared | undefined;
+  /** Fills the maps before the program is attached. */
+  fill: ((maps: Maps) => Promise<Plan>) | undefined;
   lock: number;
 }
 
@@ -191,15 +189,11 @@ export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptio
 /** Fills a program's maps from files, or with the host's addresses. */
 export async function fillLoaded(
   tools: Tools,
-  { prepared, lock }: LoadRequest,
+  { fill, lock }: LoadRequest,
   loaded: Loaded,
 ): Promise<Plan | undefined> {
   if (isDecap(loaded.name)) await fillDecap(tools, loaded.maps, lock);
-  if (!prepared) return undefined;
-  const maps = mapsOfLoaded(loaded);
-  const planned = await planFill(tools, maps, prepared);
-  await applyPlan(tools, maps, planned, lock);
-  return planned.plan;
+  return fill?.(mapsOfLoaded(loaded));
 }
 
 export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {

@@ -12,14 +12,16 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { decodeCarriedFlows, flowsFrame } from '../abi/carry.js';
+import type { CarriedFlows } from '../abi/carry.js';
+import { SEEN_SECONDS } from '../abi/record.js';
+import type { Slot } from '../abi/slot.js';
+import { encodeDevice } from '../abi/device.js';
+import { encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
-import { SEEN_SECONDS, encodeDevice, encodeKey } from '../abi/maps.js';
-import type { Slot } from '../abi/maps.js';
 import type { Maps } from '../program/find.js';
 import type { Bpftool, MapInfo } from '../system/bpftool.js';
 import { hex } from '../system/bpftool.js';
-import type { CarriedFlows } from '../plan/carry-tables.js';
-import { decodeCarriedFlows, flowsFrame } from '../plan/carry-tables.js';
 import type { Loaded, Pins } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { readTables } from '../program/read.js';

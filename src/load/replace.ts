@@ -10,17 +10,21 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { carryFrames } from '../abi/carry.js';
+import { reachable } from '../plan/cells.js';
+import { encodeCounter, retiredCounter, sumCounters } from '../abi/counter.js';
+import type { Counter } from '../abi/counter.js';
+import type { Slot } from '../abi/slot.js';
+import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
+import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Tools } from '../program/tools.js';
-import type { Counter, Slot } from '../abi/maps.js';
-import { CELL_MINIMAL_TABLE, decodeKey, encodeCounter, encodeKey } from '../abi/maps.js';
 import { parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { isDecap, isOurs, notOurs, severalPrograms } from '../program/find.js';
 import type { Bpftool, MapInfo } from '../system/bpftool.js';
 import { BpftoolFailure, decodeEntries, hex } from '../system/bpftool.js';
-import { carryFrames, carrySums, carryTables } from '../plan/carry-tables.js';
+import { carrySums, carryTables } from '../plan/carry-tables.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
-import { retiredCounter, sumCounters } from '../program/reading.js';
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
 import type { AttachedProgram } from '../system/ip/links.js';
@@ -40,7 +44,6 @@ import { loadObject, objectFor } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { servicesIn } from '../plan/services.js';
 import { linesOf, readSlots, readTables, sizesOf } from '../program/read.js';
-import { reachable } from '../wire/way.js';
 
 export async function replaceProgram(
   tools: Tools,

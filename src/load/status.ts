@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is attached to a device, for l4lb-load --status. */
+import { reachable } from '../plan/cells.js';
+import type { Build } from '../abi/maps.js';
+import type { Counter } from '../abi/counter.js';
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from '../program/tools.js';
-import type { Counter } from '../abi/maps.js';
-import type { Build } from '../program/find.js';
 import { asMaps, buildOf, isDecap } from '../program/find.js';
 import { readDecap } from '../program/decap.js';
 import { formatCount, many } from '../text/format.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
 import { readTables } from '../program/read.js';
-import { formatWay, reachable } from '../wire/way.js';
+import { formatWay } from '../wire/way.js';
 
 export interface ServiceStatus {
   ways: string[];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the program answers itself: echo requests, and packets that are too big. */
-import { carriedChecksum, checksum, isIpv4 } from './bytes.js';
+import { checksum } from '../wire/checksum.js';
+import { carriedChecksum, isIpv4 } from './bytes.js';
 import { etherType, ipv4Header, ipv6Header } from './encapsulate.js';
 import { HEADER_LENGTH } from './icmp.js';
 import type { Connection, Ip, Link } from './parse.js';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destination's end: takes the outer header off, ECN after RFC 6040. */
-import { carriedChecksum, onWire } from './bytes.js';
+import { onWire } from '../wire/address.js';
+import { carriedChecksum } from './bytes.js';
 import { etherType } from './encapsulate.js';
 import type { Link } from './parse.js';
 import { parseLink } from './parse.js';

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Step 5: IPv4 in IPv4 (RFC 2003), IPv6 in IPv4 (RFC 4213), either in IPv6 (RFC 2473). */
+import { onWire } from '../wire/address.js';
+import { checksum } from '../wire/checksum.js';
 import { evenOut } from '../wire/hash.js';
-import { checksum, isIpv4, onWire } from './bytes.js';
+import { isIpv4 } from './bytes.js';
 import type { Ip, Link } from './parse.js';
 import { IPV4_TYPE, IPV6_TYPE } from './parse.js';
 import type { ModelDestination } from './types.js';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A frame and the tables in, the verdict and the frame out: all steps in their order. */
-import type { VerdictName } from '../abi/maps.js';
-import { DEVICE_NO_ECHO, VERDICTS } from '../abi/maps.js';
+import { DEVICE_NO_ECHO } from '../abi/device.js';
+import { VERDICTS } from '../abi/verdicts.js';
+import type { VerdictName } from '../abi/verdicts.js';
 import {
   echoReply,
   isEchoRequest,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Step 2: which service a packet is for, and what is left to the host all the same. */
-import { CELL_BY_PORT, CELL_FRAGMENTS, CELL_KEEPS_SSH, CELL_USED } from '../abi/maps.js';
-import { ANY_ADDRESS } from '../wire/address.js';
-import { isIpv4, onWire } from './bytes.js';
+import { CELL_BY_PORT, CELL_FRAGMENTS, CELL_KEEPS_SSH, CELL_USED } from '../abi/cell.js';
+import { ANY_ADDRESS, onWire } from '../wire/address.js';
+import { isIpv4 } from './bytes.js';
 import type { Connection, Ports, Refused } from './parse.js';
 import { TCP, UDP } from './parse.js';
 import type { ModelCell, Tables } from './types.js';

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Steps 3 and 4: the slot of a packet; in a hot one, who of its destinations. */
-import type { Slot } from '../abi/maps.js';
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS, EMPTY_SLOT, NOBODY } from '../abi/maps.js';
+import type { FlowRecord } from '../abi/record.js';
+import { EMPTY_SLOT, NOBODY } from '../abi/slot.js';
+import type { Slot } from '../abi/slot.js';
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from '../abi/cell.js';
 import { hash, mix, slotOf } from '../wire/hash.js';
 import { isIpv4 } from './bytes.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
-import type { FlowRecord, ModelCell, RecordWrite, State, Tables } from './types.js';
+import type { ModelCell, RecordWrite, State, Tables } from './types.js';
 import { largest } from '../text/lists.js';
 
 const SYN = 0x02;

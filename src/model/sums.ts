@@ -4,9 +4,10 @@
  * sum must be 0xffff (RFC 1071). What the program or the model did to get there is not
  * asked, so that a fault which both have is seen here.
  */
-import type { VerdictName } from '../abi/maps.js';
+import { onesSum } from '../wire/checksum.js';
+import type { VerdictName } from '../abi/verdicts.js';
 import { pseudoHeader } from './answers.js';
-import { isIpv4, onesSum } from './bytes.js';
+import { isIpv4 } from './bytes.js';
 import { isIcmp, isWholeIcmp } from './icmp.js';
 import type { Link } from './parse.js';
 import { parseIp, parseLink } from './parse.js';

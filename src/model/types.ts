@@ -8,18 +8,13 @@
  * Here: what goes into the model and what comes out. Addresses of packets are as
  * on the wire, of 4 or 16 bytes; those of tables are always of 16.
  */
-import type {
-  Action,
-  Cell,
-  Destination,
-  Device,
-  FlowRecord,
-  Slot,
-  VerdictName,
-} from '../abi/maps.js';
-import type { Build } from '../program/find.js';
-
-export type { FlowRecord } from '../abi/maps.js';
+import type { Build } from '../abi/maps.js';
+import type { FlowRecord } from '../abi/record.js';
+import type { Destination } from '../abi/destination.js';
+import type { Slot } from '../abi/slot.js';
+import type { Cell } from '../abi/cell.js';
+import type { Device } from '../abi/device.js';
+import type { Action, VerdictName } from '../abi/verdicts.js';
 
 /** What the model reads of each table; the rest is there for speed. */
 export type ModelDevice = Pick<

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * From what the maps hold and the services of a config file to all writes. Pure.
+ * From what the maps hold and the services of a config file to all writes.
  * Each service is planned by plan.ts, one behind the other, in one batch.
  */
+import { isWay, reachable } from './cells.js';
 import { formatAddress } from '../wire/address.js';
 import type { WantedService } from '../config/read.js';
 import { Failure } from '../text/failure.js';
@@ -15,7 +16,7 @@ import type { GoneService } from './remove.js';
 import { planRemoval } from './remove.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
-import { formatWay, isWay, reachable, wayKey } from '../wire/way.js';
+import { formatWay, wayKey } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 
 /** A service of the file, with what the network had to tell. */

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * What goes from old maps into new ones when a program is replaced by one of
- * another build: the tables before the swap, the sums after it. Pure.
+ * another build: the tables before the swap, the sums after it.
  */
-import type { Counter, Slot } from '../abi/maps.js';
-import {
-  VALUE_SIZES,
-  decodeWords,
-  encodeCounter,
-  encodeKey,
-  encodeWords,
-} from '../abi/maps.js';
-import { addCounters } from '../program/reading.js';
+import { reachable } from './cells.js';
+import { addCounters } from '../abi/counter.js';
+import type { Counter } from '../abi/counter.js';
+import type { Slot } from '../abi/slot.js';
 import type { Live, Write } from './state.js';
 import { applyWrites } from './state.js';
 import { plan } from './service.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { sourcesIn } from '../wire/outer-source.js';
-import { formatWay, reachable } from '../wire/way.js';
+import { formatWay } from '../wire/way.js';
 import { append } from '../text/lists.js';
 
 export interface CarriedTables {
@@ -132,39 +127,4 @@ export function carrySums(
     sums.set(to, before ? addCounters(before, counter) : counter);
   }
   return sums;
-}
-
-/** CARRY_SUMS in programs/carry.h. */
-const SUMS_A_FRAME = 62;
-
-/** The frames that l4lb_carry.c reads: struct carry_sum, one behind the other. */
-export function carryFrames(sums: ReadonlyMap<number, Counter>): Buffer[] {
-  const entries = [...sums].map(([key, counter]) =>
-    Buffer.concat(
-      [encodeKey(key), Buffer.alloc(4), encodeCounter(counter)],
-      8 + VALUE_SIZES.counters,
-    ),
-  );
-  const frames: Buffer[] = [];
-  for (let at = 0; at < entries.length; at += SUMS_A_FRAME) {
-    frames.push(Buffer.concat(entries.slice(at, at + SUMS_A_FRAME)));
-  }
-  return frames;
-}
-
-/** Records of connections: how many the new flows know, and how many found no room. */
-export interface CarriedFlows {
-  carried: number;
-  lost: number;
-}
-
-/** What l4lb_carry_flows.c begins with: struct carry_flows. Numbers of sets are powers of two. */
-export function flowsFrame(setsBefore: number, sets: number, since: number): Buffer {
-  return encodeWords([0, setsBefore - 1, sets - 1, since, 0, 0]);
-}
-
-/** The same as its last run has left it. */
-export function decodeCarriedFlows(frame: Buffer): CarriedFlows {
-  const [, , , , carried = 0, lost = 0] = decodeWords(frame);
-  return { carried, lost };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The table that a service gets, and the live one in the same terms. Pure. */
-import { CELL_MINIMAL_TABLE } from '../abi/maps.js';
+/** The table that a service gets, and the live one in the same terms. */
+import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
 import { formatAddress } from '../wire/address.js';
 import type { Live } from './state.js';
 import { isHot } from './hot-slots.js';

@@ -19,8 +19,6 @@ import { hash } from '../wire/hash.js';
 import type { TableDestination } from './slot-counts.js';
 import { bounds, seedOf } from './slot-counts.js';
 
-export type { TableDestination } from './slot-counts.js';
-
 /** For each slot the index of its destination, or -1 where there is none. */
 export function table(
   destinations: readonly TableDestination[],

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The live state as a config file, which applied again changes nothing. Pure.
+ * The live state as a config file, which applied again changes nothing.
  *
  * Names are not in the maps, so they are made up.
  */
-import {
-  CELL_HASH_SOURCE,
-  CELL_MINIMAL_TABLE,
-  CELL_UDP_STAYS,
-  DEVICE_NO_ECHO,
-} from '../abi/maps.js';
-import type { Destination } from '../abi/maps.js';
+import { reachable } from './cells.js';
+import { TCP } from '../wire/protocols.js';
+import type { Destination } from '../abi/destination.js';
+import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
+import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { compareBytes, formatAddress, formatMac } from '../wire/address.js';
 import type { Live } from './state.js';
 import { ownedBy } from './state.js';
@@ -19,7 +17,7 @@ import { keepsSsh, servicesIn } from './services.js';
 import type { Way } from '../wire/way.js';
 import type { Family, Sources } from '../wire/outer-source.js';
 import { FAMILIES, formatSource, sourcesIn } from '../wire/outer-source.js';
-import { TCP, formatHost, formatWay, reachable, wayKey } from '../wire/way.js';
+import { formatHost, formatWay, wayKey } from '../wire/way.js';
 
 const HEAD = `# The services of this device as they were, written by l4lb-map --export.
 # Their names are not in the maps: put them in again.

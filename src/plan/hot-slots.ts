@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What a slot remembers when it moves, and when it may forget. Pure. How packets
+ * What a slot remembers when it moves, and when it may forget. How packets
  * use it, and why, is told in datapath/flows.h.
  */
-import type { Slot } from '../abi/maps.js';
-import { NOBODY } from '../abi/maps.js';
+import { NOBODY } from '../abi/slot.js';
+import type { Slot } from '../abi/slot.js';
 
 /** Seconds without a packet for a slot's previous, until the slot may go cold. */
 export const DEFAULT_IDLE = 300;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * Which live service each service of a config file is, where the new ones go,
- * and which live ones go away since the file does not have them. Pure.
+ * and which live ones go away since the file does not have them.
  */
-import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/maps.js';
+import { reachable } from './cells.js';
+import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
 import type { WantedService } from '../config/read.js';
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
@@ -11,7 +12,7 @@ import type { Live } from './state.js';
 import type { GoneService } from './remove.js';
 import type { Service } from './services.js';
 import { defaultSlots, freeRun, freeService, servicesIn } from './services.js';
-import { reachable, wayKey } from '../wire/way.js';
+import { wayKey } from '../wire/way.js';
 
 export interface Assignment<T extends WantedService = WantedService> {
   wanted: T;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * The minimal table: from the live one it moves as few slots as any perfectly
- * balanced table can. Pure.
+ * balanced table can.
  *
  * What is given up: it depends on all tables before it. Two balancers with the same
  * destinations may differ, so none can take over from another without a loss.

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The writes that take a service out. Pure.
+ * The writes that take a service out.
  *
  * Its ways go first, so that no packet comes to it any more and each goes where
  * it would without this service; then its slots, then its destinations' ids. The
  * device's entry comes last, since it tells watchers that all is written.
  */
-import type { Cell } from '../abi/maps.js';
-import { encodeCell } from '../abi/maps.js';
+import { isWay, placeCells, reachable, withNotes } from './cells.js';
+import { encodeCell } from '../abi/cell.js';
+import type { Cell } from '../abi/cell.js';
 import type { Live, Write } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
-import { isWay, placeCells, reachable, withNotes } from '../wire/way.js';
 
 /** A service that goes; a killed tool can leave one that has no slots any more. */
 export interface GoneService extends Pick<Service, 'id' | 'ways'> {

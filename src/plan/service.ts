@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * From what the maps hold and what is wanted to the writes that lead from one
- * to the other. Pure: it reads no clock and starts no process. See writes.ts for
- * the order of the writes.
+ * to the other. See steps.ts for the order of the writes.
  */
-import {
-  CELL_HASH_SOURCE,
-  CELL_MINIMAL_TABLE,
-  CELL_UDP_STAYS,
-  DEVICE_NO_ECHO,
-} from '../abi/maps.js';
+import { reachable } from './cells.js';
+import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
+import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
 import { Failure } from '../text/failure.js';
 import type { Live, Write } from './state.js';
@@ -20,7 +16,7 @@ import { idealMoves } from './minimal.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { formatSource, sourcesIn } from '../wire/outer-source.js';
-import { formatWay, reachable } from '../wire/way.js';
+import { formatWay } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 import { planStep } from './steps.js';
 import { append } from '../text/lists.js';

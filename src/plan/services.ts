@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The services that the cells describe, and the one that a fill is for. */
-import type { Cell } from '../abi/maps.js';
+import { isWay, reachable } from './cells.js';
+import { QUAD } from '../abi/slot.js';
 import {
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
-  QUAD,
-} from '../abi/maps.js';
+} from '../abi/cell.js';
+import type { Cell } from '../abi/cell.js';
 import { Failure } from '../text/failure.js';
 import type { Way } from '../wire/way.js';
-import {
-  EVERYTHING,
-  compareWays,
-  formatWay,
-  isWay,
-  reachable,
-  wayKey,
-} from '../wire/way.js';
+import { EVERYTHING, compareWays, formatWay, wayKey } from '../wire/way.js';
 
 /** One set of slots and destinations, and the ways into it. */
 export interface Service {
@@ -32,10 +26,6 @@ export interface Service {
   /** Seconds, 0 for none. */
   drainDeadline: number;
 }
-
-/** Which of the two tables a service has: CELL_MINIMAL_TABLE in words. */
-export const TABLES = ['consistent', 'minimal'] as const;
-export type TableKind = (typeof TABLES)[number];
 
 const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS | CELL_MINIMAL_TABLE;
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the maps hold, as one value, and what it is after some writes. Pure. */
-import type { Cell, Counter, Destination, Device, Slot } from '../abi/maps.js';
+/** What the maps hold, as one value, and what it is after some writes. */
+import type { Counter } from '../abi/counter.js';
+import type { Destination } from '../abi/destination.js';
+import type { Slot } from '../abi/slot.js';
+import type { Cell } from '../abi/cell.js';
+import type { Device } from '../abi/device.js';
 import { formatAddress } from '../wire/address.js';
 
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * One step of a plan: the writes from one state of the maps to another. Pure.
+ * One step of a plan: the writes from one state of the maps to another.
  *
  * Their order is what makes a killed tool harmless. After any of them each slot
  * points to its old or to its new destination, and that destination's entry is
@@ -14,17 +14,17 @@
  *      watchers read the rows anew
  *   6. ways that are no more
  */
-import type { Cell, Destination, Device, Slot } from '../abi/maps.js';
-import {
-  ABI,
-  CELL_KEEPS_SSH,
-  CELL_USED,
-  DEVICE_NO_ECHO,
-  EMPTY_SLOT,
-  encodeCell,
-  encodeDestination,
-  encodeDevice,
-} from '../abi/maps.js';
+import { isWay, placeCells, reachable, withNotes } from './cells.js';
+import type { Placement } from './cells.js';
+import { encodeDestination } from '../abi/destination.js';
+import type { Destination } from '../abi/destination.js';
+import { EMPTY_SLOT } from '../abi/slot.js';
+import type { Slot } from '../abi/slot.js';
+import { CELL_KEEPS_SSH, CELL_USED, encodeCell } from '../abi/cell.js';
+import type { Cell } from '../abi/cell.js';
+import { DEVICE_NO_ECHO, encodeDevice } from '../abi/device.js';
+import type { Device } from '../abi/device.js';
+import { ABI } from '../abi/maps.js';
 import { formatAddress } from '../wire/address.js';
 import { SLOT_SEED } from '../wire/hash.js';
 import { headerSum, largestInner } from '../wire/outer-header.js';
@@ -35,15 +35,7 @@ import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
 import type { Sources } from '../wire/outer-source.js';
 import { familyOf } from '../wire/outer-source.js';
-import type { Placement } from '../wire/way.js';
-import {
-  isWay,
-  placeCells,
-  reachable,
-  versionOf,
-  wayKey,
-  withNotes,
-} from '../wire/way.js';
+import { versionOf, wayKey } from '../wire/way.js';
 
 export interface WantedDestination {
   address: Buffer;

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The destination's end: programs/decap.h in TypeScript, and the filling of its maps. */
+/** The destination's end: fills its maps with the host's addresses, and reads them. */
+import { DECAP_VERDICTS, encodeHost } from '../abi/decap.js';
+import { sumCounters } from '../abi/counter.js';
+import type { Counter } from '../abi/counter.js';
+import { encodeKey } from '../abi/bytes.js';
 import type { Tools } from './tools.js';
-import type { Counter } from '../abi/maps.js';
-import { ABI, encodeKey } from '../abi/maps.js';
 import { at, must } from '../text/must.js';
 import { parseAddress } from '../wire/address.js';
 import type { MapInfo } from '../system/bpftool.js';
 import { decodeEntries, hex, valueOf } from '../system/bpftool.js';
 import { mapNamed } from './find.js';
-import { sumCounters } from './reading.js';
-
-/** DECAP_VERDICTS. */
-export const DECAP_VERDICTS = [
-  { number: 0, name: 'decapsulated' },
-  { number: 1, name: 'not ipip' },
-  { number: 2, name: 'not this host' },
-  { number: 17, name: 'malformed' },
-  { number: 18, name: 'ecn' },
-  { number: 19, name: 'no room' },
-] as const;
 
 /**
  * Writes the addresses that the host has now, and removes those that it has no longer: a
@@ -52,11 +43,6 @@ export async function fillDecap(
     ],
     lock,
   );
-}
-
-/** struct decap_host: an ABI version says that the addresses are complete. */
-function encodeHost(): Buffer {
-  return Buffer.concat([encodeKey(ABI), Buffer.alloc(4)]);
 }
 
 export async function readDecap(

@@ -2,7 +2,7 @@
 /** Finds our program on a device, however it came there, and its maps. */
 import type { Mode } from '../text/mode.js';
 import type { Tools } from './tools.js';
-import type { MapName } from '../abi/maps.js';
+import type { MapName, Build } from '../abi/maps.js';
 import {
   ABI,
   DECAP_PROGRAM_NAME,
@@ -14,7 +14,6 @@ import type { MapInfo } from '../system/bpftool.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';
 
-export type Build = 'host' | 'portable';
 export interface Maps extends Record<MapName, MapInfo> {
   /** Only of a build whose slots remember. */
   memories?: MapInfo;

@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the tables out of the maps, and turns a plan's writes into commands. */
-import type { Cell, Slot } from '../abi/maps.js';
+import { encodeCounter, retiredCounter, sumCounters } from '../abi/counter.js';
+import { decodeDestination, encodeDestination } from '../abi/destination.js';
 import {
-  EMPTY_CELL,
   EMPTY_SLOT,
   QUAD,
-  decodeCell,
-  decodeDestination,
-  decodeDevice,
-  decodeKey,
   decodeMemory,
   decodeQuad,
-  encodeCell,
-  encodeCounter,
-  encodeDestination,
-  encodeDevice,
-  encodeKey,
   encodeMemory,
   encodeQuad,
-} from '../abi/maps.js';
+} from '../abi/slot.js';
+import type { Slot } from '../abi/slot.js';
+import { EMPTY_CELL, decodeCell, encodeCell } from '../abi/cell.js';
+import type { Cell } from '../abi/cell.js';
+import { decodeDevice, encodeDevice } from '../abi/device.js';
+import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { at, must } from '../text/must.js';
 import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import { decodeEntries, hex, valueOf } from '../system/bpftool.js';
-import { retiredCounter, sumCounters } from './reading.js';
 import type { Live, Write } from '../plan/state.js';
 import { isHot } from '../plan/hot-slots.js';
 import type { Service } from '../plan/services.js';

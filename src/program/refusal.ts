@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * Why a card does not take a program: from the words of the kernel and of the driver
- * to the likely cause, and to what can be done. Pure.
+ * to the likely cause, and to what can be done.
  */
 import type { Advice } from '../text/failure.js';
 

@@ -4,11 +4,14 @@
  * time. The maps are found once; the list of destinations is read anew only when
  * the tables' generation says that somebody filled them.
  */
+import { ZERO, addCounters, retiredCounter, sumCounters } from '../abi/counter.js';
+import type { Counter } from '../abi/counter.js';
+import { decodeDestination } from '../abi/destination.js';
+import { decodeDevice } from '../abi/device.js';
+import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from './tools.js';
-import type { Counter } from '../abi/maps.js';
-import { decodeDestination, decodeDevice, decodeKey, encodeKey } from '../abi/maps.js';
 import { at, must } from '../text/must.js';
 import { formatAddress } from '../wire/address.js';
 import type { Attached, Maps } from './find.js';
@@ -22,7 +25,6 @@ import {
   valueOf,
 } from '../system/bpftool.js';
 import type { Reading, Subject } from './reading.js';
-import { ZERO, addCounters, retiredCounter, sumCounters } from './reading.js';
 import { Failure } from '../text/failure.js';
 import { RepeatedQueries } from '../system/repeated-queries.js';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The original tool's lines: one block of text for a sample. */
 import Table from 'cli-table3';
-import { VERDICTS } from '../abi/maps.js';
+import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, formatTitle } from '../text/format.js';
 import type { Rates, Sample } from './sample.js';
 import { append } from '../text/lists.js';

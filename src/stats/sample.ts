@@ -4,7 +4,7 @@
  * Everything that draws (the plain table, the dashboard, JSON) takes this one
  * value and nothing else.
  */
-import type { VerdictName } from '../abi/maps.js';
+import type { VerdictName } from '../abi/verdicts.js';
 import type { ModeName } from '../text/mode.js';
 
 /** Sums since the program was loaded, exact, and rates over the interval. */

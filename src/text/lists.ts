@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What `push(...list)` and `Math.max(...list)` do, for lists of any length. Pure.
+ * What `push(...list)` and `Math.max(...list)` do, for lists of any length.
  *
  * Arguments lie on the stack: a list of some 100,000 spread into them ends in a
  * RangeError. ESLint refuses such spreads everywhere in src/.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Pieces of a graph as SVG: scales, ticks, lines, labels. Pure. */
+/** Pieces of a graph as SVG: scales, ticks, lines, labels. */
 
 import { formatCount } from './format.js';
 

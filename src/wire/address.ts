@@ -163,3 +163,8 @@ export function sortedByAddress<T>(
     .sort((a, b) => compareBytes(a.key, b.key))
     .map(({ one }) => one);
 }
+
+/** An address of a table as it is on the wire: of 4 bytes if it is an IPv4's. */
+export function onWire(address: Buffer): Buffer {
+  return isMapped(address) ? address.subarray(12) : address;
+}

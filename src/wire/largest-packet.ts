@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the outer header leaves of an MTU for the packets that come. Pure. */
+/** What the outer header leaves of an MTU for the packets that come. */
 import { largestInner } from './outer-header.js';
 import { smallest } from '../text/lists.js';
 

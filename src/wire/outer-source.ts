@@ -2,7 +2,7 @@
 /**
  * Sources of the outer header: one for each family of destinations. A source can be
  * a prefix, which the program spreads connections over: so the card of a destination
- * spreads them over its queues, which it chooses by the outer addresses. Pure.
+ * spreads them over its queues, which it chooses by the outer addresses.
  */
 import {
   addressFault,

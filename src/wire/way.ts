@@ -1,19 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/**
- * Ways into services, and the cells of the `services` map that they lie in.
- *
- * The program reads a cell with one load, where the hash of address, port and
- * protocol says. So no two ways may share a cell, and the seed is chosen for that.
- */
-import type { Cell } from '../abi/maps.js';
-import {
-  CELL_BY_PORT,
-  CELL_FRAGMENTS,
-  CELL_HASH_SOURCE,
-  CELL_KEEPS_SSH,
-  CELL_UDP_STAYS,
-  CELL_USED,
-} from '../abi/maps.js';
+/** Ways into services, as people write them. */
 import {
   ANY_ADDRESS,
   NO_ADDRESS,
@@ -24,20 +10,7 @@ import {
   parseAddress,
   unusableAddress,
 } from './address.js';
-import { Failure } from '../text/failure.js';
-import { foldWords, hash, hashOfWay, wordsOf } from './hash.js';
-
-export const TCP = 6;
-export const UDP = 17;
-const PROTOCOLS = new Map([
-  ['tcp', TCP],
-  ['udp', UDP],
-]);
-
-/** The number of a protocol that somebody has named, or undefined. */
-export function protocolNamed(name: string): number | undefined {
-  return PROTOCOLS.get(name.toLowerCase());
-}
+import { TCP, UDP, protocolName, protocolNumber } from './protocols.js';
 
 /** (address, port, protocol); address `::` and port 0 stand for any. */
 export interface Way {
@@ -106,14 +79,13 @@ export function parseWays(text: string): Way[] | string {
   if (protocolText === undefined) {
     return [TCP, UDP].map((protocol) => ({ address, port, protocol }));
   }
-  const protocol = protocolNamed(protocolText);
+  const protocol = protocolNumber(protocolText);
   if (protocol === undefined) return `"${protocolText}" is neither tcp nor udp`;
   return [{ address, port, protocol }];
 }
 
 export function formatWay(way: Way): string {
-  const [name] = [...PROTOCOLS].find(([, number]) => number === way.protocol) ?? [];
-  return `${formatHost(way)}/${name ?? way.protocol}`;
+  return `${formatHost(way)}/${protocolName(way.protocol) ?? way.protocol}`;
 }
 
 /** Address and port, without the protocol. */
@@ -140,171 +112,4 @@ export function compareWays(one: Way, other: Way): number {
 export function versionOf(address: Buffer): number {
   if (address.equals(ANY_ADDRESS)) return 0;
   return isIpv6(address) ? 6 : 4;
-}
-
-/** The cell of a way under a seed: see read_cell() in datapath/service.h. */
-export function cellIndex(way: Way, seed: number, cells: number): number {
-  return indexOf(hashWords(way), seed, cells);
-}
-
-/** What is hashed of a way, made ready for many seeds. */
-interface HashWords {
-  address: readonly number[];
-  /** Port and protocol as they lie in a cell. */
-  last: number;
-}
-
-function hashWords({ address, port, protocol }: Way): HashWords {
-  const wire = ((port & 0xff) << 8) | (port >> 8);
-  return {
-    address: wordsOf(address),
-    last: wire | (protocol << 16) | (versionOf(address) << 24),
-  };
-}
-
-function indexOf({ address, last }: HashWords, seed: number, cells: number): number {
-  return hashOfWay(seed, foldWords(seed, address), last, Math.log2(cells));
-}
-
-/**
- * Fragments have no ports, so they are looked up in the cell of their address for
- * all ports. An address that is balanced by port gets a note there, unless that is a
- * way in itself. Such a cell takes fragments where there is no doubt who gets them.
- */
-export function withNotes(ways: readonly Cell[]): Cell[] {
-  const plain = ways.map((way) => ({ ...way, flags: way.flags & ~CELL_FRAGMENTS }));
-  const anyWays = new Map(
-    plain
-      .filter(({ address }) => address.equals(ANY_ADDRESS))
-      .map((way) => [way.protocol, way]),
-  );
-  const groups = new Map<string, Cell[]>();
-  for (const way of plain) {
-    const key = wayKey({ ...way, port: 0 });
-    const group = groups.get(key);
-    if (group) group.push(way);
-    else groups.set(key, [way]);
-  }
-  const notes: Cell[] = [];
-  for (const group of groups.values()) {
-    const forAll = group.find(({ port }) => port === 0);
-    // Other ports than those that are named go by the way on all addresses.
-    const rest = forAll ?? anyWays.get(group[0]?.protocol ?? 0);
-    const taker = takerOfFragments(rest ? [...group, rest] : group);
-    if (!forAll && group[0]) notes.push(noteFor(group[0], taker));
-    else if (forAll && taker) forAll.flags |= CELL_FRAGMENTS;
-  }
-  return [...plain, ...notes];
-}
-
-function noteFor({ address, protocol, version }: Cell, taker: Cell | undefined): Cell {
-  const note = { address, port: 0, protocol, version, idle: 0, drainDeadline: 0 };
-  if (!taker) {
-    return { ...note, firstSlot: 0, service: 0, log2Slots: 0, flags: CELL_BY_PORT };
-  }
-  const { firstSlot, service, log2Slots } = taker;
-  const flags = taker.flags & (CELL_HASH_SOURCE | CELL_UDP_STAYS);
-  return {
-    ...note,
-    firstSlot,
-    service,
-    log2Slots,
-    flags: CELL_BY_PORT | CELL_FRAGMENTS | flags,
-  };
-}
-
-/**
- * All packets of these ways go to one service, which needs no ports for the slot,
- * and none of them is ssh that the host would keep: then it takes fragments too.
- */
-function takerOfFragments(ways: readonly Cell[]): Cell | undefined {
-  const [first] = ways;
-  const isSure = ways.every(
-    ({ service, protocol, flags }) =>
-      service === first?.service &&
-      (flags & CELL_HASH_SOURCE) !== 0 &&
-      !(protocol === TCP && flags & CELL_KEEPS_SSH),
-  );
-  return isSure ? first : undefined;
-}
-
-/**
- * The cells that the program can find. After a change of seed that was cut
- * short, others still lie where the old seed had them.
- */
-export function reachable(live: {
-  cells: ReadonlyMap<number, Cell>;
-  device: { cellSeed: number };
-  sizes: { cells: number };
-}): Map<number, Cell> {
-  const isFound = ([key, cell]: [number, Cell]): boolean =>
-    cellIndex(cell, live.device.cellSeed, live.sizes.cells) === key;
-  return new Map([...live.cells].filter(isFound));
-}
-
-export function isWay(cell: Cell): boolean {
-  return (cell.flags & CELL_USED) !== 0;
-}
-
-export interface Placement {
-  seed: number;
-  /** All that is wanted, by cell. */
-  cells: Map<number, Cell>;
-}
-
-/** Some seconds at the most; 16 ways in 16 cells take a million on average. */
-const TRIES = 4_000_000;
-
-/**
- * Gives every wanted way a cell of its own. The seed stays if it can. Another
- * seed must suit the ways that are live as well: their cells under the new seed
- * are written before the program is told of it, so they must be free until then.
- */
-export function placeCells(
-  wanted: readonly Cell[],
-  live: ReadonlyMap<number, Cell>,
-  seed: number,
-  size: number,
-): Placement {
-  const hashed = wanted.map((cell) => ({ cell, words: hashWords(cell) }));
-  // A device that was never filled has none.
-  const first = withOddHalves(seed);
-  const stay = place(hashed, first, size, () => true);
-  if (stay) return { seed: first, cells: stay };
-  const isFree = (index: number, way: Way): boolean => {
-    const there = live.get(index);
-    return !there || wayKey(there) === wayKey(way);
-  };
-  if (wanted.length <= size) {
-    for (let tries = 1; tries < TRIES; tries++) {
-      const candidate = withOddHalves(hash(seed, tries, 0));
-      const cells = place(hashed, candidate, size, isFree);
-      if (cells) return { seed: candidate, cells };
-    }
-  }
-  throw new Failure(`${wanted.length} ways into services do not fit the ${size} cells`, {
-    cause:
-      'each address, port and protocol takes a cell, and so does each address with ports',
-    next: 'name fewer ways, or all of them anew, or use the host build with its 1,024 cells',
-  });
-}
-
-/** Both factors of the hash are odd then, so that it loses no bit of a way. */
-function withOddHalves(seed: number): number {
-  return (seed | 0x0001_0001) >>> 0;
-}
-
-function place(
-  wanted: readonly { cell: Cell; words: HashWords }[],
-  seed: number,
-  size: number,
-  isFree: (index: number, way: Way) => boolean,
-): Map<number, Cell> | undefined {
-  const cells = new Map<number, Cell>();
-  for (const { cell, words } of wanted) {
-    const index = indexOf(words, seed, size);
-    if (cells.has(index) || !isFree(index, cell)) return undefined;
-    cells.set(index, cell);
-  }
-  return cells;
 }

@@ -2,13 +2,16 @@
 /** The balancer in one of its builds. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { VerdictName } from '../../src/abi/maps.js';
-import { QUAD, VERDICTS, encodeKey } from '../../src/abi/maps.js';
-import type { Build } from '../../src/program/find.js';
+import type { Build } from '../../src/abi/maps.js';
+import type { FlowRecord } from '../../src/abi/record.js';
+import { QUAD } from '../../src/abi/slot.js';
+import { encodeKey } from '../../src/abi/bytes.js';
+import { VERDICTS } from '../../src/abi/verdicts.js';
+import type { VerdictName } from '../../src/abi/verdicts.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { model } from '../../src/model/model.js';
 import { wrongSums } from '../../src/model/sums.js';
-import type { Answer, FlowRecord, State, Tables } from '../../src/model/types.js';
+import type { Answer, State, Tables } from '../../src/model/types.js';
 import type { ExpectedMaps, Found } from './compare.js';
 import { Sums, compareMaps } from './compare.js';
 import type { ChunkResult, SmallMap } from './harness.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the maps hold after a chunk, against what the model expects. */
-import { encodeKey } from '../../src/abi/maps.js';
-import type { FlowRecord } from '../../src/model/types.js';
+import type { FlowRecord } from '../../src/abi/record.js';
+import { encodeKey } from '../../src/abi/bytes.js';
 import type { ChunkResult } from './harness.js';
 import { counted } from './harness.js';
 import { encodeRecords } from './scenario.js';

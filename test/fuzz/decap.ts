@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destination's end. */
-import { encodeKey } from '../../src/abi/maps.js';
-import { DECAP_VERDICTS } from '../../src/program/decap.js';
+import { DECAP_VERDICTS } from '../../src/abi/decap.js';
+import { encodeKey } from '../../src/abi/bytes.js';
 import { describeFrame } from '../../src/explain/text.js';
 import { decap } from '../../src/model/decap.js';
 import { wrongInnerSums } from '../../src/model/sums.js';

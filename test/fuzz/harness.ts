@@ -14,10 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { encodeKey } from '../../src/abi/maps.js';
+import { sumCounters } from '../../src/abi/counter.js';
+import { encodeKey } from '../../src/abi/bytes.js';
 import type { MapInfo } from '../../src/system/bpftool.js';
 import { Bpftool, decodeEntries, hex } from '../../src/system/bpftool.js';
-import { sumCounters } from '../../src/program/reading.js';
 import { run } from '../../src/system/run.js';
 
 const ROOT = new URL(import.meta.url).pathname.replace(

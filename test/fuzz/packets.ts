@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Frames by chance: right ones of every kind first, then wrong in every way. */
+import { checksum } from '../../src/wire/checksum.js';
 import { pseudoHeader } from '../../src/model/answers.js';
-import { checksum } from '../../src/model/bytes.js';
 import type { Random } from './random.js';
 import type { Flow, Scenario } from './scenario.js';
 import { PORTS } from './scenario.js';

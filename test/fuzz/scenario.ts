@@ -1,32 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Tables by chance, as the model takes them and as they lie in the maps. */
+import { onWire } from '../../src/wire/address.js';
+import { onesSum } from '../../src/wire/checksum.js';
+import { cellIndex } from '../../src/plan/cells.js';
+import type { FlowRecord } from '../../src/abi/record.js';
 import {
-  ABI,
+  EMPTY_SLOT,
+  NOBODY,
+  QUAD,
+  encodeMemory,
+  encodeQuad,
+} from '../../src/abi/slot.js';
+import {
   CELL_BY_PORT,
   CELL_FRAGMENTS,
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_UDP_STAYS,
   CELL_USED,
-  DEVICE_NO_ECHO,
-  EMPTY_SLOT,
-  NOBODY,
-  QUAD,
-  encodeKey,
-  encodeMemory,
-  encodeQuad,
-} from '../../src/abi/maps.js';
+} from '../../src/abi/cell.js';
+import { DEVICE_NO_ECHO } from '../../src/abi/device.js';
+import { encodeKey } from '../../src/abi/bytes.js';
+import { ABI } from '../../src/abi/maps.js';
 import { hash } from '../../src/wire/hash.js';
-import { isIpv4, onWire, onesSum } from '../../src/model/bytes.js';
+import { isIpv4 } from '../../src/model/bytes.js';
 import { NO_RECORD, chooseSlot } from '../../src/model/slot.js';
 import type {
-  FlowRecord,
   ModelCell,
   ModelDestination,
   State,
   Tables,
 } from '../../src/model/types.js';
-import { cellIndex, versionOf } from '../../src/wire/way.js';
+import { versionOf } from '../../src/wire/way.js';
 import type { Random } from './random.js';
 
 /** Maps of these sizes take the place of the object's: their content is read each time. */

@@ -5,12 +5,13 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import type { VerdictName } from '../../src/abi/maps.js';
-import { CELL_HASH_SOURCE, encodeKey } from '../../src/abi/maps.js';
+import { isWay, placeCells, withNotes } from '../../src/plan/cells.js';
+import type { Build } from '../../src/abi/maps.js';
+import { CELL_HASH_SOURCE } from '../../src/abi/cell.js';
+import { encodeKey } from '../../src/abi/bytes.js';
+import type { VerdictName } from '../../src/abi/verdicts.js';
 import { sumsOf } from '../../src/model/sums.js';
-import type { Build } from '../../src/program/find.js';
 import { readTables } from '../../src/program/read.js';
-import { isWay, placeCells, withNotes } from '../../src/wire/way.js';
 import {
   DONT_FRAGMENT,
   ICMP,

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
-import { encodeKey } from '../../src/abi/maps.js';
+import { decodeCarriedFlows, flowsFrame } from '../../src/abi/carry.js';
+import type { CarriedFlows } from '../../src/abi/carry.js';
+import { encodeKey } from '../../src/abi/bytes.js';
 import type { MapInfo } from '../../src/system/bpftool.js';
 import { Bpftool, hex } from '../../src/system/bpftool.js';
-import type { CarriedFlows } from '../../src/plan/carry-tables.js';
-import { decodeCarriedFlows, flowsFrame } from '../../src/plan/carry-tables.js';
 import { run } from '../../src/system/run.js';
 import { monotonicSeconds } from '../../src/fill/settle.js';
 import { TCP, ethernet, ipv4, tcp } from '../frames.js';

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { ABI, encodeKey } from '../../src/abi/maps.js';
+import { encodeKey } from '../../src/abi/bytes.js';
+import { ABI } from '../../src/abi/maps.js';
 import { formatAddress, parseAddress } from '../../src/wire/address.js';
 import type { MapInfo } from '../../src/system/bpftool.js';
 import { Bpftool, hex } from '../../src/system/bpftool.js';

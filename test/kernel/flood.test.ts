@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
+import { UDP } from '../../src/wire/protocols.js';
 import { addMacs, planFrame } from '../../src/flood/frame.js';
 import type { Pace } from '../../src/flood/send.js';
 import { senderArguments } from '../../src/flood/send.js';
-import { UDP } from '../../src/wire/way.js';
 import { dissectFile } from '../tshark.js';
 import { ip, mac } from '../unit/wire/names.js';
 import type { Finished, Role } from './network.js';

@@ -10,14 +10,10 @@ import {
   test,
 } from '@jest/globals';
 
-import type { Slot } from '../../src/abi/maps.js';
-import {
-  CELL_UDP_STAYS,
-  CELL_USED,
-  NOBODY,
-  decodeKey,
-  encodeKey,
-} from '../../src/abi/maps.js';
+import { NOBODY } from '../../src/abi/slot.js';
+import type { Slot } from '../../src/abi/slot.js';
+import { CELL_UDP_STAYS, CELL_USED } from '../../src/abi/cell.js';
+import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
 import { hash } from '../../src/wire/hash.js';
 import type { Write } from '../../src/plan/state.js';
 import { monotonicSeconds } from '../../src/fill/settle.js';

@@ -18,7 +18,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { NOBODY, decodeDestination, decodeKey } from '../../src/abi/maps.js';
+import { decodeDestination } from '../../src/abi/destination.js';
+import { NOBODY } from '../../src/abi/slot.js';
+import { decodeKey } from '../../src/abi/bytes.js';
 import { formatAddress, formatMac } from '../../src/wire/address.js';
 import type { Maps } from '../../src/program/find.js';
 import { findAttached } from '../../src/program/find.js';

@@ -2,9 +2,9 @@
 /** Single packets through both builds: what comes in, its verdict, what goes out. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import type { VerdictName } from '../../src/abi/maps.js';
-import { VERDICTS } from '../../src/abi/maps.js';
-import type { Build } from '../../src/program/find.js';
+import type { Build } from '../../src/abi/maps.js';
+import { VERDICTS } from '../../src/abi/verdicts.js';
+import type { VerdictName } from '../../src/abi/verdicts.js';
 import {
   DONT_FRAGMENT,
   ICMP,

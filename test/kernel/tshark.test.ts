@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import type { VerdictName } from '../../src/abi/maps.js';
-import type { Build } from '../../src/program/find.js';
+import type { Build } from '../../src/abi/maps.js';
+import type { VerdictName } from '../../src/abi/verdicts.js';
 import type { Ethernet, Ports } from '../frames.js';
 import {
   ICMP,

@@ -8,15 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
-import type { Counter, MapName } from '../../src/abi/maps.js';
-import {
-  decodeCounter,
-  decodeDestination,
-  decodeKey,
-  decodeQuad,
-  encodeCounter,
-  encodeKey,
-} from '../../src/abi/maps.js';
+import { decodeCounter, encodeCounter } from '../../src/abi/counter.js';
+import type { Counter } from '../../src/abi/counter.js';
+import { decodeDestination } from '../../src/abi/destination.js';
+import { decodeQuad } from '../../src/abi/slot.js';
+import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
+import type { MapName } from '../../src/abi/maps.js';
 import { formatAddress } from '../../src/wire/address.js';
 import { decodeEntries, hex } from '../../src/system/bpftool.js';
 import { attachedPrograms } from '../../src/system/ip/links.js';

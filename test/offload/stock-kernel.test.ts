@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import type { Build } from '../../src/program/find.js';
+import type { Build } from '../../src/abi/maps.js';
 import type { Role, SampleJson } from '../kernel/network.js';
 import { Vm, whyNoVm } from './vm.js';
 

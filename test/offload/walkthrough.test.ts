@@ -2,7 +2,7 @@
 /** The walkthrough of docs/guide/card.md on a device that offloads, command for command. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { ZERO } from '../../src/program/reading.js';
+import { ZERO } from '../../src/abi/counter.js';
 import type { SampleJson } from '../kernel/network.js';
 import {
   MOST_MS,

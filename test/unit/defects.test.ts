@@ -2,9 +2,9 @@
 /** Defects that these tests found, so that none of them comes back. */
 import { describe, expect, test } from '@jest/globals';
 
+import { CELL_USED } from '../../src/abi/cell.js';
 import { parseDestinations } from '../../src/config/destinations-csv.js';
 import { applyWrites } from '../../src/plan/state.js';
-import { CELL_USED } from '../../src/abi/maps.js';
 import { formatWay } from '../../src/wire/way.js';
 import {
   addressesBySlot,

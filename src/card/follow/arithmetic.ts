@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What is known of a result, from what is known of its operands. Pure. */
+/** What is known of a result, from what is known of its operands. */
 import type { Operation } from '../read/instructions.js';
 import type { Range, Value } from './values.js';
 import {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What a branch tells of the registers that it compares. Pure. */
+/** What a branch tells of the registers that it compares. */
 import type { Comparison, Instruction } from '../read/instructions.js';
 import type { State } from './state.js';
 import { operandOf, registerOf } from './state.js';

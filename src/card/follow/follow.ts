@@ -2,7 +2,7 @@
 /**
  * Follows a function along all of its ways, and tells what registers hold before each
  * instruction. Where ways meet, what holds on both of them is kept: that is less than
- * the kernel's verifier knows, who goes each way alone, and enough for the rules. Pure.
+ * the kernel's verifier knows, who goes each way alone, and enough for the rules.
  */
 import { branch } from './branches.js';
 import type { Instruction } from '../read/instructions.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Registers and stack before an instruction, and what one makes of them. Pure. */
+/** Registers and stack before an instruction, and what one makes of them. */
 import { calculate } from './arithmetic.js';
 import { LOOKUP, READING_HELPERS } from './helpers.js';
 import type { Instruction } from '../read/instructions.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What can be known of a register before the program runs. Pure. */
+/** What can be known of a register before the program runs. */
 
 export interface Range {
   least: bigint;

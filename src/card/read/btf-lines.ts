@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Which source line an instruction comes from: the section .BTF.ext. Pure. */
+/** Which source line an instruction comes from: the section .BTF.ext. */
 import { posix } from 'node:path';
 
 import type { Btf } from './btf.js';

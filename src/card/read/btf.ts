@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Types of a BPF object, from its section .BTF: as much as maps are declared by. Pure. */
+/** Types of a BPF object, from its section .BTF: as much as maps are declared by. */
 import { textAt } from './elf.js';
 
 export interface Member {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Sections, symbols and relocations of a BPF object. Pure.
+ * Sections, symbols and relocations of a BPF object.
  *
  * Read here and not by others: npm's ELF readers stop at the section headers and know
  * nothing of BPF; `bpftool` prints no line info of an object, and needs the kernel;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Instructions of BPF, taken apart: RFC 9669. Pure. */
+/** Instructions of BPF, taken apart: RFC 9669. */
 import type { SourceLine } from './btf-lines.js';
 
 export const INSTRUCTION_SIZE = 8;

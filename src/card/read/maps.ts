@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Maps as an object declares them, in its section .maps. Pure. */
+/** Maps as an object declares them, in its section .maps. */
 import type { Btf, Member } from './btf.js';
 import { resolve, sizeOf } from './btf.js';
 

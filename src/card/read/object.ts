@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A BPF object: its maps, and its functions as instructions that know their source. Pure. */
+/** A BPF object: its maps, and its functions as instructions that know their source. */
 import { Failure } from '../../text/failure.js';
 import type { Lines } from './btf-lines.js';
 import { lineAt, readLines } from './btf-lines.js';

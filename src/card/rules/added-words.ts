@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The rule about words of maps that are both read and added to. Pure. */
+/** The rule about words of maps that are both read and added to. */
 import { UPDATE } from '../follow/helpers.js';
 import type { Reached } from '../follow/reached.js';
 import { where } from '../follow/reached.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about calls of the kernel's helpers. Pure. */
+/** Rules about calls of the kernel's helpers. */
 import {
   ADJUST_HEAD,
   CARD_HELPERS,

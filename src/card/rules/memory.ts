@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about what is read and written: the context, maps, the stack. Pure. */
+/** Rules about what is read and written: the context, maps, the stack. */
 import type { Action, Instruction } from '../read/instructions.js';
 import { ATOMIC_ADD, FETCH } from '../read/instructions.js';
 import type { Said } from './rules.js';

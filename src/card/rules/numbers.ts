@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about arithmetic, and about instructions that the card has not. Pure. */
+/** Rules about arithmetic, and about instructions that the card has not. */
 import type { Instruction } from '../read/instructions.js';
 import type { Said } from './rules.js';
 import { found, remark } from './rules.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about maps and sections, which need no look at the code. Pure. */
+/** Rules about maps and sections, which need no look at the code. */
 import { formatCount } from '../../text/format.js';
 import type { MapDeclaration } from '../read/maps.js';
 import { MAP_ARRAY, MAP_HASH, MAP_PERF_EVENT_ARRAY, nameOfKind } from '../read/maps.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about a program as a whole: its length, and how it moves the head. Pure. */
+/** Rules about a program as a whole: its length, and how it moves the head. */
 import { formatCount } from '../../text/format.js';
 import { ADJUST_HEAD } from '../follow/helpers.js';
 import type { Reached } from '../follow/reached.js';

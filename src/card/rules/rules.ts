@@ -2,7 +2,7 @@
 /**
  * What a Netronome Agilio takes, as its driver in Linux has it (nfp: in the checks
  * beside the kernel's verifier, and where it translates), and what its firmware is
- * published to hold. Pure.
+ * published to hold.
  */
 import type { SourceLine } from '../read/btf-lines.js';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The rule about the stack that a program needs with all that it calls. Pure. */
+/** The rule about the stack that a program needs with all that it calls. */
 import type { Followed } from '../follow/follow.js';
 import type { Reached } from '../follow/reached.js';
 import { reachedIn } from '../follow/reached.js';

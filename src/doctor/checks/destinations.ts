@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Checks of the destinations, as the kernel knows them and as one can look into them. Pure. */
+/** Checks of the destinations, as the kernel knows them and as one can look into them. */
 import { isDecap, isOurs } from '../../program/find.js';
 import { formatAddress } from '../../wire/address.js';
 import { many } from '../../text/format.js';

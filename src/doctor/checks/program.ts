@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Checks of the device and of the program on it. Pure. */
+/** Checks of the device and of the program on it. */
 import { MODE_NAMES } from '../../text/mode.js';
 import { ABI, PROGRAM_NAME } from '../../abi/maps.js';
 import { isDecap } from '../../program/find.js';

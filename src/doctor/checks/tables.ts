@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Checks of what was filled into the tables. Pure. */
+/** Checks of what was filled into the tables. */
 import { formatMac } from '../../wire/address.js';
 import { formatCount, many } from '../../text/format.js';
 import { formatWay } from '../../wire/way.js';

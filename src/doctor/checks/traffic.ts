@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Checks of what came while it was looked. Pure. */
-import type { VerdictName } from '../../abi/maps.js';
+/** Checks of what came while it was looked. */
+import type { VerdictName } from '../../abi/verdicts.js';
 import { formatAddress } from '../../wire/address.js';
 import { formatCount, many } from '../../text/format.js';
 import { formatWay } from '../../wire/way.js';

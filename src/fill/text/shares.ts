@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What each destination has of the slots before and after a plan, as lines and as JSON. Pure. */
+/** What each destination has of the slots before and after a plan, as lines and as JSON. */
 import { formatCount, formatShare, many } from '../../text/format.js';
 import type { Plan, Share } from '../../plan/service.js';
 import { largest, smallest } from '../../text/lists.js';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The lines that a state of the dashboard is drawn as, for a screen of its size. */
-import { VERDICTS } from '../../abi/maps.js';
+import { VERDICTS } from '../../abi/verdicts.js';
 import { sortedByAddress } from '../../wire/address.js';
 import {
   formatCount,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The dashboard's help: its keys, its columns, and what each verdict means. */
-import { VERDICTS } from '../../abi/maps.js';
+import { VERDICTS } from '../../abi/verdicts.js';
 import type { Line, Span } from './draw.js';
 
 const KEYS = [

@@ -3,15 +3,20 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 
-import type {
-  Cell,
-  Counter,
-  Destination,
-  Device,
-  Memory,
-} from '../../../src/abi/maps.js';
+import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../../src/abi/carry.js';
+import { DECAP_VERDICTS } from '../../../src/abi/decap.js';
+import { decodeCounter, encodeCounter } from '../../../src/abi/counter.js';
+import type { Counter } from '../../../src/abi/counter.js';
+import { decodeDestination, encodeDestination } from '../../../src/abi/destination.js';
+import type { Destination } from '../../../src/abi/destination.js';
 import {
-  ABI,
+  decodeMemory,
+  decodeQuad,
+  encodeMemory,
+  encodeQuad,
+} from '../../../src/abi/slot.js';
+import type { Memory } from '../../../src/abi/slot.js';
+import {
   CELL_BY_PORT,
   CELL_FRAGMENTS,
   CELL_HASH_SOURCE,
@@ -19,35 +24,23 @@ import {
   CELL_MINIMAL_TABLE,
   CELL_UDP_STAYS,
   CELL_USED,
-  DEVICE_NO_ECHO,
-  DECAP_PROGRAM_NAME,
   EMPTY_CELL,
+  MINUTES,
+  decodeCell,
+  encodeCell,
+  storableTime,
+} from '../../../src/abi/cell.js';
+import type { Cell } from '../../../src/abi/cell.js';
+import { DEVICE_NO_ECHO, decodeDevice, encodeDevice } from '../../../src/abi/device.js';
+import type { Device } from '../../../src/abi/device.js';
+import { decodeKey, encodeKey } from '../../../src/abi/bytes.js';
+import { VERDICTS } from '../../../src/abi/verdicts.js';
+import {
+  ABI,
+  DECAP_PROGRAM_NAME,
   PROGRAM_NAME,
   VALUE_SIZES,
-  MINUTES,
-  VERDICTS,
-  decodeCell,
-  decodeCounter,
-  decodeDestination,
-  decodeDevice,
-  decodeKey,
-  decodeMemory,
-  decodeQuad,
-  encodeCell,
-  encodeCounter,
-  encodeDestination,
-  encodeDevice,
-  encodeKey,
-  encodeMemory,
-  encodeQuad,
-  storableTime,
 } from '../../../src/abi/maps.js';
-import {
-  carryFrames,
-  decodeCarriedFlows,
-  flowsFrame,
-} from '../../../src/plan/carry-tables.js';
-import { DECAP_VERDICTS } from '../../../src/program/decap.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
 import { headerSum } from '../../../src/wire/outer-header.js';
 import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from '../wire/names.js';

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 
 import { readCount, readSeconds } from '../../../src/cli/options.js';
-import { toJson } from '../../../src/text/output.js';
+import { toJson } from '../../../src/system/output.js';
 import { main } from '../../../src/cli/command.js';
 import { doctorCommand } from '../../../src/doctor.js';
 import { loadCommand } from '../../../src/load.js';

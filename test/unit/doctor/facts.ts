@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What l4lb-doctor finds out where all is well, for tests to break. */
-import type { VerdictName } from '../../../src/abi/maps.js';
-import { CELL_USED } from '../../../src/abi/maps.js';
+import { TCP } from '../../../src/wire/protocols.js';
+import { CELL_USED } from '../../../src/abi/cell.js';
+import type { VerdictName } from '../../../src/abi/verdicts.js';
 import type {
   Balancer,
   DestinationFacts,
@@ -10,7 +11,6 @@ import type {
   Traffic,
 } from '../../../src/doctor/facts.js';
 import type { Device } from '../../../src/system/ip/namespaces.js';
-import { TCP } from '../../../src/wire/way.js';
 import { VIP, ip, mac } from '../wire/names.js';
 
 export const MAC = '02:00:0a:00:00:01';

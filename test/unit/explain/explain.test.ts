@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
+import { buildFrame } from '../../../src/wire/frame.js';
 import { differencesOf } from '../../../src/explain/ask.js';
 import { headersOf } from '../../../src/explain/headers.js';
 import { framesOfPcap } from '../../../src/explain/pcap.js';
 import {
-  frameOf,
   parseEndpoint,
   parseTarget,
   parseTcpFlags,
@@ -83,7 +83,7 @@ describe('the frame of a question', () => {
   };
 
   test('UDP over IPv4 is as long as asked for, and its sums are right', () => {
-    const frame = frameOf({
+    const frame = buildFrame({
       ...question,
       from: endpoint('192.0.2.7', 4242),
       to: endpoint('203.0.113.10', 53),
@@ -99,7 +99,7 @@ describe('the frame of a question', () => {
   });
 
   test('TCP over IPv6 behind a tag', () => {
-    const frame = frameOf({
+    const frame = buildFrame({
       ...question,
       from: endpoint('2001:db8::7', 4242),
       to: endpoint('2001:db8::10', 80),

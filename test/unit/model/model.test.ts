@@ -7,8 +7,8 @@ import {
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_USED,
-  DEVICE_NO_ECHO,
-} from '../../../src/abi/maps.js';
+} from '../../../src/abi/cell.js';
+import { DEVICE_NO_ECHO } from '../../../src/abi/device.js';
 import { evenOut } from '../../../src/wire/hash.js';
 import { sumsOf } from '../../../src/model/sums.js';
 import type { Tables } from '../../../src/model/types.js';

@@ -2,16 +2,13 @@
 /** The model of slots that remember: each rule by one packet. */
 import { describe, expect, test } from '@jest/globals';
 
-import type { Slot } from '../../../src/abi/maps.js';
-import {
-  CELL_FRAGMENTS,
-  CELL_UDP_STAYS,
-  CELL_USED,
-  NOBODY,
-} from '../../../src/abi/maps.js';
+import type { FlowRecord } from '../../../src/abi/record.js';
+import { NOBODY } from '../../../src/abi/slot.js';
+import type { Slot } from '../../../src/abi/slot.js';
+import { CELL_FRAGMENTS, CELL_UDP_STAYS, CELL_USED } from '../../../src/abi/cell.js';
 import { hash } from '../../../src/wire/hash.js';
 import { NO_RECORD, foldAddress } from '../../../src/model/slot.js';
-import type { Answer, FlowRecord, State, Tables } from '../../../src/model/types.js';
+import type { Answer, State, Tables } from '../../../src/model/types.js';
 import {
   CLIENT,
   ETHERNET,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Tables for the tests of the model, and frames as they are written in RFCs: in hex. */
-import { CELL_USED } from '../../../src/abi/maps.js';
+import type { FlowRecord } from '../../../src/abi/record.js';
+import { CELL_USED } from '../../../src/abi/cell.js';
 import { model } from '../../../src/model/model.js';
 import type {
   Answer,
-  FlowRecord,
   ModelCell,
   ModelDestination,
   State,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Cell } from '../../../src/abi/maps.js';
-import { CELL_HASH_SOURCE } from '../../../src/abi/maps.js';
+import { isWay, reachable } from '../../../src/plan/cells.js';
+import { CELL_HASH_SOURCE } from '../../../src/abi/cell.js';
+import type { Cell } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import type { Live, Write } from '../../../src/plan/state.js';
@@ -13,7 +14,7 @@ import {
   describeConfigPlan,
 } from '../../../src/fill/text/config.js';
 import { servicesIn } from '../../../src/plan/services.js';
-import { formatWay, isWay, reachable, wayKey } from '../../../src/wire/way.js';
+import { formatWay, wayKey } from '../../../src/wire/way.js';
 import { applyConfig, planText } from './configs.js';
 import { randomNumbers } from '../wire/names.js';
 import { filled, idsOf, lookUp, rows, slotsOf, untouched } from './states.js';

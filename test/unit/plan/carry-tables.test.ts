@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Counter } from '../../../src/abi/maps.js';
-import { encodeKey } from '../../../src/abi/maps.js';
+import { carryFrames } from '../../../src/abi/carry.js';
+import type { Counter } from '../../../src/abi/counter.js';
+import { encodeKey } from '../../../src/abi/bytes.js';
 import type { CarriedTables } from '../../../src/plan/carry-tables.js';
-import { carryFrames, carrySums, carryTables } from '../../../src/plan/carry-tables.js';
+import { carrySums, carryTables } from '../../../src/plan/carry-tables.js';
 import type { Live } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import { formatAddress } from '../../../src/wire/address.js';

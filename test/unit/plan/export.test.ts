@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_USED } from '../../../src/abi/maps.js';
+import { CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_USED } from '../../../src/abi/cell.js';
 import { MAX_SECONDS } from '../../../src/config/values.js';
 import { parseConfig } from '../../../src/config/read.js';
 import { exportConfig } from '../../../src/plan/export.js';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Slot } from '../../../src/abi/maps.js';
-import { NOBODY } from '../../../src/abi/maps.js';
+import { NOBODY } from '../../../src/abi/slot.js';
+import type { Slot } from '../../../src/abi/slot.js';
 import {
   coldSlot,
   isKeptByMove,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { CELL_MINIMAL_TABLE } from '../../../src/abi/maps.js';
+import { CELL_MINIMAL_TABLE } from '../../../src/abi/cell.js';
 import { carryTables } from '../../../src/plan/carry-tables.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import { liveTable } from '../../../src/plan/choose-table.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { CELL_BY_PORT, CELL_KEEPS_SSH } from '../../../src/abi/maps.js';
+import { CELL_BY_PORT, CELL_KEEPS_SSH } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Cell } from '../../../src/abi/maps.js';
-import { CELL_BY_PORT, CELL_USED } from '../../../src/abi/maps.js';
+import { placeCells, withNotes } from '../../../src/plan/cells.js';
+import { CELL_BY_PORT, CELL_USED } from '../../../src/abi/cell.js';
+import type { Cell } from '../../../src/abi/cell.js';
 import { Failure } from '../../../src/text/failure.js';
 import { chooseService, servicesIn } from '../../../src/plan/services.js';
-import { formatWay, placeCells, versionOf, withNotes } from '../../../src/wire/way.js';
+import { formatWay, versionOf } from '../../../src/wire/way.js';
 import { ways } from './states.js';
 
 interface There {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** States of the maps, and fills that lead from one to the next. */
-import type { Cell } from '../../../src/abi/maps.js';
+import { cellIndex, isWay } from '../../../src/plan/cells.js';
+import { CELL_MINIMAL_TABLE } from '../../../src/abi/cell.js';
+import type { Cell, TableKind } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
-import { CELL_MINIMAL_TABLE } from '../../../src/abi/maps.js';
-import type { TableKind } from '../../../src/plan/services.js';
 import type { Live } from '../../../src/plan/state.js';
 import type { Plan } from '../../../src/plan/service.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
@@ -14,7 +14,7 @@ import type { Service } from '../../../src/plan/services.js';
 import { chooseService } from '../../../src/plan/services.js';
 import type { Sources } from '../../../src/wire/outer-source.js';
 import type { Way } from '../../../src/wire/way.js';
-import { cellIndex, isWay, parseWays, wayKey } from '../../../src/wire/way.js';
+import { parseWays, wayKey } from '../../../src/wire/way.js';
 import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from '../wire/names.js';
 
 export const PORTABLE: Live['sizes'] = { slots: 512, destinations: 512, cells: 16 };

@@ -2,7 +2,7 @@
 /** Which addresses a destination's program is told. */
 import { expect, test } from '@jest/globals';
 
-import { encodeKey } from '../../../src/abi/maps.js';
+import { encodeKey } from '../../../src/abi/bytes.js';
 import { fillDecap, readDecap } from '../../../src/program/decap.js';
 import { Bpftool, hex } from '../../../src/system/bpftool.js';
 import type { MapInfo } from '../../../src/system/bpftool.js';

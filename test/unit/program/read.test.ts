@@ -2,16 +2,10 @@
 /** Which lines of a batch the writes of a plan become. */
 import { describe, expect, test } from '@jest/globals';
 
-import type { Slot } from '../../../src/abi/maps.js';
-import {
-  EMPTY_SLOT,
-  MAP_NAMES,
-  NOBODY,
-  VALUE_SIZES,
-  decodeKey,
-  decodeMemory,
-  decodeQuad,
-} from '../../../src/abi/maps.js';
+import { EMPTY_SLOT, NOBODY, decodeMemory, decodeQuad } from '../../../src/abi/slot.js';
+import type { Slot } from '../../../src/abi/slot.js';
+import { decodeKey } from '../../../src/abi/bytes.js';
+import { MAP_NAMES, VALUE_SIZES } from '../../../src/abi/maps.js';
 import type { Maps } from '../../../src/program/find.js';
 import type { MapInfo } from '../../../src/system/bpftool.js';
 import type { Live, Write } from '../../../src/plan/state.js';

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Counter } from '../../../src/abi/maps.js';
-import { VERDICTS, encodeCounter } from '../../../src/abi/maps.js';
-import type { Reading, Subject } from '../../../src/program/reading.js';
+import { sampleBetween } from '../../../src/stats/rates.js';
 import {
+  encodeCounter,
   ZERO,
   addCounters,
   retiredCounter,
-  sampleBetween,
   sumCounters,
-} from '../../../src/program/reading.js';
+} from '../../../src/abi/counter.js';
+import type { Counter } from '../../../src/abi/counter.js';
+import { VERDICTS } from '../../../src/abi/verdicts.js';
+import type { Reading, Subject } from '../../../src/program/reading.js';
 
 function counter(packets: number | bigint, bytes: number | bigint): Counter {
   return { packets: BigInt(packets), bytes: BigInt(bytes) };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { toJson } from '../../../src/text/output.js';
-import { VERDICTS } from '../../../src/abi/maps.js';
+import { VERDICTS } from '../../../src/abi/verdicts.js';
+import { toJson } from '../../../src/system/output.js';
 import { sampleJson } from '../../../src/stats/json.js';
 import { sample } from './samples.js';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Samples for the tests of what draws them. */
-import { VERDICTS, type VerdictName } from '../../../src/abi/maps.js';
+import { VERDICTS } from '../../../src/abi/verdicts.js';
+import type { VerdictName } from '../../../src/abi/verdicts.js';
 import type { DestinationRates, Rates, Sample } from '../../../src/stats/sample.js';
 
 /** Rates of frames of 144 bytes; a thousand seconds have passed since the load. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
-import { VERDICTS } from '../../../src/abi/maps.js';
+import { VERDICTS } from '../../../src/abi/verdicts.js';
 import type { Sample } from '../../../src/stats/sample.js';
 import { HISTORY, render } from '../../../src/stats/screen/draw.js';
 import { collect, initialState, reduce } from '../../../src/stats/screen/state.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { encodeKey } from '../../../src/abi/maps.js';
+import { encodeKey } from '../../../src/abi/bytes.js';
 import {
   Bpftool,
   BpftoolFailure,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Cell } from '../../../src/abi/maps.js';
+import { cellIndex, isWay, placeCells, withNotes } from '../../../src/plan/cells.js';
+import { TCP, UDP } from '../../../src/wire/protocols.js';
 import {
   CELL_BY_PORT,
   CELL_FRAGMENTS,
@@ -9,24 +10,19 @@ import {
   CELL_KEEPS_SSH,
   CELL_UDP_STAYS,
   CELL_USED,
-} from '../../../src/abi/maps.js';
+} from '../../../src/abi/cell.js';
+import type { Cell } from '../../../src/abi/cell.js';
 import { ANY_ADDRESS } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import { fold, hashOfWay } from '../../../src/wire/hash.js';
 import type { Way } from '../../../src/wire/way.js';
 import {
   EVERYTHING,
-  TCP,
-  UDP,
-  cellIndex,
   compareWays,
   formatWay,
-  isWay,
   parseWays,
-  placeCells,
   versionOf,
   wayKey,
-  withNotes,
 } from '../../../src/wire/way.js';
 import { VIP, VIP_6, ip } from './names.js';
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** struct l4lb_counter, and sums of it. */
+import { u64, putU64 } from './bytes.js';
+import { VALUE_SIZES } from './maps.js';
+import { at } from '../text/must.js';
+
+/** Packets and bytes, exact: both outgrow what a number can hold. */
+export interface Counter {
+  packets: bigint;
+  bytes: bigint;
+}
+
+export function encodeCounter(counter: Counter): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.counters);
+  putU64(buffer, counter.packets, 0);
+  putU64(buffer, counter.bytes, 8);
+  return buffer;
+}
+
+export function decodeCounter(buffer: Buffer): Counter {
+  return { packets: u64(buffer, 0), bytes: u64(buffer, 8) };
+}
+
+export const ZERO: Counter = { packets: 0n, bytes: 0n };
+
+/** The sum over the CPUs of a per-CPU map; a plain map has a single value. */
+export function sumCounters(values: readonly Buffer[]): Counter {
+  return values.map(decodeCounter).reduce(addCounters, ZERO);
+}
+
+/**
+ * Id 0 is written by tools alone, and bpftool writes a value to all CPUs
+ * alike: so one of them is the sum.
+ */
+export function retiredCounter(values: readonly Buffer[]): Counter {
+  return decodeCounter(at(values, 0));
+}
+
+export function addCounters(one: Counter, other: Counter): Counter {
+  return { packets: one.packets + other.packets, bytes: one.bytes + other.bytes };
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** struct l4lb_destination. */
+import { u16, putU16 } from './bytes.js';
+import { VALUE_SIZES } from './maps.js';
+
+/** An entry of the destination table. */
+export interface Destination {
+  address: Buffer;
+  mac: Buffer;
+  /** The id of the service that owns it, 0 for a free id. */
+  service: number;
+  weight: number;
+  /** Mask of the last 16 bits of the source, which differ by connection; 0: none. */
+  spread: number;
+  source: Buffer;
+  headerSum: number;
+  largestInner: number;
+}
+
+export function encodeDestination(destination: Destination): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.destinations);
+  destination.address.copy(buffer, 0);
+  destination.mac.copy(buffer, 16);
+  putU16(buffer, destination.service, 22);
+  putU16(buffer, destination.weight, 24);
+  putU16(buffer, destination.spread, 26);
+  destination.source.copy(buffer, 28);
+  putU16(buffer, destination.headerSum, 44);
+  putU16(buffer, destination.largestInner, 46);
+  return buffer;
+}
+
+export function decodeDestination(buffer: Buffer): Destination {
+  return {
+    address: buffer.subarray(0, 16),
+    mac: buffer.subarray(16, 22),
+    service: u16(buffer, 22),
+    weight: u16(buffer, 24),
+    spread: u16(buffer, 26),
+    source: buffer.subarray(28, 44),
+    headerSum: u16(buffer, 44),
+    largestInner: u16(buffer, 46),
+  };
+}

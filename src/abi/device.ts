@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** struct l4lb_device: what holds for every packet on the device. */
+import { u16, u32, putU16, putU32 } from './bytes.js';
+import { VALUE_SIZES } from './maps.js';
+
+export interface Device {
+  abi: number;
+  /** One more with each fill: how a watcher notices. */
+  generation: number;
+  cellSeed: number;
+  slotSeed: number;
+  mac: Buffer;
+  /** Of the ssh session that filled the tables, 0 for none. */
+  sessionPort: number;
+  mtu: number;
+  /** Of the map flows, in a build that has it. */
+  log2Sets: number;
+  flags: number;
+}
+
+/** EtherType of IPv4, as it stands behind the MAC in a frame that is sent. */
+const ETHERTYPE_IPV4 = 0x0800;
+
+/** ICMP echo to a service's address is left to the host. */
+export const DEVICE_NO_ECHO = 1;
+
+export function encodeDevice(device: Device): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.device);
+  putU32(buffer, device.abi, 0);
+  putU32(buffer, device.generation, 4);
+  putU32(buffer, device.cellSeed, 8);
+  putU32(buffer, device.slotSeed, 12);
+  device.mac.copy(buffer, 16);
+  buffer.writeUInt16BE(ETHERTYPE_IPV4, 22);
+  buffer.writeUInt16BE(device.sessionPort, 24);
+  putU16(buffer, device.mtu, 26);
+  buffer.writeUInt8(device.log2Sets, 28);
+  buffer.writeUInt8(device.flags, 29);
+  return buffer;
+}
+
+export function decodeDevice(buffer: Buffer): Device {
+  return {
+    abi: u32(buffer, 0),
+    generation: u32(buffer, 4),
+    cellSeed: u32(buffer, 8),
+    slotSeed: u32(buffer, 12),
+    mac: buffer.subarray(16, 22),
+    sessionPort: buffer.readUInt16BE(24),
+    mtu: u16(buffer, 26),
+    log2Sets: buffer.readUInt8(28),
+    flags: buffer.readUInt8(29),
+  };
+}

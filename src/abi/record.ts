@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** struct l4lb_record: a connection that began in a hot slot. */
+import { u16, u32 } from './bytes.js';
+
+/** Records of flows note when they were seen in units of so many seconds. */
+export const SEEN_SECONDS = 4;
+
+/** One record of `flows`, of a connection that began in a hot slot. */
+export interface FlowRecord {
+  /** 0: empty. */
+  signature: number;
+  destination: number;
+  /** A packet came after the SYN. */
+  established: boolean;
+  /** In units of 4 seconds, 16 bits. */
+  seen: number;
+}
+
+const RECORD_SIZE = 8;
+const ESTABLISHED = 0x8000;
+
+/** Those of one set. */
+export function decodeRecords(set: Buffer): FlowRecord[] {
+  return Array.from({ length: set.length / RECORD_SIZE }, (_, place) => {
+    const at = place * RECORD_SIZE;
+    const destination = u16(set, at + 4);
+    return {
+      signature: u32(set, at),
+      destination: destination & ~ESTABLISHED,
+      established: (destination & ESTABLISHED) !== 0,
+      seen: u16(set, at + 6),
+    };
+  });
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** struct l4lb_quad and struct l4lb_memory: slots, and what hot ones remember. */
+import { LITTLE, u16, u32, putU16, putU32 } from './bytes.js';
+import { VALUE_SIZES } from './maps.js';
+
+/** Previous of a hot slot whose previous destination is gone. */
+export const NOBODY = 0xffff;
+
+/** A slot that moved is hot: it remembers who had it before, or that it had. */
+export interface Slot {
+  /** The id of its destination, 0 for none. */
+  current: number;
+  /** The id that older connections go to, NOBODY, or 0 where the slot is cold. */
+  previous: number;
+  /** When it became hot, in seconds of the clock that is never set. */
+  since: number;
+  /** When its previous was drained: minutes from then on, and one. None: it is not. */
+  drained?: number;
+}
+
+export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
+
+/** Slots lie four to a word; what hot ones remember lies in a map of its own. */
+export const QUAD = 4;
+const HOT = 0x8000;
+
+/** A slot as its quad has it. */
+export interface QuadSlot {
+  current: number;
+  isHot: boolean;
+}
+
+/** Four slots; the first is in the lowest bits of a word. */
+export function encodeQuad(slots: readonly QuadSlot[]): Buffer {
+  const buffer = Buffer.alloc(VALUE_SIZES.slots);
+  slots.forEach(({ current, isHot }, index) =>
+    putU16(buffer, isHot ? current | HOT : current, inQuad(index)),
+  );
+  return buffer;
+}
+
+export function decodeQuad(buffer: Buffer): QuadSlot[] {
+  return Array.from({ length: QUAD }, (_, index) => {
+    const slot = u16(buffer, inQuad(index));
+    return { current: slot & ~HOT, isHot: (slot & HOT) !== 0 };
+  });
+}
+
+function inQuad(index: number): number {
+  return 2 * (LITTLE ? index : QUAD - 1 - index);
+}
+
+/** Of `memories`, which only the host build has. */
+const MEMORY_SIZE = 8;
+
+export type Memory = Omit<Slot, 'current'>;
+
+export function encodeMemory({ previous, since, drained = 0 }: Memory): Buffer {
+  const buffer = Buffer.alloc(MEMORY_SIZE);
+  putU16(buffer, previous, 0);
+  putU16(buffer, drained, 2);
+  putU32(buffer, since, 4);
+  return buffer;
+}
+
+export function decodeMemory(buffer: Buffer): Memory {
+  const drained = u16(buffer, 2);
+  return {
+    previous: u16(buffer, 0),
+    since: u32(buffer, 4),
+    ...(drained === 0 ? {} : { drained }),
+  };
+}

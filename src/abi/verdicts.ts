@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** L4LB_VERDICTS: the one name under which a packet is counted, and what happens to it. */
+
+export type Action = 'TX' | 'PASS' | 'DROP';
+
+export interface Verdict {
+  number: number;
+  name: string;
+  action: Action;
+  meaning: string;
+}
+
+/** In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop, 32 to 47 answer. */
+export const VERDICTS = [
+  { number: 0, name: 'balanced', action: 'TX', meaning: 'sent to a destination' },
+  {
+    number: 1,
+    name: 'not ip',
+    action: 'PASS',
+    meaning: 'no IP packet in the frame: ARP, LLDP, a third VLAN tag',
+  },
+  {
+    number: 2,
+    name: 'not tcp or udp',
+    action: 'PASS',
+    meaning: 'IP, but neither TCP nor UDP nor an error about them',
+  },
+  {
+    number: 3,
+    name: 'not ours',
+    action: 'PASS',
+    meaning: 'no service has this address, port and protocol',
+  },
+  {
+    number: 4,
+    name: 'not for us',
+    action: 'PASS',
+    meaning: 'sent to a group, or to the MAC address of another device',
+  },
+  {
+    number: 5,
+    name: 'ssh kept',
+    action: 'PASS',
+    meaning: 'ssh to the host, let through a service on all ports',
+  },
+  {
+    number: 6,
+    name: 'dhcp kept',
+    action: 'PASS',
+    meaning: 'a DHCP answer, let through a service on all ports',
+  },
+  {
+    number: 7,
+    name: 'empty slot',
+    action: 'PASS',
+    meaning: 'the slot of this packet has no destination',
+  },
+  {
+    number: 16,
+    name: 'fragment',
+    action: 'DROP',
+    meaning: 'a fragment, whose ports only its first piece could tell',
+  },
+  {
+    number: 17,
+    name: 'malformed',
+    action: 'DROP',
+    meaning: 'a header is cut short, or a length claims what is not there',
+  },
+  {
+    number: 18,
+    name: 'too big',
+    action: 'DROP',
+    meaning: "with the outer header longer than the device's MTU",
+  },
+  {
+    number: 19,
+    name: 'no room',
+    action: 'DROP',
+    meaning: 'the frame could not be extended by an outer header',
+  },
+  {
+    number: 20,
+    name: 'extension headers',
+    action: 'DROP',
+    meaning: 'IPv6 extension headers that are too many, or lead elsewhere',
+  },
+  {
+    number: 21,
+    name: 'echo limited',
+    action: 'DROP',
+    meaning: 'an ICMP echo request of more than are answered in a second',
+  },
+  {
+    number: 32,
+    name: 'echo answered',
+    action: 'TX',
+    meaning: "an ICMP echo request to a service's address, answered",
+  },
+  {
+    number: 33,
+    name: 'too big told',
+    action: 'TX',
+    meaning: 'too big, and the sender was told what would fit',
+  },
+] as const satisfies Verdict[];
+export type VerdictName = (typeof VERDICTS)[number]['name'];

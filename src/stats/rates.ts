@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** From two readings of the counters to the rates between them. */
+import type { Counter } from '../abi/counter.js';
+import { ZERO, addCounters } from '../abi/counter.js';
+import type { VerdictName } from '../abi/verdicts.js';
+import { VERDICTS } from '../abi/verdicts.js';
+import type { Reading, Subject } from '../program/reading.js';
+import { sortedByAddress } from '../wire/address.js';
+import type { DestinationRates, Rates, Sample } from './sample.js';
+
+/** What happened between two readings. */
+export function sampleBetween(subject: Subject, before: Reading, now: Reading): Sample {
+  const interval = now.at - before.at;
+  const rates = (counter: Counter, earlier: Counter | undefined): Rates =>
+    ratesOf(counter, earlier, interval);
+
+  const destinations: DestinationRates[] = sortedByAddress(
+    [...subject.destinations].map(([id, address]) => ({
+      id,
+      address,
+      ...rates(now.destinations.get(id) ?? ZERO, before.destinations.get(id)),
+    })),
+    ({ address }) => address,
+  );
+
+  // What was balanced is told as it was sent, with its outer header: how long that
+  // was for ids that have no destination any more, nobody knows.
+  const totals = rates(totalOf(now), totalOf(before));
+  const verdicts = Object.fromEntries(
+    VERDICTS.map(({ name, number }) => [
+      name,
+      number === 0
+        ? totals
+        : rates(now.verdicts.get(number) ?? ZERO, before.verdicts.get(number)),
+    ]),
+  ) as Record<VerdictName, Rates>;
+
+  return {
+    time: now.time,
+    interface: subject.interface,
+    mode: subject.mode,
+    interval,
+    uptime: Math.max(0, now.at - subject.loadedAt),
+    destinations,
+    totals,
+    verdicts,
+  };
+}
+
+function totalOf(reading: Reading): Counter {
+  return [...reading.destinations.values()].reduce(addCounters, reading.retired);
+}
+
+/** A counter that went back has a new owner; what that counted is not known. */
+function ratesOf(now: Counter, before: Counter | undefined, interval: number): Rates {
+  const perSecond = (sum: bigint): number => Math.max(0, Number(sum) / interval);
+  const isKnown = before !== undefined && interval > 0;
+  return {
+    ...now,
+    pps: isKnown ? perSecond(now.packets - before.packets) : 0,
+    bps: isKnown ? perSecond((now.bytes - before.bytes) * 8n) : 0,
+  };
+}
