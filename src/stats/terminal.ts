@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The dashboard on a terminal; what it shows is decided in screen.ts and screen-lines.ts. */
 import blessed from 'blessed';
+import type { Line, Style } from './screen/line.js';
+import { collect, reduce } from './screen/keys.js';
 import type { Sample } from './sample.js';
 import { render } from './screen/draw.js';
-import type { Line, Style } from './screen/draw.js';
-import { collect, initialState, reduce } from './screen/state.js';
+import { initialState } from './screen/state.js';
 import type { ScreenState } from './screen/state.js';
 
 export interface Dashboard {

@@ -11,19 +11,10 @@ import {
 } from '../../text/format.js';
 import type { DestinationRates, Rates, Sample } from '../sample.js';
 import { helpLines } from './help.js';
+import type { Line, Span, Style } from './line.js';
 import type { ScreenState } from './state.js';
+import { HISTORY } from './state.js';
 import { largest } from '../../text/lists.js';
-
-export type Style =
-  'plain' | 'title' | 'heads' | 'strong' | 'alarm' | 'notice' | 'history';
-export interface Span {
-  text: string;
-  style: Style;
-}
-export type Line = Span[];
-
-/** How many samples the history of a destination goes back: a column for each. */
-export const HISTORY = 30;
 
 /** A destination, and its place in the order of addresses. */
 interface Row {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The dashboard's help: its keys, its columns, and what each verdict means. */
+import type { Line, Span } from './line.js';
 import { VERDICTS } from '../../abi/verdicts.js';
-import type { Line, Span } from './draw.js';
 
 const KEYS = [
   ['s', 'sort by address, packets/s, bits/s'],

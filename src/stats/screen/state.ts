@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The dashboard without a terminal: a state, and what each key and each sample does to
- * it. The lines it is drawn as are in screen-lines.ts.
+ * The dashboard without a terminal, as a value: keys.ts says what keys and samples do to
+ * it, and draw.ts as which lines it is drawn.
  */
 import type { Sample } from '../sample.js';
-import { HISTORY, firstOnView, scrollable } from './draw.js';
+
+/** How many samples the history of a destination goes back: a column for each. */
+export const HISTORY = 30;
 
 export const SORTS = ['address', 'packets/s', 'bits/s'] as const;
 
 /** The address tells when an id has a new owner, whose history starts anew. */
-type History = ReadonlyMap<number, { address: string; pps: readonly number[] }>;
+export type History = ReadonlyMap<number, { address: string; pps: readonly number[] }>;
 
 interface View {
   sample: Sample;
@@ -63,82 +65,4 @@ export function initialState(options: {
     helpTop: 0,
     quit: false,
   };
-}
-
-/** The state with one more sample. */
-export function collect(state: ScreenState, sample: Sample): ScreenState {
-  const history: History = new Map(
-    sample.destinations.map(({ id, address, pps }) => {
-      const before = state.latest?.history.get(id);
-      const known = before?.address === address ? before.pps.slice(1 - HISTORY) : [];
-      return [id, { address, pps: [...known, pps] }];
-    }),
-  );
-  const latest = { sample, history };
-  return { ...state, latest, shown: state.paused ? (state.shown ?? latest) : latest };
-}
-
-/** How many lines a key scrolls by, where so many are on view. */
-type Steps = (page: number) => number;
-
-const SCROLLS = new Map<string, Steps>([
-  ['up', () => -1],
-  ['k', () => -1],
-  ['down', () => 1],
-  ['j', () => 1],
-  ['pageup', (page) => -page],
-  ['pagedown', (page) => page],
-  ['home', () => -Infinity],
-  ['g', () => -Infinity],
-  ['end', () => Infinity],
-  ['G', () => Infinity],
-]);
-
-function scroll(state: ScreenState, top: number, steps: Steps): number {
-  const list = scrollable(state);
-  return firstOnView(firstOnView(top, list) + steps(list.page), list);
-}
-
-/** A key is a printable character, or blessed's name for it: enter, pageup, C-c. */
-export function reduce(state: ScreenState, key: string): ScreenState {
-  if (key === 'C-c') return { ...state, quit: true };
-  if (state.typing) return type(state, key);
-  if (key === 'q') return { ...state, quit: true };
-
-  const steps = SCROLLS.get(key);
-  if (state.help) {
-    if (['?', 'escape', 'enter'].includes(key)) return { ...state, help: false };
-    return steps ? { ...state, helpTop: scroll(state, state.helpTop, steps) } : state;
-  }
-  if (steps) return { ...state, top: scroll(state, state.top, steps) };
-  switch (key) {
-    case 's': {
-      const sort = SORTS[(SORTS.indexOf(state.sort) + 1) % SORTS.length] ?? 'address';
-      return { ...state, sort, top: 0 };
-    }
-    case 'r':
-      return { ...state, reversed: !state.reversed, top: 0 };
-    case 'p':
-    case ' ':
-      return { ...state, paused: !state.paused, shown: state.latest };
-    case '/':
-      return { ...state, typing: true };
-    case 'escape':
-      return { ...state, filter: '', top: 0 };
-    case '?':
-      return { ...state, help: true, helpTop: 0 };
-    default:
-      return state;
-  }
-}
-
-function type(state: ScreenState, key: string): ScreenState {
-  const { filter } = state;
-  if (key === 'enter') return { ...state, typing: false };
-  if (key === 'escape') return { ...state, typing: false, filter: '', top: 0 };
-  if (key === 'C-u') return { ...state, filter: '', top: 0 };
-  if (key === 'backspace') return { ...state, filter: filter.slice(0, -1), top: 0 };
-  // No address is longer than 45 characters.
-  if (!/^[!-~]$/.test(key) || filter.length >= 45) return state;
-  return { ...state, filter: filter + key, top: 0 };
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
+import { collect, reduce } from '../../../src/stats/screen/keys.js';
 import { VERDICTS } from '../../../src/abi/verdicts.js';
 import type { Sample } from '../../../src/stats/sample.js';
-import { HISTORY, render } from '../../../src/stats/screen/draw.js';
-import { collect, initialState, reduce } from '../../../src/stats/screen/state.js';
+import { render } from '../../../src/stats/screen/draw.js';
+import { initialState, HISTORY } from '../../../src/stats/screen/state.js';
 import type { ScreenState } from '../../../src/stats/screen/state.js';
 import { manyDestinations, sample } from './samples.js';
 
