@@ -21,10 +21,14 @@ CELLS ?=
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
 	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
+# The builds that are compiled for this machine, too.
+BALANCERS := host portable frags
+DECAPS := decap decap-frags
+BUILDS := $(BALANCERS) $(DECAPS)
 SENDER := flood/flood
 COMMANDS := l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
-C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*/*.c test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
+C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # With the directories, whose time changes when a file goes.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
@@ -36,7 +40,7 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
-.PHONY: help setup all objects build test check lint typecheck demo demo-tcp pictures bench bench-table fuzz \
+.PHONY: help setup all objects build test check lint typecheck demo demo-tcp pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
@@ -48,13 +52,13 @@ help: ## this list
 setup: ## install what is missing, and nothing else
 	@./setup.sh
 
-objects: $(OBJECTS) ## compile the BPF programs, l4lb_xdp.o and the others
+objects: $(OBJECTS) $(BUILDS:%=.make/native/%.o) ## compile the programs, for BPF and for this machine
 
 build: .make/build ## compile the commands from TypeScript to dist/
 
 test: ## set up, build, lint, type check, and run all tests (as root)
 	@./setup.sh test
-	@$(MAKE) --no-print-directory all lint typecheck
+	@$(MAKE) --no-print-directory all workers lint typecheck
 	@npm test
 
 check: lint typecheck all ## lint, type check, and the tests that need no root and no kernel
@@ -93,12 +97,13 @@ bench: ## measure nanoseconds a packet, of l4lb and of alternatives (as root)
 	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o >&2
 	@npx tsc -p bench && node .make/bench/bench/main.js $(ARGS)
 
-# Packets through each build, and what chance begins with: make fuzz N=1000000 SEED=7
-N ?= 100000
+# Packets through each build, and what chance begins with: make fuzz N=10000000 SEED=7
+N ?= 1000000
 SEED ?=
 
-fuzz: setup ## send random packets through the programs and their model, and compare (as root)
-	@$(MAKE) --no-print-directory all
+fuzz: ## send random packets through the programs and their model, and compare (as root)
+	@./setup.sh fuzz >&2
+	@$(MAKE) --no-print-directory all workers
 	@npx tsc -p test/fuzz && node .make/fuzz/test/fuzz/main.js $(N) $(SEED)
 
 # ---- BPF ----
@@ -128,6 +133,59 @@ l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: programs/%.c $(wildcard progr
 
 testbed/pass.o: testbed/pass.c Makefile
 	$(call compile,-mcpu=v3)
+
+# ---- The same source for this machine ----
+
+NATIVE_FLAGS := -O2 -g -Wall -Wextra -Werror -I. -DL4LB_NATIVE -fno-strict-aliasing
+
+# Words of frames and tables are read where they lie, at odd addresses, too.
+SANITIZED := -DL4LB_PROVE -fsanitize=address,undefined -fno-sanitize=alignment \
+	-fno-sanitize-recover=all
+
+# What a build is compiled with. The destination's end has L4LB_HOST in its source.
+build_flags = $(if $(filter host frags,$1),-DL4LB_HOST) $(if $(filter %frags,$1),-DL4LB_FRAGS) \
+	-DENTRY=$(if $(filter decap%,$1),l4lb_decap_1,l4lb_1)
+
+define compile-native
+@mkdir -p $(@D)
+$(CLANG) $(NATIVE_FLAGS) $(call build_flags,$*) $1 -o $@
+endef
+
+$(BALANCERS:%=.make/native/%.o): .make/native/%.o: l4lb_xdp.c $(HEADERS) Makefile | .make
+	$(call compile-native,-c $<)
+
+$(BALANCERS:%=.make/sanitized/%.o): .make/sanitized/%.o: l4lb_xdp.c $(HEADERS) Makefile | .make
+	$(call compile-native,$(SANITIZED) -c $<)
+
+$(DECAPS:%=.make/native/%.o): .make/native/%.o: programs/l4lb_decap.c programs/decap.h $(HEADERS) \
+		Makefile | .make
+	$(call compile-native,-c $<)
+
+$(DECAPS:%=.make/sanitized/%.o): .make/sanitized/%.o: programs/l4lb_decap.c programs/decap.h \
+		$(HEADERS) Makefile | .make
+	$(call compile-native,$(SANITIZED) -c $<)
+
+# ---- The fuzzer's processes: each runs one build, natively or in the kernel ----
+
+WORKER_OBJECTS := .make/worker/worker.o .make/worker/variants.o
+WORKER_HEADERS := $(wildcard test/fuzz/worker/*.h)
+WORKERS := .make/worker/kernel $(foreach kind,native sanitized,$(BUILDS:%=.make/worker/$(kind)-%))
+
+workers: $(WORKERS) ## compile the processes of make fuzz
+
+$(WORKER_OBJECTS): .make/worker/%.o: test/fuzz/worker/%.c $(WORKER_HEADERS) Makefile | .make
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -Wall -Wextra -Werror -I. -c $< -o $@
+
+.make/worker/kernel: $(WORKER_OBJECTS) test/fuzz/worker/kernel.c $(WORKER_HEADERS)
+	$(CLANG) -O2 -g -Wall -Wextra -Werror -I. $(filter %.c %.o,$^) -o $@ -lbpf
+
+.make/worker/native-%: .make/native/%.o $(WORKER_OBJECTS) test/fuzz/worker/native.c $(WORKER_HEADERS)
+	$(call compile-native,$(filter %.c %.o,$^))
+
+.make/worker/sanitized-%: .make/sanitized/%.o $(WORKER_OBJECTS) test/fuzz/worker/native.c \
+		$(WORKER_HEADERS)
+	$(call compile-native,$(SANITIZED) $(filter %.c %.o,$^))
 
 # ---- The flood's sender, which runs on this machine and carries its BPF programs ----
 

@@ -4,8 +4,9 @@
 # make setup: installs what l4lb's build, tests and demos need and this machine
 # lacks, says what and why, and does nothing else. Quick when nothing is missing.
 # "setup.sh test", as make test calls it, adds what only the second opinions need: a
-# virtual machine with another kernel, and a decoder of packets. "setup.sh bench", as
-# make bench calls it, adds what l4lb is compared with, and its client.
+# virtual machine with another kernel, a decoder of packets, and the sanitizers of clang.
+# "setup.sh fuzz", as make fuzz calls it, adds the sanitizers alone; "setup.sh bench", as
+# make bench calls it, what l4lb is compared with, and its client.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -36,6 +37,10 @@ flock                             util-linux     keeps two writers of one table 
 nsenter                           util-linux     runs commands in the test network
 sysctl                            procps         sets up the kernel of the test network
 shellcheck                        shellcheck     checks the shell scripts
+'
+
+readonly needs_of_the_fuzzer='
+/usr/lib/llvm*/lib/clang/*/lib/linux/libclang_rt.asan-*.a|/usr/lib/llvm*/lib/clang/*/lib/*/libclang_rt.asan*.a|/usr/lib*/clang/*/lib/linux/libclang_rt.asan-*.a libclang-rt-dev checks what the programs touch, compiled for this machine
 '
 
 readonly needs_of_tests='
@@ -177,13 +182,14 @@ install_node_modules() {
 case $#:${1:-} in
 0:) needs=$needs_of_all ;;
 1:test)
-    needs=$needs_of_all$needs_of_tests
+    needs=$needs_of_all$needs_of_the_fuzzer$needs_of_tests
     if command -v apt-get >/dev/null && [[ $(uname -m) == x86_64 ]]; then
         needs+=$needs_of_the_virtual_machine
     fi
     ;;
+1:fuzz) needs=$needs_of_all$needs_of_the_fuzzer ;;
 1:bench) needs=$needs_of_all$needs_of_the_benchmark ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test|bench]" ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench]" ;;
 esac
 check_node
 install_packages

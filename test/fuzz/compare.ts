@@ -2,14 +2,9 @@
 /** What the maps hold after a chunk, against what the model expects. */
 import type { FlowRecord } from '../../src/abi/record.js';
 import { encodeKey } from '../../src/abi/bytes.js';
-import type { ChunkResult } from './harness.js';
-import { counted } from './harness.js';
+import { sumCounters } from '../../src/abi/counter.js';
+import type { Dumped } from './engines.js';
 import { encodeRecords } from './scenario.js';
-
-export interface Found {
-  packet?: number;
-  what: string;
-}
 
 export interface ExpectedMaps {
   verdicts: Map<number, string>;
@@ -36,26 +31,36 @@ export class Sums {
   }
 }
 
-export function compareMaps({ after }: ChunkResult, expected: ExpectedMaps): Found[] {
+export function compareMaps(dumped: Dumped, expected: ExpectedMaps): string[] {
   const found = [
-    ...compareSums('verdict', counted(after.get('verdicts')), expected.verdicts),
-    ...compareSums('destination', counted(after.get('counters')), expected.counters),
+    ...compareSums('verdict', counted(dumped.get('verdicts')), expected.verdicts),
+    ...compareSums('destination', counted(dumped.get('counters')), expected.counters),
   ];
-  for (const [set, [value]] of after.get('flows') ?? []) {
+  for (const [set, value] of (dumped.get('flows') ?? []).entries()) {
     const wanted = encodeRecords(expected.records.get(set) ?? []);
-    if (!value || value.equals(wanted)) continue;
+    if (value.equals(wanted)) continue;
     found.push(
       `records of set ${set}: model ${hexWords(wanted)}, program ${hexWords(value)}`,
     );
   }
-  for (const [slot, [value]] of after.get('kept') ?? []) {
+  for (const [slot, value] of (dumped.get('kept') ?? []).entries()) {
     const wanted = encodeKey(expected.kept.get(slot) ?? 0);
-    if (!value || value.equals(wanted)) continue;
+    if (value.equals(wanted)) continue;
     found.push(
       `kept of slot ${slot}: model ${wanted.readUInt32LE()}, program ${value.readUInt32LE()}`,
     );
   }
-  return found.map((what) => ({ what }));
+  return found;
+}
+
+/** Counters that are not zero, as text that can be compared. */
+export function counted(values: readonly Buffer[] = []): Map<number, string> {
+  const sums = new Map<number, string>();
+  for (const [key, value] of values.entries()) {
+    const { packets, bytes } = sumCounters([value]);
+    if (packets > 0n) sums.set(key, `${packets} packets, ${bytes} bytes`);
+  }
+  return sums;
 }
 
 function hexWords(bytes: Buffer): string {

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The same chunks through a program and through the model; every difference is told. */
-import { BalancerTarget } from './balancer.js';
-import { DecapTarget } from './decap.js';
-import type { Difference, Program, Target } from './target.js';
+/** Chunks through all that run a program; every difference is told. */
+import { SIZES, prepareBalancer } from './balancer.js';
+import { prepareDecap } from './decap.js';
+import { Engines } from './engines.js';
+import type { Difference, Found, Program } from './target.js';
+import { randomOf } from './target.js';
+import { WorkerEnded } from './worker.js';
 
-const CHUNK = 1000;
+/** Of each packet that the model is asked about come so many variants, which it is not. */
+export const VARIANTS = 9;
+const MADE = 1000;
+const CHUNK = MADE * (1 + VARIANTS);
 
-export async function load(name: Program): Promise<Target> {
-  return name.startsWith('decap') ? DecapTarget.load(name) : BalancerTarget.load(name);
+export interface Target {
+  readonly program: Program;
+  readonly engines: Engines;
+}
+
+export function load(program: Program): Target {
+  const sizes = program.startsWith('decap') ? {} : SIZES;
+  return { program, engines: new Engines(program, sizes) };
 }
 
 export interface Wanted {
@@ -20,17 +32,32 @@ export interface Wanted {
 
 /** Stops at the first chunk with differences. */
 export async function fuzz(
-  target: Target,
+  { program, engines }: Target,
   { count, seed, only, progress }: Wanted,
-): Promise<{ packets: number; differences: Difference[] }> {
-  let packets = 0;
+): Promise<{ packets: number; modelled: number; differences: Difference[] }> {
+  const prepare = program.startsWith('decap') ? prepareDecap : prepareBalancer;
+  let [packets, modelled] = [0, 0];
   for (let chunk = only ?? 0; packets < count; chunk++) {
     const size = Math.min(CHUNK, count - packets);
-    const differences = await target.chunk(seed, chunk, size);
+    const made = Math.ceil(size / (1 + VARIANTS));
+    const prepared = prepare(program, randomOf(seed, chunk), made);
+    const found = await engines
+      .chunk(prepared, size - made, seed + chunk * CHUNK)
+      .catch(endOfWorker);
     packets += size;
-    if (differences.length > 0) return { packets, differences };
+    modelled += made;
+    if (found.length > 0) {
+      const differences = found.map((one) => ({ ...one, seed, chunk, program }));
+      return { packets, modelled, differences };
+    }
     progress?.(packets);
     if (only !== undefined) break;
   }
-  return { packets, differences: [] };
+  return { packets, modelled, differences: [] };
+}
+
+/** What a sanitizer found, too, is a difference; it names the frame. */
+function endOfWorker(error: unknown): Found[] {
+  if (error instanceof WorkerEnded) return [{ what: error.message }];
+  throw error;
 }

@@ -34,6 +34,14 @@ export class Random {
   }
 
   bytes(length: number): Buffer {
-    return Buffer.from(Array.from({ length }, () => this.below(256)));
+    const bytes = Buffer.allocUnsafe(length);
+    for (let at = 0; at < length; at += 4) {
+      let word = this.word();
+      for (let byte = at; byte < at + 4 && byte < length; byte++) {
+        bytes[byte] = word;
+        word >>>= 8;
+      }
+    }
+    return bytes;
   }
 }

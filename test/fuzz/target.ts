@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What can be fuzzed, and what is said of a difference. */
 import { describeFrame } from '../../src/explain/text.js';
-import { LONGEST_IN_ONE_BUFFER, LONGEST_IN_SEVERAL } from './harness.js';
 import { Random } from './random.js';
+
+export const ROOT = new URL(import.meta.url).pathname.replace(
+  /\/(\.make\/fuzz\/)?test\/fuzz\/.*$/,
+  '/',
+);
+
+/** What one page holds beside what the kernel needs of it. */
+const LONGEST_IN_ONE_BUFFER = 3456;
+/** Of a jumbo frame, in several pages. */
+const LONGEST_IN_SEVERAL = 9018;
 
 interface Subject {
   object: string;
@@ -26,20 +35,17 @@ export const PROGRAMS = {
 export type Program = keyof typeof PROGRAMS;
 export const PROGRAM_NAMES = Object.keys(PROGRAMS) as Program[];
 
-export interface Difference {
-  /** How the chunk can be run again. */
-  seed: number;
-  chunk: number;
-  program: Program;
+export interface Found {
   packet?: number;
   frame?: Buffer;
   what: string;
 }
 
-export interface Target {
-  readonly name: Program;
-  chunk(seed: number, chunk: number, count: number): Promise<Difference[]>;
-  close(): void;
+export interface Difference extends Found {
+  /** How the chunk can be run again. */
+  seed: number;
+  chunk: number;
+  program: Program;
 }
 
 /** Each chunk has a chance of its own, so that one alone can be run again. */

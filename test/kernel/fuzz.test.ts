@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The programs against the model, with a fixed seed: make fuzz runs more of it. */
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import type { Target } from '../fuzz/fuzz.js';
 import { fuzz, load } from '../fuzz/fuzz.js';
-import type { Target } from '../fuzz/target.js';
-import { PROGRAMS, PROGRAM_NAMES, describeDifference } from '../fuzz/target.js';
+import { PROGRAMS, PROGRAM_NAMES, ROOT, describeDifference } from '../fuzz/target.js';
 
-const COUNT = 20_000;
+const COUNT = 200_000;
 const SEED = 4;
+
+beforeAll(async () => {
+  await execa('make', ['workers'], { cwd: ROOT });
+});
 
 describe.each(PROGRAM_NAMES)('%s', (name) => {
   let target: Target;
-  beforeAll(async () => {
-    target = await load(name);
+  beforeAll(() => {
+    target = load(name);
   });
-  afterAll(() => target.close());
+  afterAll(() => target.engines.close());
 
   const count = COUNT * PROGRAMS[name].share;
-  test(`${count} packets do what the model says`, async () => {
+  test(`${count} packets do what the model says, natively and in the kernel`, async () => {
     const { packets, differences } = await fuzz(target, { count, seed: SEED });
     expect(differences.slice(0, 3).map(describeDifference).join('\n\n')).toBe('');
     expect(packets).toBe(count);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * This process runs the program that is linked in. Under AddressSanitizer nothing but
+ * the frame and the values of tables can be touched: not what is between two values.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datapath/platform/native.h"
+#include "engine.h"
+
+#define GAP 32 /* between two values */
+#define MOST_TABLES 16
+
+/* From the linker, around what MAP() defines. */
+extern struct native_map __start_native_maps[], __stop_native_maps[];
+
+/* The program: l4lb_1 or l4lb_decap_1. */
+int ENTRY(struct xdp_md *ctx);
+
+static struct table tables[MOST_TABLES];
+static int table_count;
+static __u64 clock_of_test;
+
+__u64 coarse_nanoseconds(void)
+{
+	return clock_of_test;
+}
+
+void engine_set_clock(__u64 nanoseconds)
+{
+	clock_of_test = nanoseconds;
+}
+
+__u32 engine_seconds(void)
+{
+	return clock_of_test / 1000000000;
+}
+
+#ifdef L4LB_PROVE
+void __sanitizer_set_death_callback(void (*callback)(void));
+
+static const struct frame *current;
+
+/* Of what the sanitizers stop at. */
+static void tell_frame(void)
+{
+	if (!current)
+		return;
+	fprintf(stderr, "the frame, of %u bytes: ", current->length);
+	for (__u32 i = 0; i < current->length; i++)
+		fprintf(stderr, "%02x", current->bytes[i]);
+	fputc('\n', stderr);
+}
+
+void proved_wrong(const char *what, const char *file, int line)
+{
+	tell_frame();
+	fail("%s:%d: it should never be, and was: %s", file, line, what);
+}
+#endif
+
+static __u32 offset_of_value(const struct native_map *map)
+{
+	return map->kind == BPF_MAP_TYPE_HASH ? map->key_size : 0;
+}
+
+static void *entry_of(const struct native_map *map, __u32 number)
+{
+	return map->values + number * map->stride;
+}
+
+static void make_values(struct native_map *map)
+{
+	const __u32 size = offset_of_value(map) + map->value_size;
+
+	map->stride = (size + 7) & ~7U;
+	if (__has_feature(address_sanitizer))
+		map->stride += GAP;
+	map->values = calloc(map->entries, map->stride);
+	if (!map->values)
+		fail("no memory for %s", map->name);
+	for (__u32 i = 0; i < map->entries; i++)
+		CLOSE(entry_of(map, i) + size, map->stride - size);
+}
+
+void engine_open(const char *object, int size_count, char **sizes)
+{
+	(void)object;
+#ifdef L4LB_PROVE
+	__sanitizer_set_death_callback(tell_frame);
+#endif
+	for (struct native_map *map = __start_native_maps;
+	     map < __stop_native_maps; map++) {
+		struct table *table = &tables[table_count++];
+
+		if (table_count > MOST_TABLES)
+			fail("too many maps");
+		map->entries = wanted_entries(map->name, map->entries,
+					      size_count, sizes);
+		make_values(map);
+		*table = (struct table){
+			.name = map->name,
+			.entries = map->entries,
+			.key_size = map->key_size,
+			.value_size = map->value_size,
+			.handle = map,
+		};
+	}
+}
+
+struct table *engine_table(const char *name)
+{
+	for (int i = 0; i < table_count; i++)
+		if (!strcmp(tables[i].name, name))
+			return &tables[i];
+	return NULL;
+}
+
+void engine_write(struct table *table, const void *key, const void *value)
+{
+	struct native_map *map = table->handle;
+	void *there;
+
+	if (map->kind == BPF_MAP_TYPE_HASH) {
+		there = find(map, key);
+		if (!there) {
+			if (map->used == map->entries)
+				fail("%s is full", map->name);
+			there = entry_of(map, map->used++);
+			memcpy(there, key, map->key_size);
+			there += map->key_size;
+		}
+	} else {
+		there = lookup(map, key);
+		if (!there)
+			fail("%s has no such entry", map->name);
+	}
+	memcpy(there, value, map->value_size);
+}
+
+void engine_read(struct table *table, void *values)
+{
+	const struct native_map *map = table->handle;
+
+	for (__u32 i = 0; i < map->entries; i++)
+		memcpy(values + i * map->value_size,
+		       entry_of(map, i) + offset_of_value(map),
+		       map->value_size);
+}
+
+void engine_run(const struct frame *in, struct frame *out)
+{
+	static __u8 memory[ROOM + LONGEST + 8] __attribute__((aligned(8)));
+	__u8 *const at = memory + ROOM;
+	__u32 here = in->length;
+	struct xdp_md ctx;
+
+	OPEN(memory, sizeof(memory));
+	memset(at - DIRTY_BYTES, DIRT, DIRTY_BYTES);
+	memcpy(at, in->bytes, in->length);
+#ifdef L4LB_FRAGS
+	if (here > FIRST_BUFFER)
+		here = FIRST_BUFFER;
+#endif
+	CLOSE(memory, ROOM);
+	CLOSE(at + here, sizeof(memory) - ROOM - here);
+	ctx = (struct xdp_md){
+		.data = at,
+		.data_end = at + here,
+		.room = memory,
+		.length = in->length,
+	};
+#ifdef L4LB_PROVE
+	current = in;
+#endif
+	out->action = ENTRY(&ctx);
+	out->length = ctx.length;
+	OPEN(memory, sizeof(memory));
+	memcpy(out->bytes, ctx.data, ctx.length);
+}
