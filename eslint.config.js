@@ -41,6 +41,12 @@ export default tseslint.config(
         },
         {
           selector:
+            'MemberExpression[object.property.name=/^std(out|err)$/][property.name="write"]',
+          message:
+            'Print by system/output.ts, which makes foreign text safe for a terminal.',
+        },
+        {
+          selector:
             'MemberExpression[computed=true][object.type="ObjectExpression"][property.type!="Literal"]',
           message: 'Look up text in a Map: every object has `constructor` in it.',
         },

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-load --check-offload: would a card take this object? */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { print, printJson } from './system/output.js';
 import { EXIT_FAILURE, Failure } from './text/failure.js';
+import { fileFault } from './text/file-fault.js';
+import { printableLine } from './text/printable.js';
 import { noObject, objectFor } from './program/objects.js';
 import { checkObject } from './card/check.js';
 import { describeVerdict, verdictJson } from './card/report.js';
@@ -22,9 +24,8 @@ function readObjectFile(object: string): Buffer {
   try {
     return readFileSync(object);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw noObject(object);
-    throw new Failure(`cannot read ${object}: ${message}`, {
+    if (!existsSync(object)) throw noObject(object);
+    throw new Failure(`cannot read ${printableLine(object)}: ${fileFault(error)}`, {
       next: 'name the object, as l4lb_xdp.o',
     });
   }

@@ -21,6 +21,8 @@ import type { Request } from './disturb/perform.js';
 import { avoidableLosses, describeResult, resultJson } from './disturb/report.js';
 import { drawSvg } from './disturb/svg.js';
 import { Failure, UsageFailure } from './text/failure.js';
+import { fileFault } from './text/file-fault.js';
+import { printableLine } from './text/printable.js';
 import { many } from './text/format.js';
 import { readDuration, readWhole } from './cli/options.js';
 
@@ -141,8 +143,9 @@ async function disturb(flags: Flags): Promise<void> {
 function checkFolder(file: string): void {
   const folder = dirname(file);
   if (existsSync(folder)) return;
-  throw new Failure(`cannot write ${file}: there is no folder ${folder}`, {
-    next: `mkdir -p ${folder}`,
+  const [shown, where] = [printableLine(file), printableLine(folder)];
+  throw new Failure(`cannot write ${shown}: there is no folder ${where}`, {
+    next: `mkdir -p ${where}`,
   });
 }
 
@@ -150,6 +153,6 @@ function write(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
-    throw new Failure(`cannot write ${file}: ${(error as Error).message}`);
+    throw new Failure(`cannot write ${printableLine(file)}: ${fileFault(error)}`);
   }
 }

@@ -19,6 +19,8 @@ import { framesOfPcap } from './explain/pcap.js';
 import { parseEndpoint, parseTarget, parseTcpFlags } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
 import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
+import { fileFault } from './text/file-fault.js';
+import { printableLine } from './text/printable.js';
 import type { Live } from './plan/state.js';
 import { withLock } from './system/lock.js';
 import { withPins } from './program/objects.js';
@@ -155,14 +157,14 @@ function readPcap(name: string): Buffer[] {
   try {
     file = readFileSync(name === '-' ? 0 : name);
   } catch (error) {
-    throw new Failure(`cannot read ${name}`, {
-      cause: error instanceof Error ? error.message : String(error),
+    throw new Failure(`cannot read ${printableLine(name)}`, {
+      cause: fileFault(error),
       next: 'name a capture, as tcpdump -i eth0 -w FILE writes it',
     });
   }
   const frames = framesOfPcap(file);
   if (typeof frames !== 'string') return frames;
-  throw new Failure(`cannot use ${name}: ${frames}`, {
+  throw new Failure(`cannot use ${printableLine(name)}: ${frames}`, {
     next: 'name a capture, as tcpdump -i eth0 -s 0 -w FILE writes it',
   });
 }

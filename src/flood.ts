@@ -5,7 +5,7 @@ import { InvalidArgumentError, Option } from 'commander';
 
 import { context } from './program/tools.js';
 import type { Context } from './program/tools.js';
-import { print, printJson } from './system/output.js';
+import { print, printJson, tell } from './system/output.js';
 import { parseMac } from './wire/address.js';
 import { newCommand } from './cli/command.js';
 import type { FramePlan } from './flood/frame.js';
@@ -188,8 +188,4 @@ async function prepare(
       size: plan.length,
     },
   };
-}
-
-function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
 }

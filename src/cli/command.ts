@@ -4,6 +4,9 @@ import { Command, CommanderError } from 'commander';
 
 import { exitOnClosedPipe } from './signals.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from '../text/failure.js';
+import { tell } from '../system/output.js';
+import { printable, printableLine } from '../text/printable.js';
+import { readDevice } from './options.js';
 import { VERSION } from '../system/package.js';
 
 /** A command with what all of them have: -i, -h, -V. */
@@ -16,7 +19,7 @@ export function newCommand(
     .description(description)
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .requiredOption('-i, --interface <device>', device)
+    .requiredOption('-i, --interface <device>', device, readDevice)
     .showHelpAfterError('(--help explains the options)')
     .configureOutput({ outputError: nameInError(name) });
 }
@@ -25,7 +28,12 @@ export function newCommand(
 export function nameInError(
   name: string,
 ): (text: string, write: (text: string) => void) => void {
-  return (text, write) => write(text.replace(/^error: /, `${name}: `));
+  return (text, write) => {
+    // The line behind it is commander's own, when it knows a name that may be meant.
+    const [, message = '', hint = ''] =
+      /^(?:error: )?(.*?)(\n\(Did you mean [^\n]*\))?\n*$/s.exec(text) ?? [];
+    write(`${name}: ${printableLine(message)}${printable(hint)}\n`);
+  };
 }
 
 /** Runs a command to its exit code. */
@@ -42,12 +50,10 @@ export async function main(command: Command): Promise<void> {
 function report(name: string, error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof Failure) {
-    process.stderr.write(`${error.format(name)}\n`);
+    tell(error.format(name));
     return error.exitCode;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(
-    `${name}: this is a fault of ${name} itself, please report it\n${text}\n`,
-  );
+  tell(`${name}: this is a fault of ${name} itself, please report it\n${text}`);
   return EXIT_FAILURE;
 }

@@ -5,11 +5,36 @@ import { InvalidArgumentError, Option } from 'commander';
 
 import type { TableKind } from '../abi/cell.js';
 import { storableTime, TABLES } from '../abi/cell.js';
+import { UsageFailure } from '../text/failure.js';
+import { printableLine } from '../text/printable.js';
 import type { FillWishes } from '../fill/from-rows.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import { parseWays } from '../wire/way.js';
+
+/** Of an alternative name, which may be longer than a device's own. */
+const LONGEST_NAME = 127;
+
+/** The kernel takes no blank, / or : in a name, nor names of folders. */
+export function readDevice(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  if (/[\s/:]/.test(text) || ['', '.', '..'].includes(text) || bytes > LONGEST_NAME) {
+    throw new UsageFailure(`"${printableLine(text)}" is not the name of a device`, {
+      next: 'ip link, which lists the devices',
+    });
+  }
+  // It does take these, but bpftool and ip read them as quotes and comments of a batch.
+  if (/[#'"\\]/.test(text) || printableLine(text) !== text) {
+    const shown = printableLine(text);
+    throw new UsageFailure(`l4lb cannot work with a device whose name is ${shown}`, {
+      cause:
+        'a control character, #, \\, \' or " in it does not pass through ip and bpftool',
+      next: 'give it another name: ip link set dev OLD name lb0',
+    });
+  }
+  return text;
+}
 
 /** Where one device has programs in several modes. */
 export function modeOption(): Option {

@@ -45,7 +45,7 @@ export function readBoolean(value: unknown): boolean {
 }
 
 export function readFileName(value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value;
+  if (typeof value === 'string' && /^[^\0]+$/.test(value)) return value;
   throw new Fault(`${show(value)} is not the name of a file`);
 }
 

@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path';
 
 import { exitCodeOf, onEndingSignal } from '../system/signals.js';
 import { Failure } from '../text/failure.js';
+import { tell } from '../system/output.js';
 import { many } from '../text/format.js';
 import { run as startProcess } from '../system/run.js';
 import type { Schedule } from './changes.js';
@@ -78,8 +79,4 @@ export async function interruptible<T>(
   } finally {
     stopListening();
   }
-}
-
-function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
 }

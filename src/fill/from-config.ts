@@ -10,6 +10,7 @@ import { parseConfig } from '../config/read.js';
 import type { DestinationFile } from '../config/destinations-csv.js';
 import { exportConfig } from '../plan/export.js';
 import { Failure } from '../text/failure.js';
+import { printableLine } from '../text/printable.js';
 import type { Planned } from './from-rows.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import { macOf, readFile, resolveRows } from './from-rows.js';
@@ -48,10 +49,11 @@ function open(config: string, name: string): DestinationFile | string {
   try {
     // `./` in front, so that it is neither stdin nor the name of a sample.
     const { text } = readFile(path.startsWith('/') ? path : `./${path}`);
-    return { name: path, text };
+    return { name: printableLine(path), text };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    return `cannot read ${path}: ${error.advice.cause ?? ''}`;
+    const { cause = error.message } = error.advice;
+    return `cannot read ${printableLine(path)}: ${cause}`;
   }
 }
 

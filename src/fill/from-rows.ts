@@ -12,6 +12,8 @@ import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
 import { parseDestinations } from '../config/destinations-csv.js';
 import { Failure } from '../text/failure.js';
+import { fileFault } from '../text/file-fault.js';
+import { printableLine } from '../text/printable.js';
 import type { OwnSources } from './outer-source.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import type { Link } from '../system/ip/links.js';
@@ -145,25 +147,19 @@ export async function applyPlan(
   await bpftool.write(linesOf(maps, plan.writes, live.slots), lock);
 }
 
-const CAUSES = new Map([
-  ['ENOENT', 'there is no such file'],
-  ['EACCES', 'it may not be read'],
-  ['EISDIR', 'it is a directory'],
-]);
-
 const ROWS = 'name a file with rows of: address, MAC[, weight]';
 
 export function readFile(name: string, next = ROWS): DestinationFile {
   try {
     return name === '-'
       ? { name: 'stdin', text: readFileSync(0, 'utf8') }
-      : { name, text: readFileSync(samplePath(name) ?? name, 'utf8') };
+      : {
+          name: printableLine(name),
+          text: readFileSync(samplePath(name) ?? name, 'utf8'),
+        };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new Failure(`cannot read ${name}`, {
-      cause: CAUSES.get(code) ?? code,
-      next,
-    });
+    const shown = printableLine(name);
+    throw new Failure(`cannot read ${shown}`, { cause: fileFault(error), next });
   }
 }
 

@@ -8,6 +8,7 @@ import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from '../abi/maps.js';
 import type { Bpftool, MapInfo, ProgramInfo } from '../system/bpftool.js';
 import { BpftoolFailure } from '../system/bpftool.js';
 import { Failure } from '../text/failure.js';
+import { printableLine } from '../text/printable.js';
 import { adviceOnLoading } from './refusal.js';
 import { packaged } from '../system/package.js';
 
@@ -31,7 +32,7 @@ export function fragsObjectFor(object: string): string | undefined {
 }
 
 export function noObject(object: string): Failure {
-  return new Failure(`no object ${object}`, {
+  return new Failure(`no object ${printableLine(object)}`, {
     cause: 'it was not compiled, or the name is mistyped',
     next: 'make objects',
   });

@@ -5,6 +5,7 @@ import { Iproute } from '../system/ip/links.js';
 import type { Run } from '../system/run.js';
 import { run } from '../system/run.js';
 import { Failure } from '../text/failure.js';
+import { printableLine } from '../text/printable.js';
 
 export interface Tools {
   ip: Iproute;
@@ -19,7 +20,7 @@ export function context(): Context {
   if (process.geteuid?.() !== 0) {
     throw new Failure('this needs root', {
       cause: 'XDP programs and their maps belong to the administrator',
-      next: `sudo ${process.argv.slice(1).join(' ')}`,
+      next: `sudo ${process.argv.slice(1).map(printableLine).join(' ')}`,
     });
   }
   return { run, ip: new Iproute(run), bpftool: new Bpftool(run) };

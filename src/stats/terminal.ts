@@ -3,6 +3,7 @@
 import blessed from 'blessed';
 import type { Line, Style } from './screen/line.js';
 import { collect, reduce } from './screen/keys.js';
+import { printableLine } from '../text/printable.js';
 import type { Sample } from './sample.js';
 import { render } from './screen/draw.js';
 import { initialState } from './screen/state.js';
@@ -34,9 +35,10 @@ function paint(lines: Line[]): string {
   return lines
     .map((line) =>
       line
-        .map(({ text, style }) =>
-          SGR[style] ? `\x1b[${SGR[style]}m${text}\x1b[m` : text,
-        )
+        .map(({ text, style }) => {
+          const shown = printableLine(text);
+          return SGR[style] ? `\x1b[${SGR[style]}m${shown}\x1b[m` : shown;
+        })
         .join(''),
     )
     .join('\n');

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What commands print: results to stdout, all else to stderr. */
+/** What commands print: results to stdout, all else to stderr; nothing else prints. */
+import { printable } from '../text/printable.js';
 
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  // eslint-disable-next-line no-restricted-syntax
+  process.stdout.write(`${printable(text)}\n`);
 }
 
 /** For people, beside the result. */
+export function tell(text: string): void {
+  // eslint-disable-next-line no-restricted-syntax
+  process.stderr.write(`${printable(text)}\n`);
+}
+
 export function warn(text: string): void {
-  process.stderr.write(`Warning: ${text}\n`);
+  tell(`Warning: ${text}`);
 }
 
 export function printJson(value: unknown): void {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Mode } from '../../text/mode.js';
 import { Failure } from '../../text/failure.js';
+import { parseIpJson } from './json.js';
 import type { Run } from '../run.js';
 import type { Family } from '../../wire/outer-source.js';
 
@@ -64,16 +65,19 @@ export class Iproute {
     return result.stdout;
   }
 
+  async #json(args: string[]): Promise<unknown[]> {
+    return parseIpJson(await this.#ip(args), args.join(' '));
+  }
+
   /** The names of all devices, for a message. */
   async names(): Promise<string[]> {
-    const links = JSON.parse(
-      (await this.#ip(['-j', 'link', 'show'])) || '[]',
-    ) as LinkJson[];
+    const links = (await this.#json(['-j', 'link', 'show'])) as LinkJson[];
     return links.map((link) => link.ifname);
   }
 
   async link(name: string): Promise<Link> {
-    const result = await this.#run('ip', ['-j', '-d', 'addr', 'show', 'dev', name]);
+    const args = ['-j', '-d', 'addr', 'show', 'dev', name];
+    const result = await this.#run('ip', args);
     if (result.exitCode !== 0) {
       const names = await this.names();
       throw new Failure(`no device ${name}`, {
@@ -81,7 +85,7 @@ export class Iproute {
         next: `name one of: ${names.join(', ')}`,
       });
     }
-    const [link] = JSON.parse(result.stdout) as LinkJson[];
+    const [link] = parseIpJson(result.stdout, args.join(' ')) as LinkJson[];
     if (!link) throw new Failure(`ip says nothing of device ${name}`);
     return {
       name: link.ifname,
@@ -99,9 +103,7 @@ export class Iproute {
 
   /** All addresses of the host. */
   async hostAddresses(): Promise<string[]> {
-    const links = JSON.parse(
-      (await this.#ip(['-j', 'addr', 'show'])) || '[]',
-    ) as Partial<LinkJson>[];
+    const links = (await this.#json(['-j', 'addr', 'show'])) as Partial<LinkJson>[];
     return links
       .flatMap((link) => link.addr_info ?? [])
       .flatMap(({ local }) => local ?? []);
@@ -147,9 +149,10 @@ export class Iproute {
   }
 
   async #nextHop(device: string, address: string): Promise<string | undefined> {
-    const result = await this.#run('ip', ['-j', 'route', 'get', address, 'oif', device]);
+    const args = ['-j', 'route', 'get', address, 'oif', device];
+    const result = await this.#run('ip', args);
     if (result.exitCode !== 0) return undefined;
-    const [route] = JSON.parse(result.stdout || '[]') as {
+    const [route] = parseIpJson(result.stdout, args.join(' ')) as {
       gateway?: string;
       /** A gateway of the other family. */
       via?: { host: string };
@@ -160,8 +163,7 @@ export class Iproute {
   }
 
   async #neighbours(device: string): Promise<Map<string, Neighbour>> {
-    const text = await this.#ip(['-j', 'neigh', 'show', 'dev', device]);
-    const entries = JSON.parse(text || '[]') as {
+    const entries = (await this.#json(['-j', 'neigh', 'show', 'dev', device])) as {
       dst: string;
       lladdr?: string;
       state?: string[];

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../../text/failure.js';
+import { parseIpJson } from './json.js';
 import type { AttachedProgram, LinkJson } from './links.js';
 import { attachedPrograms } from './links.js';
 import type { Run } from '../run.js';
@@ -83,7 +84,7 @@ export class Surroundings {
     if (result.exitCode !== 0) {
       throw new Failure(`ip ${args.join(' ')}: ${result.stderr.trim()}`);
     }
-    return JSON.parse(result.stdout.trim() || '[]') as unknown[];
+    return parseIpJson(result.stdout, args.join(' '));
   }
 
   async namespace(name?: string): Promise<Namespace> {
@@ -255,7 +256,7 @@ export class Surroundings {
       return stdout
         .split('\n')
         .filter((line) => line.startsWith('['))
-        .flatMap((line) => JSON.parse(line) as unknown[]);
+        .flatMap((line) => parseIpJson(line, '-batch'));
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -227,7 +227,11 @@ describe('l4lb-load --check-offload', () => {
   test.each([
     { object: 'no-such.o', what: 'no object no-such.o', next: 'make objects' },
     { object: 'README.md', what: 'this is no BPF object', next: 'make objects' },
-    { object: 'datapath', what: 'cannot read datapath: EISDIR', next: 'name the object' },
+    {
+      object: 'datapath',
+      what: 'cannot read datapath: it is a directory',
+      next: 'name the object',
+    },
   ])('of $object says: $what', ({ object, what, next }) => {
     const { status, out, error } = run(object);
     expect([status, out]).toEqual([1, '']);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Why a file could not be read or written, in words. Pure. */
+
+const CAUSES = new Map([
+  ['ENOENT', 'there is no such file'],
+  ['EACCES', 'it may not be opened'],
+  ['EPERM', 'it may not be opened'],
+  ['EISDIR', 'it is a directory'],
+  ['ENOTDIR', 'a part of its path is no directory'],
+  ['ENOSPC', 'the disk is full'],
+  ['EROFS', 'the file system is read-only'],
+  ['ENAMETOOLONG', 'its name is too long'],
+]);
+
+/** Of an error of the file system; any other is a fault of ours, and thrown on. */
+export function fileFault(error: unknown): string {
+  const code = codeOf(error);
+  if (code === undefined) throw error;
+  return CAUSES.get(code) ?? code;
+}
+
+/** ENOENT and the like. */
+function codeOf(error: unknown): string | undefined {
+  const isOfSystem = typeof error === 'object' && error !== null && 'errno' in error;
+  return isOfSystem && 'code' in error ? String(error.code) : undefined;
+}
