@@ -4,18 +4,20 @@
 const common = {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, diagnostics: false }] },
+  transform: { '^.+\\.ts$': '<rootDir>/test/jest/transform.js' },
   testEnvironment: 'node',
   // execa's signal-exit keeps its listeners in a global, which jest would take apart.
   testEnvironmentOptions: { globalsCleanup: 'off' },
 };
 
 export default {
-  // A kernel test starts many processes, beside emulated machines of other tests, on a
+  // A kernel test starts many processes, beside the emulated machine of other tests, on a
   // processor that may be shared; a unit test ends long before.
   testTimeout: 180_000,
   // One for each core: each file has a network of its own.
   maxWorkers: '100%',
+  testSequencer: '<rootDir>/test/jest/sequencer.js',
+  reporters: ['default', '<rootDir>/test/jest/seconds.js'],
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     {
@@ -25,8 +27,8 @@ export default {
     },
     {
       ...common,
-      displayName: 'offload',
-      testMatch: ['<rootDir>/test/offload/**/*.test.ts'],
+      displayName: 'vm',
+      testMatch: ['<rootDir>/test/vm/**/*.test.ts'],
     },
   ],
 };

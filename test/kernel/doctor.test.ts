@@ -398,7 +398,11 @@ describe('finds', () => {
 
 test('for people it says what was found, how one sees it, and what fixes it', async () => {
   await shell('balancer', 'l4lb-load -i eth0 --off');
-  const found = await network.run('balancer', 'bin/l4lb.js', ['doctor', '-i', 'eth0']);
+  const found = await network.runProcess('balancer', 'bin/l4lb.js', [
+    'doctor',
+    '-i',
+    'eth0',
+  ]);
   expect(found.exitCode).toBe(1);
   expect(found.stdout.split('\n').slice(0, 5)).toEqual([
     'eth0: 1 finding',
@@ -412,7 +416,7 @@ test('for people it says what was found, how one sees it, and what fixes it', as
 
 test('a device that is not there is a failure, and no finding', async () => {
   const args = ['-i', 'eth9', '--json'];
-  const answer = await network.run('balancer', 'bin/l4lb-doctor.js', args);
+  const answer = await network.runProcess('balancer', 'bin/l4lb-doctor.js', args);
   expect(answer).toMatchObject({ exitCode: 1, stdout: '' });
   expect(answer.stderr).toContain('l4lb-doctor: no device eth9');
 });

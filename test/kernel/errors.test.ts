@@ -42,7 +42,7 @@ describe.each(['load', 'map', 'stats'] as const)('l4lb-%s', (command) => {
   const needed = command === 'map' ? ['-f', SAMPLE] : [];
 
   test('names the devices that exist where there is none of that name', async () => {
-    const finished = await network.run('balancer', bin, ['-i', 'eth9', ...needed]);
+    const finished = await network.runProcess('balancer', bin, ['-i', 'eth9', ...needed]);
     expectFailure(
       finished,
       1,
@@ -65,35 +65,38 @@ describe.each(['load', 'map', 'stats'] as const)('l4lb-%s', (command) => {
   });
 
   test('exits with 2 where it is used wrongly', async () => {
-    const missing = await network.run('balancer', bin, needed);
+    const missing = await network.runProcess('balancer', bin, needed);
     expectFailure(missing, 2, "required option '-i, --interface <device>' not specified");
     const args = ['-i', 'eth0', ...needed, '--no-such-option'];
     expectFailure(
-      await network.run('balancer', bin, args),
+      await network.runProcess('balancer', bin, args),
       2,
       "unknown option '--no-such-option'",
     );
   });
 
   test('prints help and version to stdout, and exits with 0', async () => {
-    const help = await network.run('balancer', bin, ['--help']);
+    const help = await network.runProcess('balancer', bin, ['--help']);
     expect(help).toMatchObject({ exitCode: 0, stderr: '' });
     expect(help.stdout).toMatch(new RegExp(`^Usage: l4lb-${command} `));
     expect(help.stdout).toContain('Examples:');
-    const version = await network.run('balancer', bin, ['-V']);
+    const version = await network.runProcess('balancer', bin, ['-V']);
     expect(version).toMatchObject({ exitCode: 0, stdout: '0.1.0' });
   });
 
   test('is a command of l4lb too', async () => {
-    const finished = await network.run('balancer', 'bin/l4lb.js', [command, '--help']);
+    const finished = await network.runProcess('balancer', 'bin/l4lb.js', [
+      command,
+      '--help',
+    ]);
     expect(finished.exitCode).toBe(0);
     expect(finished.stdout).toMatch(new RegExp(`^Usage: l4lb ${command} `));
   });
 });
 
 test('l4lb without a command, or with an unknown one, is wrong usage', async () => {
-  expect((await network.run('balancer', 'bin/l4lb.js')).exitCode).toBe(2);
-  const finished = await network.run('balancer', 'bin/l4lb.js', ['stat']);
+  expect((await network.runProcess('balancer', 'bin/l4lb.js')).exitCode).toBe(2);
+  const finished = await network.runProcess('balancer', 'bin/l4lb.js', ['stat']);
   expectFailure(finished, 2, "unknown command 'stat'", 'Did you mean stats?');
 });
 

@@ -139,7 +139,8 @@ describe('a packet', () => {
 
 test('in words: each header before and after', async () => {
   const args = ['-i', 'eth0', ...question(4242)];
-  const { stdout, exitCode } = await network.run('balancer', 'bin/l4lb-explain.js', args);
+  const command = 'bin/l4lb-explain.js';
+  const { stdout, exitCode } = await network.runProcess('balancer', command, args);
   expect(exitCode).toBe(0);
   expect(stdout).toContain('verdict      balanced: sent to a destination');
   expect(stdout).toContain('program and model agree');

@@ -4,20 +4,24 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { execa } from 'execa';
 
-export const ROOT = new URL('../../', import.meta.url).pathname;
+import type { Finished } from '../agent/agent.js';
+import { AGENT, Agent, ROOT } from '../agent/agent.js';
+
+export type { Finished } from '../agent/agent.js';
+export { ROOT } from '../agent/agent.js';
 
 export type Role =
   'client' | 'balancer' | 'switch' | 'destinations' | `destination${number}`;
 
-export interface Finished {
-  exitCode: number;
-  stdout: string;
-  stderr: string;
-}
+export type Tool = 'load' | 'map' | 'stats' | 'explain' | 'doctor' | 'flood';
+
+/** Our commands that an agent can run, by the name of their file. */
+const OWN = /^bin\/(l4lb(?:-(?:load|map|stats|explain|doctor|flood))?)\.js$/;
 
 export class Network {
   readonly name: string;
   readonly #children: ChildProcess[] = [];
+  readonly #agents = new Map<Role, Promise<Agent>>();
 
   private constructor(name: string) {
     this.name = name;
@@ -34,11 +38,39 @@ export class Network {
 
   async down(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
+    for (const agent of this.#agents.values()) await (await agent).end();
     await execa('testbed/network.sh', ['down', this.name], { cwd: ROOT });
   }
 
-  /** Runs a command in a role's namespace; its exit code is part of the answer. */
+  /** The option of nsenter that leads to a role. */
+  namespaceOf(role: Role): string {
+    return `--net=/run/netns/l4lb-${this.name}-${role}`;
+  }
+
+  /**
+   * Runs a command in a role's namespace; its exit code is part of the answer. One of
+   * our own runs in a node that is there already, which takes half the time.
+   */
   async run(
+    role: Role,
+    command: string,
+    args: string[] = [],
+    input = '',
+  ): Promise<Finished> {
+    const own = OWN.exec(command)?.[1];
+    if (own === undefined) return this.runProcess(role, command, args, input);
+    const agent = await this.#agentOf(role);
+    const request = { command: own, args, input, isTool: true };
+    const { exitCode, stdout, stderr } = await agent.ask(request);
+    return {
+      exitCode,
+      stdout: withoutFinalNewline(stdout),
+      stderr: withoutFinalNewline(stderr),
+    };
+  }
+
+  /** The same in a process of its own, whatever the command. */
+  async runProcess(
     role: Role,
     command: string,
     args: string[] = [],
@@ -46,15 +78,23 @@ export class Network {
   ): Promise<Finished> {
     const { exitCode, stdout, stderr } = await execa(
       'nsenter',
-      [`--net=/run/netns/l4lb-${this.name}-${role}`, command, ...args],
+      [this.namespaceOf(role), command, ...args],
       { cwd: ROOT, reject: false, input, timeout: 60_000 },
     );
     return { exitCode: exitCode ?? -1, stdout, stderr };
   }
 
+  #agentOf(role: Role): Promise<Agent> {
+    const known = this.#agents.get(role);
+    if (known) return known;
+    const agent = Agent.start('nsenter', this.namespaceOf(role), 'node', AGENT);
+    this.#agents.set(role, agent);
+    return agent;
+  }
+
   /** Runs one of our commands on the balancer's eth0. */
-  async l4lb(command: 'load' | 'map' | 'stats', ...args: string[]): Promise<Finished> {
-    return this.run('balancer', `bin/l4lb-${command}.js`, ['-i', 'eth0', ...args]);
+  async l4lb(tool: Tool, ...args: string[]): Promise<Finished> {
+    return this.run('balancer', `bin/l4lb-${tool}.js`, ['-i', 'eth0', ...args]);
   }
 
   /** The same where anything but success is a fault of the test. */
@@ -72,11 +112,10 @@ export class Network {
 
   /** Starts a command that goes on beside the test, until the network goes down. */
   start(role: Role, command: string, ...args: string[]): ChildProcess {
-    const child = spawn(
-      'nsenter',
-      [`--net=/run/netns/l4lb-${this.name}-${role}`, command, ...args],
-      { cwd: ROOT, stdio: 'ignore' },
-    );
+    const child = spawn('nsenter', [this.namespaceOf(role), command, ...args], {
+      cwd: ROOT,
+      stdio: 'ignore',
+    });
     this.#children.push(child);
     return child;
   }
@@ -130,4 +169,9 @@ export interface SampleJson {
 
 export function sumOfVerdicts(sample: SampleJson): number {
   return Object.values(sample.verdicts).reduce((sum, { packets }) => sum + packets, 0);
+}
+
+/** As a process's output comes from execa. */
+function withoutFinalNewline(text: string): string {
+  return text.endsWith('\n') ? text.slice(0, -1) : text;
 }

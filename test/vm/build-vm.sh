@@ -7,7 +7,7 @@
 # put there in one step, and checked by its checksums each time that it is used.
 set -euo pipefail
 
-readonly me=test/offload/build-vm.sh
+readonly me=test/vm/build-vm.sh
 readonly cannot=77                 # as with automake: a reason to skip, not to fail
 readonly largest_offloaded=1048576 # entries of the largest map that netdevsim takes
 

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Boots a virtual machine with Debian's kernel on this machine's own files, and runs one
-# command in it. The processor is emulated, so any x86_64 will do, a virtual one too.
+# command in it. Where there is no KVM the processor is emulated, so any x86_64 will do, a
+# virtual one too.
 set -uo pipefail
 
-readonly me=test/offload/run-vm.sh
+readonly me=test/vm/run-vm.sh
 readonly timed_out=124 lost=125
-seconds=600 memory=2G processors=2 console="" build=()
+seconds=600 memory=2G processors="" console="" accelerator="" build=()
 
 usage() {
     cat <<USAGE
@@ -21,7 +22,8 @@ Modules are loaded with modprobe.
   --netdevsim        with the module netdevsim (default: without)
   --timeout SECONDS  end it after so long (default: $seconds)
   --memory SIZE      (default: $memory)
-  --processors N     (default: $processors)
+  --processors N     (default: 1 that is emulated, or 2 real ones)
+  --accelerator A    kvm, or tcg, which emulates (default: kvm where the processor has it)
   --console FILE     keep what the kernel says in FILE (default: shown if it dies)
 
 Exit status: that of the command; 2 wrong usage, 77 this machine cannot, and says why,
@@ -40,7 +42,7 @@ parse() {
     while (($#)); do
         case $1 in
         --netdevsim) build=(--netdevsim) ;;
-        --timeout | --memory | --processors | --console)
+        --timeout | --memory | --processors | --accelerator | --console)
             (($# > 1)) || finish 2 "$1 needs a value" "See: $me --help"
             set_option "$1" "$2"
             shift
@@ -58,8 +60,20 @@ parse() {
     command=("$@")
     ((${#command[@]})) || finish 2 "what shall it run?" "See: $me --help"
     [[ $seconds =~ ^[1-9][0-9]*$ ]] || finish 2 "--timeout $seconds: take a number of seconds"
-    [[ $processors =~ ^[1-9][0-9]?$ ]] || finish 2 "--processors $processors: take a number"
+    [[ $processors =~ ^([1-9][0-9]?)?$ ]] || finish 2 "--processors $processors: take a number"
     [[ $memory =~ ^[1-9][0-9]*[MG]$ ]] || finish 2 "--memory $memory: take a size as 512M or 2G"
+    [[ $accelerator =~ ^(|kvm|tcg)$ ]] || finish 2 "--accelerator $accelerator: take kvm or tcg"
+}
+
+# A device alone says little: there are machines where it is there, and nothing runs.
+has_kvm() {
+    [[ -r /dev/kvm && -w /dev/kvm ]] && grep -qwE 'vmx|svm' /proc/cpuinfo
+}
+
+# Emulated processors wait for each other: one alone does the same work in less time.
+choose_processor() {
+    [[ -n $accelerator ]] || if has_kvm; then accelerator=kvm; else accelerator=tcg; fi
+    [[ -n $processors ]] || if [[ $accelerator == kvm ]]; then processors=2; else processors=1; fi
 }
 
 set_option() { # OPTION VALUE
@@ -67,6 +81,7 @@ set_option() { # OPTION VALUE
     --timeout) seconds=$2 ;;
     --memory) memory=$2 ;;
     --processors) processors=$2 ;;
+    --accelerator) accelerator=$2 ;;
     --console) console=$2 ;;
     esac
 }
@@ -120,7 +135,7 @@ port() { # NAME BACKEND
 boot() {
     # shellcheck disable=SC2046 # a port is several words
     timeout --kill-after=5 "$seconds" qemu-system-x86_64 \
-        -accel tcg,thread=multi -cpu max -M pc -smp "$processors" -m "$memory" \
+        -accel "${accelerator/tcg/tcg,thread=multi}" -cpu max -M pc -smp "$processors" -m "$memory" \
         -nodefaults -display none -no-reboot -serial "file:$scratch/console" \
         -kernel "$place/vmlinux" -initrd "$place/first.gz" \
         -append "console=ttyS0 quiet panic=-1 mitigations=off l4lb=$scratch" \
@@ -141,6 +156,7 @@ clean_up() {
 
 main() {
     parse "$@"
+    choose_processor
     place=$("${BASH_SOURCE[0]%/*}/build-vm.sh" "${build[@]}") || exit
     # Held as long as we live: a newer kernel does not take this one's place away.
     exec 9<"$place" || exit "$lost"

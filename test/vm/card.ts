@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * A virtual machine with a device that takes offloaded programs: Linux's netdevsim. It
- * never runs them, so counters grow only when a test writes them.
+ * A device that takes offloaded programs: Linux's netdevsim. It never runs them, so
+ * counters grow only when a test writes them.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll } from '@jest/globals';
 import { execa } from 'execa';
 
 import { decodeCounter, encodeCounter } from '../../src/abi/counter.js';
@@ -18,24 +19,30 @@ import { formatAddress } from '../../src/wire/address.js';
 import { decodeEntries, hex } from '../../src/system/bpftool.js';
 import { attachedPrograms } from '../../src/system/ip/links.js';
 import type { AttachedProgram, LinkJson } from '../../src/system/ip/links.js';
-import { ROOT } from '../kernel/network.js';
-import { Vm, whyNoVm } from './vm.js';
+import { ROOT } from '../agent/agent.js';
+import type { Vm } from './vm.js';
+import { MOST_MS } from './vm.js';
 
 export const DEBUGFS = '/sys/kernel/debug/netdevsim';
 export const OFFLOADED = 'ip link set dev eth0 xdpoffload obj l4lb_xdp.o sec xdp';
-/** It boots in five seconds, and in far more when the host is busy. */
-export const MOST_MS = 300_000;
 
-export function whyNoCard(): string | undefined {
-  return whyNoVm('--netdevsim');
-}
-
-/** A card of two ports, eth0 and eth1; eth0 is up. */
-export async function bootWithCard(): Promise<Vm> {
-  const vm = await Vm.boot('--netdevsim', '--timeout', '900');
-  await vm.shell('modprobe netdevsim && echo "0 2" > /sys/bus/netdevsim/new_device');
-  await vm.shell('ip link set eth0 up && ip address add 10.0.0.4/16 dev eth0');
-  return vm;
+/**
+ * Gives each describe() that calls this a card of its own with two ports, eth0 and eth1,
+ * of which eth0 is up. Afterwards the machine is as it was: no card, no pin, no file.
+ */
+export function useCard(vm: Vm): void {
+  beforeAll(async () => {
+    await vm.shell('modprobe netdevsim && echo "0 2" > /sys/bus/netdevsim/new_device');
+    await vm.shell('ip link set eth0 up && ip address add 10.0.0.4/16 dev eth0');
+  }, MOST_MS);
+  afterAll(async () => {
+    await vm.shell(
+      'for number in /sys/bus/netdevsim/devices/netdevsim*; do ' +
+        'echo "${number##*netdevsim}" > /sys/bus/netdevsim/del_device; done; ' +
+        'find /sys/fs/bpf -type f -delete; rm -f /tmp/*.csv /tmp/*.toml',
+    );
+    await vm.shell('modprobe -r netdevsim'); // fails where something still holds it
+  }, MOST_MS);
 }
 
 export async function programsOn(vm: Vm, device: string): Promise<AttachedProgram[]> {

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The test files that take long, the longest first: they start before all others, so
+ * that none of them is left alone at the end. A file that may take more than 40 seconds
+ * says why; see seconds.js.
+ */
+export const LONG_FILES = [
+  {
+    file: 'test/vm/vm.test.ts',
+    why: 'where there is no KVM, the processor of its machine is emulated',
+  },
+  { file: 'test/kernel/doctor.test.ts' },
+  { file: 'test/kernel/kills.test.ts' },
+  { file: 'test/kernel/load.test.ts' },
+  { file: 'test/kernel/disturb.test.ts' },
+  { file: 'test/kernel/fuzz.test.ts' },
+  { file: 'test/kernel/flood.test.ts' },
+  { file: 'test/kernel/tshark.test.ts' },
+  { file: 'test/kernel/walkthrough.test.ts' },
+];

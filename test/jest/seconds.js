@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Says at the end how long each file took. One that takes too long fails the run, unless
+ * long-files.js says why it has to.
+ */
+import { relative } from 'node:path';
+
+import { LONG_FILES } from './long-files.js';
+
+const MOST_SECONDS = 40;
+/** On a machine that takes longer for all of it, each file may take longer too. */
+const MOST_SHARE = 1 / 9;
+/** Files that take less are summed up. */
+const WORTH_A_LINE = 1;
+
+export default class Seconds {
+  #error;
+
+  onRunComplete(_, { testResults, startTime }) {
+    const files = testResults
+      .map(({ testFilePath, perfStats: { start, end } }) => ({
+        file: relative(process.cwd(), testFilePath),
+        seconds: (end - start) / 1000,
+      }))
+      .sort((one, other) => other.seconds - one.seconds);
+    const all = (Date.now() - startTime) / 1000;
+    const lines = files
+      .filter(({ seconds }) => seconds >= WORTH_A_LINE)
+      .map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`);
+    const rest = files.length - lines.length;
+    if (rest > 0) lines.push(`less than a second each: ${rest} more`);
+    process.stderr.write(`\nSeconds of each file:\n${lines.join('\n')}\n`);
+
+    const most = Math.max(MOST_SECONDS, all * MOST_SHARE);
+    const excused = LONG_FILES.filter(({ why }) => why).map(({ file }) => file);
+    const tooLong = files.filter(
+      ({ file, seconds }) => seconds > most && !excused.includes(file),
+    );
+    if (tooLong.length === 0) return;
+    const message =
+      `took more than ${most.toFixed(0)} seconds: ${tooLong.map(({ file }) => file).join(', ')}\n` +
+      '  next: make it quicker, or split it, or say in test/jest/long-files.js why it has to\n';
+    process.stderr.write(`\n${message}`);
+    this.#error = new Error(message);
+  }
+
+  getLastError() {
+    return this.#error;
+  }
+}

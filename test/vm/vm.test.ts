@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * All that needs another kernel than this machine's, in one virtual machine: it takes
+ * long to boot, and each node that is started in it takes longer.
+ */
+import { afterAll, describe } from '@jest/globals';
+
+import { cardAndHost } from './card-and-host.js';
+import { cardGoes } from './card-goes.js';
+import { refusals } from './refusals.js';
+import { stockKernel } from './stock-kernel.js';
+import { MOST_MS, Vm } from './vm.js';
+import { walkthrough } from './walkthrough.js';
+
+// The module for the card has to be compiled; where that cannot be, the kernel is there still.
+const withCard = await Vm.boot('--netdevsim');
+const plain = withCard instanceof Vm ? withCard : await Vm.boot();
+
+/** What needs the machine; where there is none it is skipped, and the reason is printed. */
+function inVm(booted: Vm | string, scenarios: ((vm: Vm) => void)[]): void {
+  const reason = typeof booted === 'string' ? booted : undefined;
+  if (reason !== undefined) process.stderr.write(`SKIPPED: ${reason}\n`);
+  const run = reason === undefined ? describe : describe.skip;
+  run('in the virtual machine', () => {
+    for (const scenario of scenarios) scenario(booted as Vm);
+  });
+}
+
+inVm(plain, [stockKernel]);
+inVm(withCard, [walkthrough, cardAndHost, cardGoes, refusals]);
+
+afterAll(async () => {
+  if (plain instanceof Vm) await plain.shutDown();
+}, MOST_MS);
