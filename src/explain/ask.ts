@@ -6,6 +6,8 @@
  */
 import { basename } from 'node:path';
 
+import { UsageFailure } from '../text/failure.js';
+import { formatCount, many } from '../text/format.js';
 import { reachable } from '../plan/cells.js';
 import { sumCounters } from '../abi/counter.js';
 import { decodeRecords } from '../abi/record.js';
@@ -25,7 +27,7 @@ import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
 import type { Answer, Tables } from '../model/types.js';
 import type { Loaded, Pins } from '../program/objects.js';
-import { fragsObjectFor, loadObject } from '../program/objects.js';
+import { fragsObjectFor, loadObject, takesBuffers } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { readSlots, readTables } from '../program/read.js';
 
@@ -71,8 +73,10 @@ export async function ask(
   const maps = await mapsNow(tools, attached);
   const live = await readTables(tools.bpftool, maps);
   const copy = await PrivateCopy.make(tools, pins, { attached, maps, object, lock });
+  const asked = frames(live);
+  checkLengths(asked, copy.takesBuffers);
   const explained: Explained[] = [];
-  for (const frame of frames(live)) {
+  for (const frame of asked) {
     const { answer, sets } = await askModel(tools, maps, attached, live, frame);
     const program = await copy.run(frame, sets);
     explained.push({
@@ -86,6 +90,28 @@ export async function ask(
     });
   }
   return { explained, live, object: copy.object, isOther: copy.isOther };
+}
+
+const ETHERNET = 14;
+/** Of one buffer: a page without the headroom of XDP and struct skb_shared_info. */
+const BUFFER = 4096 - 256 - 320;
+
+/** What the kernel runs a program on: whatever is longer than a buffer it would cut. */
+export function checkLengths(frames: readonly Buffer[], takesBuffers: boolean): void {
+  frames.forEach(({ length }, index) => {
+    if (length < ETHERNET) {
+      throw new UsageFailure(`packet ${index + 1} has ${many(length, 'byte')}`, {
+        cause: `a frame begins with an Ethernet header of ${ETHERNET} bytes`,
+        next: 'capture on the device itself, so that all of the frame is in the file',
+      });
+    }
+    if (length > BUFFER && !takesBuffers) {
+      throw new UsageFailure(`packet ${index + 1} has ${many(length, 'byte')}`, {
+        cause: `a frame of more than ${formatCount(BUFFER)} bytes lies in several buffers, and this program takes one`,
+        next: 'ask about a shorter packet, or name --obj l4lb_xdp_frags.o, which is for jumbo frames',
+      });
+    }
+  });
 }
 
 export function differencesOf(
@@ -170,6 +196,7 @@ interface CopyRequest extends Pick<Asking, 'object' | 'lock'> {
 class PrivateCopy {
   readonly object: string;
   readonly isOther: boolean;
+  readonly takesBuffers: boolean;
   readonly #bpftool: Tools['bpftool'];
   readonly #loaded: Loaded;
   readonly #lock: number;
@@ -185,6 +212,7 @@ class PrivateCopy {
     this.#bpftool = bpftool;
     this.#loaded = loaded;
     this.object = basename(object);
+    this.takesBuffers = takesBuffers(object);
     this.isOther = isOther;
     this.#lock = lock;
   }

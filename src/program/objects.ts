@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The compiled programs that come with the package, and how they are loaded. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import type { Mode } from '../text/mode.js';
@@ -29,6 +29,11 @@ export function fragsObjectFor(object: string): string | undefined {
   if (object === packaged('l4lb_xdp_host.o')) return packaged('l4lb_xdp_frags.o');
   if (object === packaged('l4lb_decap.o')) return packaged('l4lb_decap_frags.o');
   return undefined;
+}
+
+/** Whether its program takes frames that lie in several buffers: its section says so. */
+export function takesBuffers(object: string): boolean {
+  return readFileSync(object).includes('xdp.frags');
 }
 
 export function noObject(object: string): Failure {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-explain on a live balancer: it says what packets do, and changes nothing. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -134,6 +137,53 @@ describe('a packet', () => {
     await network.run('client', 'hping3', flood);
     const [again] = await explain(...question(port, '--tcp-flags', 'ACK'));
     expect(again).toMatchObject({ agrees: true, destination: { address: '10.0.1.2' } });
+  });
+});
+
+describe('a packet that the kernel cannot run a program on', () => {
+  const said = async (...args: string[]): Promise<[number, string]> => {
+    const all = ['-i', 'eth0', '--json', ...args];
+    const done = await network.run('balancer', 'bin/l4lb-explain.js', all);
+    expect(done.stdout).toBe('');
+    return [done.exitCode, done.stderr];
+  };
+
+  test('is refused where it is longer than a buffer', async () => {
+    expect(await explain(...question(4242, '--length', '3506'))).toMatchObject([
+      { verdict: 'too big told', agrees: true },
+    ]);
+    const [exitCode, stderr] = await said(...question(4242, '--length', '3507'));
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^l4lb-explain: packet 1 has 3,521 bytes\n/);
+  });
+
+  test('is run where the program takes several buffers', async () => {
+    const args = question(4242, '--length', '4000', '--obj', 'l4lb_xdp_frags.o');
+    const all = ['-i', 'eth0', '--json', ...args];
+    const { stdout } = await network.expectOk('balancer', 'bin/l4lb-explain.js', ...all);
+    expect(JSON.parse(stdout)).toMatchObject({ verdict: 'too big told', agrees: true });
+  });
+
+  test('is refused where it has not even an Ethernet header, by its number', async () => {
+    const header = Buffer.alloc(24);
+    header.writeUInt32LE(0xa1b2c3d4, 0);
+    header.writeUInt32LE(1, 20);
+    const record = (length: number): Buffer => {
+      const packet = Buffer.alloc(16 + length);
+      packet.writeUInt32LE(length, 8);
+      packet.writeUInt32LE(length, 12);
+      return packet;
+    };
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
+    const file = join(folder, 'short.pcap');
+    try {
+      writeFileSync(file, Buffer.concat([header, record(14), record(13)]));
+      const [exitCode, stderr] = await said('--pcap', file);
+      expect(exitCode).toBe(2);
+      expect(stderr).toMatch(/^l4lb-explain: packet 2 has 13 bytes\n {2}likely cause: /);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 
