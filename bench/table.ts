@@ -10,7 +10,7 @@
 import { hash } from '../src/wire/hash.js';
 import type { TableDestination } from '../src/plan/slot-counts.js';
 import { seedOf } from '../src/plan/slot-counts.js';
-import { table } from '../src/plan/consistent.js';
+import { consistentTable } from '../src/plan/consistent.js';
 
 type Make = (destinations: readonly TableDestination[], slots: number) => Int32Array;
 
@@ -101,7 +101,7 @@ const ALGORITHMS: Record<string, Make> = {
   'matching by one hash, 1 % or one slot of slack': matching((share) =>
     Math.floor(share + Math.max(1, share / 101)),
   ),
-  "the race (l4lb's)": table,
+  "the race (l4lb's)": consistentTable,
 };
 
 interface Figures {
@@ -157,7 +157,7 @@ function compare(slots: number, sets: number, bars: { largest: number; moved: nu
     console.log(
       `| ${[name, ...figures.map((one) => one.toFixed(3)), time].join(' | ')} |`,
     );
-    if (make !== table) continue;
+    if (make !== consistentTable) continue;
     hold(`largest load in ${slots}`, largest, bars.largest);
     hold(`moved by removing in ${slots}`, removed, bars.moved);
     hold(`moved by adding in ${slots}`, added, bars.moved);
@@ -172,7 +172,7 @@ function weigh(slots: number, sets: number): void {
     const here = randomSet(10 + seed * 3, seed, 100);
     const total = here.reduce((sum, { weight }) => sum + weight, 0);
     const load = here.map(() => 0);
-    const made = table(here, slots);
+    const made = consistentTable(here, slots);
     for (const index of made) load[index] = (load[index] ?? 0) + 1;
     here.forEach(({ weight }, index) => {
       const share = (weight * slots) / total;
@@ -182,7 +182,9 @@ function weigh(slots: number, sets: number): void {
     const first = here[0]?.weight ?? 0;
     const twice = here.map((one, at) => (at === 0 ? { ...one, weight: 2 * first } : one));
     const ideal = ((2 * first) / (total + first) - first / total) * slots;
-    moved += table(twice, slots).filter((one, slot) => one !== made[slot]).length / ideal;
+    moved +=
+      consistentTable(twice, slots).filter((one, slot) => one !== made[slot]).length /
+      ideal;
   }
   console.log(
     `\nWeights 1 to 100 in ${slots} slots: off by ${farthest.toFixed(2)} of what they`,
@@ -192,7 +194,7 @@ function weigh(slots: number, sets: number): void {
 }
 
 function time(count: number, slots: number, bar: number): void {
-  const { removed, added, milliseconds } = measure(table, count, slots, 1);
+  const { removed, added, milliseconds } = measure(consistentTable, count, slots, 1);
   const memory = process.memoryUsage.rss() / 2 ** 20;
   console.log(
     `${count} destinations in ${slots} slots: ${milliseconds.toFixed(0)} ms, moved by`,

@@ -2,7 +2,7 @@
 /** From what happened to what it means: which losses had to be, and how even new connections lie. */
 import type { Row, Schedule } from './changes.js';
 import { addressOf } from './changes.js';
-import type { CountEvent, Event, LostEvent, OpenEvent } from './protocol.js';
+import type { CountEvent, ClientEvent, LostEvent, OpenEvent } from './protocol.js';
 import { largest, smallest } from '../text/lists.js';
 
 /** When a change was made, by the clock of the events. */
@@ -12,13 +12,13 @@ export interface Moment {
 }
 
 /** All that is known of a run. */
-export interface Record {
+export interface Recording {
   schedule: Schedule;
   /** When all of the first connections were open. */
   started: number;
   /** One for each step of the schedule. */
   moments: Moment[];
-  events: Event[];
+  events: ClientEvent[];
 }
 
 export interface Spread {
@@ -85,7 +85,7 @@ const NOTHING: CountEvent = {
 /** An echo that was on its way when a change began may be this late, in milliseconds. */
 const LATE = 100;
 
-export function judge(record: Record): Outcome {
+export function judge(record: Recording): Outcome {
   const { schedule, events } = record;
   const opens = new Map<number, OpenEvent>();
   const lost = new Map<number, LostEvent>();
@@ -121,7 +121,7 @@ function rowsOf(schedule: Schedule, change: number): Row[] {
 }
 
 function judgeLoss(
-  record: Record,
+  record: Recording,
   event: LostEvent,
   opens: ReadonlyMap<number, OpenEvent>,
 ): Loss {
@@ -148,7 +148,7 @@ function includes(numbers: readonly number[], address: string): boolean {
 }
 
 function idealLosses(
-  { schedule, moments }: Record,
+  { schedule, moments }: Recording,
   change: number,
   opens: readonly OpenEvent[],
   lost: ReadonlyMap<number, LostEvent>,
@@ -166,7 +166,7 @@ function idealLosses(
 
 /** Opened when the change was complete, and before the next one began. */
 function begunAfter(
-  { moments }: Record,
+  { moments }: Recording,
   change: number,
   opens: readonly OpenEvent[],
 ): OpenEvent[] {
@@ -205,7 +205,7 @@ function sum(values: readonly number[]): number {
 }
 
 function outcomes(
-  { schedule }: Record,
+  { schedule }: Recording,
   opens: readonly OpenEvent[],
   lost: ReadonlyMap<number, LostEvent>,
   losses: readonly Loss[],

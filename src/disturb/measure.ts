@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../text/failure.js';
 import type { Schedule } from './changes.js';
-import type { Moment, Record } from './judge.js';
+import type { Moment, Recording } from './judge.js';
 import type { LongRunning } from '../system/long-running.js';
 import type { Network } from './network.js';
 import { PORT, VIP } from './network.js';
-import type { CountEvent, Event } from './protocol.js';
+import type { CountEvent, ClientEvent } from './protocol.js';
 import { BOUND, now, settingsFor } from './protocol.js';
 
 export interface Request {
@@ -34,7 +34,7 @@ export async function measure(
   request: Request,
   listener: Listener,
   stop: AbortSignal,
-): Promise<Record> {
+): Promise<Recording> {
   const { schedule, duration } = request;
   const settings = settingsFor(VIP, PORT, request.connections, duration);
   const client = network.startClient(settings);
@@ -83,7 +83,7 @@ function checkAlive({ count }: Watch): void {
 
 /** Keeps what the client tells. */
 class Watch {
-  readonly events: Event[] = [];
+  readonly events: ClientEvent[] = [];
   count: CountEvent | undefined;
   lost = 0;
   readonly #signal: AbortSignal;
@@ -91,7 +91,7 @@ class Watch {
   constructor(client: LongRunning, signal: AbortSignal) {
     this.#signal = signal;
     client.onLine((line) => {
-      const event = JSON.parse(line) as Event;
+      const event = JSON.parse(line) as ClientEvent;
       this.events.push(event);
       if (event.event === 'count') this.count = event;
       if (event.event === 'lost') this.lost++;
@@ -107,12 +107,12 @@ class Watch {
     }
   }
 
-  last(name: Event['event']): Event | undefined {
+  last(name: ClientEvent['event']): ClientEvent | undefined {
     return this.events.findLast(({ event }) => event === name);
   }
 
   /** Waits for an event that comes once. */
-  async until(name: Event['event'], patience: number): Promise<Event> {
+  async until(name: ClientEvent['event'], patience: number): Promise<ClientEvent> {
     const deadline = now() + patience;
     for (;;) {
       const found = this.last(name);

@@ -68,7 +68,7 @@ export interface EndEvent {
   at: number;
 }
 
-export type Event = OpenEvent | LostEvent | CountEvent | ReadyEvent | EndEvent;
+export type ClientEvent = OpenEvent | LostEvent | CountEvent | ReadyEvent | EndEvent;
 
 /** The monotonic clock in milliseconds, as the client reads it. */
 export function now(): number {

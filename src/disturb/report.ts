@@ -3,7 +3,7 @@
 import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
-import type { Outcome, Phase, Record, Spread } from './judge.js';
+import type { Outcome, Phase, Recording, Spread } from './judge.js';
 import type { CountEvent } from './protocol.js';
 import { largest } from '../text/lists.js';
 
@@ -13,10 +13,10 @@ export interface Result {
   duration: number;
   object: string;
   table: string | undefined;
-  record: Record;
+  record: Recording;
   outcome: Outcome;
   /** Packets by verdict, of all balancers. */
-  verdicts: globalThis.Record<string, number>;
+  verdicts: Record<string, number>;
 }
 
 /** The line of each second while it runs. */
@@ -41,11 +41,11 @@ export function droppedByBalancer(verdicts: Result['verdicts']): number {
 }
 
 /** When change `index` began, in seconds from the start. */
-export function changeTime({ started, moments }: Record, index: number): number {
+export function changeTime({ started, moments }: Recording, index: number): number {
   return ((moments[index]?.began ?? started) - started) / 1000;
 }
 
-export function resultJson(result: Result): globalThis.Record<string, unknown> {
+export function resultJson(result: Result): Record<string, unknown> {
   const { record, outcome, verdicts } = result;
   const { losses, last, start } = outcome;
   const avoidable = avoidableLosses(outcome);
@@ -90,7 +90,7 @@ export function resultJson(result: Result): globalThis.Record<string, unknown> {
   };
 }
 
-function phaseJson(phase: Phase): globalThis.Record<string, unknown> {
+function phaseJson(phase: Phase): Record<string, unknown> {
   const { connections, fullest, emptiest, unevenness, misplaced } = phase.spread;
   return {
     lost_avoidable: phase.avoidable,
@@ -106,7 +106,7 @@ function phaseJson(phase: Phase): globalThis.Record<string, unknown> {
   };
 }
 
-function countBy(words: readonly string[]): globalThis.Record<string, number> {
+function countBy(words: readonly string[]): Record<string, number> {
   const counts = new Map<string, number>();
   for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
   return Object.fromEntries(counts);

@@ -8,7 +8,7 @@ import type { LiveTable } from './minimal.js';
 import { EMPTY, GONE, minimalTable } from './minimal.js';
 import type { Service } from './services.js';
 import type { TableDestination } from './slot-counts.js';
-import { table } from './consistent.js';
+import { consistentTable } from './consistent.js';
 
 /** For each slot the index of its destination, or -1. */
 export function chooseTable(
@@ -16,7 +16,7 @@ export function chooseTable(
   service: Service,
   destinations: readonly TableDestination[],
 ): Int32Array {
-  const consistent = table(destinations, 1 << service.log2Slots);
+  const consistent = consistentTable(destinations, 1 << service.log2Slots);
   if ((service.flags & CELL_MINIMAL_TABLE) === 0) return consistent;
   return minimalTable(destinations, liveTable(live, service, destinations), consistent);
 }

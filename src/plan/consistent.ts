@@ -20,7 +20,7 @@ import type { TableDestination } from './slot-counts.js';
 import { bounds, seedOf } from './slot-counts.js';
 
 /** For each slot the index of its destination, or -1 where there is none. */
-export function table(
+export function consistentTable(
   destinations: readonly TableDestination[],
   slots: number,
 ): Int32Array {

@@ -18,7 +18,7 @@ export interface Section {
   data: Buffer;
 }
 
-export interface Symbol {
+export interface ElfSymbol {
   name: string;
   isFunction: boolean;
   isSection: boolean;
@@ -31,12 +31,12 @@ export interface Symbol {
 export interface Relocation {
   /** In bytes, within the section that it changes. */
   offset: number;
-  symbol: Symbol;
+  symbol: ElfSymbol;
 }
 
 export interface Elf {
   sections: Section[];
-  symbols: Symbol[];
+  symbols: ElfSymbol[];
   /** By the index of the section that they change. */
   relocations: Map<number, Relocation[]>;
 }
@@ -126,7 +126,7 @@ function readSymbols(
   { data, link }: Header,
   headers: readonly Header[],
   sections: readonly Section[],
-): Symbol[] {
+): ElfSymbol[] {
   const names = headers[link]?.data ?? Buffer.alloc(0);
   return records(data, SYMBOL_SIZE).map((record) => {
     const kind = record.readUInt8(4) & 0xf;
@@ -145,7 +145,7 @@ function readSymbols(
   });
 }
 
-function readRelocations(data: Buffer, symbols: readonly Symbol[]): Relocation[] {
+function readRelocations(data: Buffer, symbols: readonly ElfSymbol[]): Relocation[] {
   return records(data, RELOCATION_SIZE).flatMap((record) => {
     const symbol = symbols[record.readUInt32LE(12)];
     return symbol ? [{ offset: Number(record.readBigUInt64LE(0)), symbol }] : [];

@@ -4,7 +4,7 @@ import { Failure } from '../../text/failure.js';
 import type { Lines } from './btf-lines.js';
 import { lineAt, readLines } from './btf-lines.js';
 import { readBtf } from './btf.js';
-import type { Elf, Relocation, Section, Symbol } from './elf.js';
+import type { Elf, Relocation, Section, ElfSymbol } from './elf.js';
 import { notBpf, readElf } from './elf.js';
 import type { Instruction } from './instructions.js';
 import { INSTRUCTION_SIZE, LOAD_CONSTANT, actionOf } from './instructions.js';
@@ -70,7 +70,7 @@ function sectionOf({ sections }: Elf, name: string): Section | undefined {
   return sections.find((section) => section.name === name);
 }
 
-function readFunction(elf: Elf, lines: Lines, symbol: Symbol): BpfFunction {
+function readFunction(elf: Elf, lines: Lines, symbol: ElfSymbol): BpfFunction {
   const section = elf.sections[symbol.section];
   const code = section?.data ?? Buffer.alloc(0);
   const relocations = new Map(

@@ -3,12 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 
 import { addressOf } from '../../../src/disturb/changes.js';
 import { spreadOf } from '../../../src/disturb/judge.js';
-import type { Event } from '../../../src/disturb/protocol.js';
+import type { ClientEvent } from '../../../src/disturb/protocol.js';
 import { avoidableLosses } from '../../../src/disturb/report.js';
 import { count, judged, lost, open } from './runs.js';
 
 describe('a loss', () => {
-  test.each<{ what: string; events: Event[]; change: number; avoidable: boolean }>([
+  test.each<{ what: string; events: ClientEvent[]; change: number; avoidable: boolean }>([
     {
       what: 'before any change is avoidable',
       events: [open(1, 1), lost(1, 500)],

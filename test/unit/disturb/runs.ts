@@ -2,9 +2,9 @@
 /** Runs of l4lb-disturb, made up for its tests. */
 import type { Change, Schedule } from '../../../src/disturb/changes.js';
 import { addressOf, makeSchedule, parseChange } from '../../../src/disturb/changes.js';
-import type { Outcome, Record as RunRecord } from '../../../src/disturb/judge.js';
+import type { Outcome, Recording } from '../../../src/disturb/judge.js';
 import { judge } from '../../../src/disturb/judge.js';
-import type { Event } from '../../../src/disturb/protocol.js';
+import type { ClientEvent } from '../../../src/disturb/protocol.js';
 
 export function change(text: string): Change {
   const parsed = parseChange(text);
@@ -25,7 +25,7 @@ export const MOMENTS = [
   { began: 2000, ended: 2100 },
 ];
 
-export function open(id: number, number: number, began = 10): Event {
+export function open(id: number, number: number, began = 10): ClientEvent {
   return { event: 'open', at: began + 1, id, began, name: addressOf({ number }) };
 }
 
@@ -33,17 +33,17 @@ export function lost(
   id: number,
   at: number,
   more: { since?: number; why?: string } = {},
-): Event {
+): ClientEvent {
   return { event: 'lost', at, id, began: 10, since: at, why: 'reset', ...more };
 }
 
-export function count(at: number, active: number): Event {
+export function count(at: number, active: number): ClientEvent {
   const rest = { opened: 4, connecting: 0, sent: 100, received: 97, dropped: 3 };
   return { event: 'count', at, active, ...rest };
 }
 
-export function record(...events: Event[]): RunRecord {
+export function record(...events: ClientEvent[]): Recording {
   return { schedule: GOES, started: 0, moments: MOMENTS, events };
 }
 
-export const judged = (...events: Event[]): Outcome => judge(record(...events));
+export const judged = (...events: ClientEvent[]): Outcome => judge(record(...events));

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { formatAddress } from '../../../src/wire/address.js';
 import type { TableDestination } from '../../../src/plan/slot-counts.js';
 import { bounds, shares } from '../../../src/plan/slot-counts.js';
-import { table } from '../../../src/plan/consistent.js';
+import { consistentTable } from '../../../src/plan/consistent.js';
 import { ip, randomNumbers } from '../wire/names.js';
 
 /** Destinations 10.0.1.0, 10.0.1.1, …, each with its weight. */
@@ -30,7 +30,7 @@ function tableOf(destinations: readonly TableDestination[], slots: number): Int3
     ({ address, weight }) => `${address.toString('hex')} ${weight}`,
   );
   const key = `${slots} ${rows.join()}`;
-  const there = made.get(key) ?? table(destinations, slots);
+  const there = made.get(key) ?? consistentTable(destinations, slots);
   made.set(key, there);
   return there;
 }
@@ -210,11 +210,13 @@ describe('table', () => {
     { what: 'no destination', destinations: alike(0) },
     { what: 'weights of 0 alone', destinations: weighing(0, 0, 0) },
   ])('with $what every slot is empty', ({ destinations }) => {
-    expect([...table(destinations, 8)]).toEqual([-1, -1, -1, -1, -1, -1, -1, -1]);
+    expect([...consistentTable(destinations, 8)]).toEqual([
+      -1, -1, -1, -1, -1, -1, -1, -1,
+    ]);
   });
 
   test('a single destination has all slots', () => {
-    expect([...table(alike(1), 8)]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    expect([...consistentTable(alike(1), 8)]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
   });
 
   test('a single slot has one destination, always the same', () => {
@@ -222,7 +224,7 @@ describe('table', () => {
   });
 
   test('of more destinations than slots each slot has another', () => {
-    const used = table(alike(20), 8);
+    const used = consistentTable(alike(20), 8);
     expect(new Set(used).size).toBe(8);
     expect(used).not.toContain(-1);
   });
@@ -297,7 +299,7 @@ describe('table', () => {
     },
     { weights: [1, 2, 0, 5], expected: [0, 3, 3, 3, 3, 3, 1, 1, 3, 3, 1, 1, 3, 3, 3, 0] },
   ])('of weights $weights has these 16 slots', ({ weights, expected }) => {
-    expect([...table(weighing(...weights), 16)]).toEqual(expected);
+    expect([...consistentTable(weighing(...weights), 16)]).toEqual(expected);
   });
 
   test.each([

@@ -10,7 +10,7 @@ import type { LiveTable } from '../../../src/plan/minimal.js';
 import { EMPTY, GONE, idealMoves, minimalTable } from '../../../src/plan/minimal.js';
 import type { TableDestination } from '../../../src/plan/slot-counts.js';
 import { shares } from '../../../src/plan/slot-counts.js';
-import { table } from '../../../src/plan/consistent.js';
+import { consistentTable } from '../../../src/plan/consistent.js';
 import { BALANCER_MAC, ip, randomNumbers } from '../wire/names.js';
 import type { Fill } from './states.js';
 import { addressesBySlot, filled, planFor, row, rows, untouched } from './states.js';
@@ -42,7 +42,7 @@ function live(
 }
 
 function make(destinations: readonly TableDestination[], from: LiveTable): number[] {
-  const guide = table(destinations, from.current.length);
+  const guide = consistentTable(destinations, from.current.length);
   return [...minimalTable(destinations, from, guide)];
 }
 
@@ -269,7 +269,11 @@ describe('a minimal table from a consistent one', () => {
   ])('$change, of $from in $slots', ({ from, to, slots, most }) => {
     const before = alike(from);
     // The one with the highest number comes or goes.
-    const first = minimalTable(before, live(table(before, slots)), table(before, slots));
+    const first = minimalTable(
+      before,
+      live(consistentTable(before, slots)),
+      consistentTable(before, slots),
+    );
     const start = live([...first].map((index) => (index >= to ? GONE : index)));
     const after = alike(to);
     const result = make(after, start);
@@ -283,7 +287,7 @@ describe('a minimal table from a consistent one', () => {
 
   test('moves no more than balance asks for, and less than that table changes', () => {
     const destinations = alike(100);
-    const consistent = table(destinations, 4096);
+    const consistent = consistentTable(destinations, 4096);
     const from = live(consistent);
     const result = make(destinations, from);
     const has = loads(100, [...consistent]);
@@ -295,7 +299,7 @@ describe('a minimal table from a consistent one', () => {
   test('from an empty one is nearly the consistent table', () => {
     const destinations = alike(32);
     const empty = live(Array.from({ length: 4096 }, () => EMPTY));
-    const guide = table(destinations, 4096);
+    const guide = consistentTable(destinations, 4096);
     const result = minimalTable(destinations, empty, guide);
     const differs = result.filter((index, slot) => index !== guide[slot]);
     expect(differs.length).toBeLessThan(4096 / 50);

@@ -11,7 +11,7 @@ import type { WantedDestination } from '../../../src/plan/steps.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import { isHot } from '../../../src/plan/hot-slots.js';
 import { servicesIn } from '../../../src/plan/services.js';
-import { table } from '../../../src/plan/consistent.js';
+import { consistentTable } from '../../../src/plan/consistent.js';
 import { formatWay, wayKey } from '../../../src/wire/way.js';
 import { BALANCER, BALANCER_MAC, ip, mac, randomNumbers } from '../wire/names.js';
 import type { Fill } from './states.js';
@@ -45,7 +45,7 @@ function moved(before: Live, after: Live, service = WHOLE): number {
 
 /** The table as it has to be in the end, whatever the ids are. */
 function wantedBySlot(file: readonly WantedDestination[], slots: number): string[] {
-  return [...table(file, slots)].map((index) => {
+  return [...consistentTable(file, slots)].map((index) => {
     const destination = file[index];
     return destination ? formatAddress(destination.address) : 'none';
   });
@@ -268,7 +268,9 @@ describe('plan of a refill', () => {
     expect(
       addressesBySlot(after, WHOLE).filter((one) => one === '10.0.9.9'),
     ).toHaveLength(
-      [...table([...FILE, row('10.0.9.9')], 512)].filter((index) => index === 32).length,
+      [...consistentTable([...FILE, row('10.0.9.9')], 512)].filter(
+        (index) => index === 32,
+      ).length,
     );
     expect(count(made.writes)).toEqual({
       destinations: 1,
