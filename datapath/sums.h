@@ -14,7 +14,12 @@ static __always_inline __u16 fold_sum(__u64 sum)
 	return sum;
 }
 
-/* A checksum after one word under it changed: RFC 1624, equation 3. */
+/*
+ * A checksum after one word under it changed: RFC 1624, equation 3. It is 0 where the
+ * new sum is 0xffff, as it would be if all were summed up afresh, and where it is 0, which
+ * is wrong. An IP header and what has a pseudo header never have a sum of 0; what may,
+ * has to take care of that: see echo.h.
+ */
 static __always_inline __u16 update_checksum(__u16 checksum, __be16 before,
 					     __be16 after)
 {

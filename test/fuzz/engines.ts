@@ -64,8 +64,12 @@ export class Engines {
   /** Of the last chunk. */
   #took = 0.2;
 
-  constructor(program: Program, sizes: Record<string, number> = {}) {
-    const { object, longest } = PROGRAMS[program];
+  constructor(
+    program: Program,
+    sizes: Record<string, number> = {},
+    object = PROGRAMS[program].object,
+  ) {
+    const { longest } = PROGRAMS[program];
     const start = (binary: string): Worker =>
       new Worker({ binary, object, longest, sizes });
     this.#workers = [

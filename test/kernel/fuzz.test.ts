@@ -3,6 +3,8 @@
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { SIZES } from '../fuzz/balancer.js';
+import { Engines } from '../fuzz/engines.js';
 import type { Target } from '../fuzz/fuzz.js';
 import { fuzz, load } from '../fuzz/fuzz.js';
 import { PROGRAMS, PROGRAM_NAMES, ROOT, describeDifference } from '../fuzz/target.js';
@@ -12,6 +14,16 @@ const SEED = 4;
 
 beforeAll(async () => {
   await execa('make', ['workers'], { cwd: ROOT });
+});
+
+test('a kernel that runs another build is found out', async () => {
+  const engines = new Engines('portable', SIZES, PROGRAMS.host.object);
+  const target: Target = { program: 'portable', engines };
+  const { differences } = await fuzz(target, { count: 10_000, seed: SEED });
+  engines.close();
+  expect(differences.map(describeDifference).join('\n')).toMatch(
+    /native: [A-Z]+\n[^]*kernel: [A-Z]+\n/,
+  );
 });
 
 describe.each(PROGRAM_NAMES)('%s', (name) => {
