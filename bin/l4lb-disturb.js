@@ -1,5 +1,3 @@
 #!/usr/bin/env node
-import { main } from '../dist/cli/command.js';
 import { disturbCommand } from '../dist/disturb.js';
-
-await main(disturbCommand());
+await disturbCommand().main();

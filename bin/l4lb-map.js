@@ -1,5 +1,3 @@
 #!/usr/bin/env node
-import { main } from '../dist/cli/command.js';
 import { mapCommand } from '../dist/map-fill.js';
-
-await main(mapCommand());
+await mapCommand().main();

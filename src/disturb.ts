@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-disturb: what changes of the destinations do to connections, measured. */
-import { existsSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { resolve } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
 
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
-import { nameInError } from './cli/command.js';
-import { VERSION } from './system/package.js';
+import type { CliCommand } from './cli/command.js';
+import { newCommand } from './cli/command.js';
 import type { Change, Schedule } from './disturb/changes.js';
 import {
   CHANGE_FORMS,
@@ -19,12 +18,11 @@ import {
 import { interruptible, perform } from './disturb/perform.js';
 import type { Request } from './disturb/perform.js';
 import { avoidableLosses, describeResult, resultJson } from './disturb/report.js';
+import { checkFolder, writePicture } from './disturb/picture.js';
 import { drawSvg } from './disturb/svg.js';
 import { Failure, UsageFailure } from './text/failure.js';
-import { fileFault } from './text/file-fault.js';
-import { printableLine } from './text/printable.js';
 import { many } from './text/format.js';
-import { readDuration, readWhole } from './cli/options.js';
+import { readDuration, readWhole } from './cli/values.js';
 
 interface Flags extends Request {
   change?: Change[];
@@ -34,15 +32,11 @@ interface Flags extends Request {
   svg?: string;
 }
 
-export function disturbCommand(): Command {
-  return new Command('l4lb-disturb')
-    .description(
-      'Measure what changes of the destinations do to connections, in a network of namespaces.',
-    )
-    .version(VERSION, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
-    .showHelpAfterError('(--help explains the options)')
-    .configureOutput({ outputError: nameInError('l4lb-disturb') })
+export function disturbCommand(): CliCommand {
+  return newCommand(
+    'l4lb-disturb',
+    'Measure what changes of the destinations do to connections, in a network of namespaces.',
+  )
     .option(
       '--connections <number>',
       'TCP connections to hold, 1 to 10000; one in a hundred more each second, at least 5',
@@ -82,18 +76,16 @@ export function disturbCommand(): Command {
     )
     .option('--json', 'print the result as JSON')
     .option('--svg <file>', 'draw active and lost connections over time')
-    .addHelpText(
-      'after',
-      `
-A connection is lost when it is reset, closed, or gets no echo for 3 seconds; a second
+    .explainedBy({
+      notes: `A connection is lost when it is reset, closed, or gets no echo for 3 seconds; a second
 later its client opens another. It had to be lost when its destination was removed; every
-other loss was avoidable. A line each second is on stderr, the result on stdout.
-
-Examples:
-  l4lb-disturb
-  l4lb-disturb --change 'remove 1' 'add 1' --svg disturb.svg
-  l4lb-disturb --connections 100 --duration 6s --change replace --fail-above 0`,
-    )
+other loss was avoidable. A line each second is on stderr, the result on stdout.`,
+      examples: [
+        'l4lb-disturb',
+        "l4lb-disturb --change 'remove 1' 'add 1' --svg disturb.svg",
+        'l4lb-disturb --connections 100 --duration 6s --change replace --fail-above 0',
+      ],
+    })
     .action(disturb);
 }
 
@@ -128,7 +120,7 @@ async function disturb(flags: Flags): Promise<void> {
   const svg = flags.svg === undefined ? undefined : resolve(flags.svg);
   if (svg !== undefined) checkFolder(svg);
   const result = await interruptible((stop) => perform(flags, schedule, stop));
-  if (svg !== undefined) write(svg, drawSvg(result));
+  if (svg !== undefined) writePicture(svg, drawSvg(result));
   if (flags.json) printJson(resultJson(result));
   else describeResult(result).forEach(print);
   const avoidable = avoidableLosses(result.outcome);
@@ -136,23 +128,5 @@ async function disturb(flags: Flags): Promise<void> {
     throw new Failure(
       `${many(avoidable, 'connection')} lost that need not be, and --fail-above is ${flags.failAbove}`,
     );
-  }
-}
-
-/** Better told now than after the run. */
-function checkFolder(file: string): void {
-  const folder = dirname(file);
-  if (existsSync(folder)) return;
-  const [shown, where] = [printableLine(file), printableLine(folder)];
-  throw new Failure(`cannot write ${shown}: there is no folder ${where}`, {
-    next: `mkdir -p ${where}`,
-  });
-}
-
-function write(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new Failure(`cannot write ${printableLine(file)}: ${fileFault(error)}`);
   }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-doctor: finds why nothing works. */
-import type { Command } from 'commander';
 import { Option } from 'commander';
 
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
-import { readSeconds } from './cli/options.js';
 import { print, printJson } from './system/output.js';
-import { newCommand } from './cli/command.js';
+import type { CliCommand } from './cli/command.js';
+import { newDeviceCommand } from './cli/command.js';
+import { readSeconds } from './cli/values.js';
 import { examine, isHealthy } from './doctor/examine.js';
 import { gather } from './doctor/gather.js';
 import { describeDiagnosis, diagnosisJson } from './doctor/report.js';
@@ -20,8 +20,8 @@ interface Flags {
   json?: boolean;
 }
 
-export function doctorCommand(): Command {
-  return newCommand(
+export function doctorCommand(): CliCommand {
+  return newDeviceCommand(
     'l4lb-doctor',
     'Find why nothing works: what is wrong, the evidence, and the command that fixes it.',
   )
@@ -33,19 +33,17 @@ export function doctorCommand(): Command {
     )
     .option('--interval <seconds>', 'how long to watch what comes', readSeconds, 1)
     .option('--json', 'print the result as JSON')
-    .addHelpText(
-      'after',
-      `
-Exits with 0 when nothing is found, with 1 when something is; a remark is no finding.
+    .explainedBy({
+      notes: `Exits with 0 when nothing is found, with 1 when something is; a remark is no finding.
 It changes nothing, but asks the neighbours whether they are there. Let traffic come
-while it looks.
-
-Examples:
-  l4lb-doctor -i eth0
-  l4lb-doctor -i eth0 --interval 10
-  l4lb-doctor -i eth0 -m xdpoffload
-  l4lb-doctor -i eth0 --json | jq -r '.findings[].fix'`,
-    )
+while it looks.`,
+      examples: [
+        'l4lb-doctor -i eth0',
+        'l4lb-doctor -i eth0 --interval 10',
+        'l4lb-doctor -i eth0 -m xdpoffload',
+        "l4lb-doctor -i eth0 --json | jq -r '.findings[].fix'",
+      ],
+    })
     .action(async (flags: Flags) => {
       const { interval, mode } = flags;
       const facts = await gather(context(), {

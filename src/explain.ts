@@ -1,38 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-explain: what the loaded program does with a packet, and why. */
-import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+/** l4lb-explain: says what the loaded program does with a packet, and why. */
 import { InvalidArgumentError, Option } from 'commander';
 
-import { buildFrame } from './wire/frame.js';
-import type { Endpoint } from './wire/frame.js';
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
+import type { CliCommand } from './cli/command.js';
+import { newDeviceCommand } from './cli/command.js';
 import { modeOption } from './cli/options.js';
+import { reader } from './cli/values.js';
 import { print, printJson, warn } from './system/output.js';
-import { isIpv6 } from './wire/address.js';
 import { findAttached } from './program/find.js';
-import { newCommand } from './cli/command.js';
 import type { Asked } from './explain/ask.js';
 import { ask } from './explain/ask.js';
-import { framesOfPcap } from './explain/pcap.js';
+import type { PacketFlags } from './explain/frames.js';
+import { framesFor } from './explain/frames.js';
 import { parseEndpoint, parseTarget, parseTcpFlags } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
-import { EXIT_FAILURE, Failure, UsageFailure } from './text/failure.js';
-import { fileFault } from './text/file-fault.js';
-import { printableLine } from './text/printable.js';
-import type { Live } from './plan/state.js';
+import { EXIT_FAILURE } from './text/failure.js';
 import { withLock } from './system/lock.js';
 import { withPins } from './program/objects.js';
 
-interface Flags {
+interface Flags extends PacketFlags {
   interface: string;
-  src?: Endpoint;
-  dst?: Endpoint & { protocol: number };
-  tcpFlags: number;
-  length: number;
-  vlan?: number[];
-  pcap?: string;
   obj?: string;
   mode?: Mode;
   json?: boolean;
@@ -40,8 +29,8 @@ interface Flags {
 
 const SYN = 0x02;
 
-export function explainCommand(): Command {
-  return newCommand(
+export function explainCommand(): CliCommand {
+  return newDeviceCommand(
     'l4lb-explain',
     'Say what the loaded program does with a packet, and why. Asking changes nothing.',
   )
@@ -80,27 +69,17 @@ export function explainCommand(): Command {
     )
     .addOption(modeOption())
     .option('--json', 'print a line of JSON for each packet')
-    .addHelpText(
-      'after',
-      `
-It runs a private copy of the program, which shares its tables, and asks a model that
-was written apart from it. Exits with 1 when the two disagree.
-
-Examples:
-  l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp
-  l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp --tcp-flags ACK
-  l4lb-explain -i eth0 --src [2001:db8::7]:4242 --dst [2001:db8::4]:53/udp --length 1500
-  l4lb-explain -i eth0 --pcap in.pcap --json | jq -r .verdict`,
-    )
+    .explainedBy({
+      notes: `It runs a private copy of the program, which shares its tables, and asks a model that
+was written apart from it. Exits with 1 when the two disagree.`,
+      examples: [
+        'l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp',
+        'l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp --tcp-flags ACK',
+        'l4lb-explain -i eth0 --src [2001:db8::7]:4242 --dst [2001:db8::4]:53/udp --length 1500',
+        'l4lb-explain -i eth0 --pcap in.pcap --json | jq -r .verdict',
+      ],
+    })
     .action(run);
-}
-
-function reader<T>(parse: (text: string) => T | string): (text: string) => T {
-  return (text) => {
-    const value = parse(text);
-    if (typeof value === 'string') throw new InvalidArgumentError(`"${text}" ${value}.`);
-    return value;
-  };
 }
 
 function readLength(text: string): number {
@@ -126,47 +105,6 @@ async function run(flags: Flags): Promise<void> {
     withPins((pins) => ask(tools, pins, attached, { frames, object: flags.obj, lock })),
   );
   report(asked, flags);
-}
-
-/** Checked before anything is asked; the device's own MAC stands in the tables. */
-function framesFor(flags: Flags): (live: Live) => readonly Buffer[] {
-  const { src: from, dst: to, pcap } = flags;
-  if (pcap !== undefined) {
-    const frames = readPcap(pcap);
-    return () => frames;
-  }
-  if (!from || !to) {
-    throw new UsageFailure('no packet to explain', {
-      next: 'name one with --src and --dst, or a file with --pcap',
-    });
-  }
-  if (isIpv6(from.address) !== isIpv6(to.address)) {
-    throw new UsageFailure('--src and --dst are of two families', {
-      next: 'name two addresses of one family',
-    });
-  }
-  const { protocol } = to;
-  const { tcpFlags, length, vlan: vlans = [] } = flags;
-  return ({ device: { mac } }) => [
-    buildFrame({ from, to, protocol, tcpFlags, length, vlans, mac }),
-  ];
-}
-
-function readPcap(name: string): Buffer[] {
-  let file: Buffer;
-  try {
-    file = readFileSync(name === '-' ? 0 : name);
-  } catch (error) {
-    throw new Failure(`cannot read ${printableLine(name)}`, {
-      cause: fileFault(error),
-      next: 'name a capture, as tcpdump -i eth0 -w FILE writes it',
-    });
-  }
-  const frames = framesOfPcap(file);
-  if (typeof frames !== 'string') return frames;
-  throw new Failure(`cannot use ${printableLine(name)}: ${frames}`, {
-    next: 'name a capture, as tcpdump -i eth0 -s 0 -w FILE writes it',
-  });
 }
 
 function report({ explained, live, object, isOther }: Asked, flags: Flags): void {

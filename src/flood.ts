@@ -1,61 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-flood: millions of packets a second, out of a device, for tests. */
-import type { Command } from 'commander';
+/** l4lb-flood: sends millions of packets a second out of a device, for tests. */
 import { InvalidArgumentError, Option } from 'commander';
 
 import { context } from './program/tools.js';
-import type { Context } from './program/tools.js';
+import type { CliCommand } from './cli/command.js';
+import { newDeviceCommand } from './cli/command.js';
+import { readDuration, readWhole, reader } from './cli/values.js';
 import { print, printJson, tell } from './system/output.js';
 import { parseMac } from './wire/address.js';
-import { newCommand } from './cli/command.js';
-import type { FramePlan } from './flood/frame.js';
-import { addMacs, checkFlows, planFrame } from './flood/frame.js';
-import type { Flood } from './flood/report.js';
+import type { FrameFlags } from './flood/prepare.js';
+import { prepare } from './flood/prepare.js';
 import { describeFlood, describeTotal, progressLine, totalJson } from './flood/report.js';
 import type { Progress } from './flood/send.js';
 import { send, senderArguments } from './flood/send.js';
-import type { Prefix } from './flood/target.js';
 import {
-  anySource,
   checkFamilies,
   chooseWay,
-  formatPrefix,
   parseDestination,
   parsePrefix,
 } from './flood/target.js';
-import {
-  checkSize,
-  findDevice,
-  nextMac,
-  ownSource,
-  refuseDefaultRoute,
-} from './flood/way-out.js';
-import { readDuration, readWhole } from './cli/options.js';
 import type { Way } from './wire/way.js';
-import { formatWay } from './wire/way.js';
 
-interface Flags {
-  interface: string;
+interface Flags extends FrameFlags {
   dst: Way[];
-  src?: Prefix;
-  randomSource?: boolean;
-  flows?: number;
-  size?: number;
   rate?: number;
   count?: number;
   duration?: number;
-  syn?: boolean;
   threads: number;
-  dstMac?: Buffer;
-  yes?: boolean;
   json?: boolean;
 }
 
 /** Milliseconds, where nothing else ends it. */
 const DURATION = 10_000;
 
-export function floodCommand(): Command {
-  return newCommand(
+export function floodCommand(): CliCommand {
+  return newDeviceCommand(
     'l4lb-flood',
     'Send millions of packets a second, to test with.',
     'the device that they leave by, such as eth0',
@@ -71,7 +50,7 @@ export function floodCommand(): Command {
         '--src <prefix>',
         'sources: ADDR or ADDR/LENGTH, as 10.1.0.0/16 (default: an address of the device)',
       )
-        .argParser(readPrefix)
+        .argParser(reader(parsePrefix))
         .conflicts('randomSource'),
     )
     .option('--random-source', 'any source; in IPv6 any of 2000::/3')
@@ -112,18 +91,16 @@ export function floodCommand(): Command {
     )
     .option('--yes', 'also out of a device that carries a default route')
     .option('--json', 'print the result as JSON')
-    .addHelpText(
-      'after',
-      `
-Only for networks that are yours. A line each second is on stderr, the result on stdout;
+    .explainedBy({
+      notes: `Only for networks that are yours. A line each second is on stderr, the result on stdout;
 Ctrl-C ends it early. A device is one that takes frames of XDP (ndo_xdp_xmit); of a veth the
-other end needs an XDP program, or GRO: ethtool -K PEER gro on.
-
-Examples:
-  l4lb-flood -i eth0 --dst 10.0.0.4 --random-source
-  l4lb-flood -i eth0 --dst 10.0.0.4:80/tcp --syn --src 10.1.0.0/16 --rate 1000000
-  l4lb-flood -i eth0 --dst [2001:db8::4]:53/udp --flows 1000 --size 1514 --count 5000000`,
-    )
+other end needs an XDP program, or GRO: ethtool -K PEER gro on.`,
+      examples: [
+        'l4lb-flood -i eth0 --dst 10.0.0.4 --random-source',
+        'l4lb-flood -i eth0 --dst 10.0.0.4:80/tcp --syn --src 10.1.0.0/16 --rate 1000000',
+        'l4lb-flood -i eth0 --dst [2001:db8::4]:53/udp --flows 1000 --size 1514 --count 5000000',
+      ],
+    })
     .action(flood);
 }
 
@@ -131,12 +108,6 @@ function readDestination(text: string): Way[] {
   const ways = parseDestination(text);
   if (typeof ways === 'string') throw new InvalidArgumentError(`${ways}.`);
   return ways;
-}
-
-function readPrefix(text: string): Prefix {
-  const prefix = parsePrefix(text);
-  if (typeof prefix === 'string') throw new InvalidArgumentError(`"${text}" ${prefix}.`);
-  return prefix;
 }
 
 function readMac(text: string): Buffer {
@@ -159,33 +130,4 @@ async function flood(flags: Flags): Promise<void> {
   });
   if (flags.json) printJson(totalJson(flood, total));
   else describeTotal(flood, total).forEach(print);
-}
-
-/** All that can be wrong is found here, before anything is sent. */
-async function prepare(
-  tools: Context,
-  flags: Flags,
-  way: Way,
-): Promise<{ flood: Flood; plan: FramePlan }> {
-  const device = flags.interface;
-  const link = await findDevice(tools, device);
-  const source =
-    flags.src ??
-    (flags.randomSource ? anySource(way.address) : ownSource(link, way.address));
-  if (!flags.yes) await refuseDefaultRoute(tools, device);
-  const { size, syn: isSyn = false } = flags;
-  const plan = planFrame({ way, source, size, isSyn });
-  checkSize(link, plan.length);
-  if (flags.flows !== undefined) checkFlows(plan, flags.flows);
-  const to = flags.dstMac ?? (await nextMac(tools, device, way.address));
-  return {
-    plan: addMacs(plan, to, parseMac(link.mac) ?? Buffer.alloc(6)),
-    flood: {
-      interface: device,
-      destination: formatWay(way),
-      source: formatPrefix(source),
-      flows: flags.flows,
-      size: plan.length,
-    },
-  };
 }

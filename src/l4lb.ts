@@ -1,36 +1,81 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb: the other commands under one name. */
-import { Command } from 'commander';
-
-import { nameInError } from './cli/command.js';
-import { VERSION } from './system/package.js';
+/** l4lb: every command as a verb. */
+import { checkCommand } from './check.js';
+import type { CliCommand } from './cli/command.js';
+import { newCommand } from './cli/command.js';
+import { decapCommand } from './decap.js';
 import { disturbCommand } from './disturb.js';
 import { doctorCommand } from './doctor.js';
 import { explainCommand } from './explain.js';
+import { exportCommand } from './export.js';
 import { floodCommand } from './flood.js';
-import { loadCommand } from './load.js';
-import { mapCommand } from './map-fill.js';
+import { loadVerb } from './load.js';
+import { mapVerb } from './map-fill.js';
+import { offCommand } from './off.js';
+import { replaceCommand } from './replace.js';
+import { settleCommand } from './settle.js';
 import { statsCommand } from './stats.js';
+import { statusCommand } from './status.js';
 
-export function l4lbCommand(): Command {
-  return new Command('l4lb')
-    .description('A layer-4 load balancer in XDP.')
-    .version(VERSION, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
+/** In the order of the help. A new command is named here, and nowhere else. */
+const VERBS: readonly (() => CliCommand)[] = [
+  loadVerb,
+  replaceCommand,
+  offCommand,
+  statusCommand,
+  checkCommand,
+  decapCommand,
+  mapVerb,
+  exportCommand,
+  settleCommand,
+  statsCommand,
+  explainCommand,
+  doctorCommand,
+  disturbCommand,
+  floodCommand,
+];
+
+/** Flags of l4lb-load and l4lb-map that are verbs here. */
+const VERB_OF_FLAG = new Map([
+  ['--replace', 'replace'],
+  ['--off', 'off'],
+  ['--status', 'status'],
+  ['--check-offload', 'check'],
+  ['--decap', 'decap'],
+  ['--export', 'export'],
+  ['--settle', 'settle'],
+]);
+
+export function l4lbCommand(): CliCommand {
+  const l4lb = newCommand('l4lb', 'A layer-4 load balancer in XDP.')
     .helpCommand(false)
-    .showHelpAfterError('(--help explains the commands)')
-    .configureOutput({ outputError: nameInError('l4lb') })
-    .addCommand(loadCommand().name('load'))
-    .addCommand(mapCommand().name('map'))
-    .addCommand(statsCommand().name('stats'))
-    .addCommand(explainCommand().name('explain'))
-    .addCommand(doctorCommand().name('doctor'))
-    .addCommand(disturbCommand().name('disturb'))
-    .addCommand(floodCommand().name('flood'))
-    .addHelpText(
-      'after',
-      `
-Each command is a program too: l4lb-load, l4lb-map, l4lb-stats, l4lb-explain,
-l4lb-doctor, l4lb-disturb, l4lb-flood.`,
-    );
+    .showHelpAfterError('(--help explains the commands)');
+  for (const verb of VERBS.map((make) => make())) {
+    // Some are programs of their own too, such as l4lb-stats.
+    l4lb.addCommand(verb.name(verb.name().replace(/^l4lb-/, '')));
+    nameVerbInError(verb);
+  }
+  return l4lb.explainedBy({
+    notes: `l4lb COMMAND --help explains a command. Some are programs of their own, with more options:
+l4lb-load, l4lb-map, l4lb-stats, l4lb-explain, l4lb-doctor, l4lb-disturb, l4lb-flood.`,
+    examples: [
+      'l4lb load -i eth0 -f 32_destinations.csv',
+      'l4lb stats -i eth0',
+      'l4lb off -i eth0',
+    ],
+  });
+}
+
+/** Says which verb does what the user wanted from a flag. */
+function nameVerbInError(command: CliCommand): void {
+  const before = command.configureOutput();
+  command.configureOutput({
+    outputError: (text, write) => {
+      before.outputError?.(text, write);
+      const [, flag = ''] = /unknown option '(--[a-z-]+)'/.exec(text) ?? [];
+      const verb = VERB_OF_FLAG.get(flag);
+      if (verb !== undefined)
+        write(`  next: l4lb ${verb}, which does what ${flag} does\n`);
+    },
+  });
 }

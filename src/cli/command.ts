@@ -6,45 +6,75 @@ import { exitOnClosedPipe } from './signals.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from '../text/failure.js';
 import { tell } from '../system/output.js';
 import { printable, printableLine } from '../text/printable.js';
-import { readDevice } from './options.js';
+import { readDevice } from './values.js';
 import { VERSION } from '../system/package.js';
 
-/** A command with what all of them have: -i, -h, -V. */
-export function newCommand(
-  name: string,
-  description: string,
-  device = 'the device that the program is on, such as eth0',
-): Command {
-  return new Command(name)
+/** A command that can run as a program of its own, or as a verb of l4lb. */
+export class CliCommand extends Command {
+  /** What --help says below the options, in lines of a terminal's width. */
+  notes = '';
+  examples: readonly string[] = [];
+
+  explainedBy({ notes = '', examples }: { notes?: string; examples: string[] }): this {
+    this.notes = notes;
+    this.examples = examples;
+    const shown = examples.map((example) => `\n  ${example}`).join('');
+    return this.addHelpText(
+      'after',
+      `${notes === '' ? '' : `\n${notes}\n`}\nExamples:${shown}`,
+    );
+  }
+
+  /** As the user called it, for example "l4lb off". */
+  fullName(): string {
+    const parent = this.parent instanceof CliCommand ? `${this.parent.fullName()} ` : '';
+    return `${parent}${this.name()}`;
+  }
+
+  /** Runs this process's command line to its exit code. */
+  async main(): Promise<void> {
+    exitOnClosedPipe();
+    let name = this.name();
+    this.hook('preAction', (_, acting) => {
+      if (acting instanceof CliCommand) name = acting.fullName();
+    });
+    for (const one of [this, ...this.commands]) one.exitOverride();
+    try {
+      await this.parseAsync(process.argv);
+    } catch (error) {
+      process.exitCode = report(name, error);
+    }
+  }
+}
+
+/** A command with the options that all commands have: -h and -V. */
+export function newCommand(name: string, description: string): CliCommand {
+  const command = new CliCommand(name)
     .description(description)
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .requiredOption('-i, --interface <device>', device, readDevice)
-    .showHelpAfterError('(--help explains the options)')
-    .configureOutput({ outputError: nameInError(name) });
+    .showHelpAfterError('(--help explains the options)');
+  return command.configureOutput({
+    // commander begins its messages with "error:", and may add a name that was meant.
+    outputError: (text, write) => {
+      const [, message = '', hint = ''] =
+        /^(?:error: )?(.*?)(\n\(Did you mean [^\n]*\))?\n*$/s.exec(text) ?? [];
+      write(`${command.fullName()}: ${printableLine(message)}${printable(hint)}\n`);
+    },
+  });
 }
 
-/** commander begins its messages with `error:`. */
-export function nameInError(
+/** A command that works on one device. */
+export function newDeviceCommand(
   name: string,
-): (text: string, write: (text: string) => void) => void {
-  return (text, write) => {
-    // The line behind it is commander's own, when it knows a name that may be meant.
-    const [, message = '', hint = ''] =
-      /^(?:error: )?(.*?)(\n\(Did you mean [^\n]*\))?\n*$/s.exec(text) ?? [];
-    write(`${name}: ${printableLine(message)}${printable(hint)}\n`);
-  };
-}
-
-/** Runs a command to its exit code. */
-export async function main(command: Command): Promise<void> {
-  exitOnClosedPipe();
-  for (const one of [command, ...command.commands]) one.exitOverride();
-  try {
-    await command.parseAsync(process.argv);
-  } catch (error) {
-    process.exitCode = report(command.name(), error);
-  }
+  description: string,
+  device = 'the device that the program is on, such as eth0',
+): CliCommand {
+  return newCommand(name, description).requiredOption(
+    '-i, --interface <device>',
+    device,
+    readDevice,
+  );
 }
 
 function report(name: string, error: unknown): number {

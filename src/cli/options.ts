@@ -1,47 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Options that several commands have, and what reads their values. */
-import type { Command } from 'commander';
-import { InvalidArgumentError, Option } from 'commander';
+/** Options that several commands have. */
+import { Option } from 'commander';
 
 import type { TableKind } from '../abi/cell.js';
-import { storableTime, TABLES } from '../abi/cell.js';
-import { UsageFailure } from '../text/failure.js';
-import { printableLine } from '../text/printable.js';
+import { TABLES } from '../abi/cell.js';
 import type { FillWishes } from '../fill/from-rows.js';
 import type { AskedSources } from '../wire/outer-source.js';
-import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
-import { parseWays } from '../wire/way.js';
+import type { CliCommand } from './command.js';
+import {
+  readIdle,
+  readMegabytes,
+  readSlotCount,
+  readSource,
+  readWays,
+} from './values.js';
 
-/** Of an alternative name, which may be longer than a device's own. */
-const LONGEST_NAME = 127;
-
-/** The kernel takes no blank, / or : in a name, nor names of folders. */
-export function readDevice(text: string): string {
-  const bytes = Buffer.byteLength(text);
-  if (/[\s/:]/.test(text) || ['', '.', '..'].includes(text) || bytes > LONGEST_NAME) {
-    throw new UsageFailure(`"${printableLine(text)}" is not the name of a device`, {
-      next: 'ip link, which lists the devices',
-    });
-  }
-  // It does take these, but bpftool and ip read them as quotes and comments of a batch.
-  if (/[#'"\\]/.test(text) || printableLine(text) !== text) {
-    const shown = printableLine(text);
-    throw new UsageFailure(`l4lb cannot work with a device whose name is ${shown}`, {
-      cause:
-        'a control character, #, \\, \' or " in it does not pass through ip and bpftool',
-      next: 'give it another name: ip link set dev OLD name lb0',
-    });
-  }
-  return text;
-}
+const MODES = ['xdpdrv', 'xdpgeneric', 'xdpoffload'];
 
 /** Where one device has programs in several modes. */
-export function modeOption(): Option {
+export function modeOption(
+  description = 'which program, where the device has several',
+): Option {
+  return new Option('-m, --mode <mode>', description).choices(MODES);
+}
+
+/** How to attach, where that is open. */
+export function attachModeOption(
+  description = 'how to attach; auto tries xdpdrv, then xdpgeneric',
+): Option {
+  return new Option('-m, --mode <mode>', description)
+    .choices(['auto', ...MODES])
+    .default('auto');
+}
+
+export function jsonOption(): Option {
+  return new Option('--json', 'print the result as JSON');
+}
+
+export function objectOption(usual: string): Option {
+  return new Option('--obj <file>', `the object to load (default: ${usual})`);
+}
+
+export function flowsOption(usual: string): Option {
   return new Option(
-    '-m, --mode <mode>',
-    'which program, where the device has several',
-  ).choices(['xdpdrv', 'xdpgeneric', 'xdpoffload']);
+    '--flows <megabytes>',
+    'memory for connections of hot slots, a power of two; 8 hold a million ' +
+      `(default: ${usual})`,
+  ).argParser(readMegabytes);
+}
+
+/** What to fill from before attaching. */
+export function loadFileOption(): Option {
+  return new Option(
+    '-f, --file <file...>',
+    'fill from this file before attaching: see l4lb-map',
+  );
+}
+
+export function configOption(description: string): Option {
+  return new Option('-c, --config <file>', description);
+}
+
+export function idleOption(description: string): Option {
+  return new Option('--idle <seconds>', description).argParser(readIdle);
+}
+
+export function waitOption(): Option {
+  return new Option('--wait', 'stay until no slot is hot');
 }
 
 /** Options of a fill, which l4lb-map and l4lb-load -f share. */
@@ -62,7 +88,7 @@ export function fillWishes(flags: FillFlags): FillWishes {
   return { source, ways, takeSsh, slots, table, idle, echo };
 }
 
-export function addFillOptions(command: Command): Command {
+export function addFillOptions(command: CliCommand): CliCommand {
   return command
     .option(
       '-s, --source <address...>',
@@ -102,91 +128,4 @@ export function addFillOptions(command: Command): Command {
       "the program answers ICMP echo to a service's address itself (default of new tables)",
     )
     .option('--no-echo', 'it leaves that to the host, until told otherwise');
-}
-
-function readSource(text: string, before: AskedSources = {}): AskedSources {
-  if (text === 'own') return { ...before, isOwn: true };
-  const source = parseSource(text);
-  if (typeof source === 'string') throw new InvalidArgumentError(`"${text}" ${source}.`);
-  const family = familyOf(source.address);
-  if (before[family]) throw new InvalidArgumentError(`${capital(TWO_SOURCES)}.`);
-  return { ...before, [family]: source };
-}
-
-function readWays(text: string, before: Way[] = []): Way[] {
-  const ways = parseWays(text);
-  if (typeof ways === 'string') throw new InvalidArgumentError(`${capital(ways)}.`);
-  return [...before, ...ways];
-}
-
-function readSlotCount(text: string): number {
-  const slots = Number(text);
-  const isPower = /^\d{1,7}$/.test(text) && slots > 0 && (slots & (slots - 1)) === 0;
-  if (!isPower) throw new InvalidArgumentError(`"${text}" is not a power of two.`);
-  return slots;
-}
-
-export function readMegabytes(text: string): number {
-  const size = Number(text);
-  if (!/^\d{1,4}$/.test(text) || size < 1 || (size & (size - 1)) !== 0) {
-    throw new InvalidArgumentError(`"${text}" is not a power of two from 1 to 8192.`);
-  }
-  return size;
-}
-
-export function readIdle(text: string): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < 1) {
-    throw new InvalidArgumentError(`"${text}" is not a whole number of seconds from 1.`);
-  }
-  return storableTime(Number(text));
-}
-
-export function readSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!/^\d*\.?\d+$/.test(text) || seconds < 0.05 || seconds > 86400) {
-    throw new InvalidArgumentError(
-      `"${text}" is not a number of seconds from 0.05 to 86400.`,
-    );
-  }
-  return seconds;
-}
-
-export function readCount(text: string): number {
-  if (!/^\d{1,9}$/.test(text) || Number(text) < 1) {
-    throw new InvalidArgumentError(`"${text}" is not a whole number from 1.`);
-  }
-  return Number(text);
-}
-
-export function readWhole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-    if (number >= least && number <= most) return number;
-    throw new InvalidArgumentError(
-      `"${text}" is not a whole number from ${least} to ${most}.`,
-    );
-  };
-}
-
-const UNITS = new Map([
-  ['ms', 1],
-  ['s', 1000],
-  ['m', 60_000],
-]);
-
-/** Milliseconds, of a time from so many of them to an hour. */
-export function readDuration(least: number): (text: string) => number {
-  return (text) => {
-    const [, number, unit = 's'] = /^(\d{1,6}(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
-    const duration = Number(number) * (UNITS.get(unit) ?? NaN);
-    if (duration >= least && duration <= 3_600_000) return duration;
-    const from = least < 1000 ? `${least}ms` : `${least / 1000}s`;
-    throw new InvalidArgumentError(
-      `"${text}" is not a time from ${from} to 60m, as 30s.`,
-    );
-  };
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

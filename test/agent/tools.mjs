@@ -52,13 +52,13 @@ function capture(stream) {
 
 async function runNow(command, args, given) {
   const [file, name] = COMMANDS[command];
-  const [{ main }, { [name]: make }] = [await load('cli/command.js'), await load(file)];
+  const { [name]: make } = await load(file);
   const { argv } = process;
   const [endOut, endErr] = [capture(process.stdout), capture(process.stderr)];
   input = given;
   process.argv = [process.execPath, command, ...args];
   process.exitCode = undefined;
-  await main(make()); // which catches whatever is thrown
+  await make().main(); // which catches whatever is thrown
   const exitCode = process.exitCode ?? 0;
   Object.assign(process, { argv, exitCode: undefined });
   return { exitCode, stdout: endOut(), stderr: endErr() };

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import type { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 
-import { readCount, readSeconds } from '../../../src/cli/options.js';
+import { readCount, readSeconds } from '../../../src/cli/values.js';
 import { toJson } from '../../../src/system/output.js';
-import { main } from '../../../src/cli/command.js';
+import type { CliCommand } from '../../../src/cli/command.js';
 import { doctorCommand } from '../../../src/doctor.js';
 import { loadCommand } from '../../../src/load.js';
 import { mapCommand } from '../../../src/map-fill.js';
 import { statsCommand } from '../../../src/stats.js';
 import { ip } from '../wire/names.js';
 
-const COMMANDS: Record<string, () => Command> = {
+const COMMANDS: Record<string, () => CliCommand> = {
   'l4lb-load': loadCommand,
   'l4lb-map': mapCommand,
   'l4lb-stats': statsCommand,
@@ -51,7 +50,7 @@ async function runLine(line: string, withAction = false): Promise<Outcome> {
   process.argv = ['node', name, ...args];
   process.exitCode = undefined;
   try {
-    await main(command);
+    await command.main();
     outcome.exitCode = exitCode();
   } finally {
     process.exitCode = undefined;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { expect, test } from '@jest/globals';
 
-import { readDevice } from '../../../src/cli/options.js';
+import { readDevice } from '../../../src/cli/values.js';
 import { UsageFailure } from '../../../src/text/failure.js';
 
 test.each(['eth0', 'enp3s0f1np1', 'veth0.100', 'größe', 'a@b', '-x', '...'])(

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What load, replace and decap do: fill first where asked, then attach. */
+import type { Mode } from '../text/mode.js';
+import { MODE_NAMES } from '../text/mode.js';
+import { context } from '../program/tools.js';
+import { fillWishes } from './options.js';
+import type { FillFlags } from './options.js';
+import { print, printJson, warn } from '../system/output.js';
+import type { Maps } from '../program/find.js';
+import { asMaps } from '../program/find.js';
+import { readHardware, tagNote } from '../system/ethtool.js';
+import { fillPrepared, prepareFill } from '../fill/from-rows.js';
+import { UsageFailure } from '../text/failure.js';
+import { many } from '../text/format.js';
+import { alreadyThere, attachNew, noFlows, programInTheWay } from '../load/attach.js';
+import type { LoadResult } from '../load/attach.js';
+import { describeLoaded, loadedJson } from '../load/report.js';
+import { withLock } from '../system/lock.js';
+import { withPins } from '../program/objects.js';
+import { describePlan, planJson, planWarnings } from '../fill/text/service.js';
+import { replaceProgram } from '../load/replace.js';
+import { describeRoom, roomFor } from '../wire/largest-packet.js';
+
+export interface LoadFlags extends FillFlags {
+  interface: string;
+  mode: Mode | 'auto';
+  obj?: string;
+  replace?: boolean;
+  decap?: boolean;
+  flows?: number;
+  json?: boolean;
+}
+
+/** Throws where two flags contradict each other, before anything is tried. */
+export function checkFlags(flags: LoadFlags): void {
+  const { source, vip, takeSsh, slots, table, echo } = flags;
+  const fills = source ?? vip ?? takeSsh ?? slots ?? table ?? echo;
+  if (fills !== undefined && !flags.file) {
+    throw new UsageFailure(
+      '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
+      { next: 'add -f FILE, or give them to l4lb-map' },
+    );
+  }
+  if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) throw noFlows();
+  if (flags.decap && flags.file) {
+    throw new UsageFailure('--decap has no destinations to fill', {
+      next: 'leave -f out',
+    });
+  }
+  if (flags.decap && flags.mode === 'xdpoffload') {
+    throw new UsageFailure('--decap is not for a card: it counts per CPU', {
+      next: '-m xdpdrv, or -m xdpgeneric',
+    });
+  }
+}
+
+export async function attach(flags: LoadFlags): Promise<void> {
+  checkFlags(flags);
+  const tools = context();
+  const link = await tools.ip.link(flags.interface);
+  const there = programInTheWay(link, flags.mode);
+  if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
+  const prepared =
+    flags.file && (await prepareFill(tools, link, flags.file, fillWishes(flags)));
+  if (prepared && !flags.json) {
+    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
+  }
+  const result = await withLock(tools.run, 'l4lb-load', (lock) =>
+    withPins((pins) => {
+      const request = {
+        link,
+        mode: flags.mode,
+        object: flags.obj,
+        decap: flags.decap ?? false,
+        sets: flags.flows && (flags.flows << 20) / 64,
+        fill: prepared && ((maps: Maps) => fillPrepared(tools, maps, prepared, lock)),
+        lock,
+      };
+      return there
+        ? replaceProgram(tools, pins, request, there)
+        : attachNew(tools, pins, request);
+    }),
+  );
+  report(flags, result, prepared && roomFor(prepared.mtu, prepared.destinations));
+  if (flags.decap || result.mode === 'xdpoffload') return;
+  const note = tagNote(link.name, await readHardware(tools.run, link.name));
+  if (note !== undefined) warn(note);
+}
+
+function report(flags: LoadFlags, result: LoadResult, room: number | undefined): void {
+  const { plan } = result;
+  const limit = (asMaps(result.maps)?.destinations.entries ?? 1) - 1;
+  [...result.warnings, ...(plan ? planWarnings(plan, limit) : [])].forEach(warn);
+  if (flags.json) {
+    printJson({
+      ...loadedJson(flags.interface, result),
+      ...(plan ? planJson(plan) : {}),
+      ...(room === undefined ? {} : { largest_packet: room }),
+    });
+    return;
+  }
+  const where = { interface: flags.interface, mode: MODE_NAMES[result.mode] };
+  describeLoaded(flags.interface, result).forEach(print);
+  if (plan) describePlan(plan, where, false).forEach(print);
+  if (room !== undefined) print(describeRoom(room));
+}

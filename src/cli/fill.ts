@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What l4lb-map and the verb map do: fill one service from rows, or all from a config file. */
+import type { Mode } from '../text/mode.js';
+import { context } from '../program/tools.js';
+import { print } from '../system/output.js';
+import { findAttached } from '../program/find.js';
+import { UsageFailure } from '../text/failure.js';
+import { planFill, prepareFill } from '../fill/from-rows.js';
+import { many } from '../text/format.js';
+import { report, reportAll } from '../fill/report.js';
+import type { SettleFlags } from '../fill/apply.js';
+import { fillAndSettle } from '../fill/apply.js';
+import type { FillFlags } from './options.js';
+import { fillWishes } from './options.js';
+
+export interface MapFlags extends FillFlags, SettleFlags {
+  interface: string;
+  config?: string;
+  mode?: Mode;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+/** What to do where neither file is named. */
+export async function fill(flags: MapFlags, next: string): Promise<void> {
+  const { file, config } = flags;
+  if (config !== undefined) await fillAll(flags, config);
+  else if (file !== undefined) await fillOne(flags, file);
+  else throw new UsageFailure('nothing to fill from', { next });
+}
+
+async function fillAll(flags: MapFlags, config: string): Promise<void> {
+  const tools = context();
+  // What reads TOML takes a while to load, and a fill from rows does not need it.
+  const { planPrepared, prepareConfig, readConfig } =
+    await import('../fill/from-config.js');
+  const read = readConfig(config);
+  // The file comes first; what it leaves open the command line may say.
+  const wanted = read.services.map((service) => ({
+    ...service,
+    table: service.table ?? flags.table,
+    idle: service.idle ?? flags.idle,
+  }));
+  const attached = await findAttached(tools, flags.interface, flags.mode);
+  const prepared = await prepareConfig(tools, attached.link, {
+    ...read,
+    services: wanted,
+  });
+  if (!flags.json) {
+    const total = wanted.reduce((sum, { rows }) => sum + rows.length, 0);
+    const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;
+    print(`Loading file with ${counts}`);
+  }
+  reportAll(
+    attached,
+    flags,
+    await fillAndSettle(tools, attached, flags, (maps) =>
+      planPrepared(tools, maps, prepared),
+    ),
+  );
+}
+
+async function fillOne(flags: MapFlags, files: string[]): Promise<void> {
+  const tools = context();
+  const attached = await findAttached(tools, flags.interface, flags.mode);
+  const prepared = await prepareFill(tools, attached.link, files, fillWishes(flags));
+  if (!flags.json) {
+    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
+  }
+  report(
+    attached,
+    flags,
+    await fillAndSettle(tools, attached, flags, (maps) =>
+      planFill(tools, maps, prepared),
+    ),
+  );
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Reads the values of options; commander prints what a reader finds wrong. */
+import { InvalidArgumentError } from 'commander';
+
+import { storableTime } from '../abi/cell.js';
+import { UsageFailure } from '../text/failure.js';
+import { printableLine } from '../text/printable.js';
+import type { AskedSources } from '../wire/outer-source.js';
+import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
+import type { Way } from '../wire/way.js';
+import { parseWays } from '../wire/way.js';
+
+/** Makes a reader of a parser that returns a value, or what is wrong with the text. */
+export function reader<T>(parse: (text: string) => T | string): (text: string) => T {
+  return (text) => {
+    const value = parse(text);
+    if (typeof value === 'string') throw new InvalidArgumentError(`"${text}" ${value}.`);
+    return value;
+  };
+}
+
+/** Of an alternative name, which may be longer than a device's own. */
+const LONGEST_NAME = 127;
+
+/** The kernel takes no blank, / or : in a name, nor names of folders. */
+export function readDevice(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  if (/[\s/:]/.test(text) || ['', '.', '..'].includes(text) || bytes > LONGEST_NAME) {
+    throw new UsageFailure(`"${printableLine(text)}" is not the name of a device`, {
+      next: 'ip link, which lists the devices',
+    });
+  }
+  // It does take these, but bpftool and ip read them as quotes and comments of a batch.
+  if (/[#'"\\]/.test(text) || printableLine(text) !== text) {
+    const shown = printableLine(text);
+    throw new UsageFailure(`l4lb cannot work with a device whose name is ${shown}`, {
+      cause:
+        'a control character, #, \\, \' or " in it does not pass through ip and bpftool',
+      next: 'give it another name: ip link set dev OLD name lb0',
+    });
+  }
+  return text;
+}
+
+export function readSource(text: string, before: AskedSources = {}): AskedSources {
+  if (text === 'own') return { ...before, isOwn: true };
+  const source = parseSource(text);
+  if (typeof source === 'string') throw new InvalidArgumentError(`"${text}" ${source}.`);
+  const family = familyOf(source.address);
+  if (before[family]) throw new InvalidArgumentError(`${capital(TWO_SOURCES)}.`);
+  return { ...before, [family]: source };
+}
+
+export function readWays(text: string, before: Way[] = []): Way[] {
+  const ways = parseWays(text);
+  if (typeof ways === 'string') throw new InvalidArgumentError(`${capital(ways)}.`);
+  return [...before, ...ways];
+}
+
+export function readSlotCount(text: string): number {
+  const slots = Number(text);
+  const isPower = /^\d{1,7}$/.test(text) && slots > 0 && (slots & (slots - 1)) === 0;
+  if (!isPower) throw new InvalidArgumentError(`"${text}" is not a power of two.`);
+  return slots;
+}
+
+export function readMegabytes(text: string): number {
+  const size = Number(text);
+  if (!/^\d{1,4}$/.test(text) || size < 1 || (size & (size - 1)) !== 0) {
+    throw new InvalidArgumentError(`"${text}" is not a power of two from 1 to 8192.`);
+  }
+  return size;
+}
+
+export function readIdle(text: string): number {
+  if (!/^\d{1,6}$/.test(text) || Number(text) < 1) {
+    throw new InvalidArgumentError(`"${text}" is not a whole number of seconds from 1.`);
+  }
+  return storableTime(Number(text));
+}
+
+export function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d*\.?\d+$/.test(text) || seconds < 0.05 || seconds > 86400) {
+    throw new InvalidArgumentError(
+      `"${text}" is not a number of seconds from 0.05 to 86400.`,
+    );
+  }
+  return seconds;
+}
+
+export function readCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < 1) {
+    throw new InvalidArgumentError(`"${text}" is not a whole number from 1.`);
+  }
+  return Number(text);
+}
+
+export function readWhole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (number >= least && number <= most) return number;
+    throw new InvalidArgumentError(
+      `"${text}" is not a whole number from ${least} to ${most}.`,
+    );
+  };
+}
+
+const UNITS = new Map([
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+]);
+
+/** Milliseconds, of a time from so many of them to an hour. */
+export function readDuration(least: number): (text: string) => number {
+  return (text) => {
+    const [, number, unit = 's'] = /^(\d{1,6}(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
+    const duration = Number(number) * (UNITS.get(unit) ?? NaN);
+    if (duration >= least && duration <= 3_600_000) return duration;
+    const from = least < 1000 ? `${least}ms` : `${least / 1000}s`;
+    throw new InvalidArgumentError(
+      `"${text}" is not a time from ${from} to 60m, as 30s.`,
+    );
+  };
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The frames to explain: one made from words, or those of a capture. */
+import { readFileSync } from 'node:fs';
+
+import { isIpv6 } from '../wire/address.js';
+import type { Endpoint } from '../wire/frame.js';
+import { buildFrame } from '../wire/frame.js';
+import { Failure, UsageFailure } from '../text/failure.js';
+import { fileFault } from '../text/file-fault.js';
+import { printableLine } from '../text/printable.js';
+import type { Live } from '../plan/state.js';
+import { framesOfPcap } from './pcap.js';
+
+export interface PacketFlags {
+  src?: Endpoint;
+  dst?: Endpoint & { protocol: number };
+  tcpFlags: number;
+  length: number;
+  vlan?: number[];
+  pcap?: string;
+}
+
+/** Checked before anything is asked; the device's own MAC stands in the tables. */
+export function framesFor(flags: PacketFlags): (live: Live) => readonly Buffer[] {
+  const { src: from, dst: to, pcap } = flags;
+  if (pcap !== undefined) {
+    const frames = readPcap(pcap);
+    return () => frames;
+  }
+  if (!from || !to) {
+    throw new UsageFailure('no packet to explain', {
+      next: 'name one with --src and --dst, or a file with --pcap',
+    });
+  }
+  if (isIpv6(from.address) !== isIpv6(to.address)) {
+    throw new UsageFailure('--src and --dst are of two families', {
+      next: 'name two addresses of one family',
+    });
+  }
+  const { protocol } = to;
+  const { tcpFlags, length, vlan: vlans = [] } = flags;
+  return ({ device: { mac } }) => [
+    buildFrame({ from, to, protocol, tcpFlags, length, vlans, mac }),
+  ];
+}
+
+function readPcap(name: string): Buffer[] {
+  let file: Buffer;
+  try {
+    file = readFileSync(name === '-' ? 0 : name);
+  } catch (error) {
+    throw new Failure(`cannot read ${printableLine(name)}`, {
+      cause: fileFault(error),
+      next: 'name a capture, as tcpdump -i eth0 -w FILE writes it',
+    });
+  }
+  const frames = framesOfPcap(file);
+  if (typeof frames !== 'string') return frames;
+  throw new Failure(`cannot use ${printableLine(name)}: ${frames}`, {
+    next: 'name a capture, as tcpdump -i eth0 -s 0 -w FILE writes it',
+  });
+}

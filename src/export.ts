@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb export: prints the tables as a config file. */
+import type { Mode } from './text/mode.js';
+import { context } from './program/tools.js';
+import { print } from './system/output.js';
+import type { CliCommand } from './cli/command.js';
+import { newDeviceCommand } from './cli/command.js';
+import { modeOption } from './cli/options.js';
+import { findAttached } from './program/find.js';
+import { withLock } from './system/lock.js';
+
+interface Flags {
+  interface: string;
+  mode?: Mode;
+}
+
+export function exportCommand(): CliCommand {
+  return newDeviceCommand('export', 'Print the tables as a config file.')
+    .addOption(modeOption())
+    .explainedBy({ examples: ['l4lb export -i eth0 > l4lb.toml'] })
+    .action(exportTables);
+}
+
+export async function exportTables(flags: Flags): Promise<void> {
+  const tools = context();
+  // What reads and writes TOML takes a while to load.
+  const { readExport } = await import('./fill/from-config.js');
+  // Under the lock, so that it is no state between two.
+  const text = await withLock(tools.run, 'l4lb-map', async () => {
+    const { maps } = await findAttached(tools, flags.interface, flags.mode);
+    return readExport(tools, maps);
+  });
+  print(text.trimEnd());
+}

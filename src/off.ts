@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb off: takes our programs off a device. */
+import type { Mode } from './text/mode.js';
+import { context } from './program/tools.js';
+import { print, printJson } from './system/output.js';
+import type { CliCommand } from './cli/command.js';
+import { newDeviceCommand } from './cli/command.js';
+import { attachModeOption, jsonOption } from './cli/options.js';
+import { withLock } from './system/lock.js';
+import { takeOff } from './load/attach.js';
+import { describeTakenOff, takenOffJson } from './load/report.js';
+
+interface Flags {
+  interface: string;
+  mode: Mode | 'auto';
+  json?: boolean;
+}
+
+export function offCommand(): CliCommand {
+  return newDeviceCommand('off', 'Take the program off a device.')
+    .addOption(attachModeOption('take off only what is in this mode; auto: in all'))
+    .addOption(jsonOption())
+    .explainedBy({ examples: ['l4lb off -i eth0', 'l4lb off -i eth0 -m xdpoffload'] })
+    .action(off);
+}
+
+export async function off(flags: Flags): Promise<void> {
+  const { interface: device, mode } = flags;
+  const tools = context();
+  const taken = await withLock(tools.run, 'l4lb-load', async () =>
+    takeOff(tools, await tools.ip.link(device), mode),
+  );
+  if (flags.json) printJson(takenOffJson(device, taken));
+  else describeTakenOff(device, mode, taken).forEach(print);
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb settle: turns hot slots cold where nobody needs what they remember. */
+import type { Mode } from './text/mode.js';
+import { context } from './program/tools.js';
+import { print, printJson } from './system/output.js';
+import type { CliCommand } from './cli/command.js';
+import { newDeviceCommand } from './cli/command.js';
+import {
+  configOption,
+  idleOption,
+  jsonOption,
+  modeOption,
+  waitOption,
+} from './cli/options.js';
+import type { SettleFlags } from './fill/apply.js';
+import { describeSettled, settleSlots, settledJson } from './fill/apply.js';
+import { whereOf } from './fill/report.js';
+import type { WantedService } from './config/read.js';
+import { findAttached } from './program/find.js';
+
+interface Flags extends SettleFlags {
+  interface: string;
+  config?: string;
+  mode?: Mode;
+  json?: boolean;
+}
+
+export function settleCommand(): CliCommand {
+  return newDeviceCommand(
+    'settle',
+    'Turn hot slots cold where no connection needs what they remember.',
+  )
+    .addOption(
+      configOption('take the idle times and drain deadlines of services from this file'),
+    )
+    .option('--now', 'turn all of them cold, needed or not')
+    .addOption(waitOption())
+    .addOption(
+      idleOption(
+        'time without a packet that needed it, until a slot may go cold, in this run ' +
+          '(default: as the service has it, 300 of a new one)',
+      ),
+    )
+    .addOption(modeOption())
+    .addOption(jsonOption())
+    .explainedBy({
+      examples: ['l4lb settle -i eth0 --wait', 'l4lb settle -i eth0 --idle 60'],
+    })
+    .action((flags: Flags) => settle({ ...flags, settle: true }));
+}
+
+export async function settle(flags: Flags): Promise<void> {
+  const tools = context();
+  const attached = await findAttached(tools, flags.interface, flags.mode);
+  const settled = await settleSlots(tools, attached, flags, await servicesOf(flags));
+  if (flags.json) {
+    printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
+    return;
+  }
+  const lines = describeSettled(settled, flags.interface);
+  if (lines.length === 0) print(`${flags.interface}: no slot is hot`);
+  lines.forEach(print);
+}
+
+async function servicesOf({ config }: Flags): Promise<readonly WantedService[]> {
+  if (config === undefined) return [];
+  // What reads TOML takes a while to load.
+  const { readConfig } = await import('./fill/from-config.js');
+  return readConfig(config).services;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Where samples go: to a full screen, or line by line to stdout. */
+import { print, printJson, warn } from '../system/output.js';
+import { sampleJson } from './json.js';
+import type { Sample } from './sample.js';
+
+export interface ViewFlags {
+  interface: string;
+  interval: number;
+  once?: boolean;
+  json?: boolean;
+  plain?: boolean;
+}
+
+export interface View {
+  show(sample: Sample): void;
+  /** Why no sample comes; undefined when they come again. */
+  notice(text: string | undefined): void;
+  /** Settles when the user wants to leave. */
+  closed: Promise<void>;
+  close(): void;
+}
+
+export async function openView(flags: ViewFlags): Promise<View> {
+  const isTerminal =
+    process.stdin.isTTY && process.stdout.isTTY && process.env.TERM !== 'dumb';
+  if (isTerminal && !flags.json && !flags.plain && !flags.once) {
+    // blessed writes to the terminal as soon as it is loaded, so only now.
+    const { openDashboard } = await import('./terminal.js');
+    return openDashboard({ interface: flags.interface, interval: flags.interval });
+  }
+  const show = flags.json
+    ? (sample: Sample) => printJson(sampleJson(sample))
+    : await blocksOfLines();
+  let noticed: string | undefined;
+  return {
+    show,
+    notice: (text) => {
+      if (text !== undefined && text !== noticed) warn(text);
+      noticed = text;
+    },
+    closed: new Promise(() => {}),
+    close: () => {},
+  };
+}
+
+/** What draws them takes a while to load, and JSON does not need it. */
+async function blocksOfLines(): Promise<View['show']> {
+  const { plainBlock } = await import('./plain.js');
+  let blocks = 0;
+  return (sample) =>
+    print(`${blocks++ === 0 ? '' : '\n'}${plainBlock(sample).trimEnd()}`);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Takes a sample at each tick and shows it, until there are enough or the user leaves. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Failure } from '../text/failure.js';
+import type { Observation, Watcher } from '../program/watcher.js';
+import { monotonicSeconds } from '../program/watcher.js';
+import { sampleBetween } from './rates.js';
+import type { View } from './view.js';
+
+export interface Pace {
+  /** Seconds. */
+  interval: number;
+  count?: number;
+  once?: boolean;
+}
+
+/** Long enough for l4lb-load --replace to have carried the old sums over. */
+const SETTLING_MS = 300;
+
+export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<void> {
+  // Without a program at the start there is nothing to wait for.
+  let before: Observation | undefined = await watcher.observe();
+  const ticks = new Ticks(pace.interval, view.closed);
+  let left = pace.once ? 1 : (pace.count ?? Infinity);
+  while (left > 0 && (await ticks.next())) {
+    const now = await observeOrWait(watcher, view, pace.once ?? false);
+    if (!now) {
+      before = undefined;
+    } else if (!before || now.isNew) {
+      await sleep(SETTLING_MS);
+      before = await observeOrWait(watcher, view, false);
+    } else {
+      view.notice(undefined);
+      view.show(sampleBetween(now.subject, before.reading, now.reading));
+      before = now;
+      left--;
+    }
+  }
+}
+
+/** A program that was removed may come back; any other fault stays. */
+async function observeOrWait(
+  watcher: Watcher,
+  view: View,
+  isLast: boolean,
+): Promise<Observation | undefined> {
+  try {
+    return await watcher.observe();
+  } catch (error) {
+    if (!(error instanceof Failure) || isLast) throw error;
+    view.notice(`${error.message}; waiting until it is back`);
+    return undefined;
+  }
+}
+
+/** Beats at even distances, whatever the work between them takes. */
+class Ticks {
+  readonly #interval: number;
+  readonly #stop = new AbortController();
+  #next = monotonicSeconds();
+
+  constructor(interval: number, closed: Promise<void>) {
+    this.#interval = interval;
+    void closed.then(() => this.#stop.abort());
+  }
+
+  /** Waits for the next beat; false when it is over. */
+  async next(): Promise<boolean> {
+    const now = monotonicSeconds();
+    this.#next = Math.max(this.#next + this.#interval, now);
+    try {
+      await sleep((this.#next - now) * 1000, undefined, { signal: this.#stop.signal });
+      return true;
+    } catch (error) {
+      if (this.#stop.signal.aborted) return false;
+      throw error;
+    }
+  }
+}
