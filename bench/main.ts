@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError } from 'commander';
 
 import { interruptible } from '../src/disturb/perform.js';
 import { Failure } from '../src/text/failure.js';
-import { readWhole } from '../src/cli/options.js';
+import { readWhole } from '../src/cli/values.js';
 import { run } from '../src/system/run.js';
 import type { Case } from './cases.js';
 import { CASES } from './cases.js';

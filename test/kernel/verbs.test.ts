@@ -91,7 +91,8 @@ test('check needs no device', async () => {
 
 // It makes a network of its own, which it cannot inside another one.
 test('disturb measures', async () => {
-  const line = 'disturb --connections 100 --destinations 2 --duration 2s --change replace';
+  const line =
+    'disturb --connections 100 --destinations 2 --duration 2s --change replace';
   const done = await execa('bin/l4lb.js', [...line.split(' '), '--json'], { cwd: ROOT });
   expect(JSON.parse(done.stdout)).toMatchObject({ connections: 100 });
 });
