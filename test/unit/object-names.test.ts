@@ -6,13 +6,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { InvalidArgumentError } from 'commander';
 
-import { readDuration, readWhole } from '../../src/cli/values.js';
 import { reduce } from '../../src/stats/screen/keys.js';
+import { readDuration, readWhole } from '../../src/cli/values.js';
 import { parseDestinations } from '../../src/config/destinations-csv.js';
 import { parseConfig } from '../../src/config/read.js';
 import { parseChange } from '../../src/disturb/changes.js';
 import { parseEndpoint, parseTarget, parseTcpFlags } from '../../src/explain/question.js';
 import { parseDestination, parsePrefix } from '../../src/flood/target.js';
+import { initialState } from '../../src/stats/screen/state.js';
 import { parseSource } from '../../src/wire/outer-source.js';
 import { parseWays } from '../../src/wire/way.js';
 
