@@ -17,8 +17,8 @@ import { framesFor } from './explain/frames.js';
 import { parseEndpoint, parseTarget, parseTcpFlags } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
 import { EXIT_FAILURE } from './text/failure.js';
-import { withLock } from './system/lock.js';
-import { withPins } from './program/objects.js';
+import { deviceLock, withLock } from './system/lock.js';
+import { withPins } from './program/pins.js';
 
 interface Flags extends PacketFlags {
   interface: string;
@@ -101,7 +101,7 @@ async function run(flags: Flags): Promise<void> {
   const frames = framesFor(flags);
   const tools = context();
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const asked = await withLock(tools.run, 'l4lb-explain', (lock) =>
+  const asked = await withLock(tools.run, deviceLock(attached.link), (lock) =>
     withPins((pins) => ask(tools, pins, attached, { frames, object: flags.obj, lock })),
   );
   report(asked, flags);

@@ -6,8 +6,8 @@ import { print } from './system/output.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import { modeOption } from './cli/options.js';
-import { findAttached } from './program/find.js';
-import { withLock } from './system/lock.js';
+import { findAttached, mapsNow } from './program/find.js';
+import { deviceLock, withLock } from './system/lock.js';
 
 interface Flags {
   interface: string;
@@ -25,10 +25,10 @@ export async function exportTables(flags: Flags): Promise<void> {
   const tools = context();
   // What reads and writes TOML takes a while to load.
   const { readExport } = await import('./fill/from-config.js');
+  const attached = await findAttached(tools, flags.interface, flags.mode);
   // Under the lock, so that it is no state between two.
-  const text = await withLock(tools.run, 'l4lb-map', async () => {
-    const { maps } = await findAttached(tools, flags.interface, flags.mode);
-    return readExport(tools, maps);
-  });
+  const text = await withLock(tools.run, deviceLock(attached.link), async () =>
+    readExport(tools, await mapsNow(tools, attached)),
+  );
   print(text.trimEnd());
 }

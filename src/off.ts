@@ -6,7 +6,8 @@ import { print, printJson } from './system/output.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import { attachModeOption, jsonOption } from './cli/options.js';
-import { withLock } from './system/lock.js';
+import { sweepPins } from './program/pins.js';
+import { deviceLock, withLock } from './system/lock.js';
 import { takeOff } from './load/attach.js';
 import { describeTakenOff, takenOffJson } from './load/report.js';
 
@@ -27,9 +28,11 @@ export function offCommand(): CliCommand {
 export async function off(flags: Flags): Promise<void> {
   const { interface: device, mode } = flags;
   const tools = context();
-  const taken = await withLock(tools.run, 'l4lb-load', async () =>
-    takeOff(tools, await tools.ip.link(device), mode),
-  );
+  const { ifindex } = await tools.ip.link(device);
+  const taken = await withLock(tools.run, deviceLock({ ifindex }), async () => {
+    sweepPins();
+    return takeOff(tools, await tools.ip.link(device), mode);
+  });
   if (flags.json) printJson(takenOffJson(device, taken));
   else describeTakenOff(device, mode, taken).forEach(print);
 }

@@ -162,10 +162,14 @@ stop_processes() {
 }
 
 take_down() {
-    local spaces
+    local spaces space
     mapfile -t spaces < <(its_namespaces)
     if ((${#spaces[@]})); then
         stop_processes "${spaces[@]}"
+        # The locks of its devices: no other namespace has its inode by now.
+        for space in "${spaces[@]}"; do
+            rm -f "/run/l4lb/$(stat -Lc %i "/run/netns/$space")"-*.lock
+        done
         printf 'netns del %s\n' "${spaces[@]}" | ip -force -batch - 2>/dev/null || true
     fi
     rm -rf "${run:?}/$name"

@@ -15,8 +15,8 @@ import { many } from '../text/format.js';
 import { alreadyThere, attachNew, noFlows, programInTheWay } from '../load/attach.js';
 import type { LoadResult } from '../load/attach.js';
 import { describeLoaded, loadedJson } from '../load/report.js';
-import { withLock } from '../system/lock.js';
-import { withPins } from '../program/objects.js';
+import { deviceLock, withLock } from '../system/lock.js';
+import { withPins } from '../program/pins.js';
 import { describePlan, planJson, planWarnings } from '../fill/text/service.js';
 import { replaceProgram } from '../load/replace.js';
 import { describeRoom, roomFor } from '../wire/largest-packet.js';
@@ -65,7 +65,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
   if (prepared && !flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }
-  const result = await withLock(tools.run, 'l4lb-load', (lock) =>
+  const result = await withLock(tools.run, deviceLock(link), (lock) =>
     withPins((pins) => {
       const request = {
         link,

@@ -9,7 +9,7 @@ import { findAttached } from '../program/find.js';
 import { Bpftool } from '../system/bpftool.js';
 import { Iproute } from '../system/ip/links.js';
 import type { Write } from '../plan/state.js';
-import { withLock } from '../system/lock.js';
+import { deviceLock, withLock } from '../system/lock.js';
 import type { Run } from '../system/run.js';
 import { linesOf } from '../program/read.js';
 import type { Row } from './changes.js';
@@ -31,20 +31,22 @@ function greatestDivisor(one: number, other: number): number {
   return other === 0 ? one : greatestDivisor(other, one % other);
 }
 
-/** Writes it. `inside` runs commands where the balancer is, `ids` are its destinations'. */
+/** Writes it. `inside` runs commands in the balancer's namespace, `ids` are its destinations'. */
 export async function writeModulo(
   run: Run,
   inside: Run,
+  namespace: string,
   rows: readonly Row[],
   ids: ReadonlyMap<string, number>,
 ): Promise<void> {
   const bpftool = new Bpftool(run);
-  const { maps } = await findAttached({ ip: new Iproute(inside), bpftool }, 'eth0');
+  const tools = { ip: new Iproute(inside), bpftool };
+  const { link, maps } = await findAttached(tools, 'eth0');
   const writes = moduloTable(rows, MODULO_SLOTS).map((row, key): Write => {
     const current = ids.get(addressOf(row)) ?? 0;
     return { map: 'slots', key, value: { ...EMPTY_SLOT, current } };
   });
-  await withLock(run, 'l4lb-disturb', (lock) =>
+  await withLock(run, deviceLock(link, namespace), (lock) =>
     bpftool.write(linesOf(maps, writes, new Map()), lock),
   );
 }

@@ -178,7 +178,7 @@ export class Network {
       this.#run('nsenter', [...this.#enter(this.#current), command, ...args], options);
     const { destinations } = await this.#sample(this.#current);
     const ids = new Map(destinations.map(({ address, id }) => [address, id]));
-    await writeModulo(this.#run, inside, rows, ids);
+    await writeModulo(this.#run, inside, this.#namespace(this.#current), rows, ids);
   }
 
   async #map(rows: readonly Row[], more: readonly string[] = []): Promise<void> {
@@ -207,7 +207,11 @@ export class Network {
   }
 
   #enter(role: string): string[] {
-    return [`--net=/run/netns/l4lb-${this.#name}-${role}`, '--'];
+    return [`--net=${this.#namespace(role)}`, '--'];
+  }
+
+  #namespace(role: string): string {
+    return `/run/netns/l4lb-${this.#name}-${role}`;
   }
 
   #start(role: string, script: string, ...args: string[]): LongRunning {

@@ -17,8 +17,9 @@ import { readHardware, readTransmitErrors } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';
-import { withLock } from '../system/lock.js';
-import { loadObject, objectFor, withPins } from '../program/objects.js';
+import { deviceLock, withLock } from '../system/lock.js';
+import { loadObject, objectFor } from '../program/objects.js';
+import { withPins } from '../program/pins.js';
 import { packaged } from '../system/package.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
@@ -102,11 +103,11 @@ async function mapsOf(
 /** Loads the portable build for the device, attaches nothing, and lets go of it. */
 async function tryOffload(
   tools: Context,
-  { name, programs }: Device,
+  { name, ifindex, programs }: Device,
 ): Promise<Facts['offload']> {
   if (programs.some((one) => one.mode === 'xdpoffload')) return { refusal: undefined };
   try {
-    await withLock(tools.run, 'l4lb-doctor', () =>
+    await withLock(tools.run, deviceLock({ ifindex }), () =>
       withPins((pins) =>
         loadObject(tools.bpftool, pins, objectFor('xdpoffload', false), { device: name }),
       ),

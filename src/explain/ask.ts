@@ -26,8 +26,10 @@ import type { Live } from '../plan/state.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
 import type { Answer, Tables } from '../model/types.js';
-import type { Loaded, Pins } from '../program/objects.js';
+import type { Loaded } from '../program/objects.js';
+import type { Pins } from '../program/pins.js';
 import { fragsObjectFor, loadObject, takesBuffers } from '../program/objects.js';
+import { kernelNanoseconds } from '../system/clock.js';
 import { packaged } from '../system/package.js';
 import { readSlots, readTables } from '../program/read.js';
 
@@ -163,7 +165,7 @@ async function askModel(
     slots,
   };
   for (;;) {
-    const now = process.hrtime.bigint();
+    const now = kernelNanoseconds();
     const answer = model(tables, { flows, now, ...UNLIMITED }, frame);
     if (slots.missing.size + flows.missing.size === 0) return { answer, sets };
     for (const key of slots.missing) {

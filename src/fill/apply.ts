@@ -10,7 +10,7 @@ import type { Planned } from './from-rows.js';
 import { applyPlan } from './from-rows.js';
 import { many } from '../text/format.js';
 import { matchServices } from '../plan/match-services.js';
-import { withLock } from '../system/lock.js';
+import { deviceLock, withLock } from '../system/lock.js';
 import { DEFAULT_IDLE } from '../plan/hot-slots.js';
 import type { Plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
@@ -35,7 +35,7 @@ export async function settleSlots(
   flags: SettleFlags,
   config: readonly WantedService[] = [],
 ): Promise<Settled> {
-  const result = await withLock(tools.run, 'l4lb-map', async (lock) =>
+  const result = await withLock(tools.run, deviceLock(attached.link), async (lock) =>
     settle(tools, await mapsNow(tools, attached), optionsFor(flags, config), lock),
   );
   return waitForRest(tools, attached, flags, result, config);
@@ -58,17 +58,24 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
   flags: SettleFlags & { dryRun?: boolean },
   makePlan: (maps: Maps) => Promise<Planned<P>>,
 ): Promise<Filled<P>> {
-  const { plan, settled } = await withLock(tools.run, 'l4lb-map', async (lock) => {
-    const { maps, made } = await planNow(tools, attached, makePlan);
-    if (flags.dryRun) return { plan: made.plan, settled: undefined };
-    await applyPlan(tools, maps, made, lock);
-    const known: KnownTables = {
-      tables: made.plan.after,
-      slotsOf: new Set(made.services.map(({ id }) => id)),
-    };
-    const options = optionsFor({}, []);
-    return { plan: made.plan, settled: await settle(tools, maps, options, lock, known) };
-  });
+  const { plan, settled } = await withLock(
+    tools.run,
+    deviceLock(attached.link),
+    async (lock) => {
+      const { maps, made } = await planNow(tools, attached, makePlan);
+      if (flags.dryRun) return { plan: made.plan, settled: undefined };
+      await applyPlan(tools, maps, made, lock);
+      const known: KnownTables = {
+        tables: made.plan.after,
+        slotsOf: new Set(made.services.map(({ id }) => id)),
+      };
+      const options = optionsFor({}, []);
+      return {
+        plan: made.plan,
+        settled: await settle(tools, maps, options, lock, known),
+      };
+    },
+  );
   return {
     plan,
     settled: settled && (await waitForRest(tools, attached, flags, settled)),

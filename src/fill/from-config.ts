@@ -22,7 +22,7 @@ import { planConfig } from '../plan/all.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { sessionPort } from '../system/ssh-session.js';
-import { monotonicSeconds } from './settle.js';
+import { kernelSeconds } from '../system/clock.js';
 import { familyOfText } from '../wire/outer-source.js';
 import { readSlots, readTables } from '../program/read.js';
 
@@ -98,7 +98,7 @@ export async function planPrepared(
     ...layout.fills.filter(({ isNew }) => isNew).map(({ service }) => service),
   ];
   const live = await withSlots(bpftool, maps, tables, all);
-  const now = maps.kept ? monotonicSeconds() : undefined;
+  const now = maps.kept ? kernelSeconds() : undefined;
   const plan = planConfig(live, layout, { ...surroundings, now });
   return { plan, live, services: all };
 }

@@ -28,7 +28,7 @@ import { chooseService } from '../plan/services.js';
 import { sessionPort } from '../system/ssh-session.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { sourcesIn } from '../wire/outer-source.js';
-import { monotonicSeconds } from './settle.js';
+import { kernelSeconds } from '../system/clock.js';
 import { linesOf, readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
 
@@ -105,7 +105,7 @@ export async function planFill(
   // Slots that nobody ever wrote are zero, and need no reading.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
-  const now = maps.kept ? monotonicSeconds() : undefined;
+  const now = maps.kept ? kernelSeconds() : undefined;
   const live = { ...tables, slots };
   const kept = chosen.isNew ? {} : sourcesIn(ownedBy(tables, service.id).values());
   const sources = chooseSources(prepared.source, kept, prepared.ownSources);

@@ -9,6 +9,7 @@ import type { Live, Write } from '../plan/state.js';
 import { DEFAULT_IDLE, coldSlot, isHot, settling } from '../plan/hot-slots.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
+import { kernelSeconds } from '../system/clock.js';
 import { linesOf, readSlots, readTables } from '../program/read.js';
 
 export interface Settled {
@@ -64,7 +65,7 @@ export async function settle(
       : await readSlots(bpftool, maps, service);
     const hot = await readHot(bpftool, maps, slots, service);
     const writes: Write[] = [];
-    const now = monotonicSeconds();
+    const now = kernelSeconds();
     const { idle, drainDeadline } = patienceOf.get(service.id) ?? { idle: DEFAULT_IDLE };
     for (const { key, slot, kept } of hot) {
       const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
@@ -115,9 +116,4 @@ async function readHot(
     ...one,
     kept: decodeKey(kept[index] ?? encodeKey(0)),
   }));
-}
-
-/** CLOCK_MONOTONIC, which the program reads too. */
-export function monotonicSeconds(): number {
-  return Number(process.hrtime.bigint() / 1_000_000_000n);
 }

@@ -39,7 +39,8 @@ import {
 } from './attach.js';
 import type { Attachment, LoadRequest, LoadResult } from './attach.js';
 import { isHot } from '../plan/hot-slots.js';
-import type { LoadOptions, Loaded, Pins } from '../program/objects.js';
+import type { LoadOptions, Loaded } from '../program/objects.js';
+import type { Pins } from '../program/pins.js';
 import { loadObject, objectFor } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { servicesIn } from '../plan/services.js';

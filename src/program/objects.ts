@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The compiled programs that come with the package, and how they are loaded. */
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import type { Mode } from '../text/mode.js';
@@ -9,6 +9,7 @@ import type { Bpftool, MapInfo, ProgramInfo } from '../system/bpftool.js';
 import { BpftoolFailure } from '../system/bpftool.js';
 import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
+import type { Pins } from './pins.js';
 import { adviceOnLoading } from './refusal.js';
 import { packaged } from '../system/package.js';
 
@@ -41,47 +42,6 @@ export function noObject(object: string): Failure {
     cause: 'it was not compiled, or the name is mistyped',
     next: 'make objects',
   });
-}
-
-/**
- * Pins lie in the root of the BPF file system, since `ip netns exec` hides that
- * and bpftool mounts it anew there, but only for a file that lies in its root.
- */
-const BPF_ROOT = '/sys/fs/bpf';
-const PREFIX = 'l4lb-load-';
-
-export class Pins {
-  readonly #paths: string[] = [];
-
-  /** Loaders hold the lock, so what another one left is of one that was killed. */
-  static sweep(): void {
-    if (!existsSync(BPF_ROOT)) return;
-    for (const name of readdirSync(BPF_ROOT)) {
-      if (name.startsWith(PREFIX)) rmSync(`${BPF_ROOT}/${name}`);
-    }
-  }
-
-  /** A path to pin to, which is gone when all is done. */
-  next(): string {
-    const path = `${BPF_ROOT}/${PREFIX}${process.pid}-${this.#paths.length}`;
-    this.#paths.push(path);
-    return path;
-  }
-
-  release(): void {
-    for (const path of this.#paths) rmSync(path, { force: true });
-  }
-}
-
-/** Runs work that pins programs, and leaves no pin behind. */
-export async function withPins<T>(work: (pins: Pins) => Promise<T>): Promise<T> {
-  Pins.sweep();
-  const pins = new Pins();
-  try {
-    return await work(pins);
-  } finally {
-    pins.release();
-  }
 }
 
 export interface Loaded extends ProgramInfo {

@@ -26,6 +26,7 @@ import {
 } from '../system/bpftool.js';
 import type { Reading, Subject } from './reading.js';
 import { Failure } from '../text/failure.js';
+import { elapsedSeconds } from '../system/clock.js';
 import { RepeatedQueries } from '../system/repeated-queries.js';
 
 export interface Observation {
@@ -136,7 +137,7 @@ export class Watcher {
         interface: this.#device,
         mode: MODE_NAMES[attached.mode],
         destinations: addresses,
-        loadedAt: monotonicSeconds() - (Date.now() / 1000 - attached.loadedAt),
+        loadedAt: elapsedSeconds() - (Date.now() / 1000 - attached.loadedAt),
       },
     };
   }
@@ -162,7 +163,7 @@ export class Watcher {
     generation: number;
   }> {
     const answers = await queries.ask();
-    const at = monotonicSeconds();
+    const at = elapsedSeconds();
     const [net, device, verdicts, ...counted] = answers;
     if (!programsOf(net).includes(program)) throw new Gone();
 
@@ -215,9 +216,4 @@ function asFailure(error: unknown, device: string): unknown {
   return new Failure(`the program on ${device} was replaced again and again`, {
     next: 'run this command again',
   });
-}
-
-/** Seconds by a clock that nobody sets. */
-export function monotonicSeconds(): number {
-  return performance.now() / 1000;
 }

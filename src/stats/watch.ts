@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../text/failure.js';
 import type { Observation, Watcher } from '../program/watcher.js';
-import { monotonicSeconds } from '../program/watcher.js';
+import { elapsedSeconds } from '../system/clock.js';
 import { sampleBetween } from './rates.js';
 import type { View } from './view.js';
 
@@ -58,7 +58,7 @@ async function observeOrWait(
 class Ticks {
   readonly #interval: number;
   readonly #stop = new AbortController();
-  #next = monotonicSeconds();
+  #next = elapsedSeconds();
 
   constructor(interval: number, closed: Promise<void>) {
     this.#interval = interval;
@@ -67,7 +67,7 @@ class Ticks {
 
   /** Waits for the next beat; false when it is over. */
   async next(): Promise<boolean> {
-    const now = monotonicSeconds();
+    const now = elapsedSeconds();
     this.#next = Math.max(this.#next + this.#interval, now);
     try {
       await sleep((this.#next - now) * 1000, undefined, { signal: this.#stop.signal });

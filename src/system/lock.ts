@@ -1,26 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * One lock for all that write, on this host. It belongs to an open file, and
- * whoever has inherited that file holds it: so it outlives this process as long
+ * A lock for all that write to the tables of one device. It belongs to an open file,
+ * and whoever has inherited that file holds it: so it outlives this process as long
  * as the batch it started runs on, and no longer. Nothing has to be cleaned up.
+ *
+ * Whoever can open the file can lock it, for reading too. So it lies in a folder that
+ * root alone can enter.
  */
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from 'node:fs';
 
 import { Failure } from '../text/failure.js';
+import { holdersOf } from './processes.js';
 import type { Run } from './run.js';
 
-const LOCK_FILE = '/run/l4lb.lock';
+export const LOCK_FOLDER = '/run/l4lb';
 const WAIT_SECONDS = 20;
 /** What flock (util-linux) exits with when the time is over; our choice. */
 const TIMED_OUT = 75;
 
-/** Runs work under the lock; the argument is the descriptor to pass on. */
+/**
+ * The name of a device's lock. A namespace is told by its inode, a device by its number,
+ * which stays when it gets another name.
+ */
+export function deviceLock(
+  { ifindex }: { ifindex: number },
+  namespace = '/proc/self/ns/net',
+): string {
+  return `${statSync(namespace).ino}-${ifindex}`;
+}
+
+/** Runs work under the lock of this name; the argument is the descriptor to pass on. */
 export async function withLock<T>(
   run: Run,
-  holder: string,
+  name: string,
   work: (lock: number) => Promise<T>,
 ): Promise<T> {
-  const lock = openSync(LOCK_FILE, 'a+');
+  const path = `${LOCK_FOLDER}/${name}.lock`;
+  const lock = openLock(path);
   try {
     const args = [
       '--wait',
@@ -30,21 +54,59 @@ export async function withLock<T>(
       '3',
     ];
     const { exitCode, stderr } = await run('flock', args, { held: lock });
-    if (exitCode === TIMED_OUT) throw isBusy();
-    if (exitCode !== 0)
-      throw new Failure(`could not lock ${LOCK_FILE}: ${stderr.trim()}`);
-    ftruncateSync(lock);
-    writeSync(lock, `${holder}, process ${process.pid}\n`);
+    if (exitCode === TIMED_OUT) throw isBusy(path);
+    if (exitCode !== 0) throw new Failure(`could not lock ${path}: ${stderr.trim()}`);
     return await work(lock);
   } finally {
     closeSync(lock);
   }
 }
 
-function isBusy(): Failure {
-  const holder = readFileSync(LOCK_FILE, 'utf8').trim();
+function openLock(path: string): number {
+  try {
+    makeFolder();
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+    return openSync(path, flags, 0o600);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Failure(`cannot lock the device: ${message}`, {
+      cause: code === 'EROFS' ? '/run is mounted read-only' : undefined,
+      next:
+        code === 'EROFS'
+          ? 'mount -o remount,rw /run'
+          : `look at: ls -ld /run ${LOCK_FOLDER} ${path}; df /run`,
+    });
+  }
+}
+
+function makeFolder(): void {
+  try {
+    mkdirSync(LOCK_FOLDER, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const there = lstatSync(LOCK_FOLDER);
+  if (!there.isDirectory() || there.uid !== process.geteuid?.()) {
+    throw new Failure(`${LOCK_FOLDER} is not a folder of root's`, {
+      cause: 'another program made it, or somebody who may write to /run',
+      next: `look at it with ls -ld ${LOCK_FOLDER}, and remove it`,
+    });
+  }
+  if ((there.mode & 0o077) !== 0) chmodSync(LOCK_FOLDER, 0o700);
+}
+
+/** A batch that outlives its tool holds the lock on; so what holds it now is looked up. */
+function isBusy(path: string): Failure {
+  const holders = holdersOf(path).map(({ name, pid }) => `${name} (process ${pid})`);
   return new Failure(`another tool has been writing for ${WAIT_SECONDS} seconds`, {
-    cause: holder === '' ? undefined : `it is ${holder}, or a batch that it started`,
-    next: 'wait for it, or end it, and run this command again',
+    cause:
+      holders.length > 0
+        ? `${holders.join(' and ')} ${holders.length > 1 ? 'hold' : 'holds'} ${path}`
+        : `whoever held ${path} has just ended, or is in another PID namespace`,
+    next:
+      holders.length > 0
+        ? 'wait for it, or end it, and run this command again'
+        : `run this command again; fuser -v ${path} shows who holds it`,
   });
 }

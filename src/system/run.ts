@@ -3,7 +3,7 @@
  * How processes are started. Everything that starts one takes a Run as an
  * argument, so that a test can stand in for it by command line.
  */
-import { type Options, type Result, execa } from 'execa';
+import { type Options, type Result, type ResultPromise, execa } from 'execa';
 
 import { Failure } from '../text/failure.js';
 
@@ -34,6 +34,16 @@ const PACKAGES = new Map([
   ['timeout', 'coreutils'],
 ]);
 
+/** Those that end with this process. */
+const running = new Set<ResultPromise>();
+
+/** Ends what this process waits for, except for batches that write. */
+export async function endChildren(): Promise<void> {
+  const children = [...running];
+  for (const child of children) child.kill('SIGTERM');
+  await Promise.allSettled(children);
+}
+
 export const run: Run = async (command, args, options = {}) => {
   const settings: Options = {
     reject: false,
@@ -50,7 +60,9 @@ export const run: Run = async (command, args, options = {}) => {
     maxBuffer: 1 << 30,
     stripFinalNewline: false,
   };
-  const result = await execa(command, args, settings);
+  const child = execa(command, args, settings);
+  if (!settings.detached) running.add(child);
+  const result = await child.finally(() => running.delete(child));
   if (result.exitCode === undefined) throw cannotStart(command, result);
   return {
     exitCode: result.exitCode,

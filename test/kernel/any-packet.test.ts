@@ -33,7 +33,7 @@ import {
   u16,
   udp,
 } from '../frames.js';
-import { monotonicSeconds } from '../../src/fill/settle.js';
+import { kernelSeconds } from '../../src/system/clock.js';
 import type { Fill, Outcome } from './program.js';
 import { Program } from './program.js';
 
@@ -480,10 +480,10 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
         };
         // The second of the test may be over when the packet comes.
         let outcome: Outcome;
-        do outcome = await limited(monotonicSeconds(), 10_000);
+        do outcome = await limited(kernelSeconds(), 10_000);
         while (outcome.verdict === 'echo answered');
         expectUntouched(outcome, frame, 'echo limited');
-        expect((await limited(monotonicSeconds(), 0)).verdict).toBe('echo answered');
+        expect((await limited(kernelSeconds(), 0)).verdict).toBe('echo answered');
         // A second that is over does not count.
         expect((await limited(1, 10_000)).verdict).toBe('echo answered');
       });

@@ -11,7 +11,7 @@ import { encodeKey } from '../../src/abi/bytes.js';
 import type { MapInfo } from '../../src/system/bpftool.js';
 import { Bpftool, hex } from '../../src/system/bpftool.js';
 import { run } from '../../src/system/run.js';
-import { monotonicSeconds } from '../../src/fill/settle.js';
+import { kernelSeconds } from '../../src/system/clock.js';
 import { TCP, ethernet, ipv4, tcp } from '../frames.js';
 import { Network, ROOT } from './network.js';
 
@@ -31,7 +31,7 @@ describe('l4lb_carry_flows', () => {
     established?: boolean;
   }
   type Sets = Partial<{ [set: number]: Record[] }>;
-  const now = monotonicSeconds() >> 2;
+  const now = kernelSeconds() >> 2;
   const pins: string[] = [];
 
   function pin(name: string): string {

@@ -69,6 +69,7 @@ function writeRows(name: string, all: Rows): void {
 let network: Network;
 let maps: Maps;
 let service: Service;
+let lockFile: string;
 const bpftool = new Bpftool(run);
 
 beforeAll(async () => {
@@ -82,6 +83,7 @@ beforeAll(async () => {
   const inside: Run = (command, args, options) =>
     run('nsenter', [namespace, command, ...args], options);
   ({ maps } = await findAttached({ ip: new Iproute(inside), bpftool }, 'eth0'));
+  lockFile = await network.lockFile();
   const { cells } = await readTables(bpftool, maps);
   [service] = [...servicesIn(cells).values()] as [Service];
 });
@@ -98,7 +100,7 @@ interface Table {
 
 /** Waits until no batch runs any more, and looks at every slot. */
 async function readTable(): Promise<Table> {
-  await execa('flock', ['--wait', '20', '/run/l4lb.lock', 'true']);
+  await execa('flock', ['--wait', '20', lockFile, 'true']);
   const [answer] = await bpftool.queries([`map dump id ${maps.destinations.id}`]);
   const standing = new Map<number, string>();
   for (const { key, values } of decodeEntries(answer)) {

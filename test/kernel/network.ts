@@ -2,8 +2,10 @@
 /** A network of namespaces for one test file, and commands that run in it. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { execa } from 'execa';
 
+import { LOCK_FOLDER, deviceLock } from '../../src/system/lock.js';
 import type { Finished } from '../agent/agent.js';
 import { AGENT, Agent, ROOT } from '../agent/agent.js';
 
@@ -110,6 +112,21 @@ export class Network {
     return finished;
   }
 
+  /** The lock of a role's eth0, whether or not anybody ever took it. */
+  async lockFile(role: Role = 'balancer'): Promise<string> {
+    const { stdout } = await this.expectOk(
+      role,
+      'ip',
+      '-j',
+      'link',
+      'show',
+      'dev',
+      'eth0',
+    );
+    const [link] = JSON.parse(stdout) as [{ ifindex: number }];
+    return `${LOCK_FOLDER}/${deviceLock(link, `/run/netns/l4lb-${this.name}-${role}`)}.lock`;
+  }
+
   /** Starts a command that goes on beside the test, until the network goes down. */
   start(role: Role, command: string, ...args: string[]): ChildProcess {
     const child = spawn('nsenter', [this.namespaceOf(role), command, ...args], {
@@ -174,4 +191,11 @@ export function sumOfVerdicts(sample: SampleJson): number {
 /** As a process's output comes from execa. */
 function withoutFinalNewline(text: string): string {
   return text.endsWith('\n') ? text.slice(0, -1) : text;
+}
+
+/** What a process has pinned, which is named after it. */
+export function pinsOf({ pid }: ChildProcess): string[] {
+  return readdirSync('/sys/fs/bpf').filter((name) =>
+    name.startsWith(`l4lb-pin-${pid ?? ''}-`),
+  );
 }

@@ -59,6 +59,8 @@ export class Program {
   readonly bpftool = new Bpftool(run);
   readonly #pin: string;
   readonly #folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
+  /** Nobody else writes to these maps. */
+  readonly #lock = `test-${process.pid}`;
   readonly maps: Maps;
   /** Ids that may have counted something. */
   #ids = 1;
@@ -117,7 +119,7 @@ export class Program {
       mac: parseMac(fill.mac) ?? Buffer.alloc(6),
       mtu: fill.mtu ?? 1500,
     };
-    await withLock(run, 'test', async (lock) => {
+    await withLock(run, this.#lock, async (lock) => {
       const planned = await planFill(this, this.maps, prepared);
       await applyPlan(this, this.maps, planned, lock);
     });
@@ -125,7 +127,7 @@ export class Program {
 
   /** Writes to maps directly, to bring about a state that a test is about; slots by quads. */
   async write(...writes: Write[]): Promise<void> {
-    await withLock(run, 'test', (lock) =>
+    await withLock(run, this.#lock, (lock) =>
       this.bpftool.write(linesOf(this.maps, writes, new Map()), lock),
     );
   }
