@@ -72,8 +72,9 @@ export async function measure(
   }
 }
 
-function checkAlive({ count }: Watch): void {
-  if (count && count.active > 0) return;
+/** A count may be older than the last connections, or there may be none yet. */
+function checkAlive(watch: Watch): void {
+  if (watch.last('open')) return;
   throw new Failure('not one connection could be opened through the balancer', {
     cause:
       'the object given with --obj does not balance, or this kernel has no XDP on veth',
