@@ -23,7 +23,10 @@ export function checkCommand(): CliCommand {
     'check',
     'Say whether a card would take an object, and if not, why. Needs no card and no root.',
   )
-    .argument('[object]', 'the object to check (default: the one for xdpoffload)')
+    .argument(
+      '[object]',
+      'the object file to check, such as l4lb_xdp.o (default: the one for xdpoffload)',
+    )
     .addOption(jsonOption())
     .explainedBy({ examples: ['l4lb check', 'l4lb check l4lb_xdp.o --json'] })
     .action(check);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb decap: attaches the destination's end, which takes the outer header off. */
+/** l4lb decap: attaches the program for a destination, which removes the outer header. */
 import { Option } from 'commander';
 
 import type { CliCommand } from './cli/command.js';
@@ -11,7 +11,7 @@ import { jsonOption, objectOption } from './cli/options.js';
 export function decapCommand(): CliCommand {
   return newDeviceCommand(
     'decap',
-    "Attach the destination's end, which takes the outer header off.",
+    'Attach the program for a destination, which removes the outer header.',
     'the device on which balanced packets arrive, such as eth0',
   )
     .addOption(
@@ -19,7 +19,7 @@ export function decapCommand(): CliCommand {
         .choices(['auto', 'xdpdrv', 'xdpgeneric'])
         .default('auto'),
     )
-    .addOption(objectOption('l4lb_decap.o'))
+    .addOption(objectOption('the one that comes with l4lb', 'l4lb_decap.o'))
     .option('--replace', 'swap the program that is there; no packet is lost')
     .addOption(jsonOption())
     .explainedBy({ examples: ['l4lb decap -i eth0', 'l4lb decap -i eth0 --replace'] })

@@ -39,47 +39,54 @@ export function disturbCommand(): CliCommand {
   )
     .option(
       '--connections <number>',
-      'TCP connections to hold, 1 to 10000; one in a hundred more each second, at least 5',
+      'TCP connections to hold open, 1 to 10000; each second, one more for every hundred is opened, at least 5',
       readWhole(1, 10_000),
       1000,
     )
     .addOption(
       new Option(
         '--duration <time>',
-        'how long, from the moment they are open, as 30s or 2m; the changes are spread evenly',
+        'how long to measure once they are open, such as 30s or 2m; the changes are spread evenly',
       )
         .argParser(readDuration(1000))
         .default(30_000, '30s'),
     )
     .option(
       '--change <change...>',
-      `what to change, in this order: ${CHANGE_FORMS} (default: ${DEFAULT_CHANGES.join(', ')})`,
+      `changes to make, in this order: ${CHANGE_FORMS} (default: ${DEFAULT_CHANGES.join(', ')})`,
       readChange,
     )
     .option(
       '--destinations <number>',
-      `how many there are at first, 1 to ${MAX_DESTINATIONS}; each has weight 100`,
+      `destinations at the start, 1 to ${MAX_DESTINATIONS}; each has weight 100`,
       readWhole(1, MAX_DESTINATIONS),
       10,
     )
     .addOption(
       new Option(
         '--table <kind>',
-        "in place of the consistent one: l4lb-map's minimal table, or the original demo's",
+        'use this table and not the consistent one: minimal, as l4lb-map has it, or modulo, as the original demo had it',
       ).choices(['minimal', 'modulo']),
     )
-    .option('--obj <file>', 'the object to load (default: the host build)')
+    .option(
+      '--obj <file>',
+      'the object file to load, such as l4lb_xdp.o (default: the host build)',
+    )
     .option(
       '--fail-above <number>',
-      'exit with 1 when more connections than this are lost that need not be',
+      'exit with 1 if more connections than this are lost that could have been kept, such as 0',
       readWhole(0, 1_000_000),
     )
     .option('--json', 'print the result as JSON')
-    .option('--svg <file>', 'draw active and lost connections over time')
+    .option(
+      '--svg <file>',
+      'draw active and lost connections over time into this file, such as disturb.svg',
+    )
     .explainedBy({
-      notes: `A connection is lost when it is reset, closed, or gets no echo for 3 seconds; a second
-later its client opens another. It had to be lost when its destination was removed; every
-other loss was avoidable. A line each second is on stderr, the result on stdout.`,
+      notes: `A connection is lost when it is reset or closed, or gets no echo for 3 seconds. One second
+later its client opens another. The loss was unavoidable if the destination had been
+removed; every other loss was avoidable. A line each second goes to stderr, the result to
+stdout.`,
       examples: [
         'l4lb-disturb',
         "l4lb-disturb --change 'remove 1' 'add 1' --svg disturb.svg",

@@ -23,20 +23,25 @@ interface Flags {
 export function doctorCommand(): CliCommand {
   return newDeviceCommand(
     'l4lb-doctor',
-    'Find why nothing works: what is wrong, the evidence, and the command that fixes it.',
+    'Find out why nothing works: what is wrong, the evidence, and the command that fixes it.',
   )
     .addOption(
       new Option(
         '-m, --mode <mode>',
-        'look at the program in this mode; xdpoffload asks the card whether it takes one',
+        'examine the program in this mode; xdpoffload asks the card whether it takes one',
       ).choices(['xdpdrv', 'xdpgeneric', 'xdpoffload']),
     )
-    .option('--interval <seconds>', 'how long to watch what comes', readSeconds, 1)
+    .option(
+      '--interval <seconds>',
+      'seconds to watch the traffic, such as 10',
+      readSeconds,
+      1,
+    )
     .option('--json', 'print the result as JSON')
     .explainedBy({
-      notes: `Exits with 0 when nothing is found, with 1 when something is; a remark is no finding.
-It changes nothing, but asks the neighbours whether they are there. Let traffic come
-while it looks.`,
+      notes: `Exits with 0 if it finds nothing wrong and with 1 if it does; a remark is no finding.
+It changes nothing, but it does ask the neighbours whether they are there. Let traffic
+flow while it looks.`,
       examples: [
         'l4lb-doctor -i eth0',
         'l4lb-doctor -i eth0 --interval 10',

@@ -36,42 +36,44 @@ export function explainCommand(): CliCommand {
   )
     .option(
       '--src <address:port>',
-      'where the packet comes from, as 192.0.2.7:4242 or [2001:db8::7]:4242',
+      'source of the packet, such as 192.0.2.7:4242 or [2001:db8::7]:4242',
       reader(parseEndpoint),
     )
     .option(
       '--dst <address:port/protocol>',
-      'where it goes, as 10.0.0.4:80/tcp; tcp where no protocol stands',
+      'destination of the packet, such as 10.0.0.4:80/tcp or [2001:db8::4]:53/udp; without a protocol, tcp',
       reader(parseTarget),
     )
-    .option(
-      '--tcp-flags <names>',
-      'such as SYN,ACK, or none (default: SYN)',
-      reader(parseTcpFlags),
-      SYN,
+    .addOption(
+      new Option('--tcp-flags <names>', 'TCP flags, such as SYN,ACK; or none')
+        .argParser(reader(parseTcpFlags))
+        .default(SYN, 'SYN'),
+    )
+    .addOption(
+      new Option('--length <bytes>', 'bytes of the IP packet, up to 9000, such as 1500')
+        .argParser(readLength)
+        .default(0, 'its headers alone'),
     )
     .option(
-      '--length <bytes>',
-      'of the IP packet (default: its headers alone)',
-      readLength,
-      0,
+      '--vlan <number...>',
+      'VLAN tags of the frame, the outer one first, such as 100',
+      readVlan,
     )
-    .option('--vlan <number...>', 'tags in front of it, the outer one first', readVlan)
     .addOption(
       new Option(
         '--pcap <file>',
-        'the packets of a capture instead, which were sent to this device; - is stdin',
+        'explain the packets of this capture, which were sent to the device; - reads stdin',
       ).conflicts(['src', 'dst', 'vlan']),
     )
     .option(
       '--obj <file>',
-      'the object that was loaded (default: one that comes with l4lb)',
+      'the object file that was loaded, such as l4lb_xdp.o (default: one that comes with l4lb)',
     )
     .addOption(modeOption())
     .option('--json', 'print a line of JSON for each packet')
     .explainedBy({
-      notes: `It runs a private copy of the program, which shares its tables, and asks a model that
-was written apart from it. Exits with 1 when the two disagree.`,
+      notes: `It runs a private copy of the program, which shares the tables of the loaded one, and
+compares it with a model that was written independently. Exits with 1 if they disagree.`,
       examples: [
         'l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp',
         'l4lb-explain -i eth0 --src 192.0.2.7:4242 --dst 10.0.0.4:80/tcp --tcp-flags ACK',

@@ -36,65 +36,69 @@ const DURATION = 10_000;
 export function floodCommand(): CliCommand {
   return newDeviceCommand(
     'l4lb-flood',
-    'Send millions of packets a second, to test with.',
-    'the device that they leave by, such as eth0',
+    'Send millions of packets a second, for tests.',
+    'the device to send from, such as eth0',
   )
     .requiredOption(
       '--dst <way>',
-      'where they go: ADDR[:PORT][/PROTO], as 10.0.0.4:80/tcp or [2001:db8::4]:53/udp ' +
-        '(default: port 9, and udp, or tcp with --syn)',
+      'where to send: ADDR[:PORT][/PROTO], such as 10.0.0.4:80/tcp or [2001:db8::4]:53/udp (default: port 9; udp, or tcp with --syn)',
       readDestination,
     )
     .addOption(
       new Option(
         '--src <prefix>',
-        'sources: ADDR or ADDR/LENGTH, as 10.1.0.0/16 (default: an address of the device)',
+        'source addresses: ADDR or ADDR/LENGTH, such as 10.1.0.0/16 (default: an address of the device)',
       )
         .argParser(reader(parsePrefix))
         .conflicts('randomSource'),
     )
-    .option('--random-source', 'any source; in IPv6 any of 2000::/3')
+    .option('--random-source', 'random source addresses; in IPv6, of 2000::/3')
     .option(
       '--flows <number>',
-      'so many different sources and ports, again and again (default: random ones)',
+      'repeat this many different sources and ports, such as 1000 (default: random ones)',
       readWhole(1, 2 ** 31),
     )
     .option(
       '--size <bytes>',
-      'of a frame without its checksum (default: 60, or what the headers take)',
+      'bytes of a frame without its checksum, such as 1514 (default: 60, or as many as the headers take)',
       readWhole(60, 65_535),
     )
     .option(
       '--rate <pps>',
-      'packets a second at the most (default: as many as can be)',
+      'the most packets a second, such as 1000000 (default: as many as possible)',
       readWhole(1, 2 ** 31),
     )
     .addOption(
-      new Option('--count <number>', 'end after so many packets')
+      new Option('--count <number>', 'stop after this many packets, such as 5000000')
         .argParser(readWhole(1, 1e15))
         .conflicts('duration'),
     )
     .option(
       '--duration <time>',
-      'end after so long, as 30s or 2m (default: 10s)',
+      'stop after this time, such as 30s or 2m (default: 10s)',
       readDuration(100),
     )
     .option(
       '--syn',
-      'TCP packets begin connections (default: they belong to one, by ACK)',
+      'send TCP packets that begin connections (default: packets of existing ones, with ACK)',
     )
-    .option('--threads <number>', 'each on a CPU of its own', readWhole(1, 1024), 1)
+    .option(
+      '--threads <number>',
+      'threads that send, each on a CPU of its own',
+      readWhole(1, 1024),
+      1,
+    )
     .option(
       '--dst-mac <mac>',
-      'of the next hop (default: as the kernel knows it, or finds it out)',
+      'MAC address of the next hop, such as 02:00:00:00:00:04 (default: the one the kernel knows or finds)',
       readMac,
     )
-    .option('--yes', 'also out of a device that carries a default route')
+    .option('--yes', 'send even if the device carries a default route')
     .option('--json', 'print the result as JSON')
     .explainedBy({
-      notes: `Only for networks that are yours. A line each second is on stderr, the result on stdout;
-Ctrl-C ends it early. A device is one that takes frames of XDP (ndo_xdp_xmit); of a veth the
-other end needs an XDP program, or GRO: ethtool -K PEER gro on.`,
+      notes: `Use it only on networks that are yours. A line each second goes to stderr, the result to
+stdout; Ctrl-C stops it early. The device must take frames from XDP (ndo_xdp_xmit). With a
+veth, the other end needs an XDP program or GRO: ethtool -K PEER gro on.`,
       examples: [
         'l4lb-flood -i eth0 --dst 10.0.0.4 --random-source',
         'l4lb-flood -i eth0 --dst 10.0.0.4:80/tcp --syn --src 10.1.0.0/16 --rate 1000000',

@@ -24,7 +24,7 @@ interface Flags extends LoadFlags {
   checkOffload?: string | true;
 }
 
-const DEVICE = 'the device that the program is on, such as eth0';
+const DEVICE = 'the device the program is on, such as eth0';
 const SUITABLE = 'the one that suits the mode';
 
 /** The verb of l4lb. */
@@ -53,19 +53,22 @@ export function loadCommand(): CliCommand {
   )
     .addOption(
       attachModeOption(
-        'how to attach; auto tries xdpdrv, then xdpgeneric, and with --off means all',
+        'how to attach; auto tries xdpdrv, then xdpgeneric; with --off, auto means all modes',
       ),
     )
     .addOption(loadFileOption())
     .addOption(objectOption(SUITABLE))
     .option(
       '--replace',
-      'swap the program that is there; loses no packet, keeps the counters',
+      'swap the program that is there; no packet is lost, and the counters are kept',
     )
-    .addOption(flowsOption('8; with --replace as it is'))
-    .option('--decap', "load the destination's end, which takes the outer header off")
+    .addOption(flowsOption('8; with --replace, unchanged'))
+    .option(
+      '--decap',
+      'load the program for a destination, which removes the outer header',
+    )
     .addOption(
-      new Option('--off', 'take the program off').conflicts([
+      new Option('--off', 'take the program off the device').conflicts([
         'file',
         'obj',
         'replace',
@@ -84,8 +87,7 @@ export function loadCommand(): CliCommand {
     .addOption(
       new Option(
         '--check-offload [object]',
-        'say whether a card would take this object, and why not; needs no card and no -i ' +
-          '(default: the one for xdpoffload)',
+        'say whether a card would take this object, and if not, why; needs neither a card nor -i (default: the object for xdpoffload)',
       ).conflicts(['off', 'status', 'file', 'obj', 'replace', 'decap', 'flows']),
     )
     .addOption(jsonOption());

@@ -25,12 +25,13 @@ interface Flags extends MapFlags {
 const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'];
 const FILL =
   'Fill the tables: one service from a CSV file, or all services from a config file.';
-const FILE = 'rows of address, MAC[, weight]; an empty MAC is resolved; - is stdin';
+const FILE =
+  'rows of address, MAC[, weight], such as 10.0.1.1, 02:00:0a:00:01:01; an empty MAC is looked up; - reads stdin';
 const CONFIG =
-  'all services, as in l4lb.example.toml; one that is not in it is removed; - is stdin';
+  'all services, as in l4lb.example.toml; a service that is not in the file is removed; - reads stdin';
 const IDLE =
-  'time without a packet that needed it, until a slot may go cold; the service keeps it';
-const USUAL_IDLE = '(default: as the service has it, 300 of a new one)';
+  'seconds without a packet that needs it before a slot may go cold, such as 60; the service keeps this';
+const USUAL_IDLE = '(default: what the service has; 300 for a new one)';
 
 /** The verb of l4lb. */
 export function mapVerb(): CliCommand {
@@ -40,7 +41,7 @@ export function mapVerb(): CliCommand {
     .addOption(waitOption())
     .addOption(idleOption(`${IDLE} ${USUAL_IDLE}`))
     .addOption(modeOption())
-    .option('--dry-run', 'print what would change, and write nothing')
+    .option('--dry-run', 'print what would change and write nothing')
     .addOption(jsonOption());
   return addFillOptions(command)
     .explainedBy({
@@ -70,14 +71,16 @@ export function mapCommand(): CliCommand {
     .addOption(
       new Option(
         '--settle',
-        'turn hot slots cold where nobody needs what they remember',
+        'turn hot slots cold if no connection needs what they remember',
       ).conflicts([...HOW_TO_FILL, 'table', 'export', 'dryRun']),
     )
-    .option('--now', 'with --settle: all of them, needed or not')
+    .option('--now', 'with --settle: turn all of them cold, even those still needed')
     .addOption(waitOption())
-    .addOption(idleOption(`${IDLE}, with --settle it is for this run ${USUAL_IDLE}`))
+    .addOption(
+      idleOption(`${IDLE}, but with --settle it is for this run only ${USUAL_IDLE}`),
+    )
     .addOption(modeOption())
-    .option('--dry-run', 'print what would change, and write nothing')
+    .option('--dry-run', 'print what would change and write nothing')
     .addOption(jsonOption());
   return addFillOptions(command)
     .explainedBy({

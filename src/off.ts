@@ -19,7 +19,9 @@ interface Flags {
 
 export function offCommand(): CliCommand {
   return newDeviceCommand('off', 'Take the program off a device.')
-    .addOption(attachModeOption('take off only what is in this mode; auto: in all'))
+    .addOption(
+      attachModeOption('take off only the program in this mode; auto: in all modes'),
+    )
     .addOption(jsonOption())
     .explainedBy({ examples: ['l4lb off -i eth0', 'l4lb off -i eth0 -m xdpoffload'] })
     .action(off);

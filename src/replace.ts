@@ -21,7 +21,7 @@ export function replaceCommand(): CliCommand {
     .addOption(attachModeOption('replace the program in this mode; auto: the only one'))
     .addOption(loadFileOption())
     .addOption(objectOption('the one that suits the mode'))
-    .addOption(flowsOption('as it is'))
+    .addOption(flowsOption('unchanged'))
     .addOption(jsonOption());
   return addFillOptions(command)
     .explainedBy({

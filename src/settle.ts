@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb settle: turns hot slots cold where nobody needs what they remember. */
+/** l4lb settle: turns hot slots cold if no connection needs what they remember. */
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
@@ -28,17 +28,18 @@ interface Flags extends SettleFlags {
 export function settleCommand(): CliCommand {
   return newDeviceCommand(
     'settle',
-    'Turn hot slots cold where no connection needs what they remember.',
+    'Turn hot slots cold if no connection needs what they remember.',
   )
     .addOption(
-      configOption('take the idle times and drain deadlines of services from this file'),
+      configOption(
+        'take idle times and drain deadlines from this file, such as l4lb.toml; - reads stdin',
+      ),
     )
-    .option('--now', 'turn all of them cold, needed or not')
+    .option('--now', 'turn all of them cold, even those still needed')
     .addOption(waitOption())
     .addOption(
       idleOption(
-        'time without a packet that needed it, until a slot may go cold, in this run ' +
-          '(default: as the service has it, 300 of a new one)',
+        'seconds without a packet that needs it before a slot may go cold, in this run, such as 60 (default: what the service has)',
       ),
     )
     .addOption(modeOption())

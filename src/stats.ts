@@ -22,15 +22,20 @@ interface Flags extends ViewFlags, Pace {
 export function statsCommand(): CliCommand {
   return newDeviceCommand('l4lb-stats', 'Show packets and bits a second, live.')
     .addOption(modeOption())
-    .option('--interval <seconds>', 'time between two samples', readSeconds, 1)
-    .option('--count <number>', 'end after so many samples', readCount)
-    .addOption(new Option('--once', 'print one sample, and end').conflicts('count'))
+    .option(
+      '--interval <seconds>',
+      'seconds between two samples, such as 0.5',
+      readSeconds,
+      1,
+    )
+    .option('--count <number>', 'stop after this many samples, such as 10', readCount)
+    .addOption(new Option('--once', 'print one sample and stop').conflicts('count'))
     .addOption(
       new Option('--json', 'print a line of JSON for each sample').conflicts('plain'),
     )
-    .option('--plain', 'print lines, also on a terminal')
+    .option('--plain', 'print lines, even on a terminal')
     .explainedBy({
-      notes: 'On a terminal this is a full screen; press ? there for its keys.',
+      notes: 'On a terminal it fills the screen; press ? there for its keys.',
       examples: [
         'l4lb-stats -i eth0',
         'l4lb-stats -i eth0 --once --interval 0.5',

@@ -68,7 +68,7 @@ export function newCommand(name: string, description: string): CliCommand {
 export function newDeviceCommand(
   name: string,
   description: string,
-  device = 'the device that the program is on, such as eth0',
+  device = 'the device the program is on, such as eth0',
 ): CliCommand {
   return newCommand(name, description).requiredOption(
     '-i, --interface <device>',

@@ -20,7 +20,7 @@ const MODES = ['xdpdrv', 'xdpgeneric', 'xdpoffload'];
 
 /** Where one device has programs in several modes. */
 export function modeOption(
-  description = 'which program, where the device has several',
+  description = 'the program in this mode, if the device has several',
 ): Option {
   return new Option('-m, --mode <mode>', description).choices(MODES);
 }
@@ -38,15 +38,18 @@ export function jsonOption(): Option {
   return new Option('--json', 'print the result as JSON');
 }
 
-export function objectOption(usual: string): Option {
-  return new Option('--obj <file>', `the object to load (default: ${usual})`);
+export function objectOption(usual: string, example = 'l4lb_xdp.o'): Option {
+  return new Option(
+    '--obj <file>',
+    `the object file to load, such as ${example} (default: ${usual})`,
+  );
 }
 
 export function flowsOption(usual: string): Option {
   return new Option(
     '--flows <megabytes>',
-    'memory for connections of hot slots, a power of two; 8 hold a million ' +
-      `(default: ${usual})`,
+    'MiB of memory for connections of hot slots, a power of two, such as 64; 8 MiB hold ' +
+      `a million connections (default: ${usual})`,
   ).argParser(readMegabytes);
 }
 
@@ -54,7 +57,7 @@ export function flowsOption(usual: string): Option {
 export function loadFileOption(): Option {
   return new Option(
     '-f, --file <file...>',
-    'fill from this file before attaching: see l4lb-map',
+    'fill from this file before attaching, such as 32_destinations.csv: see l4lb-map',
   );
 }
 
@@ -67,7 +70,7 @@ export function idleOption(description: string): Option {
 }
 
 export function waitOption(): Option {
-  return new Option('--wait', 'stay until no slot is hot');
+  return new Option('--wait', 'wait until no slot is hot');
 }
 
 /** Options of a fill, which l4lb-map and l4lb-load -f share. */
@@ -92,40 +95,33 @@ export function addFillOptions(command: CliCommand): CliCommand {
   return command
     .option(
       '-s, --source <address...>',
-      'source of the outer header, one for each family of destinations; 10.7.0.0/16 spreads ' +
-        "connections over all of it; own: the device's own address; kept until told otherwise " +
-        '(default of a new service: own)',
+      "source of the outer header, such as 10.0.0.4, one for each address family of destinations; a prefix such as 10.7.0.0/16 spreads connections over all its addresses; own: the device's own address; kept until changed (default for a new service: own)",
       readSource,
     )
     .option(
       '--vip <way...>',
-      'a way into the service: ADDR[:PORT][/PROTO], as 10.0.0.4:80/tcp or [2001:db8::4]:80/tcp; ' +
-        'without port all ports, ' +
-        'without protocol tcp and udp; any for all addresses; may be given often, and names all ways ' +
-        '(default: the service that is there, or else everything)',
+      'a way into the service: ADDR[:PORT][/PROTO], such as 10.0.0.4:80/tcp or [2001:db8::4]:80/tcp; without a port, all ports; without a protocol, tcp and udp; any: all addresses; can be repeated, and must name all ways of the service (default: the service that exists, otherwise everything)',
       readWays,
     )
+    .option('--take-ssh', 'let a service on all ports take ssh too; kept until changed')
     .option(
-      '--take-ssh',
-      'a service on all ports takes ssh too, and keeps doing so until told otherwise',
+      '--no-take-ssh',
+      'leave ssh to the host; kept until changed (default for a new service)',
     )
-    .option('--no-take-ssh', 'it leaves ssh to the host (default of a new service)')
     .option(
       '--slots <number>',
-      'slots of a new service, a power of two (default: 65536, or all there are)',
+      'slots of a new service, a power of two, such as 4096 (default: 65536, or as many as there are)',
       readSlotCount,
     )
     .addOption(
       new Option(
         '--table <kind>',
-        'consistent: the same on every balancer with the same destinations; minimal: a change moves ' +
-          'the fewest slots that perfect balance allows, but two balancers may differ, and one that ' +
-          'takes over breaks connections; kept until told otherwise (default of a new service: consistent)',
+        'consistent: every balancer with the same destinations has the same table; minimal: a change moves the fewest slots that perfect balance allows, but two balancers may differ, so a takeover breaks connections; kept until changed (default for a new service: consistent)',
       ).choices(TABLES),
     )
     .option(
       '--echo',
-      "the program answers ICMP echo to a service's address itself (default of new tables)",
+      'let the program itself answer ICMP echo to the address of a service; kept until changed (default for new tables)',
     )
-    .option('--no-echo', 'it leaves that to the host, until told otherwise');
+    .option('--no-echo', 'leave ICMP echo to the host; kept until changed');
 }
