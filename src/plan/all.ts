@@ -6,7 +6,7 @@
 import { isWay, reachable } from './cells.js';
 import { formatAddress } from '../wire/address.js';
 import type { WantedService } from '../config/read.js';
-import { Failure } from '../text/failure.js';
+import { NoRoom } from './no-room.js';
 import type { Assignment, Layout } from './match-services.js';
 import type { Live, Write } from './state.js';
 import { applyWrites, ownedBy, slotsIn } from './state.js';
@@ -41,6 +41,8 @@ export interface ConfigPlan {
   /** In the order of the file. */
   services: { name: string; plan: Plan }[];
   removed: RemovedService[];
+  /** They are removed before others are added: for a moment their packets find no service. */
+  removesFirst: boolean;
 }
 
 type Fill = Assignment<ResolvedService>;
@@ -62,7 +64,7 @@ export function planConfig(
       );
       if (isWhole) return inOrderOf(fills, made);
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
+      if (!(error instanceof NoRoom)) throw error;
     }
   }
   const order = shrinkingFirst(live, fills);
@@ -76,7 +78,12 @@ function planAll(
   surroundings: Surroundings,
   removeFirst: boolean,
 ): ConfigPlan {
-  const result: Omit<ConfigPlan, 'after'> = { writes: [], services: [], removed: [] };
+  const result: Omit<ConfigPlan, 'after'> = {
+    writes: [],
+    services: [],
+    removed: [],
+    removesFirst: removeFirst && gone.length > 0,
+  };
   // All slots together may be a million, so they are not copied for each service.
   const slots = new Map(live.slots);
   let state: Live = { ...live, slots };

@@ -14,7 +14,7 @@ import {
   CELL_UDP_STAYS,
   CELL_USED,
 } from '../abi/cell.js';
-import { Failure } from '../text/failure.js';
+import { NoRoom } from './no-room.js';
 import { ANY_ADDRESS } from '../wire/address.js';
 import { foldWords, hash, hashOfWay, wordsOf } from '../wire/hash.js';
 import { TCP } from '../wire/protocols.js';
@@ -161,7 +161,7 @@ export function placeCells(
       if (cells) return { seed: candidate, cells };
     }
   }
-  throw new Failure(`${wanted.length} ways into services do not fit the ${size} cells`, {
+  throw new NoRoom(`${wanted.length} ways into services do not fit the ${size} cells`, {
     cause:
       'each address, port and protocol takes a cell, and so does each address with ports',
     next: 'name fewer ways, or all of them anew, or use the host build with its 1,024 cells',

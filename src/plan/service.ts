@@ -7,7 +7,7 @@ import { reachable } from './cells.js';
 import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
-import { Failure } from '../text/failure.js';
+import { NoRoom } from './no-room.js';
 import type { Live, Write } from './state.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './state.js';
 import { chooseTable, liveTable } from './choose-table.js';
@@ -244,7 +244,7 @@ function nextStep(
     owned.filter(({ address }) => !after.has(formatAddress(address))),
   );
   if (leaving.length > 1) return [...kept, ...leaving.slice(0, leaving.length >> 1)];
-  throw new Failure('there is no id for a new destination', {
+  throw new NoRoom('there is no id for a new destination', {
     cause: 'the destinations of other services take nearly all of them',
     next: 'take destinations out of another service first',
   });

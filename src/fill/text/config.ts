@@ -67,12 +67,17 @@ export function describeConfigPlan(
       describePlan(plan, where, isDryRun, name),
     ),
     ...describeRemoved(made, where, isDryRun),
+    ...(made.removesFirst ? [REMOVES_FIRST] : []),
     `in all: ${counts.join(', ')}`,
     made.writes.length === 0
       ? `  ${nothing}`
       : `  ${isDryRun ? 'would be: ' : ''}${changes.join(', ')}`,
   ];
 }
+
+const REMOVES_FIRST =
+  '  there is no room for old and new services together, so the old ones go first: ' +
+  'for a moment, packets to their ways find no service';
 
 function describeRemoved(
   { removed }: ConfigPlan,
@@ -98,6 +103,7 @@ export function configPlanJson(made: ConfigPlan): Record<string, unknown> {
   return {
     services: made.services.map(({ name, plan }) => ({ name, ...planJson(plan) })),
     services_removed: made.removed,
+    removes_first: made.removesFirst,
     totals: {
       services: totals.services,
       services_removed: totals.removed,

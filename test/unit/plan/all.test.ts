@@ -15,7 +15,9 @@ import {
 } from '../../../src/fill/text/config.js';
 import { servicesIn } from '../../../src/plan/services.js';
 import { formatWay, wayKey } from '../../../src/wire/way.js';
-import { applyConfig, planText } from './configs.js';
+import { applyConfig, planText, servicesOf } from './configs.js';
+import { planConfig } from '../../../src/plan/all.js';
+import { layOut } from '../../../src/plan/match-services.js';
 import { randomNumbers } from '../wire/names.js';
 import { filled, idsOf, lookUp, rows, slotsOf, untouched } from './states.js';
 
@@ -474,5 +476,51 @@ describe('a plan of a config file in words', () => {
     expect(configWarnings(drained, 512)).toEqual([
       'dns: every weight is 0, so no slot has a destination and all packets pass to the host',
     ]);
+  });
+});
+
+describe('the order of new and old', () => {
+  const small: Live['sizes'] = { ...HOST, destinations: 4 };
+  const live = applyConfig(untouched(small), config({ web: WEB }));
+  const next = { ways: '192.0.2.21', slots: 32 };
+
+  test.each([
+    { what: 'with room for both, the new come first', to: [5], isFirst: false },
+    { what: 'without ids for both, the old go first', to: [5, 6], isFirst: true },
+  ])('$what, and the plan says so', ({ to, isFirst }) => {
+    const made = planText(live, config({ next: { ...next, to } }));
+    const ways = made.writes.flatMap((write) =>
+      write.map === 'services' ? [write.value !== undefined] : [],
+    );
+    expect(ways[0]).toBe(!isFirst);
+    expect(configPlanJson(made)).toMatchObject({ removes_first: isFirst });
+    const text = describeConfigPlan(made, WHERE, true).join('\n');
+    expect(text.includes('for a moment, packets to their ways find no service')).toBe(
+      isFirst,
+    );
+  });
+
+  test('where no service goes, nothing is told of an order', () => {
+    const made = planText(live, config({ web: { ...WEB, to: [7, 8, 9] } }));
+    expect(configPlanJson(made)).toMatchObject({ removes_first: false });
+  });
+
+  test('any other failure is one, and no reason for another order', () => {
+    const [service] = servicesOf(config({ next: { ...next, to: [5] } }));
+    if (!service) throw new Error('no service');
+    const layout = layOut(live, [service]);
+    let asked = 0;
+    const broken = {
+      ...service,
+      get sources(): never {
+        asked++;
+        throw new Failure('the source went away');
+      },
+    };
+    const fills = layout.fills.map((fill) => ({ ...fill, wanted: broken }));
+    const surroundings = { sessionPort: 0, mac: Buffer.alloc(6), mtu: 1500 };
+    const attempt = (): unknown => planConfig(live, { ...layout, fills }, surroundings);
+    expect(attempt).toThrow('the source went away');
+    expect(asked).toBe(1);
   });
 });
