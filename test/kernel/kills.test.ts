@@ -147,15 +147,21 @@ function randomFrom(start: number): () => number {
   };
 }
 
+/**
+ * Spread over all phases: half of them over the time that the tool lives, in most of
+ * which it only reads, and half over the lines of its batch.
+ */
 function drawKills(victims: readonly Victim[], count: number, start: number): Kill[] {
   const random = randomFrom(start);
-  return Array.from({ length: count }, (_, number) => ({
-    victim: victims[number % victims.length] as Victim,
-    // Most of its life a tool only reads; what writes gets its own half.
-    of: random() < 1 / 2 ? 'batch' : 'life',
-    share: random(),
-    towards: random() < 0.5 ? 'old' : 'new',
-  }));
+  return Array.from({ length: count }, (_, number) => {
+    const pair = number >> 1;
+    return {
+      victim: victims[pair % victims.length] as Victim,
+      of: number % 2 === 0 ? 'batch' : 'life',
+      share: (pair + random()) / Math.ceil(count / 2),
+      towards: random() < 0.5 ? 'old' : 'new',
+    };
+  });
 }
 
 function startMap(file: string): ChildProcess {
@@ -384,9 +390,13 @@ function expectNoHarm(kills: readonly Kill[], campaign: Campaign): void {
   expect(alive).toBeGreaterThan(kills.length * 0.7);
 }
 
+/** `make test-all` kills more often. */
+const TIMES =
+  process.env.L4LB_TEST === 'all' ? { node: 56, all: 48 } : { node: 12, all: 12 };
+
 describe('kill -9 of l4lb-map under traffic', () => {
-  test('of node alone or its group, 56 times: its batch runs on, and all is counted', async () => {
-    const kills = drawKills(['node', 'its group'], 56, SEED);
+  test(`of node alone or its group, ${TIMES.node} times: its batch runs on, and all is counted`, async () => {
+    const kills = drawKills(['node', 'its group'], TIMES.node, SEED);
     const campaign = await killAgainAndAgain(kills);
     expectNoHarm(kills, campaign);
     // A batch that has begun is never half done.
@@ -395,12 +405,13 @@ describe('kill -9 of l4lb-map under traffic', () => {
     expect([seed, campaign.balanced]).toEqual([seed, campaign.frames.length]);
   }, 600_000);
 
-  test('of the batch too, 48 times: slots are left half done, and none astray', async () => {
-    const kills = drawKills(['all of it'], 48, SEED + 1);
+  test(`of the batch too, ${TIMES.all} times: slots are left half done, and none astray`, async () => {
+    const kills = drawKills(['all of it'], TIMES.all, SEED + 1);
     const campaign = await killAgainAndAgain(kills);
     expectNoHarm(kills, campaign);
     // Batches were indeed met in the middle. What ids that get a new owner had counted can
     // be counted twice here, so the sums of destinations are not looked at: see writes.ts.
-    expect(campaign.rounds.filter(({ mixed }) => mixed).length).toBeGreaterThan(3);
+    const mixed = campaign.rounds.filter((round) => round.mixed).length;
+    expect(mixed).toBeGreaterThan(kills.length / 16);
   }, 600_000);
 });

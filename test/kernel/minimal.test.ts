@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A minimal table through the tools, and what a service keeps in its cells. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { setTimeout as sleep } from 'node:timers/promises';
 
+import { Clock } from './clock.js';
 import { Network } from './network.js';
 
 const WEB = ['--vip', '192.0.2.10:80/tcp'];
@@ -30,9 +30,11 @@ interface PlanJson {
 }
 
 let network: Network;
+let clock: Clock;
 beforeAll(async () => {
   network = await Network.up();
   await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
+  clock = new Clock(network);
 });
 afterAll(() => network.down());
 
@@ -123,7 +125,7 @@ describe('a fill', () => {
     // The slots of who was removed forget; those of a weight that changed are hot.
     const moved = await fill(csv(10, 2), ...WEB, '--idle', '10');
     expect(moved.slots_hot).toBe(moved.slots_moved);
-    await sleep(10_000);
+    await clock.passes(10);
 
     const other = await fill(csv(5), ...DNS);
     expect(other.slots_settled).toBe(moved.slots_hot);
@@ -132,7 +134,7 @@ describe('a fill', () => {
     // The service keeps its idle time, so nothing is ready; this run has another.
     const kept = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(kept).toMatchObject({ slots_settled: 0, slots_hot: other.slots_moved });
-    await sleep(1200);
+    await clock.passes(1);
     const asked = await map('', '--settle', '--idle', '1', '--json');
     expect(JSON.parse(asked)).toMatchObject({ slots_settled: other.slots_moved });
     expect(await map('', '--export')).toContain('idle = 1000\n');
@@ -152,7 +154,7 @@ describe('a fill', () => {
     await map(service(0), '-c', '-');
     const waiting = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(waiting.slots_hot).toBeGreaterThan(0);
-    await sleep(11_000);
+    await clock.passes(11);
     // Their records are kept for the idle time, since a slot may have moved twice.
     const forgot = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(forgot).toMatchObject({
@@ -172,12 +174,12 @@ describe('a fill', () => {
     await map('', '--settle', '--now');
     const first = await fill(csv(10, 3), ...WEB, '--idle', '2');
     expect(first.slots_hot).toBe(first.slots_moved);
-    await sleep(3000);
+    await clock.passes(3);
     // Whoever began meanwhile is on the destinations that these slots leave now.
     const second = await fill(csv(10, 0), ...WEB);
     expect(second).toMatchObject({ slots_settled: 0, slots_hot: first.slots_hot });
     expect(second.slots_moved).toBe(first.slots_moved);
-    await sleep(3000);
+    await clock.passes(3);
     const settled = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(settled).toMatchObject({ slots_settled: first.slots_hot, slots_hot: 0 });
   });
