@@ -40,7 +40,8 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
-.PHONY: help setup all objects build test check lint typecheck demo demo-tcp pictures bench bench-table fuzz workers \
+.PHONY: help setup all objects build test test-all check lint lint-faults lint-layout lint-c typecheck \
+	typecheck-all typecheck-bench demo demo-tcp pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
@@ -56,21 +57,41 @@ objects: $(OBJECTS) $(BUILDS:%=.make/native/%.o) ## compile the programs, for BP
 
 build: .make/build ## compile the commands from TypeScript to dist/
 
+# What does not wait for each other runs side by side; each says its words at its end.
+BESIDE := $(MAKE) --no-print-directory --jobs=$(shell nproc) --output-sync=target
+
 test: ## set up, build, lint, type check, and run all tests (as root)
 	@./setup.sh test
-	@$(MAKE) --no-print-directory all workers lint typecheck
+	@$(BESIDE) all workers lint typecheck
 	@npm test
 
-check: lint typecheck all ## lint, type check, and the tests that need no root and no kernel
+test-all: ## the same with all kills, ten times the fuzz, and an emulated processor (as root)
+	@L4LB_TEST=all L4LB_ACCELERATOR=tcg $(MAKE) --no-print-directory test
+
+check: ## lint, type check, and the tests that need no root and no kernel
+	@$(BESIDE) all lint typecheck
 	@npm run --silent test:unit
 
-lint: | node_modules ## check the layout of all sources, and look for common faults
-	@npm run --silent lint
+lint: lint-faults lint-layout lint-c ## check the layout of all sources, and look for common faults
+
+lint-faults: | node_modules
+	@npx eslint .
+
+lint-layout: | node_modules .make
+	@npx prettier --check --log-level warn --cache --cache-location .make/prettier .
+
+lint-c:
 	@shellcheck $(SCRIPTS)
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
-typecheck: | node_modules ## check the types of sources and tests
-	@npm run --silent typecheck
+typecheck: typecheck-all typecheck-bench ## check the types of sources and tests
+
+# What they found is kept, so that the next time is quicker.
+typecheck-all: | node_modules .make
+	@npx tsc --noEmit --incremental --tsBuildInfoFile .make/types
+
+typecheck-bench: | node_modules .make
+	@npx tsc --noEmit --incremental --tsBuildInfoFile .make/types-bench -p bench
 
 # What floods: make demo FLOOD=hping3
 FLOOD ?= l4lb-flood
