@@ -46,14 +46,13 @@ function isSound(...parts: Buffer[]): boolean {
  * must be right; those that were there already must be as right or wrong as they were.
  */
 export function wrongSums(before: Buffer, after: Buffer, verdict: VerdictName): string[] {
-  const sums = sumsOf(after);
   switch (verdict) {
     case 'balanced':
     case 'too big told':
-      return wrong(sums, () => true);
+      return wrong(sumsOf(after), () => true);
     case 'echo answered': {
       const were = sumsOf(before);
-      return wrong(sums, (index) => were[index]?.isRight ?? false);
+      return wrong(sumsOf(after), (index) => were[index]?.isRight ?? false);
     }
     default:
       return [];

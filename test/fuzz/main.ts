@@ -66,8 +66,8 @@ async function runOne(name: Program): Promise<void> {
     const seconds = (Date.now() - began) / 1000;
     const rate = Math.round(packets / seconds);
     process.stdout.write(
-      `${name}: ${packets} packets natively, under sanitizers and in the kernel, ${modelled} of them ` +
-        `in the model, with seed ${seed} in ${seconds.toFixed(1)} s, ${rate} a second: ` +
+      `${name}: ${packets} packets with seed ${seed}, ${modelled} of them modelled, ` +
+        `in ${seconds.toFixed(1)} s (${rate} a second): ` +
         `${differences.length === 0 ? 'no difference' : `${differences.length} differences`}\n`,
     );
     for (const one of differences.slice(0, MOST_SHOWN)) {
