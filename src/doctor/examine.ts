@@ -20,6 +20,7 @@ import {
 } from './checks/program.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
 import { checkCounters, checkMatches } from './checks/traffic.js';
+import { Unseen } from '../text/unseen.js';
 import { append } from '../text/lists.js';
 
 const FUNCTIONS: Record<CheckName, Check> = {
@@ -48,14 +49,18 @@ export interface Diagnosis {
   /** Findings before remarks, each in the order of the checks. */
   findings: Finding[];
   well: { check: CheckName; text: string }[];
+  /** What could not be looked at, and why: neither well nor a finding. */
+  unseen: { check: CheckName; text: string }[];
 }
 
 export function examine(facts: Facts): Diagnosis {
   const findings: Finding[] = [];
   const well: Diagnosis['well'] = [];
+  const unseen: Diagnosis['unseen'] = [];
   for (const check of CHECKS) {
     const said = FUNCTIONS[check](facts);
     if (typeof said === 'string') well.push({ check, text: said });
+    else if (said instanceof Unseen) unseen.push({ check, text: said.why });
     else
       append(
         findings,
@@ -66,7 +71,7 @@ export function examine(facts: Facts): Diagnosis {
   findings.sort(
     (one, other) => order.indexOf(one.severity) - order.indexOf(other.severity),
   );
-  return { interface: facts.device.name, findings, well };
+  return { interface: facts.device.name, findings, well, unseen };
 }
 
 export function isHealthy({ findings }: Diagnosis): boolean {

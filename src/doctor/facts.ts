@@ -4,6 +4,7 @@ import type { Build } from '../abi/maps.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import type { Mode } from '../text/mode.js';
 import type { Hardware } from '../system/ethtool.js';
+import type { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
@@ -11,8 +12,7 @@ import type { Device, RpFilter } from '../system/ip/namespaces.js';
 
 export interface Facts {
   device: Device;
-  /** Undefined where ethtool is missing. */
-  hardware: Hardware | undefined;
+  hardware: Hardware | Unseen;
   /** The mode that was asked about. */
   asked: Mode | undefined;
   /** What the kernel said to an offload; only where one was asked about. */
@@ -72,9 +72,9 @@ export interface Traffic {
   /** Packets that the device received, by its own count. */
   received: number;
   /** Frames that a veth could not give to its other end, where it counts that. */
-  transmitErrors: number | undefined;
-  /** What XDP passed; undefined where tcpdump is missing. */
-  passed: Passed[] | undefined;
+  transmitErrors: number | Unseen;
+  /** What XDP passed. */
+  passed: Passed[] | Unseen;
 }
 
 /** Frames of one kind. */
@@ -94,8 +94,8 @@ export interface FarEnd {
   /** On which its packets come in. */
   device: Device;
   devices: Device[];
-  rpFilters: ReadonlyMap<string, RpFilter>;
-  defaultDevices: string[];
+  rpFilters: ReadonlyMap<string, RpFilter> | Unseen;
+  defaultDevices: string[] | Unseen;
 }
 
 export const CHECKS = [
@@ -131,8 +131,8 @@ export interface Finding {
 }
 
 /**
- * What a check says: findings, or in a few words what is well, or nothing where
- * it does not apply or could not be made.
+ * What a check says: findings, or in a few words what is well, or why it could not be
+ * made, or nothing where it does not apply.
  */
-export type Said = Omit<Finding, 'check'>[] | string | undefined;
+export type Said = Omit<Finding, 'check'>[] | string | Unseen | undefined;
 export type Check = (facts: Facts) => Said;

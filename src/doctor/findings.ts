@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the checks of l4lb-doctor share. */
-import type { Facts, Finding, Said, ServiceFacts } from './facts.js';
+import type { Facts, Finding, Passed, Said, ServiceFacts, Traffic } from './facts.js';
+import { Unseen } from '../text/unseen.js';
 import { formatWay } from '../wire/way.js';
 
 type Text = Omit<Finding, 'check' | 'severity'>;
@@ -45,6 +46,11 @@ export function ownAddress({ device }: Facts, like: string): string | undefined 
   return device.addresses.find(
     (one) => one.includes(':') === isIpv6 && !one.startsWith('fe80:'),
   );
+}
+
+/** The frames that were captured; none where nobody could look, which checkTools tells. */
+export function passedIn(traffic: Traffic | undefined): readonly Passed[] {
+  return !traffic || traffic.passed instanceof Unseen ? [] : traffic.passed;
 }
 
 /** `10.0.1.1, 10.0.1.2 and 30 more`. */

@@ -3,7 +3,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { reachable } from '../plan/cells.js';
-import { ZERO } from '../abi/counter.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import type { Mode } from '../text/mode.js';
@@ -15,6 +14,8 @@ import { asMaps, buildOf, severalPrograms } from '../program/find.js';
 import type { Reading } from '../program/reading.js';
 import { readHardware, readTransmitErrors } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
+import { must } from '../text/must.js';
+import { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';
 import { deviceLock, withLock } from '../system/lock.js';
@@ -210,8 +211,8 @@ async function findFarEnds(
     const own = devices.flatMap(({ addresses }) => addresses);
     const here = own.filter((address) => destinations.has(address));
     if (name === undefined || here.length === 0) continue;
-    const rpFilters = await surroundings.rpFilters(name);
-    const defaultDevices = await surroundings.defaultDevices(name);
+    const rpFilters = await seen(surroundings.rpFilters(name));
+    const defaultDevices = await seen(surroundings.defaultDevices(name));
     for (const address of here) {
       const { mac } = destinations.get(address) as DestinationFacts;
       const device =
@@ -231,6 +232,16 @@ async function findFarEnds(
   return ends;
 }
 
+/** A namespace may go, and then it is not known what is in it. */
+async function seen<T>(asked: Promise<T>): Promise<T | Unseen> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return new Unseen(error.message);
+  }
+}
+
 async function watch(
   { run, ip, bpftool }: Context,
   surroundings: Surroundings,
@@ -239,7 +250,7 @@ async function watch(
   { interval }: Question,
 ): Promise<Traffic> {
   const watcher = new Watcher({ ip, bpftool }, device.name, program?.mode);
-  const look = async (): Promise<[Observation, number, number | undefined]> => [
+  const look = async (): Promise<[Observation, number, number | Unseen]> => [
     await watcher.observe(),
     await surroundings.received(device.name),
     await readTransmitErrors(run, device.name),
@@ -247,7 +258,8 @@ async function watch(
   const twice = async () => {
     const before = await look();
     const [frames] = await Promise.all([
-      captureIncoming(run, device.name, interval),
+      // Nothing comes in on a device that is down, and tcpdump does not open it.
+      device.up ? captureIncoming(run, device.name, interval) : [],
       sleep(interval * 1000),
     ]);
     return { before, frames, now: await look() };
@@ -266,13 +278,18 @@ async function watch(
   return {
     interval: now.reading.at - before.reading.at,
     verdicts: new Map(
-      [...sums].map(([name, sum]) => [name, Number(sum - (earlier.get(name) ?? 0n))]),
+      [...sums].map(([name, sum]) => [name, Number(sum - must(earlier.get(name), name))]),
     ),
     sums,
     received: received - receivedBefore,
-    transmitErrors: errors === undefined ? undefined : errors - (errorsBefore ?? 0),
-    passed: frames && countFrames(frames, device.mac),
+    transmitErrors: difference(errorsBefore, errors),
+    passed: frames instanceof Unseen ? frames : countFrames(frames, device.mac),
   };
+}
+
+function difference(before: number | Unseen, now: number | Unseen): number | Unseen {
+  if (before instanceof Unseen) return before;
+  return now instanceof Unseen ? now : now - before;
 }
 
 /** The verdict `balanced` is the sum of what destinations got. */
@@ -284,7 +301,7 @@ function sumsOf(reading: Reading): Map<VerdictName, bigint> {
   return new Map(
     VERDICTS.map(({ name, number }) => [
       name,
-      number === 0 ? balanced : (reading.verdicts.get(number) ?? ZERO).packets,
+      number === 0 ? balanced : must(reading.verdicts.get(number), name).packets,
     ]),
   );
 }

@@ -11,12 +11,13 @@ import { largest } from '../text/lists.js';
 const MOST_OF_A_KIND = 4;
 
 export function describeDiagnosis(diagnosis: Diagnosis): string[] {
-  const { findings, well } = diagnosis;
+  const { findings, well, unseen } = diagnosis;
   const number = (severity: Finding['severity']): number =>
     findings.filter((one) => one.severity === severity).length;
   const counts = [
     number('finding') > 0 ? many(number('finding'), 'finding') : 'healthy',
     ...(number('remark') > 0 ? [many(number('remark'), 'remark')] : []),
+    ...(unseen.length > 0 ? [`${many(unseen.length, 'check')} not made`] : []),
   ];
   const width = largest(CHECKS.map((check) => check.length)) + 2;
   return [
@@ -24,6 +25,8 @@ export function describeDiagnosis(diagnosis: Diagnosis): string[] {
     ...describeFindings(findings),
     ...(well.length > 0 ? ['', 'Looked at, and well:'] : []),
     ...well.map(({ check, text }) => `  ${check.padEnd(width)}${text}`),
+    ...(unseen.length > 0 ? ['', 'Could not be looked at:'] : []),
+    ...unseen.map(({ check, text }) => `  ${check.padEnd(width)}${text}`),
   ];
 }
 
@@ -49,11 +52,12 @@ function describeFindings(findings: readonly Finding[]): string[] {
 }
 
 export function diagnosisJson(diagnosis: Diagnosis): unknown {
-  const { findings, well } = diagnosis;
+  const { findings, well, unseen } = diagnosis;
   return {
     interface: diagnosis.interface,
     healthy: isHealthy(diagnosis),
     findings,
     well,
+    unseen,
   };
 }

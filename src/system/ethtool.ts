@@ -1,34 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What `ethtool` knows of a device. It is not always installed, and then nothing is known. */
-import { Failure } from '../text/failure.js';
+import { Unseen } from '../text/unseen.js';
 import type { Run } from './run.js';
+import { runIfThere } from './run.js';
 
 /** Whether the device takes VLAN tags off before XDP sees the frame. */
 export type TagStripping = 'on' | 'off' | 'always';
 
 export interface Hardware {
   driver: string;
-  stripsTags: TagStripping;
+  stripsTags: TagStripping | Unseen;
 }
 
-/** Undefined where ethtool is missing or does not know the device. */
-export async function readHardware(
-  run: Run,
-  device: string,
-): Promise<Hardware | undefined> {
-  const driver = await ask(run, ['-i', device]);
+export async function readHardware(run: Run, device: string): Promise<Hardware | Unseen> {
+  const about = await ask(run, ['-i', device]);
+  if (about instanceof Unseen) return about;
+  const driver = /^driver: (.+)$/m.exec(about)?.[1];
+  if (driver === undefined) return new Unseen(`ethtool -i ${device} names no driver`);
   const features = await ask(run, ['-k', device]);
-  if (driver === undefined || features === undefined) return undefined;
-  return {
-    driver: /^driver: (.+)$/m.exec(driver)?.[1] ?? '',
-    stripsTags: readTagStripping(features),
-  };
+  const stripsTags =
+    features instanceof Unseen ? features : readTagStripping(features, device);
+  return { driver, stripsTags };
 }
 
-function readTagStripping(features: string): TagStripping {
+function readTagStripping(features: string, device: string): TagStripping | Unseen {
   const [, state, fixed] =
     /^rx-vlan-offload: (on|off)(.*\[fixed\])?/m.exec(features) ?? [];
-  if (state !== 'on') return 'off';
+  if (state === undefined) {
+    return new Unseen(`ethtool -k ${device} does not name rx-vlan-offload`);
+  }
+  if (state === 'off') return 'off';
   return fixed === undefined ? 'on' : 'always';
 }
 
@@ -36,29 +37,30 @@ function readTagStripping(features: string): TagStripping {
 export async function readTransmitErrors(
   run: Run,
   device: string,
-): Promise<number | undefined> {
-  const text = (await ask(run, ['-S', device])) ?? '';
+): Promise<number | Unseen> {
+  const text = await ask(run, ['-S', device]);
+  if (text instanceof Unseen) return text;
   const counts = [...text.matchAll(/rx_queue_\d+_xdp_tx_errors: (\d+)/g)];
-  if (counts.length === 0) return undefined;
+  if (counts.length === 0) return new Unseen(`ethtool -S ${device} does not count them`);
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-async function ask(run: Run, args: string[]): Promise<string | undefined> {
-  try {
-    const result = await run('ethtool', args);
-    return result.exitCode === 0 ? result.stdout : undefined;
-  } catch (error) {
-    if (error instanceof Failure) return undefined;
-    throw error;
+async function ask(run: Run, args: string[]): Promise<string | Unseen> {
+  const result = await runIfThere(run, 'ethtool', args);
+  if (result instanceof Unseen || result.exitCode === 0) {
+    return result instanceof Unseen ? result : result.stdout;
   }
+  const [said = ''] = result.stderr.trim().split('\n');
+  return new Unseen(
+    `ethtool ${args.join(' ')}: ${said || `exit code ${result.exitCode}`}`,
+  );
 }
 
 /** Undefined where there is nothing to note. */
-export function tagNote(
-  device: string,
-  hardware: Hardware | undefined,
-): string | undefined {
-  if (!hardware || hardware.stripsTags === 'off') return undefined;
+export function tagNote(device: string, hardware: Hardware | Unseen): string | undefined {
+  if (hardware instanceof Unseen || hardware.stripsTags instanceof Unseen)
+    return undefined;
+  if (hardware.stripsTags === 'off') return undefined;
   const fix =
     hardware.stripsTags === 'on'
       ? `ethtool -K ${device} rxvlan off keeps them`

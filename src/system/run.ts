@@ -6,6 +6,7 @@
 import { type Options, type Result, type ResultPromise, execa } from 'execa';
 
 import { Failure } from '../text/failure.js';
+import { Unseen } from '../text/unseen.js';
 
 export interface RunOptions {
   /** A file descriptor to read from; nothing by default. */
@@ -70,6 +71,20 @@ export const run: Run = async (command, args, options = {}) => {
     stderr: String(result.stderr),
   };
 };
+
+/** Of a command that need not be installed: then there is the reason in place of a result. */
+export async function runIfThere(
+  start: Run,
+  command: string,
+  args: readonly string[],
+): Promise<RunResult | Unseen> {
+  try {
+    return await start(command, args);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return new Unseen(error.message);
+  }
+}
 
 /** execa takes any descriptor; its types (9.6) only know the first few. */
 function descriptor(number: number): 3 {

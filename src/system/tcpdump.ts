@@ -1,29 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A short look at what arrives on a device, by `tcpdump`, which need not be installed. */
+import { Unseen } from '../text/unseen.js';
 import type { Run } from './run.js';
+import { runIfThere } from './run.js';
 
 const MOST_FRAMES = 500;
 /** Enough for all headers, and for those that an ICMP error quotes. */
 const BYTES = 128;
-/** What `timeout` (coreutils) exits with where there is no such command. */
+/** What `timeout` (coreutils) exits with where the time was over, and without a command. */
+const TIME_OVER = 124;
 const NO_SUCH_COMMAND = 127;
 
 /**
  * The beginnings of the frames that came in: those which XDP passed, since the
- * others never get as far. Undefined where there is no tcpdump.
+ * others never get as far.
  */
 export async function captureIncoming(
   run: Run,
   device: string,
   seconds: number,
-): Promise<Buffer[] | undefined> {
+): Promise<Buffer[] | Unseen> {
   const time = ['--signal=INT', String(seconds)];
   // As hexadecimal, since its words differ from version to version.
   const form = ['-n', '-t', '-q', '-xx', '-l', '--immediate-mode', '-s', String(BYTES)];
   const what = ['-i', device, '-p', '-Q', 'in', '-c', String(MOST_FRAMES)];
-  const result = await run('timeout', [...time, 'tcpdump', ...form, ...what]);
-  if (result.exitCode === NO_SUCH_COMMAND) return undefined;
-  return decodeDump(result.stdout);
+  const all = [...time, 'tcpdump', ...form, ...what];
+  const result = await runIfThere(run, 'timeout', all);
+  if (result instanceof Unseen) return result;
+  const { exitCode, stdout, stderr } = result;
+  if (exitCode === 0 || exitCode === TIME_OVER) return decodeDump(stdout);
+  if (exitCode === NO_SUCH_COMMAND) return new Unseen('no tcpdump on this machine');
+  return new Unseen(faultIn(stderr) ?? `tcpdump ended with exit code ${exitCode}`);
+}
+
+/** Its own lines begin with its name; two of them say only that it works. */
+function faultIn(stderr: string): string | undefined {
+  return stderr
+    .split('\n')
+    .find((line) => /^(?:tcpdump|timeout): (?!verbose output|listening on)/.test(line));
 }
 
 /** Lines such as `\t0x0010:  0800 4500`, with others between the frames. */

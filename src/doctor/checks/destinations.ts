@@ -3,9 +3,18 @@
 import { isDecap, isOurs } from '../../program/find.js';
 import { formatAddress } from '../../wire/address.js';
 import { many } from '../../text/format.js';
+import { Unseen } from '../../text/unseen.js';
 import type { Device, RpFilter } from '../../system/ip/namespaces.js';
 import type { Check, DestinationFacts, Facts, FarEnd } from '../facts.js';
-import { fillCommand, found, orWell, remark, some, within } from '../findings.js';
+import {
+  fillCommand,
+  found,
+  orWell,
+  passedIn,
+  remark,
+  some,
+  within,
+} from '../findings.js';
 
 export const checkAnswers: Check = (facts) => {
   const { balancer, device } = facts;
@@ -102,7 +111,7 @@ function innerDevices(end: FarEnd): Device[] {
 export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
   if (!balancer) return undefined;
   const saying = new Map(
-    (traffic?.passed ?? []).flatMap((one) =>
+    passedIn(traffic).flatMap((one) =>
       one.withoutTunnel === undefined ? [] : [[one.withoutTunnel, one] as const],
     ),
   );
@@ -142,32 +151,48 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
 const STRICTNESS: Record<RpFilter, number> = { off: 0, strict: 1, loose: 2 };
 
 /** The kernel takes the larger of the device's value and that of all. */
-function isStrict({ rpFilters }: FarEnd, device: string): boolean {
-  const of = (name: string): number => STRICTNESS[rpFilters.get(name) ?? 'off'];
-  return Math.max(of('all'), of(device)) === STRICTNESS.strict;
+function isStrict({ rpFilters, namespace }: FarEnd, device: string): boolean | Unseen {
+  if (rpFilters instanceof Unseen) return rpFilters;
+  const [all, own] = [rpFilters.get('all'), rpFilters.get(device)];
+  if (all === undefined || own === undefined) {
+    return new Unseen(`ip -n ${namespace} netconf show does not name that of ${device}`);
+  }
+  return Math.max(STRICTNESS[all], STRICTNESS[own]) === STRICTNESS.strict;
+}
+
+/** Whether the default route leads back to where strict filters look. */
+function drops(end: FarEnd, device: string): boolean | Unseen {
+  const strict = isStrict(end, device);
+  if (strict !== true) return strict;
+  const { defaultDevices } = end;
+  return defaultDevices instanceof Unseen
+    ? defaultDevices
+    : !defaultDevices.includes(device);
 }
 
 export const checkRpFilter: Check = ({ farEnds }) => {
   const ends = farEnds.filter((end) => innerDevices(end).length > 0);
   if (ends.length === 0) return undefined;
-  const findings = ends.flatMap((end) =>
-    innerDevices(end)
-      .filter(({ name }) => isStrict(end, name) && !end.defaultDevices.includes(name))
-      .map(({ name }) =>
-        found({
-          finding: `rp_filter drops packets at ${end.address}`,
-          evidence: `in ${end.namespace} it is strict on ${name}, where the inner packets come in, and the default route does not lead over ${name}`,
-          fix: within(
-            end.namespace,
-            `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${name}.rp_filter=0`,
-          ),
-        }),
-      ),
+  const all = ends.flatMap((end) =>
+    innerDevices(end).map(({ name }) => ({ end, name, dropped: drops(end, name) })),
   );
-  return orWell(
-    findings,
-    `rp_filter lets packets in at ${many(ends.length, 'destination')}`,
-  );
+  const findings = all
+    .filter(({ dropped }) => dropped === true)
+    .map(({ end, name }) =>
+      found({
+        finding: `rp_filter drops packets at ${end.address}`,
+        evidence: `in ${end.namespace} it is strict on ${name}, where the inner packets come in, and the default route does not lead over ${name}`,
+        fix: within(
+          end.namespace,
+          `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${name}.rp_filter=0`,
+        ),
+      }),
+    );
+  if (findings.length > 0) return findings;
+  for (const { end, dropped } of all) {
+    if (dropped instanceof Unseen) return new Unseen(`at ${end.address}: ${dropped.why}`);
+  }
+  return `rp_filter lets packets in at ${many(ends.length, 'destination')}`;
 };
 
 export const checkServiceAddress: Check = (facts) => {

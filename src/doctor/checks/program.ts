@@ -4,6 +4,8 @@ import { MODE_NAMES } from '../../text/mode.js';
 import { ABI, PROGRAM_NAME } from '../../abi/maps.js';
 import { isDecap } from '../../program/find.js';
 import type { Check, Facts } from '../facts.js';
+import { must } from '../../text/must.js';
+import { Unseen } from '../../text/unseen.js';
 import { found, orWell, remark } from '../findings.js';
 
 export const checkDevice: Check = ({ device, peer }) => {
@@ -34,20 +36,23 @@ export const checkDevice: Check = ({ device, peer }) => {
 };
 
 export const checkTools: Check = ({ hardware, traffic, device }) => {
-  const missing = [
-    ...(hardware
-      ? []
-      : [['ethtool', 'whether the device takes VLAN tags off, and its driver']]),
-    ...(traffic && !traffic.passed
-      ? [['tcpdump', 'which packets came that match no service']]
-      : []),
-  ];
+  const missing: [tool: string, what: string, unseen: Unseen][] = [];
+  if (hardware instanceof Unseen) {
+    const what = 'whether the device takes VLAN tags off, and its driver';
+    missing.push(['ethtool', what, hardware]);
+  }
+  if (traffic?.passed instanceof Unseen) {
+    const what = 'which packets came that match no service';
+    missing.push(['tcpdump', what, traffic.passed]);
+  }
   return orWell(
-    missing.map(([tool = '', what]) =>
+    missing.map(([tool, what, { why }]) =>
       remark({
         finding: `${tool} tells nothing of ${device.name}`,
-        evidence: `so it is not known ${what}`,
-        fix: `apt-get install ${tool}`,
+        evidence: `${why}; so it is not known ${what}`,
+        fix: why.startsWith('no ')
+          ? `apt-get install ${tool}`
+          : `${tool === 'ethtool' ? 'ethtool -i' : 'tcpdump -i'} ${device.name}, and see what it says`,
       }),
     ),
     traffic ? 'ethtool and tcpdump are there' : 'ethtool is there',
@@ -60,7 +65,7 @@ const OFFLOADING = ['nfp', 'netdevsim'];
 export const checkOffload: Check = ({ device, hardware, offload, program }) => {
   if (!offload) return undefined;
   if (offload.refusal === undefined) return `${device.name} takes the portable build`;
-  const driver = hardware?.driver ?? '';
+  const driver = hardware instanceof Unseen ? '' : hardware.driver;
   const why = OFFLOADING.includes(driver)
     ? `the driver ${driver} has offload, so it is the card's firmware or the program's size`
     : `its driver${driver && ` ${driver}`} has no eBPF offload; of those in Linux nfp has, for Netronome's Agilio cards`;
@@ -154,9 +159,14 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
   if (!program || !balancer) return undefined;
   const { name } = device;
   if (program.mode !== 'xdpgeneric') return `not in generic mode, which is slow`;
-  const driver = hardware?.driver ?? device.kind;
+  const driver = hardware instanceof Unseen ? device.kind : hardware.driver;
+  if (hardware instanceof Unseen && driver === '') {
+    return new Unseen(
+      `whether driver mode would do instead of generic mode: ${hardware.why}`,
+    );
+  }
   if (!XDP_DRIVERS.has(driver)) {
-    return `in generic mode, since no XDP is known of the driver ${driver || 'that it has'}`;
+    return `in generic mode, since no XDP is known of the driver ${driver}`;
   }
   const again = (load: string): string =>
     [
@@ -185,14 +195,20 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
 
 export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) => {
   if (!peer || !balancer || program?.mode !== 'xdpdrv') return undefined;
-  const lost = facts.traffic?.transmitErrors ?? 0;
-  const balanced = facts.traffic?.verdicts.get('balanced') ?? 0;
+  const { traffic } = facts;
+  if (!traffic) return undefined;
+  const { transmitErrors } = traffic;
+  const lost = transmitErrors instanceof Unseen ? 0 : transmitErrors;
+  const balanced = must(traffic.verdicts.get('balanced'), 'balanced');
   const finding = `what ${device.name} sends is dropped: its other end has no XDP program`;
   const ofLost = lost > 0 ? `${lost} frames could not be given to it while looking` : '';
   if (!peer.isSeen) {
     const unseen = 'its other end is in a namespace that cannot be seen from here';
     const fix = `at the other end: ip link set dev DEVICE xdpdrv obj ${facts.passObject} sec xdp`;
     if (lost > 0) return [found({ finding, evidence: `${ofLost}; ${unseen}`, fix })];
+    if (balanced > 0 && transmitErrors instanceof Unseen) {
+      return new Unseen(`whether its other end takes frames: ${transmitErrors.why}`);
+    }
     if (balanced > 0) return 'its other end takes what it is given';
     return [
       remark({
@@ -217,9 +233,12 @@ export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) 
 };
 
 export const checkVlan: Check = ({ device, hardware }) => {
-  if (!hardware) return undefined;
   const { name } = device;
-  if (hardware.stripsTags === 'off') return `${name} leaves VLAN tags in the frame`;
+  const strips = hardware instanceof Unseen ? hardware : hardware.stripsTags;
+  if (strips instanceof Unseen) {
+    return new Unseen(`whether ${name} takes VLAN tags off: ${strips.why}`);
+  }
+  if (strips === 'off') return `${name} leaves VLAN tags in the frame`;
   return [
     remark({
       finding: `${name} takes VLAN tags off before XDP sees the frame`,
@@ -227,7 +246,7 @@ export const checkVlan: Check = ({ device, hardware }) => {
         'rx-vlan-offload is on, so tagged frames would leave without their tag; ' +
         'it matters only where tagged frames come',
       fix:
-        hardware.stripsTags === 'always'
+        strips === 'always'
           ? 'none: this driver cannot be told otherwise'
           : `ethtool -K ${name} rxvlan off`,
     }),

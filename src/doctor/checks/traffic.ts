@@ -3,11 +3,20 @@
 import type { VerdictName } from '../../abi/verdicts.js';
 import { formatAddress } from '../../wire/address.js';
 import { formatCount, many } from '../../text/format.js';
+import { must } from '../../text/must.js';
+import { Unseen } from '../../text/unseen.js';
 import { formatWay } from '../../wire/way.js';
 import type { Check, Facts, Passed, Traffic } from '../facts.js';
 import { checkDevice } from './program.js';
 import { checkDeviceMac, checkTable } from './tables.js';
-import { fillCommand, found, isFinding, ownAddress, some } from '../findings.js';
+import {
+  fillCommand,
+  found,
+  isFinding,
+  ownAddress,
+  passedIn,
+  some,
+} from '../findings.js';
 
 /** Of packets that might have been meant for a service. */
 const STRANGERS: VerdictName[] = [
@@ -37,11 +46,11 @@ function isExplained(facts: Facts): boolean {
 }
 
 function countOf({ verdicts }: Traffic, names: readonly VerdictName[]): number {
-  return names.reduce((sum, name) => sum + (verdicts.get(name) ?? 0), 0);
+  return names.reduce((sum, name) => sum + must(verdicts.get(name), name), 0);
 }
 
 function areStrangers(traffic: Traffic): boolean {
-  const isIp = (traffic.passed ?? []).some(({ to }) => to !== undefined);
+  const isIp = passedIn(traffic).some(({ to }) => to !== undefined);
   return countOf(traffic, STRANGERS) > 0 || isIp;
 }
 
@@ -56,7 +65,7 @@ export const checkMatches: Check = (facts) => {
     found({
       finding: 'no packet matches a service',
       evidence: `the ways into services are ${some(ways)}; instead came in ${seconds(traffic)}: ${whatCame(traffic)}`,
-      fix: wayIn(facts, traffic.passed ?? []),
+      fix: wayIn(facts, passedIn(traffic)),
     }),
   ];
 };
@@ -65,7 +74,9 @@ function whatCame(traffic: Traffic): string {
   const { passed, verdicts } = traffic;
   const counted = [...verdicts].filter(([, count]) => count > 0);
   const names = counted.map(([name, count]) => `${formatCount(count)} "${name}"`);
-  if (!passed) return `${names.join(', ')} (tcpdump is missing, which would say more)`;
+  if (passed instanceof Unseen) {
+    return `${names.join(', ')} (tcpdump would say more: ${passed.why})`;
+  }
   const seen = passed.map(({ what, count, to }) =>
     to ? `${many(count, 'packet')} to ${what}` : `${formatCount(count)} of ${what}`,
   );
@@ -105,7 +116,7 @@ export const checkCounters: Check = (facts) => {
   const address = balancer.services
     .flatMap((service) => service.ways.map((way) => formatAddress(way.address)))
     .find((one) => one !== 'any');
-  const others = (traffic.passed ?? []).map(({ what, count }) => `${count} of ${what}`);
+  const others = passedIn(traffic).map(({ what, count }) => `${count} of ${what}`);
   return [
     found({
       finding: 'the counters stand still: nothing comes that could be balanced',

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What `ip` knows of all that is around a device: namespaces, routes, neighbours. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -122,7 +122,7 @@ export class Surroundings {
     return found;
   }
 
-  /** A namespace may go while it is looked for, and a kernel need not have IPv6. */
+  /** A namespace may go while it is looked for. */
   async #ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
     try {
       return await asked;
@@ -134,9 +134,12 @@ export class Surroundings {
 
   /** By device, with `all`, which is added to each. */
   async rpFilters(name: string | undefined): Promise<Map<string, RpFilter>> {
-    const settings = ((await this.#ifThere(
-      this.#json([...inNamespace(name), '-j', 'netconf', 'show']),
-    )) ?? []) as { interface: string; rp_filter?: RpFilter }[];
+    const settings = (await this.#json([
+      ...inNamespace(name),
+      '-j',
+      'netconf',
+      'show',
+    ])) as { interface: string; rp_filter?: RpFilter }[];
     return new Map(
       settings.flatMap(({ interface: device, rp_filter: filter }) =>
         filter === undefined ? [] : [[device, filter] as const],
@@ -149,8 +152,10 @@ export class Surroundings {
     const where = [...inNamespace(name), '-j'];
     const routes: unknown[] = [];
     for (const family of ['-4', '-6']) {
-      const asked = this.#json([...where, family, 'route', 'show', 'default']);
-      append(routes, (await this.#ifThere(asked)) ?? []);
+      // A kernel need not have IPv6, and then ip fails.
+      if (family === '-6' && !existsSync('/proc/net/if_inet6')) continue;
+      const more = await this.#json([...where, family, 'route', 'show', 'default']);
+      append(routes, more);
     }
     return (routes as RouteJson[])
       .flatMap(({ dev, nexthops = [] }) => [dev, ...nexthops.map((hop) => hop.dev)])
@@ -179,7 +184,8 @@ export class Surroundings {
     const [link] = (await this.#json(['-j', '-s', 'link', 'show', 'dev', device])) as {
       stats64?: { rx: { packets: number } };
     }[];
-    return link?.stats64?.rx.packets ?? 0;
+    if (link?.stats64) return link.stats64.rx.packets;
+    throw new Failure(`ip -s link show dev ${device} does not say how much it received`);
   }
 
   /** Where packets to addresses go if they leave by a device. */

@@ -5,7 +5,8 @@ import { examine, isHealthy } from '../../../src/doctor/examine.js';
 import type { CheckName, Facts } from '../../../src/doctor/facts.js';
 import { describeDiagnosis, diagnosisJson } from '../../../src/doctor/report.js';
 import type { AttachedProgram } from '../../../src/system/ip/links.js';
-import type { Device } from '../../../src/system/ip/namespaces.js';
+import type { Device, RpFilter } from '../../../src/system/ip/namespaces.js';
+import { Unseen } from '../../../src/text/unseen.js';
 import {
   WEB_1_MAC,
   balancer,
@@ -84,6 +85,15 @@ interface Row {
   fix: string;
 }
 
+/** Only on this device. */
+function strict(device: string): Map<string, RpFilter> {
+  return new Map<string, RpFilter>([
+    ['all', 'off'],
+    ['eth0', 'off'],
+    [device, 'strict'],
+  ]);
+}
+
 describe('doctor', () => {
   test('finds nothing where all is well, and says what it looked at', () => {
     const diagnosis = examine(facts({ farEnds: [farEnd()] }));
@@ -126,7 +136,7 @@ describe('doctor', () => {
     },
     {
       what: 'no ethtool',
-      broken: { hardware: undefined },
+      broken: { hardware: new Unseen('no ethtool on this machine') },
       check: 'tools',
       severity: 'remark',
       finding: 'ethtool tells nothing of ens4',
@@ -134,7 +144,12 @@ describe('doctor', () => {
     },
     {
       what: 'no tcpdump',
-      broken: { traffic: traffic({ balanced: 1 }, { passed: undefined }) },
+      broken: {
+        traffic: traffic(
+          { balanced: 1 },
+          { passed: new Unseen('no tcpdump on this machine') },
+        ),
+      },
       check: 'tools',
       severity: 'remark',
       finding: 'tcpdump tells nothing of ens4',
@@ -468,7 +483,7 @@ describe('doctor', () => {
     },
     {
       what: 'a strict rp_filter of all devices',
-      broken: { farEnds: [farEnd({ rpFilters: new Map([['all', 'strict']]) })] },
+      broken: { farEnds: [farEnd({ rpFilters: strict('all') })] },
       check: 'rp_filter',
       finding: 'rp_filter drops packets at 10.0.1.15',
       fix: 'ip netns exec web-1 sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0',
@@ -522,7 +537,7 @@ describe('doctor', () => {
       finding: 'no packet matches a service',
       evidence:
         'the ways into services are 192.0.2.10:80/tcp; instead came in 1.0 s: ' +
-        '9 packets to 10.0.0.1:22/tcp, 2 of ARP (9 "not ours", 2 "not ip")',
+        '9 packets to 10.0.0.1:22/tcp, 2 of ARP (2 "not ip", 9 "not ours")',
       fix: 'l4lb-map -i ens4 -f FILE --vip 192.0.2.10:80/tcp 10.0.0.1:22/tcp, if it is meant for the service',
     },
     {
@@ -603,9 +618,7 @@ describe('doctor', () => {
     [
       'a strict rp_filter where the default route leads back',
       {
-        farEnds: [
-          farEnd({ rpFilters: new Map([['eth0', 'strict']]), defaultDevices: ['eth0'] }),
-        ],
+        farEnds: [farEnd({ rpFilters: strict('eth0'), defaultDevices: ['eth0'] })],
       },
     ],
     [
@@ -638,6 +651,69 @@ describe('doctor', () => {
     ['echo requests that are answered', { traffic: traffic({ 'echo answered': 3 }) }],
   ])('does not blame %s', (_, broken) => {
     expect(examine(facts(broken)).findings).toEqual([]);
+  });
+
+  const WHY = 'it may not be asked';
+  test.each<[CheckName, string, Partial<Facts>]>([
+    ['vlan', 'whether ens4 takes VLAN tags off', { hardware: new Unseen(WHY) }],
+    [
+      'vlan',
+      'whether ens4 takes VLAN tags off',
+      { hardware: { driver: 'ixgbe', stripsTags: new Unseen(WHY) } },
+    ],
+    [
+      'mode',
+      'whether driver mode would do instead of generic mode',
+      { ...program({ mode: 'xdpgeneric' }), hardware: new Unseen(WHY) },
+    ],
+    ['rp_filter', 'at 10.0.1.15', { farEnds: [farEnd({ rpFilters: new Unseen(WHY) })] }],
+    [
+      'rp_filter',
+      'at 10.0.1.15',
+      {
+        farEnds: [
+          farEnd({ rpFilters: strict('eth0'), defaultDevices: new Unseen(WHY) }),
+          farEnd({ address: '10.0.1.16' }),
+        ],
+      },
+    ],
+    [
+      'veth peer',
+      'whether its other end takes frames',
+      {
+        ...veth({ isSeen: false }),
+        traffic: traffic({ balanced: 9 }, { transmitErrors: new Unseen(WHY) }),
+      },
+    ],
+  ])('%s: what could not be looked at is not well: %s', (check, what, broken) => {
+    const diagnosis = examine(facts(broken));
+    expect(diagnosis.unseen).toContainEqual({ check, text: `${what}: ${WHY}` });
+    expect(diagnosis.well.map((one) => one.check)).not.toContain(check);
+    expect(diagnosis.findings.map((one) => one.check)).not.toContain(check);
+    const lines = describeDiagnosis(diagnosis);
+    expect(lines[0]).toMatch(/ \d checks? not made$/);
+    const at = lines.indexOf('Could not be looked at:');
+    expect(lines.slice(at).join('\n')).toContain(`${what}: ${WHY}`);
+    expect(diagnosisJson(diagnosis)).toMatchObject({ unseen: diagnosis.unseen });
+  });
+
+  test('an rp_filter that ip does not name is not off', () => {
+    const end = farEnd({ rpFilters: new Map([['all', 'off']]) });
+    expect(examine(facts({ farEnds: [end] })).unseen).toEqual([
+      {
+        check: 'rp_filter',
+        text: 'at 10.0.1.15: ip -n web-1 netconf show does not name that of eth0',
+      },
+    ]);
+  });
+
+  test('a tool that is there and fails is told with its own words', () => {
+    const passed = new Unseen("tcpdump: ens4: You don't have permission to capture");
+    const [remark] = examine(
+      facts({ traffic: traffic({ balanced: 1 }, { passed }) }),
+    ).findings;
+    expect(remark?.evidence).toContain('have permission to capture; so it is not known');
+    expect(remark?.fix).toBe('tcpdump -i ens4, and see what it says');
   });
 
   test('names the service where there are several', () => {

@@ -3,6 +3,7 @@
 import { TCP } from '../../../src/wire/protocols.js';
 import { CELL_USED } from '../../../src/abi/cell.js';
 import type { VerdictName } from '../../../src/abi/verdicts.js';
+import { VERDICTS } from '../../../src/abi/verdicts.js';
 import type {
   Balancer,
   DestinationFacts,
@@ -103,13 +104,13 @@ export function traffic(
   verdicts: Partial<Record<VerdictName, number>> = { balanced: 100 },
   more: Partial<Traffic> = {},
 ): Traffic {
-  const counts = Object.entries(verdicts) as [VerdictName, number][];
+  const counts = VERDICTS.map(({ name }) => [name, verdicts[name] ?? 0] as const);
   return {
     interval: 1,
     verdicts: new Map(counts),
     sums: new Map(counts.map(([name, count]) => [name, BigInt(count)])),
     received: counts.reduce((sum, [, count]) => sum + count, 0),
-    transmitErrors: undefined,
+    transmitErrors: 0,
     passed: [],
     ...more,
   };
@@ -128,7 +129,10 @@ export function farEnd(more: Partial<FarEnd> = {}): FarEnd {
     namespace: 'web-1',
     device: eth0,
     devices: [lo, eth0],
-    rpFilters: new Map([['all', 'off']]),
+    rpFilters: new Map([
+      ['all', 'off'],
+      ['eth0', 'off'],
+    ]),
     defaultDevices: [],
     ...more,
   };

@@ -3,6 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { countFrames } from '../../../src/doctor/frames.js';
+import { Unseen } from '../../../src/text/unseen.js';
 import { captureIncoming, decodeDump } from '../../../src/system/tcpdump.js';
 import { ICMP, IPIP, TCP, UDP, ethernet, ipv4, u16, udp } from '../../frames.js';
 import { fakeRun } from './fake-run.js';
@@ -179,6 +180,25 @@ describe('tcpdump', () => {
 
   test('is missing', async () => {
     const { run } = fakeRun({ [LINE]: { exitCode: 127 } });
-    expect(await captureIncoming(run, 'ens4', 0.5)).toBeUndefined();
+    expect(await captureIncoming(run, 'ens4', 0.5)).toEqual(
+      new Unseen('no tcpdump on this machine'),
+    );
+  });
+
+  test.each([
+    [
+      1,
+      "tcpdump: ens4: You don't have permission to perform this capture on that device\n(socket: Operation not permitted)\n",
+      "tcpdump: ens4: You don't have permission to perform this capture on that device",
+    ],
+    [
+      1,
+      'tcpdump: verbose output suppressed, use -v\ntcpdump: ens4: The interface disappeared\n',
+      'tcpdump: ens4: The interface disappeared',
+    ],
+    [126, '', 'tcpdump ended with exit code 126'],
+  ])('that fails has not seen that nothing comes: %d', async (exitCode, stderr, why) => {
+    const { run } = fakeRun({ [LINE]: { exitCode, stderr } });
+    expect(await captureIncoming(run, 'ens4', 0.5)).toEqual(new Unseen(why));
   });
 });

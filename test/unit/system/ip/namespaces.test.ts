@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import type { Run } from '../../../../src/system/run.js';
 import { Surroundings, peerOf } from '../../../../src/system/ip/namespaces.js';
+import { Failure } from '../../../../src/text/failure.js';
 import type { Answer } from '../fake-run.js';
 import { fakeRun } from '../fake-run.js';
 
@@ -93,7 +94,7 @@ describe('surroundings', () => {
         { interface: 'eth0' },
       ]),
       'ip -n web-1 -j -4 route show default': JSON.stringify([{ dev: 'eth0' }]),
-      'ip -n web-1 -j -6 route show default': { exitCode: 2, stderr: 'no IPv6' },
+      'ip -n web-1 -j -6 route show default': '[]',
       'ip -j -s link show dev eth0': JSON.stringify([
         { stats64: { rx: { packets: 7 } } },
       ]),
@@ -106,6 +107,23 @@ describe('surroundings', () => {
     expect(await surroundings.defaultDevices('web-1')).toEqual(['eth0']);
     expect(await surroundings.received('eth0')).toBe(7);
   });
+});
+
+test('what a namespace does not tell is not taken for nothing', async () => {
+  const refused = { exitCode: 1, stderr: 'Operation not permitted' };
+  const { run } = fakeRun({
+    'ip -n web-1 -j netconf show': refused,
+    'ip -n web-1 -j -4 route show default': refused,
+    'ip -j -s link show dev eth0': '[{}]',
+  });
+  const surroundings = new Surroundings(run);
+  for (const asked of [
+    () => surroundings.rpFilters('web-1'),
+    () => surroundings.defaultDevices('web-1'),
+    () => surroundings.received('eth0'),
+  ]) {
+    await expect(asked()).rejects.toThrow(Failure);
+  }
 });
 
 const ADDRESSES = ['10.0.1.1', '10.1.0.1', '10.0.0.1', '10.9.9.9'];
