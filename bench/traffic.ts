@@ -6,7 +6,6 @@ import { parseAddress, parseMac } from '../src/wire/address.js';
 import type { FramePlan } from '../src/flood/frame.js';
 import { addMacs, planFrame } from '../src/flood/frame.js';
 import { senderArguments } from '../src/flood/send.js';
-import type { Prefix } from '../src/flood/target.js';
 import { anySource, parsePrefix } from '../src/flood/target.js';
 import { DEVICE, FAR_MAC, NEAR_MAC, SERVICE } from './wire.js';
 
@@ -40,7 +39,7 @@ const IPIP = 4;
  * Sources that a host can have: of others, multicast among them, the kernel takes no
  * packet, though XDP does.
  */
-const UNICAST = parsePrefix('32.0.0.0/3') as Prefix;
+const UNICAST = parsePrefix('32.0.0.0/3');
 /** Where our frames have the destination's port: behind Ethernet, IPv4 and the source's. */
 const PORT_AT = ETHERNET + IPV4 + 2;
 const UDP_SUM_AT = ETHERNET + IPV4 + 6;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-disturb: what changes of the destinations do to connections, measured. */
 import { resolve } from 'node:path';
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 
+import { Fault, tryParse } from './text/fault.js';
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
 import type { CliCommand } from './cli/command.js';
@@ -22,7 +23,7 @@ import { checkFolder, writePicture } from './disturb/picture.js';
 import { drawSvg } from './disturb/svg.js';
 import { Failure, UsageFailure } from './text/failure.js';
 import { many } from './text/format.js';
-import { readDuration, readWhole } from './cli/values.js';
+import { readDuration, readWhole, reader } from './cli/values.js';
 
 interface Flags extends Request {
   change?: Change[];
@@ -96,19 +97,16 @@ stdout.`,
     .action(disturb);
 }
 
-function readChange(text: string, before: Change[] = []): Change[] {
-  const change = parseChange(text);
-  if (typeof change === 'string') throw new InvalidArgumentError(`${change}.`);
-  return [...before, change];
-}
+const readChange = reader((text, before: Change[] = []) => [
+  ...before,
+  parseChange(text),
+]);
 
 function scheduleOf(flags: Flags): Schedule {
-  const changes =
-    flags.change ??
-    DEFAULT_CHANGES.map(parseChange).filter((one) => typeof one !== 'string');
-  const schedule = makeSchedule(flags.destinations, changes);
-  if (typeof schedule === 'string') {
-    throw new UsageFailure(schedule, {
+  const changes = flags.change ?? DEFAULT_CHANGES.map(parseChange);
+  const schedule = tryParse(() => makeSchedule(flags.destinations, changes));
+  if (schedule instanceof Fault) {
+    throw new UsageFailure(schedule.message, {
       next: 'more --destinations, or another --change',
     });
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-explain: says what the loaded program does with a packet, and why. */
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 
+import { Fault } from './text/fault.js';
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
 import type { CliCommand } from './cli/command.js';
@@ -84,20 +85,20 @@ compares it with a model that was written independently. Exits with 1 if they di
     .action(run);
 }
 
-function readLength(text: string): number {
+const readLength = reader((text): number => {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 9000) {
-    throw new InvalidArgumentError(`"${text}" is not a number of bytes up to 9000.`);
+    throw new Fault(`"${text}" is not a number of bytes up to 9000`);
   }
   return Number(text);
-}
+});
 
-function readVlan(text: string, before: number[] = []): number[] {
+const readVlan = reader((text, before: number[] = []) => {
   if (!/^\d{1,4}$/.test(text) || Number(text) > 4094) {
-    throw new InvalidArgumentError(`"${text}" is not a VLAN from 0 to 4094.`);
+    throw new Fault(`"${text}" is not a VLAN from 0 to 4094`);
   }
-  if (before.length === 2) throw new InvalidArgumentError('Two tags are the most.');
+  if (before.length === 2) throw new Fault('two tags are the most');
   return [...before, Number(text)];
-}
+});
 
 async function run(flags: Flags): Promise<void> {
   const frames = framesFor(flags);

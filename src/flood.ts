@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-flood: sends millions of packets a second out of a device, for tests. */
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 
+import { Fault } from './text/fault.js';
 import { context } from './program/tools.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
@@ -42,7 +43,7 @@ export function floodCommand(): CliCommand {
     .requiredOption(
       '--dst <way>',
       'where to send: ADDR[:PORT][/PROTO], such as 10.0.0.4:80/tcp or [2001:db8::4]:53/udp (default: port 9; udp, or tcp with --syn)',
-      readDestination,
+      reader(parseDestination),
     )
     .addOption(
       new Option(
@@ -108,17 +109,11 @@ veth, the other end needs an XDP program or GRO: ethtool -K PEER gro on.`,
     .action(flood);
 }
 
-function readDestination(text: string): Way[] {
-  const ways = parseDestination(text);
-  if (typeof ways === 'string') throw new InvalidArgumentError(`${ways}.`);
-  return ways;
-}
-
-function readMac(text: string): Buffer {
+const readMac = reader((text): Buffer => {
   const mac = parseMac(text);
   if (mac) return mac;
-  throw new InvalidArgumentError(`"${text}" is not a MAC address.`);
-}
+  throw new Fault(`"${text}" is not a MAC address`);
+});
 
 async function flood(flags: Flags): Promise<void> {
   const way = chooseWay(flags.dst, flags.syn ?? false);

@@ -2,6 +2,7 @@
 /** Reads the values of options; commander prints what a reader finds wrong. */
 import { InvalidArgumentError } from 'commander';
 
+import { Fault, tryParse } from '../text/fault.js';
 import { storableTime } from '../abi/cell.js';
 import { UsageFailure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
@@ -10,11 +11,15 @@ import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import { parseWays } from '../wire/way.js';
 
-/** Makes a reader of a parser that returns a value, or what is wrong with the text. */
-export function reader<T>(parse: (text: string) => T | string): (text: string) => T {
-  return (text) => {
-    const value = parse(text);
-    if (typeof value === 'string') throw new InvalidArgumentError(`"${text}" ${value}.`);
+/** Makes a reader of an option from what throws a Fault. */
+export function reader<T>(
+  read: (text: string, before?: T) => T,
+): (text: string, before?: T) => T {
+  return (text, before) => {
+    const value = tryParse(() => read(text, before));
+    if (value instanceof Fault) {
+      throw new InvalidArgumentError(`${capital(value.message)}.`);
+    }
     return value;
   };
 }
@@ -42,68 +47,62 @@ export function readDevice(text: string): string {
   return text;
 }
 
-export function readSource(text: string, before: AskedSources = {}): AskedSources {
+export const readSource = reader((text: string, before: AskedSources = {}) => {
   if (text === 'own') return { ...before, isOwn: true };
   const source = parseSource(text);
-  if (typeof source === 'string') throw new InvalidArgumentError(`"${text}" ${source}.`);
   const family = familyOf(source.address);
-  if (before[family]) throw new InvalidArgumentError(`${capital(TWO_SOURCES)}.`);
+  if (before[family]) throw new Fault(TWO_SOURCES);
   return { ...before, [family]: source };
-}
+});
 
-export function readWays(text: string, before: Way[] = []): Way[] {
-  const ways = parseWays(text);
-  if (typeof ways === 'string') throw new InvalidArgumentError(`${capital(ways)}.`);
-  return [...before, ...ways];
-}
+export const readWays = reader((text: string, before: Way[] = []) => [
+  ...before,
+  ...parseWays(text),
+]);
 
-export function readSlotCount(text: string): number {
+export const readSlotCount = reader((text: string): number => {
   const slots = Number(text);
   const isPower = /^\d{1,7}$/.test(text) && slots > 0 && (slots & (slots - 1)) === 0;
-  if (!isPower) throw new InvalidArgumentError(`"${text}" is not a power of two.`);
+  if (!isPower) throw new Fault(`"${text}" is not a power of two`);
   return slots;
-}
+});
 
-export function readMegabytes(text: string): number {
+export const readMegabytes = reader((text: string): number => {
   const size = Number(text);
   if (!/^\d{1,4}$/.test(text) || size < 1 || (size & (size - 1)) !== 0) {
-    throw new InvalidArgumentError(`"${text}" is not a power of two from 1 to 8192.`);
+    throw new Fault(`"${text}" is not a power of two from 1 to 8192`);
   }
   return size;
-}
+});
 
-export function readIdle(text: string): number {
+export const readIdle = reader((text: string): number => {
   if (!/^\d{1,6}$/.test(text) || Number(text) < 1) {
-    throw new InvalidArgumentError(`"${text}" is not a whole number of seconds from 1.`);
+    throw new Fault(`"${text}" is not a whole number of seconds from 1`);
   }
   return storableTime(Number(text));
-}
+});
 
-export function readSeconds(text: string): number {
+export const readSeconds = reader((text: string): number => {
   const seconds = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || seconds < 0.05 || seconds > 86400) {
-    throw new InvalidArgumentError(
-      `"${text}" is not a number of seconds from 0.05 to 86400.`,
-    );
+    throw new Fault(`"${text}" is not a number of seconds from 0.05 to 86400`);
   }
   return seconds;
-}
+});
 
-export function readCount(text: string): number {
+export const readCount = reader((text: string): number => {
   if (!/^\d{1,9}$/.test(text) || Number(text) < 1) {
-    throw new InvalidArgumentError(`"${text}" is not a whole number from 1.`);
+    throw new Fault(`"${text}" is not a whole number from 1`);
   }
   return Number(text);
-}
+});
 
 export function readWhole(least: number, most: number): (text: string) => number {
-  return (text) => {
+  return reader((text) => {
     const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
     if (number >= least && number <= most) return number;
-    throw new InvalidArgumentError(
-      `"${text}" is not a whole number from ${least} to ${most}.`,
-    );
-  };
+    throw new Fault(`"${text}" is not a whole number from ${least} to ${most}`);
+  });
 }
 
 const UNITS = new Map([
@@ -114,15 +113,13 @@ const UNITS = new Map([
 
 /** Milliseconds, of a time from so many of them to an hour. */
 export function readDuration(least: number): (text: string) => number {
-  return (text) => {
+  return reader((text) => {
     const [, number, unit = 's'] = /^(\d{1,6}(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
     const duration = Number(number) * (UNITS.get(unit) ?? NaN);
     if (duration >= least && duration <= 3_600_000) return duration;
     const from = least < 1000 ? `${least}ms` : `${least / 1000}s`;
-    throw new InvalidArgumentError(
-      `"${text}" is not a time from ${from} to 60m, as 30s.`,
-    );
-  };
+    throw new Fault(`"${text}" is not a time from ${from} to 60m, as 30s`);
+  });
 }
 
 function capital(text: string): string {

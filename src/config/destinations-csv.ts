@@ -5,6 +5,7 @@
  */
 import { parse } from 'csv-parse/sync';
 
+import { Fault, tryParse } from '../text/fault.js';
 import {
   addressFault,
   formatAddress,
@@ -51,9 +52,9 @@ export function parseDestinations(files: readonly DestinationFile[]): ParsedDest
       );
     }
     for (const { place, row } of parsed) {
-      const first = typeof row === 'string' ? undefined : seen.get(row.address);
-      if (typeof row === 'string') {
-        problems.push(`${place}: ${row}`);
+      const first = row instanceof Fault ? undefined : seen.get(row.address);
+      if (row instanceof Fault) {
+        problems.push(`${place}: ${row.message}`);
       } else if (first !== undefined) {
         problems.push(`${place}: ${row.address} is already on ${first}`);
       } else {
@@ -67,8 +68,7 @@ export function parseDestinations(files: readonly DestinationFile[]): ParsedDest
 
 interface ParsedRow {
   place: string;
-  /** Or all that is wrong with it. */
-  row: DestinationRow | string;
+  row: DestinationRow | Fault;
 }
 
 /** What csv-parse gives with `info`; its types do not know of it. */
@@ -100,7 +100,7 @@ function parseFile({ name, text }: DestinationFile): ParsedRow[] {
   const isHeader = rows[0]?.cells[0]?.toLowerCase() === 'address';
   return rows
     .slice(isHeader ? 1 : 0)
-    .map(({ cells, place }) => ({ place, row: parseRow(cells, place) }));
+    .map(({ cells, place }) => ({ place, row: tryParse(() => parseRow(cells, place)) }));
 }
 
 /** Spreadsheets like to put quotes around a cell. */
@@ -110,10 +110,10 @@ function unquote(cell: string): string {
 }
 
 /** What stands in a cell is printed as JSON: it may be anything, escapes included. */
-function parseRow(cells: string[], place: string): DestinationRow | string {
+function parseRow(cells: string[], place: string): DestinationRow {
   const [address = '', mac = '', weight = ''] = cells;
   if (cells.some((cell) => cell.includes('"'))) {
-    return 'a quote stands inside a cell, or is never closed';
+    throw new Fault('a quote stands inside a cell, or is never closed');
   }
   const faults: string[] = [];
 
@@ -134,7 +134,7 @@ function parseRow(cells: string[], place: string): DestinationRow | string {
   }
   if (cells.length > 3) faults.push(`${cells.length} columns, of at most 3`);
 
-  if (!parsed || faults.length > 0) return faults.join('; ');
+  if (!parsed || faults.length > 0) throw new Fault(faults.join('; '));
   return {
     address: formatAddress(parsed),
     mac: bytes && formatMac(bytes),

@@ -6,8 +6,8 @@ import { readDestination, readFileName, readMac, readWeight } from './values.js'
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
 import { parseDestinations } from './destinations-csv.js';
 
-/** The text of a file that is named in the config file, or why there is none. */
-export type OpenFile = (name: string) => DestinationFile | string;
+/** Opens a file that is named in the config file; throws a Fault where it cannot be read. */
+export type OpenFile = (name: string) => DestinationFile;
 
 const DESTINATION_KEYS = ['address', 'mac', 'weight'];
 
@@ -37,10 +37,8 @@ export function readRows(table: Table, open: OpenFile): DestinationRow[] {
 }
 
 function readRowsOfFile(table: Table, open: OpenFile): DestinationRow[] {
-  const name = table.get('file', readFileName);
-  const file = name === undefined ? undefined : open(name);
-  if (typeof file === 'string') table.fault('file', file);
-  if (typeof file !== 'object') return [];
+  const file = table.get('file', (value) => open(readFileName(value)));
+  if (file === undefined) return [];
   const { rows, problems } = parseDestinations([file]);
   table.problems.addAll(table.at('file'), problems);
   return rows;

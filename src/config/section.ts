@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads a table of a config file key by key, and collects what is wrong. */
+import { Fault } from '../text/fault.js';
 import type { Problems } from './problems.js';
 import { show, unknownKey } from './problems.js';
 import type { Path } from './toml-lines.js';
-
-/** Why a value cannot be what its key wants. */
-export class Fault extends Error {}
 
 /** Makes of a value what is meant, or throws a Fault. */
 export type Reader<T> = (value: unknown) => T;

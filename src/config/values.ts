@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The values of a config file, one kind after the other. */
+import { Fault, tryParse } from '../text/fault.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { storableTime } from '../abi/cell.js';
 import {
@@ -13,7 +14,6 @@ import {
   unusableAddress,
 } from '../wire/address.js';
 import type { Reader, Table } from './section.js';
-import { Fault } from './section.js';
 import { MAX_WEIGHT, unusableMac } from './destinations-csv.js';
 import { nearestOf, show } from './problems.js';
 import type { Source, Sources } from '../wire/outer-source.js';
@@ -99,9 +99,8 @@ export const readDestination = readHost('a destination');
 const readService = readHost("a service's address");
 
 function readSource(value: unknown): Source {
-  const source = typeof value === 'string' ? parseSource(value) : NO_ADDRESS;
-  if (typeof source !== 'string') return source;
-  throw new Fault(`${show(value)} ${source}`);
+  if (typeof value === 'string') return parseSource(value);
+  throw new Fault(`${show(value)} ${NO_ADDRESS}`);
 }
 
 /** One, or a list with one for each family. */
@@ -130,12 +129,12 @@ export function readProtocol(value: unknown): number {
 }
 
 export function readWays(value: unknown): Way[] {
-  const ways =
-    typeof value === 'string'
-      ? parseWays(value)
-      : 'it is not of the form ADDR[:PORT][/PROTO]';
-  if (typeof ways !== 'string') return ways;
-  throw new Fault(`${show(value)} is not a way: ${ways}`);
+  const ways = tryParse(() => {
+    if (typeof value === 'string') return parseWays(value);
+    throw new Fault('it is not of the form ADDR[:PORT][/PROTO]');
+  });
+  if (!(ways instanceof Fault)) return ways;
+  throw new Fault(`${show(value)} is not a way: ${ways.message}`);
 }
 
 export function readMac(value: unknown): string {

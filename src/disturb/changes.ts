@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is changed on the way: parsing, and the file of destinations after each. */
+import { Fault } from '../text/fault.js';
 
 /** Of every destination at first, so that a new weight reads as percent of the others. */
 export const USUAL_WEIGHT = 100;
@@ -21,31 +22,35 @@ export const DEFAULT_CHANGES = [
 export const CHANGE_FORMS =
   'remove N, add N, drain N, reweight N WEIGHT, replace, or takeover';
 
-/** A change, or why the text is none. */
-export function parseChange(text: string): Change | string {
+/** A change; throws a Fault where the text is none. */
+export function parseChange(text: string): Change {
   const [kind = '', ...numbers] = text.trim().split(/\s+/);
   const values = numbers.map((number) =>
     /^\d{1,5}$/.test(number) ? Number(number) : NaN,
   );
-  if (values.some(Number.isNaN)) return `"${text}" has a word that is no number`;
+  if (values.some(Number.isNaN))
+    throw new Fault(`"${text}" has a word that is no number`);
   const [count = 1, weight] = values;
   switch (kind) {
     case 'remove':
     case 'add':
     case 'drain':
-      if (values.length > 1) return `"${text}" has a number too many`;
-      return count > 0 ? { kind, count } : `"${text}" changes nothing`;
+      if (values.length > 1) throw new Fault(`"${text}" has a number too many`);
+      if (count === 0) throw new Fault(`"${text}" changes nothing`);
+      return { kind, count };
     case 'reweight':
       if (weight === undefined || values.length > 2 || count === 0) {
-        return `"${text}" is not reweight N WEIGHT, as "reweight 2 50"`;
+        throw new Fault(`"${text}" is not reweight N WEIGHT, as "reweight 2 50"`);
       }
-      if (weight < 1 || weight > 65535) return `"${text}": take a weight from 1 to 65535`;
+      if (weight < 1 || weight > 65535)
+        throw new Fault(`"${text}": take a weight from 1 to 65535`);
       return { kind, count, weight };
     case 'replace':
     case 'takeover':
-      return values.length === 0 ? { kind } : `"${text}": ${kind} takes no number`;
+      if (values.length > 0) throw new Fault(`"${text}": ${kind} takes no number`);
+      return { kind };
     default:
-      return `"${text}" is not ${CHANGE_FORMS}`;
+      throw new Fault(`"${text}" is not ${CHANGE_FORMS}`);
   }
 }
 
@@ -76,11 +81,8 @@ export interface Schedule {
   destinations: number;
 }
 
-/** All files of a run, or why it cannot be. Always the lowest numbers are changed. */
-export function makeSchedule(
-  destinations: number,
-  changes: readonly Change[],
-): Schedule | string {
+/** All files of a run; throws a Fault where it cannot be. Always the lowest numbers are changed. */
+export function makeSchedule(destinations: number, changes: readonly Change[]): Schedule {
   const first = rowsFrom(1, destinations);
   let rows = first;
   let last = destinations;
@@ -88,13 +90,15 @@ export function makeSchedule(
   for (const change of changes) {
     const after = rowsAfter(rows, last, change);
     const text = formatChange(change);
-    if (!after) return `"${text}" needs more destinations than there are then`;
+    if (!after) throw new Fault(`"${text}" needs more destinations than there are then`);
     if (after.every(({ weight }) => weight === 0)) {
-      return `"${text}" would leave no destination for new connections`;
+      throw new Fault(`"${text}" would leave no destination for new connections`);
     }
     if (change.kind === 'add') last += change.count;
     if (last > MAX_DESTINATIONS) {
-      return `"${text}" makes ${last} destinations, and ${MAX_DESTINATIONS} are the most`;
+      throw new Fault(
+        `"${text}" makes ${last} destinations, and ${MAX_DESTINATIONS} are the most`,
+      );
     }
     const kept = new Set(after.map(({ number }) => number));
     const removed = rows.map(({ number }) => number).filter((one) => !kept.has(one));

@@ -2,6 +2,7 @@
 /** The frames to explain: one made from words, or those of a capture. */
 import { readFileSync } from 'node:fs';
 
+import { Fault, tryParse } from '../text/fault.js';
 import { isIpv6 } from '../wire/address.js';
 import type { Endpoint } from '../wire/frame.js';
 import { buildFrame } from '../wire/frame.js';
@@ -54,9 +55,9 @@ function readPcap(name: string): Buffer[] {
       next: 'name a capture, as tcpdump -i eth0 -w FILE writes it',
     });
   }
-  const frames = framesOfPcap(file);
-  if (typeof frames !== 'string') return frames;
-  throw new Failure(`cannot use ${printableLine(name)}: ${frames}`, {
+  const frames = tryParse(() => framesOfPcap(file));
+  if (!(frames instanceof Fault)) return frames;
+  throw new Failure(`cannot use ${printableLine(name)}: ${frames.message}`, {
     next: 'name a capture, as tcpdump -i eth0 -s 0 -w FILE writes it',
   });
 }

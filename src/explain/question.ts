@@ -1,39 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The packet that is asked about, read from words. */
+import { Fault } from '../text/fault.js';
 import type { Endpoint } from '../wire/frame.js';
 import { protocolNumber } from '../wire/protocols.js';
 import { isIpv6, parseAddress } from '../wire/address.js';
 
-/** ADDR:PORT, with brackets around an IPv6 address, or what is wrong with it. */
-export function parseEndpoint(text: string): Endpoint | string {
+/** ADDR:PORT, with brackets around an IPv6 address, or throws a Fault. */
+export function parseEndpoint(text: string): Endpoint {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  if (!match) return 'is not of the form ADDR:PORT, or [ADDR]:PORT in IPv6';
+  if (!match) {
+    throw new Fault(`"${text}" is not of the form ADDR:PORT, or [ADDR]:PORT in IPv6`);
+  }
   const [, ipv6, ipv4, portText] = match;
   const address = parseAddress(ipv6 ?? ipv4 ?? '');
   if (!address || isIpv6(address) !== (ipv6 !== undefined)) {
-    return 'has no IP address before its port';
+    throw new Fault(`"${text}" has no IP address before its port`);
   }
   const port = Number(portText);
-  return port > 65535 ? 'has no port from 0 to 65535' : { address, port };
+  if (port > 65535) throw new Fault(`"${text}" has no port from 0 to 65535`);
+  return { address, port };
 }
 
 /** ADDR:PORT[/PROTO]; TCP where no protocol stands. */
-export function parseTarget(text: string): (Endpoint & { protocol: number }) | string {
+export function parseTarget(text: string): Endpoint & { protocol: number } {
   const [where = '', name = 'tcp', ...more] = text.split('/');
   const protocol = protocolNumber(name);
-  if (protocol === undefined || more.length > 0) return 'does not end in /tcp or /udp';
-  const endpoint = parseEndpoint(where);
-  return typeof endpoint === 'string' ? endpoint : { ...endpoint, protocol };
+  if (protocol === undefined || more.length > 0) {
+    throw new Fault(`"${text}" does not end in /tcp or /udp`);
+  }
+  return { ...parseEndpoint(where), protocol };
 }
 
 const FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR'];
 
-/** Names with commas in between, or what is wrong with them. */
-export function parseTcpFlags(text: string): number | string {
+/** Names with commas in between, or throws a Fault. */
+export function parseTcpFlags(text: string): number {
   let flags = 0;
   for (const name of text === 'none' ? [] : text.split(',')) {
     const bit = FLAGS.indexOf(name.toUpperCase());
-    if (bit < 0) return `has a name that is none of ${FLAGS.join(', ')}, nor "none"`;
+    if (bit < 0) {
+      throw new Fault(
+        `"${text}" has a name that is none of ${FLAGS.join(', ')}, nor "none"`,
+      );
+    }
     flags |= 1 << bit;
   }
   return flags;

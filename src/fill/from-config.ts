@@ -2,6 +2,7 @@
 /** From a config file to writes, and from the maps to a config file. */
 import { dirname, join, normalize } from 'node:path';
 
+import { Fault } from '../text/fault.js';
 import { reachable } from '../plan/cells.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
@@ -43,7 +44,7 @@ export function readConfig(name: string): Omit<Config, 'problems'> {
 }
 
 /** A name in a config file is relative to it, wherever the tool was started. */
-function open(config: string, name: string): DestinationFile | string {
+function open(config: string, name: string): DestinationFile {
   const folder = config === '-' ? '.' : dirname(config);
   const path = name.startsWith('/') ? name : normalize(join(folder, name));
   try {
@@ -53,7 +54,7 @@ function open(config: string, name: string): DestinationFile | string {
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     const { cause = error.message } = error.advice;
-    return `cannot read ${printableLine(path)}: ${cause}`;
+    throw new Fault(`cannot read ${printableLine(path)}: ${cause}`);
   }
 }
 

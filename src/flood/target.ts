@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Where a flood goes to, and where it says that it comes from. */
+import { Fault } from '../text/fault.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import {
   ANY_ADDRESS,
@@ -23,12 +24,13 @@ export interface Prefix {
 /** Where no port is named: discard, which nobody answers from. */
 const DISCARD = 9;
 
-/** ADDR[:PORT][/PROTO], or what is wrong with it. */
-export function parseDestination(text: string): Way[] | string {
+/** ADDR[:PORT][/PROTO], or throws a Fault. */
+export function parseDestination(text: string): Way[] {
   const ways = parseWays(text);
-  if (typeof ways === 'string') return ways;
-  const isAny = ways.some(({ address }) => address.equals(ANY_ADDRESS));
-  return isAny ? `"${text}" stands for all addresses, and a flood goes to one` : ways;
+  if (ways.some(({ address }) => address.equals(ANY_ADDRESS))) {
+    throw new Fault(`"${text}" stands for all addresses, and a flood goes to one`);
+  }
+  return ways;
 }
 
 /** Of both protocols the one that the packets are of. */
@@ -47,20 +49,24 @@ export function familyBits(address: Buffer): number {
   return isIpv6(address) ? 128 : 32;
 }
 
-/** ADDR[/LENGTH], or what is wrong with it, to be said behind the text. */
-export function parsePrefix(text: string): Prefix | string {
+/** ADDR[/LENGTH], or throws a Fault. */
+export function parsePrefix(text: string): Prefix {
   const [host = '', lengthText, ...more] = text.split('/');
   const address = parseAddress(host);
-  if (!address) return addressFault(host);
-  if (address.equals(ANY_ADDRESS)) return 'stands for all; that is --random-source';
+  if (!address) throw new Fault(`"${text}" ${addressFault(host)}`);
+  if (address.equals(ANY_ADDRESS)) {
+    throw new Fault(`"${text}" stands for all; that is --random-source`);
+  }
   const bits = familyBits(address);
   const length = lengthText === undefined ? bits : readLength(lengthText, bits);
   if (length === undefined || more.length > 0) {
-    return `does not end in a length from /0 to /${bits}`;
+    throw new Fault(`"${text}" does not end in a length from /0 to /${bits}`);
   }
   const network = masked(address, 128 - bits + length);
   if (network.equals(address)) return { address, length };
-  return `has bits behind its length; write ${formatAddress(network)}/${length}`;
+  throw new Fault(
+    `"${text}" has bits behind its length; write ${formatAddress(network)}/${length}`,
+  );
 }
 
 function readLength(text: string, most: number): number | undefined {

@@ -4,6 +4,7 @@
  * a prefix, which the program spreads connections over: so the card of a destination
  * spreads them over its queues, which it chooses by the outer addresses.
  */
+import { Fault } from '../text/fault.js';
 import {
   addressFault,
   formatAddress,
@@ -46,25 +47,29 @@ export function familyOfText(text: string): Family {
 /** The bits of an address that a destination's entry can spread. */
 const SPREAD_BITS = 16;
 
-/** ADDR[/LENGTH], or what is wrong with it, to be said behind the text. */
-export function parseSource(text: string): Source | string {
+/** ADDR[/LENGTH], or throws a Fault. */
+export function parseSource(text: string): Source {
   const [host = '', lengthText, ...more] = text.split('/');
   const address = parseAddress(host);
-  if (!address) return addressFault(host);
+  if (!address) throw new Fault(`"${text}" ${addressFault(host)}`);
   const unusable = unusableAddress(address);
-  if (unusable) return `cannot be a source: ${unusable}`;
+  if (unusable) throw new Fault(`"${text}" cannot be a source: ${unusable}`);
   if (lengthText === undefined) return { address, spread: 0 };
 
   const bits = isIpv6(address) ? 128 : 32;
   const length = /^\d{1,3}$/.test(lengthText) ? Number(lengthText) : NaN;
   if (!(length >= bits - SPREAD_BITS && length <= bits) || more.length > 0) {
-    return `does not end in a length from /${bits - SPREAD_BITS} to /${bits}`;
+    throw new Fault(
+      `"${text}" does not end in a length from /${bits - SPREAD_BITS} to /${bits}`,
+    );
   }
   const spread = (1 << (bits - length)) - 1;
   const last = address.readUInt16BE(14);
   if ((last & spread) === 0) return { address, spread };
   address.writeUInt16BE(last & ~spread & 0xffff, 14);
-  return `has bits behind its length; write ${formatAddress(address)}/${length}`;
+  throw new Fault(
+    `"${text}" has bits behind its length; write ${formatAddress(address)}/${length}`,
+  );
 }
 
 export function formatSource({ address, spread }: Source): string {

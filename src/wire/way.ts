@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Ways into services, as people write them. */
+import { Fault } from '../text/fault.js';
 import {
   ANY_ADDRESS,
   NO_ADDRESS,
@@ -34,13 +35,13 @@ interface Parts {
   port: string | undefined;
 }
 
-/** Cuts an address from its port, or says why not. */
-function splitPort(text: string): Parts | string {
+/** Cuts an address from its port. */
+function splitPort(text: string): Parts {
   if (text.startsWith('[')) {
     const [, host, rest = ''] = /^\[([^\]]+)\](.*)$/s.exec(text) ?? [];
-    if (host === undefined) return 'its bracket is never closed';
-    if (!host.includes(':')) return 'brackets are for IPv6 addresses';
-    if (rest !== '' && !rest.startsWith(':')) return FORM;
+    if (host === undefined) throw new Fault('its bracket is never closed');
+    if (!host.includes(':')) throw new Fault('brackets are for IPv6 addresses');
+    if (rest !== '' && !rest.startsWith(':')) throw new Fault(FORM);
     return { host, port: rest === '' ? undefined : rest.slice(1) };
   }
   const [host = '', ...rest] = text.split(':');
@@ -49,30 +50,29 @@ function splitPort(text: string): Parts | string {
   return { host, port: rest.length === 0 ? undefined : rest.join(':') };
 }
 
-/** ADDR[:PORT][/PROTO], or the reason why it is none. */
-export function parseWays(text: string): Way[] | string {
+/** ADDR[:PORT][/PROTO], or throws a Fault. */
+export function parseWays(text: string): Way[] {
   const slash = text.indexOf('/');
   const protocolText = slash === -1 ? undefined : text.slice(slash + 1);
   const parts = splitPort(slash === -1 ? text : text.slice(0, slash));
-  if (typeof parts === 'string') return parts;
   const { host, port: portText } = parts;
-  if (host === '') return FORM;
+  if (host === '') throw new Fault(FORM);
 
   const address = host === 'any' ? ANY_ADDRESS : parseAddress(host);
   if (!address) {
     const fault = addressFault(host);
     const isBare = fault === NO_ADDRESS && host.includes(':') && !text.startsWith('[');
-    return `"${host}" ${fault}${isBare ? '; with a port: [ADDR]:PORT' : ''}`;
+    throw new Fault(`"${host}" ${fault}${isBare ? '; with a port: [ADDR]:PORT' : ''}`);
   }
   const unusable = address === ANY_ADDRESS ? undefined : unusableAddress(address);
-  if (unusable) return `${host} cannot be a service's address: ${unusable}`;
+  if (unusable) throw new Fault(`${host} cannot be a service's address: ${unusable}`);
 
   let port = 0;
   if (portText !== undefined) {
     if (!/^\d{1,5}$/.test(portText) || Number(portText) < 1 || Number(portText) > 65535) {
-      return `"${portText}" is not a port from 1 to 65535`;
+      throw new Fault(`"${portText}" is not a port from 1 to 65535`);
     }
-    if (address === ANY_ADDRESS) return 'a port needs an address before it';
+    if (address === ANY_ADDRESS) throw new Fault('a port needs an address before it');
     port = Number(portText);
   }
 
@@ -80,7 +80,7 @@ export function parseWays(text: string): Way[] | string {
     return [TCP, UDP].map((protocol) => ({ address, port, protocol }));
   }
   const protocol = protocolNumber(protocolText);
-  if (protocol === undefined) return `"${protocolText}" is neither tcp nor udp`;
+  if (protocol === undefined) throw new Fault(`"${protocolText}" is neither tcp nor udp`);
   return [{ address, port, protocol }];
 }
 

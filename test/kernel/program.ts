@@ -98,21 +98,10 @@ export class Program {
         mac: parseMac(mac) ?? Buffer.alloc(6),
         weight: 1,
       })),
-      source:
-        joinSources(
-          [fill.source].flat().map((text) => {
-            const source = parseSource(text);
-            if (typeof source === 'string') throw new Error(`${text} ${source}`);
-            return source;
-          }),
-        ) ?? {},
+      source: joinSources([fill.source].flat().map(parseSource)) ?? {},
       ownSources: { sources: {}, missing: new Map() },
       echo: fill.echo,
-      ways: fill.vips?.flatMap((text) => {
-        const ways = parseWays(text);
-        if (typeof ways === 'string') throw new Error(ways);
-        return ways;
-      }),
+      ways: fill.vips?.flatMap(parseWays),
       takeSsh: fill.takeSsh,
       slots: fill.slots,
       sessionPort: fill.sessionPort ?? 0,

@@ -6,6 +6,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { InvalidArgumentError } from 'commander';
 
+import { Fault } from '../../src/text/fault.js';
+import { noFile } from './plan/configs.js';
 import { reduce } from '../../src/stats/screen/keys.js';
 import { readDuration, readWhole } from '../../src/cli/values.js';
 import { parseDestinations } from '../../src/config/destinations-csv.js';
@@ -42,7 +44,7 @@ const PARSERS: [string, (text: string) => unknown, (name: string) => string][] =
 
 describe.each(NAMES)('%s', (name) => {
   test.each(PARSERS)('is not %s', (_, parse, textOf) => {
-    expect(typeof parse(textOf(name))).toBe('string');
+    expect(() => parse(textOf(name))).toThrow(Fault);
   });
 
   test('is no number or unit of an option', () => {
@@ -95,7 +97,7 @@ describe.each(NAMES)('%s', (name) => {
       4,
     ],
   ])('is not %s in a config file', (_, text, line) => {
-    const { problems } = parseConfig({ name: 'l4lb.toml', text }, () => 'no file');
+    const { problems } = parseConfig({ name: 'l4lb.toml', text }, noFile);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toContain(`l4lb.toml:${line}: `);
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
@@ -103,7 +105,7 @@ describe.each(NAMES)('%s', (name) => {
 
   test('is a name of a service like any other, unless _ is in front', () => {
     const text = service(`name = "${name}"`, ...right.slice(1));
-    const { services, problems } = parseConfig({ name: 'l4lb.toml', text }, () => '');
+    const { services, problems } = parseConfig({ name: 'l4lb.toml', text }, noFile);
     if (name.startsWith('_')) expect(problems).toHaveLength(1);
     else expect(services.map((one) => one.name)).toEqual([name]);
   });

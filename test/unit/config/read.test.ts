@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 
+import { Fault } from '../../../src/text/fault.js';
 import type { Config, WantedService } from '../../../src/config/read.js';
 import { parseConfig } from '../../../src/config/read.js';
 import { formatSource } from '../../../src/wire/outer-source.js';
@@ -18,9 +19,8 @@ const FILES: Record<string, string> = {
 function read(text: string): Config {
   return parseConfig({ name: 'l4lb.toml', text }, (name) => {
     const csv = FILES[name];
-    return csv === undefined
-      ? `cannot read ${name}: there is no such file`
-      : { name, text: csv };
+    if (csv !== undefined) return { name, text: csv };
+    throw new Fault(`cannot read ${name}: there is no such file`);
   });
 }
 

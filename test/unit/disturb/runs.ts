@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Runs of l4lb-disturb, made up for its tests. */
-import type { Change, Schedule } from '../../../src/disturb/changes.js';
+import type { Schedule } from '../../../src/disturb/changes.js';
 import { addressOf, makeSchedule, parseChange } from '../../../src/disturb/changes.js';
 import type { Outcome, Recording } from '../../../src/disturb/judge.js';
 import { judge } from '../../../src/disturb/judge.js';
 import type { ClientEvent } from '../../../src/disturb/protocol.js';
 
-export function change(text: string): Change {
-  const parsed = parseChange(text);
-  if (typeof parsed === 'string') throw new Error(parsed);
-  return parsed;
-}
-
 export function schedule(destinations: number, ...changes: string[]): Schedule {
-  const made = makeSchedule(destinations, changes.map(change));
-  if (typeof made === 'string') throw new Error(made);
-  return made;
+  return makeSchedule(destinations, changes.map(parseChange));
 }
 
 /** Destination 1 goes at 1000, then the program is replaced at 2000; each takes 100. */

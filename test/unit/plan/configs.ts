@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Config files applied to states of the maps, without a network. */
+import { Fault } from '../../../src/text/fault.js';
 import { parseAddress, parseMac } from '../../../src/wire/address.js';
 import { parseConfig } from '../../../src/config/read.js';
 import { layOut } from '../../../src/plan/match-services.js';
@@ -9,12 +10,14 @@ import type { ConfigPlan, ResolvedService } from '../../../src/plan/all.js';
 import { planConfig } from '../../../src/plan/all.js';
 import { BALANCER, BALANCER_6, BALANCER_MAC, mac } from '../wire/names.js';
 
+/** For texts that name none. */
+export function noFile(): never {
+  throw new Fault('there are no files');
+}
+
 /** The services of a text that has no fault; a missing MAC is made up. */
 export function servicesOf(text: string): ResolvedService[] {
-  const { services, problems } = parseConfig(
-    { name: 'l4lb.toml', text },
-    () => 'no files',
-  );
+  const { services, problems } = parseConfig({ name: 'l4lb.toml', text }, noFile);
   if (problems.length > 0) throw new Error(problems.join('\n'));
   return services.map((service) => ({
     ...service,
@@ -32,7 +35,7 @@ export function servicesOf(text: string): ResolvedService[] {
 }
 
 export function planText(live: Live, text: string, now?: number): ConfigPlan {
-  const { echo } = parseConfig({ name: 'l4lb.toml', text }, () => 'no files');
+  const { echo } = parseConfig({ name: 'l4lb.toml', text }, noFile);
   const surroundings = { sessionPort: 0, mac: BALANCER_MAC, mtu: 1500, echo, now };
   return planConfig(live, layOut(live, servicesOf(text)), surroundings);
 }

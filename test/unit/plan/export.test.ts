@@ -7,7 +7,7 @@ import { parseConfig } from '../../../src/config/read.js';
 import { exportConfig } from '../../../src/plan/export.js';
 import type { Live } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
-import { applyConfig, planText } from './configs.js';
+import { applyConfig, noFile, planText } from './configs.js';
 import { randomNumbers } from '../wire/names.js';
 import { filled, rows, untouched } from './states.js';
 
@@ -244,7 +244,7 @@ describe('by chance', () => {
       for (let round = 0; round < 12; round++) {
         live = applyConfig(live, randomConfig(random));
         const text = exportConfig(live);
-        const { problems } = parseConfig({ name: 'export', text }, (name) => name);
+        const { problems } = parseConfig({ name: 'export', text }, noFile);
         expect(problems).toEqual([]);
         const again = planText(live, text);
         expect(again.writes).toEqual([]);

@@ -56,11 +56,7 @@ export function rows(count: number, network = 1): WantedDestination[] {
 }
 
 export function ways(...texts: string[]): Way[] {
-  return texts.flatMap((text) => {
-    const parsed = parseWays(text);
-    if (typeof parsed === 'string') throw new Error(`${text}: ${parsed}`);
-    return parsed;
-  });
+  return texts.flatMap((text) => parseWays(text));
 }
 
 /** How a fill is asked for, as on the command line. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
+import { Fault, tryParse } from '../../../src/text/fault.js';
 import { cellIndex, isWay, placeCells, withNotes } from '../../../src/plan/cells.js';
 import { TCP, UDP } from '../../../src/wire/protocols.js';
 import {
@@ -27,11 +28,7 @@ import {
 import { VIP, VIP_6, ip } from './names.js';
 
 function ways(...texts: string[]): Way[] {
-  return texts.flatMap((text) => {
-    const parsed = parseWays(text);
-    if (typeof parsed === 'string') throw new Error(`${text}: ${parsed}`);
-    return parsed;
-  });
+  return texts.flatMap((text) => parseWays(text));
 }
 
 /** Cells of one service. */
@@ -158,7 +155,7 @@ describe('ways', () => {
     { text: '192.0.2.10:80/6', reason: '"6" is neither tcp nor udp' },
     { text: '192.0.2.10/tcp/udp', reason: '"tcp/udp" is neither tcp nor udp' },
   ])('"$text" is no way: $reason', ({ text, reason }) => {
-    expect(parseWays(text)).toBe(reason);
+    expect(tryParse(() => parseWays(text))).toEqual(new Fault(reason));
   });
 
   test('everything is all TCP and all UDP', () => {
