@@ -9,7 +9,7 @@ import { print, printJson, warn } from '../system/output.js';
 import type { Maps } from '../program/find.js';
 import { asMaps } from '../program/find.js';
 import { readHardware, tagNote } from '../system/ethtool.js';
-import { fillPrepared, prepareFill } from '../fill/from-rows.js';
+import { makeReady, prepareFill } from '../fill/from-rows.js';
 import { UsageFailure } from '../text/failure.js';
 import { many } from '../text/format.js';
 import { alreadyThere, attachNew, noFlows, programInTheWay } from '../load/attach.js';
@@ -73,7 +73,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
         object: flags.obj,
         decap: flags.decap ?? false,
         sets: flags.flows && (flags.flows << 20) / 64,
-        fill: prepared && ((maps: Maps) => fillPrepared(tools, maps, prepared, lock)),
+        fill: prepared && ((maps: Maps) => makeReady(tools, maps, prepared, lock)),
         lock,
       };
       return there

@@ -126,16 +126,22 @@ function withSettings(service: Service, { table, idle }: Prepared): Service {
   };
 }
 
-/** Plans and writes, where nobody looks at the plan before. */
-export async function fillPrepared(
+/** A fill that can no more be refused, and is yet to be written. */
+export interface ReadyFill {
+  plan: Plan;
+  /** To the maps that it was planned for, or others that hold the same. */
+  write: (maps: Maps) => Promise<void>;
+}
+
+export async function makeReady(
   tools: Pick<Tools, 'bpftool'>,
   maps: Maps,
   prepared: Prepared,
   lock: number,
-): Promise<Plan> {
+): Promise<ReadyFill> {
   const planned = await planFill(tools, maps, prepared);
-  await applyPlan(tools, maps, planned, lock);
-  return planned.plan;
+  const write = (to: Maps): Promise<void> => applyPlan(tools, to, planned, lock);
+  return { plan: planned.plan, write };
 }
 
 export async function applyPlan(

@@ -27,9 +27,15 @@ export interface LoadRequest {
   decap: boolean;
   /** Sets of flows; none: as many as the object has. */
   sets: number | undefined;
-  /** Fills the maps before the program is attached. */
-  fill: ((maps: Maps) => Promise<Plan>) | undefined;
+  /** Plans what is to be in the maps. */
+  fill: ((maps: Maps) => Promise<PlannedFill>) | undefined;
   lock: number;
+}
+
+/** A fill that is yet to be written. */
+export interface PlannedFill {
+  plan: Plan;
+  write: (maps: Maps) => Promise<void>;
 }
 
 export interface LoadResult {
@@ -96,7 +102,9 @@ export async function attachNew(
   const { link, mode } = request;
   const object = request.object ?? objectFor(mode, request.decap);
   const loaded = await loadObject(tools.bpftool, pins, object, optionsFor(request, mode));
-  const plan = await fillLoaded(tools, request, loaded);
+  const { plan, write } = await planLoaded(tools, request, loaded);
+  // Nobody uses these maps yet.
+  await write(loaded);
 
   const modes: Mode[] = mode === 'auto' ? ['xdpdrv', 'xdpgeneric'] : [mode];
   const refusals: string[] = [];
@@ -187,14 +195,24 @@ export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptio
   };
 }
 
-/** Fills a program's maps from files, or with the host's addresses. */
-export async function fillLoaded(
+/** What is to be in a program's maps: destinations of files, or the host's addresses. */
+export interface Filling {
+  plan: Plan | undefined;
+  write: (loaded: { maps: MapInfo[] }) => Promise<void>;
+}
+
+/** Plans it, so that it cannot be refused any more once it is to be written. */
+export async function planLoaded(
   tools: Tools,
-  { fill, lock }: LoadRequest,
-  loaded: Loaded,
-): Promise<Plan | undefined> {
-  if (isDecap(loaded.name)) await fillDecap(tools, loaded.maps, lock);
-  return fill?.(mapsOfLoaded(loaded));
+  { fill, lock }: Pick<LoadRequest, 'fill' | 'lock'>,
+  loaded: Pick<Loaded, 'name' | 'maps'>,
+): Promise<Filling> {
+  const planned = await fill?.(mapsOfLoaded(loaded));
+  const write: Filling['write'] = async ({ maps }) => {
+    if (isDecap(loaded.name)) await fillDecap(tools, maps, lock);
+    await planned?.write(mapsOfLoaded({ maps }));
+  };
+  return { plan: planned?.plan, write };
 }
 
 export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {

@@ -31,7 +31,7 @@ import type { AttachedProgram } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';
 import {
   attach,
-  fillLoaded,
+  planLoaded,
   mapsOfLoaded,
   noFlows,
   notTaken,
@@ -74,7 +74,9 @@ export async function replaceProgram(
   // Pinned, the old program keeps its maps until their sums are read.
   if (!keptMaps) await bpftool.pin(there.id, pins.next());
   const carried = keptMaps ? undefined : await carryContent(tools, request, old, loaded);
-  const plan = await fillLoaded(tools, request, loaded);
+  const { plan, write } = await planLoaded(tools, request, loaded);
+  // The maps that stay are in use, so nothing is written to them unless the swap succeeds.
+  if (!keptMaps) await write(loaded);
   const isCard = there.mode === 'xdpoffload';
   const sums = new SumCarrier(
     bpftool,
@@ -89,6 +91,7 @@ export async function replaceProgram(
   if (!keptMaps && isCard) await sums.set();
   const swap = { loaded, object, mode: there.mode, link, overwrite: true };
   const attached = await swapIn(tools, pins, swap);
+  if (keptMaps) await write(attached.loaded);
   if (!keptMaps && !isCard) {
     await sleep(GRACE_MS);
     await sums.add();
@@ -104,7 +107,7 @@ export async function replaceProgram(
   };
 }
 
-/** The old maps are filled, like by l4lb-map, before anything is swapped. */
+/** The maps are filled, like by l4lb-map, once the programs are swapped. */
 async function replaceFlows(
   tools: Tools,
   pins: Pins,
@@ -116,8 +119,10 @@ async function replaceFlows(
   const { mode } = there;
   const reuse = mapsWithFlows(old, fresh.maps);
   const loaded = await loadObject(bpftool, pins, object, { ...options, reuse });
-  const plan = await fillLoaded(tools, request, { ...fresh, maps: old });
   const [before, after] = [mapsOfLoaded({ maps: old }), mapsOfLoaded(loaded)];
+  // The device's entry is still in the old map, and is to tell the size of the new flows.
+  const current = loaded.maps.map((map) => (map === after.device ? before.device : map));
+  const { plan, write } = await planLoaded(tools, request, { ...loaded, maps: current });
   const hot = await readHot(bpftool, before, await readTables(bpftool, before));
   const { lock } = request;
   const device = request.link.name;
@@ -125,6 +130,7 @@ async function replaceFlows(
   await bpftool.pin(there.id, pins.next());
   const swap = { mode, device, loaded, before, after, hot, lock };
   const flows = await swapFlows(bpftool, pins, swap);
+  await write(loaded);
   const warnings = flows?.lost
     ? [
         `${many(flows.lost, 'record')} of connections did not fit; where a slot moved since, they break`,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-load: modes, refusals, replacement under traffic, and taking off. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import type { SampleJson } from './network.js';
@@ -134,6 +136,34 @@ describe('loading', () => {
     // Those of other tests' loaders may be there right now.
     expect(pinsOf(child)).toEqual([]);
   });
+});
+
+test('a replacement that the driver refuses leaves the tables as they were', async () => {
+  await setJumboFrames();
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-load-'));
+  // Of another name, so that nothing is known that could take its place.
+  const object = join(folder, 'single-buffer.o');
+  copyFileSync(join(ROOT, 'l4lb_xdp_host.o'), object);
+  try {
+    expect((await network.l4lb('load', '-f', SAMPLE, '--slots', '1024')).exitCode).toBe(
+      0,
+    );
+    const other = ['-f', 'destination_samples/256_destinations.csv'];
+    for (const more of [[], ['--flows', '4']]) {
+      const args = ['--replace', '--obj', object, ...other, ...more];
+      const refused = await network.l4lb('load', ...args);
+      expect(refused.exitCode).toBe(1);
+      expect(refused.stderr).toMatch(/MTU|does not take the program/);
+      const { stdout } = await network.l4lb('map', '-f', SAMPLE, '--dry-run', '--json');
+      expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 32 });
+    }
+    const replaced = await network.l4lb('load', '--replace', ...other);
+    expect(replaced.exitCode).toBe(0);
+    const { stdout } = await network.l4lb('map', ...other, '--dry-run', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 256 });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('with a program already there', () => {
