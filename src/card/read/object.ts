@@ -96,14 +96,21 @@ function readFunction(elf: Elf, lines: Lines, symbol: ElfSymbol): BpfFunction {
   return { name: symbol.name, section: name, instructions };
 }
 
+/** Of 16 that an instruction could name. */
+const LAST_REGISTER = 10;
+
 function decode(code: Buffer, at: number, index: number): Omit<Instruction, 'line'> {
   const registers = code.readUInt8(at + 1);
   const source = registers >> 4;
+  const destination = registers & 0xf;
+  if (source > LAST_REGISTER || destination > LAST_REGISTER) {
+    throw notBpf('it is damaged: an instruction names a register that BPF does not have');
+  }
   const offset = code.readInt16LE(at + 2);
   return {
     index,
     code: code.readUInt8(at),
-    destination: registers & 0xf,
+    destination,
     source,
     offset,
     immediate: code.readInt32LE(at + 4),
