@@ -10,6 +10,7 @@ import { TABLES } from '../abi/cell.js';
 import type { TableKind } from '../abi/cell.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { ANY_ADDRESS } from '../wire/address.js';
+import { SERVICE_KEYS, TOP_KEYS, WAY_KEYS, namesOf } from './keys.js';
 import { Table, isTable } from './section.js';
 import type { OpenFile } from './rows.js';
 import { readRows } from './rows.js';
@@ -68,24 +69,6 @@ export interface Config {
   problems: string[];
 }
 
-const TOP_KEYS = ['source', 'echo', 'service'];
-const WAY_KEYS = ['address', 'ports', 'protocol'];
-const SERVICE_KEYS = [
-  'name',
-  ...WAY_KEYS,
-  'ways',
-  'hash',
-  'udp',
-  'table',
-  'take_ssh',
-  'slots',
-  'source',
-  'idle',
-  'drain_deadline',
-  'destinations',
-  'file',
-];
-
 export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Config {
   let values: object;
   try {
@@ -101,8 +84,9 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   }
   const problems = new Problems(name, new TomlLines(text));
   const top = new Table(problems, [], values);
-  top.checkKeys(TOP_KEYS, (key) =>
-    SERVICE_KEYS.includes(key) ? 'it belongs behind a line [[service]]' : undefined,
+  const keysOfServices = namesOf(SERVICE_KEYS);
+  top.checkKeys([...namesOf(TOP_KEYS), 'service'], (key) =>
+    keysOfServices.includes(key) ? 'it belongs behind a line [[service]]' : undefined,
   );
   const sources = readSources(top) ?? {};
   const echo = top.get('echo', readBoolean) ?? true;
@@ -129,7 +113,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
 
 /** Where something has a fault, a value stands in for it until all is read. */
 function readService(table: Table, open: OpenFile): WantedService {
-  table.checkKeys(SERVICE_KEYS);
+  table.checkKeys(namesOf(SERVICE_KEYS));
   if (!table.has('name')) table.fault('name', 'it is missing; write name = "web"');
   const slots = table.get('slots', readSlots);
   const service: WantedService = {
@@ -159,7 +143,7 @@ function readService(table: Table, open: OpenFile): WantedService {
 
 /** All addresses with all ports and protocols, or the ways one by one. */
 function readAllWays(table: Table): Way[] {
-  const named = WAY_KEYS.filter((key) => table.has(key));
+  const named = namesOf(WAY_KEYS).filter((key) => table.has(key));
   if (table.has('ways')) {
     for (const key of named) table.fault(key, 'it goes without saying beside `ways`');
     return differing(table, 'ways', table.list('ways', readWays)?.flat() ?? []);

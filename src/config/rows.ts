@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destinations of a service in a config file: in it, or in a CSV file. */
 import type { Path } from './toml-lines.js';
+import { DESTINATION_KEYS, namesOf } from './keys.js';
 import { Table, isTable } from './section.js';
 import { readDestination, readFileName, readMac, readWeight } from './values.js';
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
@@ -8,8 +9,6 @@ import { parseDestinations } from './destinations-csv.js';
 
 /** Opens a file that is named in the config file; throws a Fault where it cannot be read. */
 export type OpenFile = (name: string) => DestinationFile;
-
-const DESTINATION_KEYS = ['address', 'mac', 'weight'];
 
 export function readRows(table: Table, open: OpenFile): DestinationRow[] {
   if (table.has('destinations') && table.has('file')) {
@@ -48,7 +47,7 @@ function readRowsOfFile(table: Table, open: OpenFile): DestinationRow[] {
 function readRow(table: Table, path: Path, value: unknown): DestinationRow | undefined {
   const values = isTable(value) ? value : { address: value };
   const row = new Table(table.problems, path, values);
-  row.checkKeys(DESTINATION_KEYS);
+  row.checkKeys(namesOf(DESTINATION_KEYS));
   if (!row.has('address')) row.fault('address', 'it is missing');
   const address = row.get('address', readDestination);
   const mac = row.get('mac', readMac);

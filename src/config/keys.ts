@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The keys of a config file, for its reader, its manual page and the reference. */
+
+export interface Key {
+  name: string;
+  meaning: string;
+  /** What holds where the key is missing, or "required". */
+  usual: string;
+}
+
+/** Before the first [[service]], apart from the services themselves. */
+export const TOP_KEYS: readonly Key[] = [
+  {
+    name: 'source',
+    meaning: 'source of the outer header, for services that name none of their own',
+    usual: "the device's own addresses",
+  },
+  {
+    name: 'echo',
+    meaning: 'whether the balancer answers ICMP echo to the address of a service',
+    usual: 'true',
+  },
+];
+
+export const WAY_KEYS: readonly Key[] = [
+  {
+    name: 'address',
+    meaning: 'address of the service: one, a list, or "any"',
+    usual: 'required, unless there is ways',
+  },
+  {
+    name: 'ports',
+    meaning: 'ports of the service: one, a list, or "all"',
+    usual: '"all"',
+  },
+  { name: 'protocol', meaning: '"tcp", "udp", or both in a list', usual: 'both' },
+];
+
+export const SERVICE_KEYS: readonly Key[] = [
+  {
+    name: 'name',
+    meaning:
+      'name of the service in messages: at most 63 letters, digits and _ . : / - [ ]',
+    usual: 'required',
+  },
+  ...WAY_KEYS,
+  {
+    name: 'ways',
+    meaning:
+      'in place of address, ports and protocol: a list of ADDR[:PORT][/PROTO], such as "192.0.2.31:5060/udp"',
+    usual: 'none',
+  },
+  {
+    name: 'hash',
+    meaning:
+      'what chooses the destination: "source+ports", or "source", which sends all connections of a client to one destination',
+    usual: '"source+ports"',
+  },
+  {
+    name: 'udp',
+    meaning:
+      'where UDP packets go while a slot is hot: to its "current" or its "previous" destination',
+    usual: '"current"',
+  },
+  {
+    name: 'table',
+    meaning:
+      '"consistent", or "minimal": a change moves the fewest slots, but no other balancer has the same table',
+    usual: '"consistent", or what the command line says',
+  },
+  {
+    name: 'take_ssh',
+    meaning:
+      'whether a way on all ports takes ssh too, and does not leave it to the host',
+    usual: 'false',
+  },
+  {
+    name: 'slots',
+    meaning: 'slots of the service, a power of two; fixed for its life',
+    usual: 'unchanged; for a new service 65536, or as many as there are',
+  },
+  {
+    name: 'source',
+    meaning:
+      'source of the outer header: an address, or a list with one for each family; a prefix such as "10.7.0.0/24" spreads connections over it',
+    usual: "the source at the top, or the device's own address",
+  },
+  {
+    name: 'idle',
+    meaning:
+      'time without a packet that needs it before a hot slot may go cold: 300, "300s" or "5m"',
+    usual: '300 seconds, or what the command line says',
+  },
+  {
+    name: 'drain_deadline',
+    meaning:
+      'the longest time for which a destination of weight 0 keeps its connections, to the minute',
+    usual: 'none',
+  },
+  {
+    name: 'destinations',
+    meaning: 'a list of addresses, or of { address, mac, weight }',
+    usual: 'required, unless there is file',
+  },
+  {
+    name: 'file',
+    meaning:
+      'a file of rows "address, MAC[, weight]"; its name is relative to the config file',
+    usual: 'none',
+  },
+];
+
+export const DESTINATION_KEYS: readonly Key[] = [
+  { name: 'address', meaning: 'IPv4 or IPv6 address', usual: 'required' },
+  {
+    name: 'mac',
+    meaning: 'MAC address of the destination, or of the router on the way to it',
+    usual: 'looked up',
+  },
+  {
+    name: 'weight',
+    meaning: 'share of the slots, from 0 to 65535; 0 drains the destination',
+    usual: '1',
+  },
+];
+
+export function namesOf(keys: readonly Key[]): string[] {
+  return keys.map(({ name }) => name);
+}
