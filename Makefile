@@ -29,7 +29,7 @@ SENDER := flood/flood
 COMMANDS := $(patsubst bin/%.js,%,$(wildcard bin/*.js))
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
 C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
-SCRIPTS := setup.sh .ci/run $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
+SCRIPTS := setup.sh .ci/run completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # With the directories, whose time changes when a file goes.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
 
@@ -40,7 +40,7 @@ ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
-.PHONY: help setup all objects build test test-all check lint lint-faults lint-layout lint-c typecheck \
+.PHONY: help setup all objects build docs test test-all check lint lint-faults lint-layout lint-c typecheck \
 	typecheck-all typecheck-bench demo demo-tcp pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
@@ -109,6 +109,12 @@ pictures: all ## take the README's pictures anew (as root)
 
 bench-table: | node_modules ## compare the table with other algorithms; fails if it misses its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js
+
+docs: | node_modules ## write man pages, completion and the tables of the reference anew
+	@npx esbuild generate/main.ts --bundle --format=esm --platform=node --packages=external \
+		--log-level=warning --outfile=.make/generate.js
+	@mkdir -p man completion
+	@node .make/generate.js
 
 # More for it, such as ARGS="--only builds --rounds 31"; ARGS=--help tells what there is.
 ARGS ?=
@@ -250,6 +256,7 @@ node_modules:
 
 LIBRARY := $(DESTDIR)$(PREFIX)/lib/l4lb
 BIN := $(DESTDIR)$(PREFIX)/bin
+SHARE := $(DESTDIR)$(PREFIX)/share
 
 # The files that npm would ship, and of node_modules what the commands need to run.
 # They belong to whoever installs, and nobody else may write them, whatever the build
@@ -268,11 +275,22 @@ install: all ## install the commands below PREFIX (/usr/local); DESTDIR goes bef
 		chmod 755 "$(LIBRARY)/bin/$$command.js"; \
 		ln -sfn "../lib/l4lb/bin/$$command.js" "$(BIN)/$$command"; \
 	done
+	@umask 022 && for page in man/*; do \
+		install -D -m 644 "$$page" "$(SHARE)/man/man$${page##*.}/$${page##*/}"; \
+	done
+	@umask 022 && for command in $(COMMANDS); do \
+		install -D -m 644 completion/l4lb.bash "$(SHARE)/bash-completion/completions/$$command"; \
+		install -D -m 644 completion/l4lb.fish "$(SHARE)/fish/vendor_completions.d/$$command.fish"; \
+	done
+	@umask 022 && install -D -m 644 completion/_l4lb "$(SHARE)/zsh/site-functions/_l4lb"
 	@echo "Installed $(COMMANDS) in $(BIN)"
 
 uninstall: ## remove what install installed
 	@rm -rf "$(LIBRARY)"
-	@rm -f $(COMMANDS:%="$(BIN)/%")
+	@rm -f $(COMMANDS:%="$(BIN)/%") "$(SHARE)/zsh/site-functions/_l4lb" \
+		$(COMMANDS:%="$(SHARE)/bash-completion/completions/%") \
+		$(COMMANDS:%="$(SHARE)/fish/vendor_completions.d/%.fish") \
+		$(foreach page,$(wildcard man/*),"$(SHARE)/man/man$(lastword $(subst ., ,$(page)))/$(notdir $(page))")
 
 clean: ## remove what was built
 	rm -rf $(OBJECTS) $(SENDER) dist coverage .make

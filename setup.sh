@@ -45,6 +45,8 @@ readonly needs_of_the_fuzzer='
 
 readonly needs_of_tests='
 tshark                            tshark         checks what the tests capture
+zsh                               zsh            shows the tests that completion works in it
+fish                              fish           shows the tests that completion works in it
 '
 
 readonly needs_of_the_benchmark='

@@ -286,6 +286,8 @@ test('the package ships the objects, so that users need no clang', async () => {
     'l4lb_carry_flows.o',
     'dist/load.js',
     'bin/l4lb-map.js',
+    'man/l4lb-load.8',
+    'completion/l4lb.bash',
     'destination_samples/32_destinations.csv',
     'README.md',
   ]) {

@@ -70,6 +70,22 @@ test('what root installs is root’s, and nobody else can change it', () => {
   expect(faults).toEqual([]);
 });
 
+test('man pages and completion are where shells and man look for them', () => {
+  const share = join(root, 'usr/local/share');
+  const paths = readdirSync(share, { recursive: true, encoding: 'utf8' });
+  expect(paths).toEqual(
+    expect.arrayContaining([
+      'man/man8/l4lb.8',
+      'man/man8/l4lb-load.8',
+      'man/man5/l4lb.toml.5',
+      'bash-completion/completions/l4lb',
+      'bash-completion/completions/l4lb-stats',
+      'zsh/site-functions/_l4lb',
+      'fish/vendor_completions.d/l4lb-load.fish',
+    ]),
+  );
+});
+
 test.each(['l4lb', 'l4lb-load', 'l4lb-stats'])(
   '%s runs where it is installed',
   async (name) => {
@@ -77,3 +93,17 @@ test.each(['l4lb', 'l4lb-load', 'l4lb-stats'])(
     expect(stdout).toMatch(/^\d+\.\d+\.\d+$/);
   },
 );
+
+test('uninstall removes all of it', async () => {
+  await execa('make', [
+    '-C',
+    tree,
+    '--no-print-directory',
+    'uninstall',
+    `DESTDIR=${root}`,
+  ]);
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    (path) => !lstatSync(join(root, path)).isDirectory(),
+  );
+  expect(files).toEqual([]);
+});
