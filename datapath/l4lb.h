@@ -105,7 +105,7 @@ enum l4lb_verdict {
 /* `device`, one entry: what holds for every packet on the device. */
 struct l4lb_device {
 	__u32 abi;		/* L4LB_ABI of the tool that wrote the tables, 0: none did */
-	__u32 generation;	/* one more with each fill, so that a watcher notices */
+	__u32 generation;	/* more with each fill; odd while counters move to other ids */
 	__u32 cell_seed;	/* under which no two ways share a cell; both halves are odd */
 	__u32 slot_seed;	/* the same on every balancer of a fleet */
 	/* One word: */

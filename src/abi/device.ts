@@ -52,3 +52,21 @@ export function decodeDevice(buffer: Buffer): Device {
     flags: buffer.readUInt8(29),
   };
 }
+
+/**
+ * Generations go up by one before counters move from one id to another, and by one after:
+ * so while an odd one stands they may be counted twice. A killed tool can leave an odd one.
+ */
+export function isCounting(generation: number): boolean {
+  return (generation & 1) === 0;
+}
+
+/** The odd one that comes next. */
+export function whileMoving(generation: number): number {
+  return (generation + (isCounting(generation) ? 1 : 2)) >>> 0;
+}
+
+/** The even one that comes next. */
+export function afterWriting(generation: number): number {
+  return ((generation | 1) + 1) >>> 0;
+}

@@ -9,6 +9,7 @@
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import { encodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
+import { afterWriting } from '../abi/device.js';
 import type { Live, Write } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
@@ -52,7 +53,7 @@ export function planRemoval(state: Live, { id, range }: GoneService): Write[] {
     writes.push({ map: 'destinations', key, value: { ...entry, service: 0 } });
   }
   if (writes.length === 0) return [];
-  const generation = (device.generation + 1) >>> 0;
+  const generation = afterWriting(device.generation);
   return [...writes, { map: 'device', key: 0, value: { ...seeded, generation } }];
 }
 

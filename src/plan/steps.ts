@@ -6,7 +6,8 @@
  * points to its old or to its new destination, and that destination's entry is
  * whole:
  *
- *   1. counters of ids that get a new owner: what they counted moves to id 0
+ *   1. counters of ids that get a new owner: what they counted moves to id 0, between
+ *      two generations of the device's entry, so that no watcher counts it twice
  *   2. entries of destinations that are new or changed
  *   3. slots
  *   4. new ways into the service, and the ids of destinations that are no more
@@ -22,7 +23,12 @@ import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { CELL_KEEPS_SSH, CELL_USED, encodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
-import { DEVICE_NO_ECHO, encodeDevice } from '../abi/device.js';
+import {
+  DEVICE_NO_ECHO,
+  afterWriting,
+  encodeDevice,
+  whileMoving,
+} from '../abi/device.js';
 import type { Device } from '../abi/device.js';
 import { ABI } from '../abi/maps.js';
 import { formatAddress } from '../wire/address.js';
@@ -78,8 +84,9 @@ export function planStep(
   const ids = giveIds(state, service, destinations);
   const placement = place(state, wanted);
   const device = deviceFor(state, wanted, placement.seed);
+  const counters = planCounters(state, ids);
   const before = [
-    ...planCounters(state, ids),
+    ...counters,
     ...planDestinations(state, wanted, destinations, ids),
     ...planSlots(state, wanted, destinations, table, ids),
     ...planNewCells(state, placement),
@@ -87,7 +94,10 @@ export function planStep(
   ];
   const after = planGoneCells(state, placement);
   if (before.length + after.length === 0 && sameDevice(device, state.device)) return [];
-  const generation = (state.device.generation + 1) >>> 0;
+  const last = before.findLast((write) => write.map === 'device') ?? {
+    value: state.device,
+  };
+  const generation = afterWriting(last.value.generation);
   return [
     ...before,
     { map: 'device', key: 0, value: { ...device, generation } },
@@ -128,13 +138,18 @@ function planCounters(state: Live, ids: readonly number[]): Write[] {
     packets += counter.packets;
     bytes += counter.bytes;
   }
+  const { device } = state;
+  const moving = { ...device, generation: whileMoving(device.generation) };
+  const moved = { ...device, generation: afterWriting(moving.generation) };
   return [
+    { map: 'device', key: 0, value: moving },
     { map: 'counters', key: 0, value: { packets, bytes } },
     ...retired.map(({ id }) => ({
       map: 'counters' as const,
       key: id,
       value: { packets: 0n, bytes: 0n },
     })),
+    { map: 'device', key: 0, value: moved },
   ];
 }
 

@@ -4,10 +4,12 @@
  * time. The maps are found once; the list of destinations is read anew only when
  * the tables' generation says that somebody filled them.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { ZERO, addCounters, retiredCounter, sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
-import { decodeDevice } from '../abi/device.js';
+import { decodeDevice, isCounting } from '../abi/device.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
@@ -52,6 +54,12 @@ interface Watched extends Attached {
   queries: RepeatedQueries;
 }
 
+/** How often it is read anew while the tables change. */
+const TRIES = 20;
+/** Milliseconds that a move of counters takes at most, unless its tool was killed in it. */
+const LONGEST_MOVE = 1000;
+const PAUSE = 50;
+
 export class Watcher {
   readonly #tools: Tools;
   readonly #device: string;
@@ -74,8 +82,8 @@ export class Watcher {
       const watched = this.#watched ?? (await this.#find());
       this.#watched = undefined;
       try {
-        const { reading, generation } = await this.#read(watched);
-        if (generation === watched.generation) {
+        const { reading, generations } = await this.#read(watched);
+        if (generations.every((one) => one === watched.generation)) {
           const isNew = this.#counters !== watched.maps.counters.id;
           this.#counters = watched.maps.counters.id;
           this.#watched = watched;
@@ -87,7 +95,7 @@ export class Watcher {
         const isPassing = error instanceof Gone || error instanceof BpftoolFailure;
         if (!isPassing || tries >= 3) throw asFailure(error, this.#device);
       }
-      if (tries >= 20) {
+      if (tries >= TRIES) {
         throw new Failure(
           `the tables of ${this.#device} change faster than they can be read`,
           {
@@ -107,14 +115,7 @@ export class Watcher {
   async #find(): Promise<Watched> {
     const attached = await findAttached(this.#tools, this.#device, this.#mode);
     const { maps } = attached;
-    const dumps = (
-      await this.#tools.bpftool.queries([
-        `map dump id ${maps.device.id}`,
-        `map dump id ${maps.destinations.id}`,
-        `map dump id ${maps.counters.id}`,
-      ])
-    ).map(decodeEntries);
-    const [device, destinations, counters] = [at(dumps, 0), at(dumps, 1), at(dumps, 2)];
+    const { generation, destinations, counters } = await this.#readTables(maps);
     const addresses = new Map(
       destinations.flatMap((one) => {
         const entry = decodeDestination(valueOf(one));
@@ -132,7 +133,7 @@ export class Watcher {
         .filter(isFreed)
         .map(({ values }) => sumCounters(values))
         .reduce(addCounters, ZERO),
-      generation: generationOf(at(device, 0)),
+      generation,
       subject: {
         interface: this.#device,
         mode: MODE_NAMES[attached.mode],
@@ -140,6 +141,23 @@ export class Watcher {
         loadedAt: elapsedSeconds() - (Date.now() / 1000 - attached.loadedAt),
       },
     };
+  }
+
+  /** While counters move it waits; but where a tool was killed in that, they never end. */
+  async #readTables({ device, destinations, counters }: Maps): Promise<{
+    generation: number;
+    destinations: Entry[];
+    counters: Entry[];
+  }> {
+    const lines = [device, destinations, counters].map(({ id }) => `map dump id ${id}`);
+    for (let waited = 0; ; waited += PAUSE) {
+      const dumps = (await this.#tools.bpftool.queries(lines)).map(decodeEntries);
+      const generation = generationOf(at(at(dumps, 0), 0));
+      if (isCounting(generation) || waited >= LONGEST_MOVE) {
+        return { generation, destinations: at(dumps, 1), counters: at(dumps, 2) };
+      }
+      await sleep(PAUSE);
+    }
   }
 
   /** What #read wants to know. */
@@ -155,16 +173,19 @@ export class Watcher {
       lookup(device, 0),
       `map dump id ${verdicts.id}`,
       ...(isDumped ? [`map dump id ${counters.id}`] : lookups),
+      lookup(device, 0),
     ];
   }
 
   async #read({ subject, program, freed, queries }: Watched): Promise<{
     reading: Reading;
-    generation: number;
+    /** Before and after the counters were read. */
+    generations: number[];
   }> {
     const answers = await queries.ask();
     const at = elapsedSeconds();
     const [net, device, verdicts, ...counted] = answers;
+    const deviceAgain = counted.pop();
     if (!programsOf(net).includes(program)) throw new Gone();
 
     // The list of a dump, or one for each lookup.
@@ -181,7 +202,7 @@ export class Watcher {
       destinations.set(id, sumCounters(valuesOf(id)));
     }
     return {
-      generation: generationOf(decodeEntry(device)),
+      generations: [device, deviceAgain].map((one) => generationOf(decodeEntry(one))),
       reading: {
         time: new Date(),
         at,

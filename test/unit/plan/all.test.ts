@@ -191,7 +191,7 @@ describe('a service that is not in the file', () => {
     expect(formatAddress(after.destinations.get(4)?.address ?? Buffer.alloc(16))).toBe(
       '10.0.1.1',
     );
-    expect(after.device.generation).toBe(live.device.generation + 1);
+    expect(after.device.generation).toBe(live.device.generation + 2);
   });
 
   test('is told', () => {

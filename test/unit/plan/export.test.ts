@@ -113,6 +113,7 @@ destinations = [
       after: live,
       services: [],
       removed: [],
+      removesFirst: false,
     });
   });
 

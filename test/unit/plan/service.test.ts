@@ -67,6 +67,12 @@ function counting(live: Live, packets: bigint): Live {
   };
 }
 
+function generationsOf(writes: readonly Write[]): number[] {
+  return writes.flatMap((write) =>
+    write.map === 'device' ? [write.value.generation] : [],
+  );
+}
+
 function totalPackets(live: Live): bigint {
   return [...live.counters.values()].reduce((sum, { packets }) => sum + packets, 0n);
 }
@@ -172,7 +178,7 @@ describe('plan of the first fill', () => {
   test('describes the device', () => {
     expect(state.device).toEqual({
       abi: 1,
-      generation: 1,
+      generation: 2,
       cellSeed: state.device.cellSeed,
       slotSeed: SLOT_SEED,
       mac: BALANCER_MAC,
@@ -387,9 +393,9 @@ describe('plan of a refill', () => {
     expect(filled(seeded, rows(31)).device.slotSeed).toBe(99);
   });
 
-  test('counts one generation more, and none where nothing is written', () => {
-    expect(filled(before, rows(31)).device.generation).toBe(2);
-    expect(filled(before, FILE).device.generation).toBe(1);
+  test('goes on to the next even generation, and to none where nothing is written', () => {
+    expect(filled(before, rows(31)).device.generation).toBe(4);
+    expect(filled(before, FILE).device.generation).toBe(2);
     const last = { ...before, device: { ...before.device, generation: 0xffffffff } };
     expect(filled(last, rows(31)).device.generation).toBe(0);
   });
@@ -434,6 +440,37 @@ describe('plan of ids and counters', () => {
     expect(totalPackets(more)).toBe(totalPackets(before));
   });
 
+  test('counters move between an odd generation and an even one', () => {
+    const less = filled(before, FILE.slice(1));
+    const { writes } = planFor(less, [...FILE.slice(1), row('10.0.9.9')]);
+    let { generation } = less.device;
+    const under: Record<string, number[]> = {};
+    for (const write of writes) {
+      if (write.map === 'device') ({ generation } = write.value);
+      else (under[write.map] ??= []).push(generation);
+    }
+    const last = less.device.generation;
+    expect(under).toMatchObject({
+      counters: [last + 1, last + 1],
+      destinations: [last + 2],
+    });
+    expect(generation).toBe(last + 4);
+    // Of the device nothing else changes before the end.
+    const [first] = writes.filter((write) => write.map === 'device');
+    expect(first?.value).toEqual({ ...less.device, generation: last + 1 });
+  });
+
+  test('a fill after one that was killed while counters moved begins with a new odd one', () => {
+    const less = filled(before, FILE.slice(1));
+    const wanted = [...FILE.slice(1), row('10.0.9.9')];
+    const cut = applyWrites(less, planFor(less, wanted).writes.slice(0, 2));
+    const { generation } = cut.device;
+    expect(generation % 2).toBe(1);
+    expect(generationsOf(planFor(cut, wanted).writes)).toEqual(
+      [2, 3, 5].map((more) => generation + more),
+    );
+  });
+
   test('adds to what id 0 holds already', () => {
     const retired = {
       ...filled(before, FILE.slice(1)),
@@ -456,7 +493,8 @@ describe('plan of ids and counters', () => {
       row('10.0.9.9'),
       row('10.0.9.8'),
     ]);
-    expect(writes.slice(0, 3).map(({ map, key }) => `${map} ${key}`)).toEqual([
+    expect(writes.slice(0, 4).map(({ map, key }) => `${map} ${key}`)).toEqual([
+      'device 0',
       'counters 0',
       'counters 1',
       'counters 2',
@@ -624,17 +662,17 @@ describe('plan of a full table', () => {
     expect(addressesBySlot(after, WHOLE)).toEqual(wantedBySlot(others, 512));
     expect(idsOf(after).size).toBe(512);
     expect(totalPackets(after)).toBe(512n * 7n);
-    const steps = made.writes.filter(({ map }) => map === 'device').length;
-    expect(steps).toBeGreaterThan(1);
-    expect(after.device.generation).toBe(before.device.generation + steps);
+    const generations = generationsOf(made.writes);
+    expect(generations.length).toBeGreaterThan(3);
+    const inOrder = new Set([...generations].sort((a, b) => a - b));
+    expect(generations).toEqual([...inOrder]);
+    expect(after.device.generation).toBe(generations.at(-1));
   });
 
   test('the generation goes up with each step that writes, and each ends with its frees', () => {
     const before = filled(untouched(), rows(512));
-    const generations = planFor(before, rows(512, 100)).writes.flatMap((write) =>
-      write.map === 'device' ? [write.value.generation] : [],
-    );
-    expect(generations).toEqual(generations.map((_, step) => step + 2));
+    const generations = generationsOf(planFor(before, rows(512, 100)).writes);
+    expect(generations).toEqual(generations.map((_, step) => 2 * (step + 2)));
   });
 });
 
@@ -711,8 +749,11 @@ describe('plan, killed after any of its writes', () => {
           wantedBySlot(used, 1 << log2Slots),
         );
         expect(totalPackets(after)).toBe(totalPackets(before));
-        const steps = made.writes.filter(({ map }) => map === 'device').length;
-        expect(after.device.generation).toBe(before.device.generation + steps);
+        const { generation } = after.device;
+        expect(generation % 2).toBe(0);
+        expect(generation).toBe(
+          generationsOf(made.writes).at(-1) ?? before.device.generation,
+        );
         expect(planFor(after, used, asked).writes).toEqual([]);
 
         // Killed somewhere, and run again. What it leaves may use other ids.

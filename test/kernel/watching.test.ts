@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What statistics show while the tables are filled. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { readTables } from '../../src/program/read.js';
+import type { Maps } from '../../src/program/find.js';
+import { findAttached } from '../../src/program/find.js';
+import { encodeKey } from '../../src/abi/bytes.js';
+import { encodeCounter } from '../../src/abi/counter.js';
+import { encodeDevice, whileMoving } from '../../src/abi/device.js';
+import { Bpftool, hex } from '../../src/system/bpftool.js';
+import { Iproute } from '../../src/system/ip/links.js';
+import type { Run } from '../../src/system/run.js';
+import { run } from '../../src/system/run.js';
+import type { SampleJson } from './network.js';
+import { Network, ROOT } from './network.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'l4lb-watching-'));
+let network: Network;
+
+function csv(...numbers: number[]): string {
+  const path = join(folder, `${numbers.join('-')}.csv`);
+  const rows = numbers.map((one) => `10.0.1.${one}, 02:00:0a:00:01:0${one}\n`);
+  writeFileSync(path, rows.join(''));
+  return path;
+}
+
+const inside: Run = (command, args, options) =>
+  run('nsenter', [network.namespaceOf('balancer'), command, ...args], options);
+
+beforeAll(async () => {
+  network = await Network.up();
+  await network.expectOk(
+    'balancer',
+    'bin/l4lb-load.js',
+    ...['-i', 'eth0', '-f', csv(1, 2, 3, 4)],
+  );
+  await setCounters();
+});
+afterAll(async () => {
+  await network.down();
+  rmSync(folder, { recursive: true });
+});
+
+interface Found {
+  bpftool: Bpftool;
+  maps: Maps;
+}
+
+async function find(): Promise<Found> {
+  const bpftool = new Bpftool(inside);
+  return {
+    bpftool,
+    maps: (await findAttached({ ip: new Iproute(inside), bpftool }, 'eth0')).maps,
+  };
+}
+
+async function update(map: { id: number }, key: number, value: Buffer): Promise<void> {
+  const { bpftool } = await find();
+  await bpftool.queries([
+    `map update id ${map.id} key hex ${hex(encodeKey(key))} value hex ${hex(value)}`,
+  ]);
+}
+
+/** As if all four destinations had counted; bpftool writes the same for each CPU. */
+async function setCounters(): Promise<void> {
+  const { maps } = await find();
+  const value = encodeCounter({ packets: 999_943n, bytes: 64n * 999_943n });
+  for (const id of [1, 2, 3, 4]) await update(maps.counters, id, value);
+}
+
+/** The totals that a watcher shows from now on, until it is stopped. */
+function watch(): () => Promise<number[]> {
+  const args = [network.namespaceOf('balancer'), 'bin/l4lb-stats.js', '-i', 'eth0'];
+  const more = ['--json', '--interval', '0.05'];
+  const child = spawn('nsenter', [...args, ...more], { cwd: ROOT });
+  const printed = text(child.stdout);
+  const ended = once(child, 'exit');
+  return async () => {
+    child.kill('SIGINT');
+    await ended;
+    const lines = (await printed).trimEnd().split('\n');
+    return lines.map((line) => (JSON.parse(line) as SampleJson).totals.packets);
+  };
+}
+
+test('a refill that gives ids to others shows no traffic that there was not', async () => {
+  const before = (await network.sample()).totals.packets;
+  expect(before).toBeGreaterThan(3_000_000);
+  expect((await network.l4lb('map', '-f', csv(1, 2, 3))).exitCode).toBe(0);
+  const stop = watch();
+  await sleep(1000);
+  // The id that was freed gets an owner, and 65,536 slots take a while to be written.
+  expect((await network.l4lb('map', '-f', csv(5, 6, 7, 8))).exitCode).toBe(0);
+  await sleep(300);
+  const totals = await stop();
+  expect(totals.length).toBeGreaterThan(10);
+  expect(new Set(totals)).toEqual(new Set([before]));
+});
+
+test('a tool that was killed while counters moved holds up no statistics', async () => {
+  const { bpftool, maps } = await find();
+  const { device } = await readTables(bpftool, maps);
+  const generation = whileMoving(device.generation);
+  await update(maps.device, 0, encodeDevice({ ...device, generation }));
+  const { totals } = await network.sample();
+  expect(totals.packets).toBeGreaterThan(3_000_000);
+});
+
+test('counters that have moved half are not shown', async () => {
+  const { bpftool, maps } = await find();
+  const { device } = await readTables(bpftool, maps);
+  const before = (await network.sample()).totals.packets;
+  const generation = whileMoving(device.generation);
+  await update(maps.device, 0, encodeDevice({ ...device, generation }));
+  const { counters } = await readTables(bpftool, maps);
+  const retired = counters.get(0) ?? { packets: 0n, bytes: 0n };
+  const more = { packets: retired.packets + 1n, bytes: retired.bytes };
+  await update(maps.counters, 0, encodeCounter(more));
+  const sample = network.sample();
+  await sleep(400);
+  await update(maps.counters, 0, encodeCounter(retired));
+  await update(maps.device, 0, encodeDevice({ ...device, generation: generation + 1 }));
+  expect((await sample).totals.packets).toBe(before);
+});
