@@ -328,18 +328,23 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
     test.each(ERRORS)(
       'an error of type %i goes where its connection goes',
       async (type) => {
-        for (let port = 1; port <= 40; port++) {
-          const ours = packet(
-            { ...to(family), protocol: UDP },
-            udp({ from: port, to: 80 }),
-          );
-          const direct = await send(ethernet(toBalancer, ours));
-          const frame = error(type, answer(port).subarray(0, header + 8));
-          const outcome = await send(frame);
+        const ports = Array.from({ length: 40 }, (_, index) => index + 1);
+        const ours = ports.map((port) => {
+          const way = { ...to(family), protocol: UDP };
+          return ethernet(toBalancer, packet(way, udp({ from: port, to: 80 })));
+        });
+        const errors = ports.map((port) =>
+          error(type, answer(port).subarray(0, header + 8)),
+        );
+        const direct = await program.sendAll(ours);
+        const outcomes = await program.sendAll(errors);
+        outcomes.forEach((outcome, index) => {
+          const there = direct[index]?.frame.subarray(30, 34);
           expect(outcome.verdict).toBe('balanced');
-          expect(outcome.frame.subarray(30, 34)).toEqual(direct.frame.subarray(30, 34));
-          expect(outcome.frame.subarray(34)).toEqual(frame.subarray(14));
-        }
+          expect(outcome.frame.subarray(30, 34)).toEqual(there);
+          expect(outcome.frame.subarray(34)).toEqual(errors[index]?.subarray(14));
+        });
+        expect(outcomes).toHaveLength(40);
       },
     );
 
