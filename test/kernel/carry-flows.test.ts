@@ -3,7 +3,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  test,
+} from '@jest/globals';
 
 import { decodeCarriedFlows, flowsFrame } from '../../src/abi/carry.js';
 import type { CarriedFlows } from '../../src/abi/carry.js';
@@ -192,13 +200,16 @@ describe('l4lb-load --replace --flows', () => {
   let folder: string;
   let program: number;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'l4lb-carry-'));
     network = await Network.up();
+  });
+  beforeEach(async () => {
     await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', ...rows(10));
     await lookForProgram();
   });
-  afterEach(async () => {
+  afterEach(() => network.reset());
+  afterAll(async () => {
     await network.down();
     rmSync(folder, { recursive: true });
   });

@@ -4,7 +4,15 @@ import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  test,
+} from '@jest/globals';
 
 import type { SampleJson } from './network.js';
 import { Network, ROOT, pinsOf, sumOfVerdicts } from './network.js';
@@ -13,10 +21,11 @@ const SAMPLE = 'destination_samples/32_destinations.csv';
 const PASS = 'testbed/pass.o';
 
 let network: Network;
-beforeEach(async () => {
+beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
 });
-afterEach(() => network.down());
+afterEach(() => network.reset());
+afterAll(() => network.down());
 
 interface ProgramJson {
   id: number;
@@ -168,7 +177,8 @@ test('a replacement that the driver refuses leaves the tables as they were', asy
 
 describe('with a program already there', () => {
   beforeEach(async () => {
-    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '-f', SAMPLE);
+    const fill = ['-f', SAMPLE, '--slots', '512'];
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', ...fill);
   });
 
   test.each([
@@ -286,7 +296,7 @@ describe('--replace under traffic', () => {
   });
 
   test('keeps the size of flows where no other is asked for', async () => {
-    await network.l4lb('load', '-f', SAMPLE, '--flows', '2');
+    await network.l4lb('load', '-f', SAMPLE, '--slots', '512', '--flows', '2');
     const { stdout } = await network.l4lb('load', '--replace');
     expect(stdout).toMatch(/replaced as program \d+\n {2}maps and counters are kept$/);
   });

@@ -44,6 +44,20 @@ export class Network {
     await execa('testbed/network.sh', ['down', this.name], { cwd: ROOT });
   }
 
+  /**
+   * Brings the balancer's device and its port back to what up() has made, so that tests
+   * need no network each: no program, the MTU, and the features of the device.
+   */
+  async reset(mtu = 1500): Promise<void> {
+    const bare = 'ip link set dev eth0 xdpdrv off; ip link set dev eth0 xdpgeneric off';
+    const features = 'ethtool -K eth0 rxvlan off';
+    const device = `${bare}; ip link set dev eth0 mtu ${mtu}; ${features}`;
+    await this.expectOk('balancer', 'bash', '-ec', device);
+    const link = 'ip link set dev balancer';
+    const port = `${link} xdpdrv off; ${link} mtu ${mtu}; ${link} xdpdrv obj testbed/pass.o sec xdp`;
+    await this.expectOk('switch', 'bash', '-ec', port);
+  }
+
   /** The option of nsenter that leads to a role. */
   namespaceOf(role: Role): string {
     return `--net=/run/netns/l4lb-${this.name}-${role}`;
