@@ -61,9 +61,9 @@
 	V(BALANCED, 0, "balanced",					\
 	  "sent to a destination")					\
 	V(NOT_IP, 1, "not ip",						\
-	  "no IP packet in the frame: ARP, LLDP, a third VLAN tag")	\
+	  "the frame holds no IP packet: ARP, LLDP, a third VLAN tag")	\
 	V(NOT_TCP_OR_UDP, 2, "not tcp or udp",				\
-	  "IP, but neither TCP nor UDP nor an error about them")		\
+	  "IP, but not TCP, UDP or an ICMP error about them")		\
 	V(NOT_OURS, 3, "not ours",					\
 	  "no service has this address, port and protocol")		\
 	V(NOT_FOR_US, 4, "not for us",					\
@@ -75,17 +75,17 @@
 	V(EMPTY_SLOT, 7, "empty slot",					\
 	  "the slot of this packet has no destination")			\
 	V(FRAGMENT, 16, "fragment",					\
-	  "a fragment, whose ports only its first piece could tell")	\
+	  "a fragment whose service cannot be found without a port")	\
 	V(MALFORMED, 17, "malformed",					\
-	  "a header is cut short, or a length claims what is not there")\
+	  "a header is cut short, or a length exceeds the packet")\
 	V(TOO_BIG, 18, "too big",					\
-	  "with the outer header longer than the device's MTU")		\
+	  "longer than the device's MTU with the outer header")		\
 	V(NO_ROOM, 19, "no room",					\
-	  "the frame could not be extended by an outer header")		\
+	  "the frame has no room for an outer header")		\
 	V(EXTENSION_HEADERS, 20, "extension headers",			\
-	  "IPv6 extension headers that are too many, or lead elsewhere") \
+	  "too many IPv6 extension headers, or a route that goes on") \
 	V(ECHO_LIMITED, 21, "echo limited",				\
-	  "an ICMP echo request of more than are answered in a second")	\
+	  "an ICMP echo request beyond the limit per second")	\
 	V(ECHO_ANSWERED, 32, "echo answered",				\
 	  "an ICMP echo request to a service's address, answered")	\
 	V(TOO_BIG_TOLD, 33, "too big told",				\

@@ -12,17 +12,17 @@
 /* Numbered as L4LB_VERDICTS are: 0 to 15 pass, 16 to 31 drop. */
 #define DECAP_VERDICTS(V)						\
 	V(DECAPSULATED, 0, "decapsulated",				\
-	  "the outer header came off, the inner packet goes to the stack") \
+	  "the outer header is removed, the inner packet goes to the stack") \
 	V(NOT_IPIP, 1, "not ipip",					\
 	  "no IP packet in an IP packet: passed as it came")		\
 	V(NOT_THIS_HOST, 2, "not this host",				\
-	  "the outer address is none of this host: passed as it came")	\
+	  "the outer address is not one of this host: passed as it came")	\
 	V(MALFORMED, 17, "malformed",					\
-	  "a header is cut short, or a length claims what is not there") \
+	  "a header is cut short, or a length exceeds the packet") \
 	V(ECN, 18, "ecn",						\
-	  "congestion on the way, and the inner packet cannot tell: RFC 6040") \
+	  "marked for congestion, which the inner packet cannot carry: RFC 6040") \
 	V(NO_ROOM, 19, "no room",					\
-	  "the outer header could not be taken off")
+	  "the kernel could not remove the outer header")
 
 enum decap_verdict {
 	DECAP_NO_OBJECTION = 0, /* as L4LB_NO_OBJECTION */

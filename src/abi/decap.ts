@@ -28,7 +28,7 @@ export const DECAP_VERDICTS = [
     number: 17,
     name: 'malformed',
     action: 'DROP',
-    meaning: 'a header is cut short, or a length claims what is not there',
+    meaning: 'a header is cut short, or a length exceeds the packet',
   },
   {
     number: 18,

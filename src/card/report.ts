@@ -77,7 +77,7 @@ function describeRule(all: readonly Told[]): string[] {
         ...describePlace(one),
         `  instead: ${RULES[one.rule]}`,
       ]),
-    ...(more > 0 ? ['', `${kind}: ${more} more like these; --json has all`] : []),
+    ...(more > 0 ? ['', `${kind}: ${more} more like these; --json shows all`] : []),
   ];
 }
 

@@ -59,7 +59,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
   const namespaces = await surroundings.connected(MOST_NAMESPACES);
   const [here] = namespaces;
   const device = here?.devices.find((one) => one.name === name);
-  if (!here || !device) throw new Failure(`ip says nothing of device ${name}`);
+  if (!here || !device) throw new Failure(`ip does not list the device ${name}`);
 
   const offload = asked === 'xdpoffload' ? await tryOffload(tools, device) : undefined;
   // Without an offload there may still be a program on the host, and that is worth a look.
@@ -269,7 +269,7 @@ async function watch(
   const [before, receivedBefore, errorsBefore] = looks.before;
   const [now, received, errors] = looks.now;
   if (now.isNew) {
-    throw new Failure(`the program on ${device.name} was replaced meanwhile`, {
+    throw new Failure(`the program on ${device.name} was replaced in the meantime`, {
       next: 'run this command again',
     });
   }

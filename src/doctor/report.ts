@@ -23,9 +23,9 @@ export function describeDiagnosis(diagnosis: Diagnosis): string[] {
   return [
     `${diagnosis.interface}: ${counts.join(', ')}`,
     ...describeFindings(findings),
-    ...(well.length > 0 ? ['', 'Looked at, and well:'] : []),
+    ...(well.length > 0 ? ['', 'Checked, and well:'] : []),
     ...well.map(({ check, text }) => `  ${check.padEnd(width)}${text}`),
-    ...(unseen.length > 0 ? ['', 'Could not be looked at:'] : []),
+    ...(unseen.length > 0 ? ['', 'Could not be checked:'] : []),
     ...unseen.map(({ check, text }) => `  ${check.padEnd(width)}${text}`),
   ];
 }
@@ -46,7 +46,7 @@ function describeFindings(findings: readonly Finding[]): string[] {
         `  fix: ${fix}`,
       ]),
     ...(all.length > MOST_OF_A_KIND
-      ? ['', `${kind}: ${all.length - MOST_OF_A_KIND} more like these; --json has all`]
+      ? ['', `${kind}: ${all.length - MOST_OF_A_KIND} more like these; --json shows all`]
       : []),
   ]);
 }

@@ -164,12 +164,12 @@ export function describeSettled(
   if (settled > 0) lines.push(`  ${many(settled, 'slot')} went cold`);
   if (forgotten > 0) {
     lines.push(
-      `  ${many(forgotten, 'slot')} forgot a drained destination, whose deadline is over`,
+      `  ${many(forgotten, 'slot')} forgot a drained destination, whose deadline has passed`,
     );
   }
   if (hot > 0) {
     lines.push(
-      `  ${many(hot, 'slot')} hot, remembering; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
+      `  ${many(hot, 'slot')} hot, remembering their previous destinations; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
     );
   }
   return lines;

@@ -199,10 +199,10 @@ export async function resolveRows(
         );
   const unknown = missing.filter((row) => !resolved.has(row.address));
   if (unknown.length > 0) {
-    const list = unknown.map((row) => `${row.place}: nothing answers for ${row.address}`);
+    const list = unknown.map((row) => `${row.place}: no host answers for ${row.address}`);
     throw new Failure(`no MAC address found, nothing was written\n${list.join('\n')}`, {
       cause: `there is no route to it over ${link.name}, or its host is down`,
-      next: `look at: ip route get ${unknown[0]?.address ?? ''} oif ${link.name}; or write the MAC into the row`,
+      next: `run ip route get ${unknown[0]?.address ?? ''} oif ${link.name}; or write the MAC into the row`,
     });
   }
   return rows.map((row) => ({

@@ -65,7 +65,7 @@ export function parsePrefix(text: string): Prefix {
   const network = masked(address, 128 - bits + length);
   if (network.equals(address)) return { address, length };
   throw new Fault(
-    `"${text}" has bits behind its length; write ${formatAddress(network)}/${length}`,
+    `"${text}" has bits set after its length; write ${formatAddress(network)}/${length}`,
   );
 }
 

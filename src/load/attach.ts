@@ -138,7 +138,8 @@ export function notTaken({ name }: Link, mode: Mode | 'auto', reason: string): F
     mode === 'xdpoffload'
       ? adviceOnAttaching(reason, name)
       : {
-          cause: 'its driver has no XDP, or the MTU is too large for one buffer',
+          cause:
+            'its driver does not support XDP, or the MTU is too large for one buffer',
           next:
             mode === 'xdpgeneric'
               ? `ip -d link show ${name}`
@@ -218,7 +219,7 @@ export async function planLoaded(
 export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {
   const named = asMaps(maps);
   if (!named) {
-    throw new Failure('this program has no destinations to fill', {
+    throw new Failure('this program has no destination table to fill', {
       cause: 'it decapsulates, or its maps have other sizes than these tools know',
       next: 'leave -f out',
     });

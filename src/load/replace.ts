@@ -133,7 +133,7 @@ async function replaceFlows(
   await write(loaded);
   const warnings = flows?.lost
     ? [
-        `${many(flows.lost, 'record')} of connections did not fit; where a slot moved since, they break`,
+        `${many(flows.lost, 'record')} of connections did not fit; those whose slot has moved since will break`,
       ]
     : [];
   return {
@@ -180,7 +180,7 @@ function checkReplaceable(
   if (there.mode === 'xdpoffload' && sets !== undefined) throw noFlows();
   if (mode !== 'auto' && mode !== there.mode) {
     throw new Failure(`${link.name} has its program in mode ${there.mode}, not ${mode}`, {
-      cause: 'between two modes there is a moment without a program',
+      cause: 'a change of mode leaves a moment without a program',
       next: `l4lb-load -i ${link.name} --off, and then load in the other mode`,
     });
   }
@@ -193,10 +193,10 @@ function cannotFollow(
 ): Failure {
   const isOther = isDecap(there.name) !== isDecap(fresh.name);
   return new Failure(
-    `${link.name} has ${there.name}, which ${fresh.name} cannot follow`,
+    `${link.name} has ${there.name}, and ${fresh.name} cannot replace it`,
     {
       cause: isOther
-        ? 'one is the balancer, the other the end at a destination'
+        ? 'one is the balancer, the other is the program for destinations'
         : 'they have different ABI versions, so the tables cannot be carried over',
       next: `l4lb-load -i ${link.name} --off, and then load without --replace`,
     },

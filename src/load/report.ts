@@ -13,7 +13,7 @@ export function describeLoaded(device: string, result: LoadResult): string[] {
   const { mode, program, keptMaps, flows, refusal } = result;
   const verb = keptMaps === undefined ? 'attached' : 'replaced';
   const lines: string[] = [];
-  if (refusal !== undefined) lines.push(`driver mode is not to be had: ${refusal}`);
+  if (refusal !== undefined) lines.push(`driver mode is not available: ${refusal}`);
   lines.push(
     `${device} [${MODE_NAMES[mode]}] ${basename(result.object)} ${verb} as program ${program}`,
   );
@@ -54,7 +54,7 @@ export function describeTakenOff(
   }
   return taken.map(
     (one) =>
-      `${device} [${MODE_NAMES[one.mode]}] ${one.name} (program ${one.id}) taken off`,
+      `${device} [${MODE_NAMES[one.mode]}] ${one.name} (program ${one.id}) removed`,
   );
 }
 

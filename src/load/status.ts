@@ -94,7 +94,7 @@ function describeTables({ services, addresses, verdicts }: ProgramStatus): strin
     const whose =
       typeof addresses === 'number' ? many(addresses, 'address') : 'all addresses';
     return [
-      `  takes the outer header off for ${whose}`,
+      `  removes the outer header for ${whose}`,
       ...counted.map(
         ([name, { packets }]) => `  ${name}: ${formatCount(packets)} packets`,
       ),

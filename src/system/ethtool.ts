@@ -4,7 +4,7 @@ import { Unseen } from '../text/unseen.js';
 import type { Run } from './run.js';
 import { runIfThere } from './run.js';
 
-/** Whether the device takes VLAN tags off before XDP sees the frame. */
+/** Whether the device removes VLAN tags before XDP sees the frame. */
 export type TagStripping = 'on' | 'off' | 'always';
 
 export interface Hardware {

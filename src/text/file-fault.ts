@@ -3,10 +3,10 @@
 
 const CAUSES = new Map([
   ['ENOENT', 'there is no such file'],
-  ['EACCES', 'it may not be opened'],
-  ['EPERM', 'it may not be opened'],
+  ['EACCES', 'you have no permission to open it'],
+  ['EPERM', 'you have no permission to open it'],
   ['EISDIR', 'it is a directory'],
-  ['ENOTDIR', 'a part of its path is no directory'],
+  ['ENOTDIR', 'a part of its path is not a directory'],
   ['ENOSPC', 'the disk is full'],
   ['EROFS', 'the file system is read-only'],
   ['ENAMETOOLONG', 'its name is too long'],

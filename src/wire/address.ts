@@ -42,8 +42,9 @@ export const NO_ADDRESS = 'is not an IP address';
 /** Why parseAddress() gives none: what can be said behind the text. */
 export function addressFault(text: string): string {
   if (!isIPv6(text)) return NO_ADDRESS;
-  if (text.includes('%')) return 'names a zone, and a packet has none; leave it out';
-  return `is an IPv4 address in the form of IPv6; write ${formatAddress(readIpv6(text))}`;
+  if (text.includes('%'))
+    return 'names a zone, but packets have none; leave the zone out';
+  return `is an IPv4 address in IPv6 form; write ${formatAddress(readIpv6(text))}`;
 }
 
 /** Of a text that is an IPv6 address; its end may have the form of IPv4. */
@@ -120,12 +121,12 @@ const LOOPBACK = Buffer.from('00000000000000000000000000000001', 'hex');
  */
 function unusableIpv6(address: Buffer): string | undefined {
   const first = address.readUInt32BE(0);
-  if (address.equals(ANY_ADDRESS)) return 'it stands for no address';
+  if (address.equals(ANY_ADDRESS)) return 'it is the unspecified address';
   if (address.equals(LOOPBACK)) return 'it is a loopback address';
   if (first === 0) return 'it is reserved (::/32)';
   if (first >>> 24 === 0xff) return 'it is a multicast address';
   if (first >>> 22 === 0xfe80 >>> 6) {
-    return 'it is a link-local address, which is another host on every link';
+    return 'it is a link-local address, which means another host on each link';
   }
   return undefined;
 }

@@ -68,7 +68,7 @@ export function parseSource(text: string): Source {
   if ((last & spread) === 0) return { address, spread };
   address.writeUInt16BE(last & ~spread & 0xffff, 14);
   throw new Fault(
-    `"${text}" has bits behind its length; write ${formatAddress(address)}/${length}`,
+    `"${text}" has bits set after its length; write ${formatAddress(address)}/${length}`,
   );
 }
 
@@ -89,7 +89,7 @@ export function joinSources(all: readonly Source[]): Sources | undefined {
   return sources;
 }
 
-export const TWO_SOURCES = 'there is one source for each family, and here are two of one';
+export const TWO_SOURCES = 'each family has one source, and two of one family are given';
 
 /** What a service's entries have; all of a family have the same, unless a tool was killed. */
 export function sourcesIn(

@@ -62,7 +62,7 @@ describe('the example', () => {
     expect(applied.exitCode).toBe(0);
     expect(lastLines(applied)).toEqual([
       'in all: 0 services',
-      '  nothing to do: the tables say so already',
+      '  nothing to do: the tables already match',
     ]);
   });
 
@@ -96,7 +96,7 @@ describe('the example', () => {
   });
 
   test('again has nothing to do, and so has its export', async () => {
-    const nothing = ['in all: 4 services', '  nothing to do: the tables say so already'];
+    const nothing = ['in all: 4 services', '  nothing to do: the tables already match'];
     expect(lastLines(await network.l4lb('map', '-c', EXAMPLE))).toEqual(nothing);
     const text = await exported(network);
     expect(text).toContain('hash = "source"');
@@ -279,7 +279,7 @@ file = "${ROOT}${SAMPLE}"
     ]);
     const text = await exported(network);
     const again = await network.l4lb('map', '-c', write('export.toml', text));
-    expect(again.stdout).toContain('nothing to do: the tables say so already');
+    expect(again.stdout).toContain('nothing to do: the tables already match');
   });
 
   test('with hash = "source" keeps a client on one destination, whatever its port', async () => {

@@ -183,11 +183,11 @@ describe('l4lb-map', () => {
     ['a quote that never ends', '"10.0.1.1, 02:00:00:00:00:01\n', 'or is never closed'],
     ['something else', '\0\u0001\u0002ELF', 'is not an IP address'],
     [
-      'an address that nothing answers for',
+      'an address that no host answers for',
       '10.0.9.9,\n',
-      'nothing answers for 10.0.9.9',
+      'no host answers for 10.0.9.9',
     ],
-    ['an address without a route', '192.0.2.9,\n', 'nothing answers for 192.0.2.9'],
+    ['an address without a route', '192.0.2.9,\n', 'no host answers for 192.0.2.9'],
   ])('refuses %s', async (_, text, message) => {
     expectFailure(
       await network.l4lb('map', '-f', csv(text)),

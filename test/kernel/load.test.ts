@@ -70,7 +70,7 @@ describe('loading', () => {
     // An object that was named stays the one that is loaded, and this is not for jumbo frames.
     const { stdout, exitCode } = await network.l4lb('load', '--obj', 'l4lb_xdp_host.o');
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/^driver mode is not to be had: .*\neth0 \[Generic\]/);
+    expect(stdout).toMatch(/^driver mode is not available: .*\neth0 \[Generic\]/);
     expect(await status()).toMatchObject([{ mode: 'Generic', build: 'host' }]);
   });
 
@@ -199,7 +199,7 @@ describe('with a program already there', () => {
 
   test('--off takes it off, and again says that there is none', async () => {
     expect((await network.l4lb('load', '--off')).stdout).toMatch(
-      /^eth0 \[Driver\] .* taken off$/,
+      /^eth0 \[Driver\] .* removed$/,
     );
     expect(await network.l4lb('load', '--off')).toEqual({
       exitCode: 0,

@@ -79,7 +79,7 @@ test('decap, load, map, export, settle, replace and off change what is there; st
   });
   expect(JSON.parse(flood)).toMatchObject({ sent: 100 });
 
-  expect(await l4lb('off -i eth0')).toContain(`(program ${replaced.program}) taken off`);
+  expect(await l4lb('off -i eth0')).toContain(`(program ${replaced.program}) removed`);
   expect(await l4lb('status -i eth0')).toBe('eth0 has no XDP program');
 });
 

@@ -118,7 +118,7 @@ export function cardAndHost(vm: Vm): void {
 
     row('--off with a mode takes that one off', async () => {
       const taken = await ok('load', '--off', '-m', 'xdpdrv');
-      expect(taken).toMatch(/^eth0 \[Driver\] l4lb_1 \(program \d+\) taken off\n$/);
+      expect(taken).toMatch(/^eth0 \[Driver\] l4lb_1 \(program \d+\) removed\n$/);
       expect(await programsOn(vm, 'eth0')).toMatchObject([{ mode: 'xdpoffload' }]);
     });
 
@@ -172,9 +172,7 @@ export function cardAndHost(vm: Vm): void {
     });
 
     row('--off takes the card off too', async () => {
-      expect(await ok('load', '--off')).toMatch(
-        /^eth0 \[Offload\] l4lb_1 .* taken off\n$/,
-      );
+      expect(await ok('load', '--off')).toMatch(/^eth0 \[Offload\] l4lb_1 .* removed\n$/);
       expect(await programsOn(vm, 'eth0')).toEqual([]);
     });
   });

@@ -89,7 +89,9 @@ export function refusals(vm: Vm): void {
       () =>
         refusing('bpf_bind_accept', async () => {
           const { stdout, exitCode } = await vm.l4lb('doctor', ...ON_CARD);
-          expect(stdout).toContain('finding (offload): eth0 takes no offload');
+          expect(stdout).toContain(
+            'finding (offload): eth0 refuses the program in offload mode',
+          );
           expect(stdout).toContain('the driver netdevsim has offload, so it is the card');
           expect(stdout).toContain('fix: l4lb-load -i eth0 -m xdpdrv');
           expect(exitCode).toBe(1);
@@ -139,7 +141,7 @@ export function refusals(vm: Vm): void {
         refusing('ports/0/bpf_xdpdrv_accept', async () => {
           const { stdout } = await vm.l4lb('load', '-i', 'eth0');
           expect(stdout).toContain(
-            'driver mode is not to be had: netdevsim: driver XDP disabled in DebugFS\n' +
+            'driver mode is not available: netdevsim: driver XDP disabled in DebugFS\n' +
               'eth0 [Generic] l4lb_xdp_host.o attached',
           );
           const { exitCode } = await vm.l4lb('load', '-i', 'eth0', '--off');

@@ -68,19 +68,19 @@ interface Header {
 
 export function readElf(file: Buffer): Elf {
   if (file.length < HEADER_SIZE || file.readUInt32LE(0) !== MAGIC) {
-    throw notBpf('it is no ELF file');
+    throw notBpf('it is not an ELF file');
   }
   const isBpf = file.readUInt16LE(18) === MACHINE_BPF;
   if (!isBpf || file.readUInt16LE(4) !== CLASS_64_LITTLE_ENDIAN) {
-    throw notBpf(isBpf ? 'it is big-endian' : 'it is for another machine than BPF');
+    throw notBpf(isBpf ? 'it is big-endian' : 'it is not for the BPF machine');
   }
   return readTables(file);
 }
 
 export function notBpf(why: string): Failure {
-  return new Failure(`this is no BPF object: ${why}`, {
-    cause: 'it is another file than the one that was meant',
-    next: 'make objects, and name what that makes',
+  return new Failure(`this is not a BPF object: ${why}`, {
+    cause: 'another file was meant',
+    next: 'make objects, and name a file that it makes',
   });
 }
 

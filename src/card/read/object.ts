@@ -52,7 +52,7 @@ function readParts(elf: Elf): BpfObject {
     .map((symbol) => readFunction(elf, lines, symbol));
   if (!functions.some(isProgram)) {
     throw new Failure('the object has no XDP program', {
-      cause: 'its programs are of another kind: no section of it begins with `xdp`',
+      cause: 'its programs are of another kind: no section name begins with `xdp`',
       next: 'name an object that has SEC("xdp")',
     });
   }

@@ -31,7 +31,7 @@ export function judgeWords(reached: readonly Reached[]): Finding[] {
       }
       const map = registerOf(state, 1);
       if (map.kind !== 'map' || !added.some((one) => one.map === map.map)) return [];
-      const what = `updates the map \`${map.map}\`, to which it also adds: the card takes that only where what is added to is zero`;
+      const what = `updates the map \`${map.map}\`, to which it also adds: the card accepts that only while the words added to are zero`;
       return remark('read-and-added', what).map((said) => ({ ...said, place }));
     }),
   ];

@@ -33,7 +33,9 @@ const ON_STACK: Record<number, { register: number; what: string }[]> = {
 export function judgeCalls(instruction: Instruction, state: State): Said[] {
   if (instruction.action.does === 'call function') {
     const { callee } = instruction;
-    return callee === undefined ? remark('helper', 'calls what cannot be told') : [];
+    return callee === undefined
+      ? remark('helper', 'calls a function that could not be found')
+      : [];
   }
   if (instruction.action.does !== 'call helper') return [];
   if (instruction.callee !== undefined) {
@@ -42,7 +44,10 @@ export function judgeCalls(instruction: Instruction, state: State): Said[] {
   const number = instruction.immediate;
   if (number === TAIL_CALL) return found('tail-call', 'calls another program');
   if (!CARD_HELPERS.has(number)) {
-    return found('helper', `calls ${nameOfHelper(number)}, which the card has not`);
+    return found(
+      'helper',
+      `calls ${nameOfHelper(number)}, a helper the card does not have`,
+    );
   }
   return [
     ...judgeArguments(number, state),
@@ -57,10 +62,7 @@ function judgeArguments(number: number, state: State): Said[] {
     const name = `${what} of ${nameOfHelper(number)}`;
     switch (value.kind) {
       case 'unclear':
-        return remark(
-          'helper-argument',
-          `whether ${name} is on the stack cannot be told`,
-        );
+        return remark('helper-argument', `${name} may not be on the stack`);
       case 'stack':
       case 'caller stack':
         return judgeStackArgument(name, value.offset);
@@ -82,7 +84,7 @@ function judgeStackArgument(name: string, offset: unknown): Said[] {
 
 function judgeAdjustHead(state: State): Said[] {
   if (constantOf(rangeOf(registerOf(state, 2))) !== undefined) return [];
-  return remark('adjust-head', 'moves the head by what is not one constant');
+  return remark('adjust-head', 'moves the head by an amount that is not one constant');
 }
 
 function judgeEvent(state: State): Said[] {

@@ -66,7 +66,7 @@ export function judgeMemory(instruction: Instruction, state: State): Said[] {
       return judgeOffset('stack-offset', `${verb} the stack`, pointer.offset);
     case 'unclear':
     case 'number':
-      return remark('pointer-kind', `what this ${verb} cannot be told`);
+      return remark('pointer-kind', `${verb} memory of an unknown kind`);
     default:
       return [];
   }
@@ -83,14 +83,14 @@ function judgeContext({ offset }: Instruction, { does, size }: Access): Said[] {
 
 function judgeAtomic({ immediate }: Instruction, pointer: Value): Said[] {
   if (immediate === (ATOMIC_ADD | FETCH)) {
-    return found('atomic', 'adds atomically and uses what was there before');
+    return found('atomic', 'adds atomically and uses the old value');
   }
   if (immediate !== ATOMIC_ADD) {
-    return found('atomic', 'changes memory atomically by something else than adding');
+    return found('atomic', 'changes memory atomically other than by adding');
   }
   return pointer.kind === 'map value' || pointer.kind === 'unclear'
     ? []
-    : found('atomic', 'adds atomically to what is no value of a map');
+    : found('atomic', 'adds atomically to memory outside of maps');
 }
 
 export function judgeOffset(
@@ -105,8 +105,5 @@ export function judgeOffset(
   if (rule === 'map-offset') return [];
   return offset === 'several'
     ? found(rule, `${what} at offsets that are not the same modulo 4`)
-    : remark(
-        rule,
-        `${what} at several offsets; whether they agree modulo 4 cannot be told`,
-      );
+    : remark(rule, `${what} at several offsets, which may differ modulo 4`);
 }

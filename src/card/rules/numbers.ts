@@ -27,7 +27,7 @@ export function judgeNumbers(instruction: Instruction, state: State): Said[] {
       if (bits === 64 && isNegative) {
         return found(
           'multiply',
-          `multiplies 64 bits by ${immediate}, the sign of which makes them wider than 32`,
+          `multiplies 64 bits by ${immediate}, whose sign makes them wider than 32`,
         );
       }
       return wide('multiply', 'multiplies', withRegister ? [left, right] : [left]);
@@ -41,7 +41,7 @@ export function judgeNumbers(instruction: Instruction, state: State): Said[] {
       // To little-endian is nothing on a host that is, and still an instruction.
       return withRegister
         ? []
-        : found('instruction', 'the card knows no change to little-endian');
+        : found('instruction', 'the card cannot convert to little-endian');
     default:
       return [];
   }
@@ -55,6 +55,6 @@ function wide(
   const unclear = operands.some(({ kind }) => kind === 'unclear');
   if (operands.every((operand) => rangeOf(operand).most <= MOST_32)) return [];
   return unclear
-    ? remark(rule, `${verb} what cannot be told to be below 2^32`)
-    : found(rule, `${verb} what is not known to be below 2^32`);
+    ? remark(rule, `${verb} a value that may not be below 2^32`)
+    : found(rule, `${verb} a value that is not known to be below 2^32`);
 }

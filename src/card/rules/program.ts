@@ -20,7 +20,7 @@ export function judgeLength(instructions: number): Finding[] {
   if (instructions <= PUBLISHED_INSTRUCTIONS) return [];
   const what =
     `${formatCount(instructions)} instructions, most of which become several on the card; ` +
-    `${formatCount(PUBLISHED_INSTRUCTIONS)} were published as its limit, and only its firmware can tell`;
+    `${formatCount(PUBLISHED_INSTRUCTIONS)} is its published limit, but only its firmware decides`;
   return say('instructions', what).map((said) => ({ ...said, place: undefined }));
 }
 

@@ -14,17 +14,17 @@ export const RULES = {
   'map-entries': 'fewer entries: for l4lb smaller SLOTS, DESTINATIONS or CELLS',
   'global-variable':
     'a map with one entry, or a constant in the code (#define, const on the stack)',
-  helper: 'do without, or leave these packets to the host: return XDP_PASS',
+  helper: 'do without it, or leave these packets to the host: return XDP_PASS',
   'tail-call': 'one program: put the code in its place',
   'helper-argument':
-    'copy it to a variable on the stack, aligned to 4 bytes, and give that',
+    'copy it to a variable on the stack, aligned to 4 bytes, and pass that',
   'map-store':
     'add to it with __sync_fetch_and_add(), or bpf_map_update_elem() the whole value',
   'map-offset':
     'constant offsets: unroll the loop, or make each element an entry of its own',
   atomic:
     '__sync_fetch_and_add() of 4 or 8 bytes into a value of a map, its result unused',
-  'read-and-added': 'another map or member: what is added to is read by the tools alone',
+  'read-and-added': 'another map or member: only the tools may read the words added to',
   modulo: 'a constant to divide by; a power of two is a mask',
   divide: 'a constant divisor, for / and % alike, and a dividend of 32 bits',
   multiply: '__u32, compiled with -mcpu=v3, which has registers of 32 bits',

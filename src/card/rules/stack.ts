@@ -15,7 +15,7 @@ const STACK_UNIT = 64;
 
 export function judgeStack(bytes: number): Finding[] {
   if (bytes <= MOST_STACK) return [];
-  const what = `needs ${bytes} bytes of stack, in units of ${STACK_UNIT} for each function; elsewhere ${MOST_STACK} are all there are, and only its firmware can tell`;
+  const what = `needs ${bytes} bytes of stack, in units of ${STACK_UNIT} for each function; the usual limit is ${MOST_STACK}, but only the card's firmware decides`;
   return remark('stack-size', what).map((said) => ({ ...said, place: undefined }));
 }
 

@@ -33,7 +33,7 @@ export const checkAnswers: Check = (facts) => {
     ...local.map((one) =>
       found({
         finding: `the destination ${one.address} is this host itself`,
-        evidence: `ip route get ${one.address} says local; what is sent there leaves by ${device.name}`,
+        evidence: `ip route get ${one.address} says local; packets to it still leave by ${device.name}`,
         fix: `${fillCommand(facts, one.service)}, without ${one.address}`,
       }),
     ),
@@ -46,14 +46,14 @@ export const checkAnswers: Check = (facts) => {
           : `the destination ${hop} does not answer`,
         evidence: `the kernel asked for its MAC on ${device.name}, and nobody answered`,
         fix: isRouter
-          ? `ip route get ${addresses[0] ?? ''} oif ${device.name}, and see to ${hop}`
+          ? `ip route get ${addresses[0] ?? ''} oif ${device.name}, and check ${hop}`
           : `start ${hop}, or give it weight 0 with ${fillCommand(facts, behind[0]?.service)}`,
       });
     }),
     ...lost.map(({ address }) =>
       remark({
         finding: `no route to the destination ${address} over ${device.name}`,
-        evidence: 'so its MAC could not be compared, nor whether it answers',
+        evidence: 'so neither its MAC nor whether it answers could be checked',
         fix: `ip route add ${address}/${address.includes(':') ? 128 : 32} via ROUTER dev ${device.name}`,
       }),
     ),
@@ -128,12 +128,12 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
           ]
         : []),
       ...(said
-        ? [`${many(said.count, 'packet')} of ${said.what} came while looking`]
+        ? [`${many(said.count, 'packet')} of ${said.what} came during the check`]
         : []),
     ];
     return [
       found({
-        finding: `nobody takes the outer header off at ${address}`,
+        finding: `nothing removes the outer header at ${address}`,
         evidence: evidence.join('; '),
         fix: end
           ? `nsenter --net=/run/netns/${end.namespace} l4lb-load -i ${end.device.name} --decap`
@@ -145,7 +145,7 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
   if (findings.length > 0) return findings;
   return seen === 0
     ? undefined
-    : `the outer header comes off at ${many(seen, 'destination')} of this host`;
+    : `the outer header is removed at ${many(seen, 'destination')} of this host`;
 };
 
 const STRICTNESS: Record<RpFilter, number> = { off: 0, strict: 1, loose: 2 };
@@ -155,7 +155,9 @@ function isStrict({ rpFilters, namespace }: FarEnd, device: string): boolean | U
   if (rpFilters instanceof Unseen) return rpFilters;
   const [all, own] = [rpFilters.get('all'), rpFilters.get(device)];
   if (all === undefined || own === undefined) {
-    return new Unseen(`ip -n ${namespace} netconf show does not name that of ${device}`);
+    return new Unseen(
+      `ip -n ${namespace} netconf show does not list rp_filter of ${device}`,
+    );
   }
   return Math.max(STRICTNESS[all], STRICTNESS[own]) === STRICTNESS.strict;
 }
@@ -181,7 +183,7 @@ export const checkRpFilter: Check = ({ farEnds }) => {
     .map(({ end, name }) =>
       found({
         finding: `rp_filter drops packets at ${end.address}`,
-        evidence: `in ${end.namespace} it is strict on ${name}, where the inner packets come in, and the default route does not lead over ${name}`,
+        evidence: `in ${end.namespace} rp_filter is strict on ${name}, where the inner packets arrive, and the default route does not leave by ${name}`,
         fix: within(
           end.namespace,
           `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${name}.rp_filter=0`,
@@ -205,14 +207,14 @@ export const checkServiceAddress: Check = (facts) => {
       .map((address) =>
         found({
           finding: `${end.address} does not have the service's address ${address}`,
-          evidence: `ip -n ${end.namespace} addr show does not name it, so packets to it are not taken there`,
+          evidence: `ip -n ${end.namespace} addr show does not list it, so the destination does not accept packets to it`,
           fix: `ip -n ${end.namespace} addr add ${address}/${address.includes(':') ? 128 : 32} dev lo`,
         }),
       );
   });
   return orWell(
     findings,
-    `the service's address is there at ${many(farEnds.length, 'destination')}`,
+    `the service's address is set at ${many(farEnds.length, 'destination')}`,
   );
 };
 

@@ -28,7 +28,7 @@ export const checkDevice: Check = ({ device, peer }) => {
         evidence: `ip link show dev ${name} does not say LOWER_UP: nothing is at its other end`,
         fix: end
           ? `ip ${where}link set dev ${end.device.name} up`
-          : 'plug the cable in, or switch the port on',
+          : 'plug in the cable, or enable the switch port',
       }),
     ];
   }
@@ -38,24 +38,24 @@ export const checkDevice: Check = ({ device, peer }) => {
 export const checkTools: Check = ({ hardware, traffic, device }) => {
   const missing: [tool: string, what: string, unseen: Unseen][] = [];
   if (hardware instanceof Unseen) {
-    const what = 'whether the device takes VLAN tags off, and its driver';
+    const what = 'the driver, and whether the device removes VLAN tags';
     missing.push(['ethtool', what, hardware]);
   }
   if (traffic?.passed instanceof Unseen) {
-    const what = 'which packets came that match no service';
+    const what = 'which packets matched no service';
     missing.push(['tcpdump', what, traffic.passed]);
   }
   return orWell(
     missing.map(([tool, what, { why }]) =>
       remark({
-        finding: `${tool} tells nothing of ${device.name}`,
-        evidence: `${why}; so it is not known ${what}`,
+        finding: `${tool} does not report on ${device.name}`,
+        evidence: `${why}; so this is unknown: ${what}`,
         fix: why.startsWith('no ')
           ? `apt-get install ${tool}`
-          : `${tool === 'ethtool' ? 'ethtool -i' : 'tcpdump -i'} ${device.name}, and see what it says`,
+          : `${tool === 'ethtool' ? 'ethtool -i' : 'tcpdump -i'} ${device.name}, and read its error`,
       }),
     ),
-    traffic ? 'ethtool and tcpdump are there' : 'ethtool is there',
+    traffic ? 'ethtool and tcpdump are available' : 'ethtool is available',
   );
 };
 
@@ -64,14 +64,14 @@ const OFFLOADING = ['nfp', 'netdevsim'];
 
 export const checkOffload: Check = ({ device, hardware, offload, program }) => {
   if (!offload) return undefined;
-  if (offload.refusal === undefined) return `${device.name} takes the portable build`;
+  if (offload.refusal === undefined) return `${device.name} accepts the portable build`;
   const driver = hardware instanceof Unseen ? '' : hardware.driver;
   const why = OFFLOADING.includes(driver)
-    ? `the driver ${driver} has offload, so it is the card's firmware or the program's size`
-    : `its driver${driver && ` ${driver}`} has no eBPF offload; of those in Linux nfp has, for Netronome's Agilio cards`;
+    ? `the driver ${driver} supports offload, so the cause is the card's firmware or the program's size`
+    : `its driver${driver && ` ${driver}`} does not support eBPF offload; in Linux nfp does, for Netronome's Agilio cards`;
   return [
     found({
-      finding: `${device.name} takes no offload`,
+      finding: `${device.name} refuses the program in offload mode`,
       evidence: `${offload.refusal}; ${why}`,
       fix:
         program?.mode === 'xdpdrv'
@@ -90,8 +90,8 @@ export const checkProgram: Check = (facts) => {
   if (isDecap(program.name)) {
     return [
       found({
-        finding: `${name} has the destination's end, not the balancer`,
-        evidence: `${what}, which takes the outer header off`,
+        finding: `${name} has the program for destinations, not the balancer`,
+        evidence: `${what}, which removes the outer header`,
         fix: `l4lb-load -i ${name} --off && l4lb-load -i ${name} -f FILE`,
       }),
     ];
@@ -99,8 +99,8 @@ export const checkProgram: Check = (facts) => {
   if (other !== undefined && program.name !== PROGRAM_NAME) {
     return [
       found({
-        finding: `the program on ${name} is of another release than these tools`,
-        evidence: `${what}; its ABI version is ${other}, that of the tools ${ABI}`,
+        finding: `the program on ${name} is from another release than these tools`,
+        evidence: `${what}; its ABI version is ${other}, and the tools have ${ABI}`,
         fix: `l4lb-load -i ${name} --replace`,
       }),
     ];
@@ -117,7 +117,7 @@ export const checkProgram: Check = (facts) => {
       }),
     ];
   }
-  const asWell = asked && asked !== program.mode ? ', not in the mode asked for' : '';
+  const asWell = asked && asked !== program.mode ? ', not in the requested mode' : '';
   return `${program.name} in mode ${MODE_NAMES[program.mode]}${asWell}, ${balancer.build} build (program ${program.id})`;
 };
 
@@ -134,8 +134,8 @@ function noProgram({ device, asked }: Facts): ReturnType<typeof found> {
     finding: `no XDP program on ${name}${mode}`,
     evidence:
       there.length > 0
-        ? `ip link show dev ${name} names ${there.join(' and ')}`
-        : `ip link show dev ${name} names none`,
+        ? `ip link show dev ${name} lists ${there.join(' and ')}`
+        : `ip link show dev ${name} lists none`,
     fix:
       there.length > 0 && asked !== 'xdpoffload'
         ? `l4lb-load -i ${name} --off && l4lb-load -i ${name}${asked ? ` -m ${asked}` : ''} -f FILE`
@@ -162,11 +162,11 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
   const driver = hardware instanceof Unseen ? device.kind : hardware.driver;
   if (hardware instanceof Unseen && driver === '') {
     return new Unseen(
-      `whether driver mode would do instead of generic mode: ${hardware.why}`,
+      `whether driver mode would work instead of generic mode: ${hardware.why}`,
     );
   }
   if (!XDP_DRIVERS.has(driver)) {
-    return `in generic mode, since no XDP is known of the driver ${driver}`;
+    return `in generic mode, since the driver ${driver} is not known to support XDP`;
   }
   const again = (load: string): string =>
     [
@@ -179,15 +179,15 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
     return [
       remark({
         finding: `${name} runs in generic mode`,
-        evidence: `the driver ${driver} has XDP, but perhaps not at an MTU of ${device.mtu}`,
-        fix: `ip link set dev ${name} mtu ${ONE_BUFFER} && ${again(`l4lb-load -i ${name}`)}, if so large an MTU is not needed`,
+        evidence: `the driver ${driver} supports XDP, but perhaps not at an MTU of ${device.mtu}`,
+        fix: `ip link set dev ${name} mtu ${ONE_BUFFER} && ${again(`l4lb-load -i ${name}`)}, if you do not need so large an MTU`,
       }),
     ];
   }
   return [
     found({
-      finding: `${name} runs in generic mode, where driver mode would do`,
-      evidence: `the driver ${driver} has XDP, and the MTU of ${device.mtu} is no obstacle`,
+      finding: `${name} runs in generic mode, but driver mode should work`,
+      evidence: `the driver ${driver} supports XDP, and the MTU of ${device.mtu} allows it`,
       fix: again(`l4lb-load -i ${name} -m xdpdrv`),
     }),
   ];
@@ -201,19 +201,20 @@ export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) 
   const lost = transmitErrors instanceof Unseen ? 0 : transmitErrors;
   const balanced = must(traffic.verdicts.get('balanced'), 'balanced');
   const finding = `what ${device.name} sends is dropped: its other end has no XDP program`;
-  const ofLost = lost > 0 ? `${lost} frames could not be given to it while looking` : '';
+  const ofLost =
+    lost > 0 ? `${lost} frames could not be handed over during the check` : '';
   if (!peer.isSeen) {
     const unseen = 'its other end is in a namespace that cannot be seen from here';
     const fix = `at the other end: ip link set dev DEVICE xdpdrv obj ${facts.passObject} sec xdp`;
     if (lost > 0) return [found({ finding, evidence: `${ofLost}; ${unseen}`, fix })];
     if (balanced > 0 && transmitErrors instanceof Unseen) {
-      return new Unseen(`whether its other end takes frames: ${transmitErrors.why}`);
+      return new Unseen(`whether its other end accepts frames: ${transmitErrors.why}`);
     }
-    if (balanced > 0) return 'its other end takes what it is given';
+    if (balanced > 0) return 'its other end accepts the frames it is sent';
     return [
       remark({
         finding: `the other end of ${device.name} needs an XDP program too`,
-        evidence: `${unseen}, and nothing was sent while looking`,
+        evidence: `${unseen}, and nothing was sent during the check`,
         fix,
       }),
     ];
@@ -226,7 +227,7 @@ export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) 
   return [
     found({
       finding,
-      evidence: `ip ${into}link show dev ${end.name} names none in driver mode${ofLost && `; ${ofLost}`}`,
+      evidence: `ip ${into}link show dev ${end.name} lists none in driver mode${ofLost && `; ${ofLost}`}`,
       fix: `ip ${into}link set dev ${end.name} xdpdrv obj ${facts.passObject} sec xdp`,
     }),
   ];
@@ -241,13 +242,13 @@ export const checkVlan: Check = ({ device, hardware }) => {
   if (strips === 'off') return `${name} leaves VLAN tags in the frame`;
   return [
     remark({
-      finding: `${name} takes VLAN tags off before XDP sees the frame`,
+      finding: `${name} removes VLAN tags before XDP sees the frame`,
       evidence:
         'rx-vlan-offload is on, so tagged frames would leave without their tag; ' +
-        'it matters only where tagged frames come',
+        'this matters only where tagged frames arrive',
       fix:
         strips === 'always'
-          ? 'none: this driver cannot be told otherwise'
+          ? 'none: this driver cannot turn it off'
           : `ethtool -K ${name} rxvlan off`,
     }),
   ];

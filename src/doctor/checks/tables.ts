@@ -14,7 +14,7 @@ export const checkTable: Check = (facts) => {
     return [
       found({
         finding: 'the table is empty: everything passes to the host',
-        evidence: `l4lb-load -i ${device.name} --status names no service`,
+        evidence: `l4lb-load -i ${device.name} --status lists no service`,
         fix: `l4lb-map -i ${device.name} -f FILE`,
       }),
     ];
@@ -36,14 +36,14 @@ export const checkTable: Check = (facts) => {
             ? 'the service has no destination'
             : `it has ${many(own.length, 'destination')}${isEmpty ? ' of weight 0' : ''}`),
         fix: isEmpty
-          ? `${fillCommand(facts, service.id)}, with a row of another weight than 0`
+          ? `${fillCommand(facts, service.id)}, with a row whose weight is not 0`
           : fillCommand(facts, service.id),
       }),
     ];
   });
   return orWell(
     findings,
-    `${many(services.length, 'service')} with ${many(destinations.length, 'destination')}, every slot has one`,
+    `${many(services.length, 'service')} with ${many(destinations.length, 'destination')}; every slot has a destination`,
   );
 };
 
@@ -54,8 +54,8 @@ export const checkDeviceMac: Check = (facts) => {
   if (mac === device.mac) return `the table has ${device.name}'s own MAC`;
   return [
     found({
-      finding: `${device.name} has another MAC than the table`,
-      evidence: `it has ${device.mac}; the table has ${mac}, so what is sent to the new one is not for us`,
+      finding: `the MAC of ${device.name} is not the one in the table`,
+      evidence: `the device has ${device.mac} and the table ${mac}, so packets to the device count as "not for us"`,
       fix: fillCommand(facts, balancer.services[0]?.id),
     }),
   ];
@@ -75,8 +75,8 @@ export const checkSource: Check = (facts) => {
       const own = ownAddress(facts, source);
       const length = source.includes(':') ? 128 : 32;
       return found({
-        finding: `the outer header's source ${source} is no address of this host`,
-        evidence: `packets to ${some(users.map(({ address }) => address))} have it; their errors come back to nobody, and routers may drop what has a foreign source`,
+        finding: `the outer header's source ${source} is not an address of this host`,
+        evidence: `packets to ${some(users.map(({ address }) => address))} carry it; ICMP errors about them do not come back, and routers may drop packets from a foreign source`,
         fix: own
           ? `${fillCommand(facts, users[0]?.service)} -s ${own}`
           : `ip addr add ${source}/${length} dev ${device.name}`,
@@ -114,12 +114,12 @@ export const checkMtu: Check = (facts) => {
   const ever = traffic?.sums.get('too big') ?? 0n;
   const fix =
     `ip link set dev ${name} mtu ${Math.max(mtu, ETHERNET_MTU) + outer} && ${again}, ` +
-    `if the way to the destinations takes that; or let senders keep to ${largest}`;
+    `if the path to the destinations allows it; or limit senders to ${largest}`;
   if (now > 0) {
     return [
       found({
-        finding: `the MTU of ${name} is too small for what comes`,
-        evidence: `${many(now, 'packet')} of more than ${largest} bytes came while looking: the outer header takes ${outer} of ${mtu}`,
+        finding: `the MTU of ${name} is too small for the packets that come`,
+        evidence: `${many(now, 'packet')} of more than ${largest} bytes came during the check: the outer header takes ${outer} of ${mtu}`,
         fix,
       }),
     ];
@@ -129,7 +129,7 @@ export const checkMtu: Check = (facts) => {
     return [
       remark({
         finding: `the MTU of ${name} is too small for ${many(told, 'packet')}`,
-        evidence: `they came while looking, and their senders were told that ${largest} bytes fit`,
+        evidence: `they came during the check, and their senders were told that ${largest} bytes fit`,
         fix,
       }),
     ];
@@ -139,7 +139,7 @@ export const checkMtu: Check = (facts) => {
     return [
       remark({
         finding: `the MTU of ${name} was too small for ${formatCount(ever)} packets`,
-        evidence: `since the program was loaded; none came while looking. Up to ${largest} bytes fit`,
+        evidence: `since the program was loaded; none came during the check. Up to ${largest} bytes fit`,
         fix,
       }),
     ];

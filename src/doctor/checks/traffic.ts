@@ -64,7 +64,7 @@ export const checkMatches: Check = (facts) => {
   return [
     found({
       finding: 'no packet matches a service',
-      evidence: `the ways into services are ${some(ways)}; instead came in ${seconds(traffic)}: ${whatCame(traffic)}`,
+      evidence: `the ways into services are ${some(ways)}, but these packets came in ${seconds(traffic)}: ${whatCame(traffic)}`,
       fix: wayIn(facts, passedIn(traffic)),
     }),
   ];
@@ -75,7 +75,7 @@ function whatCame(traffic: Traffic): string {
   const counted = [...verdicts].filter(([, count]) => count > 0);
   const names = counted.map(([name, count]) => `${formatCount(count)} "${name}"`);
   if (passed instanceof Unseen) {
-    return `${names.join(', ')} (tcpdump would say more: ${passed.why})`;
+    return `${names.join(', ')} (tcpdump could say more: ${passed.why})`;
   }
   const seen = passed.map(({ what, count, to }) =>
     to ? `${many(count, 'packet')} to ${what}` : `${formatCount(count)} of ${what}`,
@@ -87,7 +87,7 @@ function whatCame(traffic: Traffic): string {
 function wayIn(facts: Facts, passed: readonly Passed[]): string {
   const { device, balancer } = facts;
   const to = passed.find((one) => one.to !== undefined)?.to;
-  if (!to) return `l4lb-load -i ${device.name} --status, and send to a way it names`;
+  if (!to) return `l4lb-load -i ${device.name} --status, and send to a way it lists`;
   if (to.mac !== device.mac) {
     return `at the sender: ip route replace ${to.address} via ${ownAddress(facts, to.address) ?? device.mac}`;
   }
@@ -104,7 +104,7 @@ export const checkCounters: Check = (facts) => {
   if (counted === 0 && traffic.received > LEAST_UNCOUNTED) {
     return [
       found({
-        finding: `the counters stand still, though packets come to ${device.name}`,
+        finding: `the counters stand still, although packets come to ${device.name}`,
         evidence: `in ${seconds(traffic)} the device received ${formatCount(traffic.received)}, and the program counted none`,
         fix: `l4lb-load -i ${device.name} --replace`,
       }),
@@ -119,12 +119,12 @@ export const checkCounters: Check = (facts) => {
   const others = passedIn(traffic).map(({ what, count }) => `${count} of ${what}`);
   return [
     found({
-      finding: 'the counters stand still: nothing comes that could be balanced',
+      finding: 'the counters stand still: no packet comes that could be balanced',
       evidence:
         counted === 0
           ? `no packet came to ${device.name} in ${seconds(traffic)}`
-          : `${came}, none of TCP or UDP${others.length > 0 ? `: ${some(others)}` : ''}`,
-      fix: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${ownAddress(facts, address ?? '') ?? device.name}; or look longer, with --interval 30`,
+          : `${came}, none of them TCP or UDP${others.length > 0 ? `: ${some(others)}` : ''}`,
+      fix: `at a client: ip route get ${address ?? 'ADDRESS'}, which must lead to ${ownAddress(facts, address ?? '') ?? device.name}; or watch longer, with --interval 30`,
     }),
   ];
 };

@@ -61,7 +61,7 @@ export function describeConfigPlan(
     `${formatCount(totals.changed)} changed`,
     describeMoved(totals, isDryRun),
   ];
-  const nothing = 'nothing to do: the tables say so already';
+  const nothing = 'nothing to do: the tables already match';
   return [
     ...made.services.flatMap(({ name, plan }) =>
       describePlan(plan, where, isDryRun, name),
@@ -89,11 +89,14 @@ function describeRemoved(
     const verb = isDryRun ? 'would be removed' : 'removed';
     const head = `${where.interface} [${where.mode}] `;
     return slots === 0
-      ? [`${head}${count} without a service, of a fill that was cut short`, `  ${verb}`]
+      ? [
+          `${head}${count} without a service, left by a fill that was cut short`,
+          `  ${verb}`,
+        ]
       : [
           `${head}${ways.join(', ')}: ${count} in ${many(slots, 'slot')}`,
           ...(isDryRun ? destinations.map((address) => `  - ${address}`) : []),
-          `  ${verb}, since the file does not have it`,
+          `  ${verb}, since it is not in the file`,
         ];
   });
 }

@@ -24,7 +24,7 @@ export function describePlan(
     `${where.interface} [${where.mode}] ${name === undefined ? ways : `${name} (${ways})`}: ` +
     `${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}${ssh}`;
   if (plan.writes.length === 0) {
-    return [head, '  nothing to do: the table says so already'];
+    return [head, '  nothing to do: the table already matches'];
   }
   const counts = [
     `${plan.added.length} added`,

@@ -86,7 +86,7 @@ export class Iproute {
       });
     }
     const [link] = parseIpJson(result.stdout, args.join(' ')) as LinkJson[];
-    if (!link) throw new Failure(`ip says nothing of device ${name}`);
+    if (!link) throw new Failure(`ip does not list the device ${name}`);
     return {
       name: link.ifname,
       ifindex: link.ifindex,

@@ -138,7 +138,7 @@ describe('a program that a card would refuse', () => {
       findings: [
         {
           rule: 'helper',
-          what: 'calls bpf_ktime_get_ns(), which the card has not',
+          what: 'calls bpf_ktime_get_ns(), a helper the card does not have',
           functions: ['wrong'],
           times: 1,
           file: 'helper.c',
@@ -187,11 +187,11 @@ test('our host build would be refused, for these reasons', () => {
 });
 
 test.each([
-  { what: 'a text', file: () => Buffer.from('a text'), why: 'it is no ELF file' },
+  { what: 'a text', file: () => Buffer.from('a text'), why: 'it is not an ELF file' },
   {
     what: 'an ELF file of this machine',
     file: () => readFileSync(process.execPath).subarray(0, 4096),
-    why: 'it is for another machine than BPF',
+    why: 'it is not for the BPF machine',
   },
   {
     what: 'half an object',
@@ -199,7 +199,7 @@ test.each([
     why: 'it is cut short',
   },
 ])('$what is no BPF object', ({ file, why }) => {
-  expect(() => checkObject(file())).toThrow(`this is no BPF object: ${why}`);
+  expect(() => checkObject(file())).toThrow(`this is not a BPF object: ${why}`);
 });
 
 describe('l4lb-load --check-offload', () => {

@@ -148,20 +148,20 @@ describe('destinations', () => {
     { row: '2001:db8::1::2', reason: '"2001:db8::1::2" is not an IP address' },
     {
       row: '::ffff:10.0.1.15',
-      reason:
-        '"::ffff:10.0.1.15" is an IPv4 address in the form of IPv6; write 10.0.1.15',
+      reason: '"::ffff:10.0.1.15" is an IPv4 address in IPv6 form; write 10.0.1.15',
     },
     {
       row: '2001:db8::1%eth0',
-      reason: '"2001:db8::1%eth0" names a zone, and a packet has none; leave it out',
+      reason:
+        '"2001:db8::1%eth0" names a zone, but packets have none; leave the zone out',
     },
     {
       row: 'fe80::1',
       reason:
-        'fe80::1 cannot be a destination: it is a link-local address, which is another host on every link',
+        'fe80::1 cannot be a destination: it is a link-local address, which means another host on each link',
     },
     { row: '::1', reason: '::1 cannot be a destination: it is a loopback address' },
-    { row: '::', reason: ':: cannot be a destination: it stands for no address' },
+    { row: '::', reason: ':: cannot be a destination: it is the unspecified address' },
     {
       row: 'ff02::1',
       reason: 'ff02::1 cannot be a destination: it is a multicast address',

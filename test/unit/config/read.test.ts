@@ -283,11 +283,12 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { source: '["10.0.0.4", "10.0.0.5"]' },
-      problem: '5: source: there is one source for each family, and here are two of one',
+      problem: '5: source: each family has one source, and two of one family are given',
     },
     {
       lines: { source: '"10.0.0.4/24"' },
-      problem: '5: source: "10.0.0.4/24" has bits behind its length; write 10.0.0.0/24',
+      problem:
+        '5: source: "10.0.0.4/24" has bits set after its length; write 10.0.0.0/24',
     },
     {
       lines: { source: '4' },

@@ -132,14 +132,14 @@ describe('doctor', () => {
       broken: { device: device({ carrier: false }), traffic: traffic({}) },
       check: 'device',
       finding: 'ens4 has no carrier',
-      fix: 'plug the cable in, or switch the port on',
+      fix: 'plug in the cable, or enable the switch port',
     },
     {
       what: 'no ethtool',
       broken: { hardware: new Unseen('no ethtool on this machine') },
       check: 'tools',
       severity: 'remark',
-      finding: 'ethtool tells nothing of ens4',
+      finding: 'ethtool does not report on ens4',
       fix: 'apt-get install ethtool',
     },
     {
@@ -152,7 +152,7 @@ describe('doctor', () => {
       },
       check: 'tools',
       severity: 'remark',
-      finding: 'tcpdump tells nothing of ens4',
+      finding: 'tcpdump does not report on ens4',
       fix: 'apt-get install tcpdump',
     },
     {
@@ -160,7 +160,7 @@ describe('doctor', () => {
       broken: NOTHING,
       check: 'program',
       finding: 'no XDP program on ens4',
-      evidence: 'ip link show dev ens4 names none',
+      evidence: 'ip link show dev ens4 lists none',
       fix: 'l4lb-load -i ens4 -f FILE',
     },
     {
@@ -168,7 +168,7 @@ describe('doctor', () => {
       broken: { ...NOTHING, device: device(), asked: 'xdpgeneric' },
       check: 'program',
       finding: 'no XDP program on ens4 in mode xdpgeneric',
-      evidence: 'ip link show dev ens4 names l4lb_1 in mode xdpdrv',
+      evidence: 'ip link show dev ens4 lists l4lb_1 in mode xdpdrv',
       fix: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -m xdpgeneric -f FILE',
     },
     {
@@ -182,9 +182,9 @@ describe('doctor', () => {
       what: 'a driver without offload',
       broken: { ...NOTHING, asked: 'xdpoffload', offload: { refusal: 'EINVAL' } },
       check: 'offload',
-      finding: 'ens4 takes no offload',
+      finding: 'ens4 refuses the program in offload mode',
       evidence:
-        "EINVAL; its driver ixgbe has no eBPF offload; of those in Linux nfp has, for Netronome's Agilio cards",
+        "EINVAL; its driver ixgbe does not support eBPF offload; in Linux nfp does, for Netronome's Agilio cards",
       fix: 'l4lb-load -i ens4 -m xdpdrv',
     },
     {
@@ -195,9 +195,9 @@ describe('doctor', () => {
         hardware: { driver: 'nfp', stripsTags: 'off' },
       },
       check: 'offload',
-      finding: 'ens4 takes no offload',
+      finding: 'ens4 refuses the program in offload mode',
       evidence:
-        "EINVAL; the driver nfp has offload, so it is the card's firmware or the program's size",
+        "EINVAL; the driver nfp supports offload, so the cause is the card's firmware or the program's size",
       fix: 'none needed: it runs in driver mode, see l4lb-doctor -i ens4',
     },
     {
@@ -220,21 +220,21 @@ describe('doctor', () => {
       what: 'another ABI version',
       broken: program({ name: 'l4lb_99' }),
       check: 'program',
-      finding: 'the program on ens4 is of another release than these tools',
+      finding: 'the program on ens4 is from another release than these tools',
       fix: 'l4lb-load -i ens4 --replace',
     },
     {
       what: "the destination's end",
       broken: program({ name: 'l4lb_decap_1' }),
       check: 'program',
-      finding: "ens4 has the destination's end, not the balancer",
+      finding: 'ens4 has the program for destinations, not the balancer',
       fix: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -f FILE',
     },
     {
       what: 'generic mode on a driver with XDP',
       broken: program({ mode: 'xdpgeneric' }),
       check: 'mode',
-      finding: 'ens4 runs in generic mode, where driver mode would do',
+      finding: 'ens4 runs in generic mode, but driver mode should work',
       fix:
         'l4lb-map -i ens4 --export > l4lb.toml && l4lb-load -i ens4 --off && ' +
         'l4lb-load -i ens4 -m xdpdrv && l4lb-map -i ens4 -c l4lb.toml',
@@ -269,7 +269,7 @@ describe('doctor', () => {
       },
       check: 'table',
       finding: 'no slot of 192.0.2.10:80/tcp has a destination',
-      fix: 'l4lb-map -i ens4 -f FILE, with a row of another weight than 0',
+      fix: 'l4lb-map -i ens4 -f FILE, with a row whose weight is not 0',
     },
     {
       what: 'a fill that was cut short',
@@ -287,14 +287,14 @@ describe('doctor', () => {
         traffic: traffic({ 'not for us': 4 }),
       },
       check: 'device mac',
-      finding: 'ens4 has another MAC than the table',
+      finding: 'the MAC of ens4 is not the one in the table',
       fix: 'l4lb-map -i ens4 -f FILE',
     },
     {
       what: 'a source of another host',
       broken: withDestination({ source: '10.0.0.99' }),
       check: 'source',
-      finding: "the outer header's source 10.0.0.99 is no address of this host",
+      finding: "the outer header's source 10.0.0.99 is not an address of this host",
       fix: 'l4lb-map -i ens4 -f FILE -s 10.0.0.1',
     },
     {
@@ -304,7 +304,7 @@ describe('doctor', () => {
         { device: device({ addresses: [] }) },
       ),
       check: 'source',
-      finding: "the outer header's source 2001:db8::99 is no address of this host",
+      finding: "the outer header's source 2001:db8::99 is not an address of this host",
       fix: 'ip addr add 2001:db8::99/128 dev ens4',
     },
     {
@@ -327,18 +327,18 @@ describe('doctor', () => {
       what: 'packets that are too big',
       broken: { traffic: traffic({ balanced: 9, 'too big': 1 }) },
       check: 'mtu',
-      finding: 'the MTU of ens4 is too small for what comes',
+      finding: 'the MTU of ens4 is too small for the packets that come',
       evidence:
-        '1 packet of more than 1480 bytes came while looking: the outer header takes 20 of 1500',
+        '1 packet of more than 1480 bytes came during the check: the outer header takes 20 of 1500',
       fix:
         'ip link set dev ens4 mtu 1520 && l4lb-map -i ens4 -f FILE, ' +
-        'if the way to the destinations takes that; or let senders keep to 1480',
+        'if the path to the destinations allows it; or limit senders to 1480',
     },
     {
       what: 'packets that are too big, and nothing else',
       broken: { traffic: traffic({ 'too big': 1 }) },
       check: 'mtu',
-      finding: 'the MTU of ens4 is too small for what comes',
+      finding: 'the MTU of ens4 is too small for the packets that come',
       fix: expect.stringContaining('mtu 1520') as unknown as string,
     },
     {
@@ -384,7 +384,7 @@ describe('doctor', () => {
       check: 'answers',
       finding:
         '10.0.0.254, the router towards 10.1.0.1, 10.1.0.2, 10.1.0.3 and 2 more, does not answer',
-      fix: 'ip route get 10.1.0.1 oif ens4, and see to 10.0.0.254',
+      fix: 'ip route get 10.1.0.1 oif ens4, and check 10.0.0.254',
     },
     {
       what: 'a destination that is this host',
@@ -432,7 +432,7 @@ describe('doctor', () => {
         farEnds: [farEnd({ device: device({ name: 'eth0', programs: [] }) })],
       },
       check: 'tunnel',
-      finding: 'nobody takes the outer header off at 10.0.1.15',
+      finding: 'nothing removes the outer header at 10.0.1.15',
       evidence: 'in web-1 no tunnel device is up, and eth0 has no l4lb_decap',
       fix: 'nsenter --net=/run/netns/web-1 l4lb-load -i eth0 --decap',
     },
@@ -454,9 +454,9 @@ describe('doctor', () => {
         ),
       },
       check: 'tunnel',
-      finding: 'nobody takes the outer header off at 10.0.1.15',
+      finding: 'nothing removes the outer header at 10.0.1.15',
       evidence:
-        '2 packets of ICMP "protocol 4 unreachable" from 10.0.1.15 came while looking',
+        '2 packets of ICMP "protocol 4 unreachable" from 10.0.1.15 came during the check',
       fix: 'on 10.0.1.15: l4lb-load -i DEVICE --decap, or modprobe ipip && ip link set dev tunl0 up',
     },
     {
@@ -504,7 +504,7 @@ describe('doctor', () => {
       check: 'veth peer',
       finding: 'what ens4 sends is dropped: its other end has no XDP program',
       evidence:
-        'ip -n switch link show dev port1 names none in driver mode; 9 frames could not be given to it while looking',
+        'ip -n switch link show dev port1 lists none in driver mode; 9 frames could not be handed over during the check',
       fix: 'ip -n switch link set dev port1 xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
     },
     {
@@ -536,7 +536,7 @@ describe('doctor', () => {
       check: 'matches',
       finding: 'no packet matches a service',
       evidence:
-        'the ways into services are 192.0.2.10:80/tcp; instead came in 1.0 s: ' +
+        'the ways into services are 192.0.2.10:80/tcp, but these packets came in 1.0 s: ' +
         '9 packets to 10.0.0.1:22/tcp, 2 of ARP (2 "not ip", 9 "not ours")',
       fix: 'l4lb-map -i ens4 -f FILE --vip 192.0.2.10:80/tcp 10.0.0.1:22/tcp, if it is meant for the service',
     },
@@ -557,29 +557,29 @@ describe('doctor', () => {
       broken: { traffic: traffic({ fragment: 3 }) },
       check: 'matches',
       finding: 'no packet matches a service',
-      fix: 'l4lb-load -i ens4 --status, and send to a way it names',
+      fix: 'l4lb-load -i ens4 --status, and send to a way it lists',
     },
     {
       what: 'nothing at all',
       broken: { traffic: traffic({}) },
       check: 'counters',
-      finding: 'the counters stand still: nothing comes that could be balanced',
+      finding: 'the counters stand still: no packet comes that could be balanced',
       evidence: 'no packet came to ens4 in 1.0 s',
-      fix: 'at a client: ip route get 192.0.2.10, which must lead to 10.0.0.1; or look longer, with --interval 30',
+      fix: 'at a client: ip route get 192.0.2.10, which must lead to 10.0.0.1; or watch longer, with --interval 30',
     },
     {
       what: 'ARP alone',
       broken: { traffic: traffic({ 'not ip': 2 }, { passed: [ARP] }) },
       check: 'counters',
-      finding: 'the counters stand still: nothing comes that could be balanced',
-      evidence: '2 packets counted in 1.0 s, none of TCP or UDP: 2 of ARP',
+      finding: 'the counters stand still: no packet comes that could be balanced',
+      evidence: '2 packets counted in 1.0 s, none of them TCP or UDP: 2 of ARP',
       fix: expect.stringContaining('at a client') as unknown as string,
     },
     {
       what: 'packets that the program never sees',
       broken: { traffic: traffic({}, { received: 500 }) },
       check: 'counters',
-      finding: 'the counters stand still, though packets come to ens4',
+      finding: 'the counters stand still, although packets come to ens4',
       fix: 'l4lb-load -i ens4 --replace',
     },
     {
@@ -587,7 +587,7 @@ describe('doctor', () => {
       broken: { hardware: { driver: 'ixgbe', stripsTags: 'on' } },
       check: 'vlan',
       severity: 'remark',
-      finding: 'ens4 takes VLAN tags off before XDP sees the frame',
+      finding: 'ens4 removes VLAN tags before XDP sees the frame',
       fix: 'ethtool -K ens4 rxvlan off',
     },
   ])('finds $what, and only that', ({ broken, check, severity = 'finding', ...row }) => {
@@ -663,7 +663,7 @@ describe('doctor', () => {
     ],
     [
       'mode',
-      'whether driver mode would do instead of generic mode',
+      'whether driver mode would work instead of generic mode',
       { ...program({ mode: 'xdpgeneric' }), hardware: new Unseen(WHY) },
     ],
     ['rp_filter', 'at 10.0.1.15', { farEnds: [farEnd({ rpFilters: new Unseen(WHY) })] }],
@@ -679,7 +679,7 @@ describe('doctor', () => {
     ],
     [
       'veth peer',
-      'whether its other end takes frames',
+      'whether its other end accepts frames',
       {
         ...veth({ isSeen: false }),
         traffic: traffic({ balanced: 9 }, { transmitErrors: new Unseen(WHY) }),
@@ -692,7 +692,7 @@ describe('doctor', () => {
     expect(diagnosis.findings.map((one) => one.check)).not.toContain(check);
     const lines = describeDiagnosis(diagnosis);
     expect(lines[0]).toMatch(/ \d checks? not made$/);
-    const at = lines.indexOf('Could not be looked at:');
+    const at = lines.indexOf('Could not be checked:');
     expect(lines.slice(at).join('\n')).toContain(`${what}: ${WHY}`);
     expect(diagnosisJson(diagnosis)).toMatchObject({ unseen: diagnosis.unseen });
   });
@@ -702,7 +702,7 @@ describe('doctor', () => {
     expect(examine(facts({ farEnds: [end] })).unseen).toEqual([
       {
         check: 'rp_filter',
-        text: 'at 10.0.1.15: ip -n web-1 netconf show does not name that of eth0',
+        text: 'at 10.0.1.15: ip -n web-1 netconf show does not list rp_filter of eth0',
       },
     ]);
   });
@@ -712,8 +712,8 @@ describe('doctor', () => {
     const [remark] = examine(
       facts({ traffic: traffic({ balanced: 1 }, { passed }) }),
     ).findings;
-    expect(remark?.evidence).toContain('have permission to capture; so it is not known');
-    expect(remark?.fix).toBe('tcpdump -i ens4, and see what it says');
+    expect(remark?.evidence).toContain('have permission to capture; so this is unknown');
+    expect(remark?.fix).toBe('tcpdump -i ens4, and read its error');
   });
 
   test('names the service where there are several', () => {
@@ -751,9 +751,9 @@ describe('report', () => {
     expect(
       lines.filter((line) => line.startsWith('finding (answers): the')),
     ).toHaveLength(4);
-    expect(lines).toContain('finding (answers): 2 more like these; --json has all');
+    expect(lines).toContain('finding (answers): 2 more like these; --json shows all');
     expect(lines).toContain(
-      'remark (vlan): ens4 takes VLAN tags off before XDP sees the frame',
+      'remark (vlan): ens4 removes VLAN tags before XDP sees the frame',
     );
     expect(lines).toContain(
       '  device           ens4 is up, with MAC 02:00:0a:00:00:01 and an MTU of 1500',

@@ -79,8 +79,8 @@ describe('a prefix of sources', () => {
   });
 
   test.each([
-    { text: '10.1.2.3/16', why: 'has bits behind its length; write 10.1.0.0/16' },
-    { text: '10.192.0.0/9', why: 'has bits behind its length; write 10.128.0.0/9' },
+    { text: '10.1.2.3/16', why: 'has bits set after its length; write 10.1.0.0/16' },
+    { text: '10.192.0.0/9', why: 'has bits set after its length; write 10.128.0.0/9' },
     { text: '2001:db8::1/64', why: 'write 2001:db8::/64' },
     { text: '10.0.0.0/33', why: 'does not end in a length from /0 to /32' },
     { text: '10.0.0.0/', why: 'does not end in a length' },

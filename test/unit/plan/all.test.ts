@@ -304,9 +304,9 @@ describe('what a killed tool left', () => {
     const orphan = { ...live, cells: new Map() };
     const made = planText(orphan, 'service = []');
     expect(describeConfigPlan(made, WHERE, false)).toEqual([
-      'ens4 [Driver] 3 destinations without a service, of a fill that was cut short',
+      'ens4 [Driver] 3 destinations without a service, left by a fill that was cut short',
       '  removed',
-      'ens4 [Driver] 2 destinations without a service, of a fill that was cut short',
+      'ens4 [Driver] 2 destinations without a service, left by a fill that was cut short',
       '  removed',
       'in all: 0 services, 2 removed',
       '  0 added, 5 removed, 0 changed, 0 slots moved',
@@ -422,7 +422,7 @@ describe('a plan of a config file in words', () => {
       'ens4 [Driver] 192.0.2.53:53/udp: 2 destinations in 16 slots',
       '  - 10.0.1.1',
       '  - 10.0.1.7',
-      '  would be removed, since the file does not have it',
+      '  would be removed, since it is not in the file',
       'in all: 2 services, 1 removed',
       `  would be: 2 added, 2 removed, 0 drained, 0 changed, ${moved + 16} of 48 slots moved (ideal: 24)`,
     ]);
@@ -431,11 +431,11 @@ describe('a plan of a config file in words', () => {
   test('with nothing to do', () => {
     expect(describeConfigPlan(planText(live, BOTH), WHERE, false)).toEqual([
       'ens4 [Driver] web (192.0.2.10:80/tcp, 192.0.2.10:443/tcp): 3 destinations in 32 slots',
-      '  nothing to do: the table says so already',
+      '  nothing to do: the table already matches',
       'ens4 [Driver] dns (192.0.2.53:53/udp): 2 destinations in 16 slots',
-      '  nothing to do: the table says so already',
+      '  nothing to do: the table already matches',
       'in all: 2 services',
-      '  nothing to do: the tables say so already',
+      '  nothing to do: the tables already match',
     ]);
   });
 

@@ -16,7 +16,7 @@ function faultOf(name: string): string {
 test.each([
   ['/no/such/file', 'there is no such file'],
   ['/', 'it is a directory'],
-  ['/proc/version/x', 'a part of its path is no directory'],
+  ['/proc/version/x', 'a part of its path is not a directory'],
   [`/${'x'.repeat(300)}`, 'its name is too long'],
 ])('%s: %s', (name, cause) => {
   expect(faultOf(name)).toBe(cause);

@@ -81,15 +81,15 @@ describe('address', () => {
     { text: '2001:db8', fault: 'is not an IP address' },
     {
       text: 'fe80::1%eth0',
-      fault: 'names a zone, and a packet has none; leave it out',
+      fault: 'names a zone, but packets have none; leave the zone out',
     },
     {
       text: '::ffff:10.0.1.15',
-      fault: 'is an IPv4 address in the form of IPv6; write 10.0.1.15',
+      fault: 'is an IPv4 address in IPv6 form; write 10.0.1.15',
     },
     {
       text: '::FFFF:a00:10f',
-      fault: 'is an IPv4 address in the form of IPv6; write 10.0.1.15',
+      fault: 'is an IPv4 address in IPv6 form; write 10.0.1.15',
     },
   ])('$text $fault', ({ text, fault }) => {
     expect(parseAddress(text)).toBeUndefined();
@@ -136,7 +136,7 @@ describe('address', () => {
     { text: '239.255.255.255', reason: 'it is a multicast address' },
     { text: '240.0.0.1', reason: 'it is a reserved or broadcast address' },
     { text: '255.255.255.255', reason: 'it is a reserved or broadcast address' },
-    { text: '::', reason: 'it stands for no address' },
+    { text: '::', reason: 'it is the unspecified address' },
     { text: '::1', reason: 'it is a loopback address' },
     { text: '::10.0.1.15', reason: 'it is reserved (::/32)' },
     { text: '0:0:0:1::', reason: 'it is reserved (::/32)' },
@@ -144,11 +144,11 @@ describe('address', () => {
     { text: 'ff0e::1:2', reason: 'it is a multicast address' },
     {
       text: 'fe80::1',
-      reason: 'it is a link-local address, which is another host on every link',
+      reason: 'it is a link-local address, which means another host on each link',
     },
     {
       text: 'febf:ffff::1',
-      reason: 'it is a link-local address, which is another host on every link',
+      reason: 'it is a link-local address, which means another host on each link',
     },
   ])('$text cannot be used: $reason', ({ text, reason }) => {
     expect(unusableAddress(ip(text))).toBe(reason);

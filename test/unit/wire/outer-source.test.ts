@@ -38,13 +38,13 @@ describe('a source', () => {
     { text: '', fault: 'is not an IP address' },
     {
       text: '::ffff:10.0.0.4',
-      fault: 'is an IPv4 address in the form of IPv6; write 10.0.0.4',
+      fault: 'is an IPv4 address in IPv6 form; write 10.0.0.4',
     },
     { text: '224.0.0.1', fault: 'cannot be a source: it is a multicast address' },
     {
       text: 'fe80::4',
       fault:
-        'cannot be a source: it is a link-local address, which is another host on every link',
+        'cannot be a source: it is a link-local address, which means another host on each link',
     },
     { text: '10.0.0.0/15', fault: 'does not end in a length from /16 to /32' },
     { text: '10.0.0.0/33', fault: 'does not end in a length from /16 to /32' },
@@ -54,11 +54,11 @@ describe('a source', () => {
     { text: '2001:db8::/64', fault: 'does not end in a length from /112 to /128' },
     {
       text: '10.7.5.4/24',
-      fault: 'has bits behind its length; write 10.7.5.0/24',
+      fault: 'has bits set after its length; write 10.7.5.0/24',
     },
     {
       text: '2001:db8::7:1/112',
-      fault: 'has bits behind its length; write 2001:db8::7:0/112',
+      fault: 'has bits set after its length; write 2001:db8::7:0/112',
     },
   ])('"$text" $fault', ({ text, fault }) => {
     expect(tryParse(() => parseSource(text))).toEqual(new Fault(`"${text}" ${fault}`));

@@ -128,12 +128,11 @@ describe('ways', () => {
     { text: '[2001:db8::g]:80', reason: '"2001:db8::g" is not an IP address' },
     {
       text: '[fe80::1%eth0]:80',
-      reason: '"fe80::1%eth0" names a zone, and a packet has none; leave it out',
+      reason: '"fe80::1%eth0" names a zone, but packets have none; leave the zone out',
     },
     {
       text: '[::ffff:192.0.2.10]:80',
-      reason:
-        '"::ffff:192.0.2.10" is an IPv4 address in the form of IPv6; write 192.0.2.10',
+      reason: '"::ffff:192.0.2.10" is an IPv4 address in IPv6 form; write 192.0.2.10',
     },
     {
       text: '::1',
@@ -141,7 +140,7 @@ describe('ways', () => {
     },
     {
       text: '::',
-      reason: ":: cannot be a service's address: it stands for no address",
+      reason: ":: cannot be a service's address: it is the unspecified address",
     },
     { text: '192.0.2.10:', reason: '"" is not a port from 1 to 65535' },
     { text: '192.0.2.10:0', reason: '"0" is not a port from 1 to 65535' },

@@ -98,7 +98,7 @@ describe('the shares of a plan', () => {
   test('say nothing where there is nothing to do', () => {
     expect(describePlan(planFor(four, rows(4)), WHERE, true)).toEqual([
       'ens4 [Driver] any/tcp, any/udp: 4 destinations in 64 slots, ssh kept',
-      '  nothing to do: the table says so already',
+      '  nothing to do: the table already matches',
     ]);
   });
 });
