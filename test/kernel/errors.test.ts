@@ -244,6 +244,35 @@ describe('l4lb-map', () => {
     });
   });
 
+  describe('a MAC that the kernel has not heard of lately', () => {
+    const stale = (address: string, mac: string): Promise<Finished> => {
+      const entry = ['neigh', 'replace', address, 'lladdr', mac, 'dev', 'eth0'];
+      return network.expectOk('balancer', 'ip', ...entry, 'nud', 'stale');
+    };
+    const fill = (address: string): Promise<Finished> =>
+      network.l4lb('map', '-f', csv(`${address}\n`), '--vip', '10.9.9.8:80', '--dry-run');
+    const known = async (address: string): Promise<unknown> => {
+      const args = ['-j', 'neigh', 'show', address, 'dev', 'eth0'];
+      return JSON.parse((await network.expectOk('balancer', 'ip', ...args)).stdout);
+    };
+
+    test('is not taken of a dead host', async () => {
+      await stale('10.0.0.222', '02:00:0a:00:00:de');
+      expectFailure(await fill('10.0.0.222'), 1, 'nothing answers for 10.0.0.222');
+    });
+
+    test('is corrected where the host has another one by now', async () => {
+      await stale('10.0.0.3', '02:00:0a:00:00:99');
+      expect((await fill('10.0.0.3')).exitCode).toBe(0);
+      const [now] = (await known('10.0.0.3')) as { lladdr: string; state: string[] }[];
+      expect(now).toMatchObject({ state: ['REACHABLE'] });
+      expect(now?.lladdr).not.toBe('02:00:0a:00:00:99');
+      await stale('10.0.0.3', now?.lladdr ?? '');
+      expect((await fill('10.0.0.3')).exitCode).toBe(0);
+      expect(await known('10.0.0.3')).toMatchObject([{ ...now, state: ['REACHABLE'] }]);
+    });
+  });
+
   test('asks which service is meant where there are several', async () => {
     expectFailure(
       await network.l4lb('map', '-f', SAMPLE),

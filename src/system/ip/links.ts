@@ -114,9 +114,9 @@ export class Iproute {
   }
 
   /**
-   * The MACs of the next hops towards addresses, as far as the kernel can tell;
-   * what it cannot is missing. `use` makes the kernel ask, by ARP or by neighbour
-   * solicitation.
+   * The MACs of the next hops towards addresses; of one that does not answer it is
+   * missing. What the kernel remembers without having heard of it lately may be of a host
+   * that is dead, or has another MAC by now: so it is asked again.
    */
   async resolve(device: string, addresses: string[]): Promise<Map<string, string>> {
     const hops = new Map<string, string>();
@@ -124,28 +124,60 @@ export class Iproute {
       const hop = await this.#nextHop(device, address);
       if (hop !== undefined) hops.set(address, hop);
     }
-    const wanted = [...new Set(hops.values())];
     let known = await this.#neighbours(device);
-    const unknown = wanted.filter((hop) => !known.get(hop)?.mac);
+    const macs = new Map<string, string>();
+    const takeKnown = (states: readonly string[]): void => {
+      for (const hop of hops.values()) {
+        const { state, mac } = known.get(hop) ?? {};
+        if (mac !== undefined && state !== undefined && states.includes(state)) {
+          macs.set(hop, mac);
+        }
+      }
+    };
+    const open = (): string[] =>
+      [...new Set(hops.values())].filter((hop) => !macs.has(hop));
+    takeKnown(SURE);
+
+    // The one that the kernel remembers is asked first, and then everybody.
+    const remembered = open().filter((hop) => {
+      const { mac, state } = known.get(hop) ?? {};
+      return mac !== undefined && state !== 'FAILED';
+    });
+    for (const hop of remembered) {
+      // That it has gone meanwhile is no fault: everybody is asked then.
+      await this.#run('ip', ['neigh', 'change', hop, 'dev', device, 'nud', 'probe']);
+    }
+    if (remembered.length > 0) known = await this.#settled(device, remembered);
+    takeKnown(ANSWERED);
+    const unknown = open();
     for (const hop of unknown) {
       await this.#ip(['neigh', 'replace', hop, 'dev', device, 'use']);
     }
-    // The kernel asks three times, a second apart, before it gives up.
-    const isSettled = (hop: string): boolean => {
-      const neighbour = known.get(hop);
-      return neighbour !== undefined && (neighbour.failed || neighbour.mac !== undefined);
-    };
-    if (unknown.length > 0) known = await this.#neighbours(device);
-    for (let tries = 0; tries < 35 && !unknown.every(isSettled); tries++) {
-      await sleep(100);
-      known = await this.#neighbours(device);
-    }
+    if (unknown.length > 0) known = await this.#settled(device, unknown);
+    takeKnown(ANSWERED);
     return new Map(
       [...hops].flatMap(([address, hop]) => {
-        const mac = known.get(hop)?.mac;
+        const mac = macs.get(hop);
         return mac === undefined ? [] : [[address, mac] as const];
       }),
     );
+  }
+
+  /** The kernel asks three times, a second apart, before it gives up. */
+  async #settled(
+    device: string,
+    hops: readonly string[],
+  ): Promise<Map<string, Neighbour>> {
+    let known = await this.#neighbours(device);
+    const isAsking = (hop: string): boolean => {
+      const state = known.get(hop)?.state;
+      return state === undefined || ASKING.includes(state);
+    };
+    for (let tries = 0; tries < 35 && hops.some(isAsking); tries++) {
+      await sleep(100);
+      known = await this.#neighbours(device);
+    }
+    return known;
   }
 
   async #nextHop(device: string, address: string): Promise<string | undefined> {
@@ -169,10 +201,7 @@ export class Iproute {
       state?: string[];
     }[];
     return new Map(
-      entries.map(({ dst, lladdr, state }) => {
-        const failed = state?.includes('FAILED') ?? false;
-        return [dst, { failed, mac: failed ? undefined : lladdr }] as const;
-      }),
+      entries.map(({ dst, lladdr, state }) => [dst, { mac: lladdr, state: state?.[0] }]),
     );
   }
 }
@@ -180,8 +209,15 @@ export class Iproute {
 /** What the kernel knows of a neighbour; without MAC it may still be asking. */
 interface Neighbour {
   mac: string | undefined;
-  failed: boolean;
+  /** As `ip neigh` has it. */
+  state: string | undefined;
 }
+
+/** It answered within some 30 seconds, or somebody set it by hand. */
+const SURE = ['REACHABLE', 'PERMANENT', 'NOARP'];
+const ASKING = ['INCOMPLETE', 'DELAY', 'PROBE'];
+/** Of one that was just asked, stale is what something else than the answer told. */
+const ANSWERED = [...SURE, 'STALE'];
 
 function lastingAddress(
   { addr_info = [] }: LinkJson,

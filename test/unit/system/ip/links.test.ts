@@ -229,7 +229,7 @@ describe('the MAC addresses of destinations', () => {
       [ROUTED_TOO]: gateway,
       [NEIGHBOURS]: [
         '[]',
-        '[{"dst":"10.0.0.254","lladdr":"02:00:0a:00:00:fe","state":["DELAY"]}]',
+        '[{"dst":"10.0.0.254","lladdr":"02:00:0a:00:00:fe","state":["REACHABLE"]}]',
       ],
       'ip neigh replace 10.0.0.254 dev ens4 use': '',
     });
@@ -302,6 +302,62 @@ describe('the MAC addresses of destinations', () => {
       'ip neigh replace 10.0.0.15 dev ens4 use': '',
     });
     expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(0);
+  });
+
+  const STALE = '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["STALE"]}]';
+  const PROBE = 'ip neigh change 10.0.0.15 dev ens4 nud probe';
+  const USE = 'ip neigh replace 10.0.0.15 dev ens4 use';
+
+  test('one not heard of lately is asked whether it is still there', async () => {
+    const { ip, lines } = iproute({
+      [DIRECT]: '[{"dst":"10.0.0.15"}]',
+      [NEIGHBOURS]: [
+        STALE,
+        STALE.replace('STALE', 'PROBE'),
+        STALE.replace('STALE', 'REACHABLE'),
+      ],
+      [PROBE]: '',
+    });
+    expect(await ip.resolve('ens4', ['10.0.0.15'])).toEqual(
+      new Map([['10.0.0.15', '02:00:0a:00:00:0f']]),
+    );
+    expect(lines).toEqual([DIRECT, NEIGHBOURS, PROBE, NEIGHBOURS, NEIGHBOURS]);
+  });
+
+  test('a dead one that the kernel remembers has none', async () => {
+    const { ip, lines } = iproute({
+      [DIRECT]: '[{"dst":"10.0.0.15"}]',
+      [NEIGHBOURS]: [STALE, STALE.replace('STALE', 'FAILED')],
+      [PROBE]: '',
+      [USE]: '',
+    });
+    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(0);
+    expect(lines.filter((line) => line === USE)).toHaveLength(1);
+  });
+
+  test('one that has another MAC by now is found by asking everybody', async () => {
+    const { ip } = iproute({
+      [DIRECT]: '[{"dst":"10.0.0.15"}]',
+      [NEIGHBOURS]: [
+        STALE,
+        '[{"dst":"10.0.0.15","state":["FAILED"]}]',
+        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:99","state":["REACHABLE"]}]',
+      ],
+      [PROBE]: '',
+      [USE]: '',
+    });
+    expect((await ip.resolve('ens4', ['10.0.0.15'])).get('10.0.0.15')).toBe(
+      '02:00:0a:00:00:99',
+    );
+  });
+
+  test('one that somebody set by hand is not asked', async () => {
+    const { ip, lines } = iproute({
+      [DIRECT]: '[{"dst":"10.0.0.15"}]',
+      [NEIGHBOURS]: STALE.replace('STALE', 'PERMANENT'),
+    });
+    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(1);
+    expect(lines).toEqual([DIRECT, NEIGHBOURS]);
   });
 
   test('nothing to resolve asks for nothing but the neighbours', async () => {
