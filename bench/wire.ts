@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 
-import type { ProgramInfo } from '../src/system/bpftool.js';
+import type { ProgramInfo } from '../src/system/bpftool-text.js';
 import { Bpftool } from '../src/system/bpftool.js';
 import type { Run, RunResult } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';

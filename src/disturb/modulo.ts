@@ -4,6 +4,7 @@
  * the file, and after the last row it begins anew. l4lb-map never makes such a
  * table, so it is written here, over one that l4lb-map made.
  */
+import { linesOf } from '../program/write.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import { findAttached } from '../program/find.js';
 import { Bpftool } from '../system/bpftool.js';
@@ -11,7 +12,6 @@ import { Iproute } from '../system/ip/links.js';
 import type { Write } from '../plan/state.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import type { Run } from '../system/run.js';
-import { linesOf } from '../program/read.js';
 import type { Row } from './changes.js';
 import { addressOf } from './changes.js';
 

@@ -4,43 +4,29 @@
  * what runs is a private copy of the program. It shares the tables that tools write,
  * and has counters, records and all else that a program writes for itself alone.
  */
-import { basename } from 'node:path';
 
+import { PrivateCopy } from '../program/private-copy.js';
+import type { Ran } from '../program/private-copy.js';
+import { decodeEntry } from '../system/bpftool-text.js';
+import { lookupLine } from '../system/bpftool-text.js';
 import { UsageFailure } from '../text/failure.js';
 import { formatCount, many } from '../text/format.js';
 import { reachable } from '../plan/cells.js';
-import { sumCounters } from '../abi/counter.js';
 import { decodeRecords } from '../abi/record.js';
 import type { FlowRecord } from '../abi/record.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
-import { decodeKey, encodeKey } from '../abi/bytes.js';
-import { VERDICTS } from '../abi/verdicts.js';
-import type { Action, VerdictName } from '../abi/verdicts.js';
+import { encodeKey } from '../abi/bytes.js';
 import type { Tools } from '../program/tools.js';
 import type { Attached, Maps } from '../program/find.js';
 import { mapsNow } from '../program/find.js';
-import type { MapInfo } from '../system/bpftool.js';
-import { decodeEntry, hex } from '../system/bpftool.js';
 import type { Live } from '../plan/state.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
 import type { Answer, Tables } from '../model/types.js';
-import type { Loaded } from '../program/objects.js';
 import type { Pins } from '../program/pins.js';
-import { fragsObjectFor, loadObject, takesBuffers } from '../program/objects.js';
 import { kernelNanoseconds } from '../system/clock.js';
-import { packaged } from '../system/package.js';
 import { readSlots, readTables } from '../program/read.js';
-
-/** What the program did with the frame. */
-export interface Ran {
-  verdict: VerdictName;
-  action: Action;
-  frame: Buffer;
-  /** Of the destination that was counted, where the frame was balanced. */
-  id: number | undefined;
-}
 
 export interface Explained {
   frame: Buffer;
@@ -175,7 +161,7 @@ async function askModel(
     for (const key of flows.missing) {
       if (!maps.flows) throw new Error('the model wants records of a build without any');
       // Too long for lookup(), which reads values that stand on one line.
-      const line = `map lookup id ${maps.flows.id} key hex ${hex(encodeKey(key))}`;
+      const line = lookupLine(maps.flows, encodeKey(key));
       const [answer] = await bpftool.queries([line]);
       const set = decodeEntry(answer).values[0] ?? Buffer.alloc(maps.flows.valueSize);
       sets.set(key, set);
@@ -184,124 +170,4 @@ async function askModel(
     slots.missing.clear();
     flows.missing.clear();
   }
-}
-
-/** What only tools write. */
-const SHARED = ['device', 'services', 'slots', 'destinations'] as const;
-const ACTIONS: Record<number, Action> = { 1: 'DROP', 2: 'PASS', 3: 'TX' };
-
-interface CopyRequest extends Pick<Asking, 'object' | 'lock'> {
-  attached: Attached;
-  maps: Maps;
-}
-
-class PrivateCopy {
-  readonly object: string;
-  readonly isOther: boolean;
-  readonly takesBuffers: boolean;
-  readonly #bpftool: Tools['bpftool'];
-  readonly #loaded: Loaded;
-  readonly #lock: number;
-  #before = new Map<string, bigint>();
-
-  private constructor(
-    { bpftool }: Pick<Tools, 'bpftool'>,
-    loaded: Loaded,
-    object: string,
-    isOther: boolean,
-    lock: number,
-  ) {
-    this.#bpftool = bpftool;
-    this.#loaded = loaded;
-    this.object = basename(object);
-    this.takesBuffers = takesBuffers(object);
-    this.isOther = isOther;
-    this.#lock = lock;
-  }
-
-  static async make(
-    tools: Tools,
-    pins: Pins,
-    { attached, maps, object, lock }: CopyRequest,
-  ): Promise<PrivateCopy> {
-    const { bpftool } = tools;
-    const isCard = attached.mode === 'xdpoffload';
-    const reuse: MapInfo[] = [];
-    for (const name of SHARED) {
-      // A card's maps cannot be used by a program of the host.
-      reuse.push(isCard ? await copyMap(tools, pins, maps[name], lock) : maps[name]);
-    }
-    if (maps.memories) reuse.push(maps.memories);
-    if (maps.flows) {
-      const pin = pins.next();
-      const { valueSize, entries } = maps.flows;
-      await bpftool.createArray(pin, 'flows', valueSize, entries);
-      reuse.push(await bpftool.mapPinned(pin));
-    }
-    const { tag } = await bpftool.program('id', attached.program);
-    const usual = packaged(attached.build === 'host' ? 'l4lb_xdp_host.o' : 'l4lb_xdp.o');
-    const candidates = object === undefined ? [usual, fragsObjectFor(usual)] : [object];
-    let first: PrivateCopy | undefined;
-    for (const candidate of candidates) {
-      if (candidate === undefined) continue;
-      const loaded = await loadObject(bpftool, pins, candidate, { reuse });
-      const copy = new PrivateCopy(tools, loaded, candidate, loaded.tag !== tag, lock);
-      if (!copy.isOther) return copy;
-      first ??= copy;
-    }
-    return first as PrivateCopy;
-  }
-
-  /** With the live records of the sets that it will look at. */
-  async run(frame: Buffer, sets: ReadonlyMap<number, Buffer>): Promise<Ran> {
-    const flows = this.#loaded.maps.find(({ name }) => name === 'flows');
-    const records = [...sets].map(
-      ([key, value]) =>
-        `map update id ${flows?.id ?? 0} key hex ${hex(encodeKey(key))} value hex ${hex(value)}`,
-    );
-    await this.#bpftool.write(records, this.#lock);
-    const { action, frame: out } = await this.#bpftool.runOnce(this.#loaded.pin, frame);
-    const counted = await this.#counted();
-    const id = counted.find(({ map }) => map === 'counters')?.key;
-    const number = counted.find(({ map }) => map === 'verdicts')?.key ?? 0;
-    const verdict = VERDICTS.find((one) => one.number === number)?.name;
-    if (counted.length !== 1 || verdict === undefined) {
-      throw new Error(`one packet was counted ${counted.length} times`);
-    }
-    return { verdict, id, action: ACTIONS[action] ?? 'DROP', frame: out };
-  }
-
-  /** The one counter that has grown since the last time. */
-  async #counted(): Promise<{ map: string; key: number }[]> {
-    const grown: { map: string; key: number }[] = [];
-    for (const { name, id } of this.#loaded.maps) {
-      if (name !== 'counters' && name !== 'verdicts') continue;
-      for (const { key, values } of await this.#bpftool.dump(id)) {
-        const { packets } = sumCounters(values);
-        const place = `${name} ${decodeKey(key)}`;
-        if (packets !== (this.#before.get(place) ?? 0n)) {
-          grown.push({ map: name, key: decodeKey(key) });
-        }
-        this.#before.set(place, packets);
-      }
-    }
-    return grown;
-  }
-}
-
-async function copyMap(
-  { bpftool }: Pick<Tools, 'bpftool'>,
-  pins: Pins,
-  map: MapInfo,
-  lock: number,
-): Promise<MapInfo> {
-  const pin = pins.next();
-  await bpftool.createArray(pin, map.name, map.valueSize, map.entries);
-  const copy = await bpftool.mapPinned(pin);
-  const lines = (await bpftool.dump(map.id)).map(
-    ({ key, values }) =>
-      `map update id ${copy.id} key hex ${hex(key)} value hex ${hex(values[0] ?? Buffer.alloc(map.valueSize))}`,
-  );
-  await bpftool.write(lines, lock);
-  return copy;
 }

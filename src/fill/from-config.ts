@@ -25,7 +25,7 @@ import { servicesIn } from '../plan/services.js';
 import { sessionPort } from '../system/ssh-session.js';
 import { kernelSeconds } from '../system/clock.js';
 import { familyOfText } from '../wire/outer-source.js';
-import { readSlots, readTables } from '../program/read.js';
+import { readAllSlots, readTables } from '../program/read.js';
 
 export interface PreparedConfig {
   services: ResolvedService[];
@@ -110,15 +110,9 @@ async function withSlots(
   tables: Live,
   services: readonly Service[],
 ): Promise<Live> {
-  const slots = new Map(tables.slots);
   // Slots that nobody ever wrote are zero, and need no reading.
   if (tables.device.abi === 0) return tables;
-  for (const service of services) {
-    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
-      slots.set(key, slot);
-    }
-  }
-  return { ...tables, slots };
+  return { ...tables, slots: await readAllSlots(bpftool, maps, services) };
 }
 
 export async function readExport(

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import { linesOf } from '../program/write.js';
 import type { TableKind } from '../abi/cell.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
@@ -29,7 +30,7 @@ import { sessionPort } from '../system/ssh-session.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { sourcesIn } from '../wire/outer-source.js';
 import { kernelSeconds } from '../system/clock.js';
-import { linesOf, readSlots, readTables } from '../program/read.js';
+import { readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
 
 /** What a fill may be asked for; what is left out stays as it is. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Turns hot slots cold, where nobody needs their previous destination any more. */
+import { linesOf } from '../program/write.js';
 import { reachable } from '../plan/cells.js';
 import type { Slot } from '../abi/slot.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
@@ -10,7 +11,7 @@ import { DEFAULT_IDLE, coldSlot, isHot, settling } from '../plan/hot-slots.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { kernelSeconds } from '../system/clock.js';
-import { linesOf, readSlots, readTables } from '../program/read.js';
+import { readSlots, readTables } from '../program/read.js';
 
 export interface Settled {
   /** Slots that went cold. */

@@ -3,13 +3,13 @@
  * Attaches programs and takes them off. Whatever fails, what was attached before
  * stays as it was: attaching is the last step, and a single command.
  */
+import { BpftoolFailure } from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
 import type { CarriedFlows } from '../abi/carry.js';
 import type { Mode } from '../text/mode.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
-import type { MapInfo } from '../system/bpftool.js';
-import { BpftoolFailure } from '../system/bpftool.js';
 import { fillDecap } from '../program/decap.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';

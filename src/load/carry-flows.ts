@@ -12,6 +12,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { updateLine } from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
 import { decodeCarriedFlows, flowsFrame } from '../abi/carry.js';
 import type { CarriedFlows } from '../abi/carry.js';
 import { SEEN_SECONDS } from '../abi/record.js';
@@ -20,8 +22,7 @@ import { encodeDevice } from '../abi/device.js';
 import { encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import type { Maps } from '../program/find.js';
-import type { Bpftool, MapInfo } from '../system/bpftool.js';
-import { hex } from '../system/bpftool.js';
+import type { Bpftool } from '../system/bpftool.js';
 import type { Loaded } from '../program/objects.js';
 import type { Pins } from '../program/pins.js';
 import { packaged } from '../system/package.js';
@@ -77,7 +78,7 @@ export async function swapFlows(
   const tables = await readTables(bpftool, before);
   if (tables.device.abi !== 0 && to) {
     const value = encodeDevice({ ...tables.device, log2Sets: Math.log2(to.entries) });
-    const line = `map update id ${after.device.id} key hex ${hex(encodeKey(0))} value hex ${hex(value)}`;
+    const line = updateLine(after.device, encodeKey(0), value);
     await bpftool.write([line], lock);
   }
   if (!from || !to || hot.length === 0) {

@@ -10,6 +10,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { linesOf } from '../program/write.js';
+import { BpftoolFailure, decodeEntries } from '../system/bpftool-text.js';
+import { updateLine } from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
 import { carryFrames } from '../abi/carry.js';
 import { reachable } from '../plan/cells.js';
 import { encodeCounter, retiredCounter, sumCounters } from '../abi/counter.js';
@@ -21,8 +25,7 @@ import type { Tools } from '../program/tools.js';
 import { parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { isDecap, isOurs, notOurs, severalPrograms } from '../program/find.js';
-import type { Bpftool, MapInfo } from '../system/bpftool.js';
-import { BpftoolFailure, decodeEntries, hex } from '../system/bpftool.js';
+import type { Bpftool } from '../system/bpftool.js';
 import { carrySums, carryTables } from '../plan/carry-tables.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
 import { Failure } from '../text/failure.js';
@@ -44,7 +47,7 @@ import type { Pins } from '../program/pins.js';
 import { loadObject, objectFor } from '../program/objects.js';
 import { packaged } from '../system/package.js';
 import { servicesIn } from '../plan/services.js';
-import { linesOf, readSlots, readTables, sizesOf } from '../program/read.js';
+import { readAllSlots, readTables, sizesOf } from '../program/read.js';
 
 export async function replaceProgram(
   tools: Tools,
@@ -244,25 +247,18 @@ async function carryContent(
 /** With the slots of services whose table is not told by their destinations alone. */
 async function readCarried(bpftool: Bpftool, maps: Maps): Promise<Live> {
   const tables = await readTables(bpftool, maps);
-  const slots = new Map(tables.slots);
-  for (const service of servicesIn(reachable(tables)).values()) {
-    if ((service.flags & CELL_MINIMAL_TABLE) === 0) continue;
-    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
-      slots.set(key, slot);
-    }
-  }
+  const services = [...servicesIn(reachable(tables)).values()].filter(
+    ({ flags }) => (flags & CELL_MINIMAL_TABLE) !== 0,
+  );
+  const slots = await readAllSlots(bpftool, maps, services);
   return { ...tables, slots };
 }
 
 /** The slots that remember. What they do is lost where the ids change. */
 async function readHot(bpftool: Bpftool, maps: Maps, live: Live): Promise<Slot[]> {
   if (!maps.kept) return [];
-  const hot: Slot[] = [];
-  for (const service of servicesIn(reachable(live)).values()) {
-    const slots = await readSlots(bpftool, maps, service);
-    for (const slot of slots.values()) if (isHot(slot)) hot.push(slot);
-  }
-  return hot;
+  const slots = await readAllSlots(bpftool, maps, servicesIn(reachable(live)).values());
+  return [...slots.values()].filter(isHot);
 }
 
 /** Brings the sums of old counters into new maps, by the new ids. */
@@ -340,9 +336,8 @@ class SumCarrier {
   }
 
   async #write(map: MapInfo, sums: ReadonlyMap<number, Counter>): Promise<void> {
-    const lines = [...sums].map(
-      ([key, counter]) =>
-        `map update id ${map.id} key hex ${hex(encodeKey(key))} value hex ${hex(encodeCounter(counter))}`,
+    const lines = [...sums].map(([key, counter]) =>
+      updateLine(map, encodeKey(key), encodeCounter(counter)),
     );
     await this.#bpftool.write(lines, this.#lock);
   }

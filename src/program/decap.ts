@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The destination's end: fills its maps with the host's addresses, and reads them. */
+import { decodeEntries, valueOf } from '../system/bpftool-text.js';
+import { deleteLine, updateLine } from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
 import { DECAP_VERDICTS, encodeHost } from '../abi/decap.js';
 import { sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import { encodeKey } from '../abi/bytes.js';
 import type { Tools } from './tools.js';
 import { at, must } from '../text/must.js';
-import { parseAddress } from '../wire/address.js';
-import type { MapInfo } from '../system/bpftool.js';
-import { decodeEntries, hex, valueOf } from '../system/bpftool.js';
+import { formatAddress, parseAddress } from '../wire/address.js';
 import { mapNamed } from './find.js';
 
 /**
@@ -20,26 +21,23 @@ export async function fillDecap(
   maps: readonly MapInfo[],
   lock: number,
 ): Promise<void> {
-  const { id } = mapNamed(maps, 'addresses');
-  const now = new Set(
+  const [map, host] = [mapNamed(maps, 'addresses'), mapNamed(maps, 'host')];
+  const now = new Map(
     (await ip.hostAddresses()).flatMap((text) => {
       // An IPv4 address in the form of IPv6 has no place in the map: no IPv4 packet has
       // it, and the host's own tunnels do not take IPv6 packets to it either.
       const address = parseAddress(text);
-      return address ? [hex(address)] : [];
+      return address ? [[formatAddress(address), address] as const] : [];
     }),
   );
-  const stale = (await bpftool.dump(id))
-    .map(({ key }) => hex(key))
-    .filter((address) => !now.has(address));
+  const stale = (await bpftool.dump(map.id))
+    .map(({ key }) => key)
+    .filter((address) => !now.has(formatAddress(address)));
   await bpftool.write(
     [
-      ...stale.map((address) => `map delete id ${id} key hex ${address}`),
-      ...[...now].map(
-        (address) =>
-          `map update id ${id} key hex ${address} value hex ${hex(encodeKey(1))}`,
-      ),
-      `map update id ${mapNamed(maps, 'host').id} key hex ${hex(encodeKey(0))} value hex ${hex(encodeHost())}`,
+      ...stale.map((address) => deleteLine(map, address)),
+      ...[...now.values()].map((address) => updateLine(map, address, encodeKey(1))),
+      updateLine(host, encodeKey(0), encodeHost()),
     ],
     lock,
   );

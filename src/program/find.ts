@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds our program on a device, however it came there, and its maps. */
+import type { MapInfo } from '../system/bpftool-text.js';
 import type { Mode } from '../text/mode.js';
 import type { Tools } from './tools.js';
 import type { MapName, Build } from '../abi/maps.js';
@@ -10,7 +11,6 @@ import {
   PROGRAM_NAME,
   VALUE_SIZES,
 } from '../abi/maps.js';
-import type { MapInfo } from '../system/bpftool.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';
 

@@ -3,10 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import { BpftoolFailure } from '../system/bpftool-text.js';
+import type { MapInfo, ProgramInfo } from '../system/bpftool-text.js';
 import type { Mode } from '../text/mode.js';
 import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from '../abi/maps.js';
-import type { Bpftool, MapInfo, ProgramInfo } from '../system/bpftool.js';
-import { BpftoolFailure } from '../system/bpftool.js';
+import type { Bpftool } from '../system/bpftool.js';
 import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Pins } from './pins.js';

@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Reads the tables out of the maps, and turns a plan's writes into commands. */
-import { encodeCounter, retiredCounter, sumCounters } from '../abi/counter.js';
-import { decodeDestination, encodeDestination } from '../abi/destination.js';
-import {
-  EMPTY_SLOT,
-  QUAD,
-  decodeMemory,
-  decodeQuad,
-  encodeMemory,
-  encodeQuad,
-} from '../abi/slot.js';
+/** Reads the tables out of the maps. */
+import { decodeEntries, valueOf } from '../system/bpftool-text.js';
+import { retiredCounter, sumCounters } from '../abi/counter.js';
+import { decodeDestination } from '../abi/destination.js';
+import { EMPTY_SLOT, QUAD, decodeMemory, decodeQuad } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
-import { EMPTY_CELL, decodeCell, encodeCell } from '../abi/cell.js';
+import { decodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
-import { decodeDevice, encodeDevice } from '../abi/device.js';
+import { decodeDevice } from '../abi/device.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { at, must } from '../text/must.js';
 import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
-import { decodeEntries, hex, valueOf } from '../system/bpftool.js';
-import type { Live, Write } from '../plan/state.js';
-import { isHot } from '../plan/hot-slots.js';
+import type { Live } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 
 /** All but the slots, which only one service's are wanted of. */
@@ -94,78 +86,21 @@ export async function readSlots(
   return slots;
 }
 
-function range(first: number, end: number): number[] {
-  return Array.from({ length: end - first }, (_, index) => first + index);
-}
-
-/**
- * Lines of a bpftool batch. Slots that are written one after another share the lines of
- * their quads, and what they are to remember comes in front of these. `slots` are those
- * that were there: a quad is written whole.
- */
-export function* linesOf(
+/** The slots of all services. */
+export async function readAllSlots(
+  bpftool: Bpftool,
   maps: Maps,
-  writes: readonly Write[],
-  slots: Live['slots'],
-): Generator<string> {
-  const changed = new Map<number, Slot>();
-  const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;
-  const quads = new Set<number>();
-  for (const write of writes) {
-    if (write.map === 'slots') {
-      const { key, value } = write;
-      if (maps.memories && remembersOther(slotOf(key), value)) {
-        yield line(maps.memories, key, encodeMemory(value));
-      }
-      changed.set(key, value);
-      quads.add(Math.floor(key / QUAD));
-    } else {
-      yield* quadLines(maps, quads, slotOf);
-      quads.clear();
-      const map = maps[write.map];
-      if (!map) throw new Error(`a plan for a program that has ${write.map}`);
-      yield line(map, write.key, encode(write));
+  services: Iterable<Service>,
+): Promise<Map<number, Slot>> {
+  const slots = new Map<number, Slot>();
+  for (const service of services) {
+    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
+      slots.set(key, slot);
     }
   }
-  yield* quadLines(maps, quads, slotOf);
+  return slots;
 }
 
-function remembersOther(there: Slot, value: Slot): boolean {
-  return (
-    isHot(value) &&
-    (there.previous !== value.previous ||
-      there.since !== value.since ||
-      there.drained !== value.drained)
-  );
-}
-
-function* quadLines(
-  maps: Maps,
-  quads: Iterable<number>,
-  slotOf: (key: number) => Slot,
-): Generator<string> {
-  for (const quad of quads) {
-    const four = range(quad * QUAD, (quad + 1) * QUAD).map(slotOf);
-    const value = four.map((slot) => ({ current: slot.current, isHot: isHot(slot) }));
-    yield line(maps.slots, quad, encodeQuad(value));
-  }
-}
-
-function line({ id }: { id: number }, key: number, value: Buffer): string {
-  return `map update id ${id} key hex ${hex(encodeKey(key))} value hex ${hex(value)}`;
-}
-
-function encode(write: Exclude<Write, { map: 'slots' }>): Buffer {
-  switch (write.map) {
-    case 'counters':
-      return encodeCounter(write.value);
-    case 'destinations':
-      return encodeDestination(write.value);
-    case 'services':
-      return write.value ? encodeCell(write.value) : EMPTY_CELL;
-    case 'device':
-      return encodeDevice(write.value);
-    case 'kept':
-      return encodeKey(write.value);
-  }
+function range(first: number, end: number): number[] {
+  return Array.from({ length: end - first }, (_, index) => first + index);
 }

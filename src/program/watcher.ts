@@ -6,6 +6,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import {
+  BpftoolFailure,
+  decodeEntries,
+  decodeEntry,
+  valueOf,
+} from '../system/bpftool-text.js';
+import { lookupLine } from '../system/bpftool-text.js';
+import type { Entry, MapInfo } from '../system/bpftool-text.js';
 import { ZERO, addCounters, retiredCounter, sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
@@ -18,14 +26,6 @@ import { at, must } from '../text/must.js';
 import { formatAddress } from '../wire/address.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
-import type { Entry, MapInfo } from '../system/bpftool.js';
-import {
-  BpftoolFailure,
-  decodeEntries,
-  decodeEntry,
-  hex,
-  valueOf,
-} from '../system/bpftool.js';
 import type { Reading, Subject } from './reading.js';
 import { Failure } from '../text/failure.js';
 import { elapsedSeconds } from '../system/clock.js';
@@ -162,8 +162,7 @@ export class Watcher {
 
   /** What #read wants to know. */
   #questions({ device, verdicts, counters }: Maps, ids: Iterable<number>): string[] {
-    const lookup = (map: MapInfo, key: number): string =>
-      `map lookup id ${map.id} key hex ${hex(encodeKey(key))}`;
+    const lookup = (map: MapInfo, key: number): string => lookupLine(map, encodeKey(key));
     const lookups = [0, ...ids].map((id) => lookup(counters, id));
     // bpftool opens the map anew for each look at it, which costs as much as two
     // entries of a dump do.

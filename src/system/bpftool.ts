@@ -11,79 +11,27 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import {
+  BpftoolFailure,
+  hex,
+  answersOf,
+  outputsOf,
+  decodeEntries,
+  decodeProgram,
+  decodeMap,
+  hasError,
+} from './bpftool-text.js';
+import { unreadable } from './bpftool-text.js';
+import type { ProgramInfo, MapInfo, Entry } from './bpftool-text.js';
 import type { Mode } from '../text/mode.js';
-import type { Advice } from '../text/failure.js';
-import { Failure } from '../text/failure.js';
 import { at } from '../text/must.js';
 import type { Run, RunResult } from './run.js';
-
-export interface ProgramInfo {
-  id: number;
-  name: string;
-  /** Of its instructions: the same for the same code. */
-  tag: string;
-  /** Wall clock, in seconds. */
-  loadedAt: number;
-  mapIds: number[];
-}
-
-export interface MapInfo {
-  id: number;
-  name: string;
-  kind: string;
-  keySize: number;
-  valueSize: number;
-  entries: number;
-}
-
-/** An entry of a map; a per-CPU map has a value for each CPU. */
-export interface Entry {
-  key: Buffer;
-  values: Buffer[];
-}
-
-/** The kernel answered no, or there is no such map any more. */
-export class BpftoolFailure extends Failure {
-  /** The kernel's or bpftool's own words. */
-  readonly reason: string;
-  /** All that was printed, with the verifier's log. */
-  readonly output: string;
-
-  constructor(what: string, result: RunResult, advice: Advice = {}) {
-    const words = reason(result);
-    super(`${what}: ${words}`, advice);
-    this.name = 'BpftoolFailure';
-    this.reason = words;
-    this.output = `${result.stderr}\n${result.stdout}`;
-  }
-}
 
 /** A pinned program, what it is run on, and how often. */
 export interface RepeatedRun {
   pin: string;
   frame: Buffer;
   repeat: number;
-}
-
-interface ProgramJson {
-  id: number;
-  name?: string;
-  tag?: string;
-  loaded_at?: number;
-  map_ids?: number[];
-}
-interface MapJson {
-  id: number;
-  name?: string;
-  type: string;
-  bytes_key: number;
-  bytes_value: number;
-  max_entries: number;
-}
-interface EntryJson {
-  key: string[];
-  value?: string[];
-  values?: { value: string[] }[];
 }
 
 export class Bpftool {
@@ -367,117 +315,4 @@ async function withFiles<T>(
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-
-/** As bpftool wants it after `hex`. Called for each of 65,536 slots, so it is plain. */
-export function hex(bytes: Buffer): string {
-  let text = '';
-  for (const byte of bytes) text += `${text === '' ? '' : ' '}${at(HEX, byte)}`;
-  return text;
-}
-
-/** What a batch of so many questions has printed as JSON. */
-export function answersOf(result: RunResult, questions: number): unknown[] {
-  const outputs = outputsOf(result);
-  const isWhole = outputs.length === questions && !outputs.some(hasError);
-  if (!isWhole || result.exitCode !== 0) {
-    throw new BpftoolFailure('bpftool', result);
-  }
-  return outputs;
-}
-
-function outputsOf({ stdout }: RunResult): unknown[] {
-  const answers = JSON.parse(stdout || '[]') as { output: unknown }[];
-  return answers.map(({ output }) => output);
-}
-
-export function decodeEntries(entries: unknown): Entry[] {
-  return (entries as EntryJson[]).map(decodeEntry);
-}
-
-export function decodeEntry(entry: unknown): Entry {
-  const { key, value, values } = entry as Partial<EntryJson>;
-  const all = values?.map((one) => one.value) ?? [value];
-  return { key: bytes(key), values: all.map(bytes) };
-}
-
-/** The one value of an entry whose map is no per-CPU one. */
-export function valueOf(entry: Entry): Buffer {
-  return at(entry.values, 0);
-}
-
-function decodeProgram(answer: unknown): ProgramInfo {
-  const program = answer as ProgramJson;
-  return {
-    id: program.id,
-    name: program.name ?? '',
-    tag: program.tag ?? '',
-    loadedAt: program.loaded_at ?? 0,
-    mapIds: program.map_ids ?? [],
-  };
-}
-
-function decodeMap(answer: unknown): MapInfo {
-  const map = answer as MapJson;
-  return {
-    id: map.id,
-    name: map.name ?? '',
-    kind: map.type,
-    keySize: map.bytes_key,
-    valueSize: map.bytes_value,
-    entries: map.max_entries,
-  };
-}
-
-const BYTES = new Map(HEX.map((text, byte) => [`0x${text}`, byte]));
-
-/** Called for each value of each CPU, so it is plain too. */
-function bytes(numbers: unknown): Buffer {
-  // An entry that went meanwhile has {"error": ...} in place of its value.
-  if (!Array.isArray(numbers)) throw unreadable(numbers);
-  const result = Buffer.allocUnsafe(numbers.length);
-  for (let index = 0; index < numbers.length; index++) {
-    const byte = BYTES.get(numbers[index] as string);
-    if (byte === undefined) throw unreadable(numbers);
-    result[index] = byte;
-  }
-  return result;
-}
-
-function unreadable(printed: unknown): BpftoolFailure {
-  const stdout = typeof printed === 'string' ? printed : JSON.stringify(printed ?? null);
-  return new BpftoolFailure(
-    'bpftool printed what is no entry of a map',
-    { exitCode: 0, stdout, stderr: '' },
-    {
-      cause: 'the entry went while it was read, or this bpftool prints another form',
-      next: 'run the same command again; bpftool version says which it is',
-    },
-  );
-}
-
-function hasError(output: unknown): output is { error: string } {
-  return typeof output === 'object' && output !== null && 'error' in output;
-}
-
-/**
- * The words that tell most: the kernel's, then libbpf's, then bpftool's. They
- * are on stderr, or in JSON on stdout.
- */
-function reason(result: RunResult): string {
-  const text = `${result.stderr}\n${result.stdout}`;
-  const patterns = [
-    /Kernel error message: (.+)/,
-    /libbpf: (?!failed to load object|loading )(.+)/,
-    /"error":"((?:[^"\\]|\\.)*)"/,
-    /Error: (.+)/i,
-    /^\s*(.+)/,
-  ];
-  for (const pattern of patterns) {
-    const words = pattern.exec(text)?.[1];
-    if (words) return words;
-  }
-  return `it exited with ${result.exitCode}`;
 }

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { answersOf } from './bpftool.js';
+import { answersOf } from './bpftool-text.js';
 import { LongRunning } from './long-running.js';
 
 /**

@@ -13,11 +13,12 @@ import {
   test,
 } from '@jest/globals';
 
+import { hex } from '../../src/system/bpftool-text.js';
+import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { decodeCarriedFlows, flowsFrame } from '../../src/abi/carry.js';
 import type { CarriedFlows } from '../../src/abi/carry.js';
 import { encodeKey } from '../../src/abi/bytes.js';
-import type { MapInfo } from '../../src/system/bpftool.js';
-import { Bpftool, hex } from '../../src/system/bpftool.js';
+import { Bpftool } from '../../src/system/bpftool.js';
 import { run } from '../../src/system/run.js';
 import { kernelSeconds } from '../../src/system/clock.js';
 import { TCP, ethernet, ipv4, tcp } from '../frames.js';

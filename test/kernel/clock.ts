@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Time that passes without anybody waiting: what tables remember is made older. */
+import { hex } from '../../src/system/bpftool-text.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
 import { encodeMemory } from '../../src/abi/slot.js';
 import { isHot } from '../../src/plan/hot-slots.js';
 import { servicesIn } from '../../src/plan/services.js';
 import { findAttached } from '../../src/program/find.js';
 import { readSlots, readTables } from '../../src/program/read.js';
-import { Bpftool, hex } from '../../src/system/bpftool.js';
+import { Bpftool } from '../../src/system/bpftool.js';
 import { Iproute } from '../../src/system/ip/links.js';
 import { run } from '../../src/system/run.js';
 import type { Network } from './network.js';

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { hex } from '../../src/system/bpftool-text.js';
+import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { ABI } from '../../src/abi/maps.js';
 import { formatAddress, parseAddress } from '../../src/wire/address.js';
-import type { MapInfo } from '../../src/system/bpftool.js';
-import { Bpftool, hex } from '../../src/system/bpftool.js';
+import { Bpftool } from '../../src/system/bpftool.js';
 import { readDecap } from '../../src/program/decap.js';
 import { mapNamed } from '../../src/program/find.js';
 import { run } from '../../src/system/run.js';

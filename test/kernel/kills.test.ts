@@ -18,13 +18,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import { decodeEntries } from '../../src/system/bpftool-text.js';
 import { decodeDestination } from '../../src/abi/destination.js';
 import { NOBODY } from '../../src/abi/slot.js';
 import { decodeKey } from '../../src/abi/bytes.js';
 import { formatAddress, formatMac } from '../../src/wire/address.js';
 import type { Maps } from '../../src/program/find.js';
 import { findAttached } from '../../src/program/find.js';
-import { Bpftool, decodeEntries } from '../../src/system/bpftool.js';
+import { Bpftool } from '../../src/system/bpftool.js';
 import { Iproute } from '../../src/system/ip/links.js';
 import type { Run } from '../../src/system/run.js';
 import { run } from '../../src/system/run.js';

@@ -7,6 +7,8 @@ import { readdirSync, rmSync, writeFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { linesOf } from '../../src/program/write.js';
+import { decodeEntries, decodeEntry, hex } from '../../src/system/bpftool-text.js';
 import type { Build } from '../../src/abi/maps.js';
 import { sumCounters } from '../../src/abi/counter.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
@@ -15,14 +17,13 @@ import type { VerdictName } from '../../src/abi/verdicts.js';
 import { parseAddress, parseMac } from '../../src/wire/address.js';
 import type { Maps } from '../../src/program/find.js';
 import { asMaps } from '../../src/program/find.js';
-import { Bpftool, decodeEntries, decodeEntry, hex } from '../../src/system/bpftool.js';
+import { Bpftool } from '../../src/system/bpftool.js';
 import type { Prepared } from '../../src/fill/from-rows.js';
 import { applyPlan, planFill } from '../../src/fill/from-rows.js';
 import { withLock } from '../../src/system/lock.js';
 import type { Write } from '../../src/plan/state.js';
 import { run } from '../../src/system/run.js';
 import { joinSources, parseSource } from '../../src/wire/outer-source.js';
-import { linesOf } from '../../src/program/read.js';
 import { parseWays } from '../../src/wire/way.js';
 
 const ROOT = new URL('../../', import.meta.url).pathname;

@@ -15,7 +15,7 @@ import { findAttached } from '../../src/program/find.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { encodeCounter } from '../../src/abi/counter.js';
 import { encodeDevice, whileMoving } from '../../src/abi/device.js';
-import { Bpftool, hex } from '../../src/system/bpftool.js';
+import { Bpftool, hex } from '../../src/system/bpftool-text.js';
 import { Iproute } from '../../src/system/ip/links.js';
 import type { Run } from '../../src/system/run.js';
 import { run } from '../../src/system/run.js';

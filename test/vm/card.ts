@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from '@jest/globals';
 import { execa } from 'execa';
 
+import { decodeEntries, hex } from '../../src/system/bpftool-text.js';
 import { decodeCounter, encodeCounter } from '../../src/abi/counter.js';
 import type { Counter } from '../../src/abi/counter.js';
 import { decodeDestination } from '../../src/abi/destination.js';
@@ -16,7 +17,6 @@ import { decodeQuad } from '../../src/abi/slot.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
 import type { MapName } from '../../src/abi/maps.js';
 import { formatAddress } from '../../src/wire/address.js';
-import { decodeEntries, hex } from '../../src/system/bpftool.js';
 import { attachedPrograms } from '../../src/system/ip/links.js';
 import type { AttachedProgram, LinkJson } from '../../src/system/ip/links.js';
 import { ROOT } from '../agent/agent.js';

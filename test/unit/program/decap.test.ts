@@ -2,10 +2,11 @@
 /** Which addresses a destination's program is told. */
 import { expect, test } from '@jest/globals';
 
+import { hex } from '../../../src/system/bpftool-text.js';
+import type { MapInfo } from '../../../src/system/bpftool-text.js';
 import { encodeKey } from '../../../src/abi/bytes.js';
 import { fillDecap, readDecap } from '../../../src/program/decap.js';
-import { Bpftool, hex } from '../../../src/system/bpftool.js';
-import type { MapInfo } from '../../../src/system/bpftool.js';
+import { Bpftool } from '../../../src/system/bpftool.js';
 import { Iproute } from '../../../src/system/ip/links.js';
 import { Failure } from '../../../src/text/failure.js';
 import { fakeRun } from '../system/fake-run.js';

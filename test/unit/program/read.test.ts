@@ -2,14 +2,14 @@
 /** Which lines of a batch the writes of a plan become. */
 import { describe, expect, test } from '@jest/globals';
 
+import { linesOf } from '../../../src/program/write.js';
+import type { MapInfo } from '../../../src/system/bpftool-text.js';
 import { EMPTY_SLOT, NOBODY, decodeMemory, decodeQuad } from '../../../src/abi/slot.js';
 import type { Slot } from '../../../src/abi/slot.js';
 import { decodeKey } from '../../../src/abi/bytes.js';
 import { MAP_NAMES, VALUE_SIZES } from '../../../src/abi/maps.js';
 import type { Maps } from '../../../src/program/find.js';
-import type { MapInfo } from '../../../src/system/bpftool.js';
 import type { Live, Write } from '../../../src/plan/state.js';
-import { linesOf } from '../../../src/program/read.js';
 
 const MEMORIES = 100;
 

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
+import { BpftoolFailure, decodeEntry, hex } from '../../../src/system/bpftool-text.js';
 import { encodeKey } from '../../../src/abi/bytes.js';
-import {
-  Bpftool,
-  BpftoolFailure,
-  decodeEntry,
-  hex,
-} from '../../../src/system/bpftool.js';
+import { Bpftool } from '../../../src/system/bpftool.js';
 import type { Answer, FakeRun } from './fake-run.js';
 import { fakeRun } from './fake-run.js';
 

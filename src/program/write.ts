@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Turns a plan's writes into the lines of a bpftool batch. */
+import { encodeKey } from '../abi/bytes.js';
+import { EMPTY_CELL, encodeCell } from '../abi/cell.js';
+import { encodeCounter } from '../abi/counter.js';
+import { encodeDestination } from '../abi/destination.js';
+import { encodeDevice } from '../abi/device.js';
+import type { Slot } from '../abi/slot.js';
+import { EMPTY_SLOT, QUAD, encodeMemory, encodeQuad } from '../abi/slot.js';
+import { isHot } from '../plan/hot-slots.js';
+import type { Live, Write } from '../plan/state.js';
+import { updateLine } from '../system/bpftool-text.js';
+import type { Maps } from './find.js';
+
+/**
+ * Lines of a bpftool batch. Slots that are written one after another share the lines of
+ * their quads, and what they are to remember comes in front of these. `slots` are those
+ * that were there: a quad is written whole.
+ */
+export function* linesOf(
+  maps: Maps,
+  writes: readonly Write[],
+  slots: Live['slots'],
+): Generator<string> {
+  const changed = new Map<number, Slot>();
+  const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;
+  const quads = new Set<number>();
+  for (const write of writes) {
+    if (write.map === 'slots') {
+      const { key, value } = write;
+      if (maps.memories && remembersOther(slotOf(key), value)) {
+        yield updateLine(maps.memories, encodeKey(key), encodeMemory(value));
+      }
+      changed.set(key, value);
+      quads.add(Math.floor(key / QUAD));
+    } else {
+      yield* quadLines(maps, quads, slotOf);
+      quads.clear();
+      const map = maps[write.map];
+      if (!map) throw new Error(`a plan for a program that has ${write.map}`);
+      yield updateLine(map, encodeKey(write.key), encode(write));
+    }
+  }
+  yield* quadLines(maps, quads, slotOf);
+}
+
+function remembersOther(there: Slot, value: Slot): boolean {
+  return (
+    isHot(value) &&
+    (there.previous !== value.previous ||
+      there.since !== value.since ||
+      there.drained !== value.drained)
+  );
+}
+
+function* quadLines(
+  maps: Maps,
+  quads: Iterable<number>,
+  slotOf: (key: number) => Slot,
+): Generator<string> {
+  for (const quad of quads) {
+    const four = Array.from({ length: QUAD }, (_, place) => slotOf(quad * QUAD + place));
+    const value = four.map((slot) => ({ current: slot.current, isHot: isHot(slot) }));
+    yield updateLine(maps.slots, encodeKey(quad), encodeQuad(value));
+  }
+}
+
+function encode(write: Exclude<Write, { map: 'slots' }>): Buffer {
+  switch (write.map) {
+    case 'counters':
+      return encodeCounter(write.value);
+    case 'destinations':
+      return encodeDestination(write.value);
+    case 'services':
+      return write.value ? encodeCell(write.value) : EMPTY_CELL;
+    case 'device':
+      return encodeDevice(write.value);
+    case 'kept':
+      return encodeKey(write.value);
+  }
+}
