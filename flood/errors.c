@@ -14,22 +14,24 @@ struct advice {
 	const char *next;
 };
 
-#define NO_XDP_OUT                                                           \
-	"its driver sends no frames of XDP; or it is a veth, and its other " \
+#define NO_XDP_OUT                                                        \
+	"its driver cannot send XDP frames; or it is a veth whose other " \
 	"end has neither GRO nor an XDP program"
-#define GIVE_GRO \
-	"of a veth, in the namespace of its other end: ethtool -K PEER gro on"
+#define GIVE_GRO                                                              \
+	"for a veth, in the namespace of its other end: ethtool -K PEER gro " \
+	"on"
 
 static const struct advice all_advice[] = {
-	{ EPERM, "sending frames needs root", "sudo, before the same command" },
+	{ EPERM, "sending frames needs root",
+	  "run the same command with sudo" },
 	{ EINVAL,
 	  "the kernel is older than 5.18, or the frames are longer than a page",
-	  "uname -r; or shorter frames" },
+	  "check uname -r, or send shorter frames" },
 	{ EOPNOTSUPP, NO_XDP_OUT, GIVE_GRO },
 	{ ENXIO, NO_XDP_OUT ", or is down", GIVE_GRO },
 	{ ENETDOWN, "the device is down", "ip link set dev DEVICE up" },
 	{ EMSGSIZE, "the frames are longer than the device's MTU allows",
-	  "shorter frames, or ip link set dev DEVICE mtu BYTES" },
+	  "send shorter frames, or ip link set dev DEVICE mtu BYTES" },
 	{ ENODEV,
 	  "the name is mistyped, or the device is in another network namespace",
 	  "ip link" },

@@ -213,7 +213,8 @@ int main(int argc, char **argv)
 		     options.device);
 	if (is_in_vain(&flood, &sums))
 		fail(-flood.losses->bss->losses.error,
-		     "%s took none of %llu frames", options.device, sums.sent);
+		     "%s accepted none of %llu frames", options.device,
+		     sums.sent);
 	report(&flood, &sums, true);
 	return EXIT_SUCCESS;
 }

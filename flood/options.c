@@ -22,23 +22,26 @@ static const char usage[] =
 	"one at the end.\n"
 	"\n"
 	"  -i, --interface DEVICE\n"
-	"  --headers HEX        what the frames begin with, at most 128 bytes; "
+	"  --headers HEX        the first bytes of a frame, at most 128; "
 	"zeros follow\n"
-	"  --length BYTES       of the frames (default: that of the headers, "
+	"  --length BYTES       length of a frame (default: that of the "
+	"headers, "
 	"at least 60)\n"
 	"  --vary FIRST+BITS[@SUM,...]\n"
 	"                       bits that differ by frame, counted from the "
-	"frame's first, and\n"
-	"                       the bytes where checksums over them begin, "
-	"with a u behind that\n"
-	"                       of UDP; can be given more than once: "
+	"frame's first bit,\n"
+	"                       and the bytes where checksums over them begin; "
+	"a u marks the\n"
+	"                       checksum of UDP. Repeat it for more: "
 	"208+32@24,40u 272+16@40u\n"
-	"  --flows N            N different values, again and again (default: "
-	"random ones)\n"
-	"  --count N            end after so many frames\n"
-	"  --seconds S          end after so long; one of the two is needed\n"
-	"  --rate N             frames a second at the most\n"
-	"  --threads N          each on a CPU of its own (default: 1)\n"
+	"  --flows N            cycle through N values (default: random "
+	"values)\n"
+	"  --count N            stop after N frames\n"
+	"  --seconds S          stop after S seconds; --count or --seconds is "
+	"required\n"
+	"  --rate N             at most N frames a second\n"
+	"  --threads N          threads, each on a CPU of its own (default: "
+	"1)\n"
 	"  --batch N            frames that the kernel runs in one go, 1 to "
 	"256 (default: 64)\n";
 
@@ -52,7 +55,7 @@ static __u64 parse_number(const char *option, const char *text, __u64 least,
 	number = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || number < least ||
 	    number > most)
-		wrong_usage("--%s %s: take a whole number from %llu to %llu",
+		wrong_usage("--%s %s: must be a whole number from %llu to %llu",
 			    option, text, (unsigned long long)least,
 			    (unsigned long long)most);
 	return number;
@@ -64,8 +67,9 @@ static __u64 parse_seconds(const char *text)
 	const double seconds = strtod(text, &end);
 
 	if (end == text || *end || !(seconds >= 0.001 && seconds <= 86400))
-		wrong_usage("--seconds %s: take a number from 0.001 to 86400",
-			    text);
+		wrong_usage(
+			"--seconds %s: must be a number from 0.001 to 86400",
+			text);
 	return seconds * 1e9;
 }
 
@@ -76,10 +80,10 @@ static void finish(struct options *options, char **runs, int run_count)
 	__u32 shift = 0, bits = 0;
 
 	if (!options->device || !plan->length)
-		wrong_usage("it needs -i and --headers");
+		wrong_usage("-i and --headers are required");
 	if (!options->count && !options->nanoseconds)
-		wrong_usage(
-			"it needs --count or --seconds, or it would never end");
+		wrong_usage("--count or --seconds is required, or it would "
+			    "never end");
 	for (int i = 0; i < run_count; i++)
 		bits += vary(plan, runs[i], &shift);
 	if (bits < 32 && plan->flows > 1u << bits)
@@ -145,7 +149,7 @@ struct options parse_options(int argc, char **argv)
 			break;
 		case VARY:
 			if (run_count == MOST_VARIED)
-				wrong_usage("--vary: too many");
+				wrong_usage("--vary: given too often");
 			runs[run_count++] = optarg;
 			break;
 		case FLOWS:
@@ -174,11 +178,12 @@ struct options parse_options(int argc, char **argv)
 			fputs(usage, stdout);
 			exit(EXIT_SUCCESS);
 		default:
-			wrong_usage("unknown option, or one without its value");
+			wrong_usage("unknown option, or an option without its "
+				    "value");
 		}
 	}
 	if (optind < argc)
-		wrong_usage("it takes no \"%s\"", argv[optind]);
+		wrong_usage("unexpected argument \"%s\"", argv[optind]);
 	finish(&options, runs, run_count);
 	return options;
 }

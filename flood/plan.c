@@ -16,7 +16,7 @@ void parse_headers(struct plan *plan, const char *text)
 
 	if (digits % 2 || digits < 2 * 14 || digits > 2 * MOST_HEADER_BYTES ||
 	    strspn(text, "0123456789abcdefABCDEF") != digits)
-		wrong_usage("--headers: take 14 to %d bytes as hex digits",
+		wrong_usage("--headers: must be 14 to %d bytes as hex digits",
 			    MOST_HEADER_BYTES);
 	plan->length = digits / 2;
 	for (__u32 i = 0; i < plan->length; i++)
@@ -129,7 +129,7 @@ __u32 vary(struct plan *plan, const char *text, __u32 *shift)
 	sums = plus + 1;
 	bits = *plus == '+' ? take_number(&sums) : 0;
 	if (plus == text || *plus != '+' || sums == plus + 1 || !are_sums(sums))
-		wrong_usage("--vary %s: take FIRST+BITS[@SUM,...]", text);
+		wrong_usage("--vary %s: must be FIRST+BITS[@SUM,...]", text);
 	/* Each alone first: a sum of large numbers is small again. */
 	if (first < 16 || !bits || first > all || bits > all - first)
 		wrong_usage("--vary %s: the headers have no such bits", text);

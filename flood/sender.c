@@ -46,11 +46,11 @@ void load_sender(struct sender *sender, const struct options *options,
 	progress->number = (__u64)options->plan.flows * index / threads;
 	if (!options->plan.flows &&
 	    getrandom(&progress->number, sizeof(progress->number), 0) < 0)
-		fail(errno, "no random number to begin with");
+		fail(errno, "cannot get a random number");
 	error = frames_bpf__load(program);
 	if (error)
 		fail(-error,
-		     "the kernel does not take the program that writes frames");
+		     "the kernel refuses the program that writes frames");
 	sender->options = options;
 	sender->program = program;
 	sender->count = share(options->count, index, threads);

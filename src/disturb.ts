@@ -131,7 +131,7 @@ async function disturb(flags: Flags): Promise<void> {
   const avoidable = avoidableLosses(result.outcome);
   if (flags.failAbove !== undefined && avoidable > flags.failAbove) {
     throw new Failure(
-      `${many(avoidable, 'connection')} lost that need not be, and --fail-above is ${flags.failAbove}`,
+      `${many(avoidable, 'avoidable loss')}, and --fail-above is ${flags.failAbove}`,
     );
   }
 }

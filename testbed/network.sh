@@ -445,11 +445,11 @@ parse_up() {
 check_up() {
     local vip
     if [[ ! $count =~ ^[0-9]{1,3}$ ]] || ((10#$count > most_separate)); then
-        wrong_usage "--count $count: take a number from 1 to $most_separate"
+        wrong_usage "--count $count: must be a number from 1 to $most_separate"
     fi
     count=$((10#$count))
     if [[ ! $mtu =~ ^[0-9]{4}$ ]] || ((10#$mtu < 1280 || 10#$mtu > 9000)); then
-        wrong_usage "--mtu $mtu: take a number from 1280 to 9000"
+        wrong_usage "--mtu $mtu: must be a number from 1280 to 9000"
     fi
     [[ $owner =~ ^[0-9]+$ ]] || wrong_usage "--owner $owner is no process number"
     [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count cannot be had together"

@@ -29,21 +29,23 @@ export function parseChange(text: string): Change {
     /^\d{1,5}$/.test(number) ? Number(number) : NaN,
   );
   if (values.some(Number.isNaN))
-    throw new Fault(`"${text}" has a word that is no number`);
+    throw new Fault(`"${text}" has a word that is not a number`);
   const [count = 1, weight] = values;
   switch (kind) {
     case 'remove':
     case 'add':
     case 'drain':
-      if (values.length > 1) throw new Fault(`"${text}" has a number too many`);
+      if (values.length > 1) throw new Fault(`"${text}" has one number too many`);
       if (count === 0) throw new Fault(`"${text}" changes nothing`);
       return { kind, count };
     case 'reweight':
       if (weight === undefined || values.length > 2 || count === 0) {
-        throw new Fault(`"${text}" is not reweight N WEIGHT, as "reweight 2 50"`);
+        throw new Fault(
+          `"${text}" does not have the form reweight N WEIGHT, such as "reweight 2 50"`,
+        );
       }
       if (weight < 1 || weight > 65535)
-        throw new Fault(`"${text}": take a weight from 1 to 65535`);
+        throw new Fault(`"${text}": the weight must be from 1 to 65535`);
       return { kind, count, weight };
     case 'replace':
     case 'takeover':
@@ -90,14 +92,15 @@ export function makeSchedule(destinations: number, changes: readonly Change[]): 
   for (const change of changes) {
     const after = rowsAfter(rows, last, change);
     const text = formatChange(change);
-    if (!after) throw new Fault(`"${text}" needs more destinations than there are then`);
+    if (!after)
+      throw new Fault(`"${text}" needs more destinations than there are at that point`);
     if (after.every(({ weight }) => weight === 0)) {
       throw new Fault(`"${text}" would leave no destination for new connections`);
     }
     if (change.kind === 'add') last += change.count;
     if (last > MAX_DESTINATIONS) {
       throw new Fault(
-        `"${text}" makes ${last} destinations, and ${MAX_DESTINATIONS} are the most`,
+        `"${text}" makes ${last} destinations; at most ${MAX_DESTINATIONS} are possible`,
       );
     }
     const kept = new Set(after.map(({ number }) => number));

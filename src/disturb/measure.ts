@@ -119,9 +119,9 @@ class Watch {
       const found = this.last(name);
       if (found) return found;
       if (now() > deadline) {
-        throw new Failure(`the client did not come to "${name}" in time`, {
-          cause: 'this machine is too slow for so many connections',
-          next: 'the same with fewer --connections',
+        throw new Failure(`the client did not reach "${name}" in time`, {
+          cause: 'this machine is too slow for that many connections',
+          next: 'run the same with fewer --connections',
         });
       }
       await this.pause(20);

@@ -120,7 +120,7 @@ export class Network {
     const needed = ['testbed/network.sh', 'testbed/pass.o', 'l4lb_decap.o'];
     const missing = needed.map(packaged).filter((path) => !existsSync(path));
     if (missing.length === 0) return;
-    throw new Failure(`${missing.join(' and ')}: not there`, {
+    throw new Failure(`missing: ${missing.join(' and ')}`, {
       cause: 'the objects were not compiled',
       next: 'make objects',
     });

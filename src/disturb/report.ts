@@ -124,7 +124,7 @@ export function describeResult(result: Result): string[] {
   const ideal = outcome.changes.reduce((sum, phase) => sum + phase.ideal, 0);
   return [
     ...layOut([
-      ['at', 'change', 'ideal', 'had to', 'avoidable', 'new', 'fullest', 'uneven'],
+      ['at', 'change', 'ideal', 'unavoidable', 'avoidable', 'new', 'fullest', 'uneven'],
       phaseRow('0.0 s', 'start', outcome.start),
       ...outcome.changes.map((phase, index) => {
         const step = record.schedule.steps[index];
@@ -134,7 +134,7 @@ export function describeResult(result: Result): string[] {
     ]),
     '',
     ...layOut([
-      ['destination', 'weight', 'opened', 'active', 'had to', 'avoidable'],
+      ['destination', 'weight', 'opened', 'active', 'unavoidable', 'avoidable'],
       ...outcome.destinations.map((one) => [
         one.address,
         one.weight === undefined ? 'removed' : String(one.weight),
@@ -142,7 +142,7 @@ export function describeResult(result: Result): string[] {
       ]),
     ]),
     '',
-    `Lost: ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} that had to be ` +
+    `Lost: ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} unavoidable ` +
       `(ideal: ${formatCount(ideal)}), of ${many(last.opened, 'connection')}`,
     `Messages: ${formatCount(last.sent)} sent, ${formatCount(last.received)} echoed, ` +
       `${formatCount(last.sent - last.received)} dropped`,

@@ -59,7 +59,7 @@ function heading(result: Result): string[] {
     label(
       LEFT,
       62,
-      `${formatCount(avoidable)} lost that need not be, ${formatCount(unavoidable)} that had to be. ` +
+      `${formatCount(avoidable)} avoidable losses, ${formatCount(unavoidable)} unavoidable. ` +
         `${formatCount(outcome.last.sent)} messages sent, ${formatCount(outcome.last.received)} echoed. ` +
         `${result.object}${kind}.`,
       { fill: COLOURS.quiet },
@@ -111,7 +111,7 @@ function lostGraph(result: Result, x: Scale): string[] {
       colour,
     );
   return [
-    label(LEFT, LOST.top - 14, 'Lost connections, summed up', { bold: true }),
+    label(LEFT, LOST.top - 14, 'Lost connections in all', { bold: true }),
     ...legend(),
     ...gridLines(ticks(Math.max(1, most), 4), y, LEFT, WIDTH - RIGHT, COLOURS),
     draw(unavoidable, COLOURS.unavoidable),
@@ -138,7 +138,7 @@ function legend(): string[] {
     {
       at: 436,
       colour: COLOURS.unavoidable,
-      text: 'had to be: their destination was removed',
+      text: 'unavoidable: their destination was removed',
     },
   ];
   return entries.flatMap(({ at, colour, text }) => [
@@ -189,7 +189,7 @@ function table({ record, outcome }: Result): string[] {
   const titles = [
     'at',
     'ideal',
-    'had to be',
+    'unavoidable',
     'avoidable',
     'new after it',
     'uneven (1: chance)',

@@ -80,8 +80,8 @@ export function checkFlows(plan: FramePlan, flows: number): void {
   const most = 2 ** plan.bits;
   if (flows <= most) return;
   throw new UsageFailure(
-    `--flows ${flows}: these sources and ports make ${formatCount(most)}`,
-    { next: 'more sources, as --src 10.1.0.0/16, or --random-source' },
+    `--flows ${flows}: these sources and ports make only ${formatCount(most)}`,
+    { next: 'use more sources, such as --src 10.1.0.0/16, or --random-source' },
   );
 }
 

@@ -52,11 +52,11 @@ export function describeTotal({ size }: Flood, total: Total): string[] {
     `sent ${formatCount(total.sent)} packets in ${total.seconds.toFixed(1)} s: ` +
       `${formatCount(pps)} pkts/s, ${formatCount(bps)} bits/s`,
   ];
-  if (total.lost === undefined) lines.push('this kernel does not tell what was lost');
+  if (total.lost === undefined) lines.push('this kernel does not report losses');
   else if (total.lost > 0) {
     const share = formatShare(total.lost, total.sent + total.lost);
     lines.push(
-      `lost ${formatCount(total.lost)} more (${share}): the device took no more`,
+      `lost ${formatCount(total.lost)} more (${share}): the device accepted no more`,
     );
   }
   return lines;

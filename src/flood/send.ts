@@ -59,7 +59,7 @@ export async function send(
 ): Promise<Total> {
   const path = packaged('flood/flood');
   if (!existsSync(path)) {
-    throw new Failure(`${path}: not there`, { cause: 'it was not built', next: 'make' });
+    throw new Failure(`${path} is missing`, { cause: 'it was not built', next: 'make' });
   }
   const sender = new LongRunning(path, args);
   let total: Total | undefined;

@@ -28,7 +28,7 @@ const DISCARD = 9;
 export function parseDestination(text: string): Way[] {
   const ways = parseWays(text);
   if (ways.some(({ address }) => address.equals(ANY_ADDRESS))) {
-    throw new Fault(`"${text}" stands for all addresses, and a flood goes to one`);
+    throw new Fault(`"${text}" stands for all addresses, but a flood goes to one`);
   }
   return ways;
 }
@@ -38,7 +38,7 @@ export function chooseWay(ways: readonly Way[], isSyn: boolean): Way {
   const wanted = isSyn ? TCP : UDP;
   const way = ways.find(({ protocol }) => protocol === wanted) ?? ways[0];
   if (!way || (isSyn && way.protocol !== TCP)) {
-    throw new UsageFailure('--syn is for TCP, and --dst names another protocol', {
+    throw new UsageFailure('--syn is for TCP, but --dst names another protocol', {
       next: '--dst ADDR:PORT/tcp --syn, or leave --syn out',
     });
   }
@@ -55,7 +55,7 @@ export function parsePrefix(text: string): Prefix {
   const address = parseAddress(host);
   if (!address) throw new Fault(`"${text}" ${addressFault(host)}`);
   if (address.equals(ANY_ADDRESS)) {
-    throw new Fault(`"${text}" stands for all; that is --random-source`);
+    throw new Fault(`"${text}" stands for all addresses; use --random-source for that`);
   }
   const bits = familyBits(address);
   const length = lengthText === undefined ? bits : readLength(lengthText, bits);
@@ -100,7 +100,7 @@ export function checkFamilies(source: Prefix, destination: Buffer): void {
   if (from === to) return;
   throw new UsageFailure(
     `--src is ${FAMILY_NAMES[from]}, and --dst is ${FAMILY_NAMES[to]}`,
-    { next: 'take both of one family' },
+    { next: 'use two addresses of one family' },
   );
 }
 

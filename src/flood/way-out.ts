@@ -24,8 +24,9 @@ export async function refuseDefaultRoute(tools: Context, name: string): Promise<
   const carriers = await new Surroundings(tools.run).defaultCarriers();
   if (!carriers.has(name)) return;
   throw new Failure(`${name} carries a default route, so nothing was sent`, {
-    cause: 'a flood there cuts off who works on this host, and may leave your network',
-    next: 'another device, or the same with --yes if that is meant',
+    cause:
+      'a flood there cuts off whoever works on this host, and may leave your network',
+    next: 'use another device, or add --yes if you mean it',
   });
 }
 

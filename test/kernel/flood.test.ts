@@ -334,7 +334,7 @@ describe('a flood', () => {
       ...[...to, '--count', '1000'],
     );
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
-    expect(stderr).toContain('destination1 took none of 1000 frames');
+    expect(stderr).toContain('destination1 accepted none of 1000 frames');
     expect(stderr).toContain('ethtool -K PEER gro on');
   });
 

@@ -16,9 +16,9 @@ const KEYS = [
 ] as const;
 
 const COLUMNS = [
-  ['#', 'the place in the order of addresses'],
+  ['#', 'position in the order of addresses'],
   ['share', 'of the packets/s of all destinations'],
-  ['history', 'packets/s, each row by its own largest'],
+  ['history', 'packets/s, scaled to the largest in the row'],
 ] as const;
 
 function title(text: string): Line {

@@ -35,13 +35,13 @@ describe('a change', () => {
   test.each([
     { text: '', why: 'is not remove N, add N' },
     { text: 'explode 1', why: 'is not remove N, add N' },
-    { text: 'remove one', why: 'no number' },
-    { text: 'remove -1', why: 'no number' },
+    { text: 'remove one', why: 'not a number' },
+    { text: 'remove -1', why: 'not a number' },
     { text: 'remove 0', why: 'changes nothing' },
-    { text: 'add 1 2', why: 'a number too many' },
-    { text: 'reweight 1', why: 'is not reweight N WEIGHT' },
-    { text: 'reweight 1 0', why: 'take a weight from 1 to 65535' },
-    { text: 'reweight 1 70000', why: 'take a weight from 1 to 65535' },
+    { text: 'add 1 2', why: 'one number too many' },
+    { text: 'reweight 1', why: 'the form reweight N WEIGHT' },
+    { text: 'reweight 1 0', why: 'the weight must be from 1 to 65535' },
+    { text: 'reweight 1 70000', why: 'the weight must be from 1 to 65535' },
     { text: 'replace 1', why: 'takes no number' },
   ])('"$text" is refused: $why', ({ text, why }) => {
     expect(() => parseChange(text)).toThrow(why);
@@ -80,7 +80,7 @@ describe('a schedule', () => {
     { changes: ['drain 2', 'remove 3'], why: 'would leave no destination' },
     { changes: ['drain 3'], why: 'would leave no destination' },
     { changes: ['drain 2', 'reweight 2 5'], why: 'more destinations than there are' },
-    { changes: ['add 98'], why: 'makes 101 destinations, and 100 are the most' },
+    { changes: ['add 98'], why: 'makes 101 destinations; at most 100 are possible' },
   ])('$changes of 3 destinations $why', ({ changes, why }) => {
     expect(() => makeSchedule(3, changes.map(parseChange))).toThrow(why);
   });

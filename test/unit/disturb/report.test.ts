@@ -61,16 +61,16 @@ describe('the report', () => {
 
   test('in words has a row for each change and destination', () => {
     expect(describeResult(RESULT)).toEqual([
-      '   at  change    ideal  had to  avoidable  new  fullest  uneven',
-      '0.0 s  start         0       0          0    3     1.33     0.3',
-      '1.0 s  remove 1      1       1          1    0        -       -',
-      '2.0 s  replace       0       0          0    0        -       -',
+      '   at  change    ideal  unavoidable  avoidable  new  fullest  uneven',
+      '0.0 s  start         0            0          0    3     1.33     0.3',
+      '1.0 s  remove 1      1            1          1    0        -       -',
+      '2.0 s  replace       0            0          0    0        -       -',
       '',
-      'destination   weight  opened  active  had to  avoidable',
-      '10.0.1.1     removed       1       0       1          0',
-      '10.0.1.2         100       2       1       0          1',
+      'destination   weight  opened  active  unavoidable  avoidable',
+      '10.0.1.1     removed       1       0            1          0',
+      '10.0.1.2         100       2       1            0          1',
       '',
-      'Lost: 1 avoidable, 1 that had to be (ideal: 1), of 4 connections',
+      'Lost: 1 avoidable, 1 unavoidable (ideal: 1), of 4 connections',
       'Messages: 100 sent, 97 echoed, 3 dropped',
       'Balancer: 200 packets sent on, 3 dropped',
     ]);
@@ -100,7 +100,7 @@ describe('the picture', () => {
     const quiet = { ...record(open(1, 1), count(0, 1), count(900, 1)), moments: [] };
     const run = { ...quiet, schedule: schedule(1) };
     const drawn = drawSvg({ ...RESULT, record: run, outcome: judge(run) });
-    expect(drawn).toContain('0 lost that need not be');
+    expect(drawn).toContain('0 avoidable losses');
     expect(drawn).not.toMatch(/NaN|Infinity|undefined/);
   });
 

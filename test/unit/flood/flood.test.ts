@@ -50,8 +50,8 @@ describe('a destination', () => {
   });
 
   test.each([
-    { text: 'any', why: 'stands for all addresses, and a flood goes to one' },
-    { text: 'any/tcp', why: 'stands for all addresses, and a flood goes to one' },
+    { text: 'any', why: 'stands for all addresses, but a flood goes to one' },
+    { text: 'any/tcp', why: 'stands for all addresses, but a flood goes to one' },
     { text: '10.0.0', why: 'is not an IP address' },
     { text: '10.0.0.4:0', why: 'is not a port from 1 to 65535' },
     { text: '10.0.0.4/icmp', why: 'is neither tcp nor udp' },
@@ -86,7 +86,7 @@ describe('a prefix of sources', () => {
     { text: '10.0.0.0/', why: 'does not end in a length' },
     { text: '10.0.0.0/8/8', why: 'does not end in a length' },
     { text: '2001:db8::/129', why: 'does not end in a length from /0 to /128' },
-    { text: '::/0', why: 'stands for all; that is --random-source' },
+    { text: '::/0', why: 'stands for all addresses; use --random-source for that' },
     { text: 'here', why: 'is not an IP address' },
   ])('"$text" is none: $why', ({ text, why }) => {
     expect(() => parsePrefix(text)).toThrow(why);
@@ -214,7 +214,7 @@ describe('the frames', () => {
     const one = planFrame({ ...flow, source: parsePrefix('10.1.2.3') });
     checkFlows(one, 32768);
     expect(() => checkFlows(one, 32769)).toThrow(
-      '--flows 32769: these sources and ports make 32,768',
+      '--flows 32769: these sources and ports make only 32,768',
     );
     checkFlows(planFrame({ ...flow, source: parsePrefix('10.1.0.0/16') }), 2 ** 31);
   });
@@ -242,9 +242,10 @@ test('what the sender is called with', () => {
 
 describe('a failure of the sender', () => {
   test('keeps its cause, and what to do', () => {
-    const said = 'flood: eth0 took none: why\n  likely cause: no GRO\n  next: ethtool';
+    const said =
+      'flood: eth0 accepted none: why\n  likely cause: no GRO\n  next: ethtool';
     expect(failureOf(said).format('l4lb-flood')).toBe(
-      'l4lb-flood: eth0 took none: why\n  likely cause: no GRO\n  next: ethtool',
+      'l4lb-flood: eth0 accepted none: why\n  likely cause: no GRO\n  next: ethtool',
     );
   });
 
@@ -285,11 +286,11 @@ describe('what is printed', () => {
   test('at the end', () => {
     expect(describeTotal(flood, total)).toEqual([
       'sent 9,999,000 packets in 2.0 s: 4,999,500 pkts/s, 2,399,760,000 bits/s',
-      'lost 1,000 more (0.01%): the device took no more',
+      'lost 1,000 more (0.01%): the device accepted no more',
     ]);
     expect(describeTotal(flood, { ...total, lost: 0 })).toHaveLength(1);
     expect(describeTotal(flood, { ...total, lost: undefined })[1]).toContain(
-      'does not tell',
+      'does not report losses',
     );
   });
 
