@@ -258,7 +258,7 @@ describe('l4lb-map', () => {
 
     test('is not taken of a dead host', async () => {
       await stale('10.0.0.222', '02:00:0a:00:00:de');
-      expectFailure(await fill('10.0.0.222'), 1, 'nothing answers for 10.0.0.222');
+      expectFailure(await fill('10.0.0.222'), 1, 'no host answers for 10.0.0.222');
     });
 
     test('is corrected where the host has another one by now', async () => {
