@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * l4lb: the way of a packet.
+ * l4lb: the path of a packet.
  *
  *   frame -> parse -> service -> slot -> destination -> encapsulate -> count -> XDP_TX
  *
- * Each step is one header of datapath/. A step that ends the way returns its
- * verdict, under which the packet is counted; what is not ours passes to the
- * host's stack as it came. datapath/l4lb.h explains maps and verdicts.
+ * Each step is one header in datapath/. A step that ends the path returns a
+ * verdict, under which the packet is counted. A packet that is not ours passes to
+ * the host's stack unchanged. datapath/l4lb.h explains the maps and verdicts.
  *
- * What nearly all packets are, plain IPv4, is compiled apart from all else.
+ * Plain IPv4, which is nearly all traffic, is compiled apart from everything else.
  *
- * Compiled three times: as it stands for every mode, a SmartNIC's included; with
- * L4LB_HOST for the host alone; and with L4LB_FRAGS too for its jumbo frames.
+ * This file is compiled three times: without options for every mode, including a
+ * SmartNIC's; with L4LB_HOST for the host alone; and with L4LB_HOST and L4LB_FRAGS
+ * for jumbo frames on the host.
  */
 #include "datapath/l4lb.h"
 #include "datapath/maps.h"
@@ -61,7 +62,7 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	return L4LB_BALANCED;
 }
 
-/* Balanced packets are counted by destination, and only there. */
+/* Counts the packet and returns its action. balance() has counted balanced packets, by destination. */
 static __always_inline int finish(enum l4lb_verdict verdict,
 				  const struct packet *packet)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 6, count. On the host each CPU has counters of its own and adds to them
- * plainly; a SmartNIC has neither per-CPU maps nor plain stores into a map, and
- * adds atomically.
+ * Step 6, count. On the host each CPU has its own counters and adds to them
+ * plainly. A SmartNIC has neither per-CPU maps nor plain stores into a map, so
+ * there the program adds atomically.
  */
 #ifndef COUNTERS_H
 #define COUNTERS_H

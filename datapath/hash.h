@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Two hashes, in every build, in src/wire/hash.ts, and in the vectors of
- * test/unit/wire/hash.test.ts: that of a flow, and that of a way into a service.
+ * Two hashes: one of a flow, one of a way into a service. They are the same in every
+ * build and in src/wire/hash.ts; test/unit/wire/hash.test.ts has vectors for them.
  *
- * mix() finds the slot of a packet, and must spread whatever sources come. Each
+ * mix() finds the slot of a packet, and must spread any set of sources evenly. Each
  * round multiplies, which carries a word's entropy upwards, and folds the upper half
- * down again; the last one needs no fold, for the slot is chosen by the upper bits,
- * which depend on every bit of the input. Three multiplications of 32 bits: a SmartNIC
- * has nothing wider, and jhash takes twice as long.
+ * down again. The last round needs no fold, because the upper bits choose the slot,
+ * and they depend on every bit of the input. It takes three multiplications of 32
+ * bits: a SmartNIC has nothing wider, and jhash takes twice as long.
  *
- * hash_of_way() finds the cell of a service, which all else waits for. It need not
- * be good, for the tools look for a seed that suits the few ways that there are:
- * two multiplications side by side, whose upper bits are used.
+ * hash_of_way() finds the cell of a service, and everything else waits for it. It
+ * does not have to be good, because the tools look for a seed that suits the few ways
+ * in use. It takes the upper bits of two multiplications that run side by side.
  *
- * The words are wire fields as they lie in memory, read little-endian, so that
- * the common machines swap nothing and all machines agree.
+ * The words are wire fields as they lie in memory, read as little-endian, so that
+ * common machines swap nothing and all machines agree.
  */
 #ifndef HASH_H
 #define HASH_H
@@ -34,7 +34,7 @@ static __always_inline __u32 mix(__u32 seed, __u32 first, __u32 second)
 	return h * 0xc2b2ae3d;
 }
 
-/* A product's upper bits are its best. This is for where the lower ones are used. */
+/* Makes the lower bits usable: those of a product are worse than its upper bits. */
 static __always_inline __u32 even_out(__u32 mixed)
 {
 	return mixed ^ mixed >> 16;
@@ -45,7 +45,7 @@ static __always_inline __u32 hash(__u32 seed, __u32 first, __u32 second)
 	return even_out(mix(seed, first, second));
 }
 
-/* Below 2^bits. The halves of the seed change places for the second factor. */
+/* Returns a number below 2^bits. The second factor is the seed with its halves swapped. */
 static __always_inline __u32 hash_of_way(__u32 seed, __u32 address, __u32 way,
 					 __u32 bits)
 {
@@ -55,7 +55,7 @@ static __always_inline __u32 hash_of_way(__u32 seed, __u32 address, __u32 way,
 	       (32 - bits);
 }
 
-/* An address as one word: IPv4 as it is, IPv6 mixed. */
+/* Returns an address as one word: IPv4 as it is, IPv6 hashed. */
 static __always_inline __u32 fold(__u32 seed, const __be32 *address,
 				  __u8 version)
 {

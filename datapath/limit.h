@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a flood could make the program do too often, it does only so often in each
- * second, on each CPU. A SmartNIC has no clock, and does nothing of the kind.
+ * Limits for work that a flood could cause too often: each CPU does it only so many
+ * times in a second. A SmartNIC has no clock, so there the program does no such work.
  */
 #ifndef LIMIT_H
 #define LIMIT_H
@@ -12,13 +12,13 @@
 
 #ifdef L4LB_HOST
 
-/* Of CLOCK_MONOTONIC. The coarse clock is a few milliseconds behind, and costs less. */
+/* Reads CLOCK_MONOTONIC. The coarse clock is a few milliseconds behind, but costs less. */
 static __always_inline __u32 seconds_now(void)
 {
 	return coarse_nanoseconds() / 1000000000;
 }
 
-/* Whether it may be done once more, which then counts as done. */
+/* Tells whether this may be done once more, and if so counts it as done. */
 static __always_inline bool may(enum l4lb_limit what, __u32 most, __u32 seconds)
 {
 	const __u32 key = what;

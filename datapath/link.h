@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Ethernet header and VLAN tags, as they are written in front of a new header. */
+/* Writes the Ethernet header and VLAN tags in front of a new header. */
 #ifndef LINK_H
 #define LINK_H
 
 #include "parse.h"
 #include "platform/platform.h"
 
-/* A MAC as one word, with the two bytes that stand behind it. */
+/* A MAC address as one word, together with the two bytes behind it. */
 union mac {
 	__u64 word;
 	struct {
@@ -22,7 +22,7 @@ static __always_inline union mac read_mac(const void *where)
 	return mac;
 }
 
-/* The same with an EtherType behind it. */
+/* Reads a MAC address and puts an EtherType behind it. */
 static __always_inline union mac read_mac_before(const void *where, __be16 type)
 {
 	union mac mac = read_mac(where);
@@ -31,7 +31,7 @@ static __always_inline union mac read_mac_before(const void *where, __be16 type)
 	return mac;
 }
 
-/* An Ethernet header, in two words that overlap; the type is behind `from`. */
+/* Writes an Ethernet header as two overlapping words; the EtherType is behind `from`. */
 static __always_inline void write_ethernet(void *frame, union mac to,
 					   union mac from)
 {
@@ -39,7 +39,7 @@ static __always_inline void write_ethernet(void *frame, union mac to,
 	*(__u64 *)(frame + ETH_ALEN) = from.word;
 }
 
-/* Where the IP header is. The caller checks that it is all there. */
+/* The place of the IP header. The caller checks that the whole header is there. */
 static __always_inline void *behind_link(void *frame, __u8 tags)
 {
 	return frame + sizeof(struct ethhdr) +
@@ -47,8 +47,8 @@ static __always_inline void *behind_link(void *frame, __u8 tags)
 }
 
 /*
- * The frame has just grown at its head by the length of a header: the tags go to
- * the front, and the new header gets the room behind them.
+ * Fills the head of a frame that has just grown by the length of a header: the tags
+ * move to the front, and the new header gets the room behind them.
  */
 static __always_inline bool write_link(struct xdp_md *ctx, __u8 tags,
 				       __u32 grown, union mac to,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* All tables of the balancer: l4lb.h explains what lies in them. */
+/* All tables of the balancer: l4lb.h explains their contents. */
 #ifndef MAPS_H
 #define MAPS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A record of a connection, as flows.h writes it and l4lb_carry_flows.c copies it. */
+/* Records of connections, which flows.h writes and l4lb_carry_flows.c copies. */
 #ifndef RECORDS_H
 #define RECORDS_H
 
@@ -23,7 +23,7 @@ static __always_inline union record read_record(const struct l4lb_set *set,
 	return record;
 }
 
-/* Since a packet came last; both in units of 4 seconds. */
+/* The time since the last packet; `now` and the result are in units of 4 seconds. */
 static __always_inline __u16 age(__u32 now, union record record)
 {
 	return now - record.fields.seen;

@@ -13,7 +13,7 @@
 #include "parse.h"
 #include "service.h"
 
-/* Chooses the slot, and whatever else must be the same for all of a flow. */
+/* The hash that chooses the slot, and all else that must be the same for a whole flow. */
 static __always_inline __u32 hash_of_flow(const struct l4lb_device *device,
 					  const struct packet *packet,
 					  union target target)
@@ -26,7 +26,7 @@ static __always_inline __u32 hash_of_flow(const struct l4lb_device *device,
 	return mix(device->slot_seed, source, ports);
 }
 
-/* In the upper 16 bits: where a hot slot is a negative number, which costs nothing to see. */
+/* Returns the slot in the upper 16 bits. A hot slot is then negative, which is free to test. */
 static __always_inline __s64 read_slot(const struct l4lb_quad *quad, __u32 slot)
 {
 	return read_word(quad) << (~slot % L4LB_QUAD * 16);
@@ -37,7 +37,7 @@ find_destination(const struct xdp_md *ctx, const struct l4lb_device *device,
 		 const struct packet *packet, union target target, __u32 flow,
 		 __u32 *id)
 {
-	/* Of 64 bits, for with one slot all 32 are shifted out. */
+	/* 64 bits wide, because a service with one slot shifts all 32 out. */
 	const __u32 slot = target.first_slot + ((__u64)flow >> target.shift);
 	const __u32 key = slot / L4LB_QUAD;
 	const struct l4lb_quad *quad;

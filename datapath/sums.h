@@ -5,7 +5,7 @@
 
 #include "platform/platform.h"
 
-/* Each fold at least halves the bits above 16; four are enough for 64. */
+/* Each fold at least halves the number of bits above 16, so four are enough for 64. */
 static __always_inline __u16 fold_sum(__u64 sum)
 {
 #pragma unroll
@@ -15,10 +15,10 @@ static __always_inline __u16 fold_sum(__u64 sum)
 }
 
 /*
- * A checksum after one word under it changed: RFC 1624, equation 3. It is 0 where the
- * new sum is 0xffff, as it would be if all were summed up afresh, and where it is 0, which
- * is wrong. An IP header and what has a pseudo header never have a sum of 0; what may,
- * has to take care of that: see echo.h.
+ * Returns the checksum after one word under it has changed: RFC 1624, equation 3. It
+ * returns 0 if the new sum is 0xffff, which is right, and also if the new sum is 0,
+ * which is wrong. The sum of an IP header is never 0, nor is a sum over a pseudo
+ * header. A caller whose sum can be 0 has to take care of it: see echo.h.
  */
 static __always_inline __u16 update_checksum(__u16 checksum, __be16 before,
 					     __be16 after)

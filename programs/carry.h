@@ -15,17 +15,17 @@ struct carry_sum {
 	__u64 bytes;
 };
 
-/* As many as fit a frame of 1,500 bytes. */
+/* The most that fit a frame of 1,500 bytes. */
 #define CARRY_SUMS 62
 
-/* Of l4lb_carry_flows.c; it also writes it, and what it wrote comes back. */
+/* The input of l4lb_carry_flows.c, which writes its results into it as well. */
 struct carry_flows {
 	__u32 next; /* the set of this run */
-	__u32 mask_before; /* one less than the old number of sets */
-	__u32 mask; /* and than the new one */
-	__u32 since; /* older records count for no slot; in units of 4 seconds */
-	__u32 carried; /* records that the new sets know, each once */
-	__u32 lost; /* found no room */
+	__u32 mask_before; /* the old number of sets less one */
+	__u32 mask; /* the new number of sets less one */
+	__u32 since; /* records older than this count for no slot; in units of 4 seconds */
+	__u32 carried; /* records that the new sets hold, each counted once */
+	__u32 lost; /* records that found no room */
 };
 
 _Static_assert(sizeof(struct carry_sum) == 24, "sum");

@@ -33,13 +33,13 @@ enum decap_verdict {
 
 /* `host`, one entry. */
 struct decap_host {
-	__u32 abi;	/* L4LB_ABI of the tool that filled `addresses`, 0: none did */
+	__u32 abi;	/* L4LB_ABI of the tool that filled `addresses`, 0: no tool did */
 	__u32 spare;
 };
 
 /* clang-format on */
 
-/* `addresses`, a hash: the host's own, of 16 bytes each, to a 1. */
+/* `addresses`, a hash: each of the host's own addresses, 16 bytes, maps to 1. */
 #define DECAP_ADDRESSES 4096
 
 #endif

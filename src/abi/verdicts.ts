@@ -83,7 +83,7 @@ export const VERDICTS = [
     number: 20,
     name: 'extension headers',
     action: 'DROP',
-    meaning: 'too many IPv6 extension headers, or a route that goes on',
+    meaning: 'too many IPv6 extension headers, or a route with more hops',
   },
   {
     number: 21,
