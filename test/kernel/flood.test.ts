@@ -231,9 +231,9 @@ describe('flood/flood', () => {
   });
 
   test.each([
-    { varied: ['224'], says: '--vary 224: take FIRST+BITS[@SUM,...]' },
-    { varied: ['224+16@'], says: '--vary 224+16@: take FIRST+BITS[@SUM,...]' },
-    { varied: ['224+16@24,'], says: '--vary 224+16@24,: take FIRST' },
+    { varied: ['224'], says: '--vary 224: must be FIRST+BITS[@SUM,...]' },
+    { varied: ['224+16@'], says: '--vary 224+16@: must be FIRST+BITS[@SUM,...]' },
+    { varied: ['224+16@24,'], says: '--vary 224+16@24,: must be FIRST' },
     { varied: ['224+16@23'], says: 'no checksum begins at byte 23' },
     {
       varied: ['208+32@4294967294'],
@@ -255,8 +255,8 @@ describe('flood/flood', () => {
       varied: ['4294967504+32'],
       says: '--vary 4294967504+32: the headers have no such bits',
     },
-    { varied: ['208+'], says: '--vary 208+: take FIRST+BITS[@SUM,...]' },
-    { varied: ['+32'], says: '--vary +32: take FIRST+BITS[@SUM,...]' },
+    { varied: ['208+'], says: '--vary 208+: must be FIRST+BITS[@SUM,...]' },
+    { varied: ['+32'], says: '--vary +32: must be FIRST+BITS[@SUM,...]' },
     { varied: ['330+10'], says: '--vary 330+10: the headers have no such bits' },
     { varied: ['208+8', '224+8'], says: 'give bits that touch as one run' },
     { varied: ['208+3'], says: '--flows 9: with 3 bits there are fewer' },
@@ -342,7 +342,7 @@ describe('a flood', () => {
     { args: ['--dst', SINK, '--size', '1515'], says: 'eth0 takes at most 1514', code: 2 },
     { args: ['--dst', '10.0.0.77'], says: 'no MAC address towards 10.0.0.77', code: 1 },
     { args: ['--dst', SINK_6], says: 'eth0 has no address that could be', code: 1 },
-    { args: ['--dst', SINK, '--flows', '40000'], says: 'make 32,768', code: 2 },
+    { args: ['--dst', SINK, '--flows', '40000'], says: 'make only 32,768', code: 2 },
     { args: ['--dst', SINK, '--threads', '1000'], says: 'there are', code: 2 },
     { args: ['--dst', SINK, '--src', '::1'], says: '--src is IPv6', code: 2 },
     {
