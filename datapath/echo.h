@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ICMP echo requests to a service's address are answered here, in the host build:
- * the address is the destinations', and none of them is asked. The frame is turned
- * around and goes back to who sent it, if that can be one host: see sender.h.
+ * The host build answers ICMP echo requests to a service's address itself: the
+ * destinations share the address, and none of them sees the request. The frame is
+ * turned around and goes back to its sender, if that can be a single host: see
+ * sender.h.
  *
- * Each CPU answers only so many in a second, and drops the rest.
+ * Each CPU answers a limited number in a second, and drops the rest.
  */
 #ifndef ECHO_H
 #define ECHO_H
@@ -43,7 +44,7 @@ static __always_inline void turn_link(struct ethhdr *eth)
 	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
 }
 
-/* The TTL shares a word of the sum with the protocol. */
+/* In the checksum, the TTL shares a word with the protocol. */
 static __always_inline void turn_ipv4(struct iphdr *ip)
 {
 	const __be16 before = bpf_htons(ip->ttl << 8 | ip->protocol);
@@ -66,9 +67,9 @@ static __always_inline void turn_ipv6(struct ipv6hdr *ip)
 }
 
 /*
- * Where all words of an ICMPv4 reply are 0 its sum is 0, and only 0xffff is right as its
- * checksum: update_checksum() cannot tell that from a sum of 0xffff. In that case 0 and
- * 0xffff are both right, so 0 is never sent. In ICMPv6 the pseudo header is never 0.
+ * If all words of an ICMPv4 reply are 0, its sum is 0 and only 0xffff is right as its
+ * checksum. update_checksum() cannot tell that case from a sum of 0xffff, for which 0
+ * and 0xffff are both right. So 0 is never sent. In ICMPv6 the pseudo header is never 0.
  */
 static __always_inline void turn_icmp(struct icmp *icmp, __u8 reply)
 {
@@ -80,7 +81,7 @@ static __always_inline void turn_icmp(struct icmp *icmp, __u8 reply)
 	icmp->type = reply;
 }
 
-/* A packet from the address that it is sent to has a forged source. */
+/* A packet whose source is its own destination address is forged. */
 static __always_inline bool is_answerable(const struct packet *packet,
 					  const struct ethhdr *eth)
 {
@@ -137,7 +138,7 @@ answer_echo(struct xdp_md *ctx, const struct l4lb_device *device,
 
 #else
 
-/* A SmartNIC has its hands full with what it can do alone; the host may answer. */
+/* A SmartNIC has no room for this; the host may answer. */
 #define answer_echo(ctx, device, packet, cursor) L4LB_NOT_TCP_OR_UDP
 
 #endif

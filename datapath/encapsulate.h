@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Step 5, encapsulate: the frame grows at its head by an outer header, IPv4 or
- * IPv6 as the destination's address is (RFC 2003, 2473, 4213), and gets the MACs
- * of the way to the destination.
+ * IPv6 like the destination's address (RFC 2003, 2473, 4213), and gets the MACs
+ * for the path to the destination.
  *
- * All that does not depend on the packet is ready in the destination's entry. DSCP
- * and ECN are the packet's (RFC 6040). Outer TTL and hop limit begin anew, and the
- * inner packet is not touched: to it the way to the destination is one link.
+ * The destination's entry holds everything that does not depend on the packet. DSCP
+ * and ECN are copied from the packet (RFC 6040). The outer TTL or hop limit starts
+ * anew, and the inner packet stays unchanged: for it, the path to the destination
+ * is one link.
  *
  * A destination's NIC spreads packets over its queues by the outer addresses, and
- * would put all of ours into one. So the tools may let the last bits of the source
- * vary by flow. In IPv6 the flow label varies too, for routers (RFC 6438).
+ * would put all of ours into one queue. So the tools may let the last bits of the
+ * source vary by flow. In IPv6 the flow label varies too, for routers (RFC 6438).
  */
 #ifndef ENCAPSULATE_H
 #define ENCAPSULATE_H
@@ -23,11 +24,11 @@
 #define OUTER_TTL 64
 #define FLOW_LABEL 0xfffff
 
-/* What an entry says of the outer header, read as one word: see l4lb.h. */
+/* What an entry holds about the outer header, read as one word: see l4lb.h. */
 union outer {
 	__u64 word;
 	struct {
-		__be32 source; /* the last 4 bytes of it */
+		__be32 source; /* its last 4 bytes */
 		__u16 header_sum;
 		__u16 largest_inner;
 	};
@@ -39,10 +40,10 @@ static __always_inline __u8 protocol_of_inner(const struct packet *packet)
 }
 
 /*
- * header_sum holds the other fields, folded, as for an IPv4 packet inside. The sum
- * stays below 2^31, so no carry is lost. Added to itself with its halves exchanged, it
- * has both of them and their carry in its upper half. One fold alone is wrong for about
- * 2 headers in 100,000.
+ * header_sum is the folded sum of the other fields, for an inner IPv4 packet. The sum
+ * stays below 2^31, so no carry is lost. The sum plus itself with its halves swapped
+ * has both halves and their carry in its upper half. A single fold would be wrong for
+ * about 2 headers in 100,000.
  */
 static __always_inline __u16 outer_checksum(__u16 header_sum,
 					    const struct packet *packet,
@@ -54,7 +55,7 @@ static __always_inline __u16 outer_checksum(__u16 header_sum,
 	return ~(sum + (sum << 16) + (sum >> 16)) >> 16;
 }
 
-/* RFC 6864: the id is unused where fragmenting is forbidden, and so is 0. */
+/* RFC 6864: the id is unused where fragmentation is forbidden, so it is 0. */
 static __always_inline void
 write_outer_ipv4(struct iphdr *ip, const struct packet *packet,
 		 const struct l4lb_destination *destination, union outer outer,
@@ -102,7 +103,7 @@ read_outer(const struct l4lb_destination *destination)
 	return outer;
 }
 
-/* The frame grows by so much; `type` is that of the header which gets the room. */
+/* Grows the frame by `grown` bytes; `type` is the EtherType of the header that gets the room. */
 static __always_inline bool grow(struct xdp_md *ctx,
 				 const struct packet *packet,
 				 const struct l4lb_destination *destination,
@@ -121,8 +122,8 @@ static __always_inline bool grow(struct xdp_md *ctx,
 }
 
 /*
- * What an entry says is read where it is needed, which takes no longer than to keep
- * it while the frame grows.
+ * Reads the entry's fields where it needs them, which takes no longer than keeping
+ * them while the frame grows.
  */
 static __always_inline enum l4lb_verdict
 encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,

@@ -2,43 +2,46 @@
 /*
  * The slot remembers: which destination a packet of a hot slot goes to.
  *
- * A slot that moves from A to B keeps A as its previous, and is hot. Connections
- * that began before it moved are on A, younger ones on B, and a packet must tell
- * which it is of:
+ * A slot that moves from A to B is hot, and keeps A as its previous destination.
+ * Connections that began before the move are on A, younger ones on B. Each packet
+ * must show which kind of connection it belongs to:
  *
  * - A SYN begins a connection: it goes to the current destination, B, and is
  *   recorded.
- * - Any other TCP packet follows its record. One without a record is of an older
- *   connection and goes to the previous, A. Nothing is written for it.
+ * - Any other TCP packet follows its record. Without a record it belongs to an older
+ *   connection and goes to the previous destination, A. Nothing is written for it.
  *
- * So steady state costs nothing, since a cold slot never comes here, and a flood of
- * ACKs writes nothing. Of a flood of SYNs each CPU records only so many in a second,
- * which leaves others time for a second packet, after which no SYN pushes them out.
- * The rest goes to the previous without a record, where its later packets will be
- * sent, too: that pushes out no record, and there is no random set to wait for, which
- * takes longer than all else. What follows from these rules:
+ * So the steady state costs nothing, because packets of a cold slot never come here,
+ * and a flood of ACKs writes nothing. In a flood of SYNs, each CPU records only so
+ * many in a second. That leaves other connections time for a second packet, after
+ * which no SYN pushes their records out. The rest of the flood goes to the previous
+ * destination without a record, and so will its later packets. This pushes out no
+ * record, and it does not wait for a random set, which takes longer than anything
+ * else. These rules have consequences:
  *
- * - A slot that moves again while hot keeps its first previous: connections that
- *   began since are on record, older ones are not, and they are still on A.
- * - When the previous is removed, or its deadline is over, the slot stays hot with
- *   NOBODY to remember, for the sake of the records. If it then moves again it has a
- *   previous again: who had no record was on its current.
- * - A record counts only if it was seen since the slot became hot, and while its
- *   destination stands in the same service. The same 5-tuple may come back after
- *   a cold phase, and an id may have a new owner.
- * - A SYN with a young record is sent again because its answer was lost: it goes
- *   where the first one went, if that destination stands and is not drained.
- * - A record becomes established with its second packet. A SYN takes the place
- *   of an empty or outdated record, or else of the oldest that is not
- *   established. Where there is none, the new connection goes to the previous
- *   without a record, for that is where its later packets will be sent.
- * - An ICMP error follows the record of the connection that it quotes, or else
- *   goes to the previous, and writes nothing: anyone can send one. Fragments have
- *   no ports to find a record by, and go to the previous. Those of UDP go where
- *   the rest of UDP goes.
+ * - A slot that moves again while hot keeps its first previous destination:
+ *   connections that began since have a record; older ones have none, and are
+ *   still on A.
+ * - When the previous destination is removed, or its deadline passes, the slot stays
+ *   hot with NOBODY as its previous, because the records are still needed. If the
+ *   slot moves again, it gets a previous destination again: connections without a
+ *   record were on its current one.
+ * - A record counts only if a packet came since the slot became hot, and only while
+ *   its destination is in the same service. The same 5-tuple may come back after a
+ *   cold phase, and an id may have a new owner.
+ * - A SYN with a young record is a repetition, because the answer was lost. It goes
+ *   where the first one went, if that destination still exists and is not drained.
+ * - A record becomes established with its second packet. A SYN replaces an empty or
+ *   outdated record, or else the oldest one that is not established. If there is
+ *   none, the new connection goes to the previous destination without a record,
+ *   because its later packets will go there.
+ * - An ICMP error follows the record of the connection it quotes, or else goes to
+ *   the previous destination. It writes nothing, because anyone can send one.
+ *   Fragments have no ports to find a record by, and go to the previous destination.
+ *   Fragments of UDP go where the rest of UDP goes.
  *
  * The portable build has no flows: on a SmartNIC a program can only add to its
- * maps, and its slots never are hot.
+ * maps, so its slots are never hot.
  */
 #ifndef FLOWS_H
 #define FLOWS_H
@@ -52,7 +55,7 @@
 
 #ifdef L4LB_HOST
 
-/* Of the byte at offset 13 of a TCP header. */
+/* Flags in the byte at offset 13 of a TCP header. */
 #define TCP_FLAG_BYTE 13
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
@@ -62,31 +65,31 @@ union memory {
 	struct l4lb_memory fields;
 };
 
-/* What a packet is to the memory of its slot. */
+/* What a packet does in a hot slot. */
 enum role {
-	STAYS, /* with the previous, as do all that are like it */
+	STAYS, /* with the previous destination, like all packets of its kind */
 	BEGINS, /* a connection */
-	CONTINUES, /* one, and is of its destination */
+	CONTINUES, /* a connection, and follows its record */
 };
 
-/* A packet that comes to a hot slot. One word, for a function gets no structures. */
+/* A packet that comes to a hot slot. It is one word, because a BPF function takes no structures. */
 union visitor {
 	__u64 word;
 	struct {
 		__u32 signature;
 		__u16 service;
 		__u8 role;
-		bool is_error; /* it leaves no trace */
+		bool is_error; /* an ICMP error, which writes nothing */
 	};
 };
 
-/* It, and what it finds. */
+/* A visitor, and what it finds. */
 struct visit {
 	union visitor visitor;
 	__u32 slot;
-	__u32 current; /* destination of the slot */
+	__u32 current; /* the slot's current destination */
 	__u32 seconds;
-	__u32 now; /* in the units of a record's seen, and wider */
+	__u32 now; /* in the units of a record's `seen`, but wider */
 };
 
 static __always_inline union memory read_memory(const struct visit *visit)
@@ -100,7 +103,7 @@ static __always_inline union memory read_memory(const struct visit *visit)
 	return memory;
 }
 
-/* The signature, and the number of the set that has the record. */
+/* Returns the signature, and sets the number of the set that holds the record. */
 static __always_inline __u32 sign(const struct l4lb_device *device,
 				  const struct packet *packet, __u32 *set)
 {
@@ -134,7 +137,7 @@ static __always_inline void write_record(struct l4lb_set *set, __u32 place,
 		record.word;
 }
 
-/* The place of this connection's record, or L4LB_RECORDS. */
+/* Returns the place of this connection's record, or L4LB_RECORDS. */
 static __always_inline __u32 find_record(const struct l4lb_set *set,
 					 const struct visit *visit)
 {
@@ -148,7 +151,7 @@ static __always_inline __u32 find_record(const struct l4lb_set *set,
 	return place;
 }
 
-/* 1 for a number below 0, else 0; in a way that the compiler makes no branch of. */
+/* Returns 1 for a number below 0, otherwise 0. The asm keeps the compiler from making a branch. */
 static __always_inline __u32 is_negative(__s32 number)
 {
 	asm("" : "+r"(number));
@@ -156,9 +159,9 @@ static __always_inline __u32 is_negative(__s32 number)
 }
 
 /*
- * How well a new record may take the place of this one: an empty one best, then the
- * older the better, 0 not at all. It is computed and not decided: in a flood of SYNs
- * no processor can foresee which way a branch will go.
+ * Ranks how well a new record may replace this one: an empty record ranks best, an
+ * older one better than a younger one, and 0 means never. It computes the rank without
+ * branches, because in a flood of SYNs no processor can predict them.
  */
 static __always_inline __u32 rank(const struct visit *visit,
 				  union record record)
@@ -172,7 +175,7 @@ static __always_inline __u32 rank(const struct visit *visit,
 	       is_empty << 17;
 }
 
-/* The place that a new record may take, the first of the best, or L4LB_RECORDS. */
+/* Returns the place for a new record, the first of the best, or L4LB_RECORDS. */
 static __always_inline __u32 find_room(const struct l4lb_set *set,
 				       const struct visit *visit)
 {
@@ -189,7 +192,7 @@ static __always_inline __u32 find_room(const struct l4lb_set *set,
 	return L4LB_RECORDS - 1 - best % L4LB_RECORDS;
 }
 
-/* The destination of a record that counts, or NULL. */
+/* Returns the destination of a record that counts, or NULL. */
 static __always_inline const struct l4lb_destination *
 standing(const struct visit *visit, union memory memory, union record record)
 {
@@ -203,7 +206,7 @@ standing(const struct visit *visit, union memory memory, union record record)
 	return found && found->service == visit->visitor.service ? found : NULL;
 }
 
-/* Its slot's memory is not looked at, unless it is needed: in a flood that takes long. */
+/* Reads the slot's memory only if it is needed: in a flood that takes long. */
 static __always_inline __u16 begin_connection(struct l4lb_set *set,
 					      const struct visit *visit)
 {
@@ -245,7 +248,7 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	return destination_id(record);
 }
 
-/* SYNs in a flood of them: see above. */
+/* Tells whether a SYN exceeds the limit for a flood: see above. */
 static __always_inline bool is_one_too_many(const struct visit *visit)
 {
 	return visit->visitor.role == BEGINS &&
@@ -268,8 +271,8 @@ static __always_inline __u16 destination_of(const struct visit *visit,
 }
 
 /*
- * The id of the destination that the visitor goes to. A function of its own, so that
- * what it needs is kept in no register and on no stack of all other packets.
+ * Returns the id of the destination that the visitor goes to. It is a function of its
+ * own, so that other packets keep nothing for it in registers or on the stack.
  */
 static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 				 __u32 set_key)
@@ -296,7 +299,7 @@ static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 	return id;
 }
 
-/* Of a TCP header that is known to be there. Only hot slots ask for it. */
+/* Tells whether a packet is a SYN. Its TCP header is known to be there. Only hot slots ask. */
 static __always_inline bool is_first(const struct xdp_md *ctx,
 				     const struct packet *packet)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 1, parse: a frame becomes a struct packet, or is told why not.
+ * Step 1, parse: turns a frame into a struct packet, or returns a verdict why not.
  *
  * A cursor walks the headers. Each parser checks that its header is there,
- * advances, and returns L4LB_NO_OBJECTION. A verdict that drops is not final: refuse() in service.h first looks whether
- * the packet was meant for us at all.
+ * advances, and returns L4LB_NO_OBJECTION. A verdict that drops is not final:
+ * refuse() in service.h first checks whether the packet was meant for us at all.
  *
  *   Ethernet, up to two VLAN tags -> IPv4 | IPv6, extension headers -> TCP | UDP
  */
@@ -41,21 +41,21 @@ struct address {
 	__be32 word[4];
 } __attribute__((aligned(8)));
 
-/* What the later steps need of a packet. Wire fields as they lie in memory. */
+/* What the later steps need to know about a packet. Wire fields are as they lie in memory. */
 struct packet {
 	__u32 frame_length; /* as received, without FCS */
 	struct address source;
 	struct address address;
 	__be32 ports; /* the source port and the destination port */
 	__u32 length; /* of the IP packet, in host order */
-	__u32 first_word; /* an outer IPv4 header's, before its own length is added */
+	__u32 first_word; /* of an outer IPv4 header, before its own length is added */
 	__u32 header_length; /* of IP and extension headers */
 	__u8 tags; /* VLAN tags in front of it */
-	__u8 version; /* 4 or 6: on the wire, and so under the outer header */
-	__u8 protocol; /* 0: could not be told */
-	bool is_fragment; /* has no ports, the first one neither */
-	bool is_later; /* fragment than the first */
-	bool is_error; /* ICMP: source, address, ports are of what it quotes */
+	__u8 version; /* 4 or 6: of the packet on the wire, which becomes the inner packet */
+	__u8 protocol; /* 0: unknown */
+	bool is_fragment; /* no fragment has ports here, not even the first one */
+	bool is_later; /* a fragment other than the first */
+	bool is_error; /* an ICMP error: source, address and ports are those of the packet it quotes */
 };
 
 struct ports {
@@ -68,11 +68,11 @@ struct vlan_tag {
 	__be16 type; /* EtherType of what follows */
 };
 
-/* How the IPv6 extension headers begin that are walked over: RFC 8200. */
+/* The beginning of the IPv6 extension headers that the parser skips: RFC 8200. */
 struct extension {
 	__u8 next;
 	__u8 length;
-	__be16 fragment; /* 43: type and segments left */
+	__be16 fragment; /* in a routing header (43): type and segments left */
 	__be32 rest;
 };
 
@@ -86,41 +86,41 @@ static __always_inline __be16 destination_port(const struct packet *packet)
 	return ((const struct ports *)&ports)->destination;
 }
 
-/* How many bytes of IP packet the frame can hold. */
+/* Returns how many bytes of IP packet the frame can hold. */
 static __always_inline __u32 room(const struct packet *packet)
 {
 	return packet->frame_length - sizeof(struct ethhdr) -
 	       packet->tags * sizeof(struct vlan_tag);
 }
 
-/* Of a frame whose Ethernet header is all there. */
+/* Tells whether a frame is for the device's MAC. Its whole Ethernet header must be there. */
 static __always_inline bool is_for(const struct l4lb_device *device,
 				   const void *frame)
 {
 	__u64 differing = *(const __u64 *)frame ^ read_word(device->mac);
 
 	/*
-	 * The two bytes behind the MAC are shifted out. Without the asm clang makes a
-	 * mask of that, which takes an instruction more.
+	 * The shift removes the two bytes behind the MAC. Without the asm, clang turns
+	 * it into a mask, which takes one instruction more.
 	 */
 	differing = __cpu_to_le64(differing) << 16;
 	asm("" : "+r"(differing));
 	return !differing;
 }
 
-/* Version, header length, TOS, length; in host order. */
+/* Returns version, header length, TOS and length as one word, in host order. */
 static __always_inline __u32 outer_first_word(__u8 tos, __u16 length)
 {
 	return 0x45 << 24 | tos << 16 | length;
 }
 
-/* Or the traffic class. */
+/* Returns the TOS, or the traffic class of IPv6. */
 static __always_inline __u8 tos_of(const struct packet *packet)
 {
 	return packet->first_word >> 16;
 }
 
-/* The EtherType behind Ethernet header and tags, 0 where one is cut short. */
+/* Returns the EtherType behind the Ethernet header and tags, or 0 if one is cut short. */
 static __always_inline __be16 parse_link(struct cursor *cursor,
 					 struct packet *packet)
 {
@@ -195,11 +195,11 @@ static __always_inline bool is_extension_header(__u8 protocol)
 }
 
 /*
- * Leaves the cursor behind the last one. The protocol is then what they lead to, or
- * 0 where that cannot be told.
+ * Leaves the cursor behind the last extension header. Sets the protocol to the one
+ * behind them, or to 0 if it is unknown.
  *
- * MOST_EXTENSION_HEADERS stay within the mask. It lets the verifier forget by which of
- * many ways it came, so that one is left to check.
+ * The mask is large enough for MOST_EXTENSION_HEADERS. It lets the verifier forget
+ * which of many paths it took, so that only one is left to check.
  */
 static __always_inline enum l4lb_verdict
 walk_extension_headers(struct cursor *cursor, struct packet *packet)
@@ -220,13 +220,13 @@ walk_extension_headers(struct cursor *cursor, struct packet *packet)
 		length = (extension->length + 1) * 8;
 		if (protocol == IPPROTO_AH)
 			length = (extension->length + 2) * 4;
-		/* Still on its way to somewhere else, by way of us. */
+		/* The packet has further hops, and comes only by way of us. */
 		if (protocol == IPPROTO_ROUTING &&
 		    extension->fragment & bpf_htons(0xff))
 			return L4LB_EXTENSION_HEADERS;
 		if (protocol == IPPROTO_FRAGMENT) {
 			length = sizeof(*extension);
-			/* Of one piece only, it is whole: RFC 6946. */
+			/* A single fragment is a whole packet: RFC 6946. */
 			packet->is_fragment =
 				extension->fragment &
 				bpf_htons(FRAGMENT_OFFSET | FRAGMENT_MORE);
@@ -274,8 +274,8 @@ static __always_inline enum l4lb_verdict parse_ipv6(struct cursor *cursor,
 }
 
 /*
- * The ports, in a TCP or UDP header that is all there. Padding may stand behind the IP
- * packet, so its own length counts and the frame's is only the limit.
+ * Reads the ports, if the whole TCP or UDP header is there. Padding may follow the IP
+ * packet, so the packet's own length counts and the frame's is only the limit.
  */
 static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 						     struct packet *packet)
@@ -296,7 +296,7 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 	if (packet->length < packet->header_length + least)
 		return L4LB_MALFORMED;
 
-	/* True only where later buffers of the frame have it. */
+	/* True only if the header lies in later buffers of the frame. */
 	if ((void *)(header + sizeof(struct udphdr)) > cursor->end)
 		return L4LB_MALFORMED;
 	packet->ports = *(const __be32 *)header;
@@ -306,10 +306,10 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 }
 
 /*
- * What nearly all packets are: IPv4 without tags and options, in one piece, to the
- * device's MAC. Compiled apart from the rest, their way keeps to registers. One check
- * is for all headers; what is shorter, a UDP packet of a few bytes without padding,
- * goes the other way.
+ * Parses what nearly all packets are: unfragmented IPv4 without tags or options, to the
+ * device's MAC. Compiled apart from the rest, this path stays in registers. One check
+ * covers all headers; a shorter frame (a UDP packet of a few bytes without padding)
+ * takes the other path.
  */
 static __always_inline bool parse_plain(const struct l4lb_device *device,
 					const struct cursor *cursor,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 1 for ICMP errors: a router tells that it could not forward a packet, and
- * quotes how that began. Our destinations send from the service's address, so the
- * error comes here; it must go to the destination that has the connection.
+ * Step 1 for ICMP errors: a router reports that it could not forward a packet, and
+ * quotes the beginning of that packet. Our destinations send from the service's
+ * address, so the error comes here. It must go to the destination that has the
+ * connection.
  *
- * The quoted packet went the other way: its source is our service, its
- * destination the client. With the two swapped all later steps find the very slot
- * that the client's packets have.
+ * The quoted packet went in the other direction: its source is our service, its
+ * destination the client. With the two swapped, all later steps find the same slot
+ * as for the client's packets.
  */
 #ifndef QUOTE_H
 #define QUOTE_H
@@ -18,7 +19,7 @@
 #define ICMP_ECHO_REQUEST 8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETER_PROBLEM 12
-#define ICMPV6_FIRST_ERROR 1 /* unreachable, too big, time, parameter: 4 */
+#define ICMPV6_FIRST_ERROR 1 /* 1 to 4: unreachable, big, time, parameter */
 #define ICMPV6_LAST_ERROR 4
 #define ICMPV6_ECHO_REQUEST 128
 
@@ -29,7 +30,7 @@ struct icmp {
 	__be32 rest;
 };
 
-/* RFC 792: this much of what follows the quoted header is there at least. */
+/* RFC 792: at least this many bytes follow the quoted header. */
 #define QUOTED_BYTES 8
 
 static __always_inline bool is_icmp_error(const struct packet *packet,
@@ -55,7 +56,7 @@ static __always_inline bool same_address(const struct address *one,
 	       one->word[2] == other->word[2] && one->word[3] == other->word[3];
 }
 
-/* The ICMP header, where all of the packet is here. */
+/* Returns the ICMP header, or NULL unless the whole packet is here. */
 static __always_inline struct icmp *parse_icmp(const struct cursor *cursor,
 					       const struct packet *packet)
 {
@@ -70,8 +71,8 @@ static __always_inline struct icmp *parse_icmp(const struct cursor *cursor,
 }
 
 /*
- * The cursor stands at the ICMP header. What cannot be told of the quoted packet
- * is no reason to drop the error: the host may know better.
+ * The cursor stands at the ICMP header. A quoted packet that cannot be parsed is no
+ * reason to drop the error: the host may know better.
  */
 static __always_inline enum l4lb_verdict parse_quote(struct cursor *cursor,
 						     struct packet *packet)

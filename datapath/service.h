@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 2, service: is (address, port, protocol) one that we balance?
+ * Step 2, service: do we balance this address, port and protocol?
  *
- * The cells are an array, not a hash map: looking one up is a load, where a
- * hash map's lookup is a call and takes twice as long as all the rest. The
- * tools choose the seed so that no two ways into a service share a cell.
+ * The cells are an array, not a hash map. A lookup in an array is a load; in a
+ * hash map it is a call, and takes twice as long as everything else. The tools
+ * choose the seed so that no two ways into a service share a cell.
  */
 #ifndef SERVICE_H
 #define SERVICE_H
@@ -19,7 +19,7 @@
 #define PORT_DHCPV6_CLIENT 546
 #define PORT_DHCPV6_SERVER 547
 
-/* A cell's target, read as one word so that it is never half old, half new. */
+/* A cell's target, read as one word so that it is never half old and half new. */
 union target {
 	__u64 word;
 	struct {
@@ -30,7 +30,7 @@ union target {
 	};
 };
 
-/* How port, protocol and version lie in a cell, and in the hash. */
+/* Port, protocol and version, as they lie in a cell and go into the hash. */
 union way {
 	__u32 word;
 	struct {
@@ -40,7 +40,7 @@ union way {
 	};
 };
 
-/* What of a cell is compared as one word. */
+/* The part of a cell that is compared as one word. */
 union end_of_cell {
 	__u64 word;
 	struct {
@@ -49,7 +49,7 @@ union end_of_cell {
 	};
 };
 
-/* With a version that is not 6, the last 4 bytes of an address tell all of it. */
+/* Unless the version is 6, the last 4 bytes are the whole address. */
 static __always_inline bool is_cell_of(const struct l4lb_cell *cell,
 				       const struct address *address,
 				       union way way)
@@ -86,7 +86,7 @@ static __always_inline union target read_cell(const struct l4lb_device *device,
 	return target;
 }
 
-/* The way in by an address and a port, 0: all of them. */
+/* Finds the way in by an address and a port; port 0 stands for all ports. */
 static __always_inline union target
 way_by_port(const struct l4lb_device *device, const struct packet *packet,
 	    __u8 protocol, __be16 port)
@@ -100,7 +100,7 @@ way_by_port(const struct l4lb_device *device, const struct packet *packet,
 	return read_cell(device, &packet->address, way);
 }
 
-/* The way in by any address, of either version. */
+/* Finds the way in by any address, of either version. */
 static __always_inline union target way_by_any(const struct l4lb_device *device,
 					       __u8 protocol)
 {
@@ -110,7 +110,7 @@ static __always_inline union target way_by_any(const struct l4lb_device *device,
 	return read_cell(device, &any, way);
 }
 
-/* What a service on all ports leaves to the host. */
+/* Finds packets that a service on all ports leaves to the host. */
 static __always_inline enum l4lb_verdict
 kept_for_host(const struct l4lb_device *device, const struct packet *packet,
 	      union target target)
@@ -136,8 +136,8 @@ kept_for_host(const struct l4lb_device *device, const struct packet *packet,
 }
 
 /*
- * Which service a fragment is for cannot be told by a port it has not. Where its
- * address leads to one service alone, and that needs no ports, it can be sent.
+ * A fragment has no port to find its service by. It can still be sent if its address
+ * leads to a single service that needs no ports.
  */
 static __always_inline enum l4lb_verdict
 find_service_of_fragment(const struct l4lb_device *device,
@@ -152,7 +152,7 @@ find_service_of_fragment(const struct l4lb_device *device,
 						     L4LB_FRAGMENT;
 }
 
-/* From the narrowest way in to the widest; the protocol is never any. */
+/* Looks from the narrowest way in to the widest. A way always has one protocol. */
 static __always_inline enum l4lb_verdict
 find_service(const struct l4lb_device *device, const struct packet *packet,
 	     union target *target)
@@ -162,7 +162,7 @@ find_service(const struct l4lb_device *device, const struct packet *packet,
 	if (packet->is_fragment)
 		return find_service_of_fragment(device, packet, target);
 	*target = way_by_port(device, packet, packet->protocol, port);
-	/* No note has a port. */
+	/* A cell with a port is a way, never a note. */
 	if (target->word && port)
 		return L4LB_NO_OBJECTION;
 	*target = way_by_port(device, packet, packet->protocol, 0);
@@ -174,7 +174,7 @@ find_service(const struct l4lb_device *device, const struct packet *packet,
 	return L4LB_NOT_OURS;
 }
 
-/* Frames to a group address are never for us: a device's own is no group's. */
+/* Frames to a group address are never for us: a device's own MAC is not a group's. */
 static __always_inline enum l4lb_verdict
 check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
 {
@@ -185,7 +185,7 @@ check_mac(const struct xdp_md *ctx, const struct l4lb_device *device)
 	return L4LB_NO_OBJECTION;
 }
 
-/* The address has ways of its own, for that protocol. */
+/* Tells whether the address has ways of its own for that protocol. */
 static __always_inline bool has_ways(const struct l4lb_device *device,
 				     const struct packet *packet, __u8 protocol)
 {
@@ -200,11 +200,11 @@ static __always_inline bool is_taken(const struct l4lb_device *device,
 }
 
 /*
- * A packet that is to be dropped before its ports are known is dropped only if
- * it was meant for us: for an address that has a service for its protocol, and
- * for the device's own MAC. Where the header tells no address, a service on all
- * addresses takes it for its own; where it tells no protocol, either will do. What is
- * found to be too big has come further, and was meant for us; so was an echo request.
+ * Decides whether a packet is dropped before its ports are known. It is dropped only
+ * if it was meant for us: for an address that has a service for its protocol, and
+ * for the device's own MAC. If the header holds no address, a service on all addresses
+ * claims the packet; if it holds no protocol, a service of either protocol does. A
+ * packet that is too big has come further and was meant for us; so was an echo request.
  */
 static __always_inline enum l4lb_verdict
 refuse(const struct xdp_md *ctx, const struct l4lb_device *device,

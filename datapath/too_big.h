@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A packet that is too big with its outer header is dropped, and in the host build
- * its sender is told what would fit: ICMP "fragmentation needed" (RFC 1191) or
- * ICMPv6 "packet too big" (RFC 8201). The frame itself becomes the message.
+ * Drops a packet that is too big with its outer header. The host build also tells the
+ * sender what would fit: ICMP "fragmentation needed" (RFC 1191) or ICMPv6 "packet too
+ * big" (RFC 8201). The frame itself becomes the message.
  *
- * A SmartNIC has no limit for the rate, and cannot sum up so much.
+ * A SmartNIC cannot limit the rate, and cannot sum up that many bytes.
  */
 #ifndef TOO_BIG_H
 #define TOO_BIG_H
@@ -23,14 +23,14 @@
 #define TELL_TOS 0xc0 /* RFC 1812: internetwork control */
 
 /*
- * How much of the packet is quoted: what can be summed up in one step, and in two.
+ * How much of the packet is quoted: as much as one step can sum up, or two steps.
  * RFC 1812 allows 548 bytes, RFC 4443 allows 1,232.
  */
 #define SUMMED_AT_ONCE 512
 #define QUOTED_IN_ICMP SUMMED_AT_ONCE
 #define QUOTED_IN_ICMPV6 (2 * SUMMED_AT_ONCE)
 
-/* Who does not forbid fragmenting does not expect to be told. */
+/* A sender that does not forbid fragmentation does not expect an answer. */
 static __always_inline bool wants_to_know(struct xdp_md *ctx, bool is_ipv6,
 					  __u8 tags)
 {
@@ -104,7 +104,7 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 		return L4LB_TOO_BIG;
 	if (!grow_head(ctx, grown))
 		return L4LB_TOO_BIG;
-	/* The old header is still there, and will be written over in a moment. */
+	/* The old header is still there, but will be overwritten next. */
 	old = frame_start(ctx) + grown;
 	if (never((void *)(old + 1) > frame_end(ctx)))
 		return L4LB_TOO_BIG;
@@ -131,7 +131,7 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 	return cut_tail(ctx, excess) ? L4LB_TOO_BIG_TOLD : L4LB_TOO_BIG;
 }
 
-/* Takes numbers, not the packet: who passes that on cannot keep it in registers. */
+/* Takes numbers, not the packet: a caller that passes the packet cannot keep it in registers. */
 static __noinline int tell_of(struct xdp_md *ctx, __u32 version, __u32 tags,
 			      __u32 frame_length, __u32 mtu)
 {
@@ -139,7 +139,7 @@ static __noinline int tell_of(struct xdp_md *ctx, __u32 version, __u32 tags,
 			      tell(ctx, false, tags, frame_length, mtu);
 }
 
-/* Nothing is said about a later fragment, nor about what is an error itself. */
+/* Sends nothing about a later fragment or about a packet that is an error itself. */
 static __always_inline enum l4lb_verdict
 tell_sender(struct xdp_md *ctx, const struct packet *packet, __u32 mtu)
 {
