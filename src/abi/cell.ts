@@ -7,23 +7,23 @@ export const CELL_USED = 1;
 export const CELL_KEEPS_SSH = 2;
 /** Not a way in, but a note that its address has ways by port. */
 export const CELL_BY_PORT = 4;
-/** In a hot slot UDP stays on the previous destination. */
+/** UDP in a hot slot stays on the previous destination. */
 export const CELL_UDP_STAYS = 16;
-/** All packets of its address and protocol go to its service: fragments may too. */
+/** All packets of its address and protocol go to its service: so fragments may too. */
 export const CELL_FRAGMENTS = 32;
-/** Each fill moves the fewest slots: see minimal-table.ts. */
+/** Each fill moves as few slots as possible: see minimal-table.ts. */
 export const CELL_MINIMAL_TABLE = 64;
-/** Its slots are chosen by the source address alone. */
+/** The source address alone chooses the slot. */
 export const CELL_HASH_SOURCE = 128;
 
-/** Which of the two tables a service has: CELL_MINIMAL_TABLE in words. */
+/** The kind of a service's table: CELL_MINIMAL_TABLE in words. */
 export const TABLES = ['consistent', 'minimal'] as const;
 export type TableKind = (typeof TABLES)[number];
 
-/** In a time of a cell: it is in minutes, else in seconds. */
+/** A bit in a cell's time: the unit is minutes, otherwise seconds. */
 export const MINUTES = 0x8000;
 
-/** A time as a cell can hold it: from nine hours on in whole minutes, rounded up. */
+/** Returns a time as a cell can hold it: from nine hours on, whole minutes, rounded up. */
 export function storableTime(seconds: number): number {
   return seconds < MINUTES ? seconds : Math.ceil(seconds / 60) * 60;
 }
@@ -45,7 +45,7 @@ export interface Cell {
   protocol: number;
   /** Seconds until a hot slot may go cold, 0 for the default. */
   idle: number;
-  /** Seconds that a drained destination is remembered at the most, 0 for no end. */
+  /** Seconds that a drained destination is remembered at most, 0 for no limit. */
   drainDeadline: number;
   /** Of the address: 4, 6; 0 for any. */
   version: number;
@@ -55,7 +55,7 @@ export interface Cell {
   flags: number;
 }
 
-/** All but the upper ones of a slot's number are shifted out. */
+/** The shift leaves only the upper bits, which are the slot's number. */
 const HASH_BITS = 32;
 
 export function encodeCell(cell: Cell): Buffer {

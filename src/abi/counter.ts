@@ -4,7 +4,7 @@ import { u64, putU64 } from './bytes.js';
 import { VALUE_SIZES } from './maps.js';
 import { at } from '../text/must.js';
 
-/** Packets and bytes, exact: both outgrow what a number can hold. */
+/** Exact counts of packets and bytes: both can outgrow a number. */
 export interface Counter {
   packets: bigint;
   bytes: bigint;
@@ -29,8 +29,8 @@ export function sumCounters(values: readonly Buffer[]): Counter {
 }
 
 /**
- * Id 0 is written by tools alone, and bpftool writes a value to all CPUs
- * alike: so one of them is the sum.
+ * The counter of id 0. Only tools write it, and bpftool writes the same value to all
+ * CPUs, so the value of one CPU is the sum.
  */
 export function retiredCounter(values: readonly Buffer[]): Counter {
   return decodeCounter(at(values, 0));

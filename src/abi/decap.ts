@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** programs/decap.h in TypeScript: what lies in the maps of the destination's end. */
+/** programs/decap.h in TypeScript: the maps of the program for destinations. */
 import { encodeKey } from './bytes.js';
 import { ABI } from './maps.js';
 import type { Verdict } from './verdicts.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** struct l4lb_device: what holds for every packet on the device. */
+/** struct l4lb_device: settings for every packet on the device. */
 import { u16, u32, putU16, putU32 } from './bytes.js';
 import { VALUE_SIZES } from './maps.js';
 
@@ -10,18 +10,18 @@ export interface Device {
   cellSeed: number;
   slotSeed: number;
   mac: Buffer;
-  /** Of the ssh session that filled the tables, 0 for none. */
+  /** The port of the ssh session from which the tables were filled, 0 for none. */
   sessionPort: number;
   mtu: number;
-  /** Of the map flows, in a build that has it. */
+  /** The number of sets in `flows`, in a build that has this map. */
   log2Sets: number;
   flags: number;
 }
 
-/** EtherType of IPv4, as it stands behind the MAC in a frame that is sent. */
+/** EtherType of IPv4, which follows the MAC in a frame that is sent. */
 const ETHERTYPE_IPV4 = 0x0800;
 
-/** ICMP echo to a service's address is left to the host. */
+/** The host answers ICMP echo to a service's address. */
 export const DEVICE_NO_ECHO = 1;
 
 export function encodeDevice(device: Device): Buffer {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * datapath/l4lb.h in TypeScript: which maps there are, and how large their values.
- * The other files of this room say what lies in them, a file for each C struct;
+ * datapath/l4lb.h in TypeScript: the maps, and the sizes of their values.
+ * Each other file in this room describes one C struct that lies in them;
  * test/unit/abi/contract.test.ts compares them with the header.
  */
 
-/** The program's name carries the version, so it can be told before reading. */
+/** The program's name carries the version, so tools know it before they read a map. */
 export const ABI = 1;
 export const PROGRAM_NAME = `l4lb_${ABI}`;
 export const DECAP_PROGRAM_NAME = `l4lb_decap_${ABI}`;
@@ -29,5 +29,5 @@ export const VALUE_SIZES: Record<MapName, number> = {
   verdicts: 16,
 };
 
-/** The host build counts on each CPU by itself and has hot slots; a card takes the other. */
+/** The host build counts on each CPU by itself and has hot slots; a card accepts only the other. */
 export type Build = 'host' | 'portable';

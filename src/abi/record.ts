@@ -2,7 +2,7 @@
 /** struct l4lb_record: a connection that began in a hot slot. */
 import { u16, u32 } from './bytes.js';
 
-/** Records of flows note when they were seen in units of so many seconds. */
+/** The unit, in seconds, in which records note when they were seen. */
 export const SEEN_SECONDS = 4;
 
 /** One record of `flows`, of a connection that began in a hot slot. */
@@ -19,7 +19,7 @@ export interface FlowRecord {
 const RECORD_SIZE = 8;
 const ESTABLISHED = 0x8000;
 
-/** Those of one set. */
+/** The records of one set. */
 export function decodeRecords(set: Buffer): FlowRecord[] {
   return Array.from({ length: set.length / RECORD_SIZE }, (_, place) => {
     const at = place * RECORD_SIZE;

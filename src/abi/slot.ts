@@ -3,18 +3,18 @@
 import { LITTLE, u16, u32, putU16, putU32 } from './bytes.js';
 import { VALUE_SIZES } from './maps.js';
 
-/** Previous of a hot slot whose previous destination is gone. */
+/** The `previous` of a hot slot whose previous destination is gone. */
 export const NOBODY = 0xffff;
 
-/** A slot that moved is hot: it remembers who had it before, or that it had. */
+/** A slot that moved is hot: it remembers its previous destination, or that this is gone. */
 export interface Slot {
   /** The id of its destination, 0 for none. */
   current: number;
-  /** The id that older connections go to, NOBODY, or 0 where the slot is cold. */
+  /** The id that older connections go to, NOBODY, or 0 if the slot is cold. */
   previous: number;
   /** When it became hot, in seconds of the clock that is never set. */
   since: number;
-  /** When its previous was drained: minutes from then on, and one. None: it is not. */
+  /** When its previous destination was drained: minutes after `since`, plus one. Undefined: it was not. */
   drained?: number;
 }
 
@@ -24,7 +24,7 @@ export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
 export const QUAD = 4;
 const HOT = 0x8000;
 
-/** A slot as its quad has it. */
+/** A slot as it lies in its quad. */
 export interface QuadSlot {
   current: number;
   isHot: boolean;
@@ -50,7 +50,7 @@ function inQuad(index: number): number {
   return 2 * (LITTLE ? index : QUAD - 1 - index);
 }
 
-/** Of `memories`, which only the host build has. */
+/** A value of `memories`, which only the host build has. */
 const MEMORY_SIZE = 8;
 
 export type Memory = Omit<Slot, 'current'>;

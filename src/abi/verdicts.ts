@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** L4LB_VERDICTS: the one name under which a packet is counted, and what happens to it. */
+/** L4LB_VERDICTS: each packet is counted under exactly one, which says what happens to it. */
 
 export type Action = 'TX' | 'PASS' | 'DROP';
 

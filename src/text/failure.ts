@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The one error that users meet: what failed, why it may be, what to run next. */
+/** The one error that users meet: what failed, the likely cause, and what to run next. */
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
@@ -22,7 +22,7 @@ export class Failure extends Error {
     this.exitCode = exitCode;
   }
 
-  /** As it is printed, behind the command's name. */
+  /** Returns the text that is printed, starting with the command's name. */
   format(command: string): string {
     const lines = [`${command}: ${this.message}`];
     if (this.advice.cause) lines.push(`  likely cause: ${this.advice.cause}`);

@@ -12,14 +12,14 @@ const CAUSES = new Map([
   ['ENAMETOOLONG', 'its name is too long'],
 ]);
 
-/** Of an error of the file system; any other is a fault of ours, and thrown on. */
+/** Returns the cause of a file system error; any other error is a bug and is thrown again. */
 export function fileFault(error: unknown): string {
   const code = codeOf(error);
   if (code === undefined) throw error;
   return CAUSES.get(code) ?? code;
 }
 
-/** ENOENT and the like. */
+/** Returns the code, such as ENOENT. */
 function codeOf(error: unknown): string | undefined {
   const isOfSystem = typeof error === 'object' && error !== null && 'errno' in error;
   return isOfSystem && 'code' in error ? String(error.code) : undefined;

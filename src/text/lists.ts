@@ -2,7 +2,7 @@
 /**
  * What `push(...list)` and `Math.max(...list)` do, for lists of any length.
  *
- * Arguments lie on the stack: a list of some 100,000 spread into them ends in a
+ * Arguments lie on the stack, so spreading a list of some 100,000 into them throws a
  * RangeError. ESLint refuses such spreads everywhere in src/.
  */
 
@@ -10,14 +10,14 @@ export function append<T>(list: T[], more: Iterable<T>): void {
   for (const one of more) list.push(one);
 }
 
-/** Infinity where there is none. */
+/** Returns Infinity for an empty list. */
 export function smallest(values: Iterable<number>): number {
   let found = Infinity;
   for (const value of values) if (value < found) found = value;
   return found;
 }
 
-/** -Infinity where there is none. */
+/** Returns -Infinity for an empty list. */
 export function largest(values: Iterable<number>): number {
   let found = -Infinity;
   for (const value of values) if (value > found) found = value;

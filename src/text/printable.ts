@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Foreign text as a terminal may have it. A name, a cell or another tool's message can
- * hold escape sequences, which move the cursor or set the title, and marks that turn the
- * order of what follows around.
+ * Makes foreign text safe for a terminal. A name, a cell or another tool's message can
+ * hold escape sequences, which move the cursor or set the title, and marks that reverse the
+ * order of the text behind them.
  */
 
 /** Controls of both blocks, format characters, line separators, and halves of pairs. */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** With \u001b for what is not to be printed, in which form it is JSON and TOML too. */
+/** Escapes unsafe characters as \u001b, the form that JSON and TOML use too. */
 export function printable(text: string): string {
   return text.replaceAll(UNSAFE, (one) =>
     one === '\n' || one === '\t' ? one : name(one),
   );
 }
 
-/** The same in one line: for a name or an argument inside a message. */
+/** Does the same and returns one line: for a name or an argument inside a message. */
 export function printableLine(text: string): string {
   return text.replaceAll(UNSAFE, name);
 }

@@ -23,7 +23,7 @@ export function makeScale(
   return Object.assign(scale, { to });
 }
 
-/** Round values from 0 to the largest, about so many steps between them; whole numbers only. */
+/** Returns round whole numbers from 0 to the largest, with about `count` steps. */
 export function ticks(most: number, count: number): number[] {
   const rough = most / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -32,7 +32,7 @@ export function ticks(most: number, count: number): number[] {
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
 }
 
-/** What stays at one value until the next point. */
+/** Makes a line that stays at one value until the next point. */
 export function steps(points: readonly Point[]): Point[] {
   return points.flatMap((point, i): Point[] => {
     const before = points[i - 1];

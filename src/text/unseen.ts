@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What could not be looked at, which is neither well nor wrong. */
+/** The result of a check that could not be made: neither well nor wrong. */
 export class Unseen {
   /** The reason, as a sentence without a full stop. */
   readonly why: string;

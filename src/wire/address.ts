@@ -5,7 +5,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 /** `::`, which stands for any address of either family. */
 export const ANY_ADDRESS: Buffer = Buffer.alloc(16);
 
-/** What is behind the ninety-six bits of ::ffff:a.b.c.d is an IPv4 address. */
+/** The word in front of the IPv4 address in ::ffff:a.b.c.d. */
 const MAPPED = 0xffff;
 
 function isMapped(address: Buffer): boolean {
@@ -16,14 +16,14 @@ function isMapped(address: Buffer): boolean {
   );
 }
 
-/** Any address is none: it is both families. */
+/** Returns false for the any address too, which stands for both families. */
 export function isIpv6(address: Buffer): boolean {
   return !isMapped(address) && !address.equals(ANY_ADDRESS);
 }
 
 /**
- * 16 bytes, or undefined where the text is no address that we take: an IPv4 one has
- * a single form, so that nobody has the same destination twice.
+ * Returns 16 bytes, or undefined if the text is not an address that we accept. An IPv4
+ * address has a single form, so that no file names the same destination twice.
  */
 export function parseAddress(text: string): Buffer | undefined {
   if (isIPv4(text)) {
@@ -39,7 +39,7 @@ export function parseAddress(text: string): Buffer | undefined {
 
 export const NO_ADDRESS = 'is not an IP address';
 
-/** Why parseAddress() gives none: what can be said behind the text. */
+/** Says why parseAddress() returns undefined, as words to follow the text. */
 export function addressFault(text: string): string {
   if (!isIPv6(text)) return NO_ADDRESS;
   if (text.includes('%'))
@@ -47,7 +47,7 @@ export function addressFault(text: string): string {
   return `is an IPv4 address in IPv6 form; write ${formatAddress(readIpv6(text))}`;
 }
 
-/** Of a text that is an IPv6 address; its end may have the form of IPv4. */
+/** Reads a valid IPv6 address, whose end may have the form of IPv4. */
 function readIpv6(text: string): Buffer {
   const address = Buffer.alloc(16);
   const [head = '', tail = ''] = text.split('%', 1)[0]?.split('::') ?? [];
@@ -76,7 +76,7 @@ function writeIpv4(address: Buffer, text: string, at: number): void {
   for (const part of text.split('.')) address.writeUInt8(Number(part), to++);
 }
 
-/** IPv6 in the form of RFC 5952. */
+/** Formats IPv6 as RFC 5952 says. */
 export function formatAddress(address: Buffer): string {
   if (isMapped(address)) return address.subarray(12).join('.');
   const groups: string[] = [];
@@ -87,7 +87,7 @@ export function formatAddress(address: Buffer): string {
   return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`;
 }
 
-/** The first of the longest runs of groups that are zero. */
+/** Finds the first of the longest runs of zero groups. */
 function longestZeros(groups: readonly string[]): { start: number; length: number } {
   let best = { start: 0, length: 0 };
   let start = 0;
@@ -98,7 +98,7 @@ function longestZeros(groups: readonly string[]): { start: number; length: numbe
   return best;
 }
 
-/** Why an address cannot be a destination's, a service's or a source, or undefined. */
+/** Says why an address cannot be a destination, a service or a source, or returns undefined. */
 export function unusableAddress(address: Buffer): string | undefined {
   return isMapped(address) ? unusableIpv4(address) : unusableIpv6(address);
 }
@@ -116,7 +116,7 @@ const LOOPBACK = Buffer.from('00000000000000000000000000000001', 'hex');
 
 /**
  * A link-local address is another host on every link: the tables do not say which
- * link, no router takes such a packet on, and a destination that has a service's
+ * link, no router forwards such a packet, and a destination that has a service's
  * address on lo could not answer from it.
  */
 function unusableIpv6(address: Buffer): string | undefined {
@@ -131,7 +131,7 @@ function unusableIpv6(address: Buffer): string | undefined {
   return undefined;
 }
 
-/** Six bytes from 02:00:0a:00:00:39 or 02-00-0a-00-00-39, or undefined. */
+/** Reads six bytes from 02:00:0a:00:00:39 or 02-00-0a-00-00-39, or returns undefined. */
 export function parseMac(text: string): Buffer | undefined {
   if (!/^[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}$/i.test(text)) return undefined;
   return Buffer.from(text.replaceAll(/[:-]/g, ''), 'hex');
@@ -141,12 +141,12 @@ export function formatMac(mac: Buffer): string {
   return [...mac].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-/** Any, then IPv4, then IPv6; by number, so that 10.0.9.1 comes before 10.0.10.1. */
+/** Orders the any address, then IPv4, then IPv6; by number, so that 10.0.9.1 comes before 10.0.10.1. */
 export function compareBytes(one: Buffer, other: Buffer): number {
   return Number(isIpv6(one)) - Number(isIpv6(other)) || Buffer.compare(one, other);
 }
 
-/** The same of texts. */
+/** Compares texts in the same order. */
 export function compareAddresses(one: string, other: string): number {
   return compareBytes(
     parseAddress(one) ?? ANY_ADDRESS,
@@ -154,7 +154,7 @@ export function compareAddresses(one: string, other: string): number {
   );
 }
 
-/** A sorted copy; each address is read once, which matters for thousands. */
+/** Returns a sorted copy; each address is read once, which matters for thousands. */
 export function sortedByAddress<T>(
   all: readonly T[],
   addressOf: (one: T) => string,
@@ -165,7 +165,7 @@ export function sortedByAddress<T>(
     .map(({ one }) => one);
 }
 
-/** An address of a table as it is on the wire: of 4 bytes if it is an IPv4's. */
+/** Returns a table's address as it is on the wire: 4 bytes for IPv4. */
 export function onWire(address: Buffer): Buffer {
   return isMapped(address) ? address.subarray(12) : address;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The Internet checksum, RFC 1071. */
 
-/** The one's complement sum of 16-bit words, folded (RFC 1071); an odd byte is a high one. */
+/** Returns the folded one's complement sum of 16-bit words (RFC 1071); an odd last byte is the high one. */
 export function onesSum(parts: readonly Buffer[]): number {
   const bytes = Buffer.concat(parts);
   let sum = 0;

@@ -15,9 +15,9 @@ export interface Packet {
   from: Endpoint;
   to: Endpoint;
   protocol: number;
-  /** Of TCP: the byte with SYN and ACK in it. */
+  /** The byte of the TCP header that holds SYN and ACK. */
   tcpFlags: number;
-  /** Of the IP packet; less than its headers means just these. */
+  /** The length of the IP packet; less than its headers means only the headers. */
   length: number;
   /** VLAN numbers, outermost first. */
   vlans: number[];

@@ -2,7 +2,7 @@
 /** datapath/hash.h in TypeScript: the hashes that find slots and cells. */
 import { isIpv6 } from './address.js';
 
-/** Of two words, each read little-endian from the bytes on the wire. */
+/** Hashes two words, each read little-endian from the bytes on the wire. */
 export function mix(seed: number, first: number, second: number): number {
   let h = seed;
   h = Math.imul(h ^ first, 0x9e3779b1);
@@ -12,7 +12,7 @@ export function mix(seed: number, first: number, second: number): number {
   return Math.imul(h, 0xc2b2ae3d) >>> 0;
 }
 
-/** For where the lower bits are used. */
+/** Makes the lower bits usable. */
 export function evenOut(mixed: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
@@ -21,12 +21,12 @@ export function hash(seed: number, first: number, second: number): number {
   return evenOut(mix(seed, first, second));
 }
 
-/** By its upper bits, which are the best of a product. */
+/** Uses the upper bits, which are the best of a product. */
 export function slotOf(mixed: number, log2Slots: number): number {
   return log2Slots === 0 ? 0 : mixed >>> (32 - log2Slots);
 }
 
-/** Of an address as one word, and of port, protocol and version: below 2^bits. */
+/** Hashes an address as one word, and port, protocol and version, to a number below 2^bits. */
 export function hashOfWay(
   seed: number,
   address: number,
@@ -38,14 +38,14 @@ export function hashOfWay(
 }
 
 /**
- * An address as the one word that is hashed: an IPv4 one and any are a word already,
- * and the four of an IPv6 one are hashed to one.
+ * Returns an address as one word: IPv4 and any are a word already, and the four words
+ * of IPv6 are hashed to one.
  */
 export function fold(seed: number, address: Buffer): number {
   return foldWords(seed, wordsOf(address));
 }
 
-/** The words of an address, read little-endian: one of IPv4, four of IPv6. */
+/** Returns the words of an address, read little-endian: one for IPv4, four for IPv6. */
 export function wordsOf(address: Buffer): number[] {
   const offsets = isIpv6(address) ? [0, 4, 8, 12] : [12];
   return offsets.map((at) => address.readUInt32LE(at));
@@ -57,7 +57,7 @@ export function foldWords(seed: number, words: readonly number[]): number {
 }
 
 /**
- * The seed of the slots is the same everywhere unless told otherwise, so that
+ * The seed of the slots is the same everywhere unless an option sets it, so that
  * two balancers with the same file send a packet to the same destination.
  */
 export const SLOT_SEED = 0x6c346c62;

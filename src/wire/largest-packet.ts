@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the outer header leaves of an MTU for the packets that come. */
+/** The room that the outer header leaves in an MTU for incoming packets. */
 import { largestInner } from './outer-header.js';
 import { smallest } from '../text/lists.js';
 
@@ -15,7 +15,7 @@ export function roomFor(
   return smallest([mtu, ...rooms]);
 }
 
-/** Which MTU or MSS clients and destinations need, in a line. */
+/** Says in one line which MTU or MSS clients and destinations need. */
 export function describeRoom(room: number): string {
   const segment = (header: number): number => Math.max(0, room - header - TCP_HEADER);
   return `  largest packet that fits: ${room} bytes; TCP MSS ${segment(IPV4_HEADER)} (IPv6 ${segment(IPV6_HEADER)})`;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What can be said of the outer header before there is a packet. */
+/** The parts of the outer header that do not depend on the packet. */
 import { isIpv6 } from './address.js';
 
 const DONT_FRAGMENT = 0x4000;
 const TTL_AND_IPIP = 0x4004;
 
-/** The outer header is of the destination's family: what a frame gains by it. */
+/** The length of the outer header, which has the destination's family. */
 export function outerLength(address: Buffer): number {
   return isIpv6(address) ? 40 : 20;
 }
 
 /**
  * The one's complement sum of the header without its first word, folded: the
- * program adds that one and takes the complement (RFC 1071). It is the sum for
- * IPv4 inside and the source as it stands; an IPv6 header has none.
+ * program adds that word and takes the complement (RFC 1071). It is the sum for an
+ * inner IPv4 packet and the unvaried source; an IPv6 header has no sum.
  */
 export function headerSum(source: Buffer, address: Buffer): number {
   if (isIpv6(address)) return 0;

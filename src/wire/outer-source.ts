@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * Sources of the outer header: one for each family of destinations. A source can be
- * a prefix, which the program spreads connections over: so the card of a destination
+ * a prefix, over which the program spreads connections. Then the card of a destination
  * spreads them over its queues, which it chooses by the outer addresses.
  */
 import { Fault } from '../text/fault.js';
@@ -14,7 +14,7 @@ import {
 } from './address.js';
 
 export interface Source {
-  /** Where it is spread, the lowest of the prefix. */
+  /** The address, or the lowest of the prefix if it is spread. */
   address: Buffer;
   /** Mask of the last 16 bits, which differ by connection; 0: none. */
   spread: number;
@@ -25,9 +25,9 @@ export interface Sources {
   ipv6?: Source | undefined;
 }
 
-/** On a command line. */
+/** The sources from a command line. */
 export interface AskedSources extends Sources {
-  /** What is not named goes back to the device's own. */
+  /** A family that is not named goes back to the device's own address. */
   isOwn?: boolean;
 }
 
@@ -39,7 +39,7 @@ export function familyOf(address: Buffer): Family {
   return isIpv6(address) ? 'ipv6' : 'ipv4';
 }
 
-/** Of a text that is an address. */
+/** Returns the family of a text that is an address. */
 export function familyOfText(text: string): Family {
   return text.includes(':') ? 'ipv6' : 'ipv4';
 }
@@ -47,7 +47,7 @@ export function familyOfText(text: string): Family {
 /** The bits of an address that a destination's entry can spread. */
 const SPREAD_BITS = 16;
 
-/** ADDR[/LENGTH], or throws a Fault. */
+/** Reads ADDR[/LENGTH], or throws a Fault. */
 export function parseSource(text: string): Source {
   const [host = '', lengthText, ...more] = text.split('/');
   const address = parseAddress(host);
@@ -78,7 +78,7 @@ export function formatSource({ address, spread }: Source): string {
   return formatAddress(address) + (spread === 0 ? '' : `/${length}`);
 }
 
-/** One of each family at the most; undefined where a family has two. */
+/** Sorts sources by family, at most one each; returns undefined if a family has two. */
 export function joinSources(all: readonly Source[]): Sources | undefined {
   const sources: Sources = {};
   for (const source of all) {
@@ -91,7 +91,7 @@ export function joinSources(all: readonly Source[]): Sources | undefined {
 
 export const TWO_SOURCES = 'each family has one source, and two of one family are given';
 
-/** What a service's entries have; all of a family have the same, unless a tool was killed. */
+/** Reads the sources from a service's entries; all of a family have the same, unless a tool was killed. */
 export function sourcesIn(
   entries: Iterable<{ address: Buffer; source: Buffer; spread: number }>,
 ): Sources {

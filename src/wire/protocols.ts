@@ -10,7 +10,7 @@ const NUMBERS = new Map([
 ]);
 const NAMES = new Map([...NUMBERS].map(([name, number]) => [number, name]));
 
-/** In small or capital letters; undefined: it is neither. */
+/** Reads a name in small or capital letters; returns undefined for any other text. */
 export function protocolNumber(name: string): number | undefined {
   return NUMBERS.get(name.toLowerCase());
 }

@@ -20,7 +20,7 @@ export interface Way {
   protocol: number;
 }
 
-/** All TCP and UDP to any address: the way in where none is named. */
+/** All TCP and UDP to any address: the way in if none is named. */
 export const EVERYTHING: readonly Way[] = [
   { address: ANY_ADDRESS, port: 0, protocol: TCP },
   { address: ANY_ADDRESS, port: 0, protocol: UDP },
@@ -31,7 +31,7 @@ const FORM = 'it is not of the form ADDR[:PORT][/PROTO]';
 
 interface Parts {
   host: string;
-  /** Undefined: none, so all. */
+  /** Undefined stands for all ports. */
   port: string | undefined;
 }
 
@@ -50,7 +50,7 @@ function splitPort(text: string): Parts {
   return { host, port: rest.length === 0 ? undefined : rest.join(':') };
 }
 
-/** ADDR[:PORT][/PROTO], or throws a Fault. */
+/** Reads ADDR[:PORT][/PROTO], or throws a Fault. */
 export function parseWays(text: string): Way[] {
   const slash = text.indexOf('/');
   const protocolText = slash === -1 ? undefined : text.slice(slash + 1);
@@ -108,7 +108,7 @@ export function compareWays(one: Way, other: Way): number {
   );
 }
 
-/** What a cell says of its address's family: 4, 6, or 0 for any. */
+/** Returns the version in a cell: 4, 6, or 0 for any address. */
 export function versionOf(address: Buffer): number {
   if (address.equals(ANY_ADDRESS)) return 0;
   return isIpv6(address) ? 6 : 4;
