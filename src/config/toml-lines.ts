@@ -16,13 +16,16 @@ export class TomlLines {
 
   /** Of what stands at a path, or of the nearest that it is in. */
   of(path: Path): number {
-    for (let length = path.length; length > 0; length--) {
+    for (let length = Math.min(path.length, DEEPEST); length > 0; length--) {
       const line = this.#lines.get(nameOf(path.slice(0, length)));
       if (line !== undefined) return line;
     }
     return 1;
   }
 }
+
+/** A config file has no key that is nearly as deep; what is deeper has its line from here. */
+const DEEPEST = 16;
 
 /** No two paths have the same, whatever stands in a quoted key. */
 function nameOf(path: Path): string {
@@ -84,9 +87,10 @@ class Scanner {
     return this.#at < this.#text.length;
   }
 
-  #note(path: Path): void {
+  #note(path: Path, line = this.#line): void {
+    if (path.length > DEEPEST) return;
     const name = nameOf(path);
-    if (!this.#lines.has(name)) this.#lines.set(name, this.#line);
+    if (!this.#lines.has(name)) this.#lines.set(name, line);
   }
 
   /** `[table]` or `[[array of tables]]`: where the keys behind it belong. */
@@ -99,6 +103,7 @@ class Scanner {
     keys.forEach((key, index) => {
       path.push(key);
       this.#note(path);
+      if (path.length > DEEPEST) return;
       const name = nameOf(path);
       if (isArray && index === keys.length - 1) {
         this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
@@ -116,7 +121,7 @@ class Scanner {
     const path: (string | number)[] = [...table];
     for (const key of this.#keys('=')) {
       path.push(key);
-      if (!this.#lines.has(nameOf(path))) this.#lines.set(nameOf(path), line);
+      this.#note(path, line);
     }
     this.#advance(1);
     this.#value(path);

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What `bpftool` knows and does: programs, maps, and batches of map commands. */
-import {
-  closeSync,
-  fstatSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 
 import {
   BpftoolFailure,
@@ -26,6 +17,7 @@ import type { ProgramInfo, MapInfo, Entry } from './bpftool-text.js';
 import type { Mode } from '../text/mode.js';
 import { at } from '../text/must.js';
 import type { Run, RunResult } from './run.js';
+import { withScratch } from './scratch.js';
 
 /** A pinned program, what it is run on, and how often. */
 export interface RepeatedRun {
@@ -253,15 +245,9 @@ export class Bpftool {
     lines: Iterable<string>,
     lock?: number,
   ): Promise<RunResult> {
-    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
-    const path = join(folder, 'batch');
-    let file: number;
-    try {
-      writeLines(path, lines);
-      file = openSync(path, 'r');
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const file = await withScratch((scratch) =>
+      openSync(scratch.writeLines('batch', lines), 'r'),
+    );
     try {
       if (fstatSync(file).size === 0) return NOTHING_DONE;
       return await this.#run('bpftool', [...flags, 'batch', 'file', '-'], {
@@ -280,39 +266,12 @@ const LOOKUPS = 1 << 16;
 
 const NOTHING_DONE: RunResult = { exitCode: 0, stdout: '', stderr: '' };
 
-const PIECE = 1 << 16;
-
-/** In pieces: a fill has lines for all of its slots, and they need not all be there at once. */
-function writeLines(path: string, lines: Iterable<string>): void {
-  const file = openSync(path, 'w');
-  try {
-    let piece = '';
-    for (const line of lines) {
-      piece += `${line}\n`;
-      if (piece.length < PIECE) continue;
-      writeFileSync(file, piece);
-      piece = '';
-    }
-    writeFileSync(file, piece);
-  } finally {
-    closeSync(file);
-  }
-}
-
 /** Runs work on files with these contents, which are gone afterwards. */
 async function withFiles<T>(
   contents: readonly Buffer[],
   work: (paths: string[]) => Promise<T>,
 ): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
-  try {
-    const paths = contents.map((content, number) => {
-      const path = join(folder, String(number));
-      writeFileSync(path, content);
-      return path;
-    });
-    return await work(paths);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  return withScratch((scratch) =>
+    work(contents.map((content, number) => scratch.write(String(number), content))),
+  );
 }

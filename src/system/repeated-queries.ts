@@ -4,12 +4,9 @@
  * for Node to start a process takes longer than all that bpftool does, since all of
  * its memory is mapped once more for that.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import { answersOf } from './bpftool-text.js';
 import { LongRunning } from './long-running.js';
+import { withScratch } from './scratch.js';
 
 /**
  * It holds the file open as its 3, and reads it anew for each line that it is sent. It
@@ -49,16 +46,12 @@ export class RepeatedQueries {
   }
 
   static async start(lines: readonly string[]): Promise<RepeatedQueries> {
-    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
-    try {
-      const path = join(folder, 'batch');
-      writeFileSync(path, `${lines.join('\n')}\n`);
+    return withScratch(async (scratch) => {
+      const path = scratch.writeLines('batch', lines);
       const shell = new LongRunning('sh', ['-c', SHELL, 'sh', path]);
       await shell.firstLine(WHO);
       return new RepeatedQueries(shell, lines.length);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    });
   }
 
   /** One answer for each, as Bpftool.queries() gives them. */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What `ip` knows of all that is around a device: namespaces, routes, neighbours. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../../text/failure.js';
@@ -10,6 +8,7 @@ import { parseIpJson } from './json.js';
 import type { AttachedProgram, LinkJson } from './links.js';
 import { attachedPrograms } from './links.js';
 import type { Run } from '../run.js';
+import { withScratch } from '../scratch.js';
 import { append } from '../../text/lists.js';
 
 export interface Device {
@@ -254,18 +253,14 @@ export class Surroundings {
   /** One array a line; a line that fails leaves the others as they are. */
   async #batch(lines: string[]): Promise<unknown[]> {
     if (lines.length === 0) return [];
-    const folder = mkdtempSync(join(tmpdir(), 'l4lb-'));
-    try {
-      const path = join(folder, 'batch');
-      writeFileSync(path, `${lines.join('\n')}\n`);
+    return withScratch(async (scratch) => {
+      const path = scratch.writeLines('batch', lines);
       const { stdout } = await this.#run('ip', ['-force', '-j', '-batch', path]);
       return stdout
         .split('\n')
         .filter((line) => line.startsWith('['))
         .flatMap((line) => parseIpJson(line, '-batch'));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    });
   }
 }
 

@@ -527,6 +527,13 @@ describe('lines of keys', () => {
     expect(new TomlLines(TEXT.replaceAll('\n', '\r\n')).of(path)).toBe(line);
   });
 
+  test('of a key that is a hundred thousand deep are found as well', () => {
+    const deep = Array.from({ length: 100_000 }, () => 'a').join('.');
+    const { problems } = read(`${service()}${deep} = 1\n`);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('l4lb.toml:5: a: there is no such key');
+  });
+
   test('end with any text, whatever is cut off', () => {
     for (let length = 0; length < TEXT.length; length++) {
       expect(new TomlLines(TEXT.slice(0, length)).of(['nothing'])).toBe(1);
