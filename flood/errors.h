@@ -7,7 +7,7 @@
 void __attribute__((noreturn, format(printf, 1, 2)))
 wrong_usage(const char *format, ...);
 
-/* Exits with 1; what is known of an errno follows, with the cause and what to do. */
+/* Exits with 1, and prints the errno with its likely cause and what to do. */
 void __attribute__((noreturn, format(printf, 2, 3)))
 fail(int error, const char *format, ...);
 

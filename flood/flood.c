@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Sends frames by the kernel's live test run of an XDP program. Each thread has one
- * long run; the main thread tells what is going on, and ends the runs by a signal,
- * which the kernel looks for between two batches.
+ * long run. The main thread reports progress and ends the runs by a signal, which the
+ * kernel looks for between two batches.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -53,7 +53,7 @@ static sigset_t prepare_signals(void)
 	return fetched;
 }
 
-/* A kernel without its own types (BTF) cannot tell what is lost. */
+/* A kernel without BTF, its own types, cannot report losses. */
 static struct losses_bpf *watch_losses(const struct options *options)
 {
 	struct losses_bpf *losses = losses_bpf__open();
@@ -149,7 +149,7 @@ static void stop_senders(const struct flood *flood)
 	}
 }
 
-/* The device took none, apart from those that are on their way to it. */
+/* The device accepted none, apart from frames still on their way to it. */
 static bool is_in_vain(const struct flood *flood, const struct sums *sums)
 {
 	const __u64 on_their_way = sums->running * (__u64)flood->options->batch;
@@ -168,7 +168,7 @@ static int fetch_signal(const sigset_t *signals, __u64 patience)
 	return sigtimedwait(signals, NULL, &time);
 }
 
-/* Until all senders have ended. */
+/* Waits until all senders have ended. */
 static struct sums supervise(const struct flood *flood, const sigset_t *signals)
 {
 	const __u64 lasts = flood->options->nanoseconds;

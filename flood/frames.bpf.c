@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Writes one frame after the other, for the kernel's live test run to send. It knows
- * no protocols: see frames.h. The kernel hands it frames as those before were left,
- * by whoever received them, so all headers are written anew each time.
+ * no protocols: see frames.h. The kernel hands it frames as their last receiver left
+ * them, so it writes all headers anew each time.
  *
- * The plan is constant when the program is loaded. So the verifier follows each `if`
- * on it one way and takes the other out: what is left runs straight on.
+ * The plan is constant when the program is loaded. So the verifier follows only one
+ * branch of each `if` on it and removes the other: the rest runs straight on.
  */
 #include <linux/bpf.h>
 
@@ -35,10 +35,10 @@ static __always_inline __u64 next_number(void)
 	return number ^ number >> 32;
 }
 
-/* As the compiler must read them: it takes a plain constant for what it is here, 0. */
+/* Volatile, because the compiler would take a plain constant for its value here, 0. */
 #define HEADERS(type, at) (*(const volatile type *)(plan.headers + (at)))
 
-/* The frame is at least as long as the headers: frames() has seen that. */
+/* The frame is at least as long as the headers: frames() checked that. */
 static __always_inline void write_headers(__u8 *frame, __u32 length)
 {
 	__u32 at;

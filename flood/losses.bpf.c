@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Counts the frames that a device did not take. The test run does not tell; the
- * kernel's tracepoints do, at every burst of 16 frames and whatever the driver is.
+ * Counts the frames that a device did not accept. The test run does not report them;
+ * the kernel's tracepoints do, at each burst of 16 frames and for every driver.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 
 #include "losses.h"
 
-/* Of the kernel's structures what is read; libbpf looks up where it lies. */
+/* The fields of the kernel's structures that are read; libbpf finds their offsets. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), \
 			     apply_to = record)
 struct ns_common {
@@ -57,7 +57,7 @@ int count_dropped(__u64 *arguments)
 	return 0;
 }
 
-/* A frame did not come as far as that: device, program, target, why. */
+/* A frame did not get that far: device, program, target, why. */
 SEC("tp_btf/xdp_redirect_err")
 int count_refused(__u64 *arguments)
 {

@@ -2,7 +2,7 @@
 /*
  * l4lb_carry: adds sums to counters that a program is counting in.
  *
- * Never attached. When l4lb-load --replace cannot keep the maps, the sums of
+ * It is never attached. When l4lb-load --replace cannot keep the maps, the sums of
  * the old ones are added to the new ones after the swap, so that what was
  * counted up to the last moment is carried over. bpftool cannot do that: it sets
  * a per-CPU counter to one value on all CPUs, and does not add. So it runs this

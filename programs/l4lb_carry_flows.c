@@ -2,9 +2,9 @@
 /*
  * l4lb_carry_flows: carries records of connections into flows of another size.
  *
- * Never attached. l4lb-load --replace runs it before and after the swap, since
- * connections begin meanwhile; so it adds to what is there, and a record that
- * was seen later than ours stays. Each run takes one set, and bpftool repeats it:
+ * It is never attached. l4lb-load --replace runs it before and after the swap, since
+ * connections begin in between. So it adds to the records that are there, and keeps
+ * a record that was seen later than the one it carries. Each run takes one set, and bpftool repeats it:
  * the frame, which no run begins anew, says how far we are.
  *
  * The low bits of a hash choose a connection's set. With fewer sets the upper of
@@ -25,7 +25,7 @@ MAP(flows_before, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32),
     sizeof(struct l4lb_set));
 MAP(flows, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32), sizeof(struct l4lb_set));
 
-/* Whether a record may go where another connection's is: see find_room(). */
+/* Tells whether a record may replace another connection's: see find_room(). */
 static __always_inline bool goes_before(__u32 now, union record record,
 					union record there)
 {
@@ -34,7 +34,7 @@ static __always_inline bool goes_before(__u32 now, union record record,
 	return is_established(record) || age(now, record) < age(now, there);
 }
 
-/* Of the same connection: whether the one that is there tells more. */
+/* For two records of one connection: tells whether the one in place knows as much. */
 static __always_inline bool is_known(__u32 now, union record record,
 				     union record there)
 {

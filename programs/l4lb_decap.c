@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * l4lb_decap: the destination's end of the way, for a host without tunnel devices.
+ * l4lb_decap: removes the outer header at a destination without tunnel devices.
  *
  *   frame -> is it IP in IP for this host? -> take the outer header off -> XDP_PASS
  *
  * XDP cannot ask which addresses the host has, so l4lb-load writes them into a
- * map. Loaded by hand the program knows none, and then takes the outer header
- * off every packet of IP in IP that comes in.
+ * map. If it is loaded by hand, the program knows none, and then removes the
+ * outer header from every packet of IP in IP that comes in.
  */
 #define L4LB_HOST
 #include "datapath/counters.h"
@@ -33,7 +33,7 @@ static __always_inline bool is_this_host(const struct address *address)
 	return find(&addresses, address);
 }
 
-/* What is inside, by the protocol of the outer header: 4, 6, or 0. */
+/* Returns the IP version inside, by the protocol of the outer header: 4, 6, or 0. */
 static __always_inline __u8 version_inside(__u8 protocol)
 {
 	if (protocol == IPPROTO_IPIP)
@@ -42,8 +42,8 @@ static __always_inline __u8 version_inside(__u8 protocol)
 }
 
 /*
- * The outer header, with the cursor left behind it. Extension headers are none of
- * ours: the stack walks them, and decapsulates what is behind them if it can.
+ * Parses the outer header and leaves the cursor behind it. The stack handles extension
+ * headers: it walks them, and decapsulates what is behind them if it can.
  */
 static __always_inline enum decap_verdict parse_outer(struct cursor *cursor,
 						      struct packet *outer)
@@ -91,7 +91,7 @@ parse_inner(struct cursor *cursor, const struct packet *outer,
 #define ECN_CAPABLE_0 2
 #define ECN_CONGESTION 3
 
-/* RFC 6040, figure 4: what routers on the way have said is not to be lost. */
+/* RFC 6040, figure 4: marks that routers on the path have set must not be lost. */
 static __always_inline __u8 join_ecn(const struct packet *outer,
 				     const struct packet *inner)
 {
@@ -118,7 +118,7 @@ static __always_inline enum decap_verdict write_tos(void *at,
 		ipv6->flow_lbl[0] = (ipv6->flow_lbl[0] & 0xf) | tos << 4;
 		return DECAP_NO_OBJECTION;
 	}
-	/* TOS shares a word of the sum with version and header length. */
+	/* In the checksum, TOS shares a word with version and header length. */
 	ipv4->check = update_checksum(
 		ipv4->check, bpf_htons(0x4000 | ipv4->ihl << 8 | tos_of(inner)),
 		bpf_htons(0x4000 | ipv4->ihl << 8 | tos));
@@ -126,7 +126,7 @@ static __always_inline enum decap_verdict write_tos(void *at,
 	return DECAP_NO_OBJECTION;
 }
 
-/* Moves the head of the frame, and Ethernet header and tags with it. */
+/* Moves the head of the frame, with the Ethernet header and tags. */
 static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
 						   const struct packet *outer,
 						   const struct packet *inner)

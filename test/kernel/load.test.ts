@@ -185,7 +185,7 @@ describe('with a program already there', () => {
     [['-m', 'xdpdrv'], '--replace, which loses no packet'],
     [['-m', 'xdpgeneric'], 'driver mode or in generic mode, not both'],
     [['-m', 'xdpgeneric', '--replace'], 'in mode xdpdrv, not xdpgeneric'],
-    [['--replace', '--obj', 'l4lb_decap.o'], 'cannot follow'],
+    [['--replace', '--obj', 'l4lb_decap.o'], 'cannot replace it'],
     [['--replace', '--obj', 'no_such.o'], 'no object no_such.o'],
     [['--replace', '-f', 'package.json'], 'package.json:'],
   ])('load %j fails and leaves it as it was', async (args, message) => {
