@@ -18,7 +18,6 @@ import { framesFor } from './explain/frames.js';
 import { parseEndpoint, parseTarget, parseTcpFlags } from './explain/question.js';
 import { describeExplained, explainedJson } from './explain/text.js';
 import { EXIT_FAILURE } from './text/failure.js';
-import { deviceLock, withLock } from './system/lock.js';
 import { withPins } from './program/pins.js';
 
 interface Flags extends PacketFlags {
@@ -104,23 +103,23 @@ async function run(flags: Flags): Promise<void> {
   const frames = framesFor(flags);
   const tools = context();
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const asked = await withLock(tools.run, deviceLock(attached.link), (lock) =>
-    withPins((pins) => ask(tools, pins, attached, { frames, object: flags.obj, lock })),
+  const asked = await withPins((pins) =>
+    ask(tools, pins, attached, { frames, object: flags.obj }),
   );
   report(asked, flags);
 }
 
-function report({ explained, live, object, isOther }: Asked, flags: Flags): void {
+function report({ explained, object, isOther }: Asked, flags: Flags): void {
   if (isOther) {
     warn(
       `the loaded program is not the ${object} that was asked; --obj FILE names another`,
     );
   }
   explained.forEach((one, index) => {
-    if (flags.json) printJson(explainedJson(one, live));
+    if (flags.json) printJson(explainedJson(one));
     else {
       if (index > 0) print('');
-      describeExplained(one, live, index + 1).forEach(print);
+      describeExplained(one, index + 1).forEach(print);
     }
   });
   const isAgreed = explained.every(({ differences }) => differences.length === 0);

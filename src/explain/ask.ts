@@ -1,35 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * Asks the program and the model what they do with a frame, and changes nothing by it:
- * what runs is a private copy of the program. It shares the tables that tools write,
- * and has counters, records and all else that a program writes for itself alone.
+ * what runs is a private copy of the program.
  */
-
 import { PrivateCopy } from '../program/private-copy.js';
 import type { Ran } from '../program/private-copy.js';
-import { decodeEntry } from '../system/bpftool-text.js';
-import { lookupLine } from '../system/bpftool-text.js';
+import { decodeEntry, lookupLine, valueOf } from '../system/bpftool-text.js';
 import { UsageFailure } from '../text/failure.js';
 import { formatCount, many } from '../text/format.js';
 import { reachable } from '../plan/cells.js';
+import { decodeDevice } from '../abi/device.js';
 import { decodeRecords } from '../abi/record.js';
 import type { FlowRecord } from '../abi/record.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { encodeKey } from '../abi/bytes.js';
-import type { Tools } from '../program/tools.js';
-import type { Attached, Maps } from '../program/find.js';
-import { mapsNow } from '../program/find.js';
+import type { Context, Tools } from '../program/tools.js';
+import type { Attached } from '../program/find.js';
+import { attachedNow } from '../program/find.js';
 import type { Live } from '../plan/state.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
 import type { Answer, Tables } from '../model/types.js';
 import type { Pins } from '../program/pins.js';
 import { kernelNanoseconds } from '../system/clock.js';
+import { deviceLock, withLock } from '../system/lock.js';
+import { must } from '../text/must.js';
 import { readSlots, readTables } from '../program/read.js';
 
 export interface Explained {
   frame: Buffer;
+  /** The tables that it is told by. */
+  live: Live;
   program: Ran;
   model: Answer;
   /** What they do not agree on; none where all is well. */
@@ -38,7 +40,6 @@ export interface Explained {
 
 export interface Asked {
   explained: Explained[];
-  live: Live;
   object: string;
   /** The program that is loaded was compiled from other sources than the copy. */
   isOther: boolean;
@@ -48,36 +49,82 @@ export interface Asking {
   frames: (live: Live) => readonly Buffer[];
   /** None: the one that comes with the package. */
   object: string | undefined;
-  lock: number;
 }
 
-/** The caller holds the lock, so that the tables do not change meanwhile. */
+/** The tables at one moment, and a copy of the program that shares them. */
+interface View {
+  attached: Attached;
+  live: Live;
+  copy: PrivateCopy;
+}
+
+/**
+ * The lock is held while the tables are read, and not while the copy runs: that takes a
+ * while for many frames. Where somebody wrote meanwhile a frame is asked about anew,
+ * under the lock.
+ */
 export async function ask(
-  tools: Tools,
+  tools: Context,
   pins: Pins,
   attached: Attached,
-  { frames, object, lock }: Asking,
+  { frames, object }: Asking,
 ): Promise<Asked> {
-  const maps = await mapsNow(tools, attached);
-  const live = await readTables(tools.bpftool, maps);
-  const copy = await PrivateCopy.make(tools, pins, { attached, maps, object, lock });
-  const asked = frames(live);
-  checkLengths(asked, copy.takesBuffers);
+  const underLock = <T>(work: () => Promise<T>): Promise<T> =>
+    withLock(tools.run, deviceLock(attached.link), work);
+  let view = await underLock(() => look(tools, pins, attached, object));
+  const asked = frames(view.live);
+  checkLengths(asked, view.copy.takesBuffers);
   const explained: Explained[] = [];
   for (const frame of asked) {
-    const { answer, sets } = await askModel(tools, maps, attached, live, frame);
-    const program = await copy.run(frame, sets);
-    explained.push({
-      frame,
-      program,
-      model: answer,
-      differences: [
-        ...differencesOf(program, answer),
-        ...wrongSums(frame, program.frame, program.verdict),
-      ],
-    });
+    let one = await explain(tools, view, frame);
+    if (one.differences.length > 0 || !(await isCurrent(tools, view))) {
+      const before = view;
+      one = await underLock(async () => {
+        await before.copy.check();
+        view = await look(tools, pins, before.attached, object, before);
+        return explain(tools, view, frame);
+      });
+    }
+    explained.push(one);
   }
-  return { explained, live, object: copy.object, isOther: copy.isOther };
+  const { copy } = view;
+  await copy.check();
+  return { explained, object: copy.object, isOther: copy.isOther };
+}
+
+/** The program may have been replaced, and the tables filled, since the last look. */
+async function look(
+  tools: Context,
+  pins: Pins,
+  known: Attached,
+  object: string | undefined,
+  before?: View,
+): Promise<View> {
+  const attached = await attachedNow(tools, known);
+  const live = await readTables(tools.bpftool, attached.maps);
+  // On the host it shares the tables, so it is as good as new.
+  const isUsable = attached === before?.attached && attached.mode !== 'xdpoffload';
+  const copy = isUsable
+    ? before.copy
+    : await PrivateCopy.make(tools, pins, attached, object);
+  return { attached, live, copy };
+}
+
+async function isCurrent({ bpftool }: Tools, { attached, live }: View): Promise<boolean> {
+  const [entry] = await bpftool.dump(attached.maps.device.id);
+  const { generation } = decodeDevice(valueOf(must(entry, "the device's entry")));
+  return generation === live.device.generation;
+}
+
+async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explained> {
+  const { attached, live, copy } = view;
+  const { answer, sets } = await askModel(tools, attached, live, frame);
+  const program = await copy.run(frame, sets, answer.id);
+  const differences = [
+    ...differencesOf(program, answer),
+    ...wrongSums(frame, program.frame, program.verdict),
+  ];
+  return { frame, live, program, model: answer, differences };
 }
 
 const ETHERNET = 14;
@@ -135,8 +182,7 @@ const UNLIMITED = { mayTell: true, mayRecord: true, mayEcho: true };
 /** The model says which slot and which set of records it needs; only these are read. */
 async function askModel(
   { bpftool }: Pick<Tools, 'bpftool'>,
-  maps: Maps,
-  attached: Attached,
+  { build, maps }: Attached,
   live: Live,
   frame: Buffer,
 ): Promise<{ answer: Answer; sets: Map<number, Buffer> }> {
@@ -144,7 +190,7 @@ async function askModel(
   const flows = new Asks<readonly FlowRecord[]>();
   const sets = new Map<number, Buffer>();
   const tables: Tables = {
-    build: attached.build,
+    build,
     device: live.device,
     cells: [...reachable(live).values()],
     destinations: live.destinations,

@@ -12,12 +12,12 @@ import type { Explained } from './ask.js';
 import type { Field, Header } from './headers.js';
 import { headersOf } from './headers.js';
 
-export function describeExplained(one: Explained, live: Live, number: number): string[] {
+export function describeExplained(one: Explained, number: number): string[] {
   const { frame, program, model } = one;
   const isSame = program.frame.equals(frame);
   return [
     `packet ${number}: ${many(frame.length, 'byte')}`,
-    ...describeReasons(one, live).map(([name, text]) => `  ${name.padEnd(12)} ${text}`),
+    ...describeReasons(one).map(([name, text]) => `  ${name.padEnd(12)} ${text}`),
     ...(one.differences.length === 0
       ? ['  program and model agree']
       : [
@@ -40,7 +40,7 @@ const WHERE: Record<Explained['program']['action'], string> = {
 };
 
 /** How it came to its verdict, step by step, as far as it got. */
-function describeReasons({ program, model }: Explained, live: Live): [string, string][] {
+function describeReasons({ live, program, model }: Explained): [string, string][] {
   const { cell, hash, slotNumber, slot, hot } = model.reasons;
   const lines: [string, string][] = [];
   if (cell) {
@@ -107,8 +107,8 @@ function describeField({ at, bytes, name, meaning }: Field): string[] {
   return lines;
 }
 
-export function explainedJson(one: Explained, live: Live): Record<string, unknown> {
-  const { frame, program, model, differences } = one;
+export function explainedJson(one: Explained): Record<string, unknown> {
+  const { frame, live, program, model, differences } = one;
   const { cell, hash, slotNumber, slot, hot } = model.reasons;
   const entry = program.id === undefined ? undefined : live.destinations.get(program.id);
   return {

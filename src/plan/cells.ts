@@ -16,7 +16,10 @@ import {
 } from '../abi/cell.js';
 import { NoRoom } from './no-room.js';
 import { ANY_ADDRESS } from '../wire/address.js';
-import { foldWords, hash, hashOfWay, wordsOf } from '../wire/hash.js';
+import { at } from '../text/must.js';
+import type { HashWords } from './seed-search.js';
+import { indexOf, isHopeful, searchSeed, withOddHalves } from './seed-search.js';
+import { wordsOf } from '../wire/hash.js';
 import { TCP } from '../wire/protocols.js';
 import type { Way } from '../wire/way.js';
 import { versionOf, wayKey } from '../wire/way.js';
@@ -26,23 +29,12 @@ export function cellIndex(way: Way, seed: number, cells: number): number {
   return indexOf(hashWords(way), seed, cells);
 }
 
-/** What is hashed of a way, made ready for many seeds. */
-interface HashWords {
-  address: readonly number[];
-  /** Port and protocol as they lie in a cell. */
-  last: number;
-}
-
 function hashWords({ address, port, protocol }: Way): HashWords {
   const wire = ((port & 0xff) << 8) | (port >> 8);
   return {
     address: wordsOf(address),
     last: wire | (protocol << 16) | (versionOf(address) << 24),
   };
-}
-
-function indexOf({ address, last }: HashWords, seed: number, cells: number): number {
-  return hashOfWay(seed, foldWords(seed, address), last, Math.log2(cells));
 }
 
 /**
@@ -131,9 +123,6 @@ export interface Placement {
   cells: Map<number, Cell>;
 }
 
-/** Some seconds at the most; 16 ways in 16 cells take a million on average. */
-const TRIES = 4_000_000;
-
 /**
  * Gives every wanted way a cell of its own. The seed stays if it can. Another
  * seed must suit the ways that are live as well: their cells under the new seed
@@ -145,22 +134,20 @@ export function placeCells(
   seed: number,
   size: number,
 ): Placement {
-  const hashed = wanted.map((cell) => ({ cell, words: hashWords(cell) }));
+  const words = wanted.map(hashWords);
   // A device that was never filled has none.
   const first = withOddHalves(seed);
-  const stay = place(hashed, first, size, () => true);
+  const stay = place(wanted, words, first, size);
   if (stay) return { seed: first, cells: stay };
-  const isFree = (index: number, way: Way): boolean => {
-    const there = live.get(index);
-    return !there || wayKey(there) === wayKey(way);
-  };
-  if (wanted.length <= size) {
-    for (let tries = 1; tries < TRIES; tries++) {
-      const candidate = withOddHalves(hash(seed, tries, 0));
-      const cells = place(hashed, candidate, size, isFree);
-      if (cells) return { seed: candidate, cells };
-    }
-  }
+  const numbers = new Map(wanted.map((way, number) => [wayKey(way), number]));
+  const occupied = new Map(
+    [...live].map(([index, way]) => [index, numbers.get(wayKey(way)) ?? -1]),
+  );
+  const another = isHopeful(words, size)
+    ? searchSeed(words, occupied, seed, size)
+    : undefined;
+  const cells = another === undefined ? undefined : place(wanted, words, another, size);
+  if (another !== undefined && cells) return { seed: another, cells };
   throw new NoRoom(`${wanted.length} ways into services do not fit the ${size} cells`, {
     cause:
       'each address, port and protocol takes a cell, and so does each address with ports',
@@ -168,21 +155,17 @@ export function placeCells(
   });
 }
 
-/** Both factors of the hash are odd then, so that it loses no bit of a way. */
-function withOddHalves(seed: number): number {
-  return (seed | 0x0001_0001) >>> 0;
-}
-
+/** Undefined where two of them would share a cell. */
 function place(
-  wanted: readonly { cell: Cell; words: HashWords }[],
+  wanted: readonly Cell[],
+  words: readonly HashWords[],
   seed: number,
   size: number,
-  isFree: (index: number, way: Way) => boolean,
 ): Map<number, Cell> | undefined {
   const cells = new Map<number, Cell>();
-  for (const { cell, words } of wanted) {
-    const index = indexOf(words, seed, size);
-    if (cells.has(index) || !isFree(index, cell)) return undefined;
+  for (const [number, cell] of wanted.entries()) {
+    const index = indexOf(at(words, number), seed, size);
+    if (cells.has(index)) return undefined;
     cells.set(index, cell);
   }
   return cells;

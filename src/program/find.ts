@@ -70,15 +70,17 @@ export async function findAttached(
 
 /**
  * Once more, under the lock: the program may have been replaced meanwhile. As long as
- * it is the same its maps are.
+ * it is the same all else is.
  */
-export async function mapsNow(
-  tools: Tools,
-  { link, mode, program, maps }: Pick<Attached, 'link' | 'mode' | 'program' | 'maps'>,
-): Promise<Maps> {
+export async function attachedNow(tools: Tools, attached: Attached): Promise<Attached> {
+  const { link, mode, program } = attached;
   const { programs } = await tools.ip.link(link.name);
   const isSame = programs.some((one) => one.mode === mode && one.id === program);
-  return isSame ? maps : (await findAttached(tools, link.name, mode)).maps;
+  return isSame ? attached : findAttached(tools, link.name, mode);
+}
+
+export async function mapsNow(tools: Tools, attached: Attached): Promise<Maps> {
+  return (await attachedNow(tools, attached)).maps;
 }
 
 function choose(link: Link, mode: Mode | undefined): AttachedProgram {

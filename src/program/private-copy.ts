@@ -10,10 +10,15 @@ import { sumCounters } from '../abi/counter.js';
 import type { Action, VerdictName } from '../abi/verdicts.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { MapInfo } from '../system/bpftool-text.js';
-import { updateLine } from '../system/bpftool-text.js';
+import {
+  decodeEntries,
+  decodeEntry,
+  lookupLine,
+  updateLine,
+} from '../system/bpftool-text.js';
 import { packaged } from '../system/package.js';
 import { at, must } from '../text/must.js';
-import type { Attached, Maps } from './find.js';
+import type { Attached } from './find.js';
 import { mapNamed } from './find.js';
 import type { Loaded } from './objects.js';
 import { fragsObjectFor, loadObject, takesBuffers } from './objects.js';
@@ -37,49 +42,42 @@ const ACTIONS = new Map<number, Action>([
   [3, 'TX'],
 ]);
 
-export interface CopyRequest {
-  attached: Attached;
-  maps: Maps;
-  /** None: the one that comes with the package. */
-  object: string | undefined;
-  lock: number;
-}
-
 export class PrivateCopy {
   readonly object: string;
   readonly isOther: boolean;
   readonly takesBuffers: boolean;
   readonly #bpftool: Tools['bpftool'];
   readonly #loaded: Loaded;
-  readonly #lock: number;
-  #before = new Map<string, bigint>();
+  #ran = 0;
+  readonly #counted = new Map<string, bigint>();
 
   private constructor(
     { bpftool }: Pick<Tools, 'bpftool'>,
     loaded: Loaded,
     object: string,
     isOther: boolean,
-    lock: number,
   ) {
     this.#bpftool = bpftool;
     this.#loaded = loaded;
     this.object = basename(object);
     this.takesBuffers = takesBuffers(object);
     this.isOther = isOther;
-    this.#lock = lock;
   }
 
+  /** Without an object that is named, the copy is made of one that comes with the package. */
   static async make(
     tools: Tools,
     pins: Pins,
-    { attached, maps, object, lock }: CopyRequest,
+    attached: Attached,
+    object: string | undefined,
   ): Promise<PrivateCopy> {
     const { bpftool } = tools;
+    const { maps } = attached;
     const isCard = attached.mode === 'xdpoffload';
     const reuse: MapInfo[] = [];
     for (const name of SHARED) {
       // A card's maps cannot be used by a program of the host.
-      reuse.push(isCard ? await copyMap(tools, pins, maps[name], lock) : maps[name]);
+      reuse.push(isCard ? await copyMap(tools, pins, maps[name]) : maps[name]);
     }
     if (maps.memories) reuse.push(maps.memories);
     if (maps.flows) {
@@ -95,21 +93,30 @@ export class PrivateCopy {
     for (const candidate of candidates) {
       if (candidate === undefined) continue;
       const loaded = await loadObject(bpftool, pins, candidate, { reuse });
-      const copy = new PrivateCopy(tools, loaded, candidate, loaded.tag !== tag, lock);
+      const copy = new PrivateCopy(tools, loaded, candidate, loaded.tag !== tag);
       if (!copy.isOther) return copy;
       first ??= copy;
     }
     return first as PrivateCopy;
   }
 
-  /** With the live records of the sets that it will look at. */
-  async run(frame: Buffer, sets: ReadonlyMap<number, Buffer>): Promise<Ran> {
+  /**
+   * With the live records of the sets that it will look at. The counter that is expected
+   * to grow is looked at first, since all of them together are many.
+   */
+  async run(
+    frame: Buffer,
+    sets: ReadonlyMap<number, Buffer>,
+    expected: number | undefined,
+  ): Promise<Ran> {
     const records = [...sets].map(([key, value]) =>
       updateLine(mapNamed(this.#loaded.maps, 'flows'), encodeKey(key), value),
     );
-    await this.#bpftool.write(records, this.#lock);
+    await this.#bpftool.write(records, undefined);
     const { action, frame: out } = await this.#bpftool.runOnce(this.#loaded.pin, frame);
-    const counted = await this.#counted();
+    this.#ran++;
+    const likely = await this.#grown(expected === undefined ? [] : [expected]);
+    const counted = likely.length > 0 ? likely : await this.#grown();
     const id = counted.find(({ map }) => map === 'counters')?.key;
     const number = counted.find(({ map }) => map === 'verdicts')?.key ?? 0;
     const verdict = VERDICTS.find((one) => one.number === number)?.name;
@@ -124,21 +131,40 @@ export class PrivateCopy {
     };
   }
 
-  /** The one counter that has grown since the last time. */
-  async #counted(): Promise<{ map: string; key: number }[]> {
-    const grown: { map: string; key: number }[] = [];
-    for (const { name, id } of this.#loaded.maps) {
-      if (name !== 'counters' && name !== 'verdicts') continue;
-      for (const { key, values } of await this.#bpftool.dump(id)) {
-        const { packets } = sumCounters(values);
-        const place = `${name} ${decodeKey(key)}`;
-        if (packets !== (this.#before.get(place) ?? 0n)) {
-          grown.push({ map: name, key: decodeKey(key) });
-        }
-        this.#before.set(place, packets);
-      }
+  /** Throws unless all counters together say that each packet was counted once. */
+  async check(): Promise<void> {
+    await this.#grown();
+    const all = [...this.#counted.values()].reduce((sum, packets) => sum + packets, 0n);
+    if (all !== BigInt(this.#ran)) {
+      throw new Error(`${this.#ran} packets were counted ${all} times`);
     }
-    return grown;
+  }
+
+  /** What has grown since the last look: a verdict, or the counter of one of these ids. */
+  async #grown(ids?: readonly number[]): Promise<{ map: string; key: number }[]> {
+    const verdicts = mapNamed(this.#loaded.maps, 'verdicts');
+    const counters = mapNamed(this.#loaded.maps, 'counters');
+    const [dumped, ...found] = await this.#bpftool.queries([
+      `map dump id ${verdicts.id}`,
+      ...(ids
+        ? ids.map((id) => lookupLine(counters, encodeKey(id)))
+        : [`map dump id ${counters.id}`]),
+    ]);
+    const entries = [
+      ...decodeEntries(dumped).map((entry) => ({ map: 'verdicts', entry })),
+      ...(ids ? found.map(decodeEntry) : decodeEntries(found[0])).map((entry) => ({
+        map: 'counters',
+        entry,
+      })),
+    ];
+    return entries.flatMap(({ map, entry: { key: bytes, values } }) => {
+      const key = decodeKey(bytes);
+      const { packets } = sumCounters(values);
+      const place = `${map} ${key}`;
+      const before = this.#counted.get(place) ?? 0n;
+      this.#counted.set(place, packets);
+      return packets === before ? [] : [{ map, key }];
+    });
   }
 }
 
@@ -146,7 +172,6 @@ async function copyMap(
   { bpftool }: Pick<Tools, 'bpftool'>,
   pins: Pins,
   map: MapInfo,
-  lock: number,
 ): Promise<MapInfo> {
   const pin = pins.next();
   await bpftool.createArray(pin, map.name, map.valueSize, map.entries);
@@ -154,6 +179,6 @@ async function copyMap(
   const lines = (await bpftool.dump(map.id)).map(({ key, values }) =>
     updateLine(copy, key, at(values, 0)),
   );
-  await bpftool.write(lines, lock);
+  await bpftool.write(lines, undefined);
   return copy;
 }

@@ -117,9 +117,10 @@ export class Bpftool {
 
   /**
    * Runs a batch that writes. It goes on to its end when this process is killed
-   * or interrupted, and holds the lock for as long.
+   * or interrupted, and holds the lock for as long. Without one it writes to maps that
+   * nobody else has, and ends with this process.
    */
-  async write(lines: Iterable<string>, lock: number): Promise<void> {
+  async write(lines: Iterable<string>, lock: number | undefined): Promise<void> {
     const result = await this.#batch([], lines, lock);
     if (result.exitCode !== 0) {
       throw new BpftoolFailure('bpftool could not write the tables', result, {

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-explain on a live balancer: it says what packets do, and changes nothing. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { Network, ROOT } from './network.js';
+import { TCP } from '../../src/wire/protocols.js';
+import { buildFrame } from '../../src/wire/frame.js';
+import { ip, mac } from '../unit/wire/names.js';
+import { Network, ROOT, pinsOf } from './network.js';
 
 const VIP = '198.51.100.10';
 const CLIENT = '10.0.255.1';
@@ -165,19 +172,10 @@ describe('a packet that the kernel cannot run a program on', () => {
   });
 
   test('is refused where it has not even an Ethernet header, by its number', async () => {
-    const header = Buffer.alloc(24);
-    header.writeUInt32LE(0xa1b2c3d4, 0);
-    header.writeUInt32LE(1, 20);
-    const record = (length: number): Buffer => {
-      const packet = Buffer.alloc(16 + length);
-      packet.writeUInt32LE(length, 8);
-      packet.writeUInt32LE(length, 12);
-      return packet;
-    };
     const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
     const file = join(folder, 'short.pcap');
     try {
-      writeFileSync(file, Buffer.concat([header, record(14), record(13)]));
+      writeFileSync(file, captureOf([Buffer.alloc(14), Buffer.alloc(13)]));
       const [exitCode, stderr] = await said('--pcap', file);
       expect(exitCode).toBe(2);
       expect(stderr).toMatch(/^l4lb-explain: packet 2 has 13 bytes\n {2}likely cause: /);
@@ -229,3 +227,47 @@ test.each<[string, string[], number, string]>([
   expect(done).toMatchObject({ exitCode, stdout: '' });
   expect(done.stderr).toContain(message);
 });
+
+test('many packets hold up nobody who writes, and are told by the tables of the moment', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
+  const file = join(folder, 'many.pcap');
+  const frames = Array.from({ length: 60 }, (_, index) =>
+    buildFrame({
+      from: { address: ip(CLIENT), port: 1000 + index },
+      to: { address: ip(VIP), port: 80 },
+      ...{ protocol: TCP, tcpFlags: 0x10, length: 0, vlans: [] },
+      mac: mac('02:00:00:00:00:04'),
+    }),
+  );
+  writeFileSync(file, captureOf(frames));
+  const namespace = network.namespaceOf('balancer');
+  const args = [namespace, 'bin/l4lb-explain.js', '-i', 'eth0', '--json', '--pcap', file];
+  const child = spawn('nsenter', args, { cwd: ROOT });
+  const told = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  // The copy of the program takes the lock, and lets go of it.
+  while (pinsOf(child).length === 0 && child.exitCode === null) await sleep(1);
+  await fill('map', '10.0.1.1\n');
+  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--replace');
+  expect(child.exitCode).toBeNull();
+  const [stdout, stderr, exit] = await told;
+  expect([exit[0], stderr]).toEqual([0, '']);
+  const answers = stdout.trimEnd().split('\n');
+  expect(answers.length).toBe(frames.length);
+  const last = JSON.parse(answers.at(-1) ?? '') as ExplainedJson;
+  expect(last).toMatchObject({ agrees: true, destination: { address: '10.0.1.1' } });
+  rmSync(folder, { recursive: true });
+});
+
+/** In the classic pcap format, little-endian. */
+function captureOf(frames: readonly Buffer[]): Buffer {
+  const header = Buffer.alloc(24);
+  header.writeUInt32LE(0xa1b2c3d4, 0);
+  header.writeUInt32LE(1, 20);
+  const records = frames.map((frame) => {
+    const head = Buffer.alloc(16);
+    head.writeUInt32LE(frame.length, 8);
+    head.writeUInt32LE(frame.length, 12);
+    return Buffer.concat([head, frame]);
+  });
+  return Buffer.concat([header, ...records]);
+}
