@@ -2,6 +2,7 @@
 /** Finds out, once, all that the checks of l4lb-doctor judge. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { VerdictName } from '../abi/verdicts.js';
@@ -19,7 +20,7 @@ import { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Live } from '../plan/state.js';
 import { deviceLock, withLock } from '../system/lock.js';
-import { loadObject, objectFor } from '../program/objects.js';
+import { objectFor } from '../program/objects.js';
 import { withPins } from '../program/pins.js';
 import { packaged } from '../system/package.js';
 import type { Service } from '../plan/services.js';

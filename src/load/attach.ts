@@ -3,6 +3,8 @@
  * Attaches programs and takes them off. Whatever fails, what was attached before
  * stays as it was: attaching is the last step, and a single command.
  */
+import { loadObject } from '../program/load.js';
+import type { LoadOptions, Loaded } from '../program/load.js';
 import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import type { CarriedFlows } from '../abi/carry.js';
@@ -13,9 +15,8 @@ import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
 import { fillDecap } from '../program/decap.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';
-import type { LoadOptions, Loaded } from '../program/objects.js';
 import type { Pins } from '../program/pins.js';
-import { fragsObjectFor, loadObject, objectFor } from '../program/objects.js';
+import { fragsObjectFor, objectFor } from '../program/objects.js';
 import { adviceOnAttaching } from '../program/refusal.js';
 import type { Plan } from '../plan/service.js';
 

@@ -12,6 +12,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Loaded } from '../program/load.js';
 import { updateLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import { decodeCarriedFlows, flowsFrame } from '../abi/carry.js';
@@ -23,7 +24,6 @@ import { encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import type { Maps } from '../program/find.js';
 import type { Bpftool } from '../system/bpftool.js';
-import type { Loaded } from '../program/objects.js';
 import type { Pins } from '../program/pins.js';
 import { packaged } from '../system/package.js';
 import { readTables } from '../program/read.js';

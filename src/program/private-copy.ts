@@ -5,6 +5,8 @@
  */
 import { basename } from 'node:path';
 
+import { loadObject } from './load.js';
+import type { Loaded } from './load.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { sumCounters } from '../abi/counter.js';
 import type { Action, VerdictName } from '../abi/verdicts.js';
@@ -20,8 +22,7 @@ import { packaged } from '../system/package.js';
 import { at, must } from '../text/must.js';
 import type { Attached } from './find.js';
 import { mapNamed } from './find.js';
-import type { Loaded } from './objects.js';
-import { fragsObjectFor, loadObject, takesBuffers } from './objects.js';
+import { fragsObjectFor, takesBuffers } from './objects.js';
 import type { Pins } from './pins.js';
 import type { Tools } from './tools.js';
 

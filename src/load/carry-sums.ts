@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Carries what was counted from the maps of a program to those of the next. */
+import { carryFrames } from '../abi/carry.js';
+import type { Counter } from '../abi/counter.js';
+import { encodeCounter, retiredCounter, sumCounters } from '../abi/counter.js';
+import { decodeKey, encodeKey } from '../abi/bytes.js';
+import { carrySums } from '../plan/carry-tables.js';
+import type { Pins } from '../program/pins.js';
+import type { Bpftool } from '../system/bpftool.js';
+import type { MapInfo } from '../system/bpftool-text.js';
+import { decodeEntries, updateLine } from '../system/bpftool-text.js';
+import { packaged } from '../system/package.js';
+
+/** Brings the sums of old counters into new maps, by the new ids. */
+export class SumCarrier {
+  readonly #bpftool: Bpftool;
+  readonly #pins: Pins;
+  readonly #lock: number;
+  readonly #old: readonly MapInfo[];
+  readonly #new: readonly MapInfo[];
+  readonly #ids: ReadonlyMap<number, number>;
+
+  constructor(
+    bpftool: Bpftool,
+    pins: Pins,
+    lock: number,
+    old: readonly MapInfo[],
+    fresh: readonly MapInfo[],
+    ids: ReadonlyMap<number, number>,
+  ) {
+    this.#bpftool = bpftool;
+    this.#pins = pins;
+    this.#lock = lock;
+    this.#old = old;
+    this.#new = fresh;
+    this.#ids = ids;
+  }
+
+  /** Adds, while the new program is counting. */
+  async add(): Promise<void> {
+    for (const { map, sums } of await this.#all()) {
+      const retired = sums.get(0);
+      if (map.name === 'counters') {
+        sums.delete(0);
+        if (retired) await this.#write(map, new Map([[0, retired]]));
+      }
+      const frames = carryFrames(sums);
+      if (frames.length === 0) continue;
+      const reuse = [{ ...map, name: 'counters' }];
+      const pin = this.#pins.next();
+      await this.#bpftool.load(packaged('l4lb_carry.o'), pin, { reuse });
+      await this.#bpftool.runOn(pin, frames);
+    }
+  }
+
+  /** Sets, while nobody counts in the new maps yet. */
+  async set(): Promise<void> {
+    for (const { map, sums } of await this.#all()) await this.#write(map, sums);
+  }
+
+  /** The new counter maps, each with the sums that belong there. */
+  async #all(): Promise<{ map: MapInfo; sums: Map<number, Counter> }[]> {
+    const all: { map: MapInfo; sums: Map<number, Counter> }[] = [];
+    for (const name of ['counters', 'verdicts']) {
+      const from = this.#old.find((map) => map.name === name);
+      const map = this.#new.find((one) => one.name === name);
+      if (!from || !map) continue;
+      const counters = await this.#read(from);
+      all.push({
+        map,
+        sums: name === 'counters' ? carrySums(counters, this.#ids) : counters,
+      });
+    }
+    return all;
+  }
+
+  async #read(map: MapInfo): Promise<Map<number, Counter>> {
+    const [answer] = await this.#bpftool.queries([`map dump id ${map.id}`]);
+    return new Map(
+      decodeEntries(answer).map(({ key, values }) => {
+        const id = decodeKey(key);
+        const isRetired = map.name === 'counters' && id === 0;
+        return [id, isRetired ? retiredCounter(values) : sumCounters(values)];
+      }),
+    );
+  }
+
+  async #write(map: MapInfo, sums: ReadonlyMap<number, Counter>): Promise<void> {
+    const lines = [...sums].map(([key, counter]) =>
+      updateLine(map, encodeKey(key), encodeCounter(counter)),
+    );
+    await this.#bpftool.write(lines, this.#lock);
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Loads an object without attaching it. */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+
+import { BpftoolFailure } from '../system/bpftool-text.js';
+import type { MapInfo, ProgramInfo } from '../system/bpftool-text.js';
+import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from '../abi/maps.js';
+import type { Bpftool } from '../system/bpftool.js';
+import { Failure } from '../text/failure.js';
+import { noObject } from './objects.js';
+import type { Pins } from './pins.js';
+import { adviceOnLoading } from './refusal.js';
+
+export interface Loaded extends ProgramInfo {
+  pin: string;
+  maps: MapInfo[];
+}
+
+export interface LoadOptions {
+  /** An offloaded program is loaded for one device. */
+  device?: string | undefined;
+  /** Maps that take the place of the object's. */
+  reuse?: MapInfo[];
+  /** Sets of flows, where another number than the object's is wanted. */
+  sets?: number | undefined;
+  /** Of who loads: see Bpftool.load(). */
+  lock?: number | undefined;
+}
+
+/** Loads an object without attaching it; its maps are new, or those given. */
+export async function loadObject(
+  bpftool: Bpftool,
+  pins: Pins,
+  object: string,
+  options: LoadOptions = {},
+): Promise<Loaded> {
+  if (!existsSync(object)) throw noObject(object);
+  const pin = pins.next();
+  try {
+    const reuse = options.reuse ?? (await makeFlows(bpftool, pins, options.sets));
+    const { device, lock } = options;
+    await bpftool.load(object, pin, { device, reuse, lock });
+  } catch (error) {
+    if (!(error instanceof BpftoolFailure)) throw error;
+    const { device } = options;
+    throw new Failure(
+      `the kernel does not take ${basename(object)}: ${error.reason}`,
+      device === undefined
+        ? {
+            cause: 'the kernel is too old for this build, or the file is no XDP object',
+            next: `bpftool prog load ${object} /sys/fs/bpf/try type xdp, to see all that it says`,
+          }
+        : adviceOnLoading(error.output, { device, object }),
+    );
+  }
+  const program = await bpftool.programWithMaps('pinned', pin);
+  if (program.name !== PROGRAM_NAME && program.name !== DECAP_PROGRAM_NAME) {
+    throw new Failure(
+      `${basename(object)} is not l4lb: its program is ${program.name || 'nameless'}`,
+      {
+        cause: 'it is another program, or comes from a release with another ABI',
+        next: 'make objects, and load what that makes',
+      },
+    );
+  }
+  return { ...program, pin };
+}
+
+/** Bytes of a set: struct l4lb_set. */
+const SET_SIZE = 64;
+
+async function makeFlows(
+  bpftool: Bpftool,
+  pins: Pins,
+  sets: number | undefined,
+): Promise<MapInfo[]> {
+  if (sets === undefined) return [];
+  const pin = pins.next();
+  await bpftool.createArray(pin, 'flows', SET_SIZE, sets);
+  return [await bpftool.mapPinned(pin)];
+}
