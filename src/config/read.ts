@@ -11,7 +11,7 @@ import type { TableKind } from '../abi/cell.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { ANY_ADDRESS } from '../wire/address.js';
 import { SERVICE_KEYS, TOP_KEYS, WAY_KEYS, namesOf } from './keys.js';
-import { Table, isTable } from './section.js';
+import { Section, isSection } from './section.js';
 import type { OpenFile } from './rows.js';
 import { readRows } from './rows.js';
 import {
@@ -83,7 +83,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     };
   }
   const problems = new Problems(name, new TomlLines(text));
-  const top = new Table(problems, [], values);
+  const top = new Section(problems, [], values);
   const keysOfServices = namesOf(SERVICE_KEYS);
   top.checkKeys([...namesOf(TOP_KEYS), 'service'], (key) =>
     keysOfServices.includes(key) ? 'it belongs behind a line [[service]]' : undefined,
@@ -96,9 +96,9 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   const tables = top.elements('service', 'a list of services; write [[service]]') ?? [];
   const read = tables.flatMap((value, index): Read[] => {
     const path = ['service', index];
-    if (isTable(value)) {
-      const table = new Table(problems, path, value);
-      return [{ table, service: readService(table, open) }];
+    if (isSection(value)) {
+      const section = new Section(problems, path, value);
+      return [{ section, service: readService(section, open) }];
     }
     problems.add(path, `${show(value)} is not a service; write [[service]]`);
     return [];
@@ -112,68 +112,71 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
 }
 
 /** Where something has a fault, a value stands in for it until all is read. */
-function readService(table: Table, open: OpenFile): WantedService {
-  table.checkKeys(namesOf(SERVICE_KEYS));
-  if (!table.has('name')) table.fault('name', 'it is missing; write name = "web"');
-  const slots = table.get('slots', readSlots);
+function readService(section: Section, open: OpenFile): WantedService {
+  section.checkKeys(namesOf(SERVICE_KEYS));
+  if (!section.has('name')) section.fault('name', 'it is missing; write name = "web"');
+  const slots = section.get('slots', readSlots);
   const service: WantedService = {
-    name: table.get('name', readName) ?? '',
-    place: table.problems.place(table.path),
-    slotsPlace: table.problems.place(table.at('slots')),
-    ways: readAllWays(table),
-    hash: table.get('hash', oneOf(['source+ports', 'source'])) ?? 'source+ports',
-    udp: table.get('udp', oneOf(['current', 'previous'])) ?? 'current',
-    table: table.get('table', oneOf(TABLES)),
-    takeSsh: table.get('take_ssh', readBoolean) ?? false,
+    name: section.get('name', readName) ?? '',
+    place: section.problems.place(section.path),
+    slotsPlace: section.problems.place(section.at('slots')),
+    ways: readAllWays(section),
+    hash: section.get('hash', oneOf(['source+ports', 'source'])) ?? 'source+ports',
+    udp: section.get('udp', oneOf(['current', 'previous'])) ?? 'current',
+    table: section.get('table', oneOf(TABLES)),
+    takeSsh: section.get('take_ssh', readBoolean) ?? false,
     slots,
-    sources: readSources(table) ?? {},
-    idle: table.get('idle', readDuration),
-    drainDeadline: table.get('drain_deadline', readDuration),
-    rows: readRows(table, open),
+    sources: readSources(section) ?? {},
+    idle: section.get('idle', readDuration),
+    drainDeadline: section.get('drain_deadline', readDuration),
+    rows: readRows(section, open),
   };
   if (slots !== undefined && service.rows.length > slots) {
     const count = many(service.rows.length, 'destination');
-    table.fault('slots', `${count} do not fit ${many(slots, 'slot')}`);
+    section.fault('slots', `${count} do not fit ${many(slots, 'slot')}`);
   }
   if (service.takeSsh && service.ways.every(({ port }) => port !== 0)) {
-    table.fault('take_ssh', 'only a service on all ports leaves ssh to the host at all');
+    section.fault(
+      'take_ssh',
+      'only a service on all ports leaves ssh to the host at all',
+    );
   }
   return service;
 }
 
 /** All addresses with all ports and protocols, or the ways one by one. */
-function readAllWays(table: Table): Way[] {
-  const named = namesOf(WAY_KEYS).filter((key) => table.has(key));
-  if (table.has('ways')) {
-    for (const key of named) table.fault(key, 'it goes without saying beside `ways`');
-    return differing(table, 'ways', table.list('ways', readWays)?.flat() ?? []);
+function readAllWays(section: Section): Way[] {
+  const named = namesOf(WAY_KEYS).filter((key) => section.has(key));
+  if (section.has('ways')) {
+    for (const key of named) section.fault(key, 'it goes without saying beside `ways`');
+    return differing(section, 'ways', section.list('ways', readWays)?.flat() ?? []);
   }
-  if (!table.has('address')) {
-    table.fault('address', 'it is missing; write one, a list, or "any"');
+  if (!section.has('address')) {
+    section.fault('address', 'it is missing; write one, a list, or "any"');
   }
-  const addresses = table.list('address', readServiceAddress) ?? [];
-  const ports = table.list('ports', readPort) ?? [0];
-  const protocols = table.list('protocol', readProtocol) ?? [TCP, UDP];
+  const addresses = section.list('address', readServiceAddress) ?? [];
+  const ports = section.list('ports', readPort) ?? [0];
+  const protocols = section.list('protocol', readProtocol) ?? [TCP, UDP];
   if (addresses.includes(ANY_ADDRESS) && ports.some((port) => port !== 0)) {
-    table.fault('ports', 'a port needs an address of its own, not "any"');
+    section.fault('ports', 'a port needs an address of its own, not "any"');
   }
   const ways = addresses.flatMap((address) =>
     ports.flatMap((port) => protocols.map((protocol) => ({ address, port, protocol }))),
   );
-  return differing(table, 'address', ways);
+  return differing(section, 'address', ways);
 }
 
-function differing(table: Table, key: string, ways: Way[]): Way[] {
+function differing(section: Section, key: string, ways: Way[]): Way[] {
   const seen = new Map(ways.map((way) => [wayKey(way), way]));
   if (seen.size < ways.length) {
     const twice = ways.find((way) => !new Set(seen.values()).has(way));
-    table.fault(key, `${twice ? formatWay(twice) : ''} stands here twice`);
+    section.fault(key, `${twice ? formatWay(twice) : ''} stands here twice`);
   }
   return [...seen.values()];
 }
 
 interface Read {
-  table: Table;
+  section: Section;
   service: WantedService;
 }
 
@@ -181,11 +184,11 @@ interface Read {
 function checkTogether(read: readonly Read[]): void {
   const names = new Map<string, WantedService>();
   const ways = new Map<string, WantedService>();
-  for (const { table, service } of read) {
+  for (const { section, service } of read) {
     const { name } = service;
     const namesake = names.get(name);
     if (name !== '' && namesake) {
-      table.fault('name', `"${name}" is also the name at ${namesake.place}`);
+      section.fault('name', `"${name}" is also the name at ${namesake.place}`);
     }
     names.set(name, namesake ?? service);
 
@@ -196,7 +199,7 @@ function checkTogether(read: readonly Read[]): void {
       if (!other || told.has(other)) continue;
       told.add(other);
       const reason = `${formatWay(way)} leads to the service at ${other.place} already`;
-      table.fault(table.has('ways') ? 'ways' : 'address', reason);
+      section.fault(section.has('ways') ? 'ways' : 'address', reason);
     }
   }
 }

@@ -8,7 +8,7 @@ import type { Path } from './toml-lines.js';
 /** Makes of a value what is meant, or throws a Fault. */
 export type Reader<T> = (value: unknown) => T;
 
-export class Table {
+export class Section {
   readonly path: Path;
   readonly problems: Problems;
   readonly #values: Record<string, unknown>;
@@ -83,7 +83,7 @@ function quoted(key: string): string {
 }
 
 /** A table, neither a list nor a date. */
-export function isTable(value: unknown): value is object {
+export function isSection(value: unknown): value is object {
   return (
     typeof value === 'object' &&
     value !== null &&

@@ -13,7 +13,7 @@ import {
   parseMac,
   unusableAddress,
 } from '../wire/address.js';
-import type { Reader, Table } from './section.js';
+import type { Reader, Section } from './section.js';
 import { MAX_WEIGHT, unusableMac } from './destinations-csv.js';
 import { nearestOf, show } from './problems.js';
 import type { Source, Sources } from '../wire/outer-source.js';
@@ -104,9 +104,9 @@ function readSource(value: unknown): Source {
 }
 
 /** One, or a list with one for each family. */
-export function readSources(table: Table): Sources | undefined {
-  const sources = joinSources(table.list('source', readSource) ?? []);
-  if (!sources) table.fault('source', TWO_SOURCES);
+export function readSources(section: Section): Sources | undefined {
+  const sources = joinSources(section.list('source', readSource) ?? []);
+  if (!sources) section.fault('source', TWO_SOURCES);
   return sources;
 }
 

@@ -6,7 +6,7 @@ import type { Mode } from '../text/mode.js';
 import type { Hardware } from '../system/ethtool.js';
 import type { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
 
@@ -32,7 +32,7 @@ export interface Facts {
 
 export interface Balancer {
   build: Build;
-  tables: Live;
+  tables: State;
   services: ServiceFacts[];
   destinations: DestinationFacts[];
 }

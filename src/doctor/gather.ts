@@ -18,7 +18,7 @@ import { Failure } from '../text/failure.js';
 import { must } from '../text/must.js';
 import { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { objectFor } from '../program/objects.js';
 import { withPins } from '../program/pins.js';
@@ -152,7 +152,7 @@ async function countEmpty(
 async function readDestinations(
   surroundings: Surroundings,
   device: Device,
-  tables: Live,
+  tables: State,
 ): Promise<DestinationFacts[]> {
   const owned = [...tables.destinations].filter(([, entry]) => entry.service !== 0);
   const addresses = [...new Set(owned.map(([, { address }]) => formatAddress(address)))];

@@ -18,7 +18,7 @@ import { encodeKey } from '../abi/bytes.js';
 import type { Context, Tools } from '../program/tools.js';
 import type { Attached } from '../program/find.js';
 import { attachedNow } from '../program/find.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
 import type { Answer, Tables } from '../model/types.js';
@@ -31,7 +31,7 @@ import { readSlots, readTables } from '../program/read.js';
 export interface Explained {
   frame: Buffer;
   /** The tables that it is told by. */
-  live: Live;
+  live: State;
   program: Ran;
   model: Answer;
   /** What they do not agree on; none where all is well. */
@@ -46,7 +46,7 @@ export interface Asked {
 }
 
 export interface Asking {
-  frames: (live: Live) => readonly Buffer[];
+  frames: (live: State) => readonly Buffer[];
   /** None: the one that comes with the package. */
   object: string | undefined;
 }
@@ -54,7 +54,7 @@ export interface Asking {
 /** The tables at one moment, and a copy of the program that shares them. */
 interface View {
   attached: Attached;
-  live: Live;
+  live: State;
   copy: PrivateCopy;
 }
 
@@ -183,7 +183,7 @@ const UNLIMITED = { mayTell: true, mayRecord: true, mayEcho: true };
 async function askModel(
   { bpftool }: Pick<Tools, 'bpftool'>,
   { build, maps }: Attached,
-  live: Live,
+  live: State,
   frame: Buffer,
 ): Promise<{ answer: Answer; sets: Map<number, Buffer> }> {
   const slots = new Asks<Slot>();

@@ -9,7 +9,7 @@ import { buildFrame } from '../wire/frame.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import { fileFault } from '../text/file-fault.js';
 import { printableLine } from '../text/printable.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import { framesOfPcap } from './pcap.js';
 
 export interface PacketFlags {
@@ -22,7 +22,7 @@ export interface PacketFlags {
 }
 
 /** Checked before anything is asked; the device's own MAC stands in the tables. */
-export function framesFor(flags: PacketFlags): (live: Live) => readonly Buffer[] {
+export function framesFor(flags: PacketFlags): (live: State) => readonly Buffer[] {
   const { src: from, dst: to, pcap } = flags;
   if (pcap !== undefined) {
     const frames = readPcap(pcap);

@@ -6,7 +6,7 @@ import { CELL_HASH_SOURCE } from '../abi/cell.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import { formatAddress, formatMac } from '../wire/address.js';
 import { many } from '../text/format.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import { formatWay } from '../wire/way.js';
 import type { Explained } from './ask.js';
 import type { Field, Header } from './headers.js';
@@ -68,7 +68,7 @@ function describeReasons({ live, program, model }: Explained): [string, string][
   return lines;
 }
 
-function describeSlot({ current, previous }: Slot, live: Live): string {
+function describeSlot({ current, previous }: Slot, live: State): string {
   const name = (id: number): string => {
     const entry = live.destinations.get(id);
     return entry ? formatAddress(entry.address) : 'none';

@@ -17,7 +17,7 @@ import { chooseSources, ownSources } from './outer-source.js';
 import { macOf, readFile, resolveRows } from './from-rows.js';
 import type { Link } from '../system/ip/links.js';
 import { layOut } from '../plan/match-services.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import type { ConfigPlan, ResolvedService, Surroundings } from '../plan/all.js';
 import { planConfig } from '../plan/all.js';
 import type { Service } from '../plan/services.js';
@@ -107,9 +107,9 @@ export async function planPrepared(
 async function withSlots(
   bpftool: Tools['bpftool'],
   maps: Maps,
-  tables: Live,
+  tables: State,
   services: readonly Service[],
-): Promise<Live> {
+): Promise<State> {
   // Slots that nobody ever wrote are zero, and need no reading.
   if (tables.device.abi === 0) return tables;
   return { ...tables, slots: await readAllSlots(bpftool, maps, services) };

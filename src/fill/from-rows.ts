@@ -18,7 +18,7 @@ import { printableLine } from '../text/printable.js';
 import type { OwnSources } from './outer-source.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import type { Link } from '../system/ip/links.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import { ownedBy } from '../plan/state.js';
 import { packaged } from '../system/package.js';
 import type { Plan } from '../plan/service.js';
@@ -84,7 +84,7 @@ export function macOf({ name, mac }: Link): Buffer {
 /** A plan, and what it was made from. */
 export interface Planned<P> {
   plan: P;
-  live: Live;
+  live: State;
   /** Those whose slots were read. */
   services: Service[];
 }

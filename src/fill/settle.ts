@@ -6,7 +6,7 @@ import type { Slot } from '../abi/slot.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
-import type { Live, Write } from '../plan/state.js';
+import type { State, Write } from '../plan/state.js';
 import { DEFAULT_IDLE, coldSlot, isHot, settling } from '../plan/hot-slots.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
@@ -41,7 +41,7 @@ export interface SettleOptions {
 
 /** The tables as a fill has just left them, with the slots of some services. */
 export interface KnownTables {
-  tables: Live;
+  tables: State;
   /** Ids of the services whose slots are among them. */
   slotsOf: ReadonlySet<number>;
 }
@@ -103,7 +103,7 @@ interface HotSlot {
 async function readHot(
   bpftool: Tools['bpftool'],
   maps: Maps,
-  slots: Live['slots'],
+  slots: State['slots'],
   { firstSlot, log2Slots }: Service,
 ): Promise<HotSlot[]> {
   const hot: HotSlot[] = [];

@@ -29,7 +29,7 @@ import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flo
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
 import type { AttachedProgram } from '../system/ip/links.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import {
   attach,
   planLoaded,
@@ -241,7 +241,7 @@ async function carryContent(
 }
 
 /** With the slots of services whose table is not told by their destinations alone. */
-async function readCarried(bpftool: Bpftool, maps: Maps): Promise<Live> {
+async function readCarried(bpftool: Bpftool, maps: Maps): Promise<State> {
   const tables = await readTables(bpftool, maps);
   const services = [...servicesIn(reachable(tables)).values()].filter(
     ({ flags }) => (flags & CELL_MINIMAL_TABLE) !== 0,
@@ -251,7 +251,7 @@ async function readCarried(bpftool: Bpftool, maps: Maps): Promise<Live> {
 }
 
 /** The slots that remember. What they do is lost where the ids change. */
-async function readHot(bpftool: Bpftool, maps: Maps, live: Live): Promise<Slot[]> {
+async function readHot(bpftool: Bpftool, maps: Maps, live: State): Promise<Slot[]> {
   if (!maps.kept) return [];
   const slots = await readAllSlots(bpftool, maps, servicesIn(reachable(live)).values());
   return [...slots.values()].filter(isHot);

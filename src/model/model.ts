@@ -17,9 +17,9 @@ import { isTcpOrUdp, parseIp, parseLink, parseTransport } from './parse.js';
 import { findService, isMeantForUs, isServiceAddress } from './service.js';
 import type { Chosen } from './slot.js';
 import { chooseSlot } from './slot.js';
-import type { Answer, Reasons, State, Tables } from './types.js';
+import type { Answer, Reasons, ProgramState, Tables } from './types.js';
 
-export function model(tables: Tables, state: State, frame: Buffer): Answer {
+export function model(tables: Tables, state: ProgramState, frame: Buffer): Answer {
   const untouched = (verdict: VerdictName, reasons: Reasons = {}): Answer =>
     answer(verdict, frame, frame.length, reasons);
 

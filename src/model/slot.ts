@@ -8,7 +8,7 @@ import { hash, mix, slotOf } from '../wire/hash.js';
 import { isIpv4 } from './bytes.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
-import type { ModelCell, RecordWrite, State, Tables } from './types.js';
+import type { ModelCell, RecordWrite, ProgramState, Tables } from './types.js';
 import { largest } from '../text/lists.js';
 
 const SYN = 0x02;
@@ -58,7 +58,7 @@ export interface Chosen {
 
 export function chooseSlot(
   tables: Tables,
-  state: State,
+  state: ProgramState,
   connection: Connection,
   cell: ModelCell,
 ): Chosen {
@@ -93,7 +93,7 @@ interface Choice {
 
 function chooseOfHot(
   tables: Tables,
-  state: State,
+  state: ProgramState,
   connection: Connection,
   cell: ModelCell,
   slot: Slot,
@@ -126,7 +126,7 @@ class RecordSet {
 
   constructor(
     tables: Tables,
-    state: State,
+    state: ProgramState,
     connection: Connection,
     cell: ModelCell,
     slot: Slot,

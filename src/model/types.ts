@@ -42,7 +42,7 @@ export interface Tables {
 }
 
 /** What the program itself writes and reads again, and what else it looks at. */
-export interface State {
+export interface ProgramState {
   /** By set; a set that is missing is empty. */
   flows: ReadonlyMap<number, readonly FlowRecord[]>;
   /** Nanoseconds of the clock that is never set. */

@@ -8,7 +8,7 @@ import { formatAddress } from '../wire/address.js';
 import type { WantedService } from '../config/read.js';
 import { NoRoom } from './no-room.js';
 import type { Assignment, Layout } from './match-services.js';
-import type { Live, Write } from './state.js';
+import type { State, Write } from './state.js';
 import { applyWrites, ownedBy, slotsIn } from './state.js';
 import type { Plan } from './service.js';
 import { plan } from './service.js';
@@ -37,7 +37,7 @@ export interface RemovedService {
 export interface ConfigPlan {
   writes: Write[];
   /** What the maps hold after these. */
-  after: Live;
+  after: State;
   /** In the order of the file. */
   services: { name: string; plan: Plan }[];
   removed: RemovedService[];
@@ -52,7 +52,7 @@ type Fill = Assignment<ResolvedService>;
  * where that takes more room than there is, what goes makes room first.
  */
 export function planConfig(
-  live: Live,
+  live: State,
   { fills, removed, isTight }: Layout<ResolvedService>,
   surroundings: Surroundings,
 ): ConfigPlan {
@@ -72,7 +72,7 @@ export function planConfig(
 }
 
 function planAll(
-  live: Live,
+  live: State,
   fills: readonly Fill[],
   gone: readonly GoneService[],
   surroundings: Surroundings,
@@ -86,7 +86,7 @@ function planAll(
   };
   // All slots together may be a million, so they are not copied for each service.
   const slots = new Map(live.slots);
-  let state: Live = { ...live, slots };
+  let state: State = { ...live, slots };
   const add = (writes: readonly Write[]): void => {
     const others: Write[] = [];
     for (const write of writes) {
@@ -123,9 +123,9 @@ function planAll(
  * with wrong slots: so it changes its owner in one write, without a gap.
  */
 function claimWays(
-  { cells }: Live,
+  { cells }: State,
   service: Service,
-): { cells: Live['cells']; claimed: string[] } {
+): { cells: State['cells']; claimed: string[] } {
   const own = new Set(service.ways.map(wayKey));
   const taken = [...cells].filter(
     ([, cell]) => isWay(cell) && cell.service !== service.id && own.has(wayKey(cell)),
@@ -139,7 +139,7 @@ function claimWays(
   };
 }
 
-function describeGone(state: Live, { id, ways, range }: GoneService): RemovedService {
+function describeGone(state: State, { id, ways, range }: GoneService): RemovedService {
   return {
     ways: ways.map(formatWay),
     destinations: [...ownedBy(state, id).values()].map((one) =>
@@ -150,7 +150,7 @@ function describeGone(state: Live, { id, ways, range }: GoneService): RemovedSer
 }
 
 /** A way that goes from one service to another is taken, before it is given up. */
-function takersFirst(live: Live, fills: readonly Fill[]): Fill[] {
+function takersFirst(live: State, fills: readonly Fill[]): Fill[] {
   const owners = new Map(
     [...servicesIn(reachable(live)).values()].flatMap(({ id, ways }) =>
       ways.map((way) => [wayKey(way), id] as const),
@@ -162,7 +162,7 @@ function takersFirst(live: Live, fills: readonly Fill[]): Fill[] {
 }
 
 /** Who gives ids back comes before who needs them. */
-function shrinkingFirst(live: Live, fills: readonly Fill[]): Fill[] {
+function shrinkingFirst(live: State, fills: readonly Fill[]): Fill[] {
   const growth = ({ wanted, service }: Fill): number =>
     wanted.destinations.length - ownedBy(live, service.id).size;
   return [...fills].sort((a, b) => growth(a) - growth(b));

@@ -7,7 +7,7 @@ import { reachable } from './cells.js';
 import { addCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import type { Slot } from '../abi/slot.js';
-import type { Live, Write } from './state.js';
+import type { State, Write } from './state.js';
 import { applyWrites } from './state.js';
 import { plan } from './service.js';
 import type { Service } from './services.js';
@@ -29,14 +29,14 @@ export interface CarriedTables {
  * with a minimal table the old slots are needed for that.
  */
 export function carryTables(
-  old: Live,
-  sizes: Live['sizes'],
+  old: State,
+  sizes: State['sizes'],
   device: { mac: Buffer; mtu: number },
 ): CarriedTables {
   const losses: string[] = [];
   const ids = new Map<number, number>();
   const writes: Write[] = [];
-  let state: Live = {
+  let state: State = {
     sizes,
     device: old.device,
     cells: new Map(),
@@ -80,7 +80,10 @@ export function carryTables(
 }
 
 /** The slots that a service had, where it has them now; of fewer the first. */
-function movedSlots(old: Live, { id, firstSlot, log2Slots }: Service): Map<number, Slot> {
+function movedSlots(
+  old: State,
+  { id, firstSlot, log2Slots }: Service,
+): Map<number, Slot> {
   const before = servicesIn(reachable(old)).get(id)?.firstSlot ?? 0;
   const slots = new Map<number, Slot>();
   for (let number = 0; number < 1 << log2Slots; number++) {

@@ -2,7 +2,7 @@
 /** The table that a service gets, and the live one in the same terms. */
 import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
 import { formatAddress } from '../wire/address.js';
-import type { Live } from './state.js';
+import type { State } from './state.js';
 import { isHot } from './hot-slots.js';
 import type { LiveTable } from './minimal.js';
 import { EMPTY, GONE, minimalTable } from './minimal.js';
@@ -12,7 +12,7 @@ import { consistentTable } from './consistent.js';
 
 /** For each slot the index of its destination, or -1. */
 export function chooseTable(
-  live: Live,
+  live: State,
   service: Service,
   destinations: readonly TableDestination[],
 ): Int32Array {
@@ -23,7 +23,7 @@ export function chooseTable(
 
 /** By address, since an id can come back with another. */
 export function liveTable(
-  live: Live,
+  live: State,
   { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
   destinations: readonly TableDestination[],
 ): LiveTable {

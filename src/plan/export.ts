@@ -10,7 +10,7 @@ import type { Destination } from '../abi/destination.js';
 import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { compareBytes, formatAddress, formatMac } from '../wire/address.js';
-import type { Live } from './state.js';
+import type { State } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
@@ -23,7 +23,7 @@ const HEAD = `# The services of this device as they were, written by l4lb-map --
 # Their names are not in the maps: put them in again.
 `;
 
-export function exportConfig(live: Live): string {
+export function exportConfig(live: State): string {
   const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
   const echo = live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : [];
   if (services.length === 0) return [HEAD, ...echo, 'service = []', ''].join('\n');
@@ -97,7 +97,7 @@ function waysOf(ways: readonly Way[]): string[] {
   ];
 }
 
-function settingsOf(live: Live, service: Service): string[] {
+function settingsOf(live: State, service: Service): string[] {
   const { flags, log2Slots, idle, drainDeadline } = service;
   return [
     ...(flags & CELL_HASH_SOURCE ? ['hash = "source"'] : []),

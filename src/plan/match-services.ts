@@ -8,7 +8,7 @@ import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cel
 import type { WantedService } from '../config/read.js';
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
-import type { Live } from './state.js';
+import type { State } from './state.js';
 import type { GoneService } from './remove.js';
 import type { Service } from './services.js';
 import { defaultSlots, freeRun, freeService, servicesIn } from './services.js';
@@ -65,7 +65,7 @@ export function matchServices<T extends WantedService>(
 
 /** Everything that can be wrong with a file on this device is told at once. */
 export function layOut<T extends WantedService>(
-  live: Live,
+  live: State,
   wanted: readonly T[],
 ): Layout<T> {
   const there = [...servicesIn(reachable(live)).values()];
@@ -118,7 +118,7 @@ function settingsOf({
 }
 
 function checkFit(
-  { sizes }: Live,
+  { sizes }: State,
   wanted: readonly WantedService[],
   matches: ReadonlyMap<WantedService, Service>,
 ): void {
@@ -153,7 +153,7 @@ function checkFit(
 function placeNew<T extends WantedService>(
   there: readonly Service[],
   fresh: readonly T[],
-  sizes: Live['sizes'],
+  sizes: State['sizes'],
 ): Map<T, Service> | undefined {
   const placed: Service[] = [...there];
   const services = new Map<T, Service>();
@@ -181,7 +181,7 @@ function placeNew<T extends WantedService>(
 function noRoom(
   fresh: readonly WantedService[],
   stay: readonly Service[],
-  sizes: Live['sizes'],
+  sizes: State['sizes'],
 ): Failure {
   const used = stay.reduce((sum, { log2Slots }) => sum + (1 << log2Slots), 0);
   const list = fresh.map(
@@ -199,7 +199,7 @@ function noRoom(
 }
 
 /** Destinations of services that have no ways: a tool was killed in between. */
-function leftovers(live: Live, known: readonly { id: number }[]): GoneService[] {
+function leftovers(live: State, known: readonly { id: number }[]): GoneService[] {
   const ids = new Set([...live.destinations.values()].map(({ service }) => service));
   return [...ids]
     .filter((id) => id !== 0 && known.every((service) => service.id !== id))

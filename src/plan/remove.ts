@@ -10,7 +10,7 @@ import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import { encodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
 import { afterWriting } from '../abi/device.js';
-import type { Live, Write } from './state.js';
+import type { State, Write } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
 
@@ -19,7 +19,7 @@ export interface GoneService extends Pick<Service, 'id' | 'ways'> {
   range: Pick<Service, 'firstSlot' | 'log2Slots'> | undefined;
 }
 
-export function planRemoval(state: Live, { id, range }: GoneService): Write[] {
+export function planRemoval(state: State, { id, range }: GoneService): Write[] {
   const stay = [...reachable(state).values()].filter(
     (cell) => isWay(cell) && cell.service !== id,
   );

@@ -8,7 +8,7 @@ import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cel
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
 import { NoRoom } from './no-room.js';
-import type { Live, Write } from './state.js';
+import type { State, Write } from './state.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './state.js';
 import { chooseTable, liveTable } from './choose-table.js';
 import { DEFAULT_IDLE } from './hot-slots.js';
@@ -35,7 +35,7 @@ export interface Share {
 export interface Plan {
   writes: Write[];
   /** What the maps hold after these. */
-  after: Live;
+  after: State;
   isNew: boolean;
   /** All ways into the service, as text. */
   ways: string[];
@@ -69,7 +69,7 @@ export interface Plan {
  * run short several steps lead to the goal. Each could stand alone; all of them
  * run as one batch.
  */
-export function plan(live: Live, wanted: Wanted): Plan {
+export function plan(live: State, wanted: Wanted): Plan {
   const { service } = wanted;
   const slots = 1 << service.log2Slots;
   const before = ownedBy(live, service.id);
@@ -127,14 +127,14 @@ export function plan(live: Live, wanted: Wanted): Plan {
   };
 }
 
-function waysOf(state: Live, { id }: Service): string[] {
+function waysOf(state: State, { id }: Service): string[] {
   return (servicesIn(reachable(state)).get(id)?.ways ?? []).map(formatWay);
 }
 
 /** What is not told by destinations, slots and ways. */
-function settingsChanged(before: Live, after: Live, service: Service): string[] {
+function settingsChanged(before: State, after: State, service: Service): string[] {
   if (before.device.abi === 0) return [];
-  const values = (state: Live): [string, string][] => {
+  const values = (state: State): [string, string][] => {
     const { ipv4, ipv6 } = sourcesIn(ownedBy(state, service.id).values());
     const { mtu, mac, sessionPort } = state.device;
     const echo = state.device.flags & DEVICE_NO_ECHO ? 'left to the host' : 'answered';
@@ -171,7 +171,7 @@ function deadline({ drainDeadline }: Service): string {
 }
 
 /** An id can come back with another address, so the address is what counts. */
-function countMoved(before: Live, after: Live): number {
+function countMoved(before: State, after: State): number {
   const was = addressesById(before);
   const is = addressesById(after);
   let moved = 0;
@@ -182,7 +182,7 @@ function countMoved(before: Live, after: Live): number {
 }
 
 /** Without ids that never had one, such as 0, which is none. */
-function addressesById({ destinations }: Live): Map<number, string> {
+function addressesById({ destinations }: State): Map<number, string> {
   return new Map(
     [...destinations]
       .filter(([id, { address }]) => id !== 0 && !address.equals(ANY_ADDRESS))
@@ -192,8 +192,8 @@ function addressesById({ destinations }: Live): Map<number, string> {
 
 /** In the order of the file, and then what is removed. */
 function sharesOf(
-  before: Live,
-  after: Live,
+  before: State,
+  after: State,
   old: ReadonlyMap<string, { weight: number }>,
   wanted: ReadonlyMap<string, { weight: number }>,
 ): Share[] {
@@ -208,7 +208,7 @@ function sharesOf(
   }));
 }
 
-function slotsByAddress(state: Live): Map<string, number> {
+function slotsByAddress(state: State): Map<string, number> {
   const addresses = addressesById(state);
   const counts = new Map<string, number>();
   for (const { current } of state.slots.values()) {
@@ -223,7 +223,7 @@ function slotsByAddress(state: Live): Map<string, number> {
  * Some of them must have a weight, or the table would be empty on the way.
  */
 function nextStep(
-  state: Live,
+  state: State,
   service: Service,
   target: readonly WantedDestination[],
 ): readonly WantedDestination[] {

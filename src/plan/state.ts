@@ -8,7 +8,7 @@ import type { Device } from '../abi/device.js';
 import { formatAddress } from '../wire/address.js';
 
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */
-export interface Live {
+export interface State {
   /** Sets of flows only in a build that has them. */
   sizes: { slots: number; destinations: number; cells: number; sets?: number };
   device: Device;
@@ -35,7 +35,7 @@ export type Write = {
 }[keyof Values];
 
 /** The state after some writes, as a tool that was killed there leaves it. */
-export function applyWrites(live: Live, writes: readonly Write[]): Live {
+export function applyWrites(live: State, writes: readonly Write[]): State {
   const cells = new Map(live.cells);
   const destinations = new Map(live.destinations);
   const counters = new Map(live.counters);
@@ -53,7 +53,7 @@ export function applyWrites(live: Live, writes: readonly Write[]): Live {
   return { ...live, device, cells, destinations, counters, slots };
 }
 
-export function ownedBy(state: Live, service: number): Map<number, Destination> {
+export function ownedBy(state: State, service: number): Map<number, Destination> {
   return new Map(
     [...state.destinations].filter(([, entry]) => entry.service === service),
   );
@@ -61,7 +61,7 @@ export function ownedBy(state: Live, service: number): Map<number, Destination> 
 
 /** A service's own slots, where there are those of others too. */
 export function slotsIn(
-  { slots }: Live,
+  { slots }: State,
   { firstSlot, log2Slots }: { firstSlot: number; log2Slots: number },
 ): Map<number, Slot> {
   const own = new Map<number, Slot>();
@@ -73,7 +73,7 @@ export function slotsIn(
 }
 
 /** Id 0 is none, and never free. */
-export function freeIds(state: Live): number[] {
+export function freeIds(state: State): number[] {
   const ids: number[] = [];
   for (let id = 1; id <= state.sizes.destinations; id++) {
     if ((state.destinations.get(id)?.service ?? 0) === 0) ids.push(id);

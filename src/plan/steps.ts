@@ -34,7 +34,7 @@ import { ABI } from '../abi/maps.js';
 import { formatAddress } from '../wire/address.js';
 import { SLOT_SEED } from '../wire/hash.js';
 import { headerSum, largestInner } from '../wire/outer-header.js';
-import type { Live, Write } from './state.js';
+import type { State, Write } from './state.js';
 import { freeIds, ownedBy } from './state.js';
 import { isKeptByMove, moveSlot } from './hot-slots.js';
 import type { Service } from './services.js';
@@ -67,7 +67,7 @@ export interface Wanted {
   /** Seconds of the clock that the program reads; none where slots do not remember. */
   now?: number | undefined;
   /** Whose slots a minimal table begins with, where these are not the live ones. */
-  from?: Live;
+  from?: State;
 }
 
 /**
@@ -75,7 +75,7 @@ export interface Wanted {
  * has the index of its destination for each slot, or -1.
  */
 export function planStep(
-  state: Live,
+  state: State,
   wanted: Wanted,
   destinations: readonly WantedDestination[],
   table: Int32Array,
@@ -107,7 +107,7 @@ export function planStep(
 
 /** An id for each destination: the one it has, or the lowest that is free. */
 function giveIds(
-  state: Live,
+  state: State,
   service: Service,
   destinations: readonly WantedDestination[],
 ): number[] {
@@ -126,7 +126,7 @@ function giveIds(
   });
 }
 
-function planCounters(state: Live, ids: readonly number[]): Write[] {
+function planCounters(state: State, ids: readonly number[]): Write[] {
   const isNew = (id: number): boolean => (state.destinations.get(id)?.service ?? 0) === 0;
   const retired = ids.filter(isNew).flatMap((id) => {
     const counter = state.counters.get(id);
@@ -154,7 +154,7 @@ function planCounters(state: Live, ids: readonly number[]): Write[] {
 }
 
 function planDestinations(
-  state: Live,
+  state: State,
   wanted: Wanted,
   destinations: readonly WantedDestination[],
   ids: readonly number[],
@@ -185,7 +185,7 @@ function planDestinations(
 
 /** What a slot remembers of its move is told in memory.ts. */
 function planSlots(
-  state: Live,
+  state: State,
   wanted: Wanted,
   destinations: readonly WantedDestination[],
   table: Int32Array,
@@ -211,7 +211,7 @@ function planSlots(
 }
 
 /** The ways of all services and notes for fragments, each in a cell of its own. */
-function place(state: Live, wanted: Wanted): Placement {
+function place(state: State, wanted: Wanted): Placement {
   const { service } = wanted;
   const live = [...reachable(state).values()].filter(isWay);
   const others = new Map(
@@ -236,14 +236,14 @@ function place(state: Live, wanted: Wanted): Placement {
   return placeCells(cells, state.cells, state.device.cellSeed, state.sizes.cells);
 }
 
-function planNewCells(state: Live, { cells }: Placement): Write[] {
+function planNewCells(state: State, { cells }: Placement): Write[] {
   return [...cells].flatMap(([key, value]) => {
     const there = state.cells.get(key);
     return there && sameCell(there, value) ? [] : [{ map: 'services', key, value }];
   });
 }
 
-function planGoneCells(state: Live, { cells }: Placement): Write[] {
+function planGoneCells(state: State, { cells }: Placement): Write[] {
   return [...state.cells.keys()]
     .filter((key) => !cells.has(key))
     .map((key) => ({ map: 'services', key, value: undefined }));
@@ -251,7 +251,7 @@ function planGoneCells(state: Live, { cells }: Placement): Write[] {
 
 /** The address stays: a packet on its way may still read the entry. */
 function planGoneDestinations(
-  state: Live,
+  state: State,
   service: Service,
   ids: readonly number[],
 ): Write[] {
@@ -265,7 +265,7 @@ function planGoneDestinations(
     }));
 }
 
-function deviceFor(state: Live, wanted: Wanted, cellSeed: number): Device {
+function deviceFor(state: State, wanted: Wanted, cellSeed: number): Device {
   const filled = state.device.abi !== 0;
   return {
     abi: ABI,

@@ -12,11 +12,11 @@ import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { at, must } from '../text/must.js';
 import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
-import type { Live } from '../plan/state.js';
+import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 
 /** All but the slots, which only one service's are wanted of. */
-export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {
+export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const names = ['device', 'services', 'destinations', 'counters'] as const;
   const answers = await bpftool.queries(
     names.map((name) => `map dump id ${maps[name].id}`),
@@ -49,7 +49,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Live> {
   };
 }
 
-export function sizesOf(maps: Maps): Live['sizes'] {
+export function sizesOf(maps: Maps): State['sizes'] {
   return {
     slots: maps.slots.entries * QUAD,
     destinations: maps.destinations.entries - 1,
@@ -62,7 +62,7 @@ export async function readSlots(
   bpftool: Bpftool,
   maps: Maps,
   { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
-): Promise<Live['slots']> {
+): Promise<State['slots']> {
   const end = firstSlot + (1 << log2Slots);
   const quads = range(Math.floor(firstSlot / QUAD), Math.ceil(end / QUAD));
   const values = await bpftool.lookup(maps.slots.id, quads.map(encodeKey));

@@ -8,7 +8,7 @@ import { encodeDevice } from '../abi/device.js';
 import type { Slot } from '../abi/slot.js';
 import { EMPTY_SLOT, QUAD, encodeMemory, encodeQuad } from '../abi/slot.js';
 import { isHot } from '../plan/hot-slots.js';
-import type { Live, Write } from '../plan/state.js';
+import type { State, Write } from '../plan/state.js';
 import { updateLine } from '../system/bpftool-text.js';
 import type { Maps } from './find.js';
 
@@ -20,7 +20,7 @@ import type { Maps } from './find.js';
 export function* linesOf(
   maps: Maps,
   writes: readonly Write[],
-  slots: Live['slots'],
+  slots: State['slots'],
 ): Generator<string> {
   const changed = new Map<number, Slot>();
   const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;

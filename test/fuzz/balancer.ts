@@ -8,7 +8,7 @@ import { VERDICTS } from '../../src/abi/verdicts.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
 import { model } from '../../src/model/model.js';
 import { wrongSums } from '../../src/model/sums.js';
-import type { Answer, State, Tables } from '../../src/model/types.js';
+import type { Answer, ProgramState, Tables } from '../../src/model/types.js';
 import type { ExpectedMaps } from './compare.js';
 import { Sums, compareMaps } from './compare.js';
 import type { Expected, Prepared, Time } from './engines.js';
@@ -117,7 +117,7 @@ const NUMBERS = new Map<VerdictName, number>(
 
 function askModel(
   tables: Tables,
-  state: Omit<State, 'flows'>,
+  state: Omit<ProgramState, 'flows'>,
   records: ReadonlyMap<number, readonly FlowRecord[]>,
   frames: readonly Buffer[],
 ): Modelled {

@@ -28,7 +28,7 @@ import { NO_RECORD, chooseSlot } from '../../src/model/slot.js';
 import type {
   ModelCell,
   ModelDestination,
-  State,
+  ProgramState,
   Tables,
 } from '../../src/model/types.js';
 import { versionOf } from '../../src/wire/way.js';
@@ -259,7 +259,7 @@ function makeRecords(
   { tables, flows }: Scenario,
 ): Map<number, FlowRecord[]> {
   const records = new Map<number, FlowRecord[]>();
-  const state: State = {
+  const state: ProgramState = {
     flows: new Map(),
     now: 10n ** 15n,
     mayTell: true,

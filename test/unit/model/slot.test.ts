@@ -8,7 +8,7 @@ import type { Slot } from '../../../src/abi/slot.js';
 import { CELL_FRAGMENTS, CELL_UDP_STAYS, CELL_USED } from '../../../src/abi/cell.js';
 import { hash } from '../../../src/wire/hash.js';
 import { NO_RECORD, foldAddress } from '../../../src/model/slot.js';
-import type { Answer, State, Tables } from '../../../src/model/types.js';
+import type { Answer, ProgramState, Tables } from '../../../src/model/types.js';
 import {
   CLIENT,
   ETHERNET,
@@ -70,7 +70,7 @@ const mine = (fields: Partial<FlowRecord> = {}): FlowRecord => ({
   seen: SEEN,
   ...fields,
 });
-const at = (...records: FlowRecord[]): State => state(records, NOW);
+const at = (...records: FlowRecord[]): ProgramState => state(records, NOW);
 const others = (fields: (place: number) => Partial<FlowRecord>): FlowRecord[] =>
   Array.from({ length: 8 }, (_, place) =>
     mine({ signature: FULL + place, ...fields(place) }),
@@ -85,7 +85,7 @@ const told = ({ id, record, kept }: Answer): unknown => ({
 describe('a hot slot', () => {
   const recorded = mine();
   const followed = mine({ established: true });
-  test.each<[string, string, State, unknown]>([
+  test.each<[string, string, ProgramState, unknown]>([
     ['a SYN is recorded on the current', SYN, at(), { id: B, record: [0, recorded] }],
     [
       'a SYN of too many in a second is not',

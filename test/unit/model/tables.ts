@@ -7,7 +7,7 @@ import type {
   Answer,
   ModelCell,
   ModelDestination,
-  State,
+  ProgramState,
   Tables,
 } from '../../../src/model/types.js';
 
@@ -80,7 +80,7 @@ export function state(
   records: readonly FlowRecord[] = [],
   seconds = 1000,
   mayTell = true,
-): State {
+): ProgramState {
   return {
     flows: new Map([[0, records]]),
     now: BigInt(seconds) * 1_000_000_000n,
@@ -99,7 +99,7 @@ export const UDP_V6 = `60000000 0008 11 40 ${CLIENT_V6} ${SERVICE_V6} 1092 0050 
 export function ask(
   frame: Buffer | string,
   on: Partial<Tables> = {},
-  when: State = state(),
+  when: ProgramState = state(),
 ): Answer {
   return model(tables(on), when, typeof frame === 'string' ? bytes(frame) : frame);
 }

@@ -6,7 +6,7 @@ import { CELL_HASH_SOURCE } from '../../../src/abi/cell.js';
 import type { Cell } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
-import type { Live, Write } from '../../../src/plan/state.js';
+import type { State, Write } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import {
   configPlanJson,
@@ -21,7 +21,7 @@ import { layOut } from '../../../src/plan/match-services.js';
 import { randomNumbers } from '../wire/names.js';
 import { filled, idsOf, lookUp, rows, slotsOf, untouched } from './states.js';
 
-const HOST: Live['sizes'] = { slots: 4096, destinations: 512, cells: 1024 };
+const HOST: State['sizes'] = { slots: 4096, destinations: 512, cells: 1024 };
 const WHERE = { interface: 'ens4', mode: 'Driver' } as const;
 
 interface Entry {
@@ -59,7 +59,7 @@ const DNS: Entry = { ways: '192.0.2.53:53/udp', to: [1, 7], slots: 16 };
 const BOTH = config({ web: WEB, dns: DNS });
 
 /** Id, first slot and ways of each service. */
-function layoutOf(live: Live): string[] {
+function layoutOf(live: State): string[] {
   return [...servicesIn(reachable(live)).values()]
     .sort((a, b) => a.id - b.id)
     .map(({ id, firstSlot, log2Slots, ways }) => {
@@ -83,12 +83,12 @@ function failureOf(attempt: () => unknown): Failure {
  * and every slot of a service that a way leads to has a destination of its own.
  */
 function checkEveryPrefix(
-  before: Live,
+  before: State,
   writes: readonly Write[],
   exceptions: string[] = [],
-): Live {
+): State {
   const goal = applyWrites(before, writes);
-  const waysOf = (live: Live): Cell[] => [...reachable(live).values()].filter(isWay);
+  const waysOf = (live: State): Cell[] => [...reachable(live).values()].filter(isWay);
   const kept = new Set(waysOf(goal).map(wayKey));
   const lasting = waysOf(before).filter(
     (way) => kept.has(wayKey(way)) && !exceptions.includes(formatWay(way)),
@@ -480,7 +480,7 @@ describe('a plan of a config file in words', () => {
 });
 
 describe('the order of new and old', () => {
-  const small: Live['sizes'] = { ...HOST, destinations: 4 };
+  const small: State['sizes'] = { ...HOST, destinations: 4 };
   const live = applyConfig(untouched(small), config({ web: WEB }));
   const next = { ways: '192.0.2.21', slots: 32 };
 

@@ -6,7 +6,7 @@ import type { Counter } from '../../../src/abi/counter.js';
 import { encodeKey } from '../../../src/abi/bytes.js';
 import type { CarriedTables } from '../../../src/plan/carry-tables.js';
 import { carrySums, carryTables } from '../../../src/plan/carry-tables.js';
-import type { Live } from '../../../src/plan/state.js';
+import type { State } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { BALANCER_MAC } from '../wire/names.js';
@@ -26,7 +26,7 @@ const HOST = { slots: 4096, destinations: 1024, cells: 64 };
 const DEVICE = { mac: BALANCER_MAC, mtu: 1500 };
 
 /** What the new maps hold when all is carried. */
-function carried(old: Live, sizes: Live['sizes']): CarriedTables & { state: Live } {
+function carried(old: State, sizes: State['sizes']): CarriedTables & { state: State } {
   const tables = carryTables(old, sizes, DEVICE);
   // The new program has its own, empty maps.
   return { ...tables, state: applyWrites(untouched(sizes), tables.writes) };
@@ -57,7 +57,7 @@ describe('tables that are carried over', () => {
     const { state, ids } = carried(old, HOST);
     expect(ids.size).toBe(7);
     for (const [from, to] of ids) {
-      const address = (live: Live, id: number): string =>
+      const address = (live: State, id: number): string =>
         formatAddress(live.destinations.get(id)?.address ?? Buffer.alloc(16));
       expect(address(state, to)).toBe(address(old, from));
     }

@@ -4,7 +4,7 @@ import { Fault } from '../../../src/text/fault.js';
 import { parseAddress, parseMac } from '../../../src/wire/address.js';
 import { parseConfig } from '../../../src/config/read.js';
 import { layOut } from '../../../src/plan/match-services.js';
-import type { Live } from '../../../src/plan/state.js';
+import type { State } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import type { ConfigPlan, ResolvedService } from '../../../src/plan/all.js';
 import { planConfig } from '../../../src/plan/all.js';
@@ -34,12 +34,12 @@ export function servicesOf(text: string): ResolvedService[] {
   }));
 }
 
-export function planText(live: Live, text: string, now?: number): ConfigPlan {
+export function planText(live: State, text: string, now?: number): ConfigPlan {
   const { echo } = parseConfig({ name: 'l4lb.toml', text }, noFile);
   const surroundings = { sessionPort: 0, mac: BALANCER_MAC, mtu: 1500, echo, now };
   return planConfig(live, layOut(live, servicesOf(text)), surroundings);
 }
 
-export function applyConfig(live: Live, text: string, now?: number): Live {
+export function applyConfig(live: State, text: string, now?: number): State {
   return applyWrites(live, planText(live, text, now).writes);
 }

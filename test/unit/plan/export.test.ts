@@ -5,13 +5,13 @@ import { CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_USED } from '../../../src/abi/ce
 import { MAX_SECONDS } from '../../../src/config/values.js';
 import { parseConfig } from '../../../src/config/read.js';
 import { exportConfig } from '../../../src/plan/export.js';
-import type { Live } from '../../../src/plan/state.js';
+import type { State } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import { applyConfig, noFile, planText } from './configs.js';
 import { randomNumbers } from '../wire/names.js';
 import { filled, rows, untouched } from './states.js';
 
-const HOST: Live['sizes'] = { slots: 8192, destinations: 512, cells: 1024 };
+const HOST: State['sizes'] = { slots: 8192, destinations: 512, cells: 1024 };
 
 const CONFIG = `
 source = "10.0.0.4"
@@ -96,7 +96,7 @@ destinations = [
   });
 
   test('tells services on one address and port apart by their protocol', () => {
-    const fill = (live: Live, vip: string): Live =>
+    const fill = (live: State, vip: string): State =>
       filled(live, rows(2), { vip: [vip], slots: 16 });
     const both = fill(fill(untouched(HOST), '192.0.2.9:53/tcp'), '192.0.2.9:53/udp');
     const text = exportConfig(both);

@@ -6,7 +6,7 @@ import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
 import { headerSum, largestInner } from '../../../src/wire/outer-header.js';
-import type { Live, Write } from '../../../src/plan/state.js';
+import type { State, Write } from '../../../src/plan/state.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import { isHot } from '../../../src/plan/hot-slots.js';
@@ -37,7 +37,7 @@ function count(writes: readonly Write[]): Record<string, number> {
 }
 
 /** The slots of two states that differ in their destination's address. */
-function moved(before: Live, after: Live, service = WHOLE): number {
+function moved(before: State, after: State, service = WHOLE): number {
   const old = addressesBySlot(before, service);
   return addressesBySlot(after, service).filter((address, slot) => address !== old[slot])
     .length;
@@ -51,12 +51,12 @@ function wantedBySlot(file: readonly WantedDestination[], slots: number): string
   });
 }
 
-function flagsOf(live: Live, way: string): number[] {
+function flagsOf(live: State, way: string): number[] {
   return ways(way).map((one) => lookUp(live, one)?.flags ?? -1);
 }
 
 /** The state after traffic: every destination in use has counted. */
-function counting(live: Live, packets: bigint): Live {
+function counting(live: State, packets: bigint): State {
   const used = [...live.destinations].filter(([, { service }]) => service !== 0);
   return {
     ...live,
@@ -73,7 +73,7 @@ function generationsOf(writes: readonly Write[]): number[] {
   );
 }
 
-function totalPackets(live: Live): bigint {
+function totalPackets(live: State): bigint {
   return [...live.counters.values()].reduce((sum, { packets }) => sum + packets, 0n);
 }
 
@@ -82,11 +82,11 @@ function totalPackets(live: Live): bigint {
  * the service that is planned for, before and after.
  */
 function checkEveryPrefix(
-  before: Live,
+  before: State,
   writes: readonly Write[],
   service: { id: number; firstSlot: number; log2Slots: number },
   files: { old: readonly WantedDestination[]; wanted: readonly WantedDestination[] },
-): Live {
+): State {
   const macs = new Map<string, Set<string>>();
   for (const { address, mac: hardware } of [...files.old, ...files.wanted]) {
     const key = formatAddress(address);
@@ -359,7 +359,7 @@ describe('plan of a refill', () => {
   test('another weight moves slots to the one that has more', () => {
     const made = planFor(before, [row('10.0.1.0', 2), ...FILE.slice(1)]);
     const after = applyWrites(before, made.writes);
-    const own = (live: Live): number =>
+    const own = (live: State): number =>
       addressesBySlot(live, WHOLE).filter((one) => one === '10.0.1.0').length;
     expect(made.changed).toEqual(['10.0.1.0']);
     expect(own(after)).toBeGreaterThan(own(before));
@@ -804,7 +804,7 @@ describe('plan, killed after any of its writes', () => {
 describe('plan of slots that remember', () => {
   const NOW = 1000;
   const before = filled(untouched(), rows(4), { now: NOW - 500 });
-  const idOf = (state: Live, { address }: WantedDestination): number | undefined =>
+  const idOf = (state: State, { address }: WantedDestination): number | undefined =>
     [...state.destinations].find(
       ([, entry]) => entry.service !== 0 && entry.address.equals(address),
     )?.[0];

@@ -5,7 +5,7 @@ import { CELL_MINIMAL_TABLE } from '../../../src/abi/cell.js';
 import type { Cell, TableKind } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
-import type { Live } from '../../../src/plan/state.js';
+import type { State } from '../../../src/plan/state.js';
 import type { Plan } from '../../../src/plan/service.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
 import { applyWrites } from '../../../src/plan/state.js';
@@ -17,10 +17,10 @@ import type { Way } from '../../../src/wire/way.js';
 import { parseWays, wayKey } from '../../../src/wire/way.js';
 import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from '../wire/names.js';
 
-export const PORTABLE: Live['sizes'] = { slots: 512, destinations: 512, cells: 16 };
+export const PORTABLE: State['sizes'] = { slots: 512, destinations: 512, cells: 16 };
 
 /** The maps of a program that was just loaded. */
-export function untouched(sizes: Live['sizes'] = PORTABLE): Live {
+export function untouched(sizes: State['sizes'] = PORTABLE): State {
   return {
     sizes,
     device: {
@@ -77,7 +77,7 @@ export interface Fill {
 
 /** The service of a fill, and the plan for it. */
 export function planFor(
-  live: Live,
+  live: State,
   file: readonly WantedDestination[],
   fill: Fill = {},
 ): Plan & { service: Service } {
@@ -117,30 +117,30 @@ export function planFor(
 
 /** The state after a fill. */
 export function filled(
-  live: Live,
+  live: State,
   file: readonly WantedDestination[],
   fill: Fill = {},
-): Live {
+): State {
   return applyWrites(live, planFor(live, file, fill).writes);
 }
 
 export function slotsOf(
-  live: Live,
+  live: State,
   { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
-): Live['slots'] {
+): State['slots'] {
   const end = firstSlot + (1 << log2Slots);
   return new Map([...live.slots].filter(([key]) => key >= firstSlot && key < end));
 }
 
 /** The cell that the program finds for a way, if any. */
-export function lookUp(live: Live, way: Way): Cell | undefined {
+export function lookUp(live: State, way: Way): Cell | undefined {
   const cell = live.cells.get(cellIndex(way, live.device.cellSeed, live.sizes.cells));
   return cell && isWay(cell) && wayKey(cell) === wayKey(way) ? cell : undefined;
 }
 
 /** Address by slot, as packets meet it; "none" where a slot is empty. */
 export function addressesBySlot(
-  live: Live,
+  live: State,
   service: Pick<Service, 'firstSlot' | 'log2Slots'>,
 ): string[] {
   return Array.from({ length: 1 << service.log2Slots }, (_, slot) => {
@@ -151,7 +151,7 @@ export function addressesBySlot(
 }
 
 /** Id by address, of destinations that a service owns. */
-export function idsOf(live: Live, service = 1): Map<string, number> {
+export function idsOf(live: State, service = 1): Map<string, number> {
   return new Map(
     [...live.destinations]
       .filter(([, entry]) => entry.service === service)

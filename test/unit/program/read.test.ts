@@ -9,7 +9,7 @@ import type { Slot } from '../../../src/abi/slot.js';
 import { decodeKey } from '../../../src/abi/bytes.js';
 import { MAP_NAMES, VALUE_SIZES } from '../../../src/abi/maps.js';
 import type { Maps } from '../../../src/program/find.js';
-import type { Live, Write } from '../../../src/plan/state.js';
+import type { State, Write } from '../../../src/plan/state.js';
 
 const MEMORIES = 100;
 
@@ -29,7 +29,7 @@ const slot = (key: number, value: Slot): Write => ({ map: 'slots', key, value })
 const RETIRED: Write = { map: 'counters', key: 0, value: { packets: 1n, bytes: 2n } };
 
 /** What each line writes: a memory, four slots with + for the hot ones, or another map. */
-function told(maps: Maps, writes: Write[], slots: Live['slots'] = new Map()): string[] {
+function told(maps: Maps, writes: Write[], slots: State['slots'] = new Map()): string[] {
   return [...linesOf(maps, writes, slots)].map((line) => {
     const match = /^map update id (\d+) key hex (.+) value hex (.+)$/.exec(line);
     const [, id = '', key = '', value = ''] = match ?? [];

@@ -343,7 +343,7 @@ describe('the places of cells', () => {
   );
 
   test('under a new seed a way stays out of the cells of all that are live', () => {
-    // Live ways that go are found under the old seed until the new one stands.
+    // State ways that go are found under the old seed until the new one stands.
     const size = 16;
     for (let first = 1; first < 200; first += 8) {
       const texts = Array.from({ length: 8 }, (_, i) => `192.0.2.${first + i}/tcp`);
