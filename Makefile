@@ -41,7 +41,7 @@ BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs test test-all check lint lint-faults lint-layout lint-c typecheck \
-	typecheck-all typecheck-bench demo demo-tcp pictures bench bench-table fuzz workers \
+	demo demo-tcp pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
@@ -84,14 +84,9 @@ lint-c:
 	@shellcheck $(SCRIPTS)
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
-typecheck: typecheck-all typecheck-bench ## check the types of sources and tests
-
-# What they found is kept, so that the next time is quicker.
-typecheck-all: | node_modules .make
+# What it found is kept, so that the next time is quicker.
+typecheck: | node_modules .make ## check the types of sources and tests
 	@npx tsc --noEmit --incremental --tsBuildInfoFile .make/types
-
-typecheck-bench: | node_modules .make
-	@npx tsc --noEmit --incremental --tsBuildInfoFile .make/types-bench -p bench
 
 # What floods: make demo FLOOD=hping3
 FLOOD ?= l4lb-flood
