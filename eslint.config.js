@@ -39,6 +39,16 @@ export default tseslint.config(
             'VariableDeclarator[init.type="ObjectExpression"] > Identifier.id TSTypeReference[typeArguments.params.0.type="TSStringKeyword"]',
           message: 'Look up text in a Map: every object has `constructor` in it.',
         },
+        // An error that nobody looks at may be another than the one that was meant.
+        {
+          selector: 'CatchClause[param=null]',
+          message: 'Say which error is expected, and throw any other on.',
+        },
+        {
+          selector:
+            'CallExpression[callee.property.name="catch"] > ArrowFunctionExpression[params.length=0]',
+          message: 'Say which error is expected, and throw any other on.',
+        },
         {
           selector:
             'MemberExpression[object.property.name=/^std(out|err)$/][property.name="write"]',

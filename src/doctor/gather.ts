@@ -2,7 +2,7 @@
 /** Finds out, once, all that the checks of l4lb-doctor judge. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { loadObject } from '../program/load.js';
+import { NotTaken, loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { VerdictName } from '../abi/verdicts.js';
@@ -116,7 +116,7 @@ async function tryOffload(
     );
     return { refusal: undefined };
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
+    if (!(error instanceof NotTaken)) throw error;
     return { refusal: error.message };
   }
 }

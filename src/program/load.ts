@@ -28,6 +28,9 @@ export interface LoadOptions {
   lock?: number | undefined;
 }
 
+/** The kernel or the card said no to an object: nothing else failed. */
+export class NotTaken extends Failure {}
+
 /** Loads an object without attaching it; its maps are new, or those given. */
 export async function loadObject(
   bpftool: Bpftool,
@@ -44,7 +47,7 @@ export async function loadObject(
   } catch (error) {
     if (!(error instanceof BpftoolFailure)) throw error;
     const { device } = options;
-    throw new Failure(
+    throw new NotTaken(
       `the kernel does not take ${basename(object)}: ${error.reason}`,
       device === undefined
         ? {

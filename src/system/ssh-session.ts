@@ -2,6 +2,8 @@
 /** The ssh session that runs the tool, which a service on all ports must not cut. */
 import { readFileSync } from 'node:fs';
 
+import { codeOf } from '../text/file-fault.js';
+
 /** The server's port of the ssh session we are in, or 0. */
 export function sessionPort(): number {
   // sudo and su drop the variable, so the processes above us are asked as well.
@@ -22,12 +24,15 @@ function parentOf(process_: string): string {
   return /^PPid:\s*(\d+)/m.exec(readProcess(process_, 'status'))?.[1] ?? '0';
 }
 
+/** No such process, by both names; and none that may be looked into. */
+const GONE = ['ENOENT', 'ESRCH', 'EACCES', 'EPERM'];
+
 /** A process may end, or be another user's: then it tells nothing. */
 function readProcess(process_: string, file: string): string {
   try {
     return readFileSync(`/proc/${process_}/${file}`, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return '';
-    throw error;
+    if (!GONE.includes(codeOf(error) ?? '')) throw error;
+    return '';
   }
 }

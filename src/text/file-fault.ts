@@ -20,7 +20,7 @@ export function fileFault(error: unknown): string {
 }
 
 /** Returns the code, such as ENOENT. */
-function codeOf(error: unknown): string | undefined {
+export function codeOf(error: unknown): string | undefined {
   const isOfSystem = typeof error === 'object' && error !== null && 'errno' in error;
   return isOfSystem && 'code' in error ? String(error.code) : undefined;
 }
