@@ -3,6 +3,7 @@
  * A file of destinations: rows of `address, MAC[, weight]`. It is read whole
  * and every bad row is reported; what comes out is right or nothing.
  */
+import { at } from '../text/must.js';
 import { parse } from 'csv-parse/sync';
 
 import { Fault, tryParse } from '../text/fault.js';
@@ -146,6 +147,6 @@ function parseRow(cells: string[], place: string): DestinationRow {
 /** Why an address cannot be that of a destination, or undefined. */
 export function unusableMac(mac: Buffer): string | undefined {
   if (mac.every((byte) => byte === 0)) return 'it is all zero';
-  if ((mac[0] ?? 0) & 1) return 'it is a group address';
+  if (at(mac, 0) & 1) return 'it is a group address';
   return undefined;
 }

@@ -5,6 +5,7 @@
  * table, so it is written here, over one that l4lb-map made.
  */
 import { linesOf } from '../program/write.js';
+import { must } from '../text/must.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import { findAttached } from '../program/find.js';
 import { Bpftool } from '../system/bpftool.js';
@@ -43,7 +44,7 @@ export async function writeModulo(
   const tools = { ip: new Iproute(inside), bpftool };
   const { link, maps } = await findAttached(tools, 'eth0');
   const writes = moduloTable(rows, MODULO_SLOTS).map((row, key): Write => {
-    const current = ids.get(addressOf(row)) ?? 0;
+    const current = must(ids.get(addressOf(row)), addressOf(row));
     return { map: 'slots', key, value: { ...EMPTY_SLOT, current } };
   });
   await withLock(run, deviceLock(link, namespace), (lock) =>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The outcome of a run, as lines and as JSON: its names are a promise to programs. */
+import { must } from '../text/must.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
@@ -146,7 +147,7 @@ export function describeResult(result: Result): string[] {
       `(ideal: ${formatCount(ideal)}), of ${many(last.opened, 'connection')}`,
     `Messages: ${formatCount(last.sent)} sent, ${formatCount(last.received)} echoed, ` +
       `${formatCount(last.sent - last.received)} dropped`,
-    `Balancer: ${formatCount(verdicts['balanced'] ?? 0)} packets sent on, ` +
+    `Balancer: ${formatCount(must(verdicts['balanced'], 'balanced'))} packets sent on, ` +
       `${formatCount(droppedByBalancer(verdicts))} dropped`,
   ];
 }

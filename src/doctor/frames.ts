@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Says in words what captured frames are, and counts those of a kind. */
+import { at as element } from '../text/must.js';
 import { formatMac } from '../wire/address.js';
 import type { Passed } from './facts.js';
 
@@ -45,7 +46,7 @@ function describeFrame(frame: Buffer, ownMac: string): Kind {
       : type === IPV6
         ? describeIpv6(packet)
         : only(type === 0x0806 ? 'ARP' : `frames of type 0x${hex(type, 4)}`);
-  const isGroup = ((frame[0] ?? 0) & 1) === 1;
+  const isGroup = (element(frame, 0) & 1) === 1;
   const at_ = mac === ownMac ? '' : isGroup ? ' to a group' : ` at MAC ${mac}`;
   return {
     ...kind,
@@ -58,19 +59,19 @@ function describeIpv4(packet: Buffer): Kind {
   if (packet.length < 20) return only('IPv4 cut short');
   const address = [...packet.subarray(16, 20)].join('.');
   const from = [...packet.subarray(12, 16)].join('.');
-  const payload = packet.subarray(((packet[0] ?? 0) & 0xf) * 4);
+  const payload = packet.subarray((element(packet, 0) & 0xf) * 4);
   const isLater = (u16(packet, 6) & 0x1fff) !== 0;
   if (isLater) return only(`fragments to ${address}`);
-  return describePayload(packet[9] ?? 0, payload, from, address);
+  return describePayload(element(packet, 9), payload, from, address);
 }
 
 function describeIpv6(packet: Buffer): Kind {
   if (packet.length < 40) return only('IPv6 cut short');
-  let next = packet[6] ?? 0;
+  let next = element(packet, 6);
   let payload = packet.subarray(40);
   while (SKIPPED.includes(next) && payload.length >= 8) {
-    next = payload[0] ?? 0;
-    payload = payload.subarray(((payload[1] ?? 0) + 1) * 8);
+    next = element(payload, 0);
+    payload = payload.subarray((element(payload, 1) + 1) * 8);
   }
   const text = (at: number): string => ipv6Text(packet.subarray(at, at + 16));
   return describePayload(next, payload, text(8), text(24));
@@ -108,12 +109,17 @@ function saysNoTunnel(number: number, payload: Buffer): number | undefined {
   const [type, code] = payload;
   if (number === ICMP) {
     // Destination unreachable, protocol unreachable; the quote is IPv4.
-    const inner = payload[8 + 9] ?? 0;
-    return type === 3 && code === 2 && inner in OTHERS ? inner : undefined;
+    const inner = payload[8 + 9];
+    return type === 3 && code === 2 && isTunnel(inner) ? inner : undefined;
   }
   // Parameter problem, unrecognised next header; the quote is IPv6.
-  const inner = payload[8 + 6] ?? 0;
-  return type === 4 && code === 1 && inner in OTHERS ? inner : undefined;
+  const inner = payload[8 + 6];
+  return type === 4 && code === 1 && isTunnel(inner) ? inner : undefined;
+}
+
+/** Undefined: the quote is cut short. */
+function isTunnel(protocol: number | undefined): boolean {
+  return protocol !== undefined && Object.hasOwn(OTHERS, protocol);
 }
 
 function only(what: string): Kind {

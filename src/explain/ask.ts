@@ -6,13 +6,13 @@
 import { PrivateCopy } from '../program/private-copy.js';
 import type { Ran } from '../program/private-copy.js';
 import { decodeEntry, lookupLine, valueOf } from '../system/bpftool-text.js';
+import { must } from '../text/must.js';
 import { UsageFailure } from '../text/failure.js';
 import { formatCount, many } from '../text/format.js';
 import { reachable } from '../plan/cells.js';
 import { decodeDevice } from '../abi/device.js';
 import { decodeRecords } from '../abi/record.js';
 import type { FlowRecord } from '../abi/record.js';
-import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { encodeKey } from '../abi/bytes.js';
 import type { Context, Tools } from '../program/tools.js';
@@ -25,7 +25,6 @@ import type { Answer, Tables } from '../model/types.js';
 import type { Pins } from '../program/pins.js';
 import { kernelNanoseconds } from '../system/clock.js';
 import { deviceLock, withLock } from '../system/lock.js';
-import { must } from '../text/must.js';
 import { readSlots, readTables } from '../program/read.js';
 
 export interface Explained {
@@ -202,14 +201,14 @@ async function askModel(
     if (slots.missing.size + flows.missing.size === 0) return { answer, sets };
     for (const key of slots.missing) {
       const one = await readSlots(bpftool, maps, { firstSlot: key, log2Slots: 0 });
-      slots.set(key, one.get(key) ?? EMPTY_SLOT);
+      slots.set(key, must(one.get(key), `slot ${key}`));
     }
     for (const key of flows.missing) {
       if (!maps.flows) throw new Error('the model wants records of a build without any');
       // Too long for lookup(), which reads values that stand on one line.
       const line = lookupLine(maps.flows, encodeKey(key));
       const [answer] = await bpftool.queries([line]);
-      const set = decodeEntry(answer).values[0] ?? Buffer.alloc(maps.flows.valueSize);
+      const set = valueOf(decodeEntry(answer));
       sets.set(key, set);
       flows.set(key, decodeRecords(set));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A frame header by header, each field with its bytes and what they mean. */
+import { at } from '../text/must.js';
 import { checksum } from '../wire/checksum.js';
 import { formatAddress, formatMac } from '../wire/address.js';
 import { nameTcpFlags } from './question.js';
@@ -132,7 +133,7 @@ function nameProtocol(protocol: number): string {
 
 /** TOS and traffic class are the same byte: RFC 2474 and 3168. */
 function nameTos(tos: number): string {
-  const ecn = ['not ECN-capable', 'ECT(1)', 'ECT(0)', 'congestion'][tos & 3] ?? '';
+  const ecn = at(['not ECN-capable', 'ECT(1)', 'ECT(0)', 'congestion'], tos & 3);
   return `DSCP ${tos >> 2}, ${ecn}`;
 }
 
@@ -145,7 +146,7 @@ function readIp(reader: Reader, isIpv6: boolean): void {
 }
 
 function readIpv4(reader: Reader): void {
-  const length = (reader.peek(1)[0] ?? 0) & 0xf;
+  const length = (reader.left > 0 ? at(reader.peek(1), 0) : 0) & 0xf;
   if (reader.left < 20 || length < 5 || reader.left < length * 4) return;
   const whole = reader.peek(length * 4);
   reader.begin('IPv4');
@@ -236,7 +237,7 @@ function readUdp(reader: Reader): void {
 }
 
 function readIcmp(reader: Reader, protocol: number): void {
-  const key = `${protocol}.${reader.peek(1)[0] ?? 0}`;
+  const key = `${protocol}.${at(reader.peek(1), 0)}`;
   reader.begin(nameProtocol(protocol));
   reader.u8('type', (value) => `${value}, ${ICMP_NAMES.get(key) ?? 'another'}`);
   reader.u8('code');

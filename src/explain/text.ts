@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What became of a packet: in words for people, and in JSON for programs. */
+import { must } from '../text/must.js';
 import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { CELL_HASH_SOURCE } from '../abi/cell.js';
@@ -63,7 +64,10 @@ function describeReasons({ live, program, model }: Explained): [string, string][
       `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})`,
     ]);
   }
-  const meaning = VERDICTS.find(({ name }) => name === program.verdict)?.meaning ?? '';
+  const meaning = must(
+    VERDICTS.find(({ name }) => name === program.verdict),
+    program.verdict,
+  ).meaning;
   lines.push(['verdict', `${program.verdict}: ${meaning}`]);
   return lines;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Fills the tables from files: l4lb-map does it, and l4lb-load -f before it attaches. */
+import { at, must } from '../text/must.js';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
@@ -203,12 +204,15 @@ export async function resolveRows(
     const list = unknown.map((row) => `${row.place}: no host answers for ${row.address}`);
     throw new Failure(`no MAC address found, nothing was written\n${list.join('\n')}`, {
       cause: `there is no route to it over ${link.name}, or its host is down`,
-      next: `run ip route get ${unknown[0]?.address ?? ''} oif ${link.name}; or write the MAC into the row`,
+      next: `run ip route get ${at(unknown, 0).address} oif ${link.name}; or write the MAC into the row`,
     });
   }
   return rows.map((row) => ({
     address: parseAddress(row.address) as Buffer,
-    mac: parseMac(row.mac ?? resolved.get(row.address) ?? '') as Buffer,
+    mac: must(
+      parseMac(row.mac ?? must(resolved.get(row.address), row.address)),
+      `the MAC of ${row.address}`,
+    ),
     weight: row.weight,
   }));
 }

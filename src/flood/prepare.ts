@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds all that can be wrong with a flood before anything is sent. */
+import { UsageFailure } from '../text/failure.js';
 import type { Context } from '../program/tools.js';
 import { parseMac } from '../wire/address.js';
 import type { Way } from '../wire/way.js';
@@ -43,9 +44,16 @@ export async function prepare(
   const plan = planFrame({ way, source, size, isSyn });
   checkSize(link, plan.length);
   if (flags.flows !== undefined) checkFlows(plan, flags.flows);
+  const from = parseMac(link.mac);
+  if (!from) {
+    throw new UsageFailure(`${device} has no MAC address`, {
+      cause: 'a flood sends Ethernet frames, and this device is for packets without them',
+      next: 'ip link, and name a device with link/ether',
+    });
+  }
   const to = flags.dstMac ?? (await nextMac(tools, device, way.address));
   return {
-    plan: addMacs(plan, to, parseMac(link.mac) ?? Buffer.alloc(6)),
+    plan: addMacs(plan, to, from),
     flood: {
       interface: device,
       destination: formatWay(way),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the program answers itself: echo requests, and packets that are too big. */
+import { at } from '../text/must.js';
 import { checksum } from '../wire/checksum.js';
 import { carriedChecksum, isIpv4 } from './bytes.js';
 import { etherType, ipv4Header, ipv6Header } from './encapsulate.js';
@@ -78,7 +79,7 @@ export function pseudoHeader(from: Buffer, to: Buffer, length: number): Buffer {
  */
 export function isOneHost(link: Link, ip: Ip): boolean {
   const [first = 0] = ip.source;
-  if (((link.from[0] ?? 0) & 1) === 1) return false;
+  if ((at(link.from, 0) & 1) === 1) return false;
   if (isIpv4(ip.source)) return first >= 1 && first <= 223 && first !== 127;
   const isUnspecified = ip.source.equals(UNSPECIFIED);
   return first !== 0xff && !isUnspecified && !ip.source.equals(LOOPBACK_V6);

@@ -3,6 +3,7 @@
  * From what the maps hold and the services of a config file to all writes.
  * Each service is planned by plan.ts, one behind the other, in one batch.
  */
+import { must } from '../text/must.js';
 import { isWay, reachable } from './cells.js';
 import { formatAddress } from '../wire/address.js';
 import type { WantedService } from '../config/read.js';
@@ -171,7 +172,7 @@ function shrinkingFirst(live: State, fills: readonly Fill[]): Fill[] {
 function inOrderOf(fills: readonly Fill[], made: ConfigPlan): ConfigPlan {
   const place = new Map(fills.map(({ wanted }, index) => [wanted.name, index]));
   const services = [...made.services].sort(
-    (a, b) => (place.get(a.name) ?? 0) - (place.get(b.name) ?? 0),
+    (a, b) => must(place.get(a.name), a.name) - must(place.get(b.name), b.name),
   );
   return { ...made, services };
 }

@@ -3,6 +3,7 @@
  * What goes from old maps into new ones when a program is replaced by one of
  * another build: the tables before the swap, the sums after it.
  */
+import { must } from '../text/must.js';
 import { reachable } from './cells.js';
 import { addCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
@@ -84,7 +85,8 @@ function movedSlots(
   old: State,
   { id, firstSlot, log2Slots }: Service,
 ): Map<number, Slot> {
-  const before = servicesIn(reachable(old)).get(id)?.firstSlot ?? 0;
+  const there = servicesIn(reachable(old)).get(id);
+  const before = must(there, `service ${id} of the old program`).firstSlot;
   const slots = new Map<number, Slot>();
   for (let number = 0; number < 1 << log2Slots; number++) {
     const slot = old.slots.get(before + number);

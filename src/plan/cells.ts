@@ -5,6 +5,7 @@
  * The program reads a cell with one load, where the hash of address, port and
  * protocol says. So no two ways may share a cell, and the seed is chosen for that.
  */
+import { at } from '../text/must.js';
 import type { Cell } from '../abi/cell.js';
 import {
   CELL_BY_PORT,
@@ -16,7 +17,6 @@ import {
 } from '../abi/cell.js';
 import { NoRoom } from './no-room.js';
 import { ANY_ADDRESS } from '../wire/address.js';
-import { at } from '../text/must.js';
 import type { HashWords } from './seed-search.js';
 import { indexOf, isHopeful, searchSeed, withOddHalves } from './seed-search.js';
 import { wordsOf } from '../wire/hash.js';
@@ -60,7 +60,7 @@ export function withNotes(ways: readonly Cell[]): Cell[] {
   for (const group of groups.values()) {
     const forAll = group.find(({ port }) => port === 0);
     // Other ports than those that are named go by the way on all addresses.
-    const rest = forAll ?? anyWays.get(group[0]?.protocol ?? 0);
+    const rest = forAll ?? anyWays.get(at(group, 0).protocol);
     const taker = takerOfFragments(rest ? [...group, rest] : group);
     if (!forAll && group[0]) notes.push(noteFor(group[0], taker));
     else if (forAll && taker) forAll.flags |= CELL_FRAGMENTS;

@@ -15,6 +15,7 @@
  *
  * All numbers are whole and below 2^53, so every host comes to the same table.
  */
+import { at as element } from '../text/must.js';
 import { hash } from '../wire/hash.js';
 import type { TableDestination } from './slot-counts.js';
 import { bounds, seedOf } from './slot-counts.js';
@@ -32,7 +33,7 @@ export function consistentTable(
       index,
       address,
       walker: new Walker(address, weight, slots),
-      ...(limits[index] ?? { least: 0, most: 0 }),
+      ...element(limits, index),
       taken: 0,
     }))
     .filter(({ most }) => most > 0)
@@ -157,10 +158,13 @@ class Race {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
       const right = child + 1;
-      if (right < heap.length && this.#isBefore(heap[right] ?? 0, heap[child] ?? 0))
+      if (
+        right < heap.length &&
+        this.#isBefore(element(heap, right), element(heap, child))
+      )
         child = right;
-      if (!this.#isBefore(heap[child] ?? 0, place)) break;
-      heap[at] = heap[child] ?? 0;
+      if (!this.#isBefore(element(heap, child), place)) break;
+      heap[at] = element(heap, child);
       at = child;
     }
     heap[at] = place;

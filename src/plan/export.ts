@@ -4,6 +4,7 @@
  *
  * Names are not in the maps, so they are made up.
  */
+import { at } from '../text/must.js';
 import { reachable } from './cells.js';
 import { TCP } from '../wire/protocols.js';
 import type { Destination } from '../abi/destination.js';
@@ -48,7 +49,7 @@ export function exportConfig(live: State): string {
       `name = ${quote(nameOf(service, services))}`,
       ...waysOf(service.ways),
       ...settingsOf(live, service),
-      ...sourceLine(sources[index] ?? {}, own),
+      ...sourceLine(at(sources, index), own),
       'destinations = [',
       ...[...ownedBy(live, service.id).values()].sort(byAddress).map(destinationLine),
       ']',

@@ -6,6 +6,7 @@
  * What is given up: it depends on all tables before it. Two balancers with the same
  * destinations may differ, so none can take over from another without a loss.
  */
+import { at } from '../text/must.js';
 import type { TableDestination } from './slot-counts.js';
 import { shares } from './slot-counts.js';
 
@@ -31,7 +32,7 @@ export function idealMoves(
   const has = countSlots(destinations.length, current);
   const wants = shares(destinations, current.length, has);
   const surplus = wants.reduce(
-    (sum, want, index) => sum + Math.max(0, (has[index] ?? 0) - want),
+    (sum, want, index) => sum + Math.max(0, at(has, index) - want),
     0,
   );
   const isUsed = wants.some((want) => want > 0);
@@ -66,17 +67,17 @@ export function minimalTable(
   if (wants.every((want) => want === 0)) return new Int32Array(slots).fill(EMPTY);
 
   /** Slots that each has too many; below zero too few. */
-  const over = wants.map((want, index) => (has[index] ?? 0) - want);
+  const over = wants.map((want, index) => at(has, index) - want);
   const result = current.map((index) => (index < 0 ? EMPTY : index));
   const offer = (slot: number, to: number | undefined): void => {
-    const from = result[slot] ?? EMPTY;
-    if (to === undefined || to < 0 || (over[to] ?? 0) >= 0) return;
+    const from = at(result, slot);
+    if (to === undefined || to < 0 || at(over, to) >= 0) return;
     if (from >= 0) {
-      if ((over[from] ?? 0) <= 0) return;
-      over[from] = (over[from] ?? 0) - 1;
+      if (at(over, from) <= 0) return;
+      over[from] = at(over, from) - 1;
     }
     result[slot] = to;
-    over[to] = (over[to] ?? 0) + 1;
+    over[to] = at(over, to) + 1;
   };
   const offerAll = (
     isMeant: (slot: number) => boolean,
@@ -93,12 +94,12 @@ export function minimalTable(
     .map(({ index }) => index);
   let next = 0;
   const anybody = (): number | undefined => {
-    while (next < needy.length && (over[needy[next] ?? 0] ?? 0) >= 0) next++;
+    while (next < needy.length && at(over, at(needy, next)) >= 0) next++;
     return needy[next];
   };
   const any = (): boolean => true;
   // What has to move anyway is as good as cold.
-  const isCold = (slot: number): boolean => hot[slot] === 0 || (current[slot] ?? 0) < 0;
+  const isCold = (slot: number): boolean => hot[slot] === 0 || at(current, slot) < 0;
 
   offerAll(any, (slot) => previous[slot]);
   offerAll(isCold, (slot) => guide[slot]);
@@ -111,7 +112,7 @@ export function minimalTable(
 function countSlots(destinations: number, current: Int32Array): Int32Array {
   const has = new Int32Array(destinations);
   for (const index of current) {
-    if (index >= 0) has[index] = (has[index] ?? 0) + 1;
+    if (index >= 0) has[index] = at(has, index) + 1;
   }
   return has;
 }

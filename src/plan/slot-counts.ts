@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** How many slots a destination may have, by its weight. In whole numbers only. */
+import { at } from '../text/must.js';
 import { hash } from '../wire/hash.js';
 
 export interface TableDestination {
@@ -102,7 +103,7 @@ export function shares(
     weight === 0 ? 0 : Math.max(least, Math.floor((weight * slots) / total)),
   );
   const keepsOneMore = (index: number): boolean =>
-    (has?.[index] ?? 0) > (result[index] ?? 0);
+    (has ? at(has, index) : 0) > at(result, index);
   const byRemainder = destinations
     .map(({ address, weight }, index) => ({
       index,
@@ -121,22 +122,22 @@ export function shares(
 
   let left = slots - result.reduce((sum, share) => sum + share, 0);
   for (let i = 0; left > 0; i = (i + 1) % byRemainder.length, left--) {
-    const index = byRemainder[i]?.index ?? 0;
-    result[index] = (result[index] ?? 0) + 1;
+    const index = at(byRemainder, i).index;
+    result[index] = at(result, index) + 1;
   }
   const keepsAll = (index: number): boolean =>
-    (has?.[index] ?? 0) >= (result[index] ?? 0);
+    (has ? at(has, index) : 0) >= at(result, index);
   // Giving the least to the lightest took more than there is: the largest give.
   const bySize = [...byRemainder].sort(
     (a, b) => b.weight - a.weight || a.remainder - b.remainder,
   );
   while (left < 0) {
     const largest = bySize.reduce((a, b) => {
-      const difference = (result[b.index] ?? 0) - (result[a.index] ?? 0);
+      const difference = at(result, b.index) - at(result, a.index);
       if (difference !== 0 || a.weight !== b.weight) return difference > 0 ? b : a;
       return keepsAll(a.index) && !keepsAll(b.index) ? b : a;
     });
-    result[largest.index] = (result[largest.index] ?? 0) - 1;
+    result[largest.index] = at(result, largest.index) - 1;
     left++;
   }
   return result;

@@ -15,6 +15,7 @@
  *      watchers read the rows anew
  *   6. ways that are no more
  */
+import { at } from '../text/must.js';
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import type { Placement } from './cells.js';
 import { encodeDestination } from '../abi/destination.js';
@@ -160,7 +161,7 @@ function planDestinations(
   ids: readonly number[],
 ): Write[] {
   return destinations.flatMap(({ address, mac, weight }, index) => {
-    const key = ids[index] ?? 0;
+    const key = at(ids, index);
     const there = state.destinations.get(key);
     // Who stays for one more step only may be of a family that nobody is of any more.
     const source =
@@ -199,7 +200,7 @@ function planSlots(
   const writes: Write[] = [];
   table.forEach((index, number) => {
     const key = firstSlot + number;
-    const to = index === -1 ? 0 : (ids[index] ?? 0);
+    const to = index === -1 ? 0 : at(ids, index);
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
     const value = moveSlot(slot, to, (id) => weights.get(id), wanted.now);
     if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Addresses as people write them and as they lie in the maps: 16 bytes, or 6. */
+import { at } from '../text/must.js';
 import { isIPv4, isIPv6 } from 'node:net';
 
 /** `::`, which stands for any address of either family. */
@@ -104,7 +105,7 @@ export function unusableAddress(address: Buffer): string | undefined {
 }
 
 function unusableIpv4(address: Buffer): string | undefined {
-  const first = address[12] ?? 0;
+  const first = at(address, 12);
   if (first === 0) return 'it stands for "this network" (0.0.0.0/8)';
   if (first === 127) return 'it is a loopback address';
   if (first >= 224 && first < 240) return 'it is a multicast address';

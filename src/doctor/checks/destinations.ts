@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of the destinations, as the kernel knows them and as one can look into them. */
+import { at } from '../../text/must.js';
 import { isDecap, isOurs } from '../../program/find.js';
 import { formatAddress } from '../../wire/address.js';
 import { many } from '../../text/format.js';
@@ -46,7 +47,7 @@ export const checkAnswers: Check = (facts) => {
           : `the destination ${hop} does not answer`,
         evidence: `the kernel asked for its MAC on ${device.name}, and nobody answered`,
         fix: isRouter
-          ? `ip route get ${addresses[0] ?? ''} oif ${device.name}, and check ${hop}`
+          ? `ip route get ${at(addresses, 0)} oif ${device.name}, and check ${hop}`
           : `start ${hop}, or give it weight 0 with ${fillCommand(facts, behind[0]?.service)}`,
       });
     }),

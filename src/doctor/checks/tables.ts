@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks of what was filled into the tables. */
+import { must } from '../../text/must.js';
 import { formatMac } from '../../wire/address.js';
 import { formatCount, many } from '../../text/format.js';
 import { formatWay } from '../../wire/way.js';
@@ -90,7 +91,7 @@ const ETHERNET_MTU = 1500;
 
 export const checkMtu: Check = (facts) => {
   const { balancer, device, traffic } = facts;
-  if (!balancer || balancer.destinations.length === 0) return undefined;
+  if (!balancer || !traffic || balancer.destinations.length === 0) return undefined;
   const { name, mtu } = device;
   const filled = balancer.tables.device.mtu;
   const again = fillCommand(facts, balancer.services[0]?.id);
@@ -110,8 +111,8 @@ export const checkMtu: Check = (facts) => {
           }),
         ];
   }
-  const now = traffic?.verdicts.get('too big') ?? 0;
-  const ever = traffic?.sums.get('too big') ?? 0n;
+  const now = must(traffic.verdicts.get('too big'), 'too big');
+  const ever = must(traffic.sums.get('too big'), 'too big');
   const fix =
     `ip link set dev ${name} mtu ${Math.max(mtu, ETHERNET_MTU) + outer} && ${again}, ` +
     `if the path to the destinations allows it; or limit senders to ${largest}`;
@@ -124,7 +125,7 @@ export const checkMtu: Check = (facts) => {
       }),
     ];
   }
-  const told = traffic?.verdicts.get('too big told') ?? 0;
+  const told = must(traffic.verdicts.get('too big told'), 'too big told');
   if (told > 0 && largest < ETHERNET_MTU) {
     return [
       remark({
