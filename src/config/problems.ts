@@ -58,8 +58,13 @@ export function unknownKey(key: string, known: readonly string[]): string {
     : `there is no such key; did you mean \`${nearest}\`?`;
 }
 
+/** Nobody mistypes a longer one. */
+const LONGEST_NAME = 100;
+
 /** The name that needs the fewest changes, unless hardly a letter is left. */
 export function nearestOf(name: string, known: readonly string[]): string | undefined {
+  // To compare takes as many steps as the two have letters together, multiplied.
+  if (name.length > LONGEST_NAME) return undefined;
   const text = name.toLowerCase().replaceAll('-', '_');
   let best: { one: string; changes: number } | undefined;
   for (const one of known) {

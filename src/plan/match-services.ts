@@ -142,6 +142,12 @@ function checkFit(
         `and the program has room for ${sizes.destinations}`,
     );
   }
+  const ways = wanted.reduce((sum, one) => sum + one.ways.length, 0);
+  if (ways > sizes.cells) {
+    problems.push(
+      `all services have ${many(ways, 'way')}, and the program has ${many(sizes.cells, 'cell')} for them`,
+    );
+  }
   if (problems.length > 0) {
     throw new Failure(`the file does not suit the tables\n${problems.join('\n')}`, {
       next: 'fix the file, or load the program anew: l4lb-load --off, and l4lb-load',

@@ -134,8 +134,9 @@ function newService(
 
 /** The lowest id that no service has. */
 export function freeService(services: readonly Pick<Service, 'id'>[]): number {
+  const taken = new Set(services.map(({ id }) => id));
   let id = 1;
-  while (services.some((service) => service.id === id)) id++;
+  while (taken.has(id)) id++;
   return id;
 }
 
@@ -146,12 +147,12 @@ export function freeRun(
   sizes: { slots: number },
 ): number | undefined {
   const length = Math.max(slots, QUAD);
-  const isTaken = (first: number): boolean =>
-    services.some(
-      ({ firstSlot, log2Slots }) =>
-        firstSlot < first + length && first < firstSlot + (1 << log2Slots),
-    );
-  let firstSlot = 0;
-  while (firstSlot + length <= sizes.slots && isTaken(firstSlot)) firstSlot += length;
-  return firstSlot + length > sizes.slots ? undefined : firstSlot;
+  const inOrder = [...services].sort((a, b) => a.firstSlot - b.firstSlot);
+  let first = 0;
+  for (const { firstSlot, log2Slots } of inOrder) {
+    const end = firstSlot + (1 << log2Slots);
+    const isTaken = firstSlot < first + length && first < end;
+    if (isTaken) first = Math.ceil(end / length) * length;
+  }
+  return first + length > sizes.slots ? undefined : first;
 }

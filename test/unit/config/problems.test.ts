@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { expect, test } from '@jest/globals';
 
-import { Problems } from '../../../src/config/problems.js';
+import { Problems, nearestOf } from '../../../src/config/problems.js';
 import { TomlLines } from '../../../src/config/toml-lines.js';
 
 test('a file that is named may have a million bad rows', () => {
@@ -10,4 +10,8 @@ test('a file that is named may have a million bad rows', () => {
   problems.addAll(['file'], rows);
   expect(problems.all().length).toBe(1_000_000);
   expect(problems.all().at(-1)).toBe('web.csv:1000000: bad');
+});
+
+test('a name of a million letters is like none', () => {
+  expect(nearestOf('k'.repeat(1_000_000), ['source', 'service'])).toBeUndefined();
 });

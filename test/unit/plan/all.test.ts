@@ -336,6 +336,18 @@ describe('a file that does not suit the tables', () => {
       lines: ['l4lb.toml:10: slots: ftp wants 8192'],
     },
     {
+      what: 'more ways than cells',
+      text: config(
+        Object.fromEntries(
+          Array.from({ length: 3000 }, (_, index) => [
+            `s${index}`,
+            { ways: `10.1.${index >> 8}.${index & 255}/tcp`, to: [1], slots: 1 },
+          ]),
+        ),
+      ),
+      lines: ['all services have 3,000 ways, and the program has 1,024 cells for them'],
+    },
+    {
       what: 'two new services that want all slots',
       text: config({
         ftp: { ways: '192.0.2.21', to: [1] },
