@@ -107,11 +107,12 @@ test(`README.md has at most ${MOST_LINES} lines`, () => {
   expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(MOST_LINES);
 });
 
-test('each command has a page with a block for its options', () => {
+test('each command has a page with a block for its options, and l4lb for its verbs', () => {
   const { bin } = JSON.parse(read('package.json')) as { bin: Record<string, string> };
   for (const command of Object.keys(bin)) {
+    const kind = command === 'l4lb' ? 'verbs' : 'options';
     expect(read(`docs/reference/${command}.md`)).toContain(
-      `<!-- generated: options ${command} -->`,
+      `<!-- generated: ${kind} ${command} -->`,
     );
   }
 });
