@@ -92,7 +92,9 @@ export function refusals(vm: Vm): void {
           expect(stdout).toContain(
             'finding (offload): eth0 refuses the program in offload mode',
           );
-          expect(stdout).toContain('the driver netdevsim has offload, so it is the card');
+          expect(stdout).toContain(
+            'the driver netdevsim supports offload, so the cause is the card',
+          );
           expect(stdout).toContain('fix: l4lb-load -i eth0 -m xdpdrv');
           expect(exitCode).toBe(1);
         }),

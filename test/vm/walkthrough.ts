@@ -176,9 +176,11 @@ export function walkthrough(vm: Vm): void {
       const { stdout, exitCode } = await vm.l4lb('doctor', ...look);
       const kinds = [...stdout.matchAll(/^finding \((.+)\):/gm)].map(([, kind]) => kind);
       expect(new Set(kinds)).toEqual(new Set(['answers', 'counters']));
-      expect(stdout).toContain('eth0 takes the portable build');
+      expect(stdout).toContain('eth0 accepts the portable build');
       expect(stdout).toMatch(/l4lb_1 in mode Offload, portable build \(program \d+\)/);
-      expect(stdout).toContain('1 service with 32 destinations, every slot has one');
+      expect(stdout).toContain(
+        '1 service with 32 destinations; every slot has a destination',
+      );
       expect(exitCode).toBe(1);
     });
 
