@@ -60,10 +60,10 @@ const question = (port: number, ...more: string[]): string[] => [
   ...more,
 ];
 
-/** All that the program writes. */
 /** The verdict's entry in a dump: its key, and what each CPU has counted. */
 const NOT_IP = /^key:\n01 00 00 00 *\n(?:value .*\n)+/m;
 
+/** All that the program writes. */
 async function state(): Promise<unknown> {
   const { stdout } = await network.expectOk(
     'balancer',
