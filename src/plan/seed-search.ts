@@ -75,6 +75,7 @@ export function searchSeed(
   // 0: free; 1 more than the way that may have it; -1: nobody may.
   const owner = new Int32Array(cells);
   for (const [cell, way] of occupied) owner[cell] = way < 0 ? -1 : way + 1;
+  if (owner.filter((by) => by >= 0).length < count) return undefined;
   // The number of the try that took a cell, so that none has to be cleared.
   const taken = new Uint32Array(cells);
 

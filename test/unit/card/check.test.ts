@@ -226,7 +226,7 @@ describe('l4lb-load --check-offload', () => {
 
   test.each([
     { object: 'no-such.o', what: 'no object no-such.o', next: 'make objects' },
-    { object: 'README.md', what: 'this is no BPF object', next: 'make objects' },
+    { object: 'README.md', what: 'this is not a BPF object', next: 'make objects' },
     {
       object: 'datapath',
       what: 'cannot read datapath: it is a directory',

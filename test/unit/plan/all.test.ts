@@ -345,7 +345,10 @@ describe('a file that does not suit the tables', () => {
           ]),
         ),
       ),
-      lines: ['all services have 3,000 ways, and the program has 1,024 cells for them'],
+      lines: [
+        'all services have 3,000 destinations, and the program has room for 512',
+        'all services have 3,000 ways, and the program has 1,024 cells for them',
+      ],
     },
     {
       what: 'two new services that want all slots',

@@ -33,7 +33,7 @@ describe('a search for a seed', () => {
   });
 
   test.each([
-    { what: '160 IPv6 ways', ways: ipv6(160) },
+    { what: '120 IPv6 ways', ways: ipv6(120) },
     { what: '260 IPv4 ways', ways: ipv4(260) },
     { what: 'both', ways: [...ipv6(60), ...ipv4(100)] },
   ])('finds one for $what', ({ ways }) => {
