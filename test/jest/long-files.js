@@ -9,7 +9,10 @@ export const LONG_FILES = [
     file: 'test/vm/vm.test.ts',
     why: 'where there is no KVM, the processor of its machine is emulated',
   },
-  { file: 'test/kernel/doctor.test.ts' },
+  {
+    file: 'test/kernel/doctor.test.ts',
+    why: 'each fault has a network of its own, in which the doctor watches what comes for a second or longer',
+  },
   { file: 'test/kernel/kills.test.ts' },
   { file: 'test/kernel/load.test.ts' },
   { file: 'test/kernel/disturb.test.ts' },
