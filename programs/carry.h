@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What l4lb_carry.c and l4lb_carry_flows.c read from their input, instead of a
- * frame: see src/plan/carry-tables.ts.
+ * frame: see src/abi/carry.ts.
  */
 #ifndef CARRY_H
 #define CARRY_H

@@ -11,7 +11,7 @@ export const CELL_BY_PORT = 4;
 export const CELL_UDP_STAYS = 16;
 /** All packets of its address and protocol go to its service: so fragments may too. */
 export const CELL_FRAGMENTS = 32;
-/** Each fill moves as few slots as possible: see minimal-table.ts. */
+/** Each fill moves as few slots as possible: see plan/minimal.ts. */
 export const CELL_MINIMAL_TABLE = 64;
 /** The source address alone chooses the slot. */
 export const CELL_HASH_SOURCE = 128;

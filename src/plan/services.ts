@@ -29,7 +29,7 @@ export interface Service {
 
 const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS | CELL_MINIMAL_TABLE;
 
-/** Of reachable cells: see ways.ts. */
+/** Finds the services in reachable cells: see cells.ts. */
 export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Service> {
   const services = new Map<number, Service>();
   for (const cell of cells.values()) {

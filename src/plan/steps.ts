@@ -184,7 +184,7 @@ function planDestinations(
   });
 }
 
-/** What a slot remembers of its move is told in memory.ts. */
+/** What a slot remembers of its move is decided in hot-slots.ts. */
 function planSlots(
   state: State,
   wanted: Wanted,

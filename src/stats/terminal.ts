@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The dashboard on a terminal; what it shows is decided in screen.ts and screen-lines.ts. */
+/** The dashboard on a terminal; what it shows is decided in screen/. */
 import blessed from 'blessed';
 import type { Line, Style } from './screen/line.js';
 import { collect, reduce } from './screen/keys.js';
