@@ -53,7 +53,8 @@ export function echoReply(link: Link, ip: Ip): Buffer {
     icmp.writeUInt8(ECHO_REPLY_V6, 0);
     const pseudo = pseudoHeader(ip.source, ip.address, icmp.length);
     const sum = carriedChecksum(wasIcmp, [pseudo, before], [pseudo, icmp]);
-    icmp.writeUInt16BE(sum, 2);
+    // To a receiver 0 and 0xffff are the same here; the program never sends 0.
+    icmp.writeUInt16BE(sum || 0xffff, 2);
   }
   return Buffer.concat([link.from, link.to, link.tags, etherType(family), packet]);
 }

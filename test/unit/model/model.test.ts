@@ -354,6 +354,14 @@ describe('ICMP', () => {
     );
   });
 
+  test('an answer in IPv6 whose checksum would be 0 has 0xffff, which is the same', () => {
+    // Found by the fuzzer, in one of 4,000,000 packets: 0x0100 falls by 0x0100.
+    const frame = `${ETHERNET} 86dd 60000000 0008 3a ff ${CLIENT_V6} ${SERVICE_V6} 8000 0100 0007 0001`;
+    expect(ask(frame, withV6).frame.subarray(54).toString('hex')).toBe(
+      '8100ffff00070001',
+    );
+  });
+
   test('an answer of zeros has the checksum 0xffff, for its sum is 0', () => {
     const zeros = `${ETHERNET} 0800 4500001c 00000000 4001 7ccf ${CLIENT} ${SERVICE} 0800 f7ff 0000 0000`;
     const { frame } = ask(zeros);
