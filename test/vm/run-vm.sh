@@ -140,7 +140,7 @@ boot() {
         -accel "${accelerator/tcg/tcg,thread=multi}" -cpu "$model" -M pc -smp "$processors" -m "$memory" \
         -nodefaults -display none -no-reboot -serial "file:$scratch/console" \
         -kernel "$place/vmlinux" -initrd "$place/first.gz" \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off l4lb=$scratch" \
+        -append "console=ttyS0 quiet panic=-1 mitigations=off norandmaps l4lb=$scratch" \
         -virtfs local,mount_tag=host,path=/,security_model=none,multidevs=remap,readonly=on \
         -device virtio-serial-pci \
         $(port in stdio,signal=off) $(port out file,path=/dev/fd/4) \
