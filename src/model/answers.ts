@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the program answers itself: echo requests, and packets that are too big. */
+/** The answers that the program sends itself: to echo requests and to packets too big. */
 import { at } from '../text/must.js';
 import { checksum } from '../wire/checksum.js';
 import { carriedChecksum, isIpv4 } from './bytes.js';
@@ -17,9 +17,9 @@ const ECHO_REPLY_V6 = 129;
 const UNREACHABLE = 3;
 const FRAGMENTATION_NEEDED = 4;
 const TOO_BIG_V6 = 2;
-/** Internetwork control. */
+/** The traffic class of internetwork control (RFC 1812). */
 const CONTROL_CLASS = 0xc0;
-/** How much of a packet is quoted; shorter ones are never answered. */
+/** How many bytes of a packet an answer quotes; shorter packets get no answer. */
 const QUOTE = 512;
 const QUOTE_V6 = 1024;
 
@@ -28,7 +28,7 @@ export function isEchoRequest(link: Link, ip: Ip): boolean {
   return ip.isPlain && link.rest[ip.end] === type && link.rest[ip.end + 1] === 0;
 }
 
-/** The same packet the other way, with both checksums as right or wrong as they were. */
+/** Turns the packet around. A checksum that was wrong stays wrong by as much. */
 export function echoReply(link: Link, ip: Ip): Buffer {
   const packet = Buffer.from(link.rest);
   const family = isIpv4(ip.address) ? 'IPv4' : 'IPv6';
@@ -44,7 +44,7 @@ export function echoReply(link: Link, ip: Ip): Buffer {
     header.writeUInt8(HOPS, 8);
     header.writeUInt16BE(carriedChecksum(was, [headerBefore], [header]), 10);
     icmp.writeUInt8(ECHO_REPLY, 0);
-    // A message of zeros has the checksum 0xffff, and no other may have 0xffff for a 0.
+    // A message of zeros needs the checksum 0xffff. For any other, 0xffff means 0.
     icmp.writeUInt16BE(carriedChecksum(wasIcmp, [before], [icmp]) || 0xffff, 2);
   } else {
     ip.address.copy(packet, 8);
@@ -53,20 +53,20 @@ export function echoReply(link: Link, ip: Ip): Buffer {
     icmp.writeUInt8(ECHO_REPLY_V6, 0);
     const pseudo = pseudoHeader(ip.source, ip.address, icmp.length);
     const sum = carriedChecksum(wasIcmp, [pseudo, before], [pseudo, icmp]);
-    // To a receiver 0 and 0xffff are the same here; the program never sends 0.
+    // A receiver takes 0 and 0xffff for the same here; the program never sends 0.
     icmp.writeUInt16BE(sum || 0xffff, 2);
   }
   return Buffer.concat([link.from, link.to, link.tags, etherType(family), packet]);
 }
 
-/** Leaves 0 in its place. */
+/** Returns the checksum and leaves 0 in its place. */
 function takeChecksum(bytes: Buffer, at: number): number {
   const sum = bytes.readUInt16BE(at);
   bytes.writeUInt16BE(0, at);
   return sum;
 }
 
-/** Of RFC 8200, 8.1: length and next header are words of 4 bytes. */
+/** Builds RFC 8200's pseudo header (8.1): length and next header take 4 bytes each. */
 export function pseudoHeader(from: Buffer, to: Buffer, length: number): Buffer {
   const end = Buffer.alloc(8);
   end.writeUInt32BE(length, 0);
@@ -75,8 +75,8 @@ export function pseudoHeader(from: Buffer, to: Buffer, length: number): Buffer {
 }
 
 /**
- * Whether the source is one host, so that something may be sent there: RFC 1122, 3.2.1.3,
- * and RFC 4291, 2.5. Nor is anything sent to the MAC address of a group.
+ * Tells whether an answer would reach a single host: the source is an address that one
+ * host can have (RFC 1122, 3.2.1.3; RFC 4291, 2.5), and its MAC address is not a group's.
  */
 export function isOneHost(link: Link, ip: Ip): boolean {
   const [first = 0] = ip.source;
@@ -89,7 +89,7 @@ export function isOneHost(link: Link, ip: Ip): boolean {
 const UNSPECIFIED = Buffer.alloc(16);
 const LOOPBACK_V6 = Buffer.from('00000000000000000000000000000001', 'hex');
 
-/** Whether a sender may be told: RFC 1122, 3.2.2 and RFC 4443, 2.4 forbid the rest. */
+/** Tells whether RFC 1122, 3.2.2 and RFC 4443, 2.4 allow an answer to this packet. */
 export function mayBeTold(link: Link, ip: Ip, connection: Connection): boolean {
   if (connection.isError || ip.isLater || !ip.dontFragment) return false;
   if (ip.length < (isIpv4(ip.address) ? QUOTE : QUOTE_V6)) return false;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A checksum after a change, and the families of addresses. */
+/** Computes a checksum after a change, and tells the families of addresses apart. */
 import { foldSum, onesSum } from '../wire/checksum.js';
 
 /**
- * The checksum of bytes that took the place of others: right if it was right before, and
- * else wrong by as much as before. Both are summed up whole, with 0 where it stands.
+ * Returns the checksum after bytes have changed from `before` to `after`. If it was
+ * right, it stays right; if it was wrong, it stays wrong by as much. Both buffers must
+ * hold 0 in its place.
  */
 export function carriedChecksum(
   was: number,
@@ -12,7 +13,7 @@ export function carriedChecksum(
   after: readonly Buffer[],
 ): number {
   const sum = foldSum(was + onesSum(before) + (~onesSum(after) & 0xffff));
-  // 0 and 0xffff are the same number; as a checksum it is written as 0.
+  // 0 and 0xffff are the same number; a checksum writes it as 0.
   return sum === 0xffff ? 0 : sum;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The destination's end: takes the outer header off, ECN after RFC 6040. */
+/** The model of the decapsulation program: removes the outer header (ECN: RFC 6040). */
 import { onWire } from '../wire/address.js';
 import { carriedChecksum } from './bytes.js';
 import { etherType } from './encapsulate.js';
@@ -26,13 +26,13 @@ interface Outer {
   address: Buffer;
   inside: number;
   trafficClass: number;
-  /** Where the inner packet begins, and where it ends at the latest. */
+  /** The offset of the inner packet, and the last offset where it may end. */
   start: number;
   end: number;
   isFragment: boolean;
 }
 
-/** The host's own addresses as in the tables; none given: all are. */
+/** `addresses` are the host's own, from the table; undefined: every address counts. */
 export function decap(
   addresses: readonly Buffer[] | undefined,
   frame: Buffer,
@@ -52,7 +52,7 @@ export function decap(
   if (!outer) return pass('not ipip');
   const isOwn = addresses?.some((one) => onWire(one).equals(outer.address)) ?? true;
   if (!isOwn) return pass('not this host');
-  // The stack puts it together first.
+  // The stack first puts the fragments together.
   if (outer.isFragment) return pass('not ipip');
   if (outer.end < outer.start || outer.end > link.rest.length) return drop('malformed');
 
@@ -69,7 +69,7 @@ export function decap(
   return { verdict: 'decapsulated', action: 'PASS', frame: out };
 }
 
-/** Undefined where it carries no IP. */
+/** Returns undefined if the packet carries no IP packet. */
 function parseOuter({ rest, isIpv4: isV4 }: Link): Outer | undefined {
   if (rest.length < (isV4 ? 20 : 40)) return undefined;
   const inside = rest.readUInt8(isV4 ? 9 : 6);
@@ -97,7 +97,7 @@ function parseOuter({ rest, isIpv4: isV4 }: Link): Outer | undefined {
   };
 }
 
-/** Within the outer packet's payload. */
+/** Tells whether the payload of the outer packet holds a whole IP packet. */
 function isSoundInner(inner: Buffer, isV4: boolean): boolean {
   if (inner.length < (isV4 ? 20 : 40)) return false;
   const first = inner.readUInt8(0);
@@ -108,7 +108,7 @@ function isSoundInner(inner: Buffer, isV4: boolean): boolean {
   return header >= 20 && header <= length && length <= inner.length;
 }
 
-/** Figure 4 of RFC 6040; undefined: the packet is dropped. */
+/** Returns the ECN bits after figure 4 of RFC 6040; undefined: the packet is dropped. */
 export function combineEcn(inner: number, outer: number): number | undefined {
   if (outer === CE) return inner === NOT_ECT ? undefined : CE;
   return outer === ECT_1 && inner === ECT_0 ? ECT_1 : inner;
@@ -120,7 +120,7 @@ function innerClass(inner: Buffer, isV4: boolean): number {
 
 function setEcn(inner: Buffer, isV4: boolean, ecn: number): void {
   const was = inner.readUInt16BE(0);
-  // The last two bits of the class: of the first word in IPv4, four bits higher in IPv6.
+  // ECN is the class's last two bits. In IPv4 they end the word; in IPv6 4 bits follow.
   const is = isV4 ? (was & ~3) | ecn : (was & ~0x30) | (ecn << 4);
   if (is === was) return;
   if (!isV4) {

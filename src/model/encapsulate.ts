@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Step 5: IPv4 in IPv4 (RFC 2003), IPv6 in IPv4 (RFC 4213), either in IPv6 (RFC 2473). */
+/** Step 5: adds an outer header (RFC 2003, 4213 for IPv6 in IPv4, 2473 for IPv6). */
 import { onWire } from '../wire/address.js';
 import { checksum } from '../wire/checksum.js';
 import { evenOut } from '../wire/hash.js';
@@ -21,7 +21,7 @@ export interface Ipv4Fields {
   to: Buffer;
 }
 
-/** Id 0, since it is never fragmented (RFC 6864). */
+/** Builds a header with id 0, because the packet is never fragmented (RFC 6864). */
 export function ipv4Header(fields: Ipv4Fields): Buffer {
   const header = Buffer.alloc(20);
   header.writeUInt8(0x45, 0);
@@ -62,7 +62,7 @@ export function etherType(family: 'IPv4' | 'IPv6'): Buffer {
   return type;
 }
 
-/** The outer source: its last 16 bits tell flows apart where the entry allows it. */
+/** Returns the outer source. The bits that the entry allows vary by flow. */
 function outerSource({ source, spread }: ModelDestination, h: number): Buffer {
   const spreadOut = Buffer.from(source);
   const last = spreadOut.readUInt16BE(14) | (evenOut(h) & spread);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** ICMP (RFC 792) and ICMPv6 (RFC 4443): whose connection an error is about. */
+/** ICMP (RFC 792) and ICMPv6 (RFC 4443): finds the connection that an error is about. */
 import { isIpv4 } from './bytes.js';
 import type { Connection, Ip } from './parse.js';
 import { ICMP, ICMPV6, isTcpOrUdp, parseIp } from './parse.js';
@@ -14,20 +14,20 @@ export function isIcmp(ip: Ip): boolean {
   return ip.protocol === (isIpv4(ip.address) ? ICMP : ICMPV6);
 }
 
-/** Whether its header is there, so that it can be looked at. */
+/** Tells whether the whole packet is here, and with it the ICMP header. */
 export function isWholeIcmp(bytes: Buffer, ip: Ip): boolean {
   const { isFragment, length, end } = ip;
   return !isFragment && length <= bytes.length && end + HEADER_LENGTH <= length;
 }
 
-/** The connection that an error is about, seen from the end that began it. */
+/** Returns the connection that an error is about, as its client's packets show it. */
 export function quotedConnection(bytes: Buffer, ip: Ip): Connection | undefined {
   const family = isIpv4(ip.address);
   const types = family ? ERRORS : ERRORS_V6;
   if (!types.includes(bytes.readUInt8(ip.end))) return undefined;
 
   const start = ip.end + HEADER_LENGTH;
-  // Its first header must be within the ICMP packet, extension headers in the frame.
+  // The quoted IP header must lie within the ICMP packet.
   if (start + (family ? 20 : 40) > ip.length) return undefined;
   const quote = bytes.subarray(start);
   const quoted = parseIp(quote, family);
@@ -40,10 +40,10 @@ export function quotedConnection(bytes: Buffer, ip: Ip): Connection | undefined 
     flags: 0,
     isError: true,
   };
-  // Its header must be there to its end, and a piece needs no more.
+  // The quoted headers must be complete. A fragment needs no more than that.
   if (start + quoted.end > ip.length) return undefined;
   if (quoted.isFragment) return { ...connection, ports: undefined };
-  // RFC 792 promises 8 bytes of what the packet carried: the ports are among them.
+  // RFC 792 promises 8 bytes of the quoted payload; they begin with the ports.
   if (start + quoted.end + 8 > ip.length) return undefined;
   return {
     ...connection,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A frame and the tables in, the verdict and the frame out: all steps in their order. */
+/** Runs all steps in order: from the tables and a frame to the verdict and a frame. */
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { VerdictName } from '../abi/verdicts.js';
@@ -73,7 +73,7 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
   };
 }
 
-/** Undefined where it is neither TCP nor UDP, nor an error about either. */
+/** Returns undefined for anything but TCP, UDP and ICMP errors about them. */
 function connectionOf(link: Link, ip: Ip): Connection | Refused | undefined {
   if (isIcmp(ip)) {
     return isWholeIcmp(link.rest, ip) ? quotedConnection(link.rest, ip) : undefined;

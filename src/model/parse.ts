@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Step 1: Ethernet with its tags (IEEE 802.1Q), IPv4 (RFC 791), IPv6 (RFC 8200), ports. */
+/** Step 1: parses Ethernet and tags (IEEE 802.1Q), IP (RFC 791, RFC 8200) and ports. */
 
 export const ICMP = 1;
 export const TCP = 6;
@@ -22,7 +22,7 @@ const MOST_EXTENSIONS = 6;
 export interface Link {
   to: Buffer;
   from: Buffer;
-  /** None, or one or two tags, of 4 bytes each. */
+  /** Up to two tags of 4 bytes each. */
   tags: Buffer;
   isIpv4: boolean;
   /** From the IP header to the frame's end. */
@@ -47,28 +47,28 @@ export function parseLink(frame: Buffer): Link | undefined {
   };
 }
 
-/** What an IP header says, and its extension headers. */
+/** The contents of an IP header and its extension headers. */
 export interface Ip {
   /** 4 or 16 bytes. */
   source: Buffer;
   address: Buffer;
   protocol: number;
-  /** TOS, or traffic class. */
+  /** IPv4's TOS or IPv6's traffic class. */
   trafficClass: number;
-  /** Of the whole packet, as it claims. */
+  /** The length of the whole packet, as its header states it. */
   length: number;
-  /** Where the header ends, with options or extension headers. */
+  /** The offset behind the header and its options or extension headers. */
   end: number;
-  /** Has neither options nor extension headers. */
+  /** True without options and extension headers. */
   isPlain: boolean;
   isFragment: boolean;
-  /** Of a fragment that is not the first. */
+  /** True for a fragment other than the first. */
   isLater: boolean;
-  /** IPv6 routers never fragment, so there it is always set. */
+  /** Always true for IPv6, because its routers never fragment. */
   dontFragment: boolean;
 }
 
-/** What cannot be understood, and as much as is known of it. */
+/** A packet that cannot be parsed, with the fields that were read before. */
 export interface Refused {
   refused: 'malformed' | 'extension headers';
   address?: Buffer;
@@ -83,7 +83,7 @@ function parseIpv4(bytes: Buffer): Ip | Refused {
   if (bytes.length < 20) return { refused: 'malformed' };
   const [first = 0, trafficClass = 0] = bytes;
   const words = first & 0x0f;
-  // Of another version's header nothing else can be known.
+  // No other field can be trusted if the version is wrong.
   if (first >> 4 !== 4 || words < 5) return { refused: 'malformed' };
   const fragment = bytes.readUInt16BE(6);
   const offset = fragment & 0x1fff;
@@ -119,7 +119,7 @@ function parseIpv6(bytes: Buffer): Ip | Refused {
     if (bytes.length < end + 8) return { refused: 'malformed', address };
     const next = bytes.readUInt8(end);
     if (protocol === ROUTING && bytes.readUInt8(end + 3) !== 0) {
-      // The address is only the next stop.
+      // The destination address is only the next hop of the route.
       return { refused: 'extension headers', address };
     }
     if (protocol === FRAGMENT) {
@@ -131,7 +131,7 @@ function parseIpv6(bytes: Buffer): Ip | Refused {
         const fragment = { isPlain: false, isFragment: true, isLater };
         return { ...ip, ...fragment, protocol: next, end };
       }
-      // Alone it is a whole packet: an atomic fragment (RFC 6946).
+      // A fragment header without further fragments: a whole packet (RFC 6946).
     } else {
       const units = bytes.readUInt8(end + 1);
       end += protocol === AUTHENTICATION ? (units + 2) * 4 : (units + 1) * 8;
@@ -146,14 +146,17 @@ export interface Ports {
   destination: number;
 }
 
-/** One end's packets, or an error about them: what services and slots are found by. */
+/**
+ * One direction of a connection, or an ICMP error about it. Its fields choose the service
+ * and the slot.
+ */
 export interface Connection {
   source: Buffer;
   address: Buffer;
   protocol: number;
   /** Fragments have none. */
   ports: Ports | undefined;
-  /** Of TCP; 0 in an ICMP error, which tells nothing of them. */
+  /** TCP's flags; 0 for an ICMP error, which does not show them. */
   flags: number;
   isError: boolean;
 }
@@ -162,7 +165,7 @@ export function isTcpOrUdp(protocol: number): boolean {
   return protocol === TCP || protocol === UDP;
 }
 
-/** A packet of TCP or UDP, whole or a piece. */
+/** Parses a packet or fragment of TCP or UDP. */
 export function parseTransport(bytes: Buffer, ip: Ip): Connection | Refused {
   const { source, address, protocol, length, end } = ip;
   const malformed: Refused = { refused: 'malformed', address, protocol };

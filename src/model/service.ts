@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Step 2: which service a packet is for, and what is left to the host all the same. */
+/** Step 2: finds a packet's service, and packets that a service leaves to the host. */
 import { CELL_BY_PORT, CELL_FRAGMENTS, CELL_KEEPS_SSH, CELL_USED } from '../abi/cell.js';
 import { ANY_ADDRESS, onWire } from '../wire/address.js';
 import { isIpv4 } from './bytes.js';
@@ -23,7 +23,7 @@ const isAny = ({ address }: ModelCell): boolean => address.equals(ANY_ADDRESS);
 const isWay = ({ flags }: ModelCell): boolean => (flags & CELL_USED) !== 0;
 const isNote = ({ flags }: ModelCell): boolean => (flags & CELL_BY_PORT) !== 0;
 
-/** The cells of an address; any is none. */
+/** Returns the cells with exactly this address, without those for any address. */
 function ofAddress(cells: Cells, address: Buffer): ModelCell[] {
   return cells.filter((cell) => !isAny(cell) && onWire(cell.address).equals(address));
 }
@@ -76,12 +76,12 @@ function isSsh(
   return destination === SSH || (sessionPort !== 0 && destination === sessionPort);
 }
 
-/** Whether an address belongs to a service, and not only to any. */
+/** Tells whether a way names this address; ways for any address do not count. */
 export function isServiceAddress({ cells }: Tables, address: Buffer): boolean {
   return ofAddress(cells, address).some(isWay);
 }
 
-/** What is not understood is only dropped if it was meant for a service. */
+/** Tells whether a service would get this packet; a malformed one then does not pass. */
 export function isMeantForUs({ cells }: Tables, what: Refused): boolean {
   const protocols = what.protocol === undefined ? [TCP, UDP] : [what.protocol];
   const candidates = [

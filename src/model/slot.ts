@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Steps 3 and 4: the slot of a packet; in a hot one, who of its destinations. */
+/** Steps 3 and 4: finds a packet's slot and, if the slot is hot, which destination. */
 import type { FlowRecord } from '../abi/record.js';
 import { EMPTY_SLOT, NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
@@ -16,11 +16,11 @@ const ACK = 0x10;
 const RECORDS = 8;
 /** Records count time in units of 4 seconds. */
 const SEEN_SHIFT = 2n;
-/** 64 seconds, in these units: a SYN that comes again. */
+/** 64 seconds, in these units. Within that time a second SYN is a repetition. */
 const YOUNG = 16;
-/** Set in each signature, so that none is that of an empty record. */
+/** Set in every signature, so that none equals the signature of an empty record. */
 const FULL = 0x80000000;
-/** An hour: then an established record may be overwritten too. */
+/** An hour. After that even an established record may be replaced. */
 const FORGOTTEN = 900;
 
 export const NO_RECORD: FlowRecord = {
@@ -30,14 +30,14 @@ export const NO_RECORD: FlowRecord = {
   seen: 0,
 };
 
-/** An address as one word: an IPv4's own bytes, or a hash of an IPv6's. */
+/** Returns an address as one word: IPv4 as it is, IPv6 hashed. */
 export function foldAddress(seed: number, address: Buffer): number {
   const word = (index: number): number => address.readUInt32LE(index * 4);
   if (isIpv4(address)) return word(0);
   return hash(hash(seed, word(0), word(1)), word(2), word(3));
 }
 
-/** Both ports as they are on the wire, read little-endian. */
+/** Returns both ports as they lie on the wire, read as one little-endian word. */
 function portsWord({ ports }: Connection): number {
   if (!ports) return 0;
   const wire = Buffer.alloc(4);
@@ -100,20 +100,21 @@ function chooseOfHot(
 ): Choice {
   if (connection.protocol === UDP) {
     return (cell.flags & CELL_UDP_STAYS) !== 0
-      ? { id: slot.previous, hot: 'UDP stays on the previous' }
-      : { id: slot.current, hot: 'UDP goes to the current' };
+      ? { id: slot.previous, hot: 'UDP stays on the previous destination' }
+      : { id: slot.current, hot: 'UDP goes to the current destination' };
   }
   if (!connection.ports) {
-    return { id: slot.previous, hot: 'a fragment of TCP goes to the previous' };
+    return { id: slot.previous, hot: 'TCP fragments go to the previous destination' };
   }
   const records = new RecordSet(tables, state, connection, cell, slot);
   const begins = (connection.flags & (SYN | ACK)) === SYN && !connection.isError;
   if (!begins) return records.follow();
   if (state.mayRecord) return records.begin();
-  return { id: slot.previous, hot: 'a SYN of too many in this second, to the previous' };
+  const hot = 'a SYN beyond the limit per second goes to the previous destination';
+  return { id: slot.previous, hot };
 }
 
-/** The records among which a connection's own is looked for. */
+/** The set of records that can hold a connection's record. */
 class RecordSet {
   readonly #tables: Tables;
   readonly #connection: Connection;
@@ -151,32 +152,35 @@ class RecordSet {
     this.#records = Array.from({ length: RECORDS }, (_, n) => there[n] ?? NO_RECORD);
   }
 
-  /** A SYN: it starts on the current, unless it only comes again. */
+  /** Handles a SYN: it goes to the current destination, unless it is a repetition. */
   begin(): Choice {
     const place = this.#find();
     const there = this.#records[place];
     if (there) {
       const weight = this.#tables.destinations.get(there.destination)?.weight ?? 0;
       if (this.#stands(there) && weight > 0 && this.#age(there) <= YOUNG) {
-        return { id: there.destination, hot: 'a SYN again, after its record' };
+        return { id: there.destination, hot: 'a repeated SYN follows its record' };
       }
-      return this.#record(place, 'a SYN, whose old record counts no more');
+      return this.#record(place, 'a SYN whose old record no longer counts');
     }
     const free = this.#place();
     if (free === undefined) {
-      return { id: this.#slot.previous, hot: 'a SYN without room for a record' };
+      return { id: this.#slot.previous, hot: 'a SYN that found no room for a record' };
     }
-    return this.#record(free, 'a SYN starts on the current');
+    return this.#record(free, 'a SYN goes to the current destination');
   }
 
-  /** A later packet, or an error about it. */
+  /** Handles a later packet, or an ICMP error about one. */
   follow(): Choice {
     const place = this.#find();
     const there = this.#records[place];
     if (!there || !this.#stands(there)) {
-      return { id: this.#slot.previous, hot: 'without a record, to the previous' };
+      return {
+        id: this.#slot.previous,
+        hot: 'a packet without a record goes to the previous destination',
+      };
     }
-    const choice = { id: there.destination, hot: 'after its record' };
+    const choice = { id: there.destination, hot: 'a packet follows its record' };
     const isFresh = there.established && this.#age(there) === 0;
     if (isFresh || this.#connection.isError) return choice;
     return { ...choice, record: this.#write(place, there.destination, true) };
@@ -186,7 +190,7 @@ class RecordSet {
     return this.#records.findIndex(({ signature }) => signature === this.#signature);
   }
 
-  /** Where a new record goes: an empty place, or the oldest that may go. */
+  /** Returns the place for a new record: an empty one, or the oldest replaceable one. */
   #place(): number | undefined {
     const empty = this.#records.findIndex(({ signature }) => signature === 0);
     if (empty >= 0) return empty;
@@ -202,7 +206,10 @@ class RecordSet {
     return (this.#now - seen) & 0xffff;
   }
 
-  /** Seen since the slot became hot, and its destination is still of this service. */
+  /**
+   * Tells whether a record counts: its connection was seen since the slot became hot, and
+   * its destination still belongs to this service.
+   */
   #stands(record: FlowRecord): boolean {
     const sinceHot = this.#now - (this.#slot.since >>> Number(SEEN_SHIFT));
     const owner = this.#tables.destinations.get(record.destination)?.service;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Checksums as a receiver judges them: everything that they cover is summed up, and the
- * sum must be 0xffff (RFC 1071). What the program or the model did to get there is not
- * asked, so that a fault which both have is seen here.
+ * Judges checksums as a receiver does: it sums up everything that a checksum covers, and
+ * the sum must be 0xffff (RFC 1071). It uses no code of the program or the model, so it
+ * also finds a fault that both share.
  */
 import { onesSum } from '../wire/checksum.js';
 import type { VerdictName } from '../abi/verdicts.js';
@@ -17,7 +17,7 @@ export interface Sum {
   isRight: boolean;
 }
 
-/** Those of the first IP packet in a frame; what is cut short has none. */
+/** Judges the checksums of the first IP packet in a frame; none if it is cut short. */
 export function sumsOf(frame: Buffer): Sum[] {
   const link = parseLink(frame);
   return link ? sumsOfPacket(link) : [];
@@ -42,8 +42,9 @@ function isSound(...parts: Buffer[]): boolean {
 }
 
 /**
- * What is wrong with the checksums of a frame that the program sent. Those that it made
- * must be right; those that were there already must be as right or wrong as they were.
+ * Lists what is wrong with the checksums of a frame that the program sent. Checksums that
+ * the program computed must be right. Those that it only updated must be right if they
+ * were right before, and wrong if they were wrong.
  */
 export function wrongSums(before: Buffer, after: Buffer, verdict: VerdictName): string[] {
   switch (verdict) {
@@ -59,7 +60,7 @@ export function wrongSums(before: Buffer, after: Buffer, verdict: VerdictName): 
   }
 }
 
-/** The same at a destination: the inner header's, which ECN may have changed. */
+/** Does the same for a decapsulated packet, whose IPv4 header ECN may have changed. */
 export function wrongInnerSums(before: Buffer, after: Buffer): string[] {
   const [inner, link] = [parseLink(after), parseLink(before)];
   if (!inner || !link) return [];

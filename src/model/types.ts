@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The model: a second opinion on what the program does with a frame, written from
- * the RFCs and from what the tables mean, not from the program. The fuzzer and
- * l4lb-explain hold the two against each other. Where it could be fast or plain it
- * is plain.
+ * The model is a second opinion on what the program does with a frame. It follows the
+ * RFCs and the meaning of the tables, not the program's code. The fuzzer and l4lb-explain
+ * compare the two. The model prefers plain code to fast code.
  *
- * Here: what goes into the model and what comes out. Addresses of packets are as
- * on the wire, of 4 or 16 bytes; those of tables are always of 16.
+ * This file declares what goes into the model and what comes out. A packet's addresses
+ * have 4 or 16 bytes, as on the wire; a table's addresses always have 16.
  */
 import type { Build } from '../abi/maps.js';
 import type { FlowRecord } from '../abi/record.js';
@@ -16,7 +15,7 @@ import type { Cell } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
 import type { Action, VerdictName } from '../abi/verdicts.js';
 
-/** What the model reads of each table; the rest is there for speed. */
+/** The fields that the model reads; the other fields only make the program fast. */
 export type ModelDevice = Pick<
   Device,
   'slotSeed' | 'mac' | 'sessionPort' | 'log2Sets' | 'flags'
@@ -33,25 +32,25 @@ export type ModelDestination = Pick<
 export interface Tables {
   build: Build;
   device: ModelDevice;
-  /** Ways and notes. Where they lie is the program's affair. */
+  /** Ways and notes, in any order: only the program cares where they lie. */
   cells: readonly ModelCell[];
-  /** What is missing is empty. */
+  /** A slot that is missing here is empty. */
   slots: ReadonlyMap<number, Slot>;
-  /** All entries of the table: an id that is missing is beyond its end. */
+  /** All entries of the table: an id that is missing here lies beyond its end. */
   destinations: ReadonlyMap<number, ModelDestination>;
 }
 
-/** What the program itself writes and reads again, and what else it looks at. */
+/** What the program writes and reads again, the time, and its limits. */
 export interface ProgramState {
-  /** By set; a set that is missing is empty. */
+  /** Records by set; a set that is missing here is empty. */
   flows: ReadonlyMap<number, readonly FlowRecord[]>;
-  /** Nanoseconds of the clock that is never set. */
+  /** Nanoseconds of CLOCK_MONOTONIC. */
   now: bigint;
-  /** Whether the rate allows to answer a packet that is too big. */
+  /** Whether the limit allows another answer to a packet that is too big. */
   mayTell: boolean;
-  /** Whether it allows to record a connection that begins in a hot slot. */
+  /** Whether the limit allows another record of a connection that begins. */
   mayRecord: boolean;
-  /** Whether it allows to answer an echo request. */
+  /** Whether the limit allows another answer to an echo request. */
   mayEcho: boolean;
 }
 
@@ -61,13 +60,13 @@ export interface RecordWrite {
   record: FlowRecord;
 }
 
-/** How the model came to its answer, for people. Absent: it did not get so far. */
+/** Why the model gave its answer, for people. Steps that it did not reach are absent. */
 export interface Reasons {
   cell?: ModelCell;
   hash?: number;
   slotNumber?: number;
   slot?: Slot;
-  /** Why this destination of a hot slot. */
+  /** Why a hot slot's packet goes to this destination. */
   hot?: string;
   destination?: ModelDestination;
 }
@@ -76,12 +75,12 @@ export interface Answer {
   verdict: VerdictName;
   action: Action;
   frame: Buffer;
-  /** Of the destination that is counted, where the verdict is balanced. */
+  /** The destination that the packet is counted for, if the verdict is `balanced`. */
   id?: number;
-  /** What is counted with the verdict. */
+  /** The number of bytes that is counted under the verdict. */
   bytes: number;
   record?: RecordWrite;
-  /** A slot, and the seconds that are written for it. */
+  /** What is written to `kept`: the slot and the time in seconds. */
   kept?: { slot: number; seconds: number };
   reasons: Reasons;
 }
