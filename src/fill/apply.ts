@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-map's part in settling: once, or again and again until no slot is hot. */
+/**
+ * Settles slots for l4lb-map: once, or with --wait again and again until no slot is hot.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Context } from '../program/tools.js';
@@ -20,13 +22,13 @@ import { settle } from './settle.js';
 export interface SettleFlags {
   settle?: boolean;
   idle?: number;
-  /** Turn all cold, ready or not. */
+  /** Turns all slots cold, ready or not. */
   now?: boolean;
-  /** Stay until no slot is hot. */
+  /** Waits until no slot is hot. */
   wait?: boolean;
 }
 
-/** No longer between two looks, since traffic may have kept a slot meanwhile. */
+/** The most seconds between two looks, since the slots may change meanwhile. */
 const LONGEST_WAIT = 30;
 
 export async function settleSlots(
@@ -43,14 +45,14 @@ export async function settleSlots(
 
 export interface Filled<P> {
   plan: P;
-  /** Undefined: nothing was to be written. */
+  /** Undefined where nothing was to be written. */
   settled: Settled | undefined;
 }
 
 /**
- * A fill leaves hot slots, and finds those of earlier ones ready: of all services.
- * Both are done under one lock, so that what the plan has read is still true, and
- * only the slots of services that it did not need are read.
+ * A fill leaves hot slots, and this is also the moment to settle those that earlier fills
+ * left, in all services. Both happen under one lock, so what the plan has read is still
+ * true. Only the slots of services that the plan did not need are read here.
  */
 export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
   tools: Context,
@@ -83,8 +85,9 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
 }
 
 /**
- * The program may have been replaced meanwhile. It rarely was, so that is asked while the
- * plan is made, which is as long a wait; if it was the plan is made anew.
+ * Makes the plan for the program that is attached now: it may have been replaced
+ * meanwhile. That is rare, so the plan is made while the question is asked, which takes
+ * as long. If the program was replaced, the plan is made anew.
  */
 async function planNow<P>(
   tools: Context,
@@ -102,7 +105,7 @@ async function planNow<P>(
   return { maps, made: made.value };
 }
 
-/** With --wait: until no slot is hot. */
+/** With --wait: settles again until no slot is hot. */
 async function waitForRest(
   tools: Context,
   attached: Attached,
@@ -128,8 +131,8 @@ function optionsFor(flags: SettleFlags, config: readonly WantedService[]): Settl
 }
 
 /**
- * What the config file says of a service, or else the command line of --settle, or
- * else what the service has: a fill has stored its own --idle there by now.
+ * For each service: what the config file says, else what the command line of --settle
+ * says, else what the service has. A fill has stored its own --idle there by now.
  */
 function patienceOf(
   services: readonly Service[],

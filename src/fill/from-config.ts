@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** From a config file to writes, and from the maps to a config file. */
+/** Turns a config file into writes, and the maps into a config file. */
 import { dirname, join, normalize } from 'node:path';
 
 import { Fault } from '../text/fault.js';
@@ -32,7 +32,7 @@ export interface PreparedConfig {
   surroundings: Surroundings;
 }
 
-/** The file alone, checked whole. */
+/** Reads the file and checks all of it, without looking at the device. */
 export function readConfig(name: string): Omit<Config, 'problems'> {
   const file = readFile(name, 'name a config file, such as l4lb.example.toml');
   const { problems, ...config } = parseConfig(file, (other) => open(name, other));
@@ -43,12 +43,15 @@ export function readConfig(name: string): Omit<Config, 'problems'> {
   });
 }
 
-/** A name in a config file is relative to it, wherever the tool was started. */
+/**
+ * Opens a file that a config file names: relative to the config file, wherever the tool
+ * was started.
+ */
 function open(config: string, name: string): DestinationFile {
   const folder = config === '-' ? '.' : dirname(config);
   const path = name.startsWith('/') ? name : normalize(join(folder, name));
   try {
-    // `./` in front, so that it is neither stdin nor the name of a sample.
+    // With `./` in front the name means neither stdin nor a sample.
     const { text } = readFile(path.startsWith('/') ? path : `./${path}`);
     return { name: printableLine(path), text };
   } catch (error) {
@@ -67,7 +70,7 @@ export async function prepareConfig(
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
   const destinations = await resolveRows({ ip }, link, rows);
-  // What the device itself has to give is asked for once, and for all of them.
+  // The device's own addresses are looked up once for all services.
   const needing = wanted.flatMap(({ sources, rows: own }) =>
     own.filter(({ address }) => !sources[familyOfText(address)]),
   );
@@ -86,7 +89,7 @@ export async function prepareConfig(
   return { services, surroundings };
 }
 
-/** Reads the live tables, and plans the way from them to what is wanted. */
+/** Reads the live tables and plans the way from them to what is wanted. */
 export async function planPrepared(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
@@ -110,7 +113,7 @@ async function withSlots(
   tables: State,
   services: readonly Service[],
 ): Promise<State> {
-  // Slots that nobody ever wrote are zero, and need no reading.
+  // Slots that nobody ever wrote are zero, so they need not be read.
   if (tables.device.abi === 0) return tables;
   return { ...tables, slots: await readAllSlots(bpftool, maps, services) };
 }

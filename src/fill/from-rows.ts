@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Fills the tables from files: l4lb-map does it, and l4lb-load -f before it attaches. */
+/**
+ * Fills the tables from rows of destinations: for l4lb-map, and for l4lb-load -f before
+ * it attaches.
+ */
 import { at, must } from '../text/must.js';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -34,7 +37,7 @@ import { kernelSeconds } from '../system/clock.js';
 import { readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
 
-/** What a fill may be asked for; what is left out stays as it is. */
+/** What a fill may be asked for. A setting that is left out stays as it is. */
 export interface FillWishes {
   source?: AskedSources | undefined;
   ways?: Way[] | undefined;
@@ -46,7 +49,7 @@ export interface FillWishes {
   echo?: boolean | undefined;
 }
 
-/** All that a fill needs, checked: nothing after this can find fault with it. */
+/** All that a fill needs, already checked: nothing after this can find fault with it. */
 export interface Prepared extends FillWishes {
   destinations: WantedDestination[];
   source: AskedSources;
@@ -82,15 +85,15 @@ export function macOf({ name, mac }: Link): Buffer {
   throw new Failure(`${name} has no Ethernet address, so it has no neighbours`);
 }
 
-/** A plan, and what it was made from. */
+/** A plan and what it was made from. */
 export interface Planned<P> {
   plan: P;
   live: State;
-  /** Those whose slots were read. */
+  /** The services whose slots were read. */
   services: Service[];
 }
 
-/** Reads the live tables, and plans the way from them to what is wanted. */
+/** Reads the live tables and plans the way from them to what is wanted. */
 export async function planFill(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
@@ -104,7 +107,7 @@ export async function planFill(
     prepared.slots,
   );
   const service = withSettings(chosen.service, prepared);
-  // Slots that nobody ever wrote are zero, and need no reading.
+  // Slots that nobody ever wrote are zero, so they need not be read.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
   const now = maps.kept ? kernelSeconds() : undefined;
@@ -115,7 +118,7 @@ export async function planFill(
   return { plan: made, live, services: [service] };
 }
 
-/** What is not asked for stays as it is. */
+/** Gives the service the settings that were asked for; the others stay as they are. */
 function withSettings(service: Service, { table, idle }: Prepared): Service {
   const others = service.flags & ~CELL_MINIMAL_TABLE;
   return {
@@ -128,10 +131,12 @@ function withSettings(service: Service, { table, idle }: Prepared): Service {
   };
 }
 
-/** A fill that can no more be refused, and is yet to be written. */
+/** A fill that nothing can refuse any more, but that is not yet written. */
 export interface ReadyFill {
   plan: Plan;
-  /** To the maps that it was planned for, or others that hold the same. */
+  /**
+   * Writes to the maps that the fill was planned for, or to others that hold the same.
+   */
   write: (maps: Maps) => Promise<void>;
 }
 
@@ -171,7 +176,9 @@ export function readFile(name: string, next = ROWS): DestinationFile {
   }
 }
 
-/** A sample goes by its name alone, unless there is a file of that name here. */
+/**
+ * Finds a sample by its name alone, unless the current directory has a file of that name.
+ */
 function samplePath(name: string): string | undefined {
   if (basename(name) !== name || existsSync(name)) return undefined;
   const sample = packaged(`destination_samples/${name}`);
@@ -185,7 +192,7 @@ function badRows(problems: string[]): Failure {
   });
 }
 
-/** Rows without MAC get that of the next hop, from the kernel's own tables. */
+/** Gives a row without a MAC that of its next hop, from the kernel's own tables. */
 export async function resolveRows(
   { ip }: Pick<Tools, 'ip'>,
   link: Link,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Which source a fill gives the outer headers: asked for, kept, or the device's own. */
+/**
+ * Chooses the source address of the outer headers: asked for, kept, or the device's own.
+ */
 import { parseAddress } from '../wire/address.js';
 import type { DestinationRow } from '../config/destinations-csv.js';
 import { Failure } from '../text/failure.js';
@@ -7,7 +9,9 @@ import type { Link } from '../system/ip/links.js';
 import type { AskedSources, Family, Sources } from '../wire/outer-source.js';
 import { FAMILIES, FAMILY_NAMES, familyOfText } from '../wire/outer-source.js';
 
-/** What the device has for the families of some rows, and what to say where it has none. */
+/**
+ * The device's addresses for the families of some rows, and the error where it has none.
+ */
 export interface OwnSources {
   sources: Sources;
   missing: ReadonlyMap<Family, Failure>;
@@ -26,7 +30,10 @@ export function ownSources(link: Link, rows: readonly DestinationRow[]): OwnSour
   return { sources, missing };
 }
 
-/** In each family what is asked for, or else what the service has, or else the device's own. */
+/**
+ * For each family: the address asked for, else what the service has, else the device's
+ * own.
+ */
 export function chooseSources(
   { isOwn, ...asked }: AskedSources,
   kept: Sources,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What l4lb-map says of a fill, to people or as JSON. */
+/** Reports what l4lb-map has filled, to people or as JSON. */
 import { MODE_NAMES } from '../text/mode.js';
 import { print, printJson, warn } from '../system/output.js';
 import type { Attached } from '../program/find.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Turns hot slots cold, where nobody needs their previous destination any more. */
+/** Turns hot slots cold where nobody needs their previous destination any more. */
 import { linesOf } from '../program/write.js';
 import { reachable } from '../plan/cells.js';
 import type { Slot } from '../abi/slot.js';
@@ -16,37 +16,37 @@ import { readSlots, readTables } from '../program/read.js';
 export interface Settled {
   /** Slots that went cold. */
   settled: number;
-  /** Those whose drained destination's deadline is over: they are still hot. */
+  /** Slots that forgot a drained destination after its deadline, but are still hot. */
   forgotten: number;
   /** Slots that are still hot. */
   hot: number;
-  /** Seconds until the next may go cold; 0 where none is hot. */
+  /** Seconds until the next slot may go cold; 0 where none is hot. */
   wait: number;
 }
 
 /** How long the slots of a service remember. */
 export interface Patience {
-  /** Seconds without a packet that went elsewhere than to the current destination. */
+  /** Seconds for which no packet has gone elsewhere than to the current destination. */
   idle: number;
   /** Seconds after which a drained destination is forgotten in any case. */
   drainDeadline?: number | undefined;
 }
 
 export interface SettleOptions {
-  /** By service id. */
+  /** Gives the patience of each service by its id. */
   patience: (services: readonly Service[]) => ReadonlyMap<number, Patience>;
-  /** Turns all cold, ready or not. */
+  /** Turns all slots cold, ready or not. */
   all: boolean;
 }
 
 /** The tables as a fill has just left them, with the slots of some services. */
 export interface KnownTables {
   tables: State;
-  /** Ids of the services whose slots are among them. */
+  /** Ids of the services whose slots are in these tables. */
   slotsOf: ReadonlySet<number>;
 }
 
-/** Of every service on the device. What is known need not be read again. */
+/** Settles the slots of every service on the device. What is known is not read again. */
 export async function settle(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * From what the maps hold and the services of a config file to all writes.
- * Each service is planned by plan.ts, one behind the other, in one batch.
+ * Plans all writes that lead from what the maps hold to the services of a config file.
+ * service.ts plans each service, one after the other; all of them go into one batch.
  */
 import { must } from '../text/must.js';
 import { isWay, reachable } from './cells.js';
@@ -20,7 +20,7 @@ import { servicesIn } from './services.js';
 import { formatWay, wayKey } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 
-/** A service of the file, with what the network had to tell. */
+/** A service of the file, completed with what the network had to tell. */
 export interface ResolvedService extends WantedService {
   destinations: readonly WantedDestination[];
 }
@@ -31,26 +31,26 @@ export type Surroundings = Pick<Wanted, 'sessionPort' | 'mac' | 'mtu' | 'echo' |
 export interface RemovedService {
   ways: string[];
   destinations: string[];
-  /** 0 for what a killed tool has left. */
+  /** 0 if only the leftovers of a killed tool are removed. */
   slots: number;
 }
 
 export interface ConfigPlan {
   writes: Write[];
-  /** What the maps hold after these. */
+  /** What the maps hold after these writes. */
   after: State;
   /** In the order of the file. */
   services: { name: string; plan: Plan }[];
   removed: RemovedService[];
-  /** They are removed before others are added: for a moment their packets find no service. */
+  /** Old services go before new ones come: for a moment their packets find no service. */
   removesFirst: boolean;
 }
 
 type Fill = Assignment<ResolvedService>;
 
 /**
- * New services come before old ones go, so that no packet finds neither. Only
- * where that takes more room than there is, what goes makes room first.
+ * Plans the new services before the old ones go, so that every packet finds one of them.
+ * Only where there is no room for both do the old ones make room first.
  */
 export function planConfig(
   live: State,
@@ -120,8 +120,8 @@ function planAll(
 }
 
 /**
- * A way that another service has still is planned for as if it were this one's
- * with wrong slots: so it changes its owner in one write, without a gap.
+ * Treats a way that another service still has as if it were this service's with wrong
+ * slots. So it changes its owner in one write, without a gap.
  */
 function claimWays(
   { cells }: State,
@@ -150,7 +150,7 @@ function describeGone(state: State, { id, ways, range }: GoneService): RemovedSe
   };
 }
 
-/** A way that goes from one service to another is taken, before it is given up. */
+/** Puts services that take a way before those that give it up. */
 function takersFirst(live: State, fills: readonly Fill[]): Fill[] {
   const owners = new Map(
     [...servicesIn(reachable(live)).values()].flatMap(({ id, ways }) =>
@@ -162,7 +162,7 @@ function takersFirst(live: State, fills: readonly Fill[]): Fill[] {
   return [...fills.filter(takes), ...fills.filter((fill) => !takes(fill))];
 }
 
-/** Who gives ids back comes before who needs them. */
+/** Puts services that give ids back before those that need them. */
 function shrinkingFirst(live: State, fills: readonly Fill[]): Fill[] {
   const growth = ({ wanted, service }: Fill): number =>
     wanted.destinations.length - ownedBy(live, service.id).size;

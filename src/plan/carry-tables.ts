@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What goes from old maps into new ones when a program is replaced by one of
- * another build: the tables before the swap, the sums after it.
+ * Plans what goes from old maps into new ones when a program of another build replaces
+ * one: the tables before the swap, the sums after it.
  */
 import { must } from '../text/must.js';
 import { reachable } from './cells.js';
@@ -19,15 +19,15 @@ import { append } from '../text/lists.js';
 
 export interface CarriedTables {
   writes: Write[];
-  /** From an old id to the new one; what did not fit is missing. */
+  /** From an old id to the new one. What did not fit is missing. */
   ids: Map<number, number>;
   /** What did not fit, as sentences. */
   losses: string[];
 }
 
 /**
- * A service keeps its number of slots if it fits, and then no packet moves. Of one
- * with a minimal table the old slots are needed for that.
+ * Plans the tables for the new maps. A service keeps its number of slots if it fits, and
+ * then no packet moves. A minimal table needs the old slots for that.
  */
 export function carryTables(
   old: State,
@@ -80,7 +80,9 @@ export function carryTables(
   return { writes, ids, losses };
 }
 
-/** The slots that a service had, where it has them now; of fewer the first. */
+/**
+ * The old slots of a service at its new place. If it has fewer slots now, only the first.
+ */
 function movedSlots(
   old: State,
   { id, firstSlot, log2Slots }: Service,
@@ -95,7 +97,7 @@ function movedSlots(
   return slots;
 }
 
-/** The largest first, so that each lies at a multiple of its length. */
+/** Places the largest service first, so that each lies at a multiple of its length. */
 function fitServices(services: Service[], slots: number, losses: string[]): Service[] {
   const total = services.reduce((sum, { log2Slots }) => sum + (1 << log2Slots), 0);
   const most =
@@ -119,7 +121,7 @@ function fitServices(services: Service[], slots: number, losses: string[]): Serv
     });
 }
 
-/** Sums by new id; 0 gets what has no id any more. */
+/** The sums by new id. Id 0 gets those of ids that are gone. */
 export function carrySums(
   counters: ReadonlyMap<number, Counter>,
   ids: ReadonlyMap<number, number>,

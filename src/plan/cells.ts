@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The cells of the `services` map that ways lie in.
+ * Places ways in the cells of the `services` map.
  *
- * The program reads a cell with one load, where the hash of address, port and
- * protocol says. So no two ways may share a cell, and the seed is chosen for that.
+ * The program reads a cell with one load, at the place that the hash of address, port and
+ * protocol gives. So no two ways may share a cell, and the seed is chosen accordingly.
  */
 import { at } from '../text/must.js';
 import type { Cell } from '../abi/cell.js';
@@ -38,9 +38,10 @@ function hashWords({ address, port, protocol }: Way): HashWords {
 }
 
 /**
- * Fragments have no ports, so they are looked up in the cell of their address for
- * all ports. An address that is balanced by port gets a note there, unless that is a
- * way in itself. Such a cell takes fragments where there is no doubt who gets them.
+ * Adds the notes for fragments. Fragments have no ports, so the program looks them up in
+ * the cell of their address for all ports. An address that is balanced by port gets a
+ * note in that cell, unless a way lies there already. The note takes fragments only where
+ * it is certain which service gets them.
  */
 export function withNotes(ways: readonly Cell[]): Cell[] {
   const plain = ways.map((way) => ({ ...way, flags: way.flags & ~CELL_FRAGMENTS }));
@@ -59,7 +60,7 @@ export function withNotes(ways: readonly Cell[]): Cell[] {
   const notes: Cell[] = [];
   for (const group of groups.values()) {
     const forAll = group.find(({ port }) => port === 0);
-    // Other ports than those that are named go by the way on all addresses.
+    // Ports that are not named go by the way on all addresses.
     const rest = forAll ?? anyWays.get(at(group, 0).protocol);
     const taker = takerOfFragments(rest ? [...group, rest] : group);
     if (!forAll && group[0]) notes.push(noteFor(group[0], taker));
@@ -85,8 +86,9 @@ function noteFor({ address, protocol, version }: Cell, taker: Cell | undefined):
 }
 
 /**
- * All packets of these ways go to one service, which needs no ports for the slot,
- * and none of them is ssh that the host would keep: then it takes fragments too.
+ * The way whose service takes the fragments of an address. There is one if all packets of
+ * these ways go to the same service, this service needs no ports to choose the slot, and
+ * none of the packets is ssh that the host would keep.
  */
 function takerOfFragments(ways: readonly Cell[]): Cell | undefined {
   const [first] = ways;
@@ -100,8 +102,8 @@ function takerOfFragments(ways: readonly Cell[]): Cell | undefined {
 }
 
 /**
- * The cells that the program can find. After a change of seed that was cut
- * short, others still lie where the old seed had them.
+ * The cells that the program can find. After a change of seed that was cut short, others
+ * still lie where the old seed had put them.
  */
 export function reachable(live: {
   cells: ReadonlyMap<number, Cell>;
@@ -119,14 +121,14 @@ export function isWay(cell: Cell): boolean {
 
 export interface Placement {
   seed: number;
-  /** All that is wanted, by cell. */
+  /** All wanted ways, by cell. */
   cells: Map<number, Cell>;
 }
 
 /**
- * Gives every wanted way a cell of its own. The seed stays if it can. Another
- * seed must suit the ways that are live as well: their cells under the new seed
- * are written before the program is told of it, so they must be free until then.
+ * Gives every wanted way a cell of its own, under the present seed if possible. Another
+ * seed must suit the live ways as well: their cells under the new seed are written before
+ * the program is told of it, so they must be free until then.
  */
 export function placeCells(
   wanted: readonly Cell[],
@@ -135,7 +137,7 @@ export function placeCells(
   size: number,
 ): Placement {
   const words = wanted.map(hashWords);
-  // A device that was never filled has none.
+  // A device that was never filled has no seed.
   const first = withOddHalves(seed);
   const stay = place(wanted, words, first, size);
   if (stay) return { seed: first, cells: stay };
@@ -155,7 +157,7 @@ export function placeCells(
   });
 }
 
-/** Undefined where two of them would share a cell. */
+/** Undefined where two ways would share a cell. */
 function place(
   wanted: readonly Cell[],
   words: readonly HashWords[],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The table that a service gets, and the live one in the same terms. */
+/** Chooses the table that a service gets, and gives the live one in the same terms. */
 import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
 import { formatAddress } from '../wire/address.js';
 import type { State } from './state.js';
@@ -21,7 +21,7 @@ export function chooseTable(
   return minimalTable(destinations, liveTable(live, service, destinations), consistent);
 }
 
-/** By address, since an id can come back with another. */
+/** Finds destinations by address, since an id can come back with another. */
 export function liveTable(
   live: State,
   { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The table: which destination each slot of a service gets. It depends on the
- * set of destinations and weights alone, so that two balancers with the same
- * file in any order agree on every slot.
+ * The consistent table: which destination each slot of a service gets. It depends only on
+ * the set of destinations and weights, so two balancers with the same file in any order
+ * agree on every slot.
  *
- * It is a race. Every destination walks along all slots in an order of its own,
- * as fast as its weight, and takes each slot that it is the first to reach, until
- * it has enough. Why this moves little: order and speed do not depend on who else
- * is there, so when one is taken away the others reach its slots next, and only
- * who has enough by then passes a slot on. (In other words: slots and destinations
- * prefer each other by the time of arrival, and the outcome is the one stable match.)
- * An order is a permutation and not a hash per slot: everybody meets every slot
- * once, which halves the spread of what they win by luck.
+ * It is a race. Every destination walks along all slots in an order of its own, as fast
+ * as its weight, and takes each slot that it is the first to reach, until it has enough.
+ * This moves little because order and speed do not depend on the other destinations: when
+ * one is removed, the others reach its slots next, and only those that have enough by
+ * then pass a slot on. (In other words: slots and destinations prefer each other by the
+ * time of arrival, and the outcome is the one stable match.) The order is a permutation
+ * and not a hash per slot: every destination meets every slot once, which halves the
+ * spread of what it wins by luck.
  *
- * All numbers are whole and below 2^53, so every host comes to the same table.
+ * All numbers are whole and below 2^53, so every host computes the same table.
  */
 import { at as element } from '../text/must.js';
 import { hash } from '../wire/hash.js';
@@ -27,7 +27,7 @@ export function consistentTable(
 ): Int32Array {
   const result = new Int32Array(slots).fill(-1);
   const limits = bounds(destinations, slots);
-  // By address: of two that arrive at once the same is first whoever else is there.
+  // Sorted by address: of two that arrive together, the same one is always first.
   const walkers = destinations
     .map(({ address, weight }, index) => ({
       index,
@@ -41,7 +41,10 @@ export function consistentTable(
 
   const race = new Race(walkers.map(({ walker }) => walker));
   let left = slots;
-  /** Slots that nobody needs for the least: who has that may take one of these. */
+  /**
+   * Slots that no destination needs for its least number; any that has its least may take
+   * one.
+   */
   let spare = walkers.reduce((rest, { least }) => rest - least, slots);
   while (left > 0) {
     const runner = walkers[race.first];
@@ -59,22 +62,22 @@ export function consistentTable(
   return result;
 }
 
-/** In this many parts of a step the walkers set out one after the other. */
+/** Within one step the walkers start at this many different times. */
 const PARTS = 1 << 12;
 
 /**
- * A destination on its way along the slots. Its order is an affine map and two
- * shifts in turn, each of which can be undone, so it comes to every slot once.
+ * A destination on its way along the slots. Its order is made of affine maps and
+ * shifts in turn. Each of them can be undone, so the walker comes to every slot once.
  */
 class Walker {
-  /** Steps taken, in parts. With a weight of 16 bits products stay below 2^53. */
+  /** The steps taken, in parts. As a weight has 16 bits, products stay below 2^53. */
   time: number;
   readonly weight: number;
   readonly end: number;
   #rank = 0;
   readonly #mask: number;
   readonly #shift: number;
-  /** Of the affine maps. Fields of their own, since an array would be read the slow way. */
+  /** Of the affine maps. They are separate fields because reading an array is slower. */
   readonly #a: number;
   readonly #b: number;
   readonly #c: number;
@@ -110,13 +113,16 @@ class Walker {
     this.time += PARTS;
   }
 
-  /** Time over weight, compared without a division. */
+  /** Compares time over weight without a division. */
   isBefore(other: Walker): boolean {
     return this.time * other.weight < other.time * this.weight;
   }
 }
 
-/** Who arrives next: a heap of walkers, given in the order that breaks ties. */
+/**
+ * Tells who arrives next: a heap of walkers, which are given in the order that breaks
+ * ties.
+ */
 class Race {
   readonly #walkers: readonly Walker[];
   readonly #heap: number[];
@@ -127,12 +133,15 @@ class Race {
     for (let at = walkers.length >> 1; at >= 0; at--) this.#sink(at);
   }
 
-  /** The place of the walker that arrives next, -1 when all have left. */
+  /** The index of the walker that arrives next, -1 when all have left. */
   get first(): number {
     return this.#heap[0] ?? -1;
   }
 
-  /** The first goes on to its next slot, or leaves: for good, and at the end anyway. */
+  /**
+   * Moves the first walker to its next slot. It leaves the race if told to, and at its
+   * end.
+   */
   step(leaves: boolean): void {
     const walker = this.#walkers[this.first];
     walker?.step();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The live state as a config file, which applied again changes nothing.
+ * Writes the live state as a config file. Applying the file again changes nothing.
  *
- * Names are not in the maps, so they are made up.
+ * The maps have no names, so the names in the file are made up.
  */
 import { at } from '../text/must.js';
 import { reachable } from './cells.js';
@@ -68,7 +68,7 @@ function sourceLine(sources: Sources, families: readonly Family[]): string[] {
   return texts.length === 0 ? [] : [`source = ${oneOrList(texts)}`];
 }
 
-/** Its first way, with the protocol where that is needed to tell it from others. */
+/** Its first way, with the protocol where only that tells it from the other services. */
 function nameOf(service: Service, services: readonly Service[]): string {
   const short = shortName(service);
   const isUnique = services.every((one) => one === service || shortName(one) !== short);
@@ -80,7 +80,9 @@ function shortName({ ways: [first] }: Service): string {
   return first ? formatHost(first) : '';
 }
 
-/** As address, ports and protocol if that comes to the same ways, else one by one. */
+/**
+ * The ways as address, ports and protocol if that gives the same ways, else one by one.
+ */
 function waysOf(ways: readonly Way[]): string[] {
   const addresses = distinct(ways.map(({ address }) => formatAddress(address)));
   const ports = distinct(ways.map(({ port }) => port));
@@ -137,7 +139,7 @@ function listOf(values: readonly string[]): string {
   return `[${values.join(', ')}]`;
 }
 
-/** Nothing that is printed here has a quote or a line end in it. */
+/** Nothing that is printed here contains a quote or a line end. */
 function quote(text: string): string {
   return `"${text}"`;
 }

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What a slot remembers when it moves, and when it may forget. How packets
- * use it, and why, is told in datapath/flows.h.
+ * What a slot remembers when it moves, and when it may forget. datapath/flows.h says how
+ * packets use this, and why.
  */
 import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 
-/** Seconds without a packet for a slot's previous, until the slot may go cold. */
+/**
+ * Seconds without a packet for a slot's previous destination until the slot may go cold.
+ */
 export const DEFAULT_IDLE = 300;
 
 export function isHot(slot: Slot): boolean {
   return slot.previous !== 0;
 }
 
-/** Of the destination with this id; undefined: it is gone. */
+/** The weight of the destination with this id; undefined if it is gone. */
 export type WeightOf = (id: number) => number | undefined;
 
 /**
- * A slot after it goes to a destination. Without `now` the program is of a build that
- * remembers nothing.
+ * The slot after it moved to a destination. Without `now` the program is of a build whose
+ * slots remember nothing.
  */
 export function moveSlot(
   slot: Slot,
@@ -32,30 +34,31 @@ export function moveSlot(
     return noteDrained(slot, moved, weightOf, now);
   }
   if (to === slot.current) return slot;
-  // Nobody is on an empty slot, or on a destination that is gone.
+  // No connection is on an empty slot, or on a destination that is gone.
   if (weightOf(slot.current) === undefined) return { current: to, previous: 0, since: 0 };
   const moved = { current: to, previous: slot.current, since: now };
   return noteDrained(slot, moved, weightOf, now);
 }
 
-/** Where connections without a record are, once a hot slot goes to a destination. */
+/** Where connections without a record are, once a hot slot moves. */
 function stillOn(slot: Slot, to: number, weightOf: WeightOf): number {
   const { current, previous } = slot;
   const stands = (id: number): boolean => weightOf(id) !== undefined;
-  // Whoever began since is on record, so the first previous stays; but one that
-  // is gone for good is forgotten at once, and the records are kept for the rest.
+  // Connections that began since have a record, so the first previous destination stays.
+  // If that is gone for good, it is forgotten at once, and the records are kept for the
+  // rest.
   if (previous !== NOBODY) return stands(previous) ? previous : NOBODY;
-  // With nobody to remember, who found no room for a record went to the current one.
+  // With no previous destination, connections without a record went to the current one.
   return current !== to && stands(current) ? current : NOBODY;
 }
 
 const MINUTE = 60;
-/** 45 days: what 16 bits hold. */
+/** 45 days, which is what 16 bits hold. */
 const LATEST_DRAINED = 0xffff;
 
 /**
- * A destination may be drained long after its slots moved: its deadline begins then, or
- * up to a minute later.
+ * Notes in the slot when its previous destination was drained. This may be long after the
+ * slot moved, and the deadline begins then, or up to a minute later.
  */
 function noteDrained(slot: Slot, moved: Slot, weightOf: WeightOf, now: number): Slot {
   const { drained, ...rest } = moved;
@@ -65,14 +68,14 @@ function noteDrained(slot: Slot, moved: Slot, weightOf: WeightOf, now: number): 
   return { ...rest, drained: Math.min(minutes + 1, LATEST_DRAINED) };
 }
 
-/** In seconds. Tables may be of tools that did not note it. */
+/** When the destination was drained, in seconds. Older tools did not note it. */
 function drainedAt({ since, drained = 1 }: Slot): number {
   return since + (drained - 1) * MINUTE;
 }
 
 /**
- * Whether a slot is then to be noted as kept: up to now its packets went to the
- * current destination, so nobody noted them; from now on some go elsewhere.
+ * Whether the move must note the slot as kept. Until now its packets went to the current
+ * destination, so the program noted none of them; from now on some go elsewhere.
  */
 export function isKeptByMove(slot: Slot, moved: Slot): boolean {
   return isHot(slot) && isHot(moved) && slot.current !== moved.current;
@@ -81,7 +84,7 @@ export function isKeptByMove(slot: Slot, moved: Slot): boolean {
 export interface Settling {
   /** The slot as it may be now. */
   slot: Slot;
-  /** Seconds until it may be another, where it is not yet. */
+  /** Seconds until it may become another; 0 if it has. */
   wait: number;
 }
 
@@ -90,10 +93,10 @@ export function coldSlot({ current }: Slot): Slot {
 }
 
 /**
- * A hot slot may go cold when for the idle time no packet of it went elsewhere
- * than to its current destination: then nobody is left who would notice. After the
- * deadline its previous is forgotten, whoever notices, and the slot stays hot for the
- * sake of the records: it may have moved more than once.
+ * What a hot slot may become now. It may go cold when for the idle time none of its
+ * packets went elsewhere than to the current destination: then nobody would notice. After
+ * the deadline it forgets its previous destination even if somebody notices. It stays hot
+ * then for the sake of the records, since it may have moved more than once.
  */
 export function settling(
   slot: Slot,

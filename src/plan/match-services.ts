@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Which live service each service of a config file is, where the new ones go,
- * and which live ones go away since the file does not have them.
+ * Finds which live service each service of a config file is, where the new ones go, and
+ * which live ones go away because the file does not have them.
  */
 import { reachable } from './cells.js';
 import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
@@ -29,8 +29,8 @@ export interface Layout<T extends WantedService = WantedService> {
 }
 
 /**
- * The live service of each wanted one that has a way in common with it. Where
- * there are several: the one with the most, then the one with as many slots as
+ * Finds for each wanted service the live one that has a way in common with it. If there
+ * are several, it is the one with the most such ways, then the one with as many slots as
  * are wanted, then the one that fewest ask for.
  */
 export function matchServices<T extends WantedService>(
@@ -63,7 +63,10 @@ export function matchServices<T extends WantedService>(
   return matches;
 }
 
-/** Everything that can be wrong with a file on this device is told at once. */
+/**
+ * Lays the services out, or reports at once everything that is wrong with the file on
+ * this device.
+ */
 export function layOut<T extends WantedService>(
   live: State,
   wanted: readonly T[],
@@ -155,7 +158,10 @@ function checkFit(
   }
 }
 
-/** The largest first, so that they lie close; ids in the order of the file. */
+/**
+ * Places the largest first, so that they lie close together. Ids follow the order of the
+ * file.
+ */
 function placeNew<T extends WantedService>(
   there: readonly Service[],
   fresh: readonly T[],
@@ -204,7 +210,10 @@ function noRoom(
   );
 }
 
-/** Destinations of services that have no ways: a tool was killed in between. */
+/**
+ * Destinations of services that have no ways, as a tool leaves them that was killed
+ * midway.
+ */
 function leftovers(live: State, known: readonly { id: number }[]): GoneService[] {
   const ids = new Set([...live.destinations.values()].map(({ service }) => service));
   return [...ids]

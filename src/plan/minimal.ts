@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The minimal table: from the live one it moves as few slots as any perfectly
- * balanced table can.
+ * The minimal table: from the live one it moves as few slots as any perfectly balanced
+ * table can.
  *
- * What is given up: it depends on all tables before it. Two balancers with the same
- * destinations may differ, so none can take over from another without a loss.
+ * The price: it depends on all tables before it. Two balancers with the same destinations
+ * may have different tables, so neither can take over from the other without a loss.
  */
 import { at } from '../text/must.js';
 import type { TableDestination } from './slot-counts.js';
 import { shares } from './slot-counts.js';
 
-/** In place of a destination's index. */
+/** Stands in place of a destination's index. */
 export const EMPTY = -1;
 export const GONE = -2;
 
-/** The slots of a service as they are, with indices into the destinations to come. */
+/** The present slots of a service, with indices into the wanted destinations. */
 export interface LiveTable {
-  /** For each slot an index, EMPTY, or GONE where its destination is not to come. */
+  /** For each slot an index, EMPTY, or GONE where its destination is not wanted. */
   current: Int32Array;
-  /** Likewise, of whom a hot slot remembers. */
+  /** The same for the destination that a hot slot remembers. */
   previous: Int32Array;
   /** 1 for hot slots. */
   hot: Uint8Array;
 }
 
-/** The fewest slots that a perfectly balanced table can have other than the live one. */
+/** The fewest slots in which a perfectly balanced table can differ from the live one. */
 export function idealMoves(
   destinations: readonly TableDestination[],
   current: Int32Array,
@@ -41,20 +41,20 @@ export function idealMoves(
 }
 
 /**
- * For each slot the index of its destination, or EMPTY. `guide` is the consistent
- * table of the same destinations.
+ * For each slot the index of its destination, or EMPTY. `guide` is the consistent table
+ * of the same destinations.
  *
- * Who has more slots than its share gives up just the rest; these and the slots of
- * destinations that are gone go to who has less. Whichever they are, the number is
- * the same. So they are chosen by what suits connections best:
+ * A destination that has more slots than its share gives up just the rest. These slots,
+ * and those of destinations that are gone, go to destinations that have less. The number
+ * is the same whichever slots move, so those are chosen that suit connections best:
  *
- * 1. A slot that remembers who needs one goes back there: its oldest connections
- *    are there still, and need no memory any more.
+ * 1. A slot that remembers a destination with too few slots goes back to it: its oldest
+ *    connections are still there and need no memory any more.
  * 2. Cold slots come before hot ones. A slot that was cold remembers its destination
  *    for all connections on it. In a hot one, those of its current destination would
- *    depend on their records alone; and UDP, that has no records, would move twice.
- * 3. A slot goes where the consistent table has it, so that two balancers differ
- *    in no more slots than they must, and the way back to that table is short.
+ *    depend on their records alone, and UDP, which has no records, would move twice.
+ * 3. A slot goes where the consistent table has it, so that two balancers differ in
+ *    no more slots than necessary, and the way back to that table is short.
  */
 export function minimalTable(
   destinations: readonly TableDestination[],
@@ -66,7 +66,7 @@ export function minimalTable(
   const wants = shares(destinations, slots, has);
   if (wants.every((want) => want === 0)) return new Int32Array(slots).fill(EMPTY);
 
-  /** Slots that each has too many; below zero too few. */
+  /** Slots that each destination has too many; below zero: too few. */
   const over = wants.map((want, index) => at(has, index) - want);
   const result = current.map((index) => (index < 0 ? EMPTY : index));
   const offer = (slot: number, to: number | undefined): void => {
@@ -98,7 +98,7 @@ export function minimalTable(
     return needy[next];
   };
   const any = (): boolean => true;
-  // What has to move anyway is as good as cold.
+  // A slot that has to move anyway counts as cold.
   const isCold = (slot: number): boolean => hot[slot] === 0 || at(current, slot) < 0;
 
   offerAll(any, (slot) => previous[slot]);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The writes that take a service out.
+ * Plans the writes that remove a service.
  *
- * Its ways go first, so that no packet comes to it any more and each goes where
- * it would without this service; then its slots, then its destinations' ids. The
- * device's entry comes last, since it tells watchers that all is written.
+ * Its ways go first, so that no packet comes to it any more and each goes where it would
+ * without this service. Then go its slots, then the ids of its destinations. The device's
+ * entry comes last, since it tells watchers that everything is written.
  */
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import { encodeCell } from '../abi/cell.js';
@@ -14,7 +14,7 @@ import type { State, Write } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
 
-/** A service that goes; a killed tool can leave one that has no slots any more. */
+/** A service to remove. If a killed tool left it, it may have no slots any more. */
 export interface GoneService extends Pick<Service, 'id' | 'ways'> {
   range: Pick<Service, 'firstSlot' | 'log2Slots'> | undefined;
 }
@@ -30,7 +30,7 @@ export function planRemoval(state: State, { id, range }: GoneService): Write[] {
     const there = cells.get(key);
     if (!there || !sameCell(there, value)) writes.push({ map: 'services', key, value });
   }
-  // Only where a killed tool left too few notes can they need another seed.
+  // They can need another seed only if a killed tool left too few notes.
   const seeded = { ...device, cellSeed: placement.seed };
   if (placement.seed !== device.cellSeed) {
     writes.push({ map: 'device', key: 0, value: seeded });

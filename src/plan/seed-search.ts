@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Looks for a seed under which no two ways share a cell. There is nothing to build it
- * from, so one after another is tried; nearly all fail within the first 40 ways, and
- * millions of them must not take minutes, since a fill is planned under the lock.
+ * Searches for a seed under which no two ways share a cell. No such seed can be computed,
+ * so one after another is tried. Nearly all fail within the first 40 ways. Millions of
+ * tries must not take minutes, since a fill is planned under the lock.
  */
 import { foldWords, hash, hashOfWay } from '../wire/hash.js';
 
-/** What is hashed of a way, made ready for many seeds. */
+/** The words of a way that are hashed, made ready for many seeds. */
 export interface HashWords {
-  /** One of an IPv4 address, four of an IPv6 one. */
+  /** One word for an IPv4 address, four for an IPv6 address. */
   address: readonly number[];
   /** Port and protocol as they lie in a cell. */
   last: number;
@@ -22,20 +22,20 @@ export function indexOf(
   return hashOfWay(seed, foldWords(seed, address), last, Math.log2(cells));
 }
 
-/** Both factors of the hash are odd then, so that it loses no bit of a way. */
+/** Makes both factors of the hash odd, so that it loses no bit of a way. */
 export function withOddHalves(seed: number): number {
   return (seed | 0x0001_0001) >>> 0;
 }
 
-/** Some seconds; 16 ways in 16 cells take a million on average. */
+/** Takes some seconds. 16 ways in 16 cells need a million tries on average. */
 const TRIES = 8_000_000;
-/** With less than that, all tries would be in vain. */
+/** With a smaller chance than this the search would be in vain. */
 const LEAST_CHANCE = 0.01;
 
 /**
- * Whether a search is worth its time: the chance that random places of all IPv6 ways
- * differ, in as many tries as there are. Those of IPv4 ways are not random: addresses
- * that follow on each other get places that differ.
+ * Whether a search is worth its time: the chance that all IPv6 ways get different cells
+ * in one of the tries, if their places are random. IPv4 ways do not count, as their
+ * places are not random: consecutive addresses get different cells.
  */
 export function isHopeful(ways: readonly HashWords[], cells: number): boolean {
   if (ways.length > cells) return false;
@@ -49,10 +49,10 @@ function isLong({ address }: HashWords): boolean {
   return address.length > 1;
 }
 
-/** Cells that hold something: the place in the list of the way that may have it, or -1. */
+/** Cells that hold something, each with the index of the way that may have it, or -1. */
 export type Occupied = ReadonlyMap<number, number>;
 
-/** The seeds that are tried follow from the one that is there. */
+/** Tries seeds that follow from the present one. */
 export function searchSeed(
   ways: readonly HashWords[],
   occupied: Occupied,
@@ -72,7 +72,7 @@ export function searchSeed(
     Int32Array,
   ];
   const last = Int32Array.from(ways, (way) => way.last);
-  // 0: free; 1 more than the way that may have it; -1: nobody may.
+  // 0: free; -1: no way may have it; else the index of the only way that may, plus 1.
   const owner = new Int32Array(cells);
   for (const [cell, way] of occupied) owner[cell] = way < 0 ? -1 : way + 1;
   if (owner.filter((by) => by >= 0).length < count) return undefined;

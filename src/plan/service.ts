@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * From what the maps hold and what is wanted to the writes that lead from one
- * to the other. See steps.ts for the order of the writes.
+ * Plans the writes that lead from what the maps hold to what is wanted of one service.
+ * See steps.ts for the order of the writes.
  */
 import { reachable } from './cells.js';
 import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
@@ -21,12 +21,12 @@ import type { Wanted, WantedDestination } from './steps.js';
 import { planStep } from './steps.js';
 import { append } from '../text/lists.js';
 
-/** What a destination has of the slots, before and after. */
+/** The slots of a destination, before and after. */
 export interface Share {
   address: string;
-  /** Undefined: it was not there. */
+  /** Undefined if the destination was not there. */
   weightBefore: number | undefined;
-  /** Undefined: it is removed. */
+  /** Undefined if the destination is removed. */
   weight: number | undefined;
   slotsBefore: number;
   slots: number;
@@ -34,40 +34,46 @@ export interface Share {
 
 export interface Plan {
   writes: Write[];
-  /** What the maps hold after these. */
+  /** What the maps hold after these writes. */
   after: State;
   isNew: boolean;
   /** All ways into the service, as text. */
   ways: string[];
-  /** How many destinations are used, of how many wanted. */
+  /** How many destinations are used, and how many are wanted. */
   used: number;
   wanted: number;
   added: string[];
   removed: string[];
-  /** Whose weight becomes 0. */
+  /** Destinations whose weight becomes 0. */
   drained: string[];
-  /** What else changes: weight or MAC. */
+  /** Destinations that change otherwise: in weight or MAC. */
   changed: string[];
   slots: number;
   slotsMoved: number;
-  /** The fewest that a perfectly balanced table could have moved; at most what has moved. */
+  /**
+   * The fewest slots that a perfectly balanced table could have moved, but at most those
+   * that moved.
+   */
   slotsIdeal: number;
-  /** Of all destinations that are to be, and of those that are removed. */
+  /** All wanted destinations, then those that are removed. */
   shares: Share[];
   waysAdded: string[];
   waysRemoved: string[];
-  /** What else changes, as `mtu 1500`. */
+  /** Other settings that change, as `mtu 1500`. */
   settings: string[];
-  /** A service on all ports leaves ssh to the host; undefined where it has none. */
+  /**
+   * Whether a service on all ports leaves ssh to the host; undefined if it is not on all
+   * ports.
+   */
   keepsSsh: boolean | undefined;
   /** No destination has a weight, so no slot has a destination. */
   isEmpty: boolean;
 }
 
 /**
- * A freed id is never given out by the step that freed it, so where free ids
- * run short several steps lead to the goal. Each could stand alone; all of them
- * run as one batch.
+ * Plans one service. A step never gives out an id that it freed itself, so several steps
+ * lead to the goal where free ids run short. Each step could stand alone; all of them run
+ * as one batch.
  */
 export function plan(live: State, wanted: Wanted): Plan {
   const { service } = wanted;
@@ -81,7 +87,7 @@ export function plan(live: State, wanted: Wanted): Plan {
   for (let done = false; !done;) {
     const destinations = nextStep(state, service, target);
     done = destinations === target;
-    // What it begins with is the live table, and not one on the way.
+    // The last step starts from the live table, and not from one in between.
     const from = wanted.from ?? (done ? live : state);
     const table = chooseTable(from, service, destinations);
     const step = planStep(state, wanted, destinations, table);
@@ -90,7 +96,7 @@ export function plan(live: State, wanted: Wanted): Plan {
   }
 
   const slotsMoved = countMoved(live, state);
-  // A consistent table that stays as it is may yet not be balanced to the slot.
+  // A consistent table that stays as it is need not be balanced to the slot.
   const slotsIdeal = idealMoves(target, liveTable(live, service, target).current);
   const ways = waysOf(state, service);
   const waysBefore = waysOf(live, service);
@@ -131,7 +137,7 @@ function waysOf(state: State, { id }: Service): string[] {
   return (servicesIn(reachable(state)).get(id)?.ways ?? []).map(formatWay);
 }
 
-/** What is not told by destinations, slots and ways. */
+/** The settings that neither destinations, slots nor ways show. */
 function settingsChanged(before: State, after: State, service: Service): string[] {
   if (before.device.abi === 0) return [];
   const values = (state: State): [string, string][] => {
@@ -170,7 +176,7 @@ function deadline({ drainDeadline }: Service): string {
   return drainDeadline === 0 ? 'none' : `${drainDeadline} s`;
 }
 
-/** An id can come back with another address, so the address is what counts. */
+/** Compares addresses, since an id can come back with another address. */
 function countMoved(before: State, after: State): number {
   const was = addressesById(before);
   const is = addressesById(after);
@@ -181,7 +187,7 @@ function countMoved(before: State, after: State): number {
   return moved;
 }
 
-/** Without ids that never had one, such as 0, which is none. */
+/** Leaves out ids that never had an address, such as 0, which means none. */
 function addressesById({ destinations }: State): Map<number, string> {
   return new Map(
     [...destinations]
@@ -190,7 +196,7 @@ function addressesById({ destinations }: State): Map<number, string> {
   );
 }
 
-/** In the order of the file, and then what is removed. */
+/** Lists the wanted destinations in the order of the file, and then the removed ones. */
 function sharesOf(
   before: State,
   after: State,
@@ -219,8 +225,8 @@ function slotsByAddress(state: State): Map<string, number> {
 }
 
 /**
- * The destinations to go to first, so that there are ids for all in the end.
- * Some of them must have a weight, or the table would be empty on the way.
+ * The destinations to go to next, so that there are ids for all in the end. Some of them
+ * must have a weight, or the table would be empty in between.
  */
 function nextStep(
   state: State,
@@ -239,7 +245,8 @@ function nextStep(
   const kept = target.filter(isThere);
   const step = [...kept, ...byWeight(missing).slice(0, free)];
   if (step.some(({ weight }) => weight > 0)) return step;
-  // Every id is taken, and what has a weight has to go: half of that stays for now.
+  // Every id is taken, and everything with a weight has to go: half of that stays for
+  // now.
   const leaving = byWeight(
     owned.filter(({ address }) => !after.has(formatAddress(address))),
   );

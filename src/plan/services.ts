@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The services that the cells describe, and the one that a fill is for. */
+/** Finds the services that the cells describe, and the one that a fill is for. */
 import { isWay, reachable } from './cells.js';
 import { QUAD } from '../abi/slot.js';
 import {
@@ -13,13 +13,13 @@ import { Failure } from '../text/failure.js';
 import type { Way } from '../wire/way.js';
 import { EVERYTHING, compareWays, formatWay, wayKey } from '../wire/way.js';
 
-/** One set of slots and destinations, and the ways into it. */
+/** A set of slots and destinations, and the ways into it. */
 export interface Service {
   id: number;
   firstSlot: number;
   log2Slots: number;
   ways: Way[];
-  /** What all of its cells have: CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_MINIMAL_TABLE. */
+  /** Flags of all its cells: CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_MINIMAL_TABLE. */
   flags: number;
   /** Seconds, 0 for the default. */
   idle: number;
@@ -49,7 +49,7 @@ export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Servic
   return services;
 }
 
-/** Whether a service leaves ssh to the host; undefined where no way is on all ports. */
+/** Whether a service leaves ssh to the host; undefined if no way is on all ports. */
 export function keepsSsh(
   live: Parameters<typeof reachable>[0],
   { id }: Pick<Service, 'id'>,
@@ -60,7 +60,7 @@ export function keepsSsh(
   return cell && (cell.flags & CELL_KEEPS_SSH) !== 0;
 }
 
-/** Slots of a service where nothing else is asked for. */
+/** The slots of a service if no other number is asked for. */
 const DEFAULT_SLOTS = 65536;
 
 export function defaultSlots(sizes: { slots: number }): number {
@@ -68,8 +68,8 @@ export function defaultSlots(sizes: { slots: number }): number {
 }
 
 /**
- * The service that ways lead to, or a new one; without ways the one that is
- * there, or one for everything.
+ * Chooses the service that the ways lead to, or a new one. Without ways it is the only
+ * service there is, or a new one for everything.
  */
 export function chooseService(
   cells: ReadonlyMap<number, Cell>,
@@ -140,7 +140,10 @@ export function freeService(services: readonly Pick<Service, 'id'>[]): number {
   return id;
 }
 
-/** The first free run of slots at a multiple of its length. No two services share a quad. */
+/**
+ * The first free run of slots at a multiple of its length, so that no two services share
+ * a quad.
+ */
 export function freeRun(
   services: readonly Pick<Service, 'firstSlot' | 'log2Slots'>[],
   slots: number,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** How many slots a destination may have, by its weight. In whole numbers only. */
+/** How many slots a destination may have, by its weight. All numbers are whole. */
 import { at } from '../text/must.js';
 import { hash } from '../wire/hash.js';
 
@@ -15,31 +15,33 @@ export interface Bounds {
   most: number;
 }
 
-/** Shares and bounds in between are counted in parts of a slot. */
+/** Shares and bounds are counted in parts of a slot. */
 const PARTS = 256;
 
-/** Below 15.5 slots, 16 rounded, destinations of one weight differ by one at most. */
+/**
+ * Below 15.5 slots, 16 rounded, destinations of equal weight differ by at most one slot.
+ */
 const SMALL = 15.5;
 
 /**
- * In a table smaller than this, who has 16 slots and a few more may have one more,
- * or four fewer. Larger ones keep weights to the slot.
+ * In a table smaller than this, a destination with 16 slots and a few more may have one
+ * more or four fewer. Larger tables keep weights to the slot.
  */
 const SMALL_TABLE = 65536;
 const LOOSE = 17;
 const FEWER = 4;
 
-/** A large share may be this part more or less: still within 1 %, or one slot. */
+/** A large share may differ by this part: still within 1 %, or one slot. */
 const FREE = 101;
 
 /**
- * The bounds of each destination. What one leaves behind falls to the others
- * unevenly; who must not have one slot more passes slots on, and pushes out others
- * in turn. So the bounds are as wide as the promise to be even allows.
+ * The bounds of each destination. The slots that one leaves fall to the others unevenly.
+ * A destination that must not have one slot more passes slots on, and so pushes out
+ * others in turn. Therefore the bounds are as wide as the promise of evenness allows.
  *
- * When the share of all grows by a little, the bounds must not grow all at once, or
- * most of the table would move. So they are rounded by lot, a lot that a destination
- * draws by its address.
+ * When all shares grow by a little, the bounds must not all grow at once, or most of the
+ * table would move. So they are rounded by lot, and a destination draws its lot by its
+ * address.
  */
 export function bounds(
   destinations: readonly TableDestination[],
@@ -70,14 +72,15 @@ export function bounds(
       most: Math.max(ceil, Math.floor((parts + free) / PARTS)),
     };
   });
-  // So many light ones get their one slot that the heavy cannot have their least.
+  // Many light destinations get their one slot, so the heavy ones cannot have their
+  // least.
   if (result.reduce((sum, { least }) => sum + least, 0) > slots) {
     return shares(destinations, slots).map((share) => ({ least: share, most: share }));
   }
   return result;
 }
 
-/** A number that stands for a destination, whoever else is there. */
+/** A number that stands for a destination and does not depend on the others. */
 export function seedOf(address: Buffer): number {
   let seed = 0;
   for (let at = 0; at < 16; at += 4) seed = hash(seed, address.readUInt32LE(at), at);
@@ -85,10 +88,10 @@ export function seedOf(address: Buffer): number {
 }
 
 /**
- * The slots each destination would get to the letter: by weight, remainders to the largest
- * first; whoever has a weight gets a slot if they fit. Of equals those come first
- * that have the slot already, where `has` tells what they have; then ties are broken
- * by address, so the order of the input does not matter.
+ * The exact slots of each destination: by weight, with remainders given to the largest
+ * first. Every destination with a weight gets a slot if there are enough. Among equals,
+ * those come first that have the slot already, which `has` tells; after that the address
+ * decides, so the order of the input does not matter.
  */
 export function shares(
   destinations: readonly TableDestination[],
@@ -108,7 +111,7 @@ export function shares(
     .map(({ address, weight }, index) => ({
       index,
       address,
-      // Who got the least, and more than is due, is due no more.
+      // If the least is more than its share, nothing more is due.
       remainder: weight * slots < least * total ? 0 : (weight * slots) % total,
       weight,
     }))
@@ -127,7 +130,8 @@ export function shares(
   }
   const keepsAll = (index: number): boolean =>
     (has ? at(has, index) : 0) >= at(result, index);
-  // Giving the least to the lightest took more than there is: the largest give.
+  // Giving the least to the lightest took more than there is, so the largest give some
+  // back.
   const bySize = [...byRemainder].sort(
     (a, b) => b.weight - a.weight || a.remainder - b.remainder,
   );

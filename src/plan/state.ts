@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the maps hold, as one value, and what it is after some writes. */
+/** What the maps hold, as one value, and what they hold after some writes. */
 import type { Counter } from '../abi/counter.js';
 import type { Destination } from '../abi/destination.js';
 import type { Slot } from '../abi/slot.js';
@@ -9,24 +9,24 @@ import { formatAddress } from '../wire/address.js';
 
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */
 export interface State {
-  /** Sets of flows only in a build that has them. */
+  /** Only a build that records flows has sets. */
   sizes: { slots: number; destinations: number; cells: number; sets?: number };
   device: Device;
   cells: ReadonlyMap<number, Cell>;
   destinations: ReadonlyMap<number, Destination>;
   counters: ReadonlyMap<number, Counter>;
-  /** Those of the service that is planned for. */
+  /** The slots of the service that is planned for. */
   slots: ReadonlyMap<number, Slot>;
 }
 
-/** What one write puts into a map. */
+/** The value that one write puts into each map. */
 interface Values {
   counters: Counter;
   destinations: Destination;
   slots: Slot;
-  /** Seconds of the clock that the program reads. The program writes them, too. */
+  /** Seconds by the clock that the program reads. The program writes them too. */
   kept: number;
-  /** None: an empty cell. */
+  /** Undefined is an empty cell. */
   services: Cell | undefined;
   device: Device;
 }
@@ -34,7 +34,7 @@ export type Write = {
   [Map in keyof Values]: { map: Map; key: number; value: Values[Map] };
 }[keyof Values];
 
-/** The state after some writes, as a tool that was killed there leaves it. */
+/** The state after some writes, as a tool leaves it that is killed there. */
 export function applyWrites(live: State, writes: readonly Write[]): State {
   const cells = new Map(live.cells);
   const destinations = new Map(live.destinations);
@@ -59,7 +59,7 @@ export function ownedBy(state: State, service: number): Map<number, Destination>
   );
 }
 
-/** A service's own slots, where there are those of others too. */
+/** The slots of one service, out of those of all. */
 export function slotsIn(
   { slots }: State,
   { firstSlot, log2Slots }: { firstSlot: number; log2Slots: number },
@@ -72,7 +72,7 @@ export function slotsIn(
   return own;
 }
 
-/** Id 0 is none, and never free. */
+/** The free ids. Id 0 means none, and is never free. */
 export function freeIds(state: State): number[] {
   const ids: number[] = [];
   for (let id = 1; id <= state.sizes.destinations; id++) {

@@ -10,10 +10,10 @@
  *      two generations of the device's entry, so that no watcher counts it twice
  *   2. entries of destinations that are new or changed
  *   3. slots
- *   4. new ways into the service, and the ids of destinations that are no more
+ *   4. new ways into the service, and the ids of destinations that are gone
  *   5. the device's entry: from here on the ways are found under its seed, and
  *      watchers read the rows anew
- *   6. ways that are no more
+ *   6. ways that are gone
  */
 import { at } from '../text/must.js';
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
@@ -54,26 +54,28 @@ export interface Wanted {
   service: Service;
   isNew: boolean;
   destinations: readonly WantedDestination[];
-  /** Of the outer header, for each family that a destination has. */
+  /** Sources of the outer header, for each family that a destination has. */
   sources: Sources;
-  /** Undefined: as it is; a new service leaves ssh to the host. */
+  /** Undefined: stays as it is; a new service leaves ssh to the host. */
   takeSsh?: boolean | undefined;
-  /** Of the ssh session that runs the tool, 0 for none. */
+  /** The port of the ssh session that runs the tool, 0 for none. */
   sessionPort: number;
-  /** The device's own. */
+  /** The device's own MAC. */
   mac: Buffer;
   mtu: number;
-  /** Whether ICMP echo is answered; undefined: as it is. */
+  /** Whether ICMP echo is answered; undefined: stays as it is. */
   echo?: boolean | undefined;
-  /** Seconds of the clock that the program reads; none where slots do not remember. */
+  /**
+   * Seconds by the clock that the program reads; undefined where slots do not remember.
+   */
   now?: number | undefined;
-  /** Whose slots a minimal table begins with, where these are not the live ones. */
+  /** The state that a minimal table begins with, if not the live one. */
   from?: State;
 }
 
 /**
- * The writes from one state to a service with just these destinations. The table
- * has the index of its destination for each slot, or -1.
+ * Plans the writes that give a service just these destinations. For each slot the table
+ * has the index of its destination, or -1.
  */
 export function planStep(
   state: State,
@@ -106,7 +108,7 @@ export function planStep(
   ];
 }
 
-/** An id for each destination: the one it has, or the lowest that is free. */
+/** Gives each destination an id: the one it has, or the lowest free one. */
 function giveIds(
   state: State,
   service: Service,
@@ -163,7 +165,7 @@ function planDestinations(
   return destinations.flatMap(({ address, mac, weight }, index) => {
     const key = at(ids, index);
     const there = state.destinations.get(key);
-    // Who stays for one more step only may be of a family that nobody is of any more.
+    // A destination that stays only for one more step may be the last of its family.
     const source =
       wanted.sources[familyOf(address)] ??
       (there && { address: there.source, spread: there.spread });
@@ -184,7 +186,7 @@ function planDestinations(
   });
 }
 
-/** What a slot remembers of its move is decided in hot-slots.ts. */
+/** Plans the slots; hot-slots.ts decides what they remember of a move. */
 function planSlots(
   state: State,
   wanted: Wanted,
@@ -211,7 +213,9 @@ function planSlots(
   return [...kept, ...writes];
 }
 
-/** The ways of all services and notes for fragments, each in a cell of its own. */
+/**
+ * Places the ways of all services and the notes for fragments, each in a cell of its own.
+ */
 function place(state: State, wanted: Wanted): Placement {
   const { service } = wanted;
   const live = [...reachable(state).values()].filter(isWay);
@@ -250,7 +254,10 @@ function planGoneCells(state: State, { cells }: Placement): Write[] {
     .map((key) => ({ map: 'services', key, value: undefined }));
 }
 
-/** The address stays: a packet on its way may still read the entry. */
+/**
+ * Clears what is gone but leaves the address: a packet on its way may still read the
+ * entry.
+ */
 function planGoneDestinations(
   state: State,
   service: Service,
@@ -274,7 +281,7 @@ function deviceFor(state: State, wanted: Wanted, cellSeed: number): Device {
     cellSeed,
     slotSeed: filled ? state.device.slotSeed : SLOT_SEED,
     mac: wanted.mac,
-    // A run from a timer has no session; the last one's port stays kept.
+    // A run from a timer has no session, so the port of the last one stays kept.
     sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,
     mtu: wanted.mtu,
     log2Sets: Math.log2(state.sizes.sets ?? 1),

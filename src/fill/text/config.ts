@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The plan for a config file in words for people, and in JSON for programs. */
+/** The plan for a config file, in words for people and as JSON for programs. */
 import { formatCount, many } from '../../text/format.js';
 import type { ConfigPlan } from '../../plan/all.js';
 import type { Where } from './service.js';

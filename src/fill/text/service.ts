@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The plan of one service in words for people, and in JSON for programs. */
+/** The plan of one service, in words for people and as JSON for programs. */
 import type { ModeName } from '../../text/mode.js';
 import { formatCount, many } from '../../text/format.js';
 import type { Plan } from '../../plan/service.js';
@@ -10,7 +10,7 @@ export interface Where {
   mode: ModeName;
 }
 
-/** The name is that of a config file. */
+/** Describes a plan. Only a service of a config file has a name. */
 export function describePlan(
   plan: Plan,
   where: Where,
@@ -58,7 +58,7 @@ function waysChanged({ waysAdded, waysRemoved }: Plan): string[] {
   ];
 }
 
-/** Seldom are there any, so only a plan that is looked at says that there are none. */
+/** Destinations are seldom drained, so only a dry run mentions a count of 0. */
 export function countDrained(count: number, isDryRun: boolean): string[] {
   return count > 0 || isDryRun ? [`${formatCount(count)} drained`] : [];
 }

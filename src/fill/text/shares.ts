@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What each destination has of the slots before and after a plan, as lines and as JSON. */
+/** The slots that each destination has before and after a plan, as lines and as JSON. */
 import { formatCount, formatShare, many } from '../../text/format.js';
 import type { Plan, Share } from '../../plan/service.js';
 import { largest, smallest } from '../../text/lists.js';
 
-/** Where more destinations than this change alike, one line tells of all. */
+/** If more destinations than this change alike, one line describes them all. */
 const ALIKE = 32;
 
 type Change = 'added' | 'removed' | 'drained' | 'changed' | '';
-/** What changes is read first. */
+/** Changes come first. */
 const ORDER: readonly Change[] = ['added', 'removed', 'drained', 'changed', ''];
 const MARKS = { added: '+', removed: '-', drained: '~', changed: '~', '': ' ' };
 
@@ -41,14 +41,17 @@ function rowsOf({ shares, added, removed, drained, changed }: Plan): Row[] {
   return shares.map((share) => ({ ...share, change: changes.get(share.address) ?? '' }));
 }
 
-/** Those of the same weights together, in the order of the first of each. */
+/**
+ * Puts destinations whose weights are the same into one group, in order of first
+ * appearance.
+ */
 function grouped(rows: readonly Row[]): Row[][] {
   const groups = new Map<string, Row[]>();
   for (const row of rows) {
     const key = weightOf(row);
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
-  // Few are told one by one, in the order of the file.
+  // Small groups are listed one by one, in the order of the file.
   const isMany = (row: Row): boolean => (groups.get(weightOf(row)) ?? []).length > ALIKE;
   const large = [...groups.values()].filter((group) => group.length > ALIKE);
   return [...large, ...rows.filter((row) => !isMany(row)).map((row) => [row])];
@@ -73,7 +76,7 @@ function cellsOf(group: readonly Row[], slots: number, name: string): string[] {
   ];
 }
 
-/** The least and the most, or the one that all have. */
+/** The least and the most, or just one number if all are equal. */
 function range(
   counts: readonly number[],
   format: (count: number) => string = formatCount,
@@ -83,7 +86,7 @@ function range(
   return least === most ? least : `${least} to ${most}`;
 }
 
-/** Words on the left, numbers on the right. */
+/** Aligns words to the left and numbers to the right. */
 function layOut(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     largest(rows.map((row) => row[column]?.length ?? 0)),
