@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Holds an object against all rules. */
+/** Checks an object against all rules. */
 import { followAll } from './follow/follow.js';
 import { readObject } from './read/object.js';
 import type { Reached } from './follow/reached.js';
@@ -17,7 +17,7 @@ export interface Verdict {
   findings: Finding[];
   remarks: Finding[];
   instructions: number;
-  /** In bytes, in the units that the card has. */
+  /** Bytes, rounded up to the card's units. */
   stack: number;
   maps: number;
   entries: number;

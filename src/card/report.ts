@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What the card would say to an object, in words for people, and as JSON. */
+/** Reports what the card would say about an object, as text and as JSON. */
 import { formatCount, many } from '../text/format.js';
 import type { Verdict } from './check.js';
 import type { Finding } from './rules/rules.js';
 import { RULES } from './rules/rules.js';
 
-/** So many of one rule are told; that there are more is said. */
+/** The text shows this many findings of a rule, and only counts the others. */
 const MOST_OF_A_RULE = 4;
 
-/** The same of one line, which may be compiled into several places. */
+/** Equal findings about one source line, which may be compiled into several places. */
 interface Told extends Finding {
   functions: string[];
   times: number;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What is known of a result, from what is known of its operands. */
+/** Works out what is known about a result from what is known about its operands. */
 import type { Operation } from '../read/instructions.js';
 import type { Range, Value } from './values.js';
 import {
@@ -27,7 +27,7 @@ export function calculate(
   return truncate(rangeOf(calculateNumber(operation, low(left), low(right), 32)));
 }
 
-/** What is left of it in a register of 32 bits. */
+/** Returns the range of the lower 32 bits. */
 function low({ least, most, isKnown }: Range): Range {
   const value = constantOf({ least, most, isKnown });
   if (value !== undefined) return rangeOf(range(value & MOST_32, value & MOST_32));
@@ -48,7 +48,7 @@ function calculateAddress(operation: Operation, target: Value, operand: Value): 
   const pointer = isTarget ? target : operand;
   const step = isTarget ? operand : target;
   if (step.kind !== 'number') {
-    // The distance of two; more is not known.
+    // The distance of two pointers can be any number.
     return operation === 'subtract' ? range(0n, MOST_64) : UNCLEAR;
   }
   switch (pointer.kind) {
@@ -93,7 +93,7 @@ function calculateNumber(
       if (amount === undefined || amount === 0n) return range(0n, left.most, isKnown);
       return range(left.least / amount, left.most / amount, isKnown);
     case 'modulo':
-      // By zero it leaves what was there.
+      // A remainder by zero leaves the dividend as it is.
       if (right.least === 0n || right.most > left.most)
         return range(0n, left.most, isKnown);
       return range(0n, right.most - 1n, isKnown);
@@ -121,7 +121,7 @@ function calculateNumber(
   }
 }
 
-/** A single value wraps around; of a range no more is known. */
+/** Wraps a single value around. A range that wraps around becomes `any`. */
 function exact(any: Value, least: bigint, most: bigint, bits: 32 | 64): Value {
   if (least !== most) return any;
   return range(BigInt.asUintN(bits, least), BigInt.asUintN(bits, least));

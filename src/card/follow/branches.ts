@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What a branch tells of the registers that it compares. */
+/** Works out what a branch says about the registers that it compares. */
 import type { Comparison, Instruction } from '../read/instructions.js';
 import type { State } from './state.js';
 import { operandOf, registerOf } from './state.js';
@@ -7,7 +7,7 @@ import type { Range, Value } from './values.js';
 import { MOST_32, MOST_64, constantOf, range } from './values.js';
 
 export interface Ways {
-  /** Nothing: the program never goes this way. */
+  /** Undefined if the program never takes this way; `next` likewise. */
   taken: State | undefined;
   next: State | undefined;
 }
@@ -49,7 +49,7 @@ export function branch(state: State, instruction: Instruction): Ways {
 
 type Known = { left: Value; right: Value } | 'never' | undefined;
 
-/** Signed comparisons are like the others as long as no number can be negative. */
+/** Signed comparisons equal unsigned ones as long as no number can be negative. */
 function compare(how: Comparison, left: Range, right: Range, bits: 32 | 64): Known {
   const isSigned = how.startsWith('signed ');
   const top = (bits === 64 ? MOST_64 : MOST_32) >> (isSigned ? 1n : 0n);
@@ -96,7 +96,7 @@ function without({ least, most, isKnown }: Range, value: bigint | undefined): Va
   return { kind: 'number', least, most, isKnown };
 }
 
-/** The smaller is at least so much below the larger. */
+/** Narrows both ranges, given that `smaller` is at least `by` below `larger`. */
 function below(smaller: Range, larger: Range, by: bigint): Known {
   const most = larger.most - by < smaller.most ? larger.most - by : smaller.most;
   const least = smaller.least + by > larger.least ? smaller.least + by : larger.least;

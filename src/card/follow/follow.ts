@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Follows a function along all of its ways, and tells what registers hold before each
- * instruction. Where ways meet, what holds on both of them is kept: that is less than
- * the kernel's verifier knows, who goes each way alone, and enough for the rules.
+ * Follows a function along all paths, and works out what the registers hold before each
+ * instruction. Where paths meet, it keeps what holds on both. The kernel's verifier knows
+ * more, because it follows each path alone; but this is enough for the rules.
  */
 import { branch } from './branches.js';
 import type { Instruction } from '../read/instructions.js';
@@ -16,14 +16,14 @@ import { smallest } from '../../text/lists.js';
 
 export interface Followed {
   function: BpfFunction;
-  /** By index of the instruction; nothing where the program never comes. */
+  /** By the instruction's index; undefined if the program never reaches it. */
   states: (State | undefined)[];
 }
 
-/** After so many meetings in one place bounds are widened, so that loops come to an end. */
+/** When paths have met this often in one place, bounds are widened, so that loops end. */
 const MEETINGS = 16;
 
-/** A program and all that it calls, each function once: with what any caller gives it. */
+/** Follows all programs and the functions they call. Joins the arguments of all callers. */
 export function followAll({ functions }: BpfObject): Followed[] {
   const given = new Map<string, Value[]>();
   const followed = new Map<string, Followed>();
@@ -80,7 +80,7 @@ function follow(
   const waiting = new Set<number>([0]);
   states[0] = entryState(given);
   while (waiting.size > 0) {
-    // In the order of the code, so that ways meet before they are followed on.
+    // In code order, so that paths meet before either is followed further.
     const index = smallest(waiting);
     waiting.delete(index);
     const [instruction, state] = [instructions[index], states[index]];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Functions of the kernel that a program can call, by number: enum bpf_func_id. */
+/** The kernel's helpers, which a program can call by number: enum bpf_func_id. */
 
 export const LOOKUP = 1;
 export const UPDATE = 2;
@@ -10,7 +10,7 @@ export const EVENT_OUTPUT = 25;
 export const ADJUST_HEAD = 44;
 export const ADJUST_TAIL = 65;
 
-/** Those that the card has, too. */
+/** The helpers that the card has, too. */
 export const CARD_HELPERS = new Set([
   LOOKUP,
   UPDATE,
@@ -21,10 +21,10 @@ export const CARD_HELPERS = new Set([
   ADJUST_TAIL,
 ]);
 
-/** Those that write nothing to what their arguments point to. */
+/** The helpers that do not write to what their arguments point to. */
 export const READING_HELPERS = new Set([LOOKUP, UPDATE, DELETE, EVENT_OUTPUT]);
 
-/** Those that an XDP program may well call, so that a finding can name them. */
+/** Names for findings, of the helpers that an XDP program is likely to call. */
 const NAMES: Record<number, string> = {
   1: 'map_lookup_elem',
   2: 'map_update_elem',

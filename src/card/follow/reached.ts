@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Instructions that a program comes to, and where they stand. */
+/** The instructions that a program can reach, with their places in the source. */
 import type { Followed } from './follow.js';
 import type { Instruction } from '../read/instructions.js';
 import type { Place } from '../rules/rules.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Registers and stack before an instruction, and what one makes of them. */
+/** Registers and stack before an instruction, and how an instruction changes them. */
 import { calculate } from './arithmetic.js';
 import { LOOKUP, READING_HELPERS } from './helpers.js';
 import type { Instruction } from '../read/instructions.js';
@@ -9,7 +9,7 @@ import { UNCLEAR, bytes, constant, join, widen } from './values.js';
 
 export interface State {
   registers: readonly Value[];
-  /** By offset, a multiple of 8 below 0: what was spilled there. */
+  /** Spilled registers by offset, a negative multiple of 8. */
   stack: ReadonlyMap<number, Value>;
 }
 
@@ -33,7 +33,7 @@ export function registerOf({ registers }: State, number: number): Value {
   return registers[number] ?? UNCLEAR;
 }
 
-/** The very same state where nothing has changed. */
+/** Joins the states of two paths. Returns `one` itself if nothing has changed. */
 export function joinStates(one: State, other: State, isLoop: boolean): State {
   const merge = (before: Value, now: Value): Value => {
     const joined = join(before, now);
@@ -55,7 +55,7 @@ export function joinStates(one: State, other: State, isLoop: boolean): State {
   return isSame ? one : { registers, stack };
 }
 
-/** What follows after an instruction that goes on with the next. */
+/** Returns the state after an instruction that does not jump. */
 export function step(state: State, instruction: Instruction): State {
   const { action, destination } = instruction;
   switch (action.does) {
@@ -149,7 +149,7 @@ function stored(
   value: Value,
 ): State {
   const to = registerOf(state, destination);
-  // Anywhere: nothing that lies on the stack is known any more.
+  // This may write anywhere, so nothing on the stack is known any more.
   if (to.kind === 'unclear') return { ...state, stack: new Map() };
   if (to.kind !== 'stack') return state;
   if (typeof to.offset !== 'number') return { ...state, stack: new Map() };
@@ -161,7 +161,7 @@ function stored(
   return { ...state, stack };
 }
 
-/** A call leaves nothing in the registers of arguments, and may write what they point to. */
+/** A call clears the argument registers, and may write to what they point to. */
 function called(state: State, { action, immediate }: Instruction): State {
   const isLookup = action.does === 'call helper' && immediate === LOOKUP;
   const map = registerOf(state, 1);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What can be known of a register before the program runs. */
+/** What can be known about a register's value before the program runs. */
 
 export interface Range {
   least: bigint;
   most: bigint;
-  /** Made of constants alone: on each way to here it has a value that the verifier knows. */
+  /** Computed from constants only: on every path to here the verifier knows the value. */
   isKnown: boolean;
 }
 
 /**
- * Where a pointer points to. Several: other constants on other ways to here, which the
- * card allows as long as they agree modulo 4; it does not allow a variable one.
+ * Where a pointer points to. `several` means different constants on different paths to
+ * here: the card accepts them if they agree modulo 4. It never accepts a variable offset.
  */
 export type Offset = number | 'several, aligned' | 'several' | 'one of some' | 'variable';
 
@@ -21,7 +21,7 @@ export type Value =
   | { kind: 'map'; map: string }
   | { kind: 'map value'; map: string; offset: Offset }
   | { kind: 'data'; section: string }
-  /** Not followed: from a call, or not the same on all ways to here. */
+  /** Not tracked: it comes from a call, or differs between the paths to here. */
   | { kind: 'unclear' };
 
 export const MOST_32 = 0xffff_ffffn;
@@ -36,12 +36,12 @@ export function constant(value: bigint): Value {
   return range(BigInt.asUintN(64, value), BigInt.asUintN(64, value));
 }
 
-/** Any number of so many bytes. */
+/** Returns the value that stands for any number of `size` bytes. */
 export function bytes(size: number): Value {
   return range(0n, (1n << BigInt(8 * size)) - 1n);
 }
 
-/** As a number, whatever it is. */
+/** Returns the range of a value as a number, whatever its kind. */
 export function rangeOf(value: Value): Range {
   return value.kind === 'number' ? value : { least: 0n, most: MOST_64, isKnown: false };
 }
@@ -54,10 +54,10 @@ function isZero(value: Value): boolean {
   return value.kind === 'number' && value.most === 0n;
 }
 
-/** What holds on either of two ways. */
+/** Returns what holds on both of two paths. */
 export function join(one: Value, other: Value): Value {
   if (one === other) return one;
-  // A lookup that finds nothing gives 0, where another gives a pointer.
+  // A lookup returns 0 on one path and a pointer on the other.
   if (isZero(one) && other.kind !== 'number') return other;
   if (isZero(other) && one.kind !== 'number') return one;
   if (one.kind === 'number' && other.kind === 'number') return joinRanges(one, other);
@@ -83,7 +83,7 @@ function joinRanges(one: Value & Range, other: Range): Value {
   return isSame ? one : { kind: 'number', least, most, isKnown };
 }
 
-/** The very same value tells who joins that nothing has changed. */
+/** Returns the identical object if nothing has changed: callers compare by identity. */
 function sameUnlessJoined<V extends Value & { offset: Offset }>(
   one: V,
   offset: Offset,
@@ -99,11 +99,11 @@ function joinOffsets(one: Offset, other: Offset): Offset {
   if (typeof one === 'number' && typeof other === 'number') {
     return (one - other) % 4 === 0 ? 'several, aligned' : 'several';
   }
-  // A number and several others: which modulo 4 is not kept.
+  // `several, aligned` does not keep the remainder modulo 4 to compare a number with.
   return 'one of some';
 }
 
-/** Where a pointer points to after a number is added to it. */
+/** Returns where a pointer points to after a number is added to it. */
 export function moveOffset(offset: Offset, by: Range, sign: 1 | -1): Offset {
   const step = constantOf(by);
   if (offset === 'variable' || !by.isKnown) return 'variable';
@@ -112,7 +112,7 @@ export function moveOffset(offset: Offset, by: Range, sign: 1 | -1): Offset {
   return offset + sign * Number(BigInt.asIntN(64, step));
 }
 
-/** Bounds that a loop cannot push on for ever. */
+/** widen() rounds bounds up to these, so that a loop raises a bound only a few times. */
 const STEPS = [0xffn, 0xffffn, MOST_32, MOST_64];
 
 export function widen(before: Value, now: Value): Value {

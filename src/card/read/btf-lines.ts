@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Which source line an instruction comes from: the section .BTF.ext. */
+/** Finds the source line of an instruction in the section .BTF.ext. */
 import { posix } from 'node:path';
 
 import type { Btf } from './btf.js';
@@ -7,11 +7,11 @@ import type { Btf } from './btf.js';
 export interface SourceLine {
   file: string;
   line: number;
-  /** The line itself, without what it is indented by. */
+  /** The line itself, without its indentation. */
   text: string;
 }
 
-/** By section name, and in it by the offset of the instruction that a line begins with. */
+/** Lines by section name; `offset` is that of the line's first instruction. */
 export type Lines = Map<string, { offset: number; source: SourceLine }[]>;
 
 export function readLines(data: Buffer | undefined, btf: Btf): Lines {
@@ -49,7 +49,7 @@ function readRecord(
   };
 }
 
-/** Without the folder that the object was compiled in: where all of its files lie. */
+/** Removes the folder that all files of the object lie in. */
 function shorten(lines: Lines): Lines {
   const files = [...lines.values()].flat().map(({ source }) => source.file);
   const own = files.filter((file) => !file.startsWith('/usr/'));
@@ -66,7 +66,7 @@ function shorten(lines: Lines): Lines {
   return lines;
 }
 
-/** The line of an instruction is the last one that began before it. */
+/** Returns the last line that begins at or before the instruction. */
 export function lineAt(
   lines: Lines,
   section: string,

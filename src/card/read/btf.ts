@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Types of a BPF object, from its section .BTF: as much as maps are declared by. */
+/** Reads the types that map declarations use, from a BPF object's section .BTF. */
 import { textAt } from './elf.js';
 
 export interface Member {
@@ -39,7 +39,7 @@ const ENUM64 = 19;
 const ALIASES = new Set([8, 9, 10, 11, 18]);
 const POINTER_SIZE = 8;
 
-/** Nothing where the object was compiled without -g. */
+/** Returns no types if the object was compiled without -g. */
 export function readBtf(data: Buffer | undefined): Btf {
   if (!data || data.length === 0) return { types: [], text: () => '' };
   const header = data.readUInt32LE(4);
@@ -57,7 +57,7 @@ export function readBtf(data: Buffer | undefined): Btf {
   return { types, text };
 }
 
-/** A type, and how many bytes its record has. */
+/** Reads a type, and how many bytes its record has. */
 function readType(
   data: Buffer,
   at: number,
@@ -111,7 +111,7 @@ function restOf(kind: number, number: number): number {
   return kind === ENUM64 ? 12 * number : 0;
 }
 
-/** Behind all other names that a type goes by. */
+/** Follows typedefs and qualifiers to the type behind them. */
 export function resolve({ types }: Btf, id: number): Type {
   let type = types[id] ?? { kind: 'other' };
   while (type.kind === 'alias') type = types[type.to] ?? { kind: 'other' };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Sections, symbols and relocations of a BPF object.
+ * Reads the sections, symbols and relocations of a BPF object.
  *
- * Read here and not by others: npm's ELF readers stop at the section headers and know
- * nothing of BPF; `bpftool` prints no line info of an object, and needs the kernel;
- * `llvm-objdump` is not there where only packages are installed, and its text is no
- * interface. What is needed of the format is three tables of fixed layout.
+ * No other reader fits. npm's ELF readers stop at the section headers and know nothing
+ * of BPF. `bpftool` prints no line info of an object, and needs the kernel.
+ * `llvm-objdump` is usually not installed, and its text is no stable interface. We only
+ * need three tables of fixed layout.
  */
 import { Failure } from '../../text/failure.js';
 
@@ -13,7 +13,7 @@ export interface Section {
   index: number;
   name: string;
   isCode: boolean;
-  /** In bytes, of which .bss has none in the file. */
+  /** In bytes; .bss takes none of them in the file. */
   size: number;
   data: Buffer;
 }
@@ -37,7 +37,7 @@ export interface Relocation {
 export interface Elf {
   sections: Section[];
   symbols: ElfSymbol[];
-  /** By the index of the section that they change. */
+  /** By the index of the section that the relocations change. */
   relocations: Map<number, Relocation[]>;
 }
 
@@ -159,7 +159,7 @@ export function records(data: Buffer, size: number): Buffer[] {
   );
 }
 
-/** A text that ends with a zero byte. */
+/** Reads a text that ends with a zero byte. */
 export function textAt(data: Buffer, offset: number): string {
   const end = data.indexOf(0, offset);
   return data.toString('utf8', offset, end < 0 ? data.length : end);

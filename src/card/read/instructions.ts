@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Instructions of BPF, taken apart: RFC 9669. */
+/** Decodes BPF instructions: RFC 9669. */
 import type { SourceLine } from './btf-lines.js';
 
 export const INSTRUCTION_SIZE = 8;
@@ -20,7 +20,7 @@ export type Operation =
   | 'shift right, signed'
   | 'byte order';
 
-/** By the upper four bits of the code. */
+/** The index is the upper four bits of the code. */
 const OPERATIONS: readonly Operation[] = [
   'add',
   'subtract',
@@ -72,11 +72,11 @@ export type Action =
   | { does: 'jump' }
   | { does: 'branch'; comparison: Comparison; bits: 32 | 64; withRegister: boolean }
   | { does: 'call helper' | 'call function' | 'exit' }
-  /** None that a SmartNIC knows. */
+  /** An instruction that a SmartNIC does not know. */
   | { does: 'other' };
 
 export interface Instruction {
-  /** In its function, in units of 8 bytes, as jumps count. */
+  /** Its place in the function, in units of 8 bytes, as jumps count. */
   index: number;
   code: number;
   destination: number;
@@ -84,12 +84,12 @@ export interface Instruction {
   offset: number;
   immediate: number;
   action: Action;
-  /** Of a load of a constant: all 64 bits. */
+  /** For a load of a constant: all 64 bits. */
   constant?: bigint;
-  /** Of a load of a constant: whose address that is. */
+  /** For a load of an address: the name of the map, or the section of the variable. */
   map?: string | undefined;
   data?: string | undefined;
-  /** Of a call: the function's name. */
+  /** For a call: the function's name. */
   callee?: string | undefined;
   line: SourceLine | undefined;
 }
@@ -110,10 +110,10 @@ const SIZES: Record<number, number> = { 0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8 };
 const JUMP = 0;
 const CALL = 8;
 const EXIT = 9;
-/** What stands in the source register of a call. */
+/** The source register of a call to a function of the object itself. */
 const OWN_FUNCTION = 1;
 
-/** What the immediate of an atomic instruction says; FETCH: the old value is wanted. */
+/** The immediate of an atomic instruction. FETCH is a flag: return the old value. */
 export const ATOMIC_ADD = 0;
 export const FETCH = 1;
 export const COMPARE_AND_EXCHANGE = 0xf1;

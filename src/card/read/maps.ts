@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Maps as an object declares them, in its section .maps. */
+/** Reads the maps that an object declares in its section .maps. */
 import type { Btf, Member } from './btf.js';
 import { resolve, sizeOf } from './btf.js';
 
@@ -17,7 +17,7 @@ export const MAP_HASH = 1;
 export const MAP_ARRAY = 2;
 export const MAP_PERF_EVENT_ARRAY = 4;
 
-/** By number, as bpftool calls them. */
+/** bpftool's names, by number. */
 const KIND_NAMES = [
   'unspecified',
   'hash',
@@ -66,7 +66,7 @@ export function readMaps(btf: Btf): MapDeclaration[] {
   });
 }
 
-/** __uint(member, n) is a pointer to an array of n, __type(member, t) one to a t. */
+/** __uint(member, n) is a pointer to an array of n; __type(member, t) is a pointer to a t. */
 function readMap(btf: Btf, name: string, members: readonly Member[]): MapDeclaration {
   const target = (member: string): number => {
     const found = members.find((one) => one.name === member);

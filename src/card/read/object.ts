@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A BPF object: its maps, and its functions as instructions that know their source. */
+/** Reads a BPF object: its maps, and its functions with the source of each instruction. */
 import { Failure } from '../../text/failure.js';
 import type { Lines } from './btf-lines.js';
 import { lineAt, readLines } from './btf-lines.js';
@@ -14,15 +14,15 @@ import { readMaps } from './maps.js';
 export interface BpfFunction {
   name: string;
   section: string;
-  /** The second half of a load of 64 bits is empty. */
+  /** A load of 64 bits takes two places; the second is undefined. */
   instructions: (Instruction | undefined)[];
 }
 
 export interface BpfObject {
   maps: MapDeclaration[];
-  /** Programs, which the kernel calls, and the functions that they call. */
+  /** Programs, which the kernel calls, and functions, which programs call. */
   functions: BpfFunction[];
-  /** Sections of global variables, of which loaders make maps. */
+  /** Sections of global variables, which loaders turn into maps. */
   dataSections: string[];
 }
 
@@ -38,7 +38,7 @@ export function readObject(file: Buffer): BpfObject {
   }
 }
 
-/** By its code: the class is another one in a test's realm. */
+/** Checks the code, because the error's class differs in a test's realm. */
 function isOutside(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ERR_OUT_OF_RANGE' || code === 'ERR_BUFFER_OUT_OF_BOUNDS';
@@ -96,7 +96,7 @@ function readFunction(elf: Elf, lines: Lines, symbol: ElfSymbol): BpfFunction {
   return { name: symbol.name, section: name, instructions };
 }
 
-/** Of 16 that an instruction could name. */
+/** An instruction has room to name 16 registers, but BPF has only 11. */
 const LAST_REGISTER = 10;
 
 function decode(code: Buffer, at: number, index: number): Omit<Instruction, 'line'> {
@@ -137,7 +137,7 @@ function constantOf(
   return { map: map?.name ?? '' };
 }
 
-/** A call of a function counts from the next instruction, or from a relocation's symbol. */
+/** A call's distance counts from the next instruction, or from a relocation's symbol. */
 function calleeOf(
   elf: Elf,
   section: number,

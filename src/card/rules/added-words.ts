@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The rule about words of maps that are both read and added to. */
+/** The rule about words of maps that a program both reads and adds to. */
 import { UPDATE } from '../follow/helpers.js';
 import type { Reached } from '../follow/reached.js';
 import { where } from '../follow/reached.js';
@@ -12,13 +12,13 @@ interface Use {
   place: Place;
   does: 'load' | 'atomic';
   map: string;
-  /** Of a value, by number; nothing where it cannot be told which. */
+  /** Numbers of the value's words that it touches; undefined if they are not known. */
   words: number[] | undefined;
 }
 
 const WORD = 4;
 
-/** The card keeps what is added to in another byte order than what is read. */
+/** On the card, words that are added to have another byte order than words that are read. */
 export function judgeWords(reached: readonly Reached[]): Finding[] {
   const uses = reached.flatMap(useOf);
   const reads = uses.filter(({ does }) => does === 'load');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about calls of the kernel's helpers. */
+/** Rules about calls to the kernel's helpers. */
 import {
   ADJUST_HEAD,
   CARD_HELPERS,
@@ -17,10 +17,10 @@ import type { State } from '../follow/state.js';
 import { registerOf } from '../follow/state.js';
 import { constantOf, rangeOf } from '../follow/values.js';
 
-/** Flags of bpf_perf_event_output: whatever CPU the program is on. */
+/** A flag of bpf_perf_event_output: the CPU that runs the program. */
 const CURRENT_CPU = 0xffff_ffffn;
 
-/** Registers whose pointers have to lead to the stack, by helper. */
+/** By helper: the registers that must point to the stack. */
 const ON_STACK: Record<number, { register: number; what: string }[]> = {
   [LOOKUP]: [{ register: 2, what: 'the key' }],
   [DELETE]: [{ register: 2, what: 'the key' }],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about what is read and written: the context, maps, the stack. */
+/** Rules about reading and writing memory: the context, maps, the stack. */
 import type { Action, Instruction } from '../read/instructions.js';
 import { ATOMIC_ADD, FETCH } from '../read/instructions.js';
 import type { Said } from './rules.js';
@@ -8,7 +8,7 @@ import type { State } from '../follow/state.js';
 import { registerOf } from '../follow/state.js';
 import type { Offset, Value } from '../follow/values.js';
 
-/** Of struct xdp_md. */
+/** The fields of struct xdp_md, by offset. */
 const CONTEXT_FIELDS: Record<number, string> = {
   0: 'data',
   4: 'data_end',
@@ -22,7 +22,7 @@ const READABLE = new Set([0, 4]);
 export interface Access {
   does: 'load' | 'store' | 'atomic';
   size: number;
-  /** What is read or written through. */
+  /** The value of the register that holds the address. */
   pointer: Value;
 }
 
@@ -101,7 +101,7 @@ export function judgeOffset(
   if (typeof offset === 'number' || offset === 'several, aligned') return [];
   if (offset === 'variable')
     return found(rule, `${what} at an offset that is not constant`);
-  // Of a map's value, any constant will do.
+  // In a map's value the card accepts any constant offset.
   if (rule === 'map-offset') return [];
   return offset === 'several'
     ? found(rule, `${what} at offsets that are not the same modulo 4`)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about arithmetic, and about instructions that the card has not. */
+/** Rules about arithmetic, and about instructions that the card does not have. */
 import type { Instruction } from '../read/instructions.js';
 import type { Said } from './rules.js';
 import { found, remark } from './rules.js';
@@ -38,7 +38,7 @@ export function judgeNumbers(instruction: Instruction, state: State): Said[] {
       if (isNegative) return found('divide', `divides by ${immediate}`);
       return wide('divide', 'divides', withRegister ? [left, right] : [left]);
     case 'byte order':
-      // To little-endian is nothing on a host that is, and still an instruction.
+      // On a little-endian host this changes nothing, but it still is an instruction.
       return withRegister
         ? []
         : found('instruction', 'the card cannot convert to little-endian');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Rules about maps and sections, which need no look at the code. */
+/** Rules about maps and sections, which do not depend on the code. */
 import { formatCount } from '../../text/format.js';
 import type { MapDeclaration } from '../read/maps.js';
 import { MAP_ARRAY, MAP_HASH, MAP_PERF_EVENT_ARRAY, nameOfKind } from '../read/maps.js';
@@ -10,7 +10,7 @@ import { found } from './rules.js';
 
 /** Bytes of an entry: key and value, each rounded up to 8. */
 const MOST_BYTES = 64;
-/** Entries of all maps together, as published for the firmware. */
+/** The firmware's published limit for the entries of all maps together. */
 export const MOST_ENTRIES = 3_072_000;
 
 export function judgeObject(

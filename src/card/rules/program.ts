@@ -8,9 +8,9 @@ import type { Finding } from './rules.js';
 import { found, remark } from './rules.js';
 
 /**
- * The card counts its own instructions, into which the driver translates these, most
- * into more than one. How many it holds is told by its firmware, in 16 bits; this is
- * the one figure that was published.
+ * The driver translates most instructions into several of the card's own, and the card
+ * counts those. Its firmware reports how many it holds, in 16 bits. This is the only
+ * figure that was published.
  */
 const PUBLISHED_INSTRUCTIONS = 2800;
 const COUNTED_INSTRUCTIONS = 0xffff;
@@ -24,7 +24,7 @@ export function judgeLength(instructions: number): Finding[] {
   return say('instructions', what).map((said) => ({ ...said, place: undefined }));
 }
 
-/** Two places, each with its constant, are as slow as one that is variable. */
+/** Two calls with a constant each are as slow as one call with a variable. */
 export function judgeHeads(reached: readonly Reached[]): Finding[] {
   const calls = reached.filter(
     ({ instruction: { action, immediate } }) =>

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What a Netronome Agilio takes, as its driver in Linux has it (nfp: in the checks
- * beside the kernel's verifier, and where it translates), and what its firmware is
- * published to hold.
+ * The rules of a Netronome Agilio. They come from its Linux driver (nfp: checks beside the
+ * kernel's verifier, and the translator) and from the published limits of its firmware.
  */
 import type { SourceLine } from '../read/btf-lines.js';
 
-/** What to write instead, by the name of the rule. */
+/** By rule: what to write instead. */
 export const RULES = {
   'map-kind': 'an array or a hash; count with __sync_fetch_and_add() instead of per CPU',
   'map-flags': 'no map_flags',
@@ -41,7 +40,7 @@ export const RULES = {
 
 export type RuleName = keyof typeof RULES;
 
-/** A remark is no reason why the card would refuse, or cannot be told without one. */
+/** The card refuses a finding. A remark it may accept, or only the card can tell. */
 export type Severity = 'finding' | 'remark';
 
 export interface Place {
@@ -56,7 +55,7 @@ export interface Said {
 }
 
 export interface Finding extends Said {
-  /** Nothing where it is the object as a whole, or a map, that `what` names. */
+  /** Undefined if the finding is about a map or the whole object. */
   place: Place | undefined;
 }
 

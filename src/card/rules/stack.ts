@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The rule about the stack that a program needs with all that it calls. */
+/** The rule about the stack that a program and the functions it calls need. */
 import type { Followed } from '../follow/follow.js';
 import type { Reached } from '../follow/reached.js';
 import { reachedIn } from '../follow/reached.js';
@@ -9,7 +9,7 @@ import { accessOf } from './memory.js';
 import { ARGUMENT_REGISTERS, registerOf } from '../follow/state.js';
 import { largest } from '../../text/lists.js';
 
-/** Of every program the kernel takes; how many the firmware has the card alone can tell. */
+/** The kernel's limit for every program. Only the card knows its firmware's limit. */
 const MOST_STACK = 512;
 const STACK_UNIT = 64;
 
@@ -19,11 +19,11 @@ export function judgeStack(bytes: number): Finding[] {
   return remark('stack-size', what).map((said) => ({ ...said, place: undefined }));
 }
 
-/** A call puts a return address there, and the registers 6 to 9 of who is called. */
+/** A call stores the return address; a callee that uses registers 6 to 9 saves them. */
 const RETURN_ADDRESS = 4;
 const SAVED_REGISTERS = 32;
 
-/** Of all programs the one that needs most, with all that it calls. */
+/** Returns the stack of the program that needs most, with the functions it calls. */
 export function stackOf(all: readonly Followed[]): number {
   const depths = new Map(all.map((one) => [one.function.name, one]));
   const depth = (name: string, isCalled: boolean): number => {
