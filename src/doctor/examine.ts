@@ -49,7 +49,7 @@ export interface Diagnosis {
   /** Findings before remarks, each in the order of the checks. */
   findings: Finding[];
   well: { check: CheckName; text: string }[];
-  /** What could not be looked at, and why: neither well nor a finding. */
+  /** What could not be looked at, and why. It counts neither as well nor as a finding. */
   unseen: { check: CheckName; text: string }[];
 }
 

@@ -13,20 +13,20 @@ import type { Device, RpFilter } from '../system/ip/namespaces.js';
 export interface Facts {
   device: Device;
   hardware: Hardware | Unseen;
-  /** The mode that was asked about. */
+  /** The mode that the user asked about. */
   asked: Mode | undefined;
-  /** What the kernel said to an offload; only where one was asked about. */
+  /** How the kernel answered an offload; undefined unless the user asked about one. */
   offload: { refusal: string | undefined } | undefined;
   program: AttachedProgram | undefined;
-  /** Its maps are those that these tools know. */
+  /** Undefined unless the program's maps are those that these tools know. */
   balancer: Balancer | undefined;
   /** Undefined where the device is no veth. */
   peer: Peer | undefined;
   traffic: Traffic | undefined;
   farEnds: FarEnd[];
-  /** Of this host, on all its devices. */
+  /** The addresses on all devices of this host. */
   addresses: string[];
-  /** A program for the other end of a veth, which passes everything. */
+  /** A program that passes everything, for the other end of a veth. */
   passObject: string;
 }
 
@@ -38,7 +38,7 @@ export interface Balancer {
 }
 
 export interface ServiceFacts extends Service {
-  /** Slots that lead to no destination. */
+  /** The number of slots that lead to no destination. */
   emptySlots: number;
 }
 
@@ -47,10 +47,13 @@ export interface DestinationFacts {
   address: string;
   mac: string;
   source: string;
-  /** A prefix that connections are spread over, rather than an address. */
+  /**
+   * Whether the source is a prefix that connections are spread over, not a single
+   * address.
+   */
   isSpread: boolean;
   service: number;
-  /** The next hop towards it; undefined without a route over this device. */
+  /** The next hop towards the destination; undefined without a route over this device. */
   hop: string | undefined;
   isLocal: boolean;
   /** What the kernel knows of the next hop, after asking. */
@@ -61,7 +64,7 @@ export interface DestinationFacts {
 export type Peer =
   { isSeen: false } | { isSeen: true; namespace: string | undefined; device: Device };
 
-/** What came while it was looked. */
+/** The packets that came while the doctor watched. */
 export interface Traffic {
   /** In seconds. */
   interval: number;
@@ -69,11 +72,11 @@ export interface Traffic {
   verdicts: ReadonlyMap<VerdictName, number>;
   /** The same since the program was loaded. */
   sums: ReadonlyMap<VerdictName, bigint>;
-  /** Packets that the device received, by its own count. */
+  /** Packets that the device received, by its own counter. */
   received: number;
-  /** Frames that a veth could not give to its other end, where it counts that. */
+  /** Frames that a veth could not give to its other end, if it counts them. */
   transmitErrors: number | Unseen;
-  /** What XDP passed. */
+  /** What XDP passed to the host. */
   passed: Passed[] | Unseen;
 }
 
@@ -81,17 +84,17 @@ export interface Traffic {
 export interface Passed {
   what: string;
   count: number;
-  /** TCP or UDP: where to. */
+  /** Where a TCP or UDP frame goes to. */
   to: { address: string; port: number; protocol: string; mac: string } | undefined;
-  /** Who says that it does not know IP in IP. */
+  /** The host that says it does not know IP in IP. */
   withoutTunnel: string | undefined;
 }
 
-/** A destination that is a namespace of this host, so that one can look into it. */
+/** A destination that is a namespace of this host, so the doctor can look into it. */
 export interface FarEnd {
   address: string;
   namespace: string;
-  /** On which its packets come in. */
+  /** The device that its packets come in on. */
   device: Device;
   devices: Device[];
   rpFilters: ReadonlyMap<string, RpFilter> | Unseen;
@@ -122,7 +125,7 @@ export type CheckName = (typeof CHECKS)[number];
 
 export interface Finding {
   check: CheckName;
-  /** A remark is no reason why nothing works. */
+  /** A remark cannot be the reason why nothing works. */
   severity: 'finding' | 'remark';
   finding: string;
   evidence: string;
@@ -131,8 +134,8 @@ export interface Finding {
 }
 
 /**
- * What a check says: findings, or in a few words what is well, or why it could not be
- * made, or nothing where it does not apply.
+ * What a check says: findings, or a few words about what is well, or why the check could
+ * not be made, or undefined where it does not apply.
  */
 export type Said = Omit<Finding, 'check'>[] | string | Unseen | undefined;
 export type Check = (facts: Facts) => Said;

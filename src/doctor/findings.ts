@@ -14,7 +14,7 @@ export function remark(text: Text): Omit<Finding, 'check'> {
   return { severity: 'remark', ...text };
 }
 
-/** The findings there are, or else what is well. */
+/** Returns the findings if there are any, and else what is well. */
 export function orWell(findings: Omit<Finding, 'check'>[], well: string): Said {
   return findings.length > 0 ? findings : well;
 }
@@ -23,7 +23,7 @@ export function isFinding(said: Said): boolean {
   return Array.isArray(said) && said.some(({ severity }) => severity === 'finding');
 }
 
-/** Fills a service again; which one must be said where there are several. */
+/** The command that fills a service again. With several services it must name one. */
 export function fillCommand(
   { device, balancer }: Facts,
   id?: number,
@@ -40,7 +40,7 @@ export function waysOf({ ways }: ServiceFacts): string[] {
   return ways.map(formatWay);
 }
 
-/** An address of the device that others of this family can send to. */
+/** An address of the device that hosts of this family can send to. */
 export function ownAddress({ device }: Facts, like: string): string | undefined {
   const isIpv6 = like.includes(':');
   return device.addresses.find(
@@ -48,18 +48,18 @@ export function ownAddress({ device }: Facts, like: string): string | undefined 
   );
 }
 
-/** The frames that were captured; none where nobody could look, which checkTools tells. */
+/** The captured frames; none where the capture failed, which checkTools reports. */
 export function passedIn(traffic: Traffic | undefined): readonly Passed[] {
   return !traffic || traffic.passed instanceof Unseen ? [] : traffic.passed;
 }
 
-/** `10.0.1.1, 10.0.1.2 and 30 more`. */
+/** Shortens a list: `10.0.1.1, 10.0.1.2 and 30 more`. */
 export function some(list: readonly string[], most = 3): string {
   if (list.length <= most) return list.join(', ');
   return `${list.slice(0, most).join(', ')} and ${list.length - most} more`;
 }
 
-/** A command that is to run in another namespace of this host. */
+/** Makes a command run in another namespace of this host. */
 export function within(namespace: string | undefined, command: string): string {
   return namespace === undefined ? command : `ip netns exec ${namespace} ${command}`;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Says in words what captured frames are, and counts those of a kind. */
+/** Says in words what captured frames are, and counts those of each kind. */
 import { at as element } from '../text/must.js';
 import { formatMac } from '../wire/address.js';
 import type { Passed } from './facts.js';
@@ -13,10 +13,10 @@ const PROTOCOLS: Record<number, string> = { 6: 'tcp', 17: 'udp' };
 const OTHERS: Record<number, string> = { 4: 'IP in IP', 41: 'IPv6 in IP', 47: 'GRE' };
 const ICMP = 1;
 const ICMPV6 = 58;
-/** Extension headers that say nothing here. */
+/** Extension headers that do not matter here. */
 const SKIPPED = [0, 43, 60];
 
-/** The most frequent kind first. */
+/** Counts the frames of each kind; the most frequent kind comes first. */
 export function countFrames(frames: readonly Buffer[], ownMac: string): Passed[] {
   const kinds = new Map<string, Passed>();
   for (const frame of frames) {
@@ -104,7 +104,7 @@ function describePayload(
   return only(`${OTHERS[number] ?? `protocol ${number}`} to ${address}`);
 }
 
-/** An error that quotes an outer header of ours: what is in it is not known there. */
+/** The tunnel protocol that an ICMP error rejects: its sender does not know it. */
 function saysNoTunnel(number: number, payload: Buffer): number | undefined {
   const [type, code] = payload;
   if (number === ICMP) {
@@ -117,7 +117,7 @@ function saysNoTunnel(number: number, payload: Buffer): number | undefined {
   return type === 4 && code === 1 && isTunnel(inner) ? inner : undefined;
 }
 
-/** Undefined: the quote is cut short. */
+/** Undefined where the quote is cut short. */
 function isTunnel(protocol: number | undefined): boolean {
   return protocol !== undefined && Object.hasOwn(OTHERS, protocol);
 }
@@ -134,7 +134,9 @@ function hex(number: number, digits: number): string {
   return number.toString(16).padStart(digits, '0');
 }
 
-/** As RFC 5952 has it: the longest run of zeros, if of two or more, is left out. */
+/**
+ * Writes an address as RFC 5952 says: leaves out the longest run of two or more zeros.
+ */
 function ipv6Text(address: Buffer): string {
   const words = Array.from({ length: 8 }, (_, index) =>
     u16(address, index * 2).toString(16),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Finds out, once, all that the checks of l4lb-doctor judge. */
+/** Finds out, once, everything that the checks of l4lb-doctor judge. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { NotTaken, loadObject } from '../program/load.js';
@@ -46,11 +46,11 @@ import { countFrames } from './frames.js';
 export interface Question {
   interface: string;
   mode: Mode | undefined;
-  /** How long to watch what comes, in seconds. */
+  /** How long to watch the traffic, in seconds. */
   interval: number;
 }
 
-/** More namespaces than that are not looked into. */
+/** The doctor does not look into more namespaces than this. */
 const MOST_NAMESPACES = 300;
 
 export async function gather(tools: Context, question: Question): Promise<Facts> {
@@ -63,7 +63,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
   if (!here || !device) throw new Failure(`ip does not list the device ${name}`);
 
   const offload = asked === 'xdpoffload' ? await tryOffload(tools, device) : undefined;
-  // Without an offload there may still be a program on the host, and that is worth a look.
+  // Without an offload there may still be a program on the host, which is worth a look.
   const mode = offload?.refusal === undefined ? asked : undefined;
   const program = chooseProgram(device, mode);
   const maps = program && (await mapsOf(tools, program));
@@ -77,7 +77,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     balancer,
     peer: findPeer(device, here, namespaces),
     farEnds: await findFarEnds(surroundings, namespaces.slice(1), balancer),
-    // Last, so that what was asked of neighbours is not in it.
+    // Watched last, so that the questions to neighbours are not counted.
     traffic: balancer && (await watch(tools, surroundings, device, program, question)),
     addresses: here.devices.flatMap(({ addresses }) => addresses),
     passObject: packaged('testbed/pass.o'),
@@ -93,7 +93,7 @@ function chooseProgram(
   return programs[0];
 }
 
-/** Of the balancer in this version, and no other program. */
+/** The maps of the balancer in this version; undefined for any other program. */
 async function mapsOf(
   { bpftool }: Context,
   { id, name }: AttachedProgram,
@@ -102,7 +102,7 @@ async function mapsOf(
   return asMaps((await bpftool.programWithMaps('id', id)).maps);
 }
 
-/** Loads the portable build for the device, attaches nothing, and lets go of it. */
+/** Loads the portable build for the device without attaching it, and lets go of it. */
 async function tryOffload(
   tools: Context,
   { name, ifindex, programs }: Device,
@@ -233,7 +233,7 @@ async function findFarEnds(
   return ends;
 }
 
-/** A namespace may go, and then it is not known what is in it. */
+/** A namespace may disappear; then what is in it stays unseen. */
 async function seen<T>(asked: Promise<T>): Promise<T | Unseen> {
   try {
     return await asked;
@@ -293,7 +293,7 @@ function difference(before: number | Unseen, now: number | Unseen): number | Uns
   return now instanceof Unseen ? now : now - before;
 }
 
-/** The verdict `balanced` is the sum of what destinations got. */
+/** Sums by verdict. `balanced` is the sum of what all destinations got. */
 function sumsOf(reading: Reading): Map<VerdictName, bigint> {
   const balanced = [...reading.destinations.values(), reading.retired].reduce(
     (sum, { packets }) => sum + packets,

@@ -7,7 +7,7 @@ import type { Finding } from './facts.js';
 import { CHECKS } from './facts.js';
 import { largest } from '../text/lists.js';
 
-/** So many of one check are told; that there are more is said. */
+/** The most findings of one check that are shown; a line says how many more there are. */
 const MOST_OF_A_KIND = 4;
 
 export function describeDiagnosis(diagnosis: Diagnosis): string[] {

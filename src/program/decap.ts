@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The destination's end: fills its maps with the host's addresses, and reads them. */
+/**
+ * Fills the maps of the decapsulation program with the host's addresses, and reads them.
+ */
 import { decodeEntries, valueOf } from '../system/bpftool-text.js';
 import { deleteLine, updateLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
@@ -13,8 +15,9 @@ import { formatAddress, parseAddress } from '../wire/address.js';
 import { mapNamed } from './find.js';
 
 /**
- * Writes the addresses that the host has now, and removes those that it has no longer: a
- * program that took over the maps of another one has that one's. Without any it takes all.
+ * Writes the addresses that the host has now, and removes those that it no longer has: a
+ * program that took over another's maps also took over its addresses. Until it is filled,
+ * the program takes all.
  */
 export async function fillDecap(
   { ip, bpftool }: Tools,
@@ -24,7 +27,7 @@ export async function fillDecap(
   const [map, host] = [mapNamed(maps, 'addresses'), mapNamed(maps, 'host')];
   const now = new Map(
     (await ip.hostAddresses()).flatMap((text) => {
-      // An IPv4 address in the form of IPv6 has no place in the map: no IPv4 packet has
+      // An IPv4 address in the form of IPv6 has no place in the map. No IPv4 packet has
       // it, and the host's own tunnels do not take IPv6 packets to it either.
       const address = parseAddress(text);
       return address ? [[formatAddress(address), address] as const] : [];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Finds our program on a device, however it came there, and its maps. */
+/** Finds our program on a device, however it came there, and finds its maps. */
 import type { MapInfo } from '../system/bpftool-text.js';
 import type { Mode } from '../text/mode.js';
 import type { Tools } from './tools.js';
@@ -15,7 +15,7 @@ import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';
 
 export interface Maps extends Record<MapName, MapInfo> {
-  /** Only of a build whose slots remember. */
+  /** Only in a build whose slots remember. */
   memories?: MapInfo;
   flows?: MapInfo;
   kept?: MapInfo;
@@ -25,7 +25,7 @@ export interface Attached {
   link: Link;
   mode: Mode;
   program: number;
-  /** Wall clock, in seconds. */
+  /** Seconds by the wall clock. */
   loadedAt: number;
   build: Build;
   maps: Maps;
@@ -69,8 +69,8 @@ export async function findAttached(
 }
 
 /**
- * Once more, under the lock: the program may have been replaced meanwhile. As long as
- * it is the same all else is.
+ * Looks again under the lock, since the program may have been replaced meanwhile. If it
+ * is the same, so is everything else.
  */
 export async function attachedNow(tools: Tools, attached: Attached): Promise<Attached> {
   const { link, mode, program } = attached;
@@ -98,7 +98,7 @@ function choose(link: Link, mode: Mode | undefined): AttachedProgram {
   return only;
 }
 
-/** A card and the host can each have one, and a command is for one of them. */
+/** A card and the host can each have a program, but a command is for one of them. */
 export function severalPrograms(
   device: string,
   programs: readonly AttachedProgram[],
@@ -108,7 +108,9 @@ export function severalPrograms(
   });
 }
 
-/** l4lb_1 balances, l4lb_decap_1 decapsulates; the number is the ABI version. */
+/**
+ * l4lb_1 is the balancer, l4lb_decap_1 the decapsulation program; 1 is the ABI version.
+ */
 export function isOurs(name: string): boolean {
   return /^l4lb_(?:decap_)?\d+$/.test(name);
 }
@@ -127,7 +129,7 @@ export function notOurs(device: string, { name, id, mode }: AttachedProgram): Fa
   );
 }
 
-/** Our six maps by name, or undefined where one is missing or of another size. */
+/** Our six maps by name; undefined if one is missing or has another size. */
 export function asMaps(all: readonly MapInfo[]): Maps | undefined {
   const maps: Partial<Maps> = {};
   for (const name of MAP_NAMES) {
@@ -142,7 +144,7 @@ export function asMaps(all: readonly MapInfo[]): Maps | undefined {
   return maps as Maps;
 }
 
-/** One map of a program of ours: only another release lacks it. */
+/** One map of our program. Only a program from another release lacks it. */
 export function mapNamed(maps: readonly MapInfo[], name: string): MapInfo {
   const map = maps.find((one) => one.name === name);
   if (map) return map;
@@ -152,7 +154,7 @@ export function mapNamed(maps: readonly MapInfo[], name: string): MapInfo {
   });
 }
 
-/** The host build counts on each CPU by itself. */
+/** Only the host build counts on each CPU separately. */
 export function buildOf(maps: Maps): Build {
   return maps.counters.kind === 'percpu_array' ? 'host' : 'portable';
 }

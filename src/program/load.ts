@@ -18,20 +18,20 @@ export interface Loaded extends ProgramInfo {
 }
 
 export interface LoadOptions {
-  /** An offloaded program is loaded for one device. */
+  /** Device for which an offloaded program is loaded. */
   device?: string | undefined;
-  /** Maps that take the place of the object's. */
+  /** Maps that the program uses in place of the object's own. */
   reuse?: MapInfo[];
-  /** Sets of flows, where another number than the object's is wanted. */
+  /** The number of sets of flows, if not the object's. */
   sets?: number | undefined;
-  /** Of who loads: see Bpftool.load(). */
+  /** The lock of the process that loads: see Bpftool.load(). */
   lock?: number | undefined;
 }
 
-/** The kernel or the card said no to an object: nothing else failed. */
+/** The kernel or the card refused an object; nothing else failed. */
 export class NotTaken extends Failure {}
 
-/** Loads an object without attaching it; its maps are new, or those given. */
+/** Loads an object without attaching it. Its maps are new, unless others are given. */
 export async function loadObject(
   bpftool: Bpftool,
   pins: Pins,
@@ -70,7 +70,7 @@ export async function loadObject(
   return { ...program, pin };
 }
 
-/** Bytes of a set: struct l4lb_set. */
+/** Size of a set in bytes: struct l4lb_set. */
 const SET_SIZE = 64;
 
 async function makeFlows(

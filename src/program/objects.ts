@@ -17,8 +17,8 @@ export function objectFor(mode: Mode | 'auto', isDecap: boolean): string {
 }
 
 /**
- * The same program for frames in several buffers, which some drivers need at a large
- * MTU. Not the usual one: it asks the kernel how long each frame is.
+ * The same program for frames in several buffers, which some drivers need at a large MTU.
+ * It is not the default, because it asks the kernel how long each frame is.
  */
 export function fragsObjectFor(object: string): string | undefined {
   if (object === packaged('l4lb_xdp_host.o')) return packaged('l4lb_xdp_frags.o');
@@ -26,7 +26,10 @@ export function fragsObjectFor(object: string): string | undefined {
   return undefined;
 }
 
-/** Whether its program takes frames that lie in several buffers: its section says so. */
+/**
+ * Whether the object's program takes frames that lie in several buffers; its section says
+ * so.
+ */
 export function takesBuffers(object: string): boolean {
   return readFileSync(object).includes('xdp.frags');
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Pins that a tool needs while it runs, and that are gone when it ends. */
+/** Pins that a tool needs while it runs. They are gone when it ends. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -9,18 +9,21 @@ import type { EndingSignal } from '../system/signals.js';
 import { onEndingSignal } from '../system/signals.js';
 
 /**
- * Pins lie in the root of the BPF file system, since `ip netns exec` hides that
- * and bpftool mounts it anew there, but only for a file that lies in its root.
+ * Pins lie in the root of the BPF file system. `ip netns exec` hides that file system,
+ * and bpftool mounts it anew there, but only for a file in its root.
  */
 const BPF_ROOT = '/sys/fs/bpf';
 const PREFIX = 'l4lb-pin-';
-/** PREFIX pid-started-namespace-number: whose it is, see ProcessIdentity. */
+/**
+ * PREFIX pid-started-namespace-number: the process that owns the pin, see
+ * ProcessIdentity.
+ */
 const NAME = new RegExp(`^${PREFIX}(\\d+)-(\\d+)-(\\d+)-\\d+$`);
 
 export class Pins {
   readonly #paths: string[] = [];
 
-  /** A path to pin to, which is gone when all is done. */
+  /** Gives a path to pin to, which is removed when the work is done. */
   next(): string {
     const { pid, started, namespace } = thisProcess();
     const own = [pid, started, namespace, this.#paths.length].join('-');
@@ -34,7 +37,7 @@ export class Pins {
   }
 }
 
-/** Removes what killed tools left behind, and nothing of a tool that is at work. */
+/** Removes what killed tools left behind, and nothing that belongs to a running tool. */
 export function sweepPins(): void {
   if (!existsSync(BPF_ROOT)) return;
   for (const name of readdirSync(BPF_ROOT)) {
@@ -48,17 +51,17 @@ function isOfDeadProcess(name: string): boolean {
   return lives({ pid, started, namespace }) === false;
 }
 
-/** Runs work that pins programs, and leaves no pin behind, not even where a signal ends it. */
+/** Runs work that pins programs, and leaves no pin behind, even if a signal ends it. */
 export async function withPins<T>(work: (pins: Pins) => Promise<T>): Promise<T> {
   sweepPins();
   const pins = new Pins();
   let ending: Promise<void> | undefined;
   const end = async (signal: EndingSignal): Promise<void> => {
-    // Otherwise one of them could pin something yet.
+    // A child that still runs could pin something yet.
     await endChildren();
     pins.release();
     stopListening();
-    // Nobody listens any more, so this ends the process as the signal would have.
+    // Nobody listens any more, so this ends the process as the signal would have done.
     process.kill(process.pid, signal);
     await sleep(1000);
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * A copy of a loaded program that can be run without a trace: it shares the tables that
- * tools write, and has counters, records and all else that a program writes for itself.
+ * A copy of a loaded program that can be run without a trace. It shares the tables that
+ * tools write, and has its own counters, records and all else that a program writes.
  */
 import { basename } from 'node:path';
 
@@ -31,11 +31,11 @@ export interface Ran {
   verdict: VerdictName;
   action: Action;
   frame: Buffer;
-  /** Of the destination that was counted, where the frame was balanced. */
+  /** Id of the destination that was counted, if the frame was balanced. */
   id: number | undefined;
 }
 
-/** What only tools write. */
+/** The maps that only tools write. */
 const SHARED = ['device', 'services', 'slots', 'destinations'] as const;
 const ACTIONS = new Map<number, Action>([
   [1, 'DROP'],
@@ -65,7 +65,7 @@ export class PrivateCopy {
     this.isOther = isOther;
   }
 
-  /** Without an object that is named, the copy is made of one that comes with the package. */
+  /** Makes the copy of an object that comes with the package, unless another is named. */
   static async make(
     tools: Tools,
     pins: Pins,
@@ -77,7 +77,7 @@ export class PrivateCopy {
     const isCard = attached.mode === 'xdpoffload';
     const reuse: MapInfo[] = [];
     for (const name of SHARED) {
-      // A card's maps cannot be used by a program of the host.
+      // A program of the host cannot use a card's maps.
       reuse.push(isCard ? await copyMap(tools, pins, maps[name]) : maps[name]);
     }
     if (maps.memories) reuse.push(maps.memories);
@@ -102,8 +102,8 @@ export class PrivateCopy {
   }
 
   /**
-   * With the live records of the sets that it will look at. The counter that is expected
-   * to grow is looked at first, since all of them together are many.
+   * Runs the copy on a frame, with the live records of the sets that it will look at. The
+   * counter that is expected to grow is read first, since there are many in all.
    */
   async run(
     frame: Buffer,
@@ -141,7 +141,10 @@ export class PrivateCopy {
     }
   }
 
-  /** What has grown since the last look: a verdict, or the counter of one of these ids. */
+  /**
+   * Finds what has grown since the last look: verdicts, and the counters of these ids or
+   * of all.
+   */
   async #grown(ids?: readonly number[]): Promise<{ map: string; key: number }[]> {
     const verdicts = mapNamed(this.#loaded.maps, 'verdicts');
     const counters = mapNamed(this.#loaded.maps, 'counters');

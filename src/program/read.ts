@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Reads the tables out of the maps. */
+/** Reads the tables from the maps. */
 import { decodeEntries, valueOf } from '../system/bpftool-text.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
@@ -15,7 +15,7 @@ import type { Bpftool } from '../system/bpftool.js';
 import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 
-/** All but the slots, which only one service's are wanted of. */
+/** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const names = ['device', 'services', 'destinations', 'counters'] as const;
   const answers = await bpftool.queries(
@@ -86,7 +86,7 @@ export async function readSlots(
   return slots;
 }
 
-/** The slots of all services. */
+/** Reads the slots of all services. */
 export async function readAllSlots(
   bpftool: Bpftool,
   maps: Maps,

@@ -5,21 +5,21 @@ import type { ModeName } from '../text/mode.js';
 
 /** All counters of a device at one moment. */
 export interface Reading {
-  /** Wall clock. */
+  /** Wall clock time. */
   time: Date;
-  /** Seconds, by a clock that is never set. */
+  /** Seconds by a clock that nobody sets. */
   at: number;
   destinations: ReadonlyMap<number, Counter>;
-  /** What ids counted that have no destination any more. */
+  /** What was counted for ids that no longer have a destination. */
   retired: Counter;
-  /** By number; balanced is missing, since the program does not count it. */
+  /** By number. `balanced` is missing, since the program does not count it. */
   verdicts: ReadonlyMap<number, Counter>;
 }
 
 export interface Subject {
   interface: string;
   mode: ModeName;
-  /** Address of each destination's id. */
+  /** The address for each destination id. */
   destinations: ReadonlyMap<number, string>;
   /** When the program was loaded, by the clock of Reading.at. */
   loadedAt: number;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Why a card does not take a program: from the words of the kernel and of the driver
- * to the likely cause, and to what can be done.
+ * Explains why a card refuses a program: finds in the words of the kernel and of the
+ * driver the likely cause, and what to do about it.
  */
 import type { Advice } from '../text/failure.js';
 
@@ -11,7 +11,7 @@ export interface Refused {
 }
 
 interface Rule {
-  /** What stands in the output; its first group is the name of a map. */
+  /** What the output says. The first group is the name of a map. */
   says: RegExp;
   advice: (refused: Refused, map: string) => Advice;
 }
@@ -24,7 +24,7 @@ function lookAt(device: string): string {
   return `l4lb-doctor -i ${device} -m xdpoffload, which looks at its driver; or ${onHost(device)}`;
 }
 
-/** The first that fits counts. The numbers are those of the kernel: 12 is ENOMEM. */
+/** The first rule that matches counts. The numbers are the kernel's: 12 is ENOMEM. */
 const LOADING: Rule[] = [
   {
     says: /map '(\w+)': failed to create: .*\(-12\)/,
@@ -34,7 +34,7 @@ const LOADING: Rule[] = [
     }),
   },
   {
-    // The first of all, and a plain array of one entry.
+    // This map is the first of all, and a plain array of one entry.
     says: /map '(device)': failed to create/,
     advice: ({ device }) => ({
       cause: `${device} has no eBPF offload: its driver has none, or its card has other firmware`,
@@ -64,7 +64,10 @@ const LOADING: Rule[] = [
   },
 ];
 
-/** The card has loaded the program by then. Words of Linux's driver nfp, all but the last. */
+/**
+ * By then the card has loaded the program. All words but the last are those of Linux's
+ * driver nfp.
+ */
 const ATTACHING: Rule[] = [
   {
     says: /live reload/,
@@ -97,7 +100,10 @@ const ATTACHING: Rule[] = [
   },
 ];
 
-/** Where it could not be loaded for the device; the output is all of bpftool's. */
+/**
+ * Advice if a program could not be loaded for the device. The output is all that bpftool
+ * said.
+ */
 export function adviceOnLoading(output: string, refused: Refused): Advice {
   return (
     follow(LOADING, output, refused) ?? {
@@ -107,7 +113,7 @@ export function adviceOnLoading(output: string, refused: Refused): Advice {
   );
 }
 
-/** Where it was loaded and could not be attached. */
+/** Advice if a program was loaded but could not be attached. */
 export function adviceOnAttaching(reason: string, device: string): Advice {
   return follow(ATTACHING, reason, { device, object: '' }) ?? {};
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What works on programs needs to reach them: other processes, as root. */
+/** What code that works on programs needs to reach them: other processes, as root. */
 import { Bpftool } from '../system/bpftool.js';
 import { Iproute } from '../system/ip/links.js';
 import type { Run } from '../system/run.js';

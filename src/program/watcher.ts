@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Reads the counters of a device again and again, with one bpftool process each
- * time. The maps are found once; the list of destinations is read anew only when
- * the tables' generation says that somebody filled them.
+ * Reads the counters of a device again and again, with one bpftool process each time. The
+ * maps are found once. The list of destinations is read anew only when the generation of
+ * the tables says that somebody filled them.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -34,7 +34,7 @@ import { RepeatedQueries } from '../system/repeated-queries.js';
 export interface Observation {
   subject: Subject;
   reading: Reading;
-  /** The counters are others than at the last observation. */
+  /** The counters are not those of the last observation: the program is another. */
   isNew: boolean;
 }
 
@@ -48,15 +48,17 @@ interface NetJson {
 interface Watched extends Attached {
   subject: Subject;
   generation: number;
-  /** What ids counted that are free now. */
+  /** What was counted for ids that are free now. */
   freed: Counter;
-  /** For #read. */
+  /** The questions that #read asks. */
   queries: RepeatedQueries;
 }
 
-/** How often it is read anew while the tables change. */
+/** How often the tables are read anew while they change. */
 const TRIES = 20;
-/** Milliseconds that a move of counters takes at most, unless its tool was killed in it. */
+/**
+ * Milliseconds that a move of counters may take, unless its tool was killed meanwhile.
+ */
 const LONGEST_MOVE = 1000;
 const PAUSE = 50;
 
@@ -74,8 +76,8 @@ export class Watcher {
   }
 
   /**
-   * A reading now. The tables may be filled or the program replaced at any
-   * moment, so it is tried again with what is there then.
+   * Reads the counters now. The tables may be filled or the program replaced at any
+   * moment; then it tries again with what is there by then.
    */
   async observe(): Promise<Observation> {
     for (let tries = 1; ; tries++) {
@@ -106,7 +108,7 @@ export class Watcher {
     }
   }
 
-  /** Nothing is observed any more. */
+  /** Ends the watching. */
   close(): void {
     this.#watched?.queries.close();
     this.#watched = undefined;
@@ -143,7 +145,10 @@ export class Watcher {
     };
   }
 
-  /** While counters move it waits; but where a tool was killed in that, they never end. */
+  /**
+   * Waits while counters move. If a tool was killed during the move it never ends, so the
+   * wait has a limit.
+   */
   async #readTables({ device, destinations, counters }: Maps): Promise<{
     generation: number;
     destinations: Entry[];
@@ -160,12 +165,12 @@ export class Watcher {
     }
   }
 
-  /** What #read wants to know. */
+  /** The questions that #read asks. */
   #questions({ device, verdicts, counters }: Maps, ids: Iterable<number>): string[] {
     const lookup = (map: MapInfo, key: number): string => lookupLine(map, encodeKey(key));
     const lookups = [0, ...ids].map((id) => lookup(counters, id));
-    // bpftool opens the map anew for each look at it, which costs as much as two
-    // entries of a dump do.
+    // bpftool opens the map anew for each lookup, which costs as much as two entries of a
+    // dump.
     const isDumped = 2 * lookups.length > counters.entries;
     return [
       `net show dev ${this.#device}`,
@@ -187,7 +192,7 @@ export class Watcher {
     const deviceAgain = counted.pop();
     if (!programsOf(net).includes(program)) throw new Gone();
 
-    // The list of a dump, or one for each lookup.
+    // The list of a dump, or one entry for each lookup.
     const all = new Map(
       counted
         .flat()

@@ -13,9 +13,9 @@ import { updateLine } from '../system/bpftool-text.js';
 import type { Maps } from './find.js';
 
 /**
- * Lines of a bpftool batch. Slots that are written one after another share the lines of
- * their quads, and what they are to remember comes in front of these. `slots` are those
- * that were there: a quad is written whole.
+ * The lines of a bpftool batch. Consecutive writes to slots share the lines of their
+ * quads, and what these slots are to remember comes first. `slots` are the present ones,
+ * since a quad is written whole.
  */
 export function* linesOf(
   maps: Maps,

@@ -211,7 +211,7 @@ describe('finds', () => {
       undo: `ip link set dev eth0 xdpdrv off; ${reload()}`,
     },
     {
-      what: "the destination's program in place of the balancer",
+      what: 'the decapsulation program in place of the balancer',
       check: 'program',
       role: 'balancer',
       broken: 'l4lb-load -i eth0 --off; l4lb-load -i eth0 --decap',

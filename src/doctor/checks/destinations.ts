@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Checks of the destinations, as the kernel knows them and as one can look into them. */
+/**
+ * Checks of the destinations: what the kernel knows of them, and what is seen inside
+ * them.
+ */
 import { at } from '../../text/must.js';
 import { isDecap, isOurs } from '../../program/find.js';
 import { formatAddress } from '../../wire/address.js';
@@ -20,7 +23,7 @@ import {
 export const checkAnswers: Check = (facts) => {
   const { balancer, device } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
-  // Without a device that works nobody can answer.
+  // If the device does not work, no destination can answer.
   if (!device.up || !device.carrier) return undefined;
   const { destinations } = balancer;
   const local = destinations.filter(({ isLocal }) => isLocal);
@@ -99,12 +102,12 @@ function hasDecap({ device }: FarEnd): boolean {
   return device.programs.some(({ name }) => isDecap(name));
 }
 
-/** Another program may decapsulate too; that is not to be seen from its name. */
+/** Another program may decapsulate too; its name does not tell. */
 function hasForeignProgram({ device }: FarEnd): boolean {
   return device.programs.some(({ name }) => !isOurs(name));
 }
 
-/** Where the inner packet comes to the stack. */
+/** The devices on which the inner packet comes to the stack. */
 function innerDevices(end: FarEnd): Device[] {
   return hasDecap(end) ? [end.device] : tunnelsOf(end);
 }
@@ -151,7 +154,7 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
 
 const STRICTNESS: Record<RpFilter, number> = { off: 0, strict: 1, loose: 2 };
 
-/** The kernel takes the larger of the device's value and that of all. */
+/** The kernel takes the larger of the device's value and the value for all. */
 function isStrict({ rpFilters, namespace }: FarEnd, device: string): boolean | Unseen {
   if (rpFilters instanceof Unseen) return rpFilters;
   const [all, own] = [rpFilters.get('all'), rpFilters.get(device)];
@@ -163,7 +166,7 @@ function isStrict({ rpFilters, namespace }: FarEnd, device: string): boolean | U
   return Math.max(STRICTNESS[all], STRICTNESS[own]) === STRICTNESS.strict;
 }
 
-/** Whether the default route leads back to where strict filters look. */
+/** Whether the filter is strict and the default route does not leave by this device. */
 function drops(end: FarEnd, device: string): boolean | Unseen {
   const strict = isStrict(end, device);
   if (strict !== true) return strict;
@@ -219,7 +222,7 @@ export const checkServiceAddress: Check = (facts) => {
   );
 };
 
-/** Of the services that a destination is in, where they name one. */
+/** The addresses that the services of a destination name. */
 function serviceAddresses({ balancer }: Facts, destination: string): string[] {
   const services = (balancer?.destinations ?? [])
     .filter(({ address }) => address === destination)

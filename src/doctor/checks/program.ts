@@ -59,7 +59,7 @@ export const checkTools: Check = ({ hardware, traffic, device }) => {
   );
 };
 
-/** The drivers in Linux that take a program in whole. */
+/** The drivers in Linux that offload whole programs. */
 const OFFLOADING = ['nfp', 'netdevsim'];
 
 export const checkOffload: Check = ({ device, hardware, offload, program }) => {
@@ -90,7 +90,7 @@ export const checkProgram: Check = (facts) => {
   if (isDecap(program.name)) {
     return [
       found({
-        finding: `${name} has the program for destinations, not the balancer`,
+        finding: `${name} has the decapsulation program, not the balancer`,
         evidence: `${what}, which removes the outer header`,
         fix: `l4lb-load -i ${name} --off && l4lb-load -i ${name} -f FILE`,
       }),
@@ -121,7 +121,7 @@ export const checkProgram: Check = (facts) => {
   return `${program.name} in mode ${MODE_NAMES[program.mode]}${asWell}, ${balancer.build} build (program ${program.id})`;
 };
 
-/** That there is no program in offload mode then, the check of offload says. */
+/** The check of offload already says that there is no program in offload mode then. */
 function isRefused({ offload }: Facts): boolean {
   return offload?.refusal !== undefined;
 }
@@ -143,7 +143,7 @@ function noProgram({ device, asked }: Facts): ReturnType<typeof found> {
   });
 }
 
-/** Drivers that have XDP with XDP_TX. */
+/** Drivers that support XDP with XDP_TX. */
 const XDP_DRIVERS = new Set(
   (
     'atlantic bnxt_en dpaa2-eth ena enetc fec fsl_dpa_eth gve hv_netvsc i40e iavf ice igb igc ' +
@@ -152,7 +152,7 @@ const XDP_DRIVERS = new Set(
     'ti_cpsw veth virtio_net vmxnet3'
   ).split(' '),
 );
-/** What is left of a page for a frame's IP packet, in the drivers with the least room. */
+/** The MTU that fits one page, in the drivers with the least room. */
 const ONE_BUFFER = 3498;
 
 export const checkMode: Check = ({ device, program, balancer, hardware }) => {

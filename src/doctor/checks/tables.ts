@@ -66,7 +66,7 @@ export const checkSource: Check = (facts) => {
   const { balancer, device, addresses } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
   const sources = [...new Set(balancer.destinations.map(({ source }) => source))];
-  // A prefix is not meant to be on a device.
+  // A prefix need not be on a device.
   const spread = balancer.destinations.filter(({ isSpread }) => isSpread);
   const known = [...addresses, ...spread.map(({ source }) => source)];
   const foreign = sources.filter((source) => !known.includes(source));
@@ -135,7 +135,7 @@ export const checkMtu: Check = (facts) => {
       }),
     ];
   }
-  // With room for the largest that Ethernet brings, it has been fixed since.
+  // If even the largest Ethernet packets fit now, it has been fixed since.
   if (ever > 0n && largest < ETHERNET_MTU) {
     return [
       remark({

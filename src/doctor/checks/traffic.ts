@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Checks of what came while it was looked. */
+/** Checks of the packets that came while the doctor watched. */
 import type { VerdictName } from '../../abi/verdicts.js';
 import { formatAddress } from '../../wire/address.js';
 import { formatCount, many } from '../../text/format.js';
@@ -18,7 +18,7 @@ import {
   some,
 } from '../findings.js';
 
-/** Of packets that might have been meant for a service. */
+/** Verdicts of packets that might have been meant for a service. */
 const STRANGERS: VerdictName[] = [
   'not ours',
   'not for us',
@@ -38,7 +38,7 @@ const MATCHING: VerdictName[] = [
   'echo limited',
 ];
 
-/** What else is broken explains why nothing is balanced. */
+/** Whether another fault explains why nothing is balanced. */
 function isExplained(facts: Facts): boolean {
   return [checkDevice, checkTable, checkDeviceMac].some((check) =>
     isFinding(check(facts)),
@@ -83,7 +83,7 @@ function whatCame(traffic: Traffic): string {
   return `${some(seen, 5)} (${names.join(', ')})`;
 }
 
-/** The most frequent packet tells whether it is the way or the sender that is wrong. */
+/** The most frequent packet tells whether the way or the sender is wrong. */
 function wayIn(facts: Facts, passed: readonly Passed[]): string {
   const { device, balancer } = facts;
   const to = passed.find((one) => one.to !== undefined)?.to;
@@ -111,7 +111,7 @@ export const checkCounters: Check = (facts) => {
     ];
   }
   if (countOf(traffic, MATCHING) > 0) return came;
-  // The check above has them.
+  // The check above reports them.
   if (areStrangers(traffic)) return undefined;
   const address = balancer.services
     .flatMap((service) => service.ways.map((way) => formatAddress(way.address)))
@@ -129,7 +129,7 @@ export const checkCounters: Check = (facts) => {
   ];
 };
 
-/** The device and the program are not read in the same moment. */
+/** The device and the program are not read at the same moment, so a few may differ. */
 const LEAST_UNCOUNTED = 10;
 
 function seconds({ interval }: Traffic): string {

@@ -224,10 +224,10 @@ describe('doctor', () => {
       fix: 'l4lb-load -i ens4 --replace',
     },
     {
-      what: "the destination's end",
+      what: 'the decapsulation program',
       broken: program({ name: 'l4lb_decap_1' }),
       check: 'program',
-      finding: 'ens4 has the program for destinations, not the balancer',
+      finding: 'ens4 has the decapsulation program, not the balancer',
       fix: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -f FILE',
     },
     {
