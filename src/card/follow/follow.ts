@@ -23,7 +23,7 @@ export interface Followed {
 /** When paths have met this often in one place, bounds are widened, so that loops end. */
 const MEETINGS = 16;
 
-/** Follows all programs and the functions they call. Joins the arguments of all callers. */
+/** Follows all programs and their functions. Joins the arguments of all callers. */
 export function followAll({ functions }: BpfObject): Followed[] {
   const given = new Map<string, Value[]>();
   const followed = new Map<string, Followed>();

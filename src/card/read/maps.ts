@@ -66,7 +66,7 @@ export function readMaps(btf: Btf): MapDeclaration[] {
   });
 }
 
-/** __uint(member, n) is a pointer to an array of n; __type(member, t) is a pointer to a t. */
+/** __uint(member, n) points to an array of n elements, __type(member, t) to a t. */
 function readMap(btf: Btf, name: string, members: readonly Member[]): MapDeclaration {
   const target = (member: string): number => {
     const found = members.find((one) => one.name === member);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Reads a BPF object: its maps, and its functions with the source of each instruction. */
+/** Reads a BPF object: its maps, and its functions with each instruction's source. */
 import { Failure } from '../../text/failure.js';
 import type { Lines } from './btf-lines.js';
 import { lineAt, readLines } from './btf-lines.js';

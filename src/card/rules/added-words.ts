@@ -18,7 +18,7 @@ interface Use {
 
 const WORD = 4;
 
-/** On the card, words that are added to have another byte order than words that are read. */
+/** The card keeps words to add to in another byte order than words to read. */
 export function judgeWords(reached: readonly Reached[]): Finding[] {
   const uses = reached.flatMap(useOf);
   const reads = uses.filter(({ does }) => does === 'load');

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The rules of a Netronome Agilio. They come from its Linux driver (nfp: checks beside the
- * kernel's verifier, and the translator) and from the published limits of its firmware.
+ * The rules of a Netronome Agilio. They come from its Linux driver (nfp: the checks it
+ * adds to the kernel's verifier, and its translator) and from the published limits of
+ * its firmware.
  */
 import type { SourceLine } from '../read/btf-lines.js';
 
