@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A sample as JSON: the names are a promise to programs that read them. */
+/** Writes a sample as JSON. Other programs rely on these names. */
 import type { DestinationRates, Rates, Sample } from './sample.js';
 
 export function sampleJson(sample: Sample): Record<string, unknown> {

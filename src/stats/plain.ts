@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The original tool's lines: one block of text for a sample. */
+/** Draws a sample as a block of lines, like the original tool. */
 import Table from 'cli-table3';
 import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, formatTitle } from '../text/format.js';
 import type { Rates, Sample } from './sample.js';
 import { append } from '../text/lists.js';
 
-/** The least widths, so that block follows block without the columns moving. */
+/** Minimum widths, so that columns stay in place from block to block. */
 const NUMBER = 4;
 const NAME = 21;
 const PACKETS = 18;
@@ -22,7 +22,7 @@ const NO_BORDERS = Object.fromEntries(
 
 const BAND = 32;
 
-/** What stands at the left of a line, and the two figures beside it. */
+/** A name and the two figures beside it. */
 type Row = [name: string, packets: string, last: string];
 
 const BLANK: Row = ['', '', ''];
@@ -39,7 +39,7 @@ function verdictRow(name: string, rates: Rates): Row {
   ];
 }
 
-/** The widths of all rows together, since they are laid out in bands. */
+/** Computes the widths for all rows, because each band is laid out by itself. */
 function columnWidths(rows: Row[]): number[] {
   const widths = [NAME, PACKETS, LAST];
   return widths.map((least, column) =>
@@ -48,8 +48,8 @@ function columnWidths(rows: Row[]): number[] {
 }
 
 /**
- * In bands, because cli-table3 holds every cell against all the cells above it: for
- * 4,096 destinations that would take seconds.
+ * Lays rows out in bands, because cli-table3 compares every cell with all cells above it.
+ * For 4,096 destinations that would take seconds.
  */
 function alignRows(rows: Row[]): string[] {
   const colWidths = columnWidths(rows);

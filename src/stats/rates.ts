@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** From two readings of the counters to the rates between them. */
+/** Computes the rates between two readings of the counters. */
 import type { Counter } from '../abi/counter.js';
 import { ZERO, addCounters } from '../abi/counter.js';
 import type { VerdictName } from '../abi/verdicts.js';
@@ -8,7 +8,7 @@ import type { Reading, Subject } from '../program/reading.js';
 import { sortedByAddress } from '../wire/address.js';
 import type { DestinationRates, Rates, Sample } from './sample.js';
 
-/** What happened between two readings. */
+/** Returns what happened between two readings. */
 export function sampleBetween(subject: Subject, before: Reading, now: Reading): Sample {
   const interval = now.at - before.at;
   const rates = (counter: Counter, earlier: Counter | undefined): Rates =>
@@ -23,8 +23,8 @@ export function sampleBetween(subject: Subject, before: Reading, now: Reading): 
     ({ address }) => address,
   );
 
-  // What was balanced is told as it was sent, with its outer header: how long that
-  // was for ids that have no destination any more, nobody knows.
+  // Balanced packets count as they were sent, with the outer header. Its length cannot be
+  // subtracted, because it is unknown for ids that have no destination any more.
   const totals = rates(totalOf(now), totalOf(before));
   const verdicts = Object.fromEntries(
     VERDICTS.map(({ name, number }) => [
@@ -51,7 +51,7 @@ function totalOf(reading: Reading): Counter {
   return [...reading.destinations.values()].reduce(addCounters, reading.retired);
 }
 
-/** A counter that went back has a new owner; what that counted is not known. */
+/** A counter that went back has a new owner, whose rate is not known yet: it is 0. */
 function ratesOf(now: Counter, before: Counter | undefined, interval: number): Rates {
   const perSecond = (sum: bigint): number => Math.max(0, Number(sum) / interval);
   const isKnown = before !== undefined && interval > 0;

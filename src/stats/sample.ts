@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * A sample: what passed on one device between two readings of its counters.
- * Everything that draws (the plain table, the dashboard, JSON) takes this one
- * value and nothing else.
+ * A sample is what passed on one device between two readings of its counters. The plain
+ * table, the dashboard and JSON all draw this one value and nothing else.
  */
 import type { VerdictName } from '../abi/verdicts.js';
 import type { ModeName } from '../text/mode.js';
 
-/** Sums since the program was loaded, exact, and rates over the interval. */
+/** Exact sums since the program was loaded, and rates over the interval. */
 export interface Rates {
   packets: bigint;
   bytes: bigint;
@@ -21,18 +20,18 @@ export interface DestinationRates extends Rates {
 }
 
 export interface Sample {
-  /** Wall clock, for people and logs; rates never come from it. */
+  /** Wall clock, for people and logs; rates never use it. */
   time: Date;
   interface: string;
   mode: ModeName;
-  /** Seconds between the two readings, by a clock that is never set. */
+  /** Seconds between the two readings, by a monotonic clock. */
   interval: number;
-  /** Since the program was loaded, in seconds. */
+  /** Seconds since the program was loaded. */
   uptime: number;
-  /** One for each destination in the table, by address, numerically. */
+  /** One for each destination in the table, in numerical order of the addresses. */
   destinations: DestinationRates[];
-  /** With what destinations counted that are no longer in the table. */
+  /** Including what was counted for destinations that have left the table. */
   totals: Rates;
-  /** Bytes are those of frames received; of `balanced` those sent, as in the totals. */
+  /** Bytes of received frames; `balanced` has bytes of sent frames, like the totals. */
   verdicts: Record<VerdictName, Rates>;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The dashboard on a terminal; what it shows is decided in screen/. */
+/** Puts the dashboard on a terminal; screen/ decides what it shows. */
 import blessed from 'blessed';
 import type { Line, Style } from './screen/line.js';
 import { collect, reduce } from './screen/keys.js';
@@ -11,15 +11,15 @@ import type { ScreenState } from './screen/state.js';
 
 export interface Dashboard {
   show(sample: Sample): void;
-  /** A line that says why nothing new comes, or undefined to clear it. */
+  /** Shows a line that says why no samples come; undefined clears it. */
   notice(text: string | undefined): void;
-  /** Resolves when the user quits (q, Ctrl-C), or when close was called. */
+  /** Resolves when the user quits (q, Ctrl-C) or close() is called. */
   closed: Promise<void>;
-  /** Gives the terminal back as it was; may be called more than once. */
+  /** Restores the terminal; may be called more than once. */
   close(): void;
 }
 
-/** The colours that every terminal has, by their SGR numbers; blessed knows no dim. */
+/** SGR numbers of colours that every terminal has; blessed does not support dim. */
 const SGR: Record<Style, string> = {
   plain: '',
   title: '1',
@@ -30,7 +30,7 @@ const SGR: Record<Style, string> = {
   history: '36',
 };
 
-/** SGR codes rather than blessed's tags: braces in the filter are then only braces. */
+/** Uses SGR codes, because blessed's tags would give braces in the filter a meaning. */
 function paint(lines: Line[]): string {
   return lines
     .map((line) =>
@@ -47,18 +47,18 @@ function paint(lines: Line[]): string {
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'uncaughtException'] as const;
 
 /**
- * Blessed answers signals and uncaught exceptions by ending the process, with status 0
- * on SIGTERM, unless others listen; and others, such as execa, do not act when it
- * listens. So it shall not. It still restores the terminal when the process exits, which
- * an uncaught exception comes to before its stack is printed.
+ * Opens a screen and removes blessed's listeners for signals and uncaught exceptions.
+ * Unless others listen too, blessed ends the process, with status 0 on SIGTERM. Others,
+ * such as execa, do not act while blessed listens. Blessed still restores the terminal
+ * when the process exits; after an uncaught exception, before its stack is printed.
  */
 function openScreen(): blessed.Widgets.Screen {
   const before = SIGNALS.map((signal) => process.listeners(signal as NodeJS.Signals));
   const screen = blessed.screen({
-    // The entries of tmux and screen have capabilities blessed complains about.
+    // blessed complains about capabilities in the terminfo of tmux and screen.
     terminal: 'xterm-256color',
-    // For the blocks of the history, also where LANG is not set (sudo, a container).
-    // Each is one column wide, so fullUnicode, which is slower, is not needed.
+    // The history draws blocks, even without LANG (sudo, a container). Each block is
+    // one column wide, so the slower fullUnicode is not needed.
     forceUnicode: true,
   });
   for (const [index, signal] of SIGNALS.entries()) {
@@ -69,7 +69,7 @@ function openScreen(): blessed.Widgets.Screen {
   return screen;
 }
 
-/** Whoever opens it has to close it, on SIGTERM and SIGHUP too. */
+/** The caller must close the dashboard, on SIGTERM and SIGHUP too. */
 export function openDashboard(options: {
   interface: string;
   interval: number;
@@ -108,7 +108,7 @@ export function openDashboard(options: {
       close();
       return;
     }
-    // Where something else has written over the screen.
+    // Draws everything anew, in case something else has written over the screen.
     if (key.full === 'C-l') screen.realloc();
     draw(next);
   });

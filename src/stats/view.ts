@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Where samples go: to a full screen, or line by line to stdout. */
+/** Shows samples on a full screen, or line by line on stdout. */
 import { print, printJson, warn } from '../system/output.js';
 import { sampleJson } from './json.js';
 import type { Sample } from './sample.js';
@@ -14,7 +14,7 @@ export interface ViewFlags {
 
 export interface View {
   show(sample: Sample): void;
-  /** Why no sample comes; undefined when they come again. */
+  /** Says why no samples come; undefined when they come again. */
   notice(text: string | undefined): void;
   /** Settles when the user wants to leave. */
   closed: Promise<void>;
@@ -25,7 +25,7 @@ export async function openView(flags: ViewFlags): Promise<View> {
   const isTerminal =
     process.stdin.isTTY && process.stdout.isTTY && process.env.TERM !== 'dumb';
   if (isTerminal && !flags.json && !flags.plain && !flags.once) {
-    // blessed writes to the terminal as soon as it is loaded, so only now.
+    // Loaded only now, because blessed writes to the terminal when it is loaded.
     const { openDashboard } = await import('./terminal.js');
     return openDashboard({ interface: flags.interface, interval: flags.interval });
   }
@@ -44,7 +44,7 @@ export async function openView(flags: ViewFlags): Promise<View> {
   };
 }
 
-/** What draws them takes a while to load, and JSON does not need it. */
+/** Loads plain.ts only when needed: loading takes a while, and JSON does not use it. */
 async function blocksOfLines(): Promise<View['show']> {
   const { plainBlock } = await import('./plain.js');
   let blocks = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Takes a sample at each tick and shows it, until there are enough or the user leaves. */
+/** Takes a sample at each tick and shows it, until there are enough or the user quits. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../text/failure.js';
@@ -15,11 +15,11 @@ export interface Pace {
   once?: boolean;
 }
 
-/** Long enough for l4lb-load --replace to have carried the old sums over. */
+/** How long l4lb-load --replace may take to carry the old sums over. */
 const SETTLING_MS = 300;
 
 export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<void> {
-  // Without a program at the start there is nothing to wait for.
+  // Fails if there is no program at the start: waiting is only for one that was there.
   let before: Observation | undefined = await watcher.observe();
   const ticks = new Ticks(pace.interval, view.closed);
   let left = pace.once ? 1 : (pace.count ?? Infinity);
@@ -39,7 +39,7 @@ export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<v
   }
 }
 
-/** A program that was removed may come back; any other fault stays. */
+/** Waits for a program that was removed, because it may come back. */
 async function observeOrWait(
   watcher: Watcher,
   view: View,
@@ -54,7 +54,7 @@ async function observeOrWait(
   }
 }
 
-/** Beats at even distances, whatever the work between them takes. */
+/** Ticks at even intervals, however long the work between them takes. */
 class Ticks {
   readonly #interval: number;
   readonly #stop = new AbortController();
@@ -65,7 +65,7 @@ class Ticks {
     void closed.then(() => this.#stop.abort());
   }
 
-  /** Waits for the next beat; false when it is over. */
+  /** Waits for the next tick; returns false if the view was closed. */
   async next(): Promise<boolean> {
     const now = elapsedSeconds();
     this.#next = Math.max(this.#next + this.#interval, now);

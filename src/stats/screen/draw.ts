@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The lines that a state of the dashboard is drawn as, for a screen of its size. */
+/** Draws a state of the dashboard as lines that fit its screen. */
 import { VERDICTS } from '../../abi/verdicts.js';
 import { sortedByAddress } from '../../wire/address.js';
 import {
@@ -25,7 +25,7 @@ interface Row {
 /** The destinations that the filter lets through. */
 function matching(state: ScreenState): Row[] {
   const destinations = state.shown?.sample.destinations ?? [];
-  // IPv6 is always written in small letters here, and often not by others.
+  // We write IPv6 in lower case; users may type upper case.
   const filter = state.filter.toLowerCase();
   return destinations
     .map((destination, index) => ({ number: index + 1, destination }))
@@ -43,13 +43,13 @@ function sorted(state: ScreenState): Row[] {
   return state.reversed ? rows.reverse() : rows;
 }
 
-/** So many lines, of which a page is on view. */
+/** A list of `count` lines, of which `page` are visible. */
 interface Scrollable {
   count: number;
   page: number;
 }
 
-/** What the keys scroll at the moment. */
+/** Returns the list that the keys scroll at the moment. */
 export function scrollable(state: ScreenState): Scrollable {
   if (state.help) {
     return { count: helpLines().length, page: Math.max(1, state.height - 1) };
@@ -58,12 +58,12 @@ export function scrollable(state: ScreenState): Scrollable {
   return { count, page: layout(state, count).page };
 }
 
-/** The first line on view, as far down as asked and the list goes. */
+/** Returns the first visible line: `top`, kept within the list. */
 export function firstOnView(top: number, { count, page }: Scrollable): number {
   return Math.max(0, Math.min(top, count - page));
 }
 
-/** How many lines each part gets: what matters most is served first. */
+/** Decides how many lines each part gets; the most important parts come first. */
 function layout(state: ScreenState, count: number) {
   const least = Math.max(1, Math.min(count, 3));
   let spare = Math.max(0, state.height - 1 - least);
@@ -84,10 +84,7 @@ function layout(state: ScreenState, count: number) {
   };
 }
 
-/**
- * Cells below each other: names at the left of their column, figures at the right; and
- * none where the columns are fewer.
- */
+/** Aligns names to the left and figures to the right. Drops cells that have no column. */
 function align(cells: string[], widths: number[]): string {
   return widths
     .map((width, column) => {
@@ -101,7 +98,7 @@ function span(text: string, style: Style = 'plain'): Span {
   return { text, style };
 }
 
-/** The verdicts with packets, alarming ones first, side by side where there is room. */
+/** Lists verdicts that have packets, drops first, in as many columns as fit. */
 function verdictLines(state: ScreenState, room = Infinity): Line[] {
   const rates = state.shown?.sample.verdicts;
   const counted = VERDICTS.filter(({ name }) => rates && rates[name].packets !== 0n);
@@ -149,8 +146,8 @@ function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: numbe
   ];
   const text = (number: string, cells: string[]): string =>
     `${number.padStart(4)}  ${align(cells, widths)}`;
-  // On a narrow screen the history gives way first, then the share; and half a rate
-  // would be another one.
+  // A narrow screen drops whole columns from the right, because a rate that is cut off
+  // would look like another rate.
   while (widths.length > 1 && text('', []).length > state.width) widths.pop();
   const heads = text('#', ['address', 'pkts/s', 'bits/s', 'share']);
   const room = widths.length < 4 ? 0 : Math.min(HISTORY, state.width - heads.length - 2);
@@ -194,7 +191,7 @@ function statusLine(state: ScreenState, count: number, page: number): Line {
   return state.paused ? [span(' PAUSED ', 'notice'), span('  '), status] : [status];
 }
 
-/** Keys and what they do, in turn. */
+/** Draws texts that alternate between a key and its meaning. */
 function words(texts: string[]): Line {
   return texts.map((text, index) =>
     index % 2 === 0 ? span(` ${text} `, 'strong') : span(`${text} `),
@@ -214,7 +211,7 @@ function footerLine(state: ScreenState): Line {
   ]);
 }
 
-/** Lines and a part of a line beyond the edge are left out. */
+/** Cuts off what does not fit the screen. */
 function clip(lines: Line[], width: number, height: number): Line[] {
   return lines.slice(0, height).map((line) => {
     let room = width;
@@ -226,7 +223,7 @@ function clip(lines: Line[], width: number, height: number): Line[] {
   });
 }
 
-/** As many lines as the screen has, or fewer. */
+/** Draws at most as many lines as the screen has. */
 export function render(state: ScreenState): Line[] {
   const { width, height } = state;
   if (state.help) {

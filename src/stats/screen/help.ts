@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The dashboard's help: its keys, its columns, and what each verdict means. */
+/** The dashboard's help explains its keys, its columns and the verdicts. */
 import type { Line, Span } from './line.js';
 import { VERDICTS } from '../../abi/verdicts.js';
 
@@ -17,7 +17,7 @@ const KEYS = [
 
 const COLUMNS = [
   ['#', 'position in the order of addresses'],
-  ['share', 'of the packets/s of all destinations'],
+  ['share', 'part of the packets/s of all destinations'],
   ['history', 'packets/s, scaled to the largest in the row'],
 ] as const;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What each key and each sample does to the dashboard's state. */
+/** Changes the dashboard's state for each key and each sample. */
 import type { Sample } from '../sample.js';
 import { firstOnView, scrollable } from './draw.js';
 import type { History, ScreenState } from './state.js';
 import { HISTORY, SORTS } from './state.js';
 
-/** The state with one more sample. */
+/** Adds a sample to the state. */
 export function collect(state: ScreenState, sample: Sample): ScreenState {
   const history: History = new Map(
     sample.destinations.map(({ id, address, pps }) => {
@@ -18,7 +18,7 @@ export function collect(state: ScreenState, sample: Sample): ScreenState {
   return { ...state, latest, shown: state.paused ? (state.shown ?? latest) : latest };
 }
 
-/** How many lines a key scrolls by, where so many are on view. */
+/** How many lines a key scrolls by, given the number of visible lines. */
 type Steps = (page: number) => number;
 
 const SCROLLS = new Map<string, Steps>([
@@ -39,7 +39,7 @@ function scroll(state: ScreenState, top: number, steps: Steps): number {
   return firstOnView(firstOnView(top, list) + steps(list.page), list);
 }
 
-/** A key is a printable character, or blessed's name for it: enter, pageup, C-c. */
+/** Handles a key: a printable character, or blessed's name (enter, pageup, C-c). */
 export function reduce(state: ScreenState, key: string): ScreenState {
   if (key === 'C-c') return { ...state, quit: true };
   if (state.typing) return type(state, key);

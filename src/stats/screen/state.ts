@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The dashboard without a terminal, as a value: keys.ts says what keys and samples do to
- * it, and draw.ts as which lines it is drawn.
+ * The dashboard's state, a value that needs no terminal. keys.ts changes it for keys and
+ * samples, and draw.ts turns it into lines.
  */
 import type { Sample } from '../sample.js';
 
-/** How many samples the history of a destination goes back: a column for each. */
+/** How many samples a destination's history holds: one for each column. */
 export const HISTORY = 30;
 
 export const SORTS = ['address', 'packets/s', 'bits/s'] as const;
 
-/** The address tells when an id has a new owner, whose history starts anew. */
+/** By id. If its address changes, the id has a new owner, whose history starts anew. */
 export type History = ReadonlyMap<number, { address: string; pps: readonly number[] }>;
 
 interface View {
@@ -18,26 +18,26 @@ interface View {
   history: History;
 }
 
-/** Never changed in place, so that a pause need only keep hold of its view. */
+/** Never changed in place, so a pause only has to keep its view. */
 export interface ScreenState {
   interface: string;
   /** Seconds. */
   interval: number;
   width: number;
   height: number;
-  /** What came last, and what is shown: the same unless paused. */
+  /** The latest view, and the one shown: the same unless paused. */
   latest: View | undefined;
   shown: View | undefined;
-  /** Why nothing new comes. */
+  /** Why no samples come. */
   notice: string | undefined;
   sort: (typeof SORTS)[number];
   reversed: boolean;
   paused: boolean;
   filter: string;
-  /** Keys go into the filter. */
+  /** True while keys go into the filter. */
   typing: boolean;
   help: boolean;
-  /** How many rows, and lines of the help, are scrolled out above. */
+  /** How many rows (for `helpTop`, lines of the help) are above the first visible one. */
   top: number;
   helpTop: number;
   quit: boolean;
