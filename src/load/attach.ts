@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Attaches programs and takes them off. Whatever fails, what was attached before
- * stays as it was: attaching is the last step, and a single command.
+ * Attaches programs and takes them off. Attaching is the last step and a single command,
+ * so a failure leaves the program that was attached before as it was.
  */
 import { loadObject } from '../program/load.js';
 import type { LoadOptions, Loaded } from '../program/load.js';
@@ -23,17 +23,17 @@ import type { Plan } from '../plan/service.js';
 export interface LoadRequest {
   link: Link;
   mode: Mode | 'auto';
-  /** None: the one that comes with the package. */
+  /** Undefined: the object that comes with the package. */
   object: string | undefined;
   decap: boolean;
-  /** Sets of flows; none: as many as the object has. */
+  /** The number of sets in `flows`; undefined: as many as the object has. */
   sets: number | undefined;
-  /** Plans what is to be in the maps. */
+  /** Plans the content of the maps. */
   fill: ((maps: Maps) => Promise<PlannedFill>) | undefined;
   lock: number;
 }
 
-/** A fill that is yet to be written. */
+/** A fill that is planned but not yet written. */
 export interface PlannedFill {
   plan: Plan;
   write: (maps: Maps) => Promise<void>;
@@ -43,11 +43,11 @@ export interface LoadResult {
   mode: Mode;
   program: number;
   object: string;
-  /** Why not in driver mode, where `auto` took generic mode instead. */
+  /** Why `auto` used generic mode instead of driver mode. */
   refusal?: string | undefined;
-  /** After a replacement: whether the maps are still the same. */
+  /** After a replacement: whether the old maps were kept. */
   keptMaps?: boolean;
-  /** What became of records of connections, where their map is another. */
+  /** What became of the records of connections, if `flows` was replaced. */
   flows?: CarriedFlows | undefined;
   warnings: string[];
   plan?: Plan | undefined;
@@ -55,8 +55,9 @@ export interface LoadResult {
 }
 
 /**
- * The program that is in the way of another in this mode. A card's and the host's can
- * be on one device together, but that has to be said: `auto` adds none to one there.
+ * Returns the program that keeps another from being attached in this mode. A device can
+ * have a program on its card and one on the host. But the user must ask for that: with
+ * `auto`, any program is in the way.
  */
 export function programInTheWay(
   link: Link,
@@ -104,7 +105,7 @@ export async function attachNew(
   const object = request.object ?? objectFor(mode, request.decap);
   const loaded = await loadObject(tools.bpftool, pins, object, optionsFor(request, mode));
   const { plan, write } = await planLoaded(tools, request, loaded);
-  // Nobody uses these maps yet.
+  // Safe before attaching, because nobody uses these maps yet.
   await write(loaded);
 
   const modes: Mode[] = mode === 'auto' ? ['xdpdrv', 'xdpgeneric'] : [mode];
@@ -132,7 +133,7 @@ export async function attachNew(
   throw notTaken(link, mode, refusals.join('; '));
 }
 
-/** It is loaded, and could not be attached. */
+/** Reports that a loaded program could not be attached. */
 export function notTaken({ name }: Link, mode: Mode | 'auto', reason: string): Failure {
   return new Failure(
     `${name} does not take the program: ${reason}`,
@@ -157,12 +158,12 @@ export interface Attachment {
   overwrite?: boolean;
 }
 
-/** What every driver takes in one buffer. */
+/** The MTU that every driver supports with one buffer. */
 const ETHERNET_MTU = 1500;
 
 /**
- * How much one buffer holds is the driver's own affair. So where it refuses at a
- * large MTU, the program for several buffers is tried, with the same maps.
+ * Attaches a program. Drivers differ in how much one buffer holds. If one refuses the
+ * program at a large MTU, this tries the program for several buffers, with the same maps.
  */
 export async function attach(
   { bpftool }: Pick<Tools, 'bpftool'>,
@@ -182,7 +183,7 @@ export async function attach(
   }
 }
 
-/** For --flows where no slot remembers. */
+/** Rejects --flows for a program without hot slots. */
 export function noFlows(): UsageFailure {
   return new UsageFailure('--flows is for the balancer on the host', {
     next: 'leave --flows out: a card and a destination remember no connections',
@@ -197,13 +198,13 @@ export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptio
   };
 }
 
-/** What is to be in a program's maps: destinations of files, or the host's addresses. */
+/** The planned content of a program's maps: destinations of files, or host addresses. */
 export interface Filling {
   plan: Plan | undefined;
   write: (loaded: { maps: MapInfo[] }) => Promise<void>;
 }
 
-/** Plans it, so that it cannot be refused any more once it is to be written. */
+/** Plans the content completely, so that nothing can be refused when it is written. */
 export async function planLoaded(
   tools: Tools,
   { fill, lock }: Pick<LoadRequest, 'fill' | 'lock'>,
@@ -228,7 +229,7 @@ export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {
   return named;
 }
 
-/** Takes our programs off, in one mode or in all; says what it took. */
+/** Takes our programs off, in one mode or in all. Returns the programs it took off. */
 export async function takeOff(
   { ip }: Pick<Tools, 'ip'>,
   link: Link,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Carries what hot slots remember when a program is swapped for one whose flows
- * have another size. All other maps stay the same, so slots, ids and counters do.
+ * Carries the records of hot slots over when a program is swapped for one whose `flows`
+ * has another size. All other maps stay, and with them slots, ids and counters.
  *
- * The records are copied by l4lb_carry_flows.c, which also tells how one of another
- * size finds them. Connections begin meanwhile, so that runs three times: just
- * before the swap, right after it, and once more when no CPU can still be in the
- * old program. The first two and the swap are one batch, with no process to start
- * between them: only a connection that begins in the milliseconds of the first and
- * goes on before the second reaches it can miss its record.
+ * l4lb_carry_flows.c copies the records, and explains how it finds their new sets.
+ * Connections begin meanwhile, so it runs three times: just before the swap, right after
+ * it, and once more when no CPU can still be running the old program. The first two runs
+ * and the swap are one batch, so no process has to start between them. A connection can
+ * miss its record only if it begins during the first run, which takes milliseconds, and
+ * sends its next packet before the second run reaches its record.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -29,10 +29,10 @@ import { packaged } from '../system/package.js';
 import { readTables } from '../program/read.js';
 import { smallest } from '../text/lists.js';
 
-/** Long enough that no CPU still runs a program after its swap. */
+/** After this time no CPU still runs a program that was swapped out. */
 export const GRACE_MS = 50;
 
-/** Whether all maps but flows are the same: then those can stay. */
+/** Tells whether all maps but `flows` are the same. Then those can stay. */
 export function onlyFlowsDiffer(
   old: readonly MapInfo[],
   fresh: readonly MapInfo[],
@@ -45,10 +45,10 @@ export function onlyFlowsDiffer(
 }
 
 const isFlows = ({ name }: MapInfo): boolean => name === 'flows';
-/** It holds the number of sets, which must change with the program. */
+/** The map `device` holds the number of sets, which must change with the program. */
 const isDevice = ({ name }: MapInfo): boolean => name === 'device';
 
-/** The old maps, with the fresh program's flows and device in their places. */
+/** Returns the old maps, but `flows` and `device` of the fresh program. */
 export function mapsWithFlows(
   old: readonly MapInfo[],
   fresh: readonly MapInfo[],
@@ -63,12 +63,12 @@ export interface FlowsSwap {
   loaded: Loaded;
   before: Maps;
   after: Maps;
-  /** Those that remember something; none: there is nothing to carry. */
+  /** The hot slots; without any there is nothing to carry. */
   hot: readonly Slot[];
   lock: number;
 }
 
-/** Attaches the program; where slots are hot it says what became of the records. */
+/** Attaches the program. If slots are hot, returns what became of the records. */
 export async function swapFlows(
   bpftool: Bpftool,
   pins: Pins,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Carries what was counted from the maps of a program to those of the next. */
+/** Carries counts from the maps of a program to the maps of its successor. */
 import { carryFrames } from '../abi/carry.js';
 import type { Counter } from '../abi/counter.js';
 import { encodeCounter, retiredCounter, sumCounters } from '../abi/counter.js';
@@ -11,7 +11,7 @@ import type { MapInfo } from '../system/bpftool-text.js';
 import { decodeEntries, updateLine } from '../system/bpftool-text.js';
 import { packaged } from '../system/package.js';
 
-/** Brings the sums of old counters into new maps, by the new ids. */
+/** Brings the sums of old counters into new maps, under the new ids. */
 export class SumCarrier {
   readonly #bpftool: Bpftool;
   readonly #pins: Pins;
@@ -36,7 +36,7 @@ export class SumCarrier {
     this.#ids = ids;
   }
 
-  /** Adds, while the new program is counting. */
+  /** Adds the sums while the new program is counting. */
   async add(): Promise<void> {
     for (const { map, sums } of await this.#all()) {
       const retired = sums.get(0);
@@ -53,12 +53,12 @@ export class SumCarrier {
     }
   }
 
-  /** Sets, while nobody counts in the new maps yet. */
+  /** Sets the sums while nobody counts in the new maps yet. */
   async set(): Promise<void> {
     for (const { map, sums } of await this.#all()) await this.#write(map, sums);
   }
 
-  /** The new counter maps, each with the sums that belong there. */
+  /** Returns the new counter maps, each with the sums that belong there. */
   async #all(): Promise<{ map: MapInfo; sums: Map<number, Counter> }[]> {
     const all: { map: MapInfo; sums: Map<number, Counter> }[] = [];
     for (const name of ['counters', 'verdicts']) {

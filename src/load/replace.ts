@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Swaps a program for another without a moment in which the device has none.
+ * Swaps a program for another, so that the device is never without one.
  *
- * Where the new program's maps are of the same kinds and sizes it takes over the
- * old ones, and nothing changes but the code. Where only the size of flows differs
- * it takes over all others: see carry-flows.ts. Else it gets maps of its own: they
- * are filled like the old ones, the programs are swapped, and then the sums of
- * the old counters are added to the new.
+ * If the new program's maps have the same kinds and sizes, it takes over the old maps,
+ * and only the code changes. If only the size of `flows` differs, it takes over all
+ * other maps: see carry-flows.ts. Otherwise it gets maps of its own. They are filled like
+ * the old ones, the programs are swapped, and then the old counters' sums are added.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -65,16 +64,16 @@ export async function replaceProgram(
   if (otherFlows && request.sets !== undefined) {
     return replaceFlows(tools, pins, request, there, { object, options, old, fresh });
   }
-  // Where no size is asked for, flows keep the one that they were given.
+  // Without --flows, the map `flows` keeps its present size.
   const keptMaps = allSame || otherFlows;
   const loaded = keptMaps
     ? await loadObject(bpftool, pins, object, { ...options, reuse: old })
     : fresh;
-  // Pinned, the old program keeps its maps until their sums are read.
+  // The pin keeps the old program's maps until their sums are read.
   if (!keptMaps) await bpftool.pin(there.id, pins.next());
   const carried = keptMaps ? undefined : await carryContent(tools, request, old, loaded);
   const { plan, write } = await planLoaded(tools, request, loaded);
-  // The maps that stay are in use, so nothing is written to them unless the swap succeeds.
+  // Maps that are kept are in use, so they are written only after the swap succeeds.
   if (!keptMaps) await write(loaded);
   const isCard = there.mode === 'xdpoffload';
   const sums = new SumCarrier(
@@ -86,7 +85,7 @@ export async function replaceProgram(
     carried?.ids ?? new Map(),
   );
 
-  // A card's maps cannot be added to from here: its sums go before, set as they are.
+  // The host cannot add to a card's maps, so the sums are set before the swap.
   if (!keptMaps && isCard) await sums.set();
   const swap = { loaded, object, mode: there.mode, link, overwrite: true };
   const attached = await swapIn(tools, pins, swap);
@@ -106,7 +105,7 @@ export async function replaceProgram(
   };
 }
 
-/** The maps are filled, like by l4lb-map, once the programs are swapped. */
+/** Replaces the program and `flows`. Fills the maps after the swap, as l4lb-map would. */
 async function replaceFlows(
   tools: Tools,
   pins: Pins,
@@ -119,13 +118,13 @@ async function replaceFlows(
   const reuse = mapsWithFlows(old, fresh.maps);
   const loaded = await loadObject(bpftool, pins, object, { ...options, reuse });
   const [before, after] = [mapsOfLoaded({ maps: old }), mapsOfLoaded(loaded)];
-  // The device's entry is still in the old map, and is to tell the size of the new flows.
+  // `device` still has its entry in the old map; swapFlows() copies it to the new one.
   const current = loaded.maps.map((map) => (map === after.device ? before.device : map));
   const { plan, write } = await planLoaded(tools, request, { ...loaded, maps: current });
   const hot = await readHot(bpftool, before, await readTables(bpftool, before));
   const { lock } = request;
   const device = request.link.name;
-  // Pinned, the old program keeps its flows until all of them are copied.
+  // The pin keeps the old program's records until all are copied.
   await bpftool.pin(there.id, pins.next());
   const swap = { mode, device, loaded, before, after, hot, lock };
   const flows = await swapFlows(bpftool, pins, swap);
@@ -154,7 +153,7 @@ interface FreshProgram {
   fresh: Loaded;
 }
 
-/** What is there stays where the new one is refused. */
+/** Attaches the new program. If the kernel refuses it, the old one stays. */
 async function swapIn(
   tools: Tools,
   pins: Pins,
@@ -195,14 +194,14 @@ function cannotFollow(
     `${link.name} has ${there.name}, and ${fresh.name} cannot replace it`,
     {
       cause: isOther
-        ? 'one is the balancer, the other is the program for destinations'
+        ? 'one is the balancer, the other is the decapsulation program'
         : 'they have different ABI versions, so the tables cannot be carried over',
       next: `l4lb-load -i ${link.name} --off, and then load without --replace`,
     },
   );
 }
 
-/** Kinds and sizes must agree, and the kernel does not look. */
+/** Compares kinds and sizes, because the kernel does not check them. */
 function sameMaps(one: readonly MapInfo[], other: readonly MapInfo[]): boolean {
   const describe = (maps: readonly MapInfo[]): string =>
     maps
@@ -214,7 +213,7 @@ function sameMaps(one: readonly MapInfo[], other: readonly MapInfo[]): boolean {
   return describe(one) === describe(other);
 }
 
-/** Fills new maps like the old ones; the end at a destination has no tables. */
+/** Fills new maps like the old ones. The decapsulation program has no tables. */
 async function carryContent(
   { bpftool }: Tools,
   { link, lock }: LoadRequest,
@@ -240,7 +239,7 @@ async function carryContent(
   return { ids, losses };
 }
 
-/** With the slots of services whose table is not told by their destinations alone. */
+/** Reads the tables, and the slots of services with a minimal table: it has a history. */
 async function readCarried(bpftool: Bpftool, maps: Maps): Promise<State> {
   const tables = await readTables(bpftool, maps);
   const services = [...servicesIn(reachable(tables)).values()].filter(
@@ -250,7 +249,7 @@ async function readCarried(bpftool: Bpftool, maps: Maps): Promise<State> {
   return { ...tables, slots };
 }
 
-/** The slots that remember. What they do is lost where the ids change. */
+/** Returns the hot slots. If the ids change, their memory is lost. */
 async function readHot(bpftool: Bpftool, maps: Maps, live: State): Promise<Slot[]> {
   if (!maps.kept) return [];
   const slots = await readAllSlots(bpftool, maps, servicesIn(reachable(live)).values());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What attaching and taking off came to, for people and as JSON. */
+/** Reports the result of attaching and taking off, as text and as JSON. */
 import { basename } from 'node:path';
 
 import type { Mode } from '../text/mode.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What is attached to a device, for l4lb-load --status. */
+/** Reads and reports what is attached to a device, for l4lb-load --status. */
 import { reachable } from '../plan/cells.js';
 import type { Build } from '../abi/maps.js';
 import type { Counter } from '../abi/counter.js';
@@ -18,7 +18,7 @@ export interface ServiceStatus {
   ways: string[];
   slots: number;
   destinations: number;
-  /** Whether ssh is left to the host; null where no way is on all ports. */
+  /** Whether ssh is left to the host; null without a way on all ports. */
   keeps_ssh: boolean | null;
 }
 
