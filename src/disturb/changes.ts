@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What is changed on the way: parsing, and the file of destinations after each. */
+/** The changes of a run: parses them, and makes the file of destinations for each. */
 import { Fault } from '../text/fault.js';
 
-/** Of every destination at first, so that a new weight reads as percent of the others. */
+/** The weight that destinations start with: a new weight reads as a percentage of it. */
 export const USUAL_WEIGHT = 100;
 export const MAX_DESTINATIONS = 100;
 
@@ -22,7 +22,7 @@ export const DEFAULT_CHANGES = [
 export const CHANGE_FORMS =
   'remove N, add N, drain N, reweight N WEIGHT, replace, or takeover';
 
-/** A change; throws a Fault where the text is none. */
+/** Parses a change; throws a Fault if the text is not one. */
 export function parseChange(text: string): Change {
   const [kind = '', ...numbers] = text.trim().split(/\s+/);
   const values = numbers.map((number) =>
@@ -62,7 +62,7 @@ export function formatChange(change: Change): string {
   return 'count' in change ? `${kind} ${change.count}` : kind;
 }
 
-/** A row of the file; the number is that of the namespace, from 1. */
+/** A row of the file. `number` is the number of the destination's namespace, from 1. */
 export interface Row {
   number: number;
   weight: number;
@@ -70,20 +70,23 @@ export interface Row {
 
 export interface Step {
   change: Change;
-  /** The file from this change on. */
+  /** The rows of the file from this change on. */
   rows: Row[];
-  /** The numbers of the destinations that go with this change. */
+  /** The numbers of the destinations that this change removes. */
   removed: number[];
 }
 
 export interface Schedule {
   first: Row[];
   steps: Step[];
-  /** How many destinations there are in all, those of later included. */
+  /** The number of all destinations, including those that are added later. */
   destinations: number;
 }
 
-/** All files of a run; throws a Fault where it cannot be. Always the lowest numbers are changed. */
+/**
+ * Plans all files of a run; throws a Fault if a change is impossible. A change always
+ * affects the lowest numbers.
+ */
 export function makeSchedule(destinations: number, changes: readonly Change[]): Schedule {
   const first = rowsFrom(1, destinations);
   let rows = first;
@@ -111,7 +114,7 @@ export function makeSchedule(destinations: number, changes: readonly Change[]): 
   return { first, steps, destinations: last };
 }
 
-/** The destinations of the whole run at once, with the weight that each begins with. */
+/** Returns all destinations of the whole run, with the weight that they start with. */
 export function everyRow({ destinations }: Schedule): Row[] {
   return rowsFrom(1, destinations);
 }
@@ -138,7 +141,7 @@ function rowsAfter(rows: Row[], last: number, change: Change): Row[] | undefined
   }
 }
 
-/** The first of those that get new connections. */
+/** Changes the weight of the first destinations that get new connections. */
 function withWeight(rows: Row[], count: number, weight: number): Row[] | undefined {
   const chosen = new Set(rows.filter((row) => row.weight > 0).slice(0, count));
   if (chosen.size < count) return undefined;
@@ -149,7 +152,7 @@ export function addressOf({ number }: { number: number }): string {
   return `10.0.1.${number}`;
 }
 
-/** As l4lb-map reads it. The MAC addresses are those of testbed/network.sh. */
+/** Writes the file for l4lb-map. The MAC addresses are those of testbed/network.sh. */
 export function toCsv(rows: readonly Row[]): string {
   const lines = rows.map((row) => {
     const byte = row.number.toString(16).padStart(2, '0');

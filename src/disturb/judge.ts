@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** From what happened to what it means: which losses had to be, and how even new connections lie. */
+/**
+ * Judges what happened in a run: which losses were avoidable, and how evenly new
+ * connections are spread.
+ */
 import type { Row, Schedule } from './changes.js';
 import { addressOf } from './changes.js';
 import type { CountEvent, ClientEvent, LostEvent, OpenEvent } from './protocol.js';
 import { largest, smallest } from '../text/lists.js';
 
-/** When a change was made, by the clock of the events. */
+/** When a change was made, by the same clock as the events. */
 export interface Moment {
   began: number;
   ended: number;
 }
 
-/** All that is known of a run. */
+/** Everything that is known about a run. */
 export interface Recording {
   schedule: Schedule;
-  /** When all of the first connections were open. */
+  /** When all initial connections were open. */
   started: number;
   /** One for each step of the schedule. */
   moments: Moment[];
@@ -22,39 +25,39 @@ export interface Recording {
 }
 
 export interface Spread {
-  /** How many connections were begun. */
+  /** The number of connections that began. */
   connections: number;
-  /** How much the fullest and the emptiest destination got, 1 being its share by weight. */
+  /** What the fullest and the emptiest destination got; 1 is the share by weight. */
   fullest: number;
   emptiest: number;
-  /** Chi-square by degrees of freedom: about 1 is what chance does, much more is a bias. */
+  /** Chi-square by degrees of freedom: about 1 is chance, much more is a bias. */
   unevenness: number;
-  /** Those on destinations that should not have got any. */
+  /** Connections to destinations that should not have got any. */
   misplaced: number;
 }
 
 export interface Phase {
   avoidable: number;
   unavoidable: number;
-  /** Connections on the destinations that went: these must be lost. */
+  /** Connections to removed destinations: their loss is unavoidable. */
   ideal: number;
-  /** Of the connections begun after the change, and before the next. */
+  /** The spread of connections that began after this change and before the next. */
   spread: Spread;
 }
 
 export interface Loss {
   at: number;
   why: string;
-  /** Number of the change that did it, from 0; -1 is none. */
+  /** The index of the change that caused it; -1: none did. */
   change: number;
   avoidable: boolean;
-  /** Who answered it, if anybody had. */
+  /** The destination that answered it, if any did. */
   address: string | undefined;
 }
 
 export interface DestinationOutcome {
   address: string;
-  /** The last one; undefined when it was removed. */
+  /** The last weight; undefined if the destination was removed. */
   weight: number | undefined;
   opened: number;
   active: number;
@@ -82,7 +85,7 @@ const NOTHING: CountEvent = {
   dropped: 0,
 };
 
-/** An echo that was on its way when a change began may be this late, in milliseconds. */
+/** How late an echo may be that was on its way when a change began, in milliseconds. */
 const LATE = 100;
 
 export function judge(record: Recording): Outcome {
@@ -126,14 +129,14 @@ function judgeLoss(
   opens: ReadonlyMap<number, OpenEvent>,
 ): Loss {
   const { moments, schedule } = record;
-  // Silence begins with the first message that got no echo; all else is told at once.
+  // Silence begins with the first message without an echo; other losses show at once.
   const when = event.why === 'silent' ? event.since + LATE : event.at;
   const change = moments.findLastIndex(({ began }) => began <= when);
   const address = opens.get(event.id)?.name;
   const common = { at: event.at, why: event.why, address };
   if (address === undefined) {
-    // Still in its handshake, nobody knows with whom: while a destination goes
-    // it may have been that one.
+    // Lost in its handshake, so its destination is unknown. While a change removes a
+    // destination, it may have been that one.
     const during = event.began <= (moments[change]?.ended ?? -Infinity);
     const goes = (schedule.steps[change]?.removed.length ?? 0) > 0;
     return { ...common, change, avoidable: !(during && goes) };
@@ -164,7 +167,7 @@ function idealLosses(
   ).length;
 }
 
-/** Opened when the change was complete, and before the next one began. */
+/** Returns the connections that opened after the change was complete, before the next. */
 function begunAfter(
   { moments }: Recording,
   change: number,

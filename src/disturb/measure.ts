@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** One run from beginning to end: connections, changes at their times, and what came of it. */
+/** Measures one run: opens connections, makes changes on time, records what happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../text/failure.js';
@@ -14,21 +14,21 @@ import { BOUND, now, settingsFor } from './protocol.js';
 export interface Request {
   schedule: Schedule;
   connections: number;
-  /** In milliseconds. */
+  /** Milliseconds. */
   duration: number;
 }
 
 export interface Listener {
-  /** Once a second. */
+  /** Called once a second. */
   onCount: (count: CountEvent, lost: number) => void;
-  /** A change is about to be made, so many milliseconds after the start. */
+  /** Called before a change; `at` is in milliseconds after the start. */
   onChange: (index: number, at: number) => void;
 }
 
-/** How long a change is at least watched before the next, beside the pace of messages. */
+/** How long a change is watched before the next, added to the pace of messages. */
 const REST = 300;
 
-/** Aborting the signal ends the run with the signal's reason. */
+/** Measures a run. Aborting the signal ends it with the signal's reason. */
 export async function measure(
   network: Network,
   request: Request,
@@ -72,7 +72,7 @@ export async function measure(
   }
 }
 
-/** A count may be older than the last connections, or there may be none yet. */
+/** Checks for an open event, because a count may be older than it, or not there yet. */
 function checkAlive(watch: Watch): void {
   if (watch.last('open')) return;
   throw new Failure('not one connection could be opened through the balancer', {
@@ -82,7 +82,7 @@ function checkAlive(watch: Watch): void {
   });
 }
 
-/** Keeps what the client tells. */
+/** Keeps the events that the client reports. */
 class Watch {
   readonly events: ClientEvent[] = [];
   count: CountEvent | undefined;
@@ -112,7 +112,7 @@ class Watch {
     return this.events.findLast(({ event }) => event === name);
   }
 
-  /** Waits for an event that comes once. */
+  /** Waits for an event that comes only once. */
   async until(name: ClientEvent['event'], patience: number): Promise<ClientEvent> {
     const deadline = now() + patience;
     for (;;) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The table of the original demo, to compare with: slot i belongs to row i of
- * the file, and after the last row it begins anew. l4lb-map never makes such a
- * table, so it is written here, over one that l4lb-map made.
+ * Writes the table of the original demo, for comparison: slot i belongs to row i of the
+ * file, modulo the number of rows. l4lb-map never makes such a table, so this overwrites
+ * one that l4lb-map made.
  */
 import { linesOf } from '../program/write.js';
 import { must } from '../text/must.js';
@@ -16,10 +16,10 @@ import type { Run } from '../system/run.js';
 import type { Row } from './changes.js';
 import { addressOf } from './changes.js';
 
-/** As many as the original has; they are the first of a service that is alone. */
+/** As many as in the original. The only service has the first slots of the table. */
 export const MODULO_SLOTS = 512;
 
-/** The destination of each slot. The original has no weights: here a row stands there more often. */
+/** Returns each slot's row. The original has no weights; here they repeat rows. */
 export function moduloTable(rows: readonly Row[], slots: number): Row[] {
   const unit = rows.map(({ weight }) => weight).reduce(greatestDivisor, 0);
   const turn = rows.flatMap((row) => Array<Row>(row.weight / unit).fill(row));
@@ -32,7 +32,10 @@ function greatestDivisor(one: number, other: number): number {
   return other === 0 ? one : greatestDivisor(other, one % other);
 }
 
-/** Writes it. `inside` runs commands in the balancer's namespace, `ids` are its destinations'. */
+/**
+ * Writes the table. `inside` runs commands in the balancer's namespace; `ids` has the ids
+ * of its destinations by address.
+ */
 export async function writeModulo(
   run: Run,
   inside: Run,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The network of a run: namespaces by testbed/network.sh, destinations that
- * decapsulate and echo, balancers that the real tools load and fill, and the
- * client. Whatever it started is gone when down() has returned.
+ * The network of a run: namespaces by testbed/network.sh, destinations that decapsulate
+ * and echo, balancers that the real tools load and fill, and the client. When down()
+ * returns, everything that was started is gone.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,17 +19,17 @@ import type { Settings } from './protocol.js';
 export const VIP = '10.0.100.1';
 export const PORT = 80;
 
-/** Where testbed/network.sh keeps a directory for each network, and takes it away again. */
+/** Where testbed/network.sh keeps a directory for each network while it is up. */
 const NETWORKS = '/run/l4lb-testbed';
 
 export interface ToolOptions {
-  /** For l4lb-load. */
+  /** Passed to l4lb-load. */
   object: string | undefined;
-  /** For l4lb-map, where the service keeps it; modulo is our own. */
+  /** Passed to l4lb-map, except `modulo`, which modulo.ts writes. */
   table: string | undefined;
 }
 
-/** What l4lb-stats prints, as far as it is read here. */
+/** The parts of l4lb-stats's output that are read here. */
 interface SampleJson {
   destinations: { id: number; address: string }[];
   verdicts: Record<string, { packets: number }>;
@@ -43,12 +43,12 @@ export class Network {
   readonly #schedule: Schedule;
   readonly #stop: AbortSignal;
   readonly #balancers: [string, string];
-  /** Those that are loaded. */
+  /** The balancers that have a program. */
   readonly #loaded = new Set<string>();
   #current: string;
   #isMade = false;
 
-  /** Once `stop` says so nothing more is started, except to take it down. */
+  /** After `stop` is aborted, nothing is started any more, except to take it down. */
   constructor(run: Run, schedule: Schedule, options: ToolOptions, stop: AbortSignal) {
     this.#run = run;
     this.#options = options;
@@ -72,7 +72,7 @@ export class Network {
     await this.#startBalancer(this.#schedule.first);
   }
 
-  /** Stops everything, as far as it was started. */
+  /** Stops everything that was started. */
   async down(): Promise<void> {
     for (const child of this.#children) child.stop();
     await Promise.all(this.#children.map((child) => child.ended));
@@ -87,7 +87,7 @@ export class Network {
     });
   }
 
-  /** The client, which begins at once. */
+  /** Starts the client, which opens connections at once. */
   startClient(settings: Settings): LongRunning {
     return this.#start('client', 'connections.mjs', JSON.stringify(settings));
   }
@@ -99,7 +99,7 @@ export class Network {
     else await this.#fill(rows);
   }
 
-  /** Packets by verdict, of all balancers that were used. */
+  /** Returns packets by verdict, summed over all balancers that were used. */
   async verdicts(): Promise<Record<string, number>> {
     const sums = new Map<string, number>();
     for (const role of this.#loaded) {
@@ -136,7 +136,7 @@ export class Network {
       const server = this.#start(role, 'echo.mjs', addressOf({ number }), String(PORT));
       await server.firstLine(`the echo server in ${role}`);
     });
-    // What is still being started when one fails would be left behind by down().
+    // Wait for all even if one fails: down() would miss servers that start later.
     for (const server of await Promise.allSettled(servers)) {
       if (server.status === 'rejected') throw server.reason;
     }
@@ -146,7 +146,7 @@ export class Network {
     await this.#load();
     const ways = ['--vip', `${VIP}:${PORT}/tcp`];
     if (this.#options.table === 'modulo') {
-      // All that there will ever be, so that each has its id; then their slots.
+      // First all destinations of the run, so that each gets an id; then the slots.
       await this.#map(everyRow(this.#schedule), [
         ...ways,
         '--slots',
@@ -187,7 +187,7 @@ export class Network {
     await this.#tool(this.#current, 'map', ['-f', file, ...more]);
   }
 
-  /** The other balancer gets the same file, then the client's packets. */
+  /** Gives the other balancer the same file, then the client's packets. */
   async #takeOver(rows: readonly Row[]): Promise<void> {
     const [first, second] = this.#balancers;
     this.#current = this.#current === first ? second : first;

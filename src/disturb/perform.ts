@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A run with its network: built before it, taken down after it, whatever happens. */
+/** Performs a run: builds its network, and takes it down whatever happens. */
 import { basename, resolve } from 'node:path';
 
 import { exitCodeOf, onEndingSignal } from '../system/signals.js';
@@ -63,7 +63,7 @@ export async function perform(
   }
 }
 
-/** A signal stops the work, which then takes down what it built. */
+/** Runs the work so that a signal stops it; the work then takes down what it built. */
 export async function interruptible<T>(
   work: (stop: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -74,7 +74,7 @@ export async function interruptible<T>(
   try {
     return await work(stop.signal);
   } catch (error) {
-    // A tool that got the same Ctrl-C fails too, and is not the reason.
+    // A tool that got the same Ctrl-C fails too, but is not the reason.
     throw stop.signal.aborted ? stop.signal.reason : error;
   } finally {
     stopListening();

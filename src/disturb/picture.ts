@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The file that --svg names. */
+/** Checks and writes the file that --svg names. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -7,7 +7,7 @@ import { Failure } from '../text/failure.js';
 import { fileFault } from '../text/file-fault.js';
 import { printableLine } from '../text/printable.js';
 
-/** Finds out before the run, not after it, that the file cannot be written. */
+/** Checks before the run that the file's folder exists. */
 export function checkFolder(file: string): void {
   const folder = dirname(file);
   if (existsSync(folder)) return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What testbed/connections.mjs is told, and what it tells: a line of JSON for
- * each event. Times are milliseconds of the monotonic clock, which all
- * processes of the machine share.
+ * The settings that testbed/connections.mjs gets, and the events that it reports, each a
+ * line of JSON. Times are milliseconds of the monotonic clock, which all processes of the
+ * machine share.
  */
 
 /** A connection is lost after this time without an echo, in milliseconds. */
@@ -12,26 +12,26 @@ export interface Settings {
   host: string;
   port: number;
   connections: number;
-  /** How fast the first connections are opened. */
+  /** How many of the initial connections are opened per second. */
   openPerSecond: number;
-  /** How many new ones a second after that. */
+  /** How many new connections are opened per second after that. */
   freshPerSecond: number;
-  /** Milliseconds between two messages of one connection. */
+  /** Milliseconds between two messages on one connection. */
   every: number;
-  /** A connection without an echo for so many milliseconds is lost. */
+  /** After this many milliseconds without an echo a connection is lost. */
   bound: number;
-  /** After so many milliseconds all traffic ends, whatever happens. */
+  /** After this many milliseconds all traffic ends, whatever happens. */
   limit: number;
 }
 
-/** A connection whose far end has said its name. */
+/** A connection is open, and its destination has sent its name. */
 export interface OpenEvent {
   event: 'open';
   at: number;
   id: number;
-  /** When it was begun. */
+  /** When it began. */
   began: number;
-  /** Who answers. */
+  /** The destination that answers. */
   name: string;
 }
 
@@ -40,7 +40,7 @@ export interface LostEvent {
   at: number;
   id: number;
   began: number;
-  /** When the oldest message was sent that got no echo. */
+  /** When the oldest message without an echo was sent. */
   since: number;
   why: string;
 }
@@ -53,11 +53,11 @@ export interface CountEvent {
   active: number;
   sent: number;
   received: number;
-  /** Messages without an echo, of connections that are lost. */
+  /** Messages without an echo on lost connections. */
   dropped: number;
 }
 
-/** All of the first connections are open, or lost already. */
+/** All initial connections are open, or already lost. */
 export interface ReadyEvent {
   event: 'ready';
   at: number;
@@ -90,7 +90,7 @@ export function settingsFor(
     // At most 4,000 messages a second in all: one process holds all connections.
     every: Math.max(250, connections / 4),
     bound: BOUND,
-    // The opening, the run, changes that take longer, the last echoes; then no more.
+    // Enough for opening, the run, changes that take longer, and the last echoes.
     limit: connections + 2 * duration + 120_000,
   };
 }

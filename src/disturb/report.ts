@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The outcome of a run, as lines and as JSON: its names are a promise to programs. */
+/** Reports the outcome of a run as text and as JSON, on whose names programs rely. */
 import { must } from '../text/must.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, many } from '../text/format.js';
@@ -16,11 +16,11 @@ export interface Result {
   table: string | undefined;
   record: Recording;
   outcome: Outcome;
-  /** Packets by verdict, of all balancers. */
+  /** Packets by verdict, summed over all balancers. */
   verdicts: Record<string, number>;
 }
 
-/** The line of each second while it runs. */
+/** Returns the line that is shown each second during the run. */
 export function progressLine(count: CountEvent, lost: number): string {
   return (
     `Conn act/fail/connecting: ${count.active}/${lost}/${count.connecting}, ` +
@@ -41,7 +41,7 @@ export function droppedByBalancer(verdicts: Result['verdicts']): number {
     .reduce((sum, [, packets]) => sum + packets, 0);
 }
 
-/** When change `index` began, in seconds from the start. */
+/** Returns when change `index` began, in seconds from the start. */
 export function changeTime({ started, moments }: Recording, index: number): number {
   return ((moments[index]?.began ?? started) - started) / 1000;
 }
@@ -167,7 +167,7 @@ function spreadCells(spread: Spread): string[] {
   return [spread.fullest.toFixed(2), spread.unevenness.toFixed(1)];
 }
 
-/** Columns, of which those of words are on the left and numbers on the right. */
+/** Aligns rows in columns: words to the left, numbers to the right. */
 function layOut(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     largest(rows.map((row) => row[column]?.length ?? 0)),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The outcome of a run as a picture: two graphs over one time, and a table of the changes. */
+/** Draws the outcome of a run: two graphs with one time axis, and a table of changes. */
 import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Loss } from './judge.js';
@@ -67,7 +67,7 @@ function heading(result: Result): string[] {
   ];
 }
 
-/** Seconds from the start, a little of the opening before it. */
+/** The time axis, in seconds from the start. */
 function timeScale({ record, outcome }: Result): Scale {
   const end = Math.max(1, (outcome.last.at - record.started) / 1000);
   return makeScale(0, end, LEFT, WIDTH - RIGHT);
@@ -119,7 +119,7 @@ function lostGraph(result: Result, x: Scale): string[] {
   ];
 }
 
-/** How many were lost up to each moment, from 0 on. */
+/** Returns how many connections were lost up to each moment. */
 function cumulative(
   { outcome, record }: Result,
   which: (loss: Loss) => boolean,
@@ -158,8 +158,8 @@ function timeAxis(x: Scale): string[] {
 }
 
 /**
- * A dashed line through each graph, with the number that the change has in the
- * table; the time that the tools took is shaded.
+ * Draws a dashed line through each graph for each change, with the change's number in
+ * the table, and shades the time that the tools took.
  */
 function changeMarks({ record }: Result, x: Scale): string[] {
   return record.moments.flatMap(({ began, ended }, index) => {
@@ -182,7 +182,7 @@ function numberMark(x: number, y: number, index: number): string {
   );
 }
 
-/** Right ends of the columns of numbers. */
+/** The right edges of the number columns. */
 const COLUMNS = [360, 440, 560, 680, 820, WIDTH - RIGHT];
 
 function table({ record, outcome }: Result): string[] {
