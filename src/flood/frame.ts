@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What all frames of a flood have in common, and which of their bits differ, in the
- * words of flood/flood.
+ * Plans the frames of a flood: what they have in common, and which bits differ, in the
+ * form that flood/flood takes.
  */
 import { buildFrame } from '../wire/frame.js';
 import { TCP } from '../wire/protocols.js';
@@ -15,31 +15,31 @@ import { familyBits } from './target.js';
 export interface Flow {
   way: Way;
   source: Prefix;
-  /** Of the frame, without its checksum; undefined: as short as can be. */
+  /** The frame's size without its checksum; undefined: the shortest possible. */
   size: number | undefined;
   isSyn: boolean;
 }
 
 export interface FramePlan {
-  /** Without MAC addresses, until addMacs(). */
+  /** The MAC addresses are zeros until addMacs(). */
   headers: Buffer;
-  /** Of the frame. */
+  /** The length of the frame. */
   length: number;
   /** Runs of bits that differ: FIRST+BITS@SUM,... */
   varied: string[];
-  /** How many bits these are. */
+  /** The number of bits in all runs. */
   bits: number;
 }
 
 const MAC = 6;
 const ETHERNET = 2 * MAC + 2;
-/** Without its checksum, which the device adds. */
+/** The shortest frame, without its checksum, which the device adds. */
 const SHORTEST = 60;
-/** Source ports are 32768 to 65535, of which clients take theirs. */
+/** Source ports are 32768 to 65535, the range that clients use. */
 const FIRST_PORT = 0x8000;
 const PORT_BITS = 15;
 const SYN = 0x02;
-/** What most packets of a connection look like: nobody takes one for its beginning. */
+/** Most packets of a connection look like this; none of them begins a connection. */
 const ACK = 0x10;
 
 export function planFrame(flow: Flow): FramePlan {
@@ -70,12 +70,12 @@ export function planFrame(flow: Flow): FramePlan {
   };
 }
 
-/** The next hop's and the device's own. */
+/** Adds the MAC addresses of the next hop and of the device. */
 export function addMacs(plan: FramePlan, to: Buffer, from: Buffer): FramePlan {
   return { ...plan, headers: Buffer.concat([to, from, plan.headers.subarray(2 * MAC)]) };
 }
 
-/** There are only so many sources and ports. */
+/** Checks that the sources and ports are enough for that many flows. */
 export function checkFlows(plan: FramePlan, flows: number): void {
   const most = 2 ** plan.bits;
   if (flows <= most) return;
@@ -86,10 +86,10 @@ export function checkFlows(plan: FramePlan, flows: number): void {
 }
 
 interface Bits {
-  /** Counted from the frame's first. */
+  /** The first bit, counted from the beginning of the frame. */
   first: number;
   bits: number;
-  /** Where the checksums over them begin, in bytes. */
+  /** The bytes where the checksums over these bits begin. */
   sums: string[];
 }
 
@@ -97,7 +97,7 @@ function headerLengths({ address, protocol }: Way): { ip: number; transport: num
   return { ip: isIpv6(address) ? 40 : 20, transport: protocol === TCP ? 20 : 8 };
 }
 
-/** The checksum of TCP or UDP, which covers the addresses too; 0 in UDP is none. */
+/** Returns the place of TCP's or UDP's checksum; `u` marks UDP, where 0 means none. */
 function transportSum(way: Way): string {
   const transport = ETHERNET + headerLengths(way).ip;
   return way.protocol === TCP ? `${transport + 16}` : `${transport + 6}u`;

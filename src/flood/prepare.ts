@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Finds all that can be wrong with a flood before anything is sent. */
+/** Prepares a flood, and finds everything that can be wrong before anything is sent. */
 import { UsageFailure } from '../text/failure.js';
 import type { Context } from '../program/tools.js';
 import { parseMac } from '../wire/address.js';

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A flood in words, and as JSON. */
+/** Reports a flood as text and as JSON. */
 import { formatCount, formatShare } from '../text/format.js';
 import type { Progress, Total } from './send.js';
 
 export interface Flood {
   interface: string;
-  /** ADDR:PORT/PROTO, and the sources as ADDR[/LENGTH]. */
+  /** ADDR:PORT/PROTO; `source` is ADDR[/LENGTH]. */
   destination: string;
   source: string;
   flows: number | undefined;
-  /** Of a frame, without its checksum. */
+  /** Bytes of a frame, without its checksum. */
   size: number;
 }
 
@@ -29,7 +29,7 @@ export function describeFlood(flood: Flood): string {
   return `${flood.interface}: ${destination} from ${source}${many}, frames of ${size} bytes`;
 }
 
-/** One line a second; the rates are those of the last one. */
+/** Returns the line for each second, with the rates since the line before. */
 export function progressLine(flood: Flood, before: Progress, now: Progress): string {
   const { pps, bps } = rateOf(
     now.sent - before.sent,

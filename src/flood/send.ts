@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Runs flood/flood, which sends, and reads what it tells. */
+/** Runs flood/flood, which sends the frames, and reads its reports. */
 import { existsSync } from 'node:fs';
 
 import { EXIT_FAILURE, Failure } from '../text/failure.js';
@@ -10,7 +10,7 @@ import type { FramePlan } from './frame.js';
 
 export interface Pace {
   threads: number;
-  /** All undefined: random ones, as fast as can be, until the time is over. */
+  /** Undefined: random flows. */
   flows?: number | undefined;
   rate?: number | undefined;
   count?: number | undefined;
@@ -20,14 +20,14 @@ export interface Pace {
 
 export interface Progress {
   seconds: number;
-  /** Packets that the device took. */
+  /** Packets that the device accepted. */
   sent: number;
-  /** Those that it did not; undefined where the kernel does not tell. */
+  /** Packets that it did not accept; undefined if the kernel does not report them. */
   lost: number | undefined;
 }
 
 export interface Total extends Progress {
-  /** Nanoseconds that the kernel was sending, of all threads. */
+  /** Nanoseconds that the kernel spent sending, summed over all threads. */
   busy: number;
 }
 
@@ -52,7 +52,7 @@ export function senderArguments(device: string, plan: FramePlan, pace: Pace): st
   ];
 }
 
-/** Until it is done, or a signal ends it early: what was sent until then counts. */
+/** Sends until it is done or a signal ends it. What was sent until then counts. */
 export async function send(
   args: readonly string[],
   onProgress: (progress: Progress) => void,
@@ -83,7 +83,10 @@ function progressOf({ elapsed_ns, sent, lost }: EventJson): Progress {
   };
 }
 
-/** Its words have the form of ours; what else is said, the system says of it. */
+/**
+ * Turns the sender's error into a Failure. Its messages have the same form as ours; any
+ * other text comes from the system, which could not run it.
+ */
 export function failureOf(said: string, exitCode = EXIT_FAILURE): Failure {
   const [, what] = /^flood: (.+)/.exec(said) ?? [];
   if (what === undefined) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Where a flood goes to, and where it says that it comes from. */
+/** The destination of a flood, and the source addresses that its packets claim. */
 import { Fault } from '../text/fault.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import {
@@ -14,17 +14,17 @@ import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import { parseWays } from '../wire/way.js';
 
-/** Addresses that begin with the same bits; those behind `length` are zero. */
+/** Addresses that begin with the same bits. The bits behind `length` are zero. */
 export interface Prefix {
   /** 16 bytes. */
   address: Buffer;
   length: number;
 }
 
-/** Where no port is named: discard, which nobody answers from. */
+/** The default port: discard, which does not answer. */
 const DISCARD = 9;
 
-/** ADDR[:PORT][/PROTO], or throws a Fault. */
+/** Parses ADDR[:PORT][/PROTO], or throws a Fault. */
 export function parseDestination(text: string): Way[] {
   const ways = parseWays(text);
   if (ways.some(({ address }) => address.equals(ANY_ADDRESS))) {
@@ -33,7 +33,7 @@ export function parseDestination(text: string): Way[] {
   return ways;
 }
 
-/** Of both protocols the one that the packets are of. */
+/** Chooses the way whose protocol the packets have. */
 export function chooseWay(ways: readonly Way[], isSyn: boolean): Way {
   const wanted = isSyn ? TCP : UDP;
   const way = ways.find(({ protocol }) => protocol === wanted) ?? ways[0];
@@ -49,7 +49,7 @@ export function familyBits(address: Buffer): number {
   return isIpv6(address) ? 128 : 32;
 }
 
-/** ADDR[/LENGTH], or throws a Fault. */
+/** Parses ADDR[/LENGTH], or throws a Fault. */
 export function parsePrefix(text: string): Prefix {
   const [host = '', lengthText, ...more] = text.split('/');
   const address = parseAddress(host);
@@ -74,7 +74,7 @@ function readLength(text: string, most: number): number | undefined {
   return length <= most ? length : undefined;
 }
 
-/** The first bits, with zeros behind. */
+/** Keeps the first bits and sets the others to zero. */
 function masked(address: Buffer, bits: number): Buffer {
   return Buffer.from(
     address.map((byte, at) => {
@@ -84,7 +84,7 @@ function masked(address: Buffer, bits: number): Buffer {
   );
 }
 
-/** All of IPv4; of IPv6 what is given to networks, 2000::/3. */
+/** Returns all IPv4 addresses, or for IPv6 the global unicast addresses, 2000::/3. */
 export function anySource(destination: Buffer): Prefix {
   const address = Buffer.alloc(16);
   if (isIpv6(destination)) {

@@ -9,7 +9,7 @@ import { Surroundings } from '../system/ip/namespaces.js';
 import type { Prefix } from './target.js';
 import { familyBits } from './target.js';
 
-/** Ethernet's header, which the MTU does not count. */
+/** The length of the Ethernet header, which the MTU does not include. */
 const ETHERNET = 14;
 
 export async function findDevice(tools: Context, name: string): Promise<Link> {
@@ -39,7 +39,7 @@ export function checkSize(link: Link, size: number): void {
   });
 }
 
-/** The device's own address of the destination's family. */
+/** Returns the device's own address of the destination's family. */
 export function ownSource({ name, addresses }: Link, destination: Buffer): Prefix {
   const text = addresses[familyOf(destination)];
   const address = text === undefined ? undefined : parseAddress(text);
@@ -49,7 +49,7 @@ export function ownSource({ name, addresses }: Link, destination: Buffer): Prefi
   });
 }
 
-/** Of the next hop towards the destination, which may have to be asked for it. */
+/** Returns the MAC address of the next hop, which may first have to be asked for it. */
 export async function nextMac(
   tools: Context,
   device: string,
