@@ -95,7 +95,7 @@ const readVlan = reader((text, before: number[] = []) => {
   if (!/^\d{1,4}$/.test(text) || Number(text) > 4094) {
     throw new Fault(`"${text}" is not a VLAN from 0 to 4094`);
   }
-  if (before.length === 2) throw new Fault('two tags are the most');
+  if (before.length === 2) throw new Fault('a frame has at most two tags');
   return [...before, Number(text)];
 });
 
@@ -112,7 +112,7 @@ async function run(flags: Flags): Promise<void> {
 function report({ explained, object, isOther }: Asked, flags: Flags): void {
   if (isOther) {
     warn(
-      `the loaded program is not the ${object} that was asked; --obj FILE names another`,
+      `the answers are those of ${object}, which is not the loaded program; name that with --obj FILE`,
     );
   }
   explained.forEach((one, index) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What load, replace and decap do: fill first where asked, then attach. */
+/** What load, replace and decap do: first fill if asked to, then attach. */
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import { context } from '../program/tools.js';
@@ -31,7 +31,7 @@ export interface LoadFlags extends FillFlags {
   json?: boolean;
 }
 
-/** Throws where two flags contradict each other, before anything is tried. */
+/** Throws if two flags contradict each other, before anything is tried. */
 export function checkFlags(flags: LoadFlags): void {
   const { source, vip, takeSsh, slots, table, echo } = flags;
   const fills = source ?? vip ?? takeSsh ?? slots ?? table ?? echo;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What all commands share: their form, exit codes, and the one place that catches. */
+/**
+ * What all commands share: their form, their exit codes, and the one place that catches
+ * errors.
+ */
 import { Command, CommanderError } from 'commander';
 
 import { exitOnClosedPipe } from './signals.js';
@@ -11,7 +14,7 @@ import { VERSION } from '../system/package.js';
 
 /** A command that can run as a program of its own, or as a verb of l4lb. */
 export class CliCommand extends Command {
-  /** What --help says below the options, in lines of a terminal's width. */
+  /** The text below the options in --help, in lines that fit a terminal. */
   notes = '';
   examples: readonly string[] = [];
 
@@ -25,13 +28,13 @@ export class CliCommand extends Command {
     );
   }
 
-  /** As the user called it, for example "l4lb off". */
+  /** The name as the user typed it, for example "l4lb off". */
   fullName(): string {
     const parent = this.parent instanceof CliCommand ? `${this.parent.fullName()} ` : '';
     return `${parent}${this.name()}`;
   }
 
-  /** Runs this process's command line to its exit code. */
+  /** Runs the command line of this process and sets its exit code. */
   async main(): Promise<void> {
     exitOnClosedPipe();
     let name = this.name();
@@ -47,7 +50,7 @@ export class CliCommand extends Command {
   }
 }
 
-/** A command with the options that all commands have: -h and -V. */
+/** Makes a command with the options of all commands: -h and -V. */
 export function newCommand(name: string, description: string): CliCommand {
   const command = new CliCommand(name)
     .description(description)
@@ -55,7 +58,7 @@ export function newCommand(name: string, description: string): CliCommand {
     .helpOption('-h, --help', 'print this help')
     .showHelpAfterError('(--help explains the options)');
   return command.configureOutput({
-    // commander begins its messages with "error:", and may add a name that was meant.
+    // commander begins its messages with "error:", and may add the name that was meant.
     outputError: (text, write) => {
       const [, message = '', hint = ''] =
         /^(?:error: )?(.*?)(\n\(Did you mean [^\n]*\))?\n*$/s.exec(text) ?? [];
@@ -64,7 +67,7 @@ export function newCommand(name: string, description: string): CliCommand {
   });
 }
 
-/** A command that works on one device. */
+/** Makes a command that works on one device. */
 export function newDeviceCommand(
   name: string,
   description: string,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What l4lb-map and the verb map do: fill one service from rows, or all from a config file. */
+/**
+ * What l4lb-map and the verb map do: fill one service from rows, or all from a config
+ * file.
+ */
 import type { Mode } from '../text/mode.js';
 import { context } from '../program/tools.js';
 import { print } from '../system/output.js';
@@ -21,7 +24,7 @@ export interface MapFlags extends FillFlags, SettleFlags {
   json?: boolean;
 }
 
-/** What to do where neither file is named. */
+/** Fills from the file that the flags name. `next` is the advice if they name none. */
 export async function fill(flags: MapFlags, next: string): Promise<void> {
   const { file, config } = flags;
   if (config !== undefined) await fillAll(flags, config);
@@ -31,11 +34,12 @@ export async function fill(flags: MapFlags, next: string): Promise<void> {
 
 async function fillAll(flags: MapFlags, config: string): Promise<void> {
   const tools = context();
-  // What reads TOML takes a while to load, and a fill from rows does not need it.
+  // The code that reads TOML takes a while to load, and a fill from rows does not need
+  // it.
   const { planPrepared, prepareConfig, readConfig } =
     await import('../fill/from-config.js');
   const read = readConfig(config);
-  // The file comes first; what it leaves open the command line may say.
+  // The file takes precedence; the command line fills in what it leaves open.
   const wanted = read.services.map((service) => ({
     ...service,
     table: service.table ?? flags.table,

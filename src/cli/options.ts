@@ -18,14 +18,14 @@ import {
 
 const MODES = ['xdpdrv', 'xdpgeneric', 'xdpoffload'];
 
-/** Where one device has programs in several modes. */
+/** Chooses the program on a device that has programs in several modes. */
 export function modeOption(
   description = 'the program in this mode, if the device has several',
 ): Option {
   return new Option('-m, --mode <mode>', description).choices(MODES);
 }
 
-/** How to attach, where that is open. */
+/** Chooses how to attach. */
 export function attachModeOption(
   description = 'how to attach; auto tries xdpdrv, then xdpgeneric',
 ): Option {
@@ -53,7 +53,7 @@ export function flowsOption(usual: string): Option {
   ).argParser(readMegabytes);
 }
 
-/** What to fill from before attaching. */
+/** Names the file to fill from before attaching. */
 export function loadFileOption(): Option {
   return new Option(
     '-f, --file <file...>',
@@ -85,7 +85,7 @@ export interface FillFlags {
   echo?: boolean;
 }
 
-/** Flags in the words of a fill. */
+/** Turns flags into the wishes of a fill. */
 export function fillWishes(flags: FillFlags): FillWishes {
   const { source, vip: ways, takeSsh, slots, table, idle, echo } = flags;
   return { source, ways, takeSsh, slots, table, idle, echo };

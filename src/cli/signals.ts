@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What a command does when its user or its reader has had enough. */
+/** Ends a command cleanly when its user or its reader has had enough. */
 import { onEndingSignal } from '../system/signals.js';
 
-/** Without this, a signal from outside would leave the terminal in full screen. */
+/** Closes on signals. Without this, a signal would leave the terminal in full screen. */
 export function closeOnSignals({ close }: { close: () => void }): void {
   const stopListening = onEndingSignal((signal) => {
     close();
@@ -12,7 +12,7 @@ export function closeOnSignals({ close }: { close: () => void }): void {
   });
 }
 
-/** A reader that has seen enough, such as head, is no failure. */
+/** Exits quietly when the reader of the output has seen enough, such as head. */
 export function exitOnClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Reads the values of options; commander prints what a reader finds wrong. */
+/** Reads the values of options; commander prints the faults that a reader finds. */
 import { InvalidArgumentError } from 'commander';
 
 import { Fault, tryParse } from '../text/fault.js';
@@ -11,7 +11,7 @@ import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import { parseWays } from '../wire/way.js';
 
-/** Makes a reader of an option from what throws a Fault. */
+/** Makes an option's reader of a function that throws a Fault. */
 export function reader<T>(
   read: (text: string, before?: T) => T,
 ): (text: string, before?: T) => T {
@@ -24,10 +24,10 @@ export function reader<T>(
   };
 }
 
-/** Of an alternative name, which may be longer than a device's own. */
+/** Of an alternative name, which may be longer than a device's own name. */
 const LONGEST_NAME = 127;
 
-/** The kernel takes no blank, / or : in a name, nor names of folders. */
+/** Checks a name as the kernel does: without blanks, / or :, and not . or .. */
 export function readDevice(text: string): string {
   const bytes = Buffer.byteLength(text);
   if (/[\s/:]/.test(text) || ['', '.', '..'].includes(text) || bytes > LONGEST_NAME) {
@@ -35,7 +35,7 @@ export function readDevice(text: string): string {
       next: 'ip link, which lists the devices',
     });
   }
-  // It does take these, but bpftool and ip read them as quotes and comments of a batch.
+  // The kernel accepts these, but bpftool and ip read them as quotes and comments.
   if (/[#'"\\]/.test(text) || printableLine(text) !== text) {
     const shown = printableLine(text);
     throw new UsageFailure(`l4lb cannot work with a device whose name is ${shown}`, {
@@ -111,14 +111,14 @@ const UNITS = new Map([
   ['m', 60_000],
 ]);
 
-/** Milliseconds, of a time from so many of them to an hour. */
+/** Reads a time in milliseconds, from the least up to an hour. */
 export function readDuration(least: number): (text: string) => number {
   return reader((text) => {
     const [, number, unit = 's'] = /^(\d{1,6}(?:\.\d+)?)(ms|s|m)?$/.exec(text) ?? [];
     const duration = Number(number) * (UNITS.get(unit) ?? NaN);
     if (duration >= least && duration <= 3_600_000) return duration;
     const from = least < 1000 ? `${least}ms` : `${least / 1000}s`;
-    throw new Fault(`"${text}" is not a time from ${from} to 60m, as 30s`);
+    throw new Fault(`"${text}" is not a time from ${from} to 60m, such as 30s`);
   });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * A file of destinations: rows of `address, MAC[, weight]`. It is read whole
- * and every bad row is reported; what comes out is right or nothing.
+ * Reads a file of destinations: rows of `address, MAC[, weight]`. It reads the whole file
+ * and reports every bad row. The result is either completely right or not there at all.
  */
 import { at } from '../text/must.js';
 import { parse } from 'csv-parse/sync';
@@ -21,9 +21,9 @@ export const MAX_WEIGHT = 65535;
 export interface DestinationRow {
   /** In one form, however it was written. */
   address: string;
-  /** Undefined: to be resolved. */
+  /** Undefined: l4lb looks it up. */
   mac: string | undefined;
-  /** 0 takes no new connections. */
+  /** 0: takes no new connections. */
   weight: number;
   /** FILE:LINE, for messages. */
   place: string;
@@ -72,15 +72,15 @@ interface ParsedRow {
   row: DestinationRow | Fault;
 }
 
-/** What csv-parse gives with `info`; its types do not know of it. */
+/** What csv-parse returns with `info`, which its types do not know. */
 interface CsvRecord {
   record: string[];
   info: { lines: number };
 }
 
 /**
- * No cell of ours has a comma or a line break in it. So quotes are not the
- * parser's matter, and one that is never closed does not swallow the next rows.
+ * No cell of ours contains a comma or a line break, so the parser need not know quotes.
+ * An unclosed quote then does not swallow the next rows.
  */
 function parseFile({ name, text }: DestinationFile): ParsedRow[] {
   const records = parse(text.replaceAll(/\r\n?/g, '\n'), {
@@ -104,13 +104,15 @@ function parseFile({ name, text }: DestinationFile): ParsedRow[] {
     .map(({ cells, place }) => ({ place, row: tryParse(() => parseRow(cells, place)) }));
 }
 
-/** Spreadsheets like to put quotes around a cell. */
+/** Removes the quotes that spreadsheets like to put around a cell. */
 function unquote(cell: string): string {
   const inner = /^"(.*)"$/.exec(cell)?.[1];
   return inner === undefined ? cell : inner.trim();
 }
 
-/** What stands in a cell is printed as JSON: it may be anything, escapes included. */
+/**
+ * Messages print a cell as JSON, since it may hold anything, escape sequences included.
+ */
 function parseRow(cells: string[], place: string): DestinationRow {
   const [address = '', mac = '', weight = ''] = cells;
   if (cells.some((cell) => cell.includes('"'))) {

@@ -4,11 +4,11 @@
 export interface Key {
   name: string;
   meaning: string;
-  /** What holds where the key is missing, or "required". */
+  /** The value if the key is missing, or "required". */
   usual: string;
 }
 
-/** Before the first [[service]], apart from the services themselves. */
+/** Keys before the first [[service]], apart from the services themselves. */
 export const TOP_KEYS: readonly Key[] = [
   {
     name: 'source',
@@ -26,7 +26,7 @@ export const WAY_KEYS: readonly Key[] = [
   {
     name: 'address',
     meaning: 'address of the service: one, a list, or "any"',
-    usual: 'required, unless there is ways',
+    usual: 'required unless "ways" is set',
   },
   {
     name: 'ports',
@@ -100,7 +100,7 @@ export const SERVICE_KEYS: readonly Key[] = [
   {
     name: 'destinations',
     meaning: 'a list of addresses, or of { address, mac, weight }',
-    usual: 'required, unless there is file',
+    usual: 'required unless "file" is set',
   },
   {
     name: 'file',

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What is wrong with a config file, by line; and names that were meant. */
+/**
+ * Collects what is wrong with a config file, by line, and suggests the names that were
+ * meant.
+ */
 import type { Path, TomlLines } from './toml-lines.js';
 
 export class Problems {
@@ -12,24 +15,24 @@ export class Problems {
     this.#lines = lines;
   }
 
-  /** FILE:LINE of what stands at a path. */
+  /** FILE:LINE of the value at a path. */
   place(path: Path): string {
     return `${this.#file}:${this.#lines.of(path)}`;
   }
 
-  /** The key that is named is the last of the path, unless it is another. */
+  /** Adds a problem. It names the last key of the path, unless another key is given. */
   add(path: Path, reason: string, key = keyOf(path)): void {
     const line = this.#lines.of(path);
     this.#found.push({ line, text: `${this.#file}:${line}: ${key}: ${reason}` });
   }
 
-  /** Of another file, as they are. */
+  /** Adds the problems of another file, as they are. */
   addAll(path: Path, texts: readonly string[]): void {
     const line = this.#lines.of(path);
     for (const text of texts) this.#found.push({ line, text });
   }
 
-  /** In the order of the file. */
+  /** All problems in the order of the file. */
   all(): string[] {
     return [...this.#found].sort((a, b) => a.line - b.line).map(({ text }) => text);
   }
@@ -39,7 +42,7 @@ function keyOf(path: Path): string {
   return path.findLast((part) => typeof part === 'string') ?? '';
 }
 
-/** A value as it may be printed in a message, whatever is in it. */
+/** A value as it may be printed in a message, whatever it holds. */
 export function show(value: unknown): string {
   const text =
     value instanceof Date
@@ -50,7 +53,7 @@ export function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-/** What to say of a key that nobody knows. */
+/** What to say about an unknown key. */
 export function unknownKey(key: string, known: readonly string[]): string {
   const nearest = nearestOf(key, known);
   return nearest === undefined
@@ -58,12 +61,12 @@ export function unknownKey(key: string, known: readonly string[]): string {
     : `there is no such key; did you mean \`${nearest}\`?`;
 }
 
-/** Nobody mistypes a longer one. */
+/** Nobody mistypes a longer name. */
 const LONGEST_NAME = 100;
 
-/** The name that needs the fewest changes, unless hardly a letter is left. */
+/** The name that needs the fewest changes, unless hardly a letter would stay. */
 export function nearestOf(name: string, known: readonly string[]): string | undefined {
-  // To compare takes as many steps as the two have letters together, multiplied.
+  // The comparison takes as many steps as the product of both lengths.
   if (name.length > LONGEST_NAME) return undefined;
   const text = name.toLowerCase().replaceAll('-', '_');
   let best: { one: string; changes: number } | undefined;
@@ -75,7 +78,7 @@ export function nearestOf(name: string, known: readonly string[]): string | unde
   return best && best.changes <= Math.max(1, text.length / 2) ? best.one : undefined;
 }
 
-/** Letters to insert, delete, replace or swap with their neighbour. */
+/** Counts the letters to insert, delete, replace or swap with their neighbour. */
 function distance(one: string, other: string): number {
   const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, j) => j)];
   const at = (i: number, j: number): number => rows[i]?.[j] ?? Infinity;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * A config file: the text of l4lb.toml becomes a checked list of services, or
- * all that is wrong with it, by line and key. Files that it names are
- * opened by whoever calls.
+ * Reads a config file: turns the text of l4lb.toml into a checked list of services, or
+ * into all that is wrong with it, by line and key. The caller opens the files that it
+ * names.
  */
 import { TomlError, parse } from 'smol-toml';
 
@@ -45,14 +45,14 @@ export interface WantedService {
   slotsPlace: string;
   ways: Way[];
   hash: HashInputs;
-  /** Where UDP goes in a hot slot. */
+  /** Where UDP packets of a hot slot go. */
   udp: UdpChoice;
-  /** Undefined: as the command line says, or else consistent. */
+  /** Undefined: as the command line says, else consistent. */
   table: TableKind | undefined;
   takeSsh: boolean;
-  /** Undefined: as many as it has, or the default of a new service. */
+  /** Undefined: as many as the service has, or the default of a new one. */
   slots: number | undefined;
-  /** A family that is missing has the device's own address. */
+  /** A family that is missing gets the device's own address. */
   sources: Sources;
   /** Seconds; undefined: the default. */
   idle: number | undefined;
@@ -86,7 +86,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   const top = new Section(problems, [], values);
   const keysOfServices = namesOf(SERVICE_KEYS);
   top.checkKeys([...namesOf(TOP_KEYS), 'service'], (key) =>
-    keysOfServices.includes(key) ? 'it belongs behind a line [[service]]' : undefined,
+    keysOfServices.includes(key) ? 'it belongs after a line [[service]]' : undefined,
   );
   const sources = readSources(top) ?? {};
   const echo = top.get('echo', readBoolean) ?? true;
@@ -111,7 +111,9 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   return { services, echo, problems: problems.all() };
 }
 
-/** Where something has a fault, a value stands in for it until all is read. */
+/**
+ * Reads a service. A value that has a fault is replaced by a default until all is read.
+ */
 function readService(section: Section, open: OpenFile): WantedService {
   section.checkKeys(namesOf(SERVICE_KEYS));
   if (!section.has('name')) section.fault('name', 'it is missing; write name = "web"');
@@ -144,11 +146,11 @@ function readService(section: Section, open: OpenFile): WantedService {
   return service;
 }
 
-/** All addresses with all ports and protocols, or the ways one by one. */
+/** Combines all addresses with all ports and protocols, or reads the ways one by one. */
 function readAllWays(section: Section): Way[] {
   const named = namesOf(WAY_KEYS).filter((key) => section.has(key));
   if (section.has('ways')) {
-    for (const key of named) section.fault(key, 'it goes without saying beside `ways`');
+    for (const key of named) section.fault(key, 'leave it out, since `ways` says it');
     return differing(section, 'ways', section.list('ways', readWays)?.flat() ?? []);
   }
   if (!section.has('address')) {
@@ -170,7 +172,7 @@ function differing(section: Section, key: string, ways: Way[]): Way[] {
   const seen = new Map(ways.map((way) => [wayKey(way), way]));
   if (seen.size < ways.length) {
     const twice = ways.find((way) => !new Set(seen.values()).has(way));
-    section.fault(key, `${twice ? formatWay(twice) : ''} stands here twice`);
+    section.fault(key, `${twice ? formatWay(twice) : ''} is listed twice`);
   }
   return [...seen.values()];
 }
@@ -180,7 +182,7 @@ interface Read {
   service: WantedService;
 }
 
-/** No two services may have a name or a way in common. */
+/** Checks that no two services have a name or a way in common. */
 function checkTogether(read: readonly Read[]): void {
   const names = new Map<string, WantedService>();
   const ways = new Map<string, WantedService>();
@@ -198,7 +200,7 @@ function checkTogether(read: readonly Read[]): void {
       ways.set(wayKey(way), other ?? service);
       if (!other || told.has(other)) continue;
       told.add(other);
-      const reason = `${formatWay(way)} leads to the service at ${other.place} already`;
+      const reason = `${formatWay(way)} already leads to the service at ${other.place}`;
       section.fault(section.has('ways') ? 'ways' : 'address', reason);
     }
   }

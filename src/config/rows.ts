@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The destinations of a service in a config file: in it, or in a CSV file. */
+/** Reads the destinations of a service, which are in the config file or in a CSV file. */
 import type { Path } from './toml-lines.js';
 import { DESTINATION_KEYS, namesOf } from './keys.js';
 import { Section, isSection } from './section.js';
@@ -7,7 +7,7 @@ import { readDestination, readFileName, readMac, readWeight } from './values.js'
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
 import { parseDestinations } from './destinations-csv.js';
 
-/** Opens a file that is named in the config file; throws a Fault where it cannot be read. */
+/** Opens a file that the config file names; throws a Fault if it cannot be read. */
 export type OpenFile = (name: string) => DestinationFile;
 
 export function readRows(section: Section, open: OpenFile): DestinationRow[] {
@@ -43,7 +43,7 @@ function readRowsOfFile(section: Section, open: OpenFile): DestinationRow[] {
   return rows;
 }
 
-/** A table, or an address alone. */
+/** Reads a destination: a table, or only an address. */
 function readRow(
   section: Section,
   path: Path,

@@ -5,7 +5,7 @@ import type { Problems } from './problems.js';
 import { show, unknownKey } from './problems.js';
 import type { Path } from './toml-lines.js';
 
-/** Makes of a value what is meant, or throws a Fault. */
+/** Turns a value into what it means, or throws a Fault. */
 export type Reader<T> = (value: unknown) => T;
 
 export class Section {
@@ -31,7 +31,7 @@ export class Section {
     this.problems.add(this.at(key), reason, quoted(key));
   }
 
-  /** `hint` may know more of a key that nobody knows. */
+  /** Reports unknown keys. `hint` may say more about one. */
   checkKeys(known: readonly string[], hint?: (key: string) => string | undefined): void {
     for (const key of Object.keys(this.#values)) {
       if (known.includes(key)) continue;
@@ -39,12 +39,12 @@ export class Section {
     }
   }
 
-  /** Undefined where the key is missing, or its value wrong. */
+  /** Undefined if the key is missing or its value is wrong. */
   get<T>(key: string, read: Reader<T>): T | undefined {
     return this.has(key) ? this.#try(key, [key], this.#values[key], read) : undefined;
   }
 
-  /** One value or a list of them; undefined where it is missing or one is wrong. */
+  /** Reads one value or a list; undefined if it is missing or any value is wrong. */
   list<T>(key: string, read: Reader<T>): T[] | undefined {
     if (!this.has(key)) return undefined;
     const value = this.#values[key];
@@ -58,7 +58,7 @@ export class Section {
     return right.length === 0 || right.length < all.length ? undefined : right;
   }
 
-  /** The raw elements of a list. */
+  /** Returns the raw elements of a list. */
   elements(key: string, form: string): unknown[] | undefined {
     return this.get(key, (value) => {
       if (!Array.isArray(value)) throw new Fault(`${show(value)} is not ${form}`);
@@ -77,12 +77,12 @@ export class Section {
   }
 }
 
-/** A key as it would have to be written, so that no message holds a line end. */
+/** A key as it must be written in TOML, so that no message contains a line end. */
 function quoted(key: string): string {
   return /^[\w-]+$/.test(key) ? key : JSON.stringify(key);
 }
 
-/** A table, neither a list nor a date. */
+/** Whether a value is a table, and neither a list nor a date. */
 export function isSection(value: unknown): value is object {
   return (
     typeof value === 'object' &&

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * On which line of a TOML text each key and each element of an array stands.
- * The parser tells lines of syntax errors alone, so this reads the text again.
- * It expects a text that the parser took, and judges nothing.
+ * Finds the line of each key and each array element in a TOML text. The parser tells the
+ * lines of syntax errors only, so this reads the text again. It expects a text that the
+ * parser accepted, and judges nothing.
  */
 
 export type Path = readonly (string | number)[];
@@ -14,7 +14,7 @@ export class TomlLines {
     this.#lines = new Scanner(text).scan();
   }
 
-  /** Of what stands at a path, or of the nearest that it is in. */
+  /** The line of the value at a path, or of the nearest value around it. */
   of(path: Path): number {
     for (let length = Math.min(path.length, DEEPEST); length > 0; length--) {
       const line = this.#lines.get(nameOf(path.slice(0, length)));
@@ -24,15 +24,17 @@ export class TomlLines {
   }
 }
 
-/** A config file has no key that is nearly as deep; what is deeper has its line from here. */
+/**
+ * No key of a config file is nearly as deep; a deeper one gets the line of this depth.
+ */
 const DEEPEST = 16;
 
-/** No two paths have the same, whatever stands in a quoted key. */
+/** A name of its own for each path, whatever a quoted key contains. */
 function nameOf(path: Path): string {
   return JSON.stringify(path);
 }
 
-/** Ends of a value without brackets and quotes: a number, a date, true, false. */
+/** What ends a value without brackets and quotes: a number, a date, true or false. */
 const AFTER_SCALAR = /[,\]}#\n]/g;
 
 class Scanner {
@@ -40,7 +42,7 @@ class Scanner {
   #at = 0;
   #line = 1;
   readonly #lines = new Map<string, number>();
-  /** How many tables each `[[array of tables]]` has by now. */
+  /** How many tables each `[[array of tables]]` has so far. */
   readonly #counts = new Map<string, number>();
 
   constructor(text: string) {
@@ -60,13 +62,13 @@ class Scanner {
     return this.#text.charAt(this.#at);
   }
 
-  /** Goes on by some characters, and counts the lines among them. */
+  /** Skips some characters and counts the lines among them. */
   #advance(count: number): void {
     const end = Math.min(this.#at + count, this.#text.length);
     for (; this.#at < end; this.#at++) if (this.#peek() === '\n') this.#line++;
   }
 
-  /** Over blanks, line ends and comments. */
+  /** Skips blanks, line ends and comments. */
   #skip(): void {
     while (this.#at < this.#text.length) {
       if (this.#peek() === '#') this.#advance(this.#untilMatch(/\n/g));
@@ -75,13 +77,13 @@ class Scanner {
     }
   }
 
-  /** How far the next match is away, or the end of the text. */
+  /** The distance to the next match, or to the end of the text. */
   #untilMatch(pattern: RegExp): number {
     pattern.lastIndex = this.#at;
     return (pattern.exec(this.#text)?.index ?? this.#text.length) - this.#at;
   }
 
-  /** Whether anything is left behind blanks and comments. */
+  /** Whether anything is left after blanks and comments. */
   #hasMore(): boolean {
     this.#skip();
     return this.#at < this.#text.length;
@@ -93,7 +95,7 @@ class Scanner {
     if (!this.#lines.has(name)) this.#lines.set(name, line);
   }
 
-  /** `[table]` or `[[array of tables]]`: where the keys behind it belong. */
+  /** Reads `[table]` or `[[array of tables]]`, to which the next keys belong. */
   #header(): Path {
     const isArray = this.#text.startsWith('[[', this.#at);
     this.#advance(isArray ? 2 : 1);
@@ -115,7 +117,7 @@ class Scanner {
     return path;
   }
 
-  /** `key = value`, in a table or between the braces of an inline table. */
+  /** Reads `key = value`, in a table or between the braces of an inline table. */
   #pair(table: Path): void {
     const line = this.#line;
     const path: (string | number)[] = [...table];
@@ -127,7 +129,7 @@ class Scanner {
     this.#value(path);
   }
 
-  /** The parts of a dotted key, up to a character that ends it. */
+  /** Reads the parts of a dotted key, up to a character that ends it. */
   #keys(end: string): string[] {
     const keys: string[] = [];
     while (this.#hasMore()) {
@@ -165,7 +167,7 @@ class Scanner {
     }
   }
 
-  /** What stands between brackets, with commas in between. */
+  /** Reads what is between brackets, separated by commas. */
   #items(end: string, read: (index: number) => void): void {
     this.#advance(1);
     let index = 0;
@@ -177,7 +179,7 @@ class Scanner {
     }
   }
 
-  /** Over a string of any of the four kinds. */
+  /** Skips a string of any of the four kinds. */
   #string(): void {
     const quote = this.#peek();
     const isLong = this.#text.startsWith(quote.repeat(3), this.#at);
@@ -194,7 +196,7 @@ class Scanner {
   }
 }
 
-/** A key in quotes; escapes of TOML that JSON does not know do not occur in ours. */
+/** Reads a key in quotes. Our keys have no escapes of TOML that JSON does not know. */
 function unquote(text: string): string {
   if (text.startsWith("'")) return text.slice(1, -1);
   try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The values of a config file, one kind after the other. */
+/** Reads the values of a config file, one function for each kind. */
 import { Fault, tryParse } from '../text/fault.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { storableTime } from '../abi/cell.js';
@@ -21,7 +21,7 @@ import { TWO_SOURCES, joinSources, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import { parseWays } from '../wire/way.js';
 
-/** A week: whoever waits longer means to wait for ever. */
+/** A week. A longer time means to wait for ever. */
 export const MAX_SECONDS = 604_800;
 const UNITS = new Map([
   ['', 1],
@@ -49,7 +49,7 @@ export function readFileName(value: unknown): string {
   throw new Fault(`${show(value)} is not the name of a file`);
 }
 
-/** One of some words. */
+/** Reads one of several words. */
 export function oneOf<T extends string>(words: readonly T[]): Reader<T> {
   return (value) => {
     const word = words.find((one) => one === value);
@@ -74,7 +74,7 @@ export function readSlots(value: unknown): number {
   throw new Fault(`${show(value)} is not a power of two, such as 65536`);
 }
 
-/** Seconds, as a number or with a unit; as exact as the maps can hold them. */
+/** Reads seconds, as a number or with a unit, as exactly as the maps can hold them. */
 export function readDuration(value: unknown): number {
   const [, digits, unit] = /^(\d{1,7})([smh]?)$/.exec(String(value)) ?? [];
   const seconds = Number(digits) * (UNITS.get(unit ?? '') ?? NaN);
@@ -85,7 +85,7 @@ export function readDuration(value: unknown): number {
   );
 }
 
-/** As text in its one form, since messages and rows want it so. */
+/** Returns the address as text in its one form, which messages and rows need. */
 function readHost(what: string): Reader<string> {
   return (value) => {
     const address = typeof value === 'string' ? parseAddress(value) : undefined;
@@ -103,7 +103,7 @@ function readSource(value: unknown): Source {
   throw new Fault(`${show(value)} ${NO_ADDRESS}`);
 }
 
-/** One, or a list with one for each family. */
+/** Reads one source, or a list with one for each family. */
 export function readSources(section: Section): Sources | undefined {
   const sources = joinSources(section.list('source', readSource) ?? []);
   if (!sources) section.fault('source', TWO_SOURCES);
@@ -115,7 +115,7 @@ export function readServiceAddress(value: unknown): Buffer {
   return parseAddress(readService(value)) ?? ANY_ADDRESS;
 }
 
-/** 0 for all. */
+/** Reads a port; 0 stands for all. */
 export function readPort(value: unknown): number {
   if (value === 'all') return 0;
   const isPort =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Asks the program and the model what they do with a frame, and changes nothing by it:
- * what runs is a private copy of the program.
+ * Asks the program and the model what they do with a frame. Nothing changes by it, since
+ * a private copy of the program runs.
  */
 import { PrivateCopy } from '../program/private-copy.js';
 import type { Ran } from '../program/private-copy.js';
@@ -29,24 +29,24 @@ import { readSlots, readTables } from '../program/read.js';
 
 export interface Explained {
   frame: Buffer;
-  /** The tables that it is told by. */
+  /** The tables that explain the reasons. */
   live: State;
   program: Ran;
   model: Answer;
-  /** What they do not agree on; none where all is well. */
+  /** Where program and model do not agree; empty where all is well. */
   differences: string[];
 }
 
 export interface Asked {
   explained: Explained[];
   object: string;
-  /** The program that is loaded was compiled from other sources than the copy. */
+  /** The loaded program was compiled from other sources than the copy. */
   isOther: boolean;
 }
 
 export interface Asking {
   frames: (live: State) => readonly Buffer[];
-  /** None: the one that comes with the package. */
+  /** Undefined: the object that comes with the package. */
   object: string | undefined;
 }
 
@@ -58,9 +58,9 @@ interface View {
 }
 
 /**
- * The lock is held while the tables are read, and not while the copy runs: that takes a
- * while for many frames. Where somebody wrote meanwhile a frame is asked about anew,
- * under the lock.
+ * Asks about the frames. The lock is held while the tables are read, but not while the
+ * copy runs, which takes a while for many frames. If somebody wrote meanwhile, the frame
+ * is asked about again under the lock.
  */
 export async function ask(
   tools: Context,
@@ -91,7 +91,10 @@ export async function ask(
   return { explained, object: copy.object, isOther: copy.isOther };
 }
 
-/** The program may have been replaced, and the tables filled, since the last look. */
+/**
+ * Reads the tables anew: the program may have been replaced and the tables filled
+ * meanwhile.
+ */
 async function look(
   tools: Context,
   pins: Pins,
@@ -101,7 +104,7 @@ async function look(
 ): Promise<View> {
   const attached = await attachedNow(tools, known);
   const live = await readTables(tools.bpftool, attached.maps);
-  // On the host it shares the tables, so it is as good as new.
+  // On the host the copy shares the tables, so it is up to date.
   const isUsable = attached === before?.attached && attached.mode !== 'xdpoffload';
   const copy = isUsable
     ? before.copy
@@ -127,10 +130,13 @@ async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explain
 }
 
 const ETHERNET = 14;
-/** Of one buffer: a page without the headroom of XDP and struct skb_shared_info. */
+/** Bytes in one buffer: a page without the headroom of XDP and struct skb_shared_info. */
 const BUFFER = 4096 - 256 - 320;
 
-/** What the kernel runs a program on: whatever is longer than a buffer it would cut. */
+/**
+ * Checks that the kernel can run a program on these frames: it would cut one that is
+ * longer than a buffer.
+ */
 export function checkLengths(frames: readonly Buffer[], takesBuffers: boolean): void {
   frames.forEach(({ length }, index) => {
     if (length < ETHERNET) {
@@ -165,7 +171,7 @@ export function differencesOf(
   return differences;
 }
 
-/** Notes which keys were asked for and are not there, to be read for the next time. */
+/** Notes the keys that were asked for but are missing, so that they can be read. */
 class Asks<V> extends Map<number, V> {
   readonly missing = new Set<number>();
 
@@ -175,10 +181,10 @@ class Asks<V> extends Map<number, V> {
   }
 }
 
-/** A copy has done nothing yet. */
+/** The limits never apply, since the copy has done nothing yet. */
 const UNLIMITED = { mayTell: true, mayRecord: true, mayEcho: true };
 
-/** The model says which slot and which set of records it needs; only these are read. */
+/** Reads only the slot and the set of records that the model says it needs. */
 async function askModel(
   { bpftool }: Pick<Tools, 'bpftool'>,
   { build, maps }: Attached,
@@ -205,7 +211,7 @@ async function askModel(
     }
     for (const key of flows.missing) {
       if (!maps.flows) throw new Error('the model wants records of a build without any');
-      // Too long for lookup(), which reads values that stand on one line.
+      // Too long for lookup(), which reads values that are printed on one line.
       const line = lookupLine(maps.flows, encodeKey(key));
       const [answer] = await bpftool.queries([line]);
       const set = valueOf(decodeEntry(answer));

@@ -21,7 +21,10 @@ export interface PacketFlags {
   pcap?: string;
 }
 
-/** Checked before anything is asked; the device's own MAC stands in the tables. */
+/**
+ * Checks the flags before anything is asked. The frames need the tables, which have the
+ * device's MAC.
+ */
 export function framesFor(flags: PacketFlags): (live: State) => readonly Buffer[] {
   const { src: from, dst: to, pcap } = flags;
   if (pcap !== undefined) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A frame header by header, each field with its bytes and what they mean. */
+/** Shows a frame header by header: each field, its bytes and what they mean. */
 import { at } from '../text/must.js';
 import { checksum } from '../wire/checksum.js';
 import { formatAddress, formatMac } from '../wire/address.js';
@@ -131,7 +131,7 @@ function nameProtocol(protocol: number): string {
   return PROTOCOLS[protocol] ?? `protocol ${protocol}`;
 }
 
-/** TOS and traffic class are the same byte: RFC 2474 and 3168. */
+/** TOS and traffic class are the same byte: RFC 2474 and RFC 3168. */
 function nameTos(tos: number): string {
   const ecn = at(['not ECN-capable', 'ECT(1)', 'ECT(0)', 'congestion'], tos & 3);
   return `DSCP ${tos >> 2}, ${ecn}`;
@@ -181,7 +181,7 @@ function readIpv6(reader: Reader): void {
     const word = bytes.readUInt32BE();
     return `${word >>> 28}, ${nameTos((word >>> 20) & 0xff)}, flow label ${word & 0xfffff}`;
   });
-  reader.u16('length', (value) => `${value} bytes behind this header`);
+  reader.u16('length', (value) => `${value} bytes after this header`);
   let next = reader.u8('next', nameProtocol);
   reader.u8('hop limit');
   reader.take(16, 'source', formatAddress);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The frames of a capture file in the classic pcap format. */
+/** Reads the frames of a capture file in the classic pcap format. */
 import { Fault } from '../text/fault.js';
 
 const MAGIC = [0xa1b2c3d4, 0xa1b23c4d]; // micro- and nanoseconds
@@ -8,7 +8,7 @@ const ETHERNET = 1;
 
 /** Throws a Fault that says what is wrong with the file. */
 export function framesOfPcap(file: Buffer): Buffer[] {
-  if (file.length < 24) throw new Fault('it is no capture file: it is too short');
+  if (file.length < 24) throw new Fault('it is not a capture file: it is too short');
   if (file.readUInt32BE(0) === MAGIC_PCAPNG) {
     throw new Fault(
       'it is in the pcapng format; this turns it into pcap: editcap -F pcap IN OUT',
@@ -16,7 +16,7 @@ export function framesOfPcap(file: Buffer): Buffer[] {
   }
   const isLittle = MAGIC.includes(file.readUInt32LE(0));
   if (!isLittle && !MAGIC.includes(file.readUInt32BE(0)))
-    throw new Fault('it is no capture file');
+    throw new Fault('it is not a capture file');
   const u32 = (at: number): number =>
     isLittle ? file.readUInt32LE(at) : file.readUInt32BE(at);
   if ((u32(20) & 0xffff) !== ETHERNET) {

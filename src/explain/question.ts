@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The packet that is asked about, read from words. */
+/** Reads the packet that is asked about from words. */
 import { Fault } from '../text/fault.js';
 import type { Endpoint } from '../wire/frame.js';
 import { protocolNumber } from '../wire/protocols.js';
 import { isIpv6, parseAddress } from '../wire/address.js';
 
-/** ADDR:PORT, with brackets around an IPv6 address, or throws a Fault. */
+/** Reads ADDR:PORT, with brackets around an IPv6 address, or throws a Fault. */
 export function parseEndpoint(text: string): Endpoint {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   if (!match) {
@@ -21,7 +21,7 @@ export function parseEndpoint(text: string): Endpoint {
   return { address, port };
 }
 
-/** ADDR:PORT[/PROTO]; TCP where no protocol stands. */
+/** Reads ADDR:PORT[/PROTO]. Without a protocol it is TCP. */
 export function parseTarget(text: string): Endpoint & { protocol: number } {
   const [where = '', name = 'tcp', ...more] = text.split('/');
   const protocol = protocolNumber(name);
@@ -33,15 +33,13 @@ export function parseTarget(text: string): Endpoint & { protocol: number } {
 
 const FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR'];
 
-/** Names with commas in between, or throws a Fault. */
+/** Reads names separated by commas, or throws a Fault. */
 export function parseTcpFlags(text: string): number {
   let flags = 0;
   for (const name of text === 'none' ? [] : text.split(',')) {
     const bit = FLAGS.indexOf(name.toUpperCase());
     if (bit < 0) {
-      throw new Fault(
-        `"${text}" has a name that is none of ${FLAGS.join(', ')}, nor "none"`,
-      );
+      throw new Fault(`"${text}" is neither "none" nor a list of ${FLAGS.join(', ')}`);
     }
     flags |= 1 << bit;
   }

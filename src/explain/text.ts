@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What became of a packet: in words for people, and in JSON for programs. */
+/** Tells what became of a packet, in words for people and as JSON for programs. */
 import { must } from '../text/must.js';
 import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
@@ -40,7 +40,7 @@ const WHERE: Record<Explained['program']['action'], string> = {
   DROP: 'dropped',
 };
 
-/** How it came to its verdict, step by step, as far as it got. */
+/** How the packet came to its verdict, step by step, as far as it got. */
 function describeReasons({ live, program, model }: Explained): [string, string][] {
   const { cell, hash, slotNumber, slot, hot } = model.reasons;
   const lines: [string, string][] = [];
@@ -82,7 +82,7 @@ function describeSlot({ current, previous }: Slot, live: State): string {
   return `hot, to ${name(current)}, remembers ${before}`;
 }
 
-/** Header by header: the bytes, and what they mean. */
+/** Describes a frame header by header: the bytes and what they mean. */
 export function describeFrame(frame: Buffer): string[] {
   return headersOf(frame).flatMap(describeHeader);
 }
@@ -102,7 +102,7 @@ function describeField({ at, bytes, name, meaning }: Field): string[] {
     lines.push(
       `    ${String(at + from).padStart(5)}  ${hex.padEnd(25)} ${text}`.trimEnd(),
     );
-    // Of data, the beginning will do.
+    // The beginning of the data is enough.
     if (from >= 2 * BYTES_IN_A_LINE && bytes.length > 4 * BYTES_IN_A_LINE) {
       lines.push('           ...');
       break;

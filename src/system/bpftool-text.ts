@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What `bpftool` is told in a batch, and what it prints: text in, values out. */
+/** What `bpftool` is told in a batch and what it prints: text in, values out. */
 import type { Advice } from '../text/failure.js';
 import { Failure } from '../text/failure.js';
 import { at } from '../text/must.js';
@@ -8,9 +8,9 @@ import type { RunResult } from './run.js';
 export interface ProgramInfo {
   id: number;
   name: string;
-  /** Of its instructions: the same for the same code. */
+  /** A hash of its instructions: the same for the same code. */
   tag: string;
-  /** Wall clock, in seconds. */
+  /** Seconds by the wall clock. */
   loadedAt: number;
   mapIds: number[];
 }
@@ -24,17 +24,17 @@ export interface MapInfo {
   entries: number;
 }
 
-/** An entry of a map; a per-CPU map has a value for each CPU. */
+/** An entry of a map. A per-CPU map has a value for each CPU. */
 export interface Entry {
   key: Buffer;
   values: Buffer[];
 }
 
-/** The kernel answered no, or there is no such map any more. */
+/** The kernel refused, or the map no longer exists. */
 export class BpftoolFailure extends Failure {
   /** The kernel's or bpftool's own words. */
   readonly reason: string;
-  /** All that was printed, with the verifier's log. */
+  /** All that was printed, including the verifier's log. */
   readonly output: string;
 
   constructor(what: string, result: RunResult, advice: Advice = {}) {
@@ -69,29 +69,34 @@ interface EntryJson {
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** As bpftool wants it after `hex`. Called for each of 65,536 slots, so it is plain. */
+/**
+ * Bytes as bpftool wants them after `hex`. It runs for each of 65,536 slots, so it is
+ * simple.
+ */
 export function hex(bytes: Buffer): string {
   let text = '';
   for (const byte of bytes) text += `${text === '' ? '' : ' '}${at(HEX, byte)}`;
   return text;
 }
 
-/** A line of a batch that writes an entry of a map. */
+/** The line of a batch that writes an entry of a map. */
 export function updateLine(map: { id: number }, key: Buffer, value: Buffer): string {
   return `map update id ${map.id} key hex ${hex(key)} value hex ${hex(value)}`;
 }
 
-/** A line of a batch that reads an entry of a map. */
+/** The line of a batch that reads an entry of a map. */
 export function lookupLine(map: { id: number }, key: Buffer): string {
   return `map lookup id ${map.id} key hex ${hex(key)}`;
 }
 
-/** A line of a batch that takes an entry out of a map, unless the map is an array. */
+/**
+ * The line of a batch that deletes an entry of a map; an array keeps all of its entries.
+ */
 export function deleteLine(map: { id: number }, key: Buffer): string {
   return `map delete id ${map.id} key hex ${hex(key)}`;
 }
 
-/** What a batch of so many questions has printed as JSON. */
+/** The answers that a batch of so many questions printed as JSON. */
 export function answersOf(result: RunResult, questions: number): unknown[] {
   const outputs = outputsOf(result);
   const isWhole = outputs.length === questions && !outputs.some(hasError);
@@ -116,7 +121,7 @@ export function decodeEntry(entry: unknown): Entry {
   return { key: bytes(key), values: all.map(bytes) };
 }
 
-/** The one value of an entry whose map is no per-CPU one. */
+/** The one value of an entry in a map that is not per-CPU. */
 export function valueOf(entry: Entry): Buffer {
   return at(entry.values, 0);
 }
@@ -146,9 +151,9 @@ export function decodeMap(answer: unknown): MapInfo {
 
 const BYTES = new Map(HEX.map((text, byte) => [`0x${text}`, byte]));
 
-/** Called for each value of each CPU, so it is plain too. */
+/** It runs for each value of each CPU, so it is simple too. */
 function bytes(numbers: unknown): Buffer {
-  // An entry that went meanwhile has {"error": ...} in place of its value.
+  // An entry that disappeared meanwhile has {"error": ...} in place of its value.
   if (!Array.isArray(numbers)) throw unreadable(numbers);
   const result = Buffer.allocUnsafe(numbers.length);
   for (let index = 0; index < numbers.length; index++) {
@@ -162,10 +167,10 @@ function bytes(numbers: unknown): Buffer {
 export function unreadable(printed: unknown): BpftoolFailure {
   const stdout = typeof printed === 'string' ? printed : JSON.stringify(printed ?? null);
   return new BpftoolFailure(
-    'bpftool printed what is no entry of a map',
+    'bpftool printed something that is not a map entry',
     { exitCode: 0, stdout, stderr: '' },
     {
-      cause: 'the entry went while it was read, or this bpftool prints another form',
+      cause: 'the entry disappeared meanwhile, or this bpftool prints another format',
       next: 'run the same command again; bpftool version says which it is',
     },
   );
@@ -176,8 +181,8 @@ export function hasError(output: unknown): output is { error: string } {
 }
 
 /**
- * The words that tell most: the kernel's, then libbpf's, then bpftool's. They
- * are on stderr, or in JSON on stdout.
+ * Finds the words that say most: the kernel's, then libbpf's, then bpftool's. They are on
+ * stderr, or in JSON on stdout.
  */
 function reason(result: RunResult): string {
   const text = `${result.stderr}\n${result.stdout}`;

@@ -19,7 +19,7 @@ import { at } from '../text/must.js';
 import type { Run, RunResult } from './run.js';
 import { withScratch } from './scratch.js';
 
-/** A pinned program, what it is run on, and how often. */
+/** A pinned program, the frame to run it on, and how often. */
 export interface RepeatedRun {
   pin: string;
   frame: Buffer;
@@ -47,9 +47,9 @@ export class Bpftool {
   }
 
   /**
-   * A program and its maps. Only the program tells which these are, so all that there
-   * are come in the same process, which takes less than a second one. A map of a card
-   * that is gone, anyone's, ends that list early; then each is asked for by itself.
+   * A program and its maps. Only the program says which maps are its own, so one process
+   * lists all maps too, which is faster than a second process. If the map of any removed
+   * card ends that list early, each map is asked for separately.
    */
   async programWithMaps(
     by: 'id' | 'pinned',
@@ -72,13 +72,13 @@ export class Bpftool {
     return answers.map(decodeMap);
   }
 
-  /** Asks several things in one process; one answer for each. */
+  /** Asks several questions in one process, and gets one answer for each. */
   async queries(lines: string[]): Promise<unknown[]> {
     if (lines.length === 0) return [];
     return answersOf(await this.#batch(['-j'], lines), lines.length);
   }
 
-  /** What was answered, up to the first that could not be. */
+  /** The answers up to the first question that failed. */
   async #tryQueries(lines: string[]): Promise<unknown[]> {
     return outputsOf(await this.#batch(['-j'], lines));
   }
@@ -89,9 +89,9 @@ export class Bpftool {
   }
 
   /**
-   * Looks up many keys of one map, each with a value of 8 bytes or so. The plain
-   * output is half as long as JSON, which counts for 65,536 slots; a million of them
-   * are asked for in parts, so that their text is never in memory all at once.
+   * Looks up many keys of one map, each with a value of some 8 bytes. The plain output is
+   * half as long as JSON, which matters for 65,536 slots. A million of them are asked for
+   * in parts, so that their text is never in memory all at once.
    */
   async lookup(id: number, keys: readonly Buffer[]): Promise<Buffer[]> {
     const values: Buffer[] = [];
@@ -116,9 +116,9 @@ export class Bpftool {
   }
 
   /**
-   * Runs a batch that writes. It goes on to its end when this process is killed
-   * or interrupted, and holds the lock for as long. Without one it writes to maps that
-   * nobody else has, and ends with this process.
+   * Runs a batch that writes. With a lock it runs to its end even if this process is
+   * killed or interrupted, and holds the lock until then. Without a lock it writes to
+   * maps that nobody else has, and ends with this process.
    */
   async write(lines: Iterable<string>, lock: number | undefined): Promise<void> {
     const result = await this.#batch([], lines, lock);
@@ -130,7 +130,7 @@ export class Bpftool {
     }
   }
 
-  /** Makes an array; neither loader gives a map of an object another size. */
+  /** Makes an array map; no loader gives a map of an object another size. */
   async createArray(
     pin: string,
     name: string,
@@ -147,14 +147,17 @@ export class Bpftool {
     );
   }
 
-  /** Loads a program, without attaching it. Maps that are named keep their content. */
+  /** Loads a program without attaching it. Maps that are given keep their content. */
   async load(
     object: string,
     pin: string,
     options: {
       device?: string | undefined;
       reuse?: MapInfo[];
-      /** Held until it is loaded, so that nobody sweeps pins while one is being made. */
+      /**
+       * Held until the program is loaded, so that nobody sweeps pins while one is being
+       * made.
+       */
       lock?: number | undefined;
     } = {},
   ): Promise<void> {
@@ -202,7 +205,7 @@ export class Bpftool {
     );
   }
 
-  /** Runs a pinned program again and again on one frame; returns what that is then. */
+  /** Runs a pinned program repeatedly on one frame, and returns what became of it. */
   async runOnce(pin: string, frame: Buffer): Promise<{ action: number; frame: Buffer }> {
     return withFiles([frame], async (paths) => {
       const line = `prog run pinned ${pin} data_in ${at(paths, 0)} data_out -`;
@@ -220,7 +223,7 @@ export class Bpftool {
     });
   }
 
-  /** Attaches a program in place of another, and runs a third before and after it. */
+  /** Attaches a program in place of another, and runs a third before and after that. */
   async attachBetween(
     mode: Mode,
     pin: string,
@@ -237,9 +240,9 @@ export class Bpftool {
   }
 
   /**
-   * The batch is complete in a file before it runs, and the file is gone from
-   * its folder by then: through a pipe, the last number of a writer that is
-   * killed could be cut short and read as another.
+   * Runs a batch from a file that is complete by then, and already removed from its
+   * folder. Through a pipe, the last number of a writer that is killed could be cut short
+   * and read as another.
    */
   async #batch(
     flags: string[],
@@ -262,12 +265,12 @@ export class Bpftool {
   }
 }
 
-/** In one process. */
+/** The number of lookups in one process. */
 const LOOKUPS = 1 << 16;
 
 const NOTHING_DONE: RunResult = { exitCode: 0, stdout: '', stderr: '' };
 
-/** Runs work on files with these contents, which are gone afterwards. */
+/** Runs work on files with these contents, and removes them afterwards. */
 async function withFiles<T>(
   contents: readonly Buffer[],
   work: (paths: string[]) => Promise<T>,

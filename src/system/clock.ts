@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The two clocks that the tools read, neither of which anybody can set. */
+/** The two clocks that the tools read. Nobody can set either. */
 import { readFileSync } from 'node:fs';
 
 import { Failure } from '../text/failure.js';
 
 /**
- * Whole seconds of the clock that a BPF program reads: bpf_ktime_get_ns(), which knows
- * of no time namespace. What goes into the tables and comes out of them is by this one.
+ * Whole seconds of the clock that a BPF program reads: bpf_ktime_get_ns(), which ignores
+ * time namespaces. All times in the tables are by this clock.
  */
 export function kernelSeconds(): number {
   return Number(kernelNanoseconds() / SECOND);
@@ -34,7 +34,7 @@ export interface Offsets {
   boottime: bigint;
 }
 
-/** They are set before the first process enters the namespace, and stay. */
+/** The offsets are set before the first process enters the namespace, and then stay. */
 let offsets: Offsets | undefined;
 
 function offsetsNow(): Offsets {
@@ -51,7 +51,7 @@ function readOffsets(): string {
   }
 }
 
-/** Lines of: clock, seconds, nanoseconds. */
+/** Parses lines of: clock, seconds, nanoseconds. */
 export function parseOffsets(text: string): Offsets {
   const of = (clock: string): bigint => {
     const [, seconds = 0, nanoseconds = 0] =

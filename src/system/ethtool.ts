@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What `ethtool` knows of a device. It is not always installed, and then nothing is known. */
+/** What `ethtool` knows of a device. Where it is not installed, nothing is known. */
 import { Unseen } from '../text/unseen.js';
 import type { Run } from './run.js';
 import { runIfThere } from './run.js';
@@ -33,7 +33,10 @@ function readTagStripping(features: string, device: string): TagStripping | Unse
   return fixed === undefined ? 'on' : 'always';
 }
 
-/** A veth counts what it could not give to its peer after XDP_TX; others may not count. */
+/**
+ * Reads how many frames a veth could not give to its peer after XDP_TX; others may not
+ * count them.
+ */
 export async function readTransmitErrors(
   run: Run,
   device: string,
@@ -56,7 +59,7 @@ async function ask(run: Run, args: string[]): Promise<string | Unseen> {
   );
 }
 
-/** Undefined where there is nothing to note. */
+/** A warning about VLAN tags; undefined where there is none to give. */
 export function tagNote(device: string, hardware: Hardware | Unseen): string | undefined {
   if (hardware instanceof Unseen || hardware.stripsTags instanceof Unseen)
     return undefined;
@@ -64,6 +67,6 @@ export function tagNote(device: string, hardware: Hardware | Unseen): string | u
   const fix =
     hardware.stripsTags === 'on'
       ? `ethtool -K ${device} rxvlan off keeps them`
-      : `the driver ${hardware.driver} cannot be told otherwise`;
+      : `the driver ${hardware.driver} has no setting for it`;
   return `${device} takes VLAN tags off before XDP sees them, so tagged frames would leave untagged; ${fix}`;
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * A lock for all that write to the tables of one device. It belongs to an open file,
- * and whoever has inherited that file holds it: so it outlives this process as long
- * as the batch it started runs on, and no longer. Nothing has to be cleaned up.
+ * A lock for everybody who writes to the tables of one device.
  *
- * Whoever can open the file can lock it, for reading too. So it lies in a folder that
- * root alone can enter.
+ * It belongs to an open file, and every process that inherited the file holds it. So it
+ * outlives this process as long as a batch that it started runs, and no longer, and
+ * nothing has to be cleaned up.
+ *
+ * Whoever can open the file can lock it, even for reading. So it lies in a folder that
+ * only root can enter.
  */
 import {
   chmodSync,
@@ -23,12 +25,12 @@ import type { Run } from './run.js';
 
 export const LOCK_FOLDER = '/run/l4lb';
 const WAIT_SECONDS = 20;
-/** What flock (util-linux) exits with when the time is over; our choice. */
+/** The exit code that we ask flock (util-linux) for when the time is over. */
 const TIMED_OUT = 75;
 
 /**
- * The name of a device's lock. A namespace is told by its inode, a device by its number,
- * which stays when it gets another name.
+ * The name of a device's lock. It has the inode of the namespace and the number of the
+ * device, which stays when the device gets another name.
  */
 export function deviceLock(
   { ifindex }: { ifindex: number },
@@ -37,7 +39,7 @@ export function deviceLock(
   return `${statSync(namespace).ino}-${ifindex}`;
 }
 
-/** Runs work under the lock of this name; the argument is the descriptor to pass on. */
+/** Runs work under the lock of this name, and passes it the descriptor of the lock. */
 export async function withLock<T>(
   run: Run,
   name: string,
@@ -88,7 +90,7 @@ function makeFolder(): void {
   }
   const there = lstatSync(LOCK_FOLDER);
   if (!there.isDirectory() || there.uid !== process.geteuid?.()) {
-    throw new Failure(`${LOCK_FOLDER} is not a folder of root's`, {
+    throw new Failure(`${LOCK_FOLDER} is not a folder that belongs to root`, {
       cause: 'another program made it, or somebody who may write to /run',
       next: `look at it with ls -ld ${LOCK_FOLDER}, and remove it`,
     });
@@ -96,7 +98,7 @@ function makeFolder(): void {
   if ((there.mode & 0o077) !== 0) chmodSync(LOCK_FOLDER, 0o700);
 }
 
-/** A batch that outlives its tool holds the lock on; so what holds it now is looked up. */
+/** Looks up who holds the lock now: a batch that outlived its tool may hold it. */
 function isBusy(path: string): Failure {
   const holders = holdersOf(path).map(({ name, pid }) => `${name} (process ${pid})`);
   return new Failure(`another tool has been writing for ${WAIT_SECONDS} seconds`, {

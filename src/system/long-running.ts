@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A process that goes on beside ours, and tells how it goes line by line. */
+/** A process that runs beside ours and reports its progress line by line. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 
 import { Failure } from '../text/failure.js';
 
-/** So long a server may take to start, in milliseconds. */
+/** The most milliseconds that a server may take to start. */
 const PATIENCE = 15_000;
 
 export class LongRunning {
@@ -19,7 +19,7 @@ export class LongRunning {
   #exitCode: number | undefined;
 
   constructor(command: string, args: readonly string[]) {
-    // In a group of its own: Ctrl-C in the terminal is for us alone to handle.
+    // In a process group of its own, since only we handle Ctrl-C in the terminal.
     const child = spawn(command, args, { stdio: 'pipe', detached: true });
     this.#child = child;
     this.ended = new Promise((resolve) => {
@@ -43,7 +43,7 @@ export class LongRunning {
     this.#listeners.push(listener);
   }
 
-  /** The first line that it prints; fails if it ends before. */
+  /** Waits for the first line that it prints; fails if it ends before. */
   async firstLine(what: string): Promise<string> {
     const timer = new AbortController();
     try {
@@ -65,12 +65,12 @@ export class LongRunning {
     }
   }
 
-  /** Undefined as long as it runs, and when a signal has ended it or it never started. */
+  /** Undefined while it runs, and also if a signal ended it or it never started. */
   get exitCode(): number | undefined {
     return this.#exitCode;
   }
 
-  /** What it has said on stderr. */
+  /** What it has printed on stderr. */
   get said(): string {
     return this.#stderr.trim();
   }
@@ -84,7 +84,7 @@ export class LongRunning {
     this.#child.stdin?.write(`${line}\n`);
   }
 
-  /** As Ctrl-C would: it may have something to say before it ends. */
+  /** Interrupts it as Ctrl-C would, so that it can still print before it ends. */
   interrupt(): void {
     this.#child.kill('SIGINT');
   }

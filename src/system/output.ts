@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What commands print: results to stdout, all else to stderr; nothing else prints. */
+/**
+ * Prints what commands say: results to stdout, all else to stderr. Nothing else prints.
+ */
 import { printable } from '../text/printable.js';
 
 export function print(text: string): void {
@@ -7,7 +9,7 @@ export function print(text: string): void {
   process.stdout.write(`${printable(text)}\n`);
 }
 
-/** For people, beside the result. */
+/** Prints something for people, beside the result. */
 export function tell(text: string): void {
   // eslint-disable-next-line no-restricted-syntax
   process.stderr.write(`${printable(text)}\n`);
@@ -22,8 +24,8 @@ export function printJson(value: unknown): void {
 }
 
 /**
- * JSON with bigints as plain integers, which JSON.stringify refuses. Those that a
- * number can hold are none of the trouble.
+ * JSON with bigints as plain integers, which JSON.stringify refuses. Those that a number
+ * can hold exactly become numbers.
  */
 export function toJson(value: unknown): string {
   const mark = '\u{e000}';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The package that this code belongs to: its folder and its version. The folder is
- * looked for, since the bundled commands in dist/ lie at another depth than their sources.
+ * The package that this code belongs to: its folder and its version. The code searches
+ * for the folder, since the bundled commands in dist/ lie at another depth than their
+ * sources.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

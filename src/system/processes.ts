@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What /proc says of processes: whether one still lives, its name, what it has locked. */
+/**
+ * What /proc says about processes: whether one still lives, its name, and what it has
+ * locked.
+ */
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { bootOffset } from './clock.js';
 
-/** A process as it can be told from a later one with the same number. */
+/** Identifies a process, so that a later one with the same number is not taken for it. */
 export interface ProcessIdentity {
   pid: number;
   /** Ticks since the machine was booted, as the host counts them. */
@@ -22,11 +25,11 @@ export function thisProcess(): ProcessIdentity {
   return { pid: process.pid, started, namespace: pidNamespace() };
 }
 
-/** Undefined where that cannot be seen from this PID namespace. */
+/** Whether the process lives; undefined where this PID namespace cannot tell. */
 export function lives({ pid, started, namespace }: ProcessIdentity): boolean | undefined {
   if (namespace !== pidNamespace()) return undefined;
   const now = startOf(pid);
-  // The offset of a time namespace leaves the last tick open.
+  // The offset of a time namespace can shift the result by a tick.
   return now !== undefined && Math.abs(now - started) <= 1;
 }
 
@@ -34,10 +37,10 @@ function pidNamespace(): number {
   return statSync('/proc/self/ns/pid').ino;
 }
 
-/** Undefined where there is no such process. */
+/** When a process started; undefined if there is none. */
 function startOf(pid: number): number | undefined {
   const stat = read(`/proc/${pid}/stat`);
-  // Behind the name, which may hold anything, it is the 20th field.
+  // The name may contain anything; after it, this is the 20th field.
   const ticks = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   return ticks === undefined
     ? undefined
@@ -49,7 +52,7 @@ export interface Holder {
   name: string;
 }
 
-/** The processes that share an open file by which this file is locked. */
+/** The processes that share an open file which holds a lock on this path. */
 export function holdersOf(path: string): Holder[] {
   const { dev, ino } = statSync(path);
   const isIt = (descriptor: string): boolean => {
@@ -68,7 +71,7 @@ export function holdersOf(path: string): Holder[] {
   });
 }
 
-/** Of a script, the script's. */
+/** The name of a process; for a script, the name of the script. */
 function nameOf(pid: string): string {
   const [command = '', script = ''] = (read(`/proc/${pid}/cmdline`) ?? '').split('\0');
   const isScript = /^node/.test(basename(command)) && script.endsWith('.js');
@@ -83,7 +86,7 @@ function read(path: string): string | undefined {
   return whileItLives(() => readFileSync(path, 'utf8'));
 }
 
-/** A process may end at any moment, and may be one that even root cannot look into. */
+/** A process may end at any moment, and even root cannot look into some. */
 function whileItLives<T>(look: () => T): T | undefined {
   try {
     return look();

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The same questions to bpftool, again and again. A small shell starts it each time:
- * for Node to start a process takes longer than all that bpftool does, since all of
- * its memory is mapped once more for that.
+ * Asks bpftool the same questions again and again. A small shell starts it each time: for
+ * Node, starting a process takes longer than all that bpftool does, since it maps all of
+ * its memory once more for that.
  */
 import { answersOf } from './bpftool-text.js';
 import { LongRunning } from './long-running.js';
 import { withScratch } from './scratch.js';
 
 /**
- * It holds the file open as its 3, and reads it anew for each line that it is sent. It
- * ends with its input, so at the latest when this process does, whatever ended that.
+ * The shell holds the file open as descriptor 3, and bpftool reads it anew for each line
+ * that the shell is sent. The shell ends with its input, so at the latest when this
+ * process ends for whatever reason.
  */
 const SHELL = [
   'exec 3<"$1"',
@@ -20,7 +21,7 @@ const SHELL = [
   'while read -r _; do bpftool -j batch file /dev/fd/3; echo "$?"; done',
 ].join('\n');
 
-/** In messages. */
+/** The name of the process in messages. */
 const WHO = 'the shell that starts bpftool';
 
 export class RepeatedQueries {
@@ -28,7 +29,7 @@ export class RepeatedQueries {
   readonly #questions: number;
   #lines: string[] = [];
   #hasEnded = false;
-  /** Of the answer that is waited for. */
+  /** Called when the answer may be complete. */
   #onAnswer: (() => void) | undefined;
 
   private constructor(shell: LongRunning, questions: number) {
@@ -54,7 +55,7 @@ export class RepeatedQueries {
     });
   }
 
-  /** One answer for each, as Bpftool.queries() gives them. */
+  /** Returns one answer for each question, as Bpftool.queries() does. */
   async ask(): Promise<unknown[]> {
     this.#lines = [];
     const answered = new Promise<void>((resolve) => (this.#onAnswer = resolve));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * How processes are started. Everything that starts one takes a Run as an
- * argument, so that a test can stand in for it by command line.
+ * Starts processes. Everything that starts one takes a Run as an argument, so that a test
+ * can answer in its place by command line.
  */
 import { type Options, type Result, type ResultPromise, execa } from 'execa';
 
@@ -9,11 +9,15 @@ import { Failure } from '../text/failure.js';
 import { Unseen } from '../text/unseen.js';
 
 export interface RunOptions {
-  /** A file descriptor to read from; nothing by default. */
+  /** A file descriptor to read from; by default the process reads nothing. */
   stdin?: number;
-  /** A file descriptor that the process holds open as its 3, as long as it lives. */
+  /**
+   * A file descriptor that the process holds open as descriptor 3, as long as it lives.
+   */
   held?: number | undefined;
-  /** In a session of its own, so that Ctrl-C in the terminal does not reach it. */
+  /**
+   * Runs it in a session of its own, so that Ctrl-C in the terminal does not reach it.
+   */
   detached?: boolean;
 }
 
@@ -35,10 +39,10 @@ const PACKAGES = new Map([
   ['timeout', 'coreutils'],
 ]);
 
-/** Those that end with this process. */
+/** The processes that end with this one. */
 const running = new Set<ResultPromise>();
 
-/** Ends what this process waits for, except for batches that write. */
+/** Ends the processes that this one waits for, except batches that write. */
 export async function endChildren(): Promise<void> {
   const children = [...running];
   for (const child of children) child.kill('SIGTERM');
@@ -49,8 +53,8 @@ export const run: Run = async (command, args, options = {}) => {
   const settings: Options = {
     reject: false,
     detached: options.detached ?? false,
-    // What they print is read by programs, so it must not be translated; and a
-    // login without root's PATH still has to find them.
+    // Programs read what these commands print, so it must not be translated. They must
+    // also be found in a login without root's PATH.
     env: { LC_ALL: 'C', PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
     stdio: [
       options.stdin === undefined ? 'ignore' : descriptor(options.stdin),
@@ -72,7 +76,7 @@ export const run: Run = async (command, args, options = {}) => {
   };
 };
 
-/** Of a command that need not be installed: then there is the reason in place of a result. */
+/** Runs a command that need not be installed; if it is not, returns the reason. */
 export async function runIfThere(
   start: Run,
   command: string,
@@ -86,7 +90,7 @@ export async function runIfThere(
   }
 }
 
-/** execa takes any descriptor; its types (9.6) only know the first few. */
+/** execa takes any descriptor, but its types (9.6) only know the first few. */
 function descriptor(number: number): 3 {
   return number as 3;
 }

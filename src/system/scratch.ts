@@ -15,12 +15,12 @@ export class Scratch {
     this.#folder = folder;
   }
 
-  /** Writes a file, and returns its path. */
+  /** Writes a file and returns its path. */
   write(name: string, content: Buffer | string): string {
     return this.#write(name, (path) => writeFileSync(path, content));
   }
 
-  /** The same with lines, which need not all be in memory at once. */
+  /** Writes a file line by line, so the lines need not all be in memory at once. */
   writeLines(name: string, lines: Iterable<string>): string {
     return this.#write(name, (path) => writePieces(path, lines));
   }

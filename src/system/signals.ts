@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 const ENDING_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 export type EndingSignal = (typeof ENDING_SIGNALS)[number];
 
-/** Calls the handler for each of them, until the function that is returned is called. */
+/** Calls the handler for each of them, until the returned function is called. */
 export function onEndingSignal(handler: (signal: EndingSignal) => void): () => void {
   for (const signal of ENDING_SIGNALS) process.on(signal, handler);
   return () => {

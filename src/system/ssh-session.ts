@@ -24,10 +24,13 @@ function parentOf(process_: string): string {
   return /^PPid:\s*(\d+)/m.exec(readProcess(process_, 'status'))?.[1] ?? '0';
 }
 
-/** No such process, by both names; and none that may be looked into. */
+/**
+ * The first two say that there is no such process, the others that nobody may look into
+ * it.
+ */
 const GONE = ['ENOENT', 'ESRCH', 'EACCES', 'EPERM'];
 
-/** A process may end, or be another user's: then it tells nothing. */
+/** A process may end or belong to another user; then the result is empty. */
 function readProcess(process_: string, file: string): string {
   try {
     return readFileSync(`/proc/${process_}/${file}`, 'utf8');

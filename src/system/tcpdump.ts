@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A short look at what arrives on a device, by `tcpdump`, which need not be installed. */
+/**
+ * Looks briefly at what arrives on a device, with `tcpdump`, which need not be installed.
+ */
 import { Unseen } from '../text/unseen.js';
 import type { Run } from './run.js';
 import { runIfThere } from './run.js';
@@ -7,13 +9,13 @@ import { runIfThere } from './run.js';
 const MOST_FRAMES = 500;
 /** Enough for all headers, and for those that an ICMP error quotes. */
 const BYTES = 128;
-/** What `timeout` (coreutils) exits with where the time was over, and without a command. */
+/** Exit codes of `timeout` (coreutils): when the time was over, and without a command. */
 const TIME_OVER = 124;
 const NO_SUCH_COMMAND = 127;
 
 /**
- * The beginnings of the frames that came in: those which XDP passed, since the
- * others never get as far.
+ * The beginnings of the frames that came in and that XDP passed; others never get this
+ * far.
  */
 export async function captureIncoming(
   run: Run,
@@ -21,7 +23,7 @@ export async function captureIncoming(
   seconds: number,
 ): Promise<Buffer[] | Unseen> {
   const time = ['--signal=INT', String(seconds)];
-  // As hexadecimal, since its words differ from version to version.
+  // In hexadecimal, since the words of tcpdump differ from version to version.
   const form = ['-n', '-t', '-q', '-xx', '-l', '--immediate-mode', '-s', String(BYTES)];
   const what = ['-i', device, '-p', '-Q', 'in', '-c', String(MOST_FRAMES)];
   const all = [...time, 'tcpdump', ...form, ...what];
@@ -33,14 +35,14 @@ export async function captureIncoming(
   return new Unseen(faultIn(stderr) ?? `tcpdump ended with exit code ${exitCode}`);
 }
 
-/** Its own lines begin with its name; two of them say only that it works. */
+/** tcpdump's own lines begin with its name; two of them only say that it works. */
 function faultIn(stderr: string): string | undefined {
   return stderr
     .split('\n')
     .find((line) => /^(?:tcpdump|timeout): (?!verbose output|listening on)/.test(line));
 }
 
-/** Lines such as `\t0x0010:  0800 4500`, with others between the frames. */
+/** Reads lines such as `\t0x0010:  0800 4500`, with others between the frames. */
 export function decodeDump(text: string): Buffer[] {
   const frames: string[] = [];
   for (const line of text.split('\n')) {

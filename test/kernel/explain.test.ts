@@ -225,7 +225,7 @@ test.each<[string, string[], number, string]>([
     'not of the form ADDR:PORT',
   ],
   ['no capture', ['--pcap', '/nowhere.pcap'], 1, 'cannot read /nowhere.pcap'],
-  ['a text for a capture', ['--pcap', 'README.md'], 1, 'it is no capture file'],
+  ['a text for a capture', ['--pcap', 'README.md'], 1, 'it is not a capture file'],
 ])('%s', async (_, args, exitCode, message) => {
   const all = ['-i', 'eth0', ...args];
   const done = await network.run('balancer', 'bin/l4lb-explain.js', all);

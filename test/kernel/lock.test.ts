@@ -73,11 +73,11 @@ test.each([
   ['mount -t tmpfs -o ro none /run', 'read-only file system', 'remount,rw /run'],
   [
     'mount -t tmpfs none /run && ln -s /tmp /run/l4lb',
-    "/run/l4lb is not a folder of root's",
+    '/run/l4lb is not a folder that belongs to root',
   ],
   [
     'mount -t tmpfs none /run && mkdir /run/l4lb && chown 65534 /run/l4lb',
-    "/run/l4lb is not a folder of root's",
+    '/run/l4lb is not a folder that belongs to root',
   ],
 ])('after %j a tool says what is wrong with /run', async (script, ...messages) => {
   const { exitCode, stderr } = await withRun(script);

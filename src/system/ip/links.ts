@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What `ip` knows and does: devices, their XDP programs, routes, neighbours. */
+/** What `ip` knows and does: devices, their XDP programs, routes and neighbours. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Mode } from '../../text/mode.js';
@@ -8,7 +8,7 @@ import { parseIpJson } from './json.js';
 import type { Run } from '../run.js';
 import type { Family } from '../../wire/outer-source.js';
 
-/** The numbers that `ip -j link` gives the modes (iproute2 6.1). */
+/** The numbers that stand for the modes in `ip -j link` (iproute2 6.1). */
 const MODES: Record<number, Mode> = { 1: 'xdpdrv', 2: 'xdpgeneric', 3: 'xdpoffload' };
 
 export interface AttachedProgram {
@@ -23,7 +23,7 @@ export interface Link {
   mac: string;
   mtu: number;
   up: boolean;
-  /** In each family the first global address that will stay. */
+  /** For each family the first global address that will stay. */
   addresses: Record<Family, string | undefined>;
   programs: AttachedProgram[];
 }
@@ -43,7 +43,7 @@ interface XdpJson {
   prog?: { id: number; name?: string };
 }
 
-/** IPv6 addresses that are no good as a source, or will not be for long. */
+/** States of IPv6 addresses that cannot be used as a source, or not for long. */
 const PASSING = ['temporary', 'deprecated', 'tentative', 'dadfailed'] as const;
 
 type AddressJson = { local: string; family: string; scope: string } & Partial<
@@ -114,9 +114,9 @@ export class Iproute {
   }
 
   /**
-   * The MACs of the next hops towards addresses; of one that does not answer it is
-   * missing. What the kernel remembers without having heard of it lately may be of a host
-   * that is dead, or has another MAC by now: so it is asked again.
+   * The MACs of the next hops towards addresses, without those that do not answer. If the
+   * kernel has not heard from a neighbour lately, that host may be dead or have another
+   * MAC by now, so it is asked again.
    */
   async resolve(device: string, addresses: string[]): Promise<Map<string, string>> {
     const hops = new Map<string, string>();
@@ -138,13 +138,14 @@ export class Iproute {
       [...new Set(hops.values())].filter((hop) => !macs.has(hop));
     takeKnown(SURE);
 
-    // The one that the kernel remembers is asked first, and then everybody.
+    // First asks the neighbours that the kernel remembers, each by its MAC; then asks by
+    // broadcast.
     const remembered = open().filter((hop) => {
       const { mac, state } = known.get(hop) ?? {};
       return mac !== undefined && state !== 'FAILED';
     });
     for (const hop of remembered) {
-      // That it has gone meanwhile is no fault: everybody is asked then.
+      // If the entry is gone meanwhile, that is no fault: the broadcast follows.
       await this.#run('ip', ['neigh', 'change', hop, 'dev', device, 'nud', 'probe']);
     }
     if (remembered.length > 0) known = await this.#settled(device, remembered);
@@ -163,7 +164,9 @@ export class Iproute {
     );
   }
 
-  /** The kernel asks three times, a second apart, before it gives up. */
+  /**
+   * Waits for answers. The kernel asks three times, a second apart, before it gives up.
+   */
   async #settled(
     device: string,
     hops: readonly string[],
@@ -186,7 +189,7 @@ export class Iproute {
     if (result.exitCode !== 0) return undefined;
     const [route] = parseIpJson(result.stdout, args.join(' ')) as {
       gateway?: string;
-      /** A gateway of the other family. */
+      /** A gateway of the other address family. */
       via?: { host: string };
       type?: string;
     }[];
@@ -206,17 +209,20 @@ export class Iproute {
   }
 }
 
-/** What the kernel knows of a neighbour; without MAC it may still be asking. */
+/** What the kernel knows of a neighbour. Without a MAC it may still be asking. */
 interface Neighbour {
   mac: string | undefined;
-  /** As `ip neigh` has it. */
+  /** The state as `ip neigh` prints it. */
   state: string | undefined;
 }
 
-/** It answered within some 30 seconds, or somebody set it by hand. */
+/** The neighbour answered within some 30 seconds, or somebody set the entry by hand. */
 const SURE = ['REACHABLE', 'PERMANENT', 'NOARP'];
 const ASKING = ['INCOMPLETE', 'DELAY', 'PROBE'];
-/** Of one that was just asked, stale is what something else than the answer told. */
+/**
+ * If a neighbour was just asked, stale means that something else than the answer told the
+ * MAC.
+ */
 const ANSWERED = [...SURE, 'STALE'];
 
 function lastingAddress(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What `ip` knows of all that is around a device: namespaces, routes, neighbours. */
+/** What `ip` knows of everything around a device: namespaces, routes, neighbours. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -17,39 +17,39 @@ export interface Device {
   mac: string;
   mtu: number;
   up: boolean;
-  /** Something is at the other end. */
+  /** Whether something is at the other end. */
   carrier: boolean;
-  /** `veth`, `ipip`, `bridge` and so on; empty for a real one. */
+  /** `veth`, `ipip`, `bridge` and so on; empty for a real device. */
   kind: string;
   addresses: string[];
   programs: AttachedProgram[];
-  /** Of a veth: where its other end is, and under which number. */
+  /** For a veth: the index of its other end, and the number of the namespace it is in. */
   peer: { ifindex: number; namespaceId: number | undefined } | undefined;
 }
 
 /** A network namespace, as seen from within. */
 export interface Namespace {
-  /** As under /run/netns; undefined for the one that this runs in. */
+  /** The name under /run/netns; undefined for the namespace that this process runs in. */
   name: string | undefined;
   devices: Device[];
-  /** Names of others, by the number that devices here know them by. */
+  /** Names of other namespaces, by the numbers that devices here know them by. */
   others: ReadonlyMap<number, string>;
 }
 
 export interface Hop {
   /** Undefined without a route over the device. */
   next: string | undefined;
-  /** The address is one of this host's own. */
+  /** Whether the address is one of this host's own. */
   isLocal: boolean;
 }
 
 export interface Neighbour {
   mac: string | undefined;
-  /** As `ip neigh` has them: REACHABLE, STALE, FAILED and so on. */
+  /** The states as `ip neigh` prints them: REACHABLE, STALE, FAILED and so on. */
   states: string[];
 }
 
-/** Strict lets in only what an answer would go out to by the same device. */
+/** Strict accepts a packet only if an answer would leave by the same device. */
 export type RpFilter = 'off' | 'strict' | 'loose';
 
 interface DeviceJson extends LinkJson {
@@ -59,7 +59,7 @@ interface DeviceJson extends LinkJson {
   addr_info?: { local?: string }[];
 }
 
-/** With several ways there is no `dev`. */
+/** A route with several ways has no `dev`. */
 interface RouteJson {
   dev?: string;
   nexthops?: { dev: string }[];
@@ -102,8 +102,8 @@ export class Surroundings {
   }
 
   /**
-   * The namespaces that veth pairs lead to from here, this one first. Only these
-   * can be meant by an address: elsewhere on the host others may have the same.
+   * The namespaces that veth pairs lead to from here, this one first. An address can only
+   * mean one of these; elsewhere on the host others may have the same address.
    */
   async connected(most: number): Promise<Namespace[]> {
     const found = [await this.namespace()];
@@ -121,7 +121,7 @@ export class Surroundings {
     return found;
   }
 
-  /** A namespace may go while it is looked for. */
+  /** A namespace may disappear while it is being examined. */
   async #ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
     try {
       return await asked;
@@ -131,7 +131,7 @@ export class Surroundings {
     }
   }
 
-  /** By device, with `all`, which is added to each. */
+  /** The filters by device, with `all`, which counts for each of them. */
   async rpFilters(name: string | undefined): Promise<Map<string, RpFilter>> {
     const settings = (await this.#json([
       ...inNamespace(name),
@@ -151,7 +151,7 @@ export class Surroundings {
     const where = [...inNamespace(name), '-j'];
     const routes: unknown[] = [];
     for (const family of ['-4', '-6']) {
-      // A kernel need not have IPv6, and then ip fails.
+      // A kernel may lack IPv6, and then ip fails.
       if (family === '-6' && !existsSync('/proc/net/if_inet6')) continue;
       const more = await this.#json([...where, family, 'route', 'show', 'default']);
       append(routes, more);
@@ -162,13 +162,13 @@ export class Surroundings {
   }
 
   /**
-   * These and what is beneath them: the ports of a bridge or bond, and the device
-   * that a VLAN is on.
+   * The devices of default routes and those beneath: the ports of a bridge or bond, and
+   * the device that a VLAN is on.
    */
   async defaultCarriers(): Promise<Set<string>> {
     const links = (await this.#json(['-j', 'link', 'show'])) as StackedJson[];
     const carriers = new Set(await this.defaultDevices(undefined));
-    // A set that grows is walked to its new end.
+    // The loop also visits what is added to the set meanwhile.
     for (const carrier of carriers) {
       for (const { ifname, master, link } of links) {
         if (master === carrier) carriers.add(ifname);
@@ -178,7 +178,7 @@ export class Surroundings {
     return carriers;
   }
 
-  /** Packets that the device has received, by its own count. */
+  /** Packets that the device has received, by its own counter. */
   async received(device: string): Promise<number> {
     const [link] = (await this.#json(['-j', '-s', 'link', 'show', 'dev', device])) as {
       stats64?: { rx: { packets: number } };
@@ -208,8 +208,8 @@ export class Surroundings {
   }
 
   /**
-   * Makes the kernel ask neighbours whether they are there, and waits for the
-   * answers. An entry that somebody set by hand is left as it is.
+   * Makes the kernel ask whether neighbours are there, and waits for the answers. Entries
+   * that somebody set by hand stay as they are.
    */
   async probe(
     device: string,
@@ -219,7 +219,7 @@ export class Surroundings {
     const lines = addresses.flatMap((address) => {
       const neighbour = before.get(address);
       if (neighbour && isSetByHand(neighbour)) return [];
-      // Only an entry that has a MAC can be told to be checked.
+      // Only an entry with a MAC can be probed.
       return neighbour?.mac === undefined
         ? [`neigh replace ${address} dev ${device} use`]
         : [`neigh change ${address} dev ${device} nud probe`];
@@ -250,7 +250,7 @@ export class Surroundings {
     );
   }
 
-  /** One array a line; a line that fails leaves the others as they are. */
+  /** Returns one array for each line; a line that fails does not affect the others. */
   async #batch(lines: string[]): Promise<unknown[]> {
     if (lines.length === 0) return [];
     return withScratch(async (scratch) => {
@@ -295,7 +295,7 @@ function readDevice(json: DeviceJson): Device {
   };
 }
 
-/** The other end of a veth, and the namespace it is in, as far as it is seen. */
+/** The other end of a veth and the namespace it is in, if that can be seen. */
 export function peerOf(
   device: Device,
   here: Namespace,

@@ -219,7 +219,7 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: '["192.0.2.10", "192.0.2.10"]' },
-      problem: '3: address: 192.0.2.10/tcp stands here twice',
+      problem: '3: address: 192.0.2.10/tcp is listed twice',
     },
     {
       lines: { ports: '0' },
@@ -235,7 +235,7 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { ports: '[80, 80]' },
-      problem: '3: address: 192.0.2.10:80/tcp stands here twice',
+      problem: '3: address: 192.0.2.10:80/tcp is listed twice',
     },
     {
       lines: { address: '"any"', ports: '80' },
@@ -248,7 +248,7 @@ describe('a config file with a fault', () => {
     { lines: { protocol: '6' }, problem: '5: protocol: 6 is not "tcp" or "udp"' },
     {
       lines: { ways: '"192.0.2.20:80"' },
-      problem: '3: address: it goes without saying beside `ways`',
+      problem: '3: address: leave it out, since `ways` says it',
     },
     {
       lines: { address: undefined, ways: '["web:80"]' },
@@ -256,7 +256,7 @@ describe('a config file with a fault', () => {
     },
     {
       lines: { address: undefined, ways: '["192.0.2.1:80", "192.0.2.1:80/udp"]' },
-      problem: '4: ways: 192.0.2.1:80/udp stands here twice',
+      problem: '4: ways: 192.0.2.1:80/udp is listed twice',
     },
     {
       lines: { hash: '"sources"' },
@@ -417,7 +417,7 @@ describe('a config file with a fault', () => {
     },
     {
       text: 'slots = 512\nservice = []\n',
-      problem: '1: slots: it belongs behind a line [[service]]',
+      problem: '1: slots: it belongs after a line [[service]]',
     },
     {
       text: '# one\n[[service]\nname = "web"\n',
@@ -448,8 +448,8 @@ describe('a config file with a fault', () => {
       ways: '["192.0.2.9", "192.0.2.10/udp"]',
     });
     expect(read(service() + other + third).problems).toEqual([
-      'l4lb.toml:7: address: 192.0.2.10/tcp leads to the service at l4lb.toml:1 already',
-      'l4lb.toml:12: ways: 192.0.2.10/udp leads to the service at l4lb.toml:1 already',
+      'l4lb.toml:7: address: 192.0.2.10/tcp already leads to the service at l4lb.toml:1',
+      'l4lb.toml:12: ways: 192.0.2.10/udp already leads to the service at l4lb.toml:1',
     ]);
   });
 

@@ -194,7 +194,7 @@ describe('captures', () => {
   });
 
   test.each<[string, Buffer, string]>([
-    ['a text', Buffer.alloc(100, 'x'), 'no capture file'],
+    ['a text', Buffer.alloc(100, 'x'), 'not a capture file'],
     ['a short file', Buffer.alloc(9), 'too short'],
     ['pcapng', Buffer.from('0a0d0d0a'.padEnd(60, '0'), 'hex'), 'editcap -F pcap'],
     ['no Ethernet', pcap(8, 113), 'not Ethernet'],

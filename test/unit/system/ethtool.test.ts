@@ -33,7 +33,7 @@ describe('ethtool', () => {
       'ethtool -K ens4 rxvlan off',
     );
     expect(tagNote('ens4', await hardware('rx-vlan-offload: on [fixed]'))).toContain(
-      'the driver veth cannot be told otherwise',
+      'the driver veth has no setting for it',
     );
     expect(tagNote('ens4', await hardware('rx-vlan-offload: off'))).toBeUndefined();
     expect(tagNote('ens4', new Unseen('no ethtool'))).toBeUndefined();
