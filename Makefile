@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make help lists what can be made.
+# make help lists the targets.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 CLANG ?= clang
 CLANG_FORMAT ?= clang-format
 
-# Sizes of the portable build, where datapath/l4lb.h's are not to be taken:
+# Sizes of the portable build that replace those of datapath/l4lb.h:
 # make l4lb_xdp.o SLOTS=4096 DESTINATIONS=1024 CELLS=64
 # A later make without them builds it in its usual sizes again.
 SLOTS ?=
@@ -21,7 +21,7 @@ CELLS ?=
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
 	l4lb_carry.o l4lb_carry_flows.o
 OBJECTS := $(PROGRAMS) testbed/pass.o
-# The builds that are compiled for this machine, too.
+# The builds that are also compiled for this machine.
 BALANCERS := host portable frags
 DECAPS := decap decap-frags
 BUILDS := $(BALANCERS) $(DECAPS)
@@ -30,11 +30,11 @@ COMMANDS := $(patsubst bin/%.js,%,$(wildcard bin/*.js))
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
 C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
-# With the directories, whose time changes when a file goes.
+# Includes the directories, whose time changes when a file is removed.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
 
-# Debian keeps asm/types.h in a directory of the machine's name, where clang does
-# not look when it compiles to BPF. There may be no gcc to ask for that name.
+# Debian keeps asm/types.h in a directory named after the machine, where clang does
+# not look when it compiles to BPF. There may be no gcc that could tell the name.
 MACHINE := $(shell uname -m)
 ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include/*linux-gnu*/asm))
 BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(ASM)))
@@ -57,7 +57,7 @@ objects: $(OBJECTS) $(BUILDS:%=.make/native/%.o) ## compile the programs, for BP
 
 build: .make/build ## compile the commands from TypeScript to dist/
 
-# What does not wait for each other runs side by side; each says its words at its end.
+# Runs independent targets side by side, and prints what each says when it ends.
 BESIDE := $(MAKE) --no-print-directory --jobs=$(shell nproc) --output-sync=target
 
 test: ## set up, build, lint, type check, and run all tests (as root)
@@ -84,7 +84,7 @@ lint-c:
 	@shellcheck $(SCRIPTS)
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
-# What it found is kept, so that the next time is quicker.
+# It keeps its results, so that the next run is faster.
 typecheck: | node_modules .make ## check the types of sources and tests
 	@npx tsc --noEmit --incremental --tsBuildInfoFile .make/types
 
@@ -111,7 +111,7 @@ docs: | node_modules ## write man pages, completion and the tables of the refere
 	@mkdir -p man completion
 	@node .make/generate.js
 
-# More for it, such as ARGS="--only builds --rounds 31"; ARGS=--help tells what there is.
+# Options for it, such as ARGS="--only builds --rounds 31"; ARGS=--help lists them.
 ARGS ?=
 
 bench: ## measure nanoseconds a packet, of l4lb and of alternatives (as root)
@@ -119,7 +119,7 @@ bench: ## measure nanoseconds a packet, of l4lb and of alternatives (as root)
 	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o >&2
 	@npx tsc -p bench && node .make/bench/bench/main.js $(ARGS)
 
-# Packets through each build, and what chance begins with: make fuzz N=10000000 SEED=7
+# How many packets go through each build, and the seed: make fuzz N=10000000 SEED=7
 N ?= 1000000
 SEED ?=
 
@@ -135,14 +135,14 @@ define compile
 $(CLANG) $(BPF_FLAGS) $1 -c $< -o $@
 endef
 
-# A card multiplies no more than 32 bits, and -mcpu=v2 has no registers of 32 bits.
+# A card multiplies 32 bits at most, and -mcpu=v2 has no registers of 32 bits.
 l4lb_xdp.o: l4lb_xdp.c $(HEADERS) .make/sizes Makefile
 	$(call compile,-mcpu=v3 $(SIZES))
 
 l4lb_xdp_host.o: l4lb_xdp.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_HOST)
 
-# The same for frames in several buffers, of jumbo MTUs.
+# The same for frames in several buffers, as jumbo MTUs need.
 l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_HOST -DL4LB_FRAGS)
 
@@ -160,11 +160,11 @@ testbed/pass.o: testbed/pass.c Makefile
 
 NATIVE_FLAGS := -O2 -g -Wall -Wextra -Werror -I. -DL4LB_NATIVE -fno-strict-aliasing
 
-# Words of frames and tables are read where they lie, at odd addresses, too.
+# The programs read words of frames and tables in place, even at odd addresses.
 SANITIZED := -DL4LB_PROVE -fsanitize=address,undefined -fno-sanitize=alignment \
 	-fno-sanitize-recover=all
 
-# What a build is compiled with. The destination's end has L4LB_HOST in its source.
+# The flags of a build. The decapsulation program has L4LB_HOST in its source.
 build_flags = $(if $(filter host frags,$1),-DL4LB_HOST) $(if $(filter %frags,$1),-DL4LB_FRAGS) \
 	-DENTRY=$(if $(filter decap%,$1),l4lb_decap_1,l4lb_1)
 
@@ -221,7 +221,7 @@ $(SENDER): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
 		.make/frames.skel.h .make/losses.skel.h Makefile
 	$(CLANG) -O2 -g -Wall -Wextra -Werror -I.make $(filter %.c,$^) -o $@ -lbpf
 
-# What the benchmark needs beside ours.
+# Programs that the benchmark needs beside ours.
 .make/floor.o .make/sink.o: .make/%.o: bench/%.c Makefile | .make
 	$(call compile,-mcpu=v3)
 
@@ -229,7 +229,7 @@ $(SENDER): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
 .make/sizes: FORCE | .make
 	@[[ -f $@ && "$$(<$@)" == "$(strip $(SIZES))" ]] || echo "$(strip $(SIZES))" >$@
 
-# What make remembers from run to run; git need not know.
+# What make remembers from run to run. Git ignores it.
 .make:
 	@mkdir -p $@ && echo '*' >$@/.gitignore
 
@@ -237,7 +237,7 @@ FORCE:
 
 # ---- TypeScript ----
 
-# Without dist/ the stamp says nothing.
+# If dist/ is missing, the stamp does not count.
 .make/build: $(SOURCES) $(if $(wildcard dist/*.js),,FORCE) | .make node_modules
 	@rm -rf dist
 	npm run --silent build
@@ -253,9 +253,10 @@ LIBRARY := $(DESTDIR)$(PREFIX)/lib/l4lb
 BIN := $(DESTDIR)$(PREFIX)/bin
 SHARE := $(DESTDIR)$(PREFIX)/share
 
-# The files that npm would ship, and of node_modules what the commands need to run.
-# They belong to whoever installs, and nobody else may write them, whatever the build
-# tree allows: root runs them later. Links are followed, since what they lead to may change.
+# Copies the files that npm would ship, and what the commands need of node_modules. The
+# copies belong to the user who installs, and nobody else may write them, whatever the
+# build tree allows, since root runs them later. Links are followed, since their targets
+# may change.
 COPY := tar -c --dereference --hard-dereference --mode='u=rwX,go=rX,a-st'
 UNPACK = (umask 022 && tar -x -C "$(LIBRARY)" --no-same-owner)
 

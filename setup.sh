@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make setup: installs what l4lb's build, tests and demos need and this machine
-# lacks, says what and why, and does nothing else. Quick when nothing is missing.
+# make setup: installs what l4lb's build, tests and demos need and this machine lacks,
+# says what it installs and why, and does nothing else. It is quick when nothing is missing.
 # "setup.sh test", as make test calls it, adds what only the second opinions need: a
 # virtual machine with another kernel, a decoder of packets, and the sanitizers of clang.
-# "setup.sh fuzz", as make fuzz calls it, adds the sanitizers alone; "setup.sh bench", as
-# make bench calls it, what l4lb is compared with, and its client.
+# "setup.sh fuzz", as make fuzz calls it, adds only the sanitizers. "setup.sh bench", as
+# make bench calls it, adds what l4lb is compared with, and a client.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
-PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip and bpftool, out of users' sight
+PATH=$PATH:/usr/sbin:/sbin # Debian keeps ip and bpftool there, which users' PATH lacks
 
 readonly oldest_node=20.19
 
-# What to look for (a command, or a file if it has a slash), its package, and why.
+# What to look for (a command, or a file if it has a slash), its package, and its purpose.
 readonly needs_of_all='
 clang                             clang          compiles the BPF programs
 clang-format                      clang-format   checks how the C code is laid out
@@ -24,7 +24,7 @@ clang-format                      clang-format   checks how the C code is laid o
 ld                                binutils       links the sender of l4lb-flood
 /usr/include/linux/bpf.h          linux-libc-dev what the BPF programs include of the kernel
 /usr/include/*linux-gnu*/asm/types.h|/usr/include/asm/types.h linux-libc-dev what the BPF programs include of this machine
-make                              make           builds all that is to be built
+make                              make           builds everything
 ip                                iproute2       loads programs and builds the test network
 bridge                            iproute2       fills the switch of the test network
 bpftool                           bpftool        reads and writes the balancer'\''s tables, and makes C of BPF objects
@@ -58,7 +58,7 @@ nft                               nftables       is what packets through l4lb ar
 # Debian asks this file before it starts a service that it has just installed.
 readonly service_policy=/usr/sbin/policy-rc.d
 
-# Without apt there is no kernel for it either, and its tests say that they are skipped.
+# Without apt there is no kernel for it either; then its tests report that they are skipped.
 readonly needs_of_the_virtual_machine='
 qemu-system-x86_64                qemu-system-x86 is the virtual machine of the tests
 /usr/share/doc/busybox-static     busybox-static is the first root of the virtual machine
@@ -84,7 +84,7 @@ is_there() { # COMMAND, or FILE[|FILE...], each with wildcards
     return 1
 }
 
-# At least version $2, both MAJOR.MINOR...
+# Whether version $1 is at least $2, both MAJOR.MINOR...
 at_least() {
     local major minor oldest_major oldest_minor
     IFS=. read -r major minor _ <<<"$1"
@@ -96,7 +96,7 @@ check_node() {
     local version next
     next="Install Node.js $oldest_node or newer (https://nodejs.org/en/download), then run this again."
     command -v node >/dev/null || fail "node is missing: l4lb's tools run on it." "$next"
-    command -v npm >/dev/null || fail "npm is missing: it fetches what l4lb's tools are made of." "$next"
+    command -v npm >/dev/null || fail "npm is missing: it installs the packages that l4lb's tools use." "$next"
     version=$(node --version)
     at_least "${version#v}" "$oldest_node" || fail "node $version is too old." "$next"
 }
@@ -129,12 +129,12 @@ as_root() {
     fi
 }
 
-# The benchmark starts HAProxy itself, and nobody has asked for it as a service: it shall
-# not start now, nor with the machine. A policy that is there is the administrator's.
+# The benchmark starts HAProxy itself. Nobody asked for a service, so HAProxy must start
+# neither now nor with the machine. An existing policy is the administrator's and stays.
 forbid_services() {
     [[ ! -e $service_policy ]] || return 0
     trap allow_services EXIT
-    printf '#!/bin/sh\n# Of setup.sh, until haproxy is installed.\nexit 101\n' |
+    printf '#!/bin/sh\n# Written by setup.sh, until haproxy is installed.\nexit 101\n' |
         as_root install -m 755 /dev/stdin "$service_policy"
 }
 
@@ -163,7 +163,7 @@ install_packages() {
     ((${#packages[@]})) || return 0
     check_can_install
     printf 'setup: installing %s\n' "${reasons[@]}" >&2
-    # One source that is out of reach need not be the one that is needed.
+    # If one source cannot be reached, it may not be the one that is needed.
     as_root apt-get update --quiet=2 || echo "setup: apt-get update failed; trying without" >&2
     [[ " ${packages[*]} " != *" haproxy "* ]] || install_haproxy
     apt_install "${packages[@]}"
@@ -172,7 +172,7 @@ install_packages() {
     ((${#packages[@]} == 0)) || fail "still missing after the installation:" "${reasons[@]/#/  }"
 }
 
-# npm writes node_modules/.package-lock.json last, so it tells a finished installation.
+# npm writes node_modules/.package-lock.json last, so it marks a finished installation.
 install_node_modules() {
     [[ ! node_modules/.package-lock.json -nt package-lock.json ]] || return 0
     echo "setup: installing the node packages of package-lock.json: the tools and their tests use them" >&2

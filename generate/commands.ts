@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What commander knows of the commands, in the form in which it is written down. */
+/** Turns what commander knows of the commands into the pages that are written. */
 import type { Argument, Option } from 'commander';
 
 import { CliCommand } from '../src/cli/command.js';
@@ -12,21 +12,21 @@ import { loadCommand } from '../src/load.js';
 import { mapCommand } from '../src/map-fill.js';
 import { statsCommand } from '../src/stats.js';
 
-/** What a shell can offer for a value. */
+/** What a shell can offer as a value. */
 export type Values = 'devices' | 'files' | 'free' | readonly string[];
 
 export interface OptionPage {
-  /** As commander writes them, for example "-m, --mode <mode>". */
+  /** The flags as commander writes them, for example "-m, --mode <mode>". */
   flags: string;
   short: string | undefined;
   long: string;
-  /** Undefined: the option takes no value. */
+  /** Undefined if the option takes no value. */
   values: Values | undefined;
-  /** What a value is called, for example "mode". */
+  /** The name of the value, for example "mode". */
   metavar: string;
   takesSeveral: boolean;
   meaning: string;
-  /** "required", or what holds without the option; empty where it is plain. */
+  /** "required", or what applies without the option; empty where that is obvious. */
   usual: string;
 }
 
@@ -37,7 +37,7 @@ export interface CommandPage {
   notes: string;
   examples: readonly string[];
   options: OptionPage[];
-  /** Of the one argument that is no option, where there is one. */
+  /** The one argument that is no option, if there is one. */
   argument: { name: string; meaning: string; usual: string } | undefined;
   verbs: CommandPage[];
 }
@@ -100,7 +100,7 @@ function valuesOf(metavar: string): Values {
   return metavar === 'file' || metavar === 'object' ? 'files' : 'free';
 }
 
-/** By a type of its own, since commander's is any. */
+/** The default with a type of its own, since commander's is any. */
 function defaultOf(option: Option): string | undefined {
   const value: unknown = option.defaultValue;
   if (option.defaultValueDescription !== undefined) return option.defaultValueDescription;
@@ -109,7 +109,7 @@ function defaultOf(option: Option): string | undefined {
     : undefined;
 }
 
-/** Takes "(default: 8)" or "(default for a new service: own)" off the end. */
+/** Splits "(default: 8)" or "(default for a new service: own)" off the end. */
 function splitDefault(description: string): { meaning: string; usual: string } {
   const match = /^(.*) \(default(?:: | )([^()]*)\)$/s.exec(description);
   return { meaning: match?.[1] ?? description, usual: match?.[2] ?? '' };

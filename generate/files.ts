@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** All files that are written from the commands themselves, and the pages with blocks. */
+/**
+ * All files that are generated from the commands themselves, and the pages with generated
+ * blocks.
+ */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -10,7 +13,7 @@ import { commandPage, filePage } from './man.js';
 import { fillBlocks, tables } from './reference.js';
 
 export interface GeneratedFile {
-  /** In the tree. */
+  /** Relative to the repository. */
   path: string;
   text: string;
 }

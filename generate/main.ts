@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** make docs: writes what is generated, and says which files have changed. */
+/** make docs: writes what is generated and says which files have changed. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 import { packaged } from '../src/system/package.js';

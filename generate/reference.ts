@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Tables of the reference, and the marked blocks of a page that they fill. */
+/** Makes the tables of the reference, and fills the marked blocks of a page with them. */
 import { DECAP_VERDICTS } from '../src/abi/decap.js';
 import type { Verdict } from '../src/abi/verdicts.js';
 import { VERDICTS } from '../src/abi/verdicts.js';
@@ -7,7 +7,7 @@ import type { Key } from '../src/config/keys.js';
 import { DESTINATION_KEYS, SERVICE_KEYS, TOP_KEYS } from '../src/config/keys.js';
 import type { CommandPage } from './commands.js';
 
-/** The tables by the words behind `generated:`. */
+/** The tables by the words after `generated:`. */
 export function tables(programs: readonly CommandPage[]): Map<string, string> {
   const pages = programs.flatMap((program) => [program, ...program.verbs]);
   return new Map([
@@ -46,7 +46,7 @@ function verdictTable(verdicts: readonly Verdict[]): string {
   );
 }
 
-/** Verdicts from 32 on send an answer, no packet to a destination. */
+/** Verdicts from 32 on send an answer, not a packet to a destination. */
 function actionOf({ number, action }: Verdict): string {
   if (action === 'TX') return number >= 32 ? 'answered' : 'sent';
   return action === 'PASS' ? 'passed' : 'dropped';
@@ -74,7 +74,7 @@ function code(text: string): string {
 
 const BLOCK = /<!-- generated: ([^>]*) -->\n(.*?)<!-- end -->/gs;
 
-/** A page with its blocks filled. */
+/** Returns a page with its blocks filled. */
 export function fillBlocks(page: string, filling: ReadonlyMap<string, string>): string {
   return page.replace(BLOCK, (_, name: string) => {
     const text = filling.get(name);

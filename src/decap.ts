@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb decap: attaches the program for a destination, which removes the outer header. */
+/** l4lb decap: attaches the decapsulation program, which removes the outer header. */
 import { Option } from 'commander';
 
 import type { CliCommand } from './cli/command.js';
@@ -11,7 +11,7 @@ import { jsonOption, objectOption } from './cli/options.js';
 export function decapCommand(): CliCommand {
   return newDeviceCommand(
     'decap',
-    'Attach the program for a destination, which removes the outer header.',
+    'Attach the decapsulation program, which removes the outer header at a destination.',
     'the device on which balanced packets arrive, such as eth0',
   )
     .addOption(

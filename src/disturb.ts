@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-disturb: what changes of the destinations do to connections, measured. */
+/** l4lb-disturb: measures what changes of the destinations do to connections. */
 import { resolve } from 'node:path';
 import { Option } from 'commander';
 

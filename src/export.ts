@@ -23,10 +23,10 @@ export function exportCommand(): CliCommand {
 
 export async function exportTables(flags: Flags): Promise<void> {
   const tools = context();
-  // What reads and writes TOML takes a while to load.
+  // The code that reads and writes TOML takes a while to load.
   const { readExport } = await import('./fill/from-config.js');
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  // Under the lock, so that it is no state between two.
+  // Under the lock, so that it reads no half-finished state.
   const text = await withLock(tools.run, deviceLock(attached.link), async () =>
     readExport(tools, await mapsNow(tools, attached)),
   );

@@ -31,7 +31,7 @@ interface Flags extends FrameFlags {
   json?: boolean;
 }
 
-/** Milliseconds, where nothing else ends it. */
+/** Milliseconds, unless an option ends it otherwise. */
 const DURATION = 10_000;
 
 export function floodCommand(): CliCommand {

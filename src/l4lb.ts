@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb: every command as a verb. */
+/** l4lb: offers every command as a verb. */
 import { checkCommand } from './check.js';
 import type { CliCommand } from './cli/command.js';
 import { newCommand } from './cli/command.js';
@@ -17,7 +17,7 @@ import { settleCommand } from './settle.js';
 import { statsCommand } from './stats.js';
 import { statusCommand } from './status.js';
 
-/** In the order of the help. A new command is named here, and nowhere else. */
+/** In the order of the help. To add a command, add it here and nowhere else. */
 const VERBS: readonly (() => CliCommand)[] = [
   loadVerb,
   replaceCommand,
@@ -35,7 +35,7 @@ const VERBS: readonly (() => CliCommand)[] = [
   floodCommand,
 ];
 
-/** Flags of l4lb-load and l4lb-map that are verbs here. */
+/** Flags of l4lb-load and l4lb-map, and the verbs that replace them here. */
 const VERB_OF_FLAG = new Map([
   ['--replace', 'replace'],
   ['--off', 'off'],
@@ -51,7 +51,7 @@ export function l4lbCommand(): CliCommand {
     .helpCommand(false)
     .showHelpAfterError('(--help explains the commands)');
   for (const verb of VERBS.map((make) => make())) {
-    // Some are programs of their own too, such as l4lb-stats.
+    // Some verbs are also programs of their own, such as l4lb-stats.
     l4lb.addCommand(verb.name(verb.name().replace(/^l4lb-/, '')));
     nameVerbInError(verb);
   }

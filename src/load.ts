@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-load, which does all that changes what is attached; and l4lb load, which attaches. */
+/**
+ * l4lb-load, which does everything that changes what is attached, and l4lb load, which
+ * attaches.
+ */
 import { Option } from 'commander';
 
 import { check } from './check.js';
@@ -27,7 +30,7 @@ interface Flags extends LoadFlags {
 const DEVICE = 'the device the program is on, such as eth0';
 const SUITABLE = 'the one that suits the mode';
 
-/** The verb of l4lb. */
+/** The verb `load` of l4lb. */
 export function loadVerb(): CliCommand {
   const command = newDeviceCommand('load', 'Attach the balancer to a device.', DEVICE)
     .addOption(attachModeOption())
@@ -65,7 +68,7 @@ export function loadCommand(): CliCommand {
     .addOption(flowsOption('8; with --replace, unchanged'))
     .option(
       '--decap',
-      'load the program for a destination, which removes the outer header',
+      'load the decapsulation program, which removes the outer header at a destination',
     )
     .addOption(
       new Option('--off', 'take the program off the device').conflicts([

@@ -33,7 +33,7 @@ const IDLE =
   'seconds without a packet that needs it before a slot may go cold, such as 60; the service keeps this';
 const USUAL_IDLE = '(default: what the service has; 300 for a new one)';
 
-/** The verb of l4lb. */
+/** The verb `map` of l4lb. */
 export function mapVerb(): CliCommand {
   const command = newDeviceCommand('map', FILL)
     .option('-f, --file <file...>', FILE)
@@ -98,7 +98,7 @@ export function mapCommand(): CliCommand {
 
 async function run(flags: Flags): Promise<void> {
   if (flags.now && !flags.settle) {
-    throw new UsageFailure('--now says how to settle', { next: 'add --settle' });
+    throw new UsageFailure('--now works only with --settle', { next: 'add --settle' });
   }
   if (flags.export) await exportTables(flags);
   else if (flags.settle) await settle(flags);

@@ -65,7 +65,7 @@ export async function settle(flags: Flags): Promise<void> {
 
 async function servicesOf({ config }: Flags): Promise<readonly WantedService[]> {
   if (config === undefined) return [];
-  // What reads TOML takes a while to load.
+  // The code that reads TOML takes a while to load.
   const { readConfig } = await import('./fill/from-config.js');
   return readConfig(config).services;
 }

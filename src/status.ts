@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb status: what is attached to a device. */
+/** l4lb status: prints what is attached to a device. */
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
 import type { CliCommand } from './cli/command.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Which addresses a destination's program is told. */
+/** Which addresses the decapsulation program gets. */
 import { expect, test } from '@jest/globals';
 
 import { hex } from '../../../src/system/bpftool-text.js';
