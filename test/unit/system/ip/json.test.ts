@@ -15,5 +15,7 @@ test('nothing is an empty list', () => expect(parseIpJson('\n', 'link')).toEqual
 
 test('what is no JSON is a failure that names the command', () => {
   expect(() => parseIpJson('1: lo: <UP>', '-j link')).toThrow(Failure);
-  expect(() => parseIpJson('1: lo: <UP>', '-j link')).toThrow(/^cannot read what ip -j link printed/);
+  expect(() => parseIpJson('1: lo: <UP>', '-j link')).toThrow(
+    /^cannot read what ip -j link printed/,
+  );
 });
