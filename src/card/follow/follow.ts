@@ -6,6 +6,7 @@
  */
 import { branch } from './branches.js';
 import type { Instruction } from '../read/instructions.js';
+import { notBpf } from '../read/elf.js';
 import type { BpfFunction, BpfObject } from '../read/object.js';
 import { isProgram } from '../read/object.js';
 import type { State } from './state.js';
@@ -13,6 +14,7 @@ import { ARGUMENT_REGISTERS, entryState, joinStates, registerOf, step } from './
 import type { Value } from './values.js';
 import { join } from './values.js';
 import { smallest } from '../../text/lists.js';
+import { must } from '../../text/must.js';
 
 export interface Followed {
   function: BpfFunction;
@@ -34,8 +36,9 @@ export function followAll({ functions }: BpfObject): Followed[] {
   }
   for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
     const called = functions.find((one) => one.name === name);
+    // A function of the kernel, which judgeCalls() reports.
     if (!called) continue;
-    const states = follow(called, given.get(name) ?? []);
+    const states = follow(called, must(given.get(name), `what ${name} is called with`));
     followed.set(name, { function: called, states });
     for (const { callee, values } of callsIn(called, states)) {
       const before = given.get(callee);
@@ -76,19 +79,22 @@ function follow(
   given: readonly Value[],
 ): (State | undefined)[] {
   const states: (State | undefined)[] = instructions.map(() => undefined);
-  const meetings = instructions.map(() => 0);
+  const meetings = new Map<number, number>();
   const waiting = new Set<number>([0]);
   states[0] = entryState(given);
   while (waiting.size > 0) {
     // In code order, so that paths meet before either is followed further.
     const index = smallest(waiting);
     waiting.delete(index);
-    const [instruction, state] = [instructions[index], states[index]];
-    if (!instruction || !state) continue;
+    const instruction = instructions[index];
+    // The kernel refuses that too, whatever the values are.
+    if (!instruction)
+      throw notBpf('it is damaged: a function goes on where it has no instruction');
+    const state = must(states[index], `the state before instruction ${index}`);
     for (const { to, after } of waysFrom(instruction, state)) {
       const before = states[to];
-      const times = (meetings[to] ?? 0) + 1;
-      meetings[to] = times;
+      const times = (meetings.get(to) ?? 0) + 1;
+      meetings.set(to, times);
       const now = before ? joinStates(before, after, times > MEETINGS) : after;
       if (now === before) continue;
       states[to] = now;

@@ -4,6 +4,7 @@ import { calculate } from './arithmetic.js';
 import { LOOKUP, READING_HELPERS } from './helpers.js';
 import type { Instruction } from '../read/instructions.js';
 import { COMPARE_AND_EXCHANGE, FETCH } from '../read/instructions.js';
+import { must } from '../../text/must.js';
 import type { Value } from './values.js';
 import { UNCLEAR, bytes, constant, join, widen } from './values.js';
 
@@ -118,7 +119,7 @@ export function operandOf(
 function constantIn({ map, data, constant: value }: Instruction): Value {
   if (map !== undefined) return { kind: 'map', map };
   if (data !== undefined) return { kind: 'data', section: data };
-  return constant(value ?? 0n);
+  return constant(must(value, 'the constant of a load'));
 }
 
 function withRegisters(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the types that map declarations use, from a BPF object's section .BTF. */
-import { textAt } from './elf.js';
+import { notBpf, textAt } from './elf.js';
 
 export interface Member {
   name: string;
@@ -72,10 +72,9 @@ function readType(
   switch (kind) {
     case STRUCT:
     case UNION: {
-      const types = list(3, 1);
       const members = list(3, 0).map((one, index) => ({
         name: text(one),
-        type: types[index] ?? 0,
+        type: word(4 + 3 * index),
       }));
       return {
         type: { kind: 'sized', name, size: word(2), members },
@@ -113,8 +112,13 @@ function restOf(kind: number, number: number): number {
 
 /** Follows typedefs and qualifiers to the type behind them. */
 export function resolve({ types }: Btf, id: number): Type {
-  let type = types[id] ?? { kind: 'other' };
-  while (type.kind === 'alias') type = types[type.to] ?? { kind: 'other' };
+  const typeOf = (number: number): Type => {
+    const type = types[number];
+    if (!type) throw notBpf('it is damaged: its BTF names a type that is not there');
+    return type;
+  };
+  let type = typeOf(id);
+  while (type.kind === 'alias') type = typeOf(type.to);
   return type;
 }
 

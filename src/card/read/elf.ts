@@ -86,7 +86,7 @@ export function notBpf(why: string): Failure {
 
 function readTables(file: Buffer): Elf {
   const headers = readHeaders(file);
-  const names = headers[file.readUInt16LE(62)]?.data ?? Buffer.alloc(0);
+  const names = headerOf(headers, file.readUInt16LE(62)).data;
   const sections = headers.map(({ name, type, flags, size, data }, index) => ({
     index,
     name: textAt(names, name),
@@ -110,9 +110,13 @@ function readHeaders(file: Buffer): Header[] {
     const at = start + index * SECTION_HEADER_SIZE;
     const offset = Number(file.readBigUInt64LE(at + 24));
     const size = Number(file.readBigUInt64LE(at + 32));
+    const type = file.readUInt32LE(at + 4);
+    if (type !== TYPE_NO_BITS && offset + size > file.length) {
+      throw notBpf('it is cut short, or damaged');
+    }
     return {
       name: file.readUInt32LE(at),
-      type: file.readUInt32LE(at + 4),
+      type,
       flags: Number(file.readBigUInt64LE(at + 8)),
       link: file.readUInt32LE(at + 40),
       info: file.readUInt32LE(at + 44),
@@ -122,19 +126,26 @@ function readHeaders(file: Buffer): Header[] {
   });
 }
 
+/** Of headers or sections the one that another part of the file names. */
+function headerOf<T>(all: readonly T[], index: number): T {
+  const one = all[index];
+  if (!one) throw notBpf(`it is damaged: it names a section that is not there`);
+  return one;
+}
+
 function readSymbols(
   { data, link }: Header,
   headers: readonly Header[],
   sections: readonly Section[],
 ): ElfSymbol[] {
-  const names = headers[link]?.data ?? Buffer.alloc(0);
+  const names = headerOf(headers, link).data;
   return records(data, SYMBOL_SIZE).map((record) => {
     const kind = record.readUInt8(4) & 0xf;
     const section = record.readUInt16LE(6);
     const isSection = kind === SYMBOL_SECTION;
     return {
       name: isSection
-        ? (sections[section]?.name ?? '')
+        ? headerOf(sections, section).name
         : textAt(names, record.readUInt32LE(0)),
       isFunction: kind === SYMBOL_FUNCTION,
       isSection,
@@ -146,9 +157,11 @@ function readSymbols(
 }
 
 function readRelocations(data: Buffer, symbols: readonly ElfSymbol[]): Relocation[] {
-  return records(data, RELOCATION_SIZE).flatMap((record) => {
+  return records(data, RELOCATION_SIZE).map((record) => {
     const symbol = symbols[record.readUInt32LE(12)];
-    return symbol ? [{ offset: Number(record.readBigUInt64LE(0)), symbol }] : [];
+    if (!symbol)
+      throw notBpf('it is damaged: a relocation names a symbol that is not there');
+    return { offset: Number(record.readBigUInt64LE(0)), symbol };
   });
 }
 

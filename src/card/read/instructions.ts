@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Decodes BPF instructions: RFC 9669. */
+import { must } from '../../text/must.js';
 import type { SourceLine } from './btf-lines.js';
 
 export const INSTRUCTION_SIZE = 8;
@@ -89,6 +90,8 @@ export interface Instruction {
   /** For a load of an address: the name of the map, or the section of the variable. */
   map?: string | undefined;
   data?: string | undefined;
+  /** The data is a variable of the kernel, not a section of the object. */
+  isOutside?: boolean;
   /** For a call: the function's name. */
   callee?: string | undefined;
   line: SourceLine | undefined;
@@ -122,7 +125,7 @@ export function actionOf(code: number, source: number, offset: number): Action {
   const kind = code & 7;
   const upper = code >> 4;
   const withRegister = (code & 8) !== 0;
-  const size = SIZES[code & 0x18] ?? 0;
+  const size = must(SIZES[code & 0x18], 'a size for each value of these two bits');
   const mode = code & 0xe0;
   switch (kind) {
     case CLASS_LOAD:

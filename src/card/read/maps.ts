@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the maps that an object declares in its section .maps. */
+import type { Failure } from '../../text/failure.js';
 import type { Btf, Member } from './btf.js';
 import { resolve, sizeOf } from './btf.js';
+import { notBpf } from './elf.js';
 
 export interface MapDeclaration {
   name: string;
@@ -58,15 +60,23 @@ export function readMaps(btf: Btf): MapDeclaration[] {
     (type) => type.kind === 'section' && type.name === '.maps',
   );
   if (section?.kind !== 'section') return [];
-  return section.variables.flatMap((id) => {
-    const variable = btf.types[id];
-    if (variable?.kind !== 'variable') return [];
+  return section.variables.map((id) => {
+    const variable = resolve(btf, id);
+    if (variable.kind !== 'variable') throw notAMap();
     const type = resolve(btf, variable.type);
-    return type.kind === 'sized' ? [readMap(btf, variable.name, type.members)] : [];
+    if (type.kind !== 'sized') throw notAMap();
+    return readMap(btf, variable.name, type.members);
   });
 }
 
-/** __uint(member, n) points to an array of n elements, __type(member, t) to a t. */
+function notAMap(): Failure {
+  return notBpf('it is damaged: the section .maps has something else than a map');
+}
+
+/**
+ * __uint(member, n) points to an array of n elements, __type(member, t) to a t. A member
+ * that the source leaves out is 0.
+ */
 function readMap(btf: Btf, name: string, members: readonly Member[]): MapDeclaration {
   const target = (member: string): number => {
     const found = members.find((one) => one.name === member);

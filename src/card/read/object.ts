@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads a BPF object: its maps, and its functions with each instruction's source. */
 import { Failure } from '../../text/failure.js';
+import { at } from '../../text/must.js';
 import type { Lines } from './btf-lines.js';
 import { lineAt, readLines } from './btf-lines.js';
 import { readBtf } from './btf.js';
@@ -46,6 +47,12 @@ function isOutside(error: unknown): boolean {
 
 function readParts(elf: Elf): BpfObject {
   const btf = readBtf(sectionOf(elf, '.BTF')?.data);
+  if (btf.types.length === 0 && sectionOf(elf, MAPS_SECTION)) {
+    throw new Failure('the maps of the object cannot be seen: it has no BTF', {
+      cause: 'it was compiled without -g, or stripped',
+      next: 'compile it with -g',
+    });
+  }
   const lines = readLines(sectionOf(elf, '.BTF.ext')?.data, btf);
   const functions = elf.symbols
     .filter(({ isFunction, section }) => isFunction && elf.sections[section]?.isCode)
@@ -71,12 +78,10 @@ function sectionOf({ sections }: Elf, name: string): Section | undefined {
 }
 
 function readFunction(elf: Elf, lines: Lines, symbol: ElfSymbol): BpfFunction {
-  const section = elf.sections[symbol.section];
-  const code = section?.data ?? Buffer.alloc(0);
+  const { name, data: code } = at(elf.sections, symbol.section);
   const relocations = new Map(
     elf.relocations.get(symbol.section)?.map((one) => [one.offset, one]),
   );
-  const name = section?.name ?? '';
   const instructions: (Instruction | undefined)[] = [];
   const end = symbol.value + symbol.size;
   for (let at = symbol.value; at < end; at += INSTRUCTION_SIZE) {
@@ -123,18 +128,20 @@ function constantOf(
   code: Buffer,
   at: number,
   relocation: Relocation | undefined,
-): Pick<Instruction, 'constant' | 'map' | 'data'> {
+): Pick<Instruction, 'constant' | 'map' | 'data' | 'isOutside'> {
   const low = BigInt(code.readUInt32LE(at + 4));
   const high = BigInt(code.readUInt32LE(at + 4 + INSTRUCTION_SIZE));
   if (!relocation) return { constant: (high << 32n) | low };
   const { symbol } = relocation;
   const section = elf.sections[symbol.section];
+  if (symbol.section === 0) return { data: symbol.name, isOutside: true };
   if (section?.name !== MAPS_SECTION) return { data: section?.name ?? symbol.name };
   const offset = symbol.value + Number(low);
   const map = elf.symbols.find(
     (one) => one.section === symbol.section && one.value === offset && !one.isSection,
   );
-  return { map: map?.name ?? '' };
+  if (!map) throw notBpf('it is damaged: an instruction names a map that is not there');
+  return { map: map.name };
 }
 
 /** A call's distance counts from the next instruction, or from a relocation's symbol. */

@@ -41,7 +41,10 @@ function isAccess(action: Action): action is Action & { does: Access['does'] } {
 
 export function judgeMemory(instruction: Instruction, state: State): Said[] {
   if (instruction.data !== undefined) {
-    return found('global-variable', `uses a variable in the section ${instruction.data}`);
+    const which = instruction.isOutside
+      ? `the variable ${instruction.data}, which is not in the object`
+      : `a variable in the section ${instruction.data}`;
+    return found('global-variable', `uses ${which}`);
   }
   const access = accessOf(instruction, state);
   if (!access) return [];

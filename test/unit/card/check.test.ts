@@ -127,6 +127,19 @@ describe('a program that a card would refuse', () => {
     );
   });
 
+  test('without BTF its maps cannot be seen, and it gets no verdict', () => {
+    expect(() => check('wrong/map-kind', '-g0')).toThrow(
+      'the maps of the object cannot be seen: it has no BTF',
+    );
+  });
+
+  test('a variable of the kernel is told by its name', () => {
+    const { findings } = check('wrong/global-variable');
+    expect(findings.map(({ what }) => what)).toContain(
+      'uses the variable LINUX_KERNEL_VERSION, which is not in the object',
+    );
+  });
+
   test('as JSON', () => {
     expect(verdictJson('helper.o', check('wrong/helper'))).toEqual({
       object: 'helper.o',

@@ -12,6 +12,8 @@ const OBJECT = readFileSync(new URL('../../../l4lb_xdp.o', import.meta.url));
 
 /** Its first section follows the header. */
 const CODE = 64;
+/** Where the table of its sections begins. */
+const SECTIONS = Number(OBJECT.readBigUInt64LE(0x28));
 
 /** The stack of what is neither a verdict nor a Failure. */
 function crashOf(file: Buffer): string | undefined {
@@ -77,6 +79,24 @@ test.each([0xb0, 0x0b, 0xff])('with registers %i that there are not', (registers
   expect(crashes(files)).toEqual([]);
 });
 
+const JUMP_ALWAYS = 0x05;
+
+test('a jump that leads out of its function', () => {
+  const file = Buffer.from(OBJECT);
+  file.writeUInt8(JUMP_ALWAYS, CODE);
+  file.writeInt16LE(0x7fff, CODE + 2);
+  expect(() => checkObject(file)).toThrow(
+    'a function goes on where it has no instruction',
+  );
+});
+
+test('a section that would lie beyond the end', () => {
+  const file = Buffer.from(OBJECT);
+  const size = SECTIONS + 64 + 32;
+  file.writeBigUInt64LE(BigInt(OBJECT.length), size);
+  expect(() => checkObject(file)).toThrow('it is cut short, or damaged');
+});
+
 function* flipped(
   count: number,
   from: number,
@@ -99,8 +119,6 @@ function* flipped(
     yield [places.join(', '), file];
   }
 }
-
-const SECTIONS = Number(OBJECT.readBigUInt64LE(0x28));
 
 test.each([
   ['its header', 0, 64, 80],

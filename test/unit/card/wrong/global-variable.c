@@ -8,11 +8,14 @@
 
 volatile int switched_on = 1;
 volatile int never_used;
+extern int LINUX_KERNEL_VERSION __kconfig;
 
 SEC("xdp")
 int wrong(struct xdp_md *ctx)
 {
 	(void)ctx;
+	if (LINUX_KERNEL_VERSION < 5) /* finding global-variable */
+		return XDP_ABORTED;
 	return switched_on ? XDP_PASS : XDP_DROP; /* finding global-variable */
 }
 
