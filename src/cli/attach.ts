@@ -7,16 +7,22 @@ import { fillWishes } from './options.js';
 import type { FillFlags } from './options.js';
 import { print, printJson, warn } from '../system/output.js';
 import type { Maps } from '../program/find.js';
-import { asMaps } from '../program/find.js';
 import { readHardware, tagNote } from '../system/ethtool.js';
 import { makeReady, prepareFill } from '../fill/from-rows.js';
 import { UsageFailure } from '../text/failure.js';
 import { many } from '../text/format.js';
-import { alreadyThere, attachNew, noFlows, programInTheWay } from '../load/attach.js';
+import {
+  alreadyThere,
+  attachNew,
+  mapsOfLoaded,
+  noFlows,
+  programInTheWay,
+} from '../load/attach.js';
 import type { LoadResult } from '../load/attach.js';
 import { describeLoaded, loadedJson } from '../load/report.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { withPins } from '../program/pins.js';
+import { sizesOf } from '../program/read.js';
 import { describePlan, planJson, planWarnings } from '../fill/text/service.js';
 import { replaceProgram } from '../load/replace.js';
 import { describeRoom, roomFor } from '../wire/largest-packet.js';
@@ -89,8 +95,10 @@ export async function attach(flags: LoadFlags): Promise<void> {
 
 function report(flags: LoadFlags, result: LoadResult, room: number | undefined): void {
   const { plan } = result;
-  const limit = (asMaps(result.maps)?.destinations.entries ?? 1) - 1;
-  [...result.warnings, ...(plan ? planWarnings(plan, limit) : [])].forEach(warn);
+  const warnings = plan
+    ? planWarnings(plan, sizesOf(mapsOfLoaded(result)).destinations)
+    : [];
+  [...result.warnings, ...warnings].forEach(warn);
   if (flags.json) {
     printJson({
       ...loadedJson(flags.interface, result),

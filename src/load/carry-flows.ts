@@ -28,6 +28,7 @@ import type { Pins } from '../program/pins.js';
 import { packaged } from '../system/package.js';
 import { readTables } from '../program/read.js';
 import { smallest } from '../text/lists.js';
+import { must } from '../text/must.js';
 
 /** After this time no CPU still runs a program that was swapped out. */
 export const GRACE_MS = 50;
@@ -74,14 +75,15 @@ export async function swapFlows(
   pins: Pins,
   { mode, device, loaded, before, after, hot, lock }: FlowsSwap,
 ): Promise<CarriedFlows | undefined> {
-  const [from, to] = [before.flows, after.flows];
+  const from = must(before.flows, 'the old map of flows');
+  const to = must(after.flows, 'the new map of flows');
   const tables = await readTables(bpftool, before);
-  if (tables.device.abi !== 0 && to) {
+  if (tables.device.abi !== 0) {
     const value = encodeDevice({ ...tables.device, log2Sets: Math.log2(to.entries) });
     const line = updateLine(after.device, encodeKey(0), value);
     await bpftool.write([line], lock);
   }
-  if (!from || !to || hot.length === 0) {
+  if (hot.length === 0) {
     await bpftool.attach(mode, loaded.pin, device, { overwrite: true });
     return undefined;
   }

@@ -5,6 +5,8 @@ import type { Counter } from '../abi/counter.js';
 import { encodeCounter, retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { carrySums } from '../plan/carry-tables.js';
+import { isDecap, mapNamed } from '../program/find.js';
+import type { Loaded } from '../program/load.js';
 import type { Pins } from '../program/pins.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { MapInfo } from '../system/bpftool-text.js';
@@ -16,23 +18,26 @@ export class SumCarrier {
   readonly #bpftool: Bpftool;
   readonly #pins: Pins;
   readonly #lock: number;
-  readonly #old: readonly MapInfo[];
-  readonly #new: readonly MapInfo[];
+  readonly #pairs: readonly { from: MapInfo; to: MapInfo }[];
   readonly #ids: ReadonlyMap<number, number>;
 
+  /** Fails where a map is missing: when the programs are swapped it would be too late. */
   constructor(
     bpftool: Bpftool,
     pins: Pins,
     lock: number,
     old: readonly MapInfo[],
-    fresh: readonly MapInfo[],
+    fresh: Pick<Loaded, 'name' | 'maps'>,
     ids: ReadonlyMap<number, number>,
   ) {
+    const names = isDecap(fresh.name) ? ['verdicts'] : ['counters', 'verdicts'];
     this.#bpftool = bpftool;
     this.#pins = pins;
     this.#lock = lock;
-    this.#old = old;
-    this.#new = fresh;
+    this.#pairs = names.map((name) => ({
+      from: mapNamed(old, name),
+      to: mapNamed(fresh.maps, name),
+    }));
     this.#ids = ids;
   }
 
@@ -61,15 +66,10 @@ export class SumCarrier {
   /** Returns the new counter maps, each with the sums that belong there. */
   async #all(): Promise<{ map: MapInfo; sums: Map<number, Counter> }[]> {
     const all: { map: MapInfo; sums: Map<number, Counter> }[] = [];
-    for (const name of ['counters', 'verdicts']) {
-      const from = this.#old.find((map) => map.name === name);
-      const map = this.#new.find((one) => one.name === name);
-      if (!from || !map) continue;
+    for (const { from, to } of this.#pairs) {
       const counters = await this.#read(from);
-      all.push({
-        map,
-        sums: name === 'counters' ? carrySums(counters, this.#ids) : counters,
-      });
+      const sums = to.name === 'counters' ? carrySums(counters, this.#ids) : counters;
+      all.push({ map: to, sums });
     }
     return all;
   }

@@ -76,21 +76,14 @@ export async function replaceProgram(
   // Maps that are kept are in use, so they are written only after the swap succeeds.
   if (!keptMaps) await write(loaded);
   const isCard = there.mode === 'xdpoffload';
-  const sums = new SumCarrier(
-    bpftool,
-    pins,
-    lock,
-    old,
-    loaded.maps,
-    carried?.ids ?? new Map(),
-  );
+  const sums = carried && new SumCarrier(bpftool, pins, lock, old, loaded, carried.ids);
 
   // The host cannot add to a card's maps, so the sums are set before the swap.
-  if (!keptMaps && isCard) await sums.set();
+  if (isCard) await sums?.set();
   const swap = { loaded, object, mode: there.mode, link, overwrite: true };
   const attached = await swapIn(tools, pins, swap);
   if (keptMaps) await write(attached.loaded);
-  if (!keptMaps && !isCard) {
+  if (sums && !isCard) {
     await sleep(GRACE_MS);
     await sums.add();
   }
@@ -99,6 +92,7 @@ export async function replaceProgram(
     program: attached.loaded.id,
     object: attached.object,
     keptMaps,
+    // With the maps kept, nothing is lost.
     warnings: carried?.losses ?? [],
     plan,
     maps: loaded.maps,

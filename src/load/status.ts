@@ -100,8 +100,10 @@ function describeTables({ services, addresses, verdicts }: ProgramStatus): strin
       ),
     ];
   }
-  if (services?.length === 0) return ['  no service yet: everything passes to the host'];
-  return (services ?? []).map(({ ways, slots, destinations, keeps_ssh: keeps }) => {
+  // Of a program that is not ours, nothing is known.
+  if (!services) return [];
+  if (services.length === 0) return ['  no service yet: everything passes to the host'];
+  return services.map(({ ways, slots, destinations, keeps_ssh: keeps }) => {
     const ssh = keeps === null ? '' : keeps ? ', ssh kept' : ', ssh taken';
     return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${ssh}`;
   });
