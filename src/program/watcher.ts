@@ -228,12 +228,10 @@ function generationOf(entry: Entry): number {
 }
 
 function programsOf(net: unknown): number[] {
-  return ((net as NetJson[])[0]?.xdp ?? []).flatMap(
-    ({ id, multi_attachments: several }) => [
-      ...(id === undefined ? [] : [id]),
-      ...(several ?? []).map((one) => one.id),
-    ],
-  );
+  return at(net as NetJson[], 0).xdp.flatMap(({ id, multi_attachments: several }) => [
+    ...(id === undefined ? [] : [id]),
+    ...(several ?? []).map((one) => one.id),
+  ]);
 }
 
 function asFailure(error: unknown, device: string): unknown {

@@ -5,6 +5,7 @@ import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, formatTitle } from '../text/format.js';
 import type { Rates, Sample } from './sample.js';
 import { append } from '../text/lists.js';
+import { at } from '../text/must.js';
 
 /** Minimum widths, so that columns stay in place from block to block. */
 const NUMBER = 4;
@@ -43,7 +44,7 @@ function verdictRow(name: string, rates: Rates): Row {
 function columnWidths(rows: Row[]): number[] {
   const widths = [NAME, PACKETS, LAST];
   return widths.map((least, column) =>
-    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), least),
+    rows.reduce((width, row) => Math.max(width, at(row, column).length), least),
   );
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Computes the rates between two readings of the counters. */
 import type { Counter } from '../abi/counter.js';
-import { ZERO, addCounters } from '../abi/counter.js';
+import { addCounters } from '../abi/counter.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { Reading, Subject } from '../program/reading.js';
+import { must } from '../text/must.js';
 import { sortedByAddress } from '../wire/address.js';
 import type { DestinationRates, Rates, Sample } from './sample.js';
 
@@ -18,7 +19,10 @@ export function sampleBetween(subject: Subject, before: Reading, now: Reading): 
     [...subject.destinations].map(([id, address]) => ({
       id,
       address,
-      ...rates(now.destinations.get(id) ?? ZERO, before.destinations.get(id)),
+      ...rates(
+        must(now.destinations.get(id), `the counter of ${address}`),
+        before.destinations.get(id),
+      ),
     })),
     ({ address }) => address,
   );
@@ -31,7 +35,10 @@ export function sampleBetween(subject: Subject, before: Reading, now: Reading): 
       name,
       number === 0
         ? totals
-        : rates(now.verdicts.get(number) ?? ZERO, before.verdicts.get(number)),
+        : rates(
+            must(now.verdicts.get(number), `the counter of ${name}`),
+            must(before.verdicts.get(number), `the earlier counter of ${name}`),
+          ),
     ]),
   ) as Record<VerdictName, Rates>;
 

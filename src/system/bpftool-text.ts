@@ -2,7 +2,7 @@
 /** What `bpftool` is told in a batch and what it prints: text in, values out. */
 import type { Advice } from '../text/failure.js';
 import { Failure } from '../text/failure.js';
-import { at } from '../text/must.js';
+import { at, must } from '../text/must.js';
 import type { RunResult } from './run.js';
 
 export interface ProgramInfo {
@@ -131,8 +131,9 @@ export function decodeProgram(answer: unknown): ProgramInfo {
   return {
     id: program.id,
     name: program.name ?? '',
-    tag: program.tag ?? '',
-    loadedAt: program.loaded_at ?? 0,
+    tag: must(program.tag, `the tag of program ${program.id}`),
+    loadedAt: must(program.loaded_at, `the time when program ${program.id} was loaded`),
+    // bpftool leaves out what is empty: a name, and the maps of a program that has none.
     mapIds: program.map_ids ?? [],
   };
 }

@@ -15,6 +15,7 @@ import type { Line, Span, Style } from './line.js';
 import type { ScreenState } from './state.js';
 import { HISTORY } from './state.js';
 import { largest } from '../../text/lists.js';
+import { at, must } from '../../text/must.js';
 
 /** A destination, and its place in the order of addresses. */
 interface Row {
@@ -112,7 +113,7 @@ function verdictLines(state: ScreenState, room = Infinity): Line[] {
   }));
   const least = [17, 11, 15];
   const widths = least.map((width, column) =>
-    largest([width, ...cells.map(({ texts }) => texts[column]?.length ?? 0)]),
+    largest([width, ...cells.map(({ texts }) => at(texts, column).length)]),
   );
   const width = align(['', '', ''], widths).length;
   const abreast = Math.min(
@@ -160,7 +161,8 @@ function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: numbe
     heads: [span(`${heads}${room < 7 ? '' : '  history'}`.padEnd(state.width), 'heads')],
     rows: rows.slice(state.top, state.top + page).map(({ number, destination }): Line => {
       const { id, address } = destination;
-      const history = sparkline(state.shown?.history.get(id)?.pps ?? [], room);
+      const { pps } = must(state.shown?.history.get(id), `the history of ${address}`);
+      const history = sparkline(pps, room);
       const line = text(String(number), [address, ...figures(destination)]);
       return [span(`${line}  `), span(history, 'history')];
     }),

@@ -17,21 +17,25 @@ function counter(packets: number | bigint, bytes: number | bigint): Counter {
   return { packets: BigInt(packets), bytes: BigInt(bytes) };
 }
 
-/** What was read at a moment: [packets, bytes] by id, and by verdict's number. */
+/** All counters of a moment, by id and by verdict's number; those that are not named are zero. */
 function reading(
   at: number,
   destinations: Record<number, Counter>,
   verdicts: Record<number, Counter> = {},
   retired: Counter = ZERO,
 ): Reading {
-  const byNumber = (counters: Record<number, Counter>): Map<number, Counter> =>
-    new Map(Object.entries(counters).map(([key, value]) => [Number(key), value]));
+  const byNumber = (
+    keys: Iterable<number>,
+    counters: Record<number, Counter>,
+  ): Map<number, Counter> =>
+    new Map(Array.from(keys, (key) => [key, counters[key] ?? ZERO]));
+  const numbers = VERDICTS.map(({ number }) => number);
   return {
     time: new Date('2026-11-21T09:00:00Z'),
     at,
-    destinations: byNumber(destinations),
+    destinations: byNumber(SUBJECT.destinations.keys(), destinations),
     retired,
-    verdicts: byNumber(verdicts),
+    verdicts: byNumber(numbers, verdicts),
   };
 }
 
@@ -120,9 +124,12 @@ describe('a sample between two readings', () => {
       rates: { pps: 0, bps: 0 },
     },
   ])('has the rates $rates $what', ({ seconds, before, now, rates }) => {
+    const earlier = reading(100, before ? { 1: before } : {});
+    const destinations = new Map(earlier.destinations);
+    if (!before) destinations.delete(1);
     const sample = sampleBetween(
       SUBJECT,
-      reading(100, before ? { 1: before } : {}),
+      { ...earlier, destinations },
       reading(100 + seconds, { 1: now }),
     );
     const destination = sample.destinations.find(({ id }) => id === 1);
@@ -138,15 +145,22 @@ describe('a sample between two readings', () => {
     ]);
   });
 
-  test('has a destination that nothing was read of, with zeros', () => {
-    const { destinations } = sampleBetween(SUBJECT, reading(1, {}), reading(2, {}));
-    expect(destinations[0]).toEqual({
-      id: 3,
-      address: '9.0.0.1',
-      ...ZERO,
-      pps: 0,
-      bps: 0,
-    });
+  test('does not tell a counter that was not read as zero', () => {
+    const [before, now] = [reading(1, {}), reading(2, {})];
+    const without = (counters: Reading['verdicts'], key: number): typeof counters =>
+      new Map([...counters].filter(([one]) => one !== key));
+    expect(() =>
+      sampleBetween(SUBJECT, before, {
+        ...now,
+        destinations: without(now.destinations, 3),
+      }),
+    ).toThrow('the counter of 9.0.0.1 is missing');
+    expect(() =>
+      sampleBetween(SUBJECT, before, { ...now, verdicts: without(now.verdicts, 17) }),
+    ).toThrow('the counter of malformed is missing');
+    expect(() =>
+      sampleBetween(SUBJECT, { ...before, verdicts: without(before.verdicts, 17) }, now),
+    ).toThrow('the earlier counter of malformed is missing');
   });
 
   test('has totals over all destinations and what retired ones counted', () => {

@@ -41,15 +41,24 @@ describe('bpftool', () => {
 
   test('reads a program that has no name and no maps', async () => {
     const { bpftool: tool } = bpftool({
-      'bpftool -j prog show pinned /sys/fs/bpf/one': '{"id":7,"type":"xdp"}',
+      'bpftool -j prog show pinned /sys/fs/bpf/one':
+        '{"id":7,"type":"xdp","tag":"0123456789abcdef","loaded_at":1795251600}',
     });
     expect(await tool.program('pinned', '/sys/fs/bpf/one')).toEqual({
       id: 7,
       name: '',
-      tag: '',
-      loadedAt: 0,
+      tag: '0123456789abcdef',
+      loadedAt: 1_795_251_600,
       mapIds: [],
     });
+  });
+
+  test.each([
+    ['the tag', '{"id":7,"type":"xdp","loaded_at":1795251600}'],
+    ['the time when', '{"id":7,"type":"xdp","tag":"0123456789abcdef"}'],
+  ])('makes up nothing for %s, which every program has', async (what, shown) => {
+    const { bpftool: tool } = bpftool({ 'bpftool -j prog show id 7': shown });
+    await expect(tool.program('id', 7)).rejects.toThrow(what);
   });
 
   test('reads several maps in one process', async () => {
@@ -87,7 +96,10 @@ describe('bpftool', () => {
 
   describe('a program with its maps', () => {
     const ASKED = 'bpftool -j batch file - < prog show id 7; map show';
-    const PROGRAM = { id: 7, type: 'xdp', name: 'l4lb_1', map_ids: [2, 1] };
+    const PROGRAM = {
+      ...{ id: 7, type: 'xdp', name: 'l4lb_1', map_ids: [2, 1] },
+      ...{ tag: '0123456789abcdef', loaded_at: 1_795_251_600 },
+    };
     const map = (id: number): object => ({
       ...{ id, type: 'array', name: `map${id}` },
       ...{ bytes_key: 4, bytes_value: 8, max_entries: 512 },
