@@ -8,6 +8,7 @@ import { avoidableLosses, changeTime } from './report.js';
 import type { Point, Scale } from '../text/svg.js';
 import { area, gridLines, label, line, makeScale, steps, ticks } from '../text/svg.js';
 import { largest } from '../text/lists.js';
+import { at } from '../text/must.js';
 
 const WIDTH = 1000;
 const LEFT = 70;
@@ -195,7 +196,7 @@ function table({ record, outcome }: Result): string[] {
     'uneven (1: chance)',
   ];
   const head = titles.map((text, i) =>
-    label(COLUMNS[i] ?? 0, TABLE, text, { fill: COLOURS.quiet, anchor: 'end' }),
+    label(at(COLUMNS, i), TABLE, text, { fill: COLOURS.quiet, anchor: 'end' }),
   );
   const rule = `<line x1="${LEFT}" y1="${TABLE + 9}" x2="${WIDTH - RIGHT}" y2="${TABLE + 9}" stroke="${COLOURS.grid}"/>`;
   const rows = outcome.changes.flatMap((phase, index) => {
@@ -213,7 +214,7 @@ function table({ record, outcome }: Result): string[] {
       ...cells.map((text, i) => {
         const isBad = i === 3 && phase.avoidable > 0;
         const fill = isBad ? COLOURS.avoidable : COLOURS.text;
-        return label(COLUMNS[i] ?? 0, y, text, { anchor: 'end', fill, bold: isBad });
+        return label(at(COLUMNS, i), y, text, { anchor: 'end', fill, bold: isBad });
       }),
     ];
   });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reports a flood as text and as JSON. */
 import { formatCount, formatShare } from '../text/format.js';
+import { must } from '../text/must.js';
 import type { Progress, Total } from './send.js';
 
 export interface Flood {
@@ -42,7 +43,11 @@ export function progressLine(flood: Flood, before: Progress, now: Progress): str
     `${formatCount(bps)} bits/s`.padStart(23),
     ...(now.lost === undefined
       ? []
-      : [`${formatCount(now.lost - (before.lost ?? 0))} lost`.padStart(14)]),
+      : [
+          `${formatCount(now.lost - must(before.lost, 'the earlier count of losses'))} lost`.padStart(
+            14,
+          ),
+        ]),
   ].join('  ');
 }
 
@@ -64,6 +69,7 @@ export function describeTotal({ size }: Flood, total: Total): string[] {
 
 export function totalJson(flood: Flood, total: Total): unknown {
   const { pps, bps } = rateOf(total.sent, total.seconds, flood.size);
+  // Where losses are not known, they are part of what was sent.
   const all = total.sent + (total.lost ?? 0);
   return {
     interface: flood.interface,

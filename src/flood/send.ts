@@ -2,6 +2,7 @@
 /** Runs flood/flood, which sends the frames, and reads its reports. */
 import { existsSync } from 'node:fs';
 
+import { must } from '../text/must.js';
 import { EXIT_FAILURE, Failure } from '../text/failure.js';
 import { onEndingSignal } from '../system/signals.js';
 import { LongRunning } from '../system/long-running.js';
@@ -20,7 +21,7 @@ export interface Pace {
 
 export interface Progress {
   seconds: number;
-  /** Packets that the device accepted. */
+  /** Packets that the device accepted; plus those it did not, if these are not reported. */
   sent: number;
   /** Packets that it did not accept; undefined if the kernel does not report them. */
   lost: number | undefined;
@@ -66,7 +67,7 @@ export async function send(
   sender.onLine((line) => {
     const event = JSON.parse(line) as EventJson;
     if (event.event === 'progress') onProgress(progressOf(event));
-    else total = { ...progressOf(event), busy: event.busy_ns ?? 0 };
+    else total = { ...progressOf(event), busy: must(event.busy_ns, 'busy_ns') };
   });
   const stopListening = onEndingSignal(() => sender.interrupt());
   await sender.ended;

@@ -119,6 +119,7 @@ export class PrivateCopy {
     const likely = await this.#grown(expected === undefined ? [] : [expected]);
     const counted = likely.length > 0 ? likely : await this.#grown();
     const id = counted.find(({ map }) => map === 'counters')?.key;
+    // Balanced, which is 0, is not counted as a verdict, but by the destination.
     const number = counted.find(({ map }) => map === 'verdicts')?.key ?? 0;
     const verdict = VERDICTS.find((one) => one.number === number)?.name;
     if (counted.length !== 1 || verdict === undefined) {

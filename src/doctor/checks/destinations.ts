@@ -3,7 +3,7 @@
  * Checks of the destinations: what the kernel knows of them, and what is seen inside
  * them.
  */
-import { at } from '../../text/must.js';
+import { at, must } from '../../text/must.js';
 import { isDecap, isOurs } from '../../program/find.js';
 import { formatAddress } from '../../wire/address.js';
 import { many } from '../../text/format.js';
@@ -79,9 +79,11 @@ export const checkMac: Check = (facts) => {
   const wrong = known.filter(({ mac, neighbour }) => neighbour?.mac !== mac);
   return orWell(
     wrong.map(({ address, mac, hop, neighbour, service }) => {
-      const is = neighbour?.mac ?? '';
+      const is = must(neighbour?.mac, `the MAC of ${address}`);
       const whose =
-        hop === address ? address : `${hop ?? ''}, the router towards ${address},`;
+        hop === address
+          ? address
+          : `${must(hop, `the next hop of ${address}`)}, the router towards ${address},`;
       return found({
         finding: `the table has a wrong MAC for ${address}`,
         evidence: `it has ${mac}; ip neigh show dev ${device.name} has ${whose} at ${is}`,
