@@ -14,8 +14,8 @@ export default {
   // A kernel test starts many processes, beside the emulated machine of other tests, on a
   // processor that may be shared; a unit test ends long before.
   testTimeout: 180_000,
-  // One for each core: each file has a network of its own.
-  maxWorkers: '100%',
+  // More than there are cores, since tests wait, too. Each file has a network of its own.
+  maxWorkers: '150%',
   testSequencer: '<rootDir>/test/jest/sequencer.js',
   reporters: ['default', '<rootDir>/test/jest/seconds.js'],
   projects: [

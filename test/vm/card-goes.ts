@@ -65,7 +65,7 @@ export function cardGoes(vm: Vm): void {
       const slot = 'bpftool map lookup name slots key 0 0 0 0';
       await vm.shell(`before=$(${slot})
       bin/l4lb-map.js ${fill(512).join(' ')} & filler=$!
-      until [ "$(${slot})" != "$before" ]; do :; done
+      until [ "$(${slot})" != "$before" ]; do sleep 0.05; done
       kill -KILL $filler; for lock in /run/l4lb/*.lock; do flock $lock true; done`);
       const counts = countSlots(await readTable(vm));
       expect([...counts.keys()].filter((address) => !address.startsWith('10.'))).toEqual(
@@ -82,7 +82,7 @@ export function cardGoes(vm: Vm): void {
       const stats = 'bin/l4lb-stats.js -i eth2 --plain --interval 0.5';
       const pid = await vm.shell(`${stats} > /tmp/stats 2>&1 & echo $!`);
       const until = (holds: string): Promise<string> =>
-        vm.shell(`timeout 120 sh -c 'until ${holds}; do sleep 0.2; done'`);
+        vm.shell(`timeout 120 sh -c 'until ${holds}; do sleep 0.5; done'`);
       await until('grep -q Offload /tmp/stats');
       await vm.shell(UNPLUG);
       const warning = 'Warning: no device eth2; waiting until it is back';
@@ -122,7 +122,7 @@ export function cardGoes(vm: Vm): void {
       async () => {
         const load = ['-i', 'eth1', '-m', 'xdpoffload'];
         const delay = `${DEBUGFS}/netdevsim0/bpf_bind_verifier_delay`;
-        await vm.shell(`echo 2000 > ${delay}
+        await vm.shell(`echo 1000 > ${delay}
       bin/l4lb-load.js ${load.join(' ')} & loader=$!
       until pgrep -P $loader -f 'prog load'; do sleep 0.1; done
       kill -KILL $loader

@@ -9,12 +9,8 @@ const CANNOT = 77;
 /** A command in it takes seconds, and far more when the host is busy. */
 export const MOST_MS = 300_000;
 
-/**
- * An emulated processor is slow with code that is made while it runs. A node that runs
- * many commands gets along best without the compiler that optimizes, and one that runs a
- * single command without any.
- */
-const NODE = ['node', '--no-opt', AGENT, '--jitless', '--no-expose-wasm'];
+/** An emulated processor is slow with code that is made while it runs, so there is none. */
+const NODE = ['--jitless', '--no-expose-wasm'];
 
 function namespaceOf(network: string, role: Role): string {
   return `/run/netns/l4lb-${network}-${role}`;
@@ -35,7 +31,7 @@ export class Vm {
     const named = process.env.L4LB_ACCELERATOR;
     const accelerator = named === undefined ? [] : ['--accelerator', named];
     const machine = [...options, ...accelerator, '--timeout', '1500'];
-    const command = [...machine, '--', ...NODE];
+    const command = [...machine, '--', 'node', ...NODE, AGENT, ...NODE];
     try {
       return new Vm(await Agent.start('test/vm/run-vm.sh', ...command));
     } catch (error) {

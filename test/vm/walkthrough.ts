@@ -94,7 +94,11 @@ export function walkthrough(vm: Vm): void {
 
       const counters = await readCounters(vm);
       for (const { id, ...counter } of COUNTED) expect(counters.get(id)).toEqual(counter);
-      const [{ totals } = { totals: undefined }] = await sample('--once');
+      const [{ totals } = { totals: undefined }] = await sample(
+        '--once',
+        '--interval',
+        '0.1',
+      );
       expect(totals).toMatchObject({ packets: 1500, bytes: 147_000 });
     });
 
@@ -110,7 +114,11 @@ export function walkthrough(vm: Vm): void {
       expect(counts.size).toBe(512);
       expect(new Set(counts.values())).toEqual(new Set([1]));
       expect(countSlots(await fill(32)).size).toBe(32);
-      const [{ totals } = { totals: undefined }] = await sample('--once');
+      const [{ totals } = { totals: undefined }] = await sample(
+        '--once',
+        '--interval',
+        '0.1',
+      );
       expect(totals).toMatchObject({ packets: 1500, bytes: 147_000 });
     });
 
@@ -127,7 +135,7 @@ export function walkthrough(vm: Vm): void {
       const growing = vm.shell(
         `n=0; until [ -e /tmp/enough ]; do n=$((n + 100)); ${grow}; sleep 0.1; done`,
       );
-      const samples = await sample('--count', '2', '--interval', '2');
+      const samples = await sample('--count', '2', '--interval', '1');
       await vm.shell('touch /tmp/enough');
       await growing;
       expect(samples.map(({ mode }) => mode)).toEqual(['Offload', 'Offload']);
@@ -144,7 +152,7 @@ export function walkthrough(vm: Vm): void {
     walk('the full screen says so too', async () => {
       const tmux = 'tmux -u -f /dev/null';
       const show = `${tmux} new-session -d -x 100 -y 30 bin/l4lb-stats.js -i eth0`;
-      const until = `until ${tmux} capture-pane -p | grep -F '[Offload]'; do sleep 0.3; done`;
+      const until = `until ${tmux} capture-pane -p | grep -F '[Offload]'; do sleep 0.5; done`;
       await vm.shell(show);
       expect(await vm.shell(`timeout 120 bash -c "${until}"`)).toContain('eth0');
       await vm.shell(
