@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Sends frames by the kernel's live test run of an XDP program. Each thread has one
- * long run. The main thread reports progress and ends the runs by a signal, which the
- * kernel looks for between two batches.
+ * Sends frames with the kernel's live test run of an XDP program. Each thread does one
+ * long run. The main thread reports progress and ends the runs with a signal, which the
+ * kernel checks for between two batches.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,7 +29,7 @@
 struct flood {
 	const struct options *options;
 	struct sender *senders;
-	struct losses_bpf *losses; /* NULL: not known */
+	struct losses_bpf *losses; /* NULL: the kernel reports none */
 	__u64 began;
 };
 
@@ -38,7 +38,7 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
-/* Only senders take the stop signal; all others are for the main thread to fetch. */
+/* Only senders handle the stop signal; the main thread fetches all others. */
 static sigset_t prepare_signals(void)
 {
 	const struct sigaction interrupt = { .sa_handler = do_nothing };
@@ -53,7 +53,7 @@ static sigset_t prepare_signals(void)
 	return fetched;
 }
 
-/* A kernel without BTF, its own types, cannot report losses. */
+/* Returns NULL if the kernel cannot report losses, because it has no BTF of its own. */
 static struct losses_bpf *watch_losses(const struct options *options)
 {
 	struct losses_bpf *losses = losses_bpf__open();
@@ -149,7 +149,7 @@ static void stop_senders(const struct flood *flood)
 	}
 }
 
-/* The device accepted none, apart from frames still on their way to it. */
+/* Tells whether the device accepted no frame, not counting those still on their way. */
 static bool is_in_vain(const struct flood *flood, const struct sums *sums)
 {
 	const __u64 on_their_way = sums->running * (__u64)flood->options->batch;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Writes one frame after the other, for the kernel's live test run to send. It knows
- * no protocols: see frames.h. The kernel hands it frames as their last receiver left
- * them, so it writes all headers anew each time.
+ * Writes the frames that the kernel's live test run sends. It knows no protocols: see
+ * frames.h. The kernel reuses frames as their last receiver left them, so the program
+ * writes all headers anew each time.
  *
- * The plan is constant when the program is loaded. So the verifier follows only one
- * branch of each `if` on it and removes the other: the rest runs straight on.
+ * The plan is constant when the program is loaded. So for each `if` on it, the verifier
+ * keeps one branch and removes the other, and no test is left at run time.
  */
 #include <linux/bpf.h>
 
@@ -17,9 +17,9 @@
 const volatile struct plan plan __attribute__((aligned(8))) = {};
 struct progress progress = {};
 
-/* Odd, so that no two numbers below 2^n have the same lowest n bits after it. */
+/* Odd, so that the products of numbers below 2^n all differ in their lowest n bits. */
 #define SCATTER 0x9e3779b97f4a7c15
-/* Knuth's multiplier for numbers modulo 2^64; the upper bits are the random ones. */
+/* Knuth's multiplier for numbers modulo 2^64; the upper bits are the most random. */
 #define RANDOM_FACTOR 6364136223846793005
 #define RANDOM_TERM 1442695040888963407
 
@@ -35,7 +35,7 @@ static __always_inline __u64 next_number(void)
 	return number ^ number >> 32;
 }
 
-/* Volatile, because the compiler would take a plain constant for its value here, 0. */
+/* Volatile, so that the compiler does not replace the constant by its value here, 0. */
 #define HEADERS(type, at) (*(const volatile type *)(plan.headers + (at)))
 
 /* The frame is at least as long as the headers: frames() checked that. */
@@ -60,7 +60,7 @@ static __always_inline void write_headers(__u8 *frame, __u32 length)
 		frame[at] = HEADERS(__u8, at);
 }
 
-/* Bits that differ are zero in the headers. A sum may be of words in any byte order. */
+/* The headers have zeros in place of the varied bits. Any byte order suits a sum. */
 static __always_inline void write_varied(__u8 *frame, __u32 index, __u64 number,
 					 __u64 *sums)
 {
@@ -76,7 +76,7 @@ static __always_inline void write_varied(__u8 *frame, __u32 index, __u64 number,
 			sums[i] += bits;
 }
 
-/* At most MOST_VARIED words of 32 bits and one of 16: three folds are enough. */
+/* Three folds are enough for at most MOST_VARIED words of 32 bits and one of 16. */
 static __always_inline __u16 fold_sum(__u64 sum)
 {
 #pragma unroll

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Counts the frames that a device did not accept. The test run does not report them;
- * the kernel's tracepoints do, at each burst of 16 frames and for every driver.
+ * Counts the frames that a device did not accept. The test run does not report them, but
+ * the kernel's tracepoints do, for each burst of 16 frames and for every driver.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 
 #include "losses.h"
 
-/* The fields of the kernel's structures that are read; libbpf finds their offsets. */
+/* The fields that are read of the kernel's structures; libbpf finds their offsets. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), \
 			     apply_to = record)
 struct ns_common {
@@ -46,7 +46,7 @@ static __always_inline void lose(int frames, int error)
 	losses.error = error;
 }
 
-/* A burst was handed to the driver: from and to which device, sent, dropped, why. */
+/* The driver got a burst. Arguments: devices from and to, sent, dropped, error. */
 SEC("tp_btf/xdp_devmap_xmit")
 int count_dropped(__u64 *arguments)
 {
@@ -57,7 +57,7 @@ int count_dropped(__u64 *arguments)
 	return 0;
 }
 
-/* A frame did not get that far: device, program, target, why. */
+/* A frame did not reach the driver. Arguments: device, program, target, error. */
 SEC("tp_btf/xdp_redirect_err")
 int count_refused(__u64 *arguments)
 {

@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-/* ifindexes alone are not enough: each namespace counts its own. */
+/* Identifies a device: an ifindex is unique only within its namespace. */
 struct watched {
 	__u32 ifindex;
 	__u32 namespace_inode;

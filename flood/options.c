@@ -10,7 +10,7 @@
 #include "options.h"
 #include "plan.h"
 
-/* Of an Ethernet frame, without its checksum. */
+/* The shortest Ethernet frame, without its checksum. */
 #define SHORTEST 60
 
 static const char usage[] =

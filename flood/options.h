@@ -9,16 +9,16 @@ struct options {
 	__u32 ifindex;
 	struct plan plan;
 	__u32 length; /* of the frame */
-	__u64 count; /* 0: until the time is over */
-	__u64 nanoseconds; /* 0: until all are sent */
-	__u64 rate; /* of all threads, in frames a second; 0: as fast as it goes */
+	__u64 count; /* frames to send; 0: until the time is over */
+	__u64 nanoseconds; /* how long to send; 0: until all frames are sent */
+	__u64 rate; /* frames a second of all threads; 0: as fast as possible */
 	__u32 threads;
 	__u32 batch;
 };
 
 enum { EXIT_USAGE = 2 };
 
-/* Ends the process when the command line is wrong, or asks for help. */
+/* Parses the command line. Ends the process if it is wrong or asks for help. */
 struct options parse_options(int argc, char **argv);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* From headers and runs of bits to a plan. */
+/* Makes a plan from headers and runs of bits. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static __u16 word_at(const struct plan *plan, __u32 at)
 	return word;
 }
 
-/* The checksum that begins at a byte; a new one sums up all but the varied bits. */
+/* Returns the checksum at a byte. A new one sums up everything but the varied bits. */
 static struct sum *find_sum(struct plan *plan, unsigned long at, bool is_udp)
 {
 	struct sum *sum = plan->sums;
@@ -57,7 +57,7 @@ static struct sum *find_sum(struct plan *plan, unsigned long at, bool is_udp)
 	return sum;
 }
 
-/* Takes the word's bits out of the headers, and out of the sums that cover them. */
+/* Clears the word's bits in the headers, and removes them from the sums over them. */
 static void add_word(struct plan *plan, struct varied word, const char *sums)
 {
 	const __u32 index = plan->varied_count++;
@@ -74,7 +74,7 @@ static void add_word(struct plan *plan, struct varied word, const char *sums)
 		mask[i] = htons(i ? word.mask : word.mask >> 16);
 		old[i] = word_at(plan, word.at + 2 * i) & mask[i];
 	}
-	/* Each begins behind an @ or a comma. */
+	/* Each number follows an @ or a comma. */
 	while (*sums) {
 		const unsigned long at = strtoul(sums + 1, &end, 10);
 		struct sum *sum = find_sum(plan, at, *end == 'u');
@@ -88,7 +88,7 @@ static void add_word(struct plan *plan, struct varied word, const char *sums)
 		plan->headers[word.at + i] &= ~(word.mask >> (24 - 8 * i));
 }
 
-/* Nothing, or @ and numbers with commas in between, each with a u or not. */
+/* Accepts an empty text, or an @ and numbers with commas between; each may have a u. */
 static bool are_sums(const char *text)
 {
 	if (!*text)
@@ -103,7 +103,7 @@ static bool are_sums(const char *text)
 	return !*text;
 }
 
-/* A whole number, and what stands behind it; text that begins with none stays. */
+/* Reads a whole number and moves `text` behind it, or not at all if there is none. */
 static unsigned long take_number(const char **text)
 {
 	char *end = (char *)*text;
@@ -116,8 +116,8 @@ static unsigned long take_number(const char **text)
 }
 
 /*
- * Cuts a run into words of four bytes that begin two behind a multiple of four: the
- * fields of all that follows an Ethernet header lie so.
+ * Cuts a run into words of four bytes that begin two bytes behind a multiple of four,
+ * because fields behind an Ethernet header are aligned like that.
  */
 __u32 vary(struct plan *plan, const char *text, __u32 *shift)
 {
@@ -130,7 +130,7 @@ __u32 vary(struct plan *plan, const char *text, __u32 *shift)
 	bits = *plus == '+' ? take_number(&sums) : 0;
 	if (plus == text || *plus != '+' || sums == plus + 1 || !are_sums(sums))
 		wrong_usage("--vary %s: must be FIRST+BITS[@SUM,...]", text);
-	/* Each alone first: a sum of large numbers is small again. */
+	/* Checks each number alone first, because the sum of large numbers overflows. */
 	if (first < 16 || !bits || first > all || bits > all - first)
 		wrong_usage("--vary %s: the headers have no such bits", text);
 
@@ -141,7 +141,7 @@ __u32 vary(struct plan *plan, const char *text, __u32 *shift)
 
 		if (at + 4 > plan->length)
 			wrong_usage("--vary %s: too close to the end", text);
-		/* What is beyond 64 bits repeats what was before. */
+		/* Beyond 64 bits, the same bits are used again. */
 		if (*shift + taken > 64)
 			*shift = 0;
 		add_word(plan,

@@ -4,10 +4,10 @@
 
 #include "frames.h"
 
-/* Both end the process when the text is wrong. */
+/* Both functions end the process if the text is wrong. */
 void parse_headers(struct plan *plan, const char *text);
 
-/* Adds a run of bits, FIRST+BITS[@SUM,...], and returns how many they are. */
+/* Adds a run of bits, FIRST+BITS[@SUM,...], and returns the number of bits. */
 __u32 vary(struct plan *plan, const char *text, __u32 *shift);
 
 #endif

@@ -17,14 +17,14 @@
 #define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
 #endif
 
-/* The kernel takes 31 bits; what is longer is run again. */
+/* The kernel takes 31 bits; longer floods take several runs. */
 #define LONGEST_RUN (1u << 30)
-/* With a rate. Each costs some milliseconds, in which the kernel waits. */
+/* For floods with a rate. Each run costs some milliseconds in which the kernel waits. */
 #define RUNS_A_SECOND 50
-/* Of what should have been sent by now, where they took longer: so many runs' frames. */
+/* If runs were late, the next one catches up on at most the frames of this many runs. */
 #define MOST_LATE_RUNS 5
 
-/* An equal share; the first ones have what is left over. */
+/* Returns an equal share; the first shares take the remainder, one each. */
 static __u64 share(__u64 whole, __u32 index, __u32 of)
 {
 	return whole / of + (index < whole % of);
@@ -42,7 +42,7 @@ void load_sender(struct sender *sender, const struct options *options,
 		fail(errno, "cannot open the program that writes frames");
 	program->rodata->plan = options->plan;
 	progress = &program->bss->progress;
-	/* Each begins at another place, so that together they come by all flows. */
+	/* Each thread begins at another flow, so that together they cover all. */
 	progress->number = (__u64)options->plan.flows * index / threads;
 	if (!options->plan.flows &&
 	    getrandom(&progress->number, sizeof(progress->number), 0) < 0)
@@ -63,9 +63,9 @@ __u64 sent_by(const struct sender *sender)
 }
 
 /*
- * Nanoseconds that the frames of a run took. What the kernel does before and after all
- * frames is left out: it waits for others, for milliseconds, and does it once. Of a run
- * too short to tell, as with a rate, it is all that there is.
+ * Returns the nanoseconds that the frames of a run took. This leaves out what the kernel
+ * does once before and after all frames: it waits for milliseconds. A run that is too
+ * short to separate the two, as with a rate, counts as a whole.
  */
 static __u64 time_of_frames(const struct progress *progress, __u64 whole)
 {
@@ -77,7 +77,7 @@ static __u64 time_of_frames(const struct progress *progress, __u64 whole)
 	return (progress->latest - progress->first) * (double)sent / timed;
 }
 
-/* One run of the kernel's: 0, or a negative errno. */
+/* Runs the program in the kernel once. Returns 0 or a negative errno. */
 static int run(struct sender *sender, void *frame, __u32 repeat)
 {
 	struct xdp_md context = {
@@ -107,11 +107,11 @@ static void sleep_until(__u64 moment)
 		.tv_nsec = moment % 1000000000,
 	};
 
-	/* A signal ends it early: then the caller looks why. */
+	/* A signal may end the sleep early; the caller then checks why. */
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
 }
 
-/* With a rate: a run's share, or more if earlier runs were late. */
+/* Returns a run's frames for a flood with a rate: more if earlier runs were late. */
 static __u64 frames_due(const struct sender *sender, __u64 sent, __u64 elapsed)
 {
 	const __u64 usual = sender->rate / RUNS_A_SECOND + 1;
@@ -124,7 +124,7 @@ static __u64 frames_due(const struct sender *sender, __u64 sent, __u64 elapsed)
 	return late < most ? late : most;
 }
 
-/* How many are to be sent next; waits until they are due. */
+/* Returns how many frames to send next, after waiting until they are due. */
 static __u32 next_run(const struct sender *sender, __u64 began)
 {
 	const __u64 sent = sent_by(sender);

@@ -10,29 +10,29 @@
 
 #include "options.h"
 
-/* Interrupts a run of the kernel's; what was sent until then counts. */
+/* Interrupts a run in the kernel; what was sent until then counts. */
 #define STOP_SIGNAL SIGUSR1
 /* Tells the main thread that a sender has ended. */
 #define ENDED_SIGNAL SIGUSR2
 
 struct sender {
 	const struct options *options;
-	__u64 count; /* its share; 0: until it is stopped */
+	__u64 count; /* its share of the frames; 0: until it is stopped */
 	__u64 rate;
 	struct frames_bpf *program;
 	pthread_t thread;
-	__u64 busy; /* nanoseconds of the frames, inside the kernel's runs */
+	__u64 busy; /* nanoseconds that the kernel's runs spent on frames */
 	int error; /* why it ended early, or 0 */
 	atomic_bool stop, ended;
 };
 
-/* Loads the program of one of so many senders. */
+/* Loads the program of the sender with this index. */
 void load_sender(struct sender *sender, const struct options *options,
 		 __u32 index);
 
 void start_sender(struct sender *sender, int cpu);
 
-/* How many frames it has sent until now. */
+/* Returns how many frames it has sent until now. */
 __u64 sent_by(const struct sender *sender);
 
 static inline __u64 now(void)
