@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What l4lb_carry.c and l4lb_carry_flows.c read from their input, instead of a
- * frame: see src/abi/carry.ts.
+ * The input of l4lb_carry.c and l4lb_carry_flows.c, which takes the place of a frame:
+ * see src/abi/carry.ts.
  */
 #ifndef CARRY_H
 #define CARRY_H
@@ -23,7 +23,7 @@ struct carry_flows {
 	__u32 next; /* the set of this run */
 	__u32 mask_before; /* the old number of sets less one */
 	__u32 mask; /* the new number of sets less one */
-	__u32 since; /* records older than this count for no slot; in units of 4 seconds */
+	__u32 since; /* older records count for no slot; in units of 4 seconds */
 	__u32 carried; /* records that the new sets hold, each counted once */
 	__u32 lost; /* records that found no room */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The contract between l4lb_decap.c and the tools: see l4lb.h for the words.
+ * The contract between the decapsulation program and the tools. l4lb.h explains
+ * the terms.
  */
 #ifndef DECAP_H
 #define DECAP_H
@@ -9,14 +10,14 @@
 
 /* clang-format off */
 
-/* Numbered as L4LB_VERDICTS are: 0 to 15 pass, 16 to 31 drop. */
+/* The numbers follow L4LB_VERDICTS: 0 to 15 pass, 16 to 31 drop. */
 #define DECAP_VERDICTS(V)						\
 	V(DECAPSULATED, 0, "decapsulated",				\
 	  "the outer header is removed, the inner packet goes to the stack") \
 	V(NOT_IPIP, 1, "not ipip",					\
 	  "no IP packet in an IP packet: passed as it came")		\
 	V(NOT_THIS_HOST, 2, "not this host",				\
-	  "the outer address is not one of this host: passed as it came")	\
+	  "the outer address is not one of this host's: passed as it came")	\
 	V(MALFORMED, 17, "malformed",					\
 	  "a header is cut short, or a length exceeds the packet") \
 	V(ECN, 18, "ecn",						\

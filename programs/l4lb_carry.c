@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * l4lb_carry: adds sums to counters that a program is counting in.
+ * l4lb_carry: adds sums to counters while a program is counting in them.
  *
- * It is never attached. When l4lb-load --replace cannot keep the maps, the sums of
- * the old ones are added to the new ones after the swap, so that what was
- * counted up to the last moment is carried over. bpftool cannot do that: it sets
- * a per-CPU counter to one value on all CPUs, and does not add. So it runs this
- * program on frames that hold the sums.
+ * It is never attached. When l4lb-load --replace cannot keep the maps, it adds the old
+ * maps' sums to the new maps after the swap, so that no count is lost. bpftool alone
+ * cannot do that: it sets a per-CPU counter to one value on all CPUs, and does not
+ * add. So bpftool runs this program on frames that hold the sums.
  */
 #include "carry.h"
 #include "datapath/platform/platform.h"
 
-/* The real map takes its place at load time: either kind, any size. */
+/* The real map, of either kind and any size, takes the place of this one at load time. */
 MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, 1, sizeof(__u32),
     sizeof(struct l4lb_counter));
 

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * l4lb_carry_flows: carries records of connections into flows of another size.
+ * l4lb_carry_flows: carries records of connections into a `flows` of another size.
  *
- * It is never attached. l4lb-load --replace runs it before and after the swap, since
- * connections begin in between. So it adds to the records that are there, and keeps
- * a record that was seen later than the one it carries. Each run takes one set, and bpftool repeats it:
- * the frame, which no run begins anew, says how far we are.
+ * It is never attached. l4lb-load --replace runs it before and after the swap, because
+ * connections begin in between. So it adds to the records that are there, and keeps a
+ * record that was seen later than the one it carries. Each run copies one set. bpftool
+ * repeats the run on the same frame, which holds the number of the next set.
  *
- * The low bits of a hash choose a connection's set. With fewer sets the upper of
- * these bits are left out, and several sets become one. With more sets the
- * further bits are not known from a record: it is copied into each set that can
- * be its own. That takes no room from others that they had before, as each set
- * still holds what one set held; and copies that are nobody's are never seen
- * again, so they make room as ended connections do. To keep the whole hash in a
- * record would make all records half as large again, for an event of the year.
+ * The low bits of a hash choose a connection's set. With fewer sets, fewer bits count,
+ * and several sets become one. With more sets, more bits count than a record's old set
+ * tells, so the record is copied into every set that may be its own. This takes no room
+ * from other connections, because each new set holds what one old set held. Copies in
+ * the wrong sets are never seen again, and make room like ended connections. Keeping
+ * the whole hash in a record would make all records half as large again, for an event
+ * that is rare.
  */
 #define L4LB_HOST
 #include "carry.h"
 #include "datapath/platform/platform.h"
 #include "datapath/records.h"
 
-/* The real maps take their places at load time, of any size. */
+/* The real maps, of any size, take the place of these at load time. */
 MAP(flows_before, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32),
     sizeof(struct l4lb_set));
 MAP(flows, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32), sizeof(struct l4lb_set));
@@ -34,7 +34,7 @@ static __always_inline bool goes_before(__u32 now, union record record,
 	return is_established(record) || age(now, record) < age(now, there);
 }
 
-/* For two records of one connection: tells whether the one in place knows as much. */
+/* Compares two records of one connection: tells whether `there` is as new as `record`. */
 static __always_inline bool is_known(__u32 now, union record record,
 				     union record there)
 {
@@ -43,7 +43,7 @@ static __always_inline bool is_known(__u32 now, union record record,
 	return is_established(there) || !is_established(record);
 }
 
-/* Returns whether the set knows the connection afterwards. */
+/* Puts a record into a set. Returns whether the set holds the connection afterwards. */
 static __always_inline bool put(struct l4lb_set *set, __u32 now,
 				union record record)
 {
@@ -74,7 +74,7 @@ static __always_inline bool put(struct l4lb_set *set, __u32 now,
 	}
 	if (best >= L4LB_RECORDS)
 		return false;
-	/* Unless the program that is counting has just written there. */
+	/* Fails if the attached program has just written there. */
 	return __sync_val_compare_and_swap(&set->records[best], victim.word,
 					   record.word) == victim.word;
 }
@@ -83,7 +83,7 @@ PROGRAM
 int l4lb_carry_flows(struct xdp_md *ctx)
 {
 	struct carry_flows *frame = frame_start(ctx);
-	/* One more, so that a record of another CPU is not of the future. */
+	/* One unit more, so that a record that another CPU writes is not in the future. */
 	const __u32 now =
 		(__u32)(bpf_ktime_get_ns() / 1000000000 >> L4LB_SEEN_SHIFT) + 1;
 	const struct l4lb_set *from;

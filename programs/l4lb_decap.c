@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * l4lb_decap: removes the outer header at a destination without tunnel devices.
+ * l4lb_decap, the decapsulation program: removes the outer header at a destination, so
+ * that it needs no tunnel devices.
  *
- *   frame -> is it IP in IP for this host? -> take the outer header off -> XDP_PASS
+ *   frame -> is it IP in IP for this host? -> remove the outer header -> XDP_PASS
  *
- * XDP cannot ask which addresses the host has, so l4lb-load writes them into a
- * map. If it is loaded by hand, the program knows none, and then removes the
- * outer header from every packet of IP in IP that comes in.
+ * XDP cannot ask which addresses the host has, so l4lb-load writes them into a map. If
+ * you load the program by hand, it knows no addresses, and removes the outer header of
+ * every IP in IP packet.
  */
 #define L4LB_HOST
 #include "datapath/counters.h"
@@ -33,7 +34,7 @@ static __always_inline bool is_this_host(const struct address *address)
 	return find(&addresses, address);
 }
 
-/* Returns the IP version inside, by the protocol of the outer header: 4, 6, or 0. */
+/* Returns the inner IP version for the outer header's protocol: 4, 6, or 0 for others. */
 static __always_inline __u8 version_inside(__u8 protocol)
 {
 	if (protocol == IPPROTO_IPIP)
@@ -67,7 +68,7 @@ static __always_inline enum decap_verdict parse_outer(struct cursor *cursor,
 	return DECAP_NO_OBJECTION;
 }
 
-/* The inner packet must be all there, and be what the outer header says it is. */
+/* Checks that the inner packet is complete and has the version that the outer states. */
 static __always_inline enum decap_verdict
 parse_inner(struct cursor *cursor, const struct packet *outer,
 	    struct packet *inner)
@@ -91,7 +92,7 @@ parse_inner(struct cursor *cursor, const struct packet *outer,
 #define ECN_CAPABLE_0 2
 #define ECN_CONGESTION 3
 
-/* RFC 6040, figure 4: marks that routers on the path have set must not be lost. */
+/* RFC 6040, figure 4: keeps the marks that routers on the path have set. */
 static __always_inline __u8 join_ecn(const struct packet *outer,
 				     const struct packet *inner)
 {
@@ -112,7 +113,7 @@ static __always_inline enum decap_verdict write_tos(void *at,
 	struct iphdr *ipv4 = at;
 
 	if (never(at + sizeof(*ipv4) > cursor->end))
-		return DECAP_MALFORMED; /* parse_inner() saw it */
+		return DECAP_MALFORMED; /* parse_inner() has checked it */
 	if (inner->version == 6) {
 		ipv6->priority = tos >> 4;
 		ipv6->flow_lbl[0] = (ipv6->flow_lbl[0] & 0xf) | tos << 4;
@@ -126,7 +127,7 @@ static __always_inline enum decap_verdict write_tos(void *at,
 	return DECAP_NO_OBJECTION;
 }
 
-/* Moves the head of the frame, with the Ethernet header and tags. */
+/* Cuts the outer header out: moves the Ethernet header and tags behind it. */
 static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
 						   const struct packet *outer,
 						   const struct packet *inner)
@@ -136,14 +137,14 @@ static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
 	struct ethhdr eth;
 
 	if (never(frame + sizeof(eth) + sizeof(tags) > frame_end(ctx)))
-		return DECAP_NO_ROOM; /* there are two headers more */
+		return DECAP_NO_ROOM; /* two IP headers follow */
 	__builtin_memcpy(&eth, frame, sizeof(eth));
 	__builtin_memcpy(tags, frame + MACS_LENGTH, sizeof(tags));
 	if (!cut_head(ctx, outer->header_length))
 		return DECAP_NO_ROOM;
 	frame = frame_start(ctx);
 	if (never(frame + sizeof(eth) + sizeof(tags) > frame_end(ctx)))
-		return DECAP_NO_ROOM; /* there is one */
+		return DECAP_NO_ROOM; /* one IP header follows */
 	__builtin_memcpy(frame, &eth, MACS_LENGTH);
 	if (outer->tags > 0)
 		__builtin_memcpy(frame + MACS_LENGTH, &tags[0],

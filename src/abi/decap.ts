@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** programs/decap.h in TypeScript: the maps of the program for destinations. */
+/** programs/decap.h in TypeScript: the maps of the decapsulation program. */
 import { encodeKey } from './bytes.js';
 import { ABI } from './maps.js';
 import type { Verdict } from './verdicts.js';
@@ -22,7 +22,7 @@ export const DECAP_VERDICTS = [
     number: 2,
     name: 'not this host',
     action: 'PASS',
-    meaning: 'the outer address is not one of this host: passed as it came',
+    meaning: "the outer address is not one of this host's: passed as it came",
   },
   {
     number: 17,
