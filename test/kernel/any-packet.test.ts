@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What else a network sends, through both builds: IPv6, VLAN tags, extension headers,
- * ICMP errors and echo, packets that are too big, fragments.
+ * Other packets that a network sends, through both builds: IPv6, VLAN tags, extension
+ * headers, ICMP errors and echo, packets that are too big, fragments.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -79,7 +79,7 @@ function filled(family: Family, more: Partial<Fill> = {}): Fill {
   };
 }
 
-/** The outer header is taken apart by hand: what is in it, and what is behind. */
+/** Takes the outer header apart by hand: its fields, and what follows it. */
 function takeApart(frame: Buffer, family: Family, tags = 0): Record<string, unknown> {
   const outer = frame.subarray(14 + tags * 4);
   const length = family === 'ipv6' ? 40 : 20;
@@ -107,7 +107,7 @@ function takeApart(frame: Buffer, family: Family, tags = 0): Record<string, unkn
       };
 }
 
-/** Sent to the destination as it came, whatever it is. */
+/** Expects that a frame is sent to the destination unchanged, whatever it is. */
 function expectSent(
   outcome: Outcome,
   inner: Buffer,
@@ -311,7 +311,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
     });
     afterAll(() => program.close());
 
-    /** What a destination had sent, and a router could not forward. */
+    /** A packet that a destination had sent and a router could not forward. */
     const answer = (port: number, inner = UDP): Buffer =>
       packet(
         { from: service[family], to: client[family], protocol: inner },
@@ -424,7 +424,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
       expectUntouched(await send(frame), frame, verdict);
     });
 
-    /** Of zeros alone, where IPv6 has its addresses besides. */
+    /** A message of zeros, except for the addresses in IPv6. */
     const zeros = (type: number, way: { from: string; to: string }): Buffer =>
       icmp(
         type,
@@ -455,7 +455,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
         const frames = Array.from({ length: 600 }, (_, number) => {
           const rest = Buffer.alloc(4);
           rest.writeUInt16BE(number * 109, 0);
-          // With this one the sum of the answer is 0xffff.
+          // With this number the sum of the answer is 0xffff.
           rest.writeUInt16BE(0xffff - number * 109, 2);
           const between = family === 'ipv6' ? to(family) : undefined;
           const message = icmp(REQUEST, 0, rest, Buffer.alloc(number % 3), between);
@@ -483,7 +483,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
           ]);
           return send(frame);
         };
-        // The second of the test may be over when the packet comes.
+        // The test's second may be over when the packet comes.
         let outcome: Outcome;
         do outcome = await limited(kernelSeconds(), 10_000);
         while (outcome.verdict === 'echo answered');
@@ -614,7 +614,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
     if (build === 'host') {
       test('no more are told in a second than the limit', async () => {
         const frames = Array.from({ length: 1100 }, () => ethernet(toBalancer, big()));
-        // A window may end within; two ends are more than a second apart.
+        // A window may end meanwhile; two ends are more than a second apart.
         const verdicts = (await program.sendAll(frames)).map(({ verdict }) => verdict);
         const told = verdicts.filter((verdict) => verdict === 'too big told').length;
         const dropped = verdicts.filter((verdict) => verdict === 'too big').length;
@@ -679,7 +679,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
   }
 });
 
-/** What `hash = "source"` in a config file does to the cells. */
+/** Changes the cells as `hash = "source"` in a config file does. */
 async function hashBySource(program: Program): Promise<void> {
   const { cells, device, sizes } = await readTables(program.bpftool, program.maps);
   const ways = [...cells.values()]
@@ -696,7 +696,7 @@ async function hashBySource(program: Program): Promise<void> {
   );
 }
 
-/** Offset and the more bit of a fragment header, behind its reserved byte. */
+/** The offset and the more bit of a fragment header, after its reserved byte. */
 function u16pair(offset: number): Buffer {
   return Buffer.concat([u16(offset), Buffer.alloc(4)]);
 }

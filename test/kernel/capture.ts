@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** All frames that come out of a device, taken down by tcpdump and read afterwards. */
+/**
+ * Captures all frames that come out of a device with tcpdump, and reads them afterwards.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,7 +38,10 @@ export class Capture {
     child.stderr?.on('data', (text: Buffer) => (this.#words += String(text)));
   }
 
-  /** What comes in at a role's device: at a port of the switch that is what a role sends. */
+  /**
+   * Captures what comes in at a role's device. At a port of the switch, this is what a
+   * role sends.
+   */
   static async start(
     network: Network,
     role: Role,
@@ -65,7 +70,9 @@ export class Capture {
     return capture;
   }
 
-  /** Ends it; throws where tcpdump could not keep up, for then not all was seen. */
+  /**
+   * Ends the capture; throws if tcpdump could not keep up, since it then missed frames.
+   */
   async stop(): Promise<SentFrame[]> {
     if (this.#child.exitCode === null) {
       const ended = once(this.#child, 'close');
@@ -88,7 +95,10 @@ function isOpen(path: string): boolean {
   return existsSync(path) && statSync(path).size >= FILE_HEADER;
 }
 
-/** The classic file format, in this machine's byte order: both ends are here. */
+/**
+ * Reads the classic file format in this machine's byte order, as the same machine writes
+ * it.
+ */
 function readFrames(content: Buffer): SentFrame[] {
   if (content.readUInt32LE(0) !== 0xa1b2c3d4) throw new Error('no file of tcpdump');
   const frames: SentFrame[] = [];
@@ -112,7 +122,7 @@ function readFrames(content: Buffer): SentFrame[] {
   return frames;
 }
 
-/** RFC 1071: with its checksum in it, a header's words add up to all ones. */
+/** RFC 1071: including its checksum, the words of a header add up to all ones. */
 function sumOf(header: Buffer): number {
   let sum = 0;
   for (let at = 0; at < header.length; at += 2) sum += header.readUInt16BE(at);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Records of connections go along when flows get another size: by sets, and by packets. */
+/**
+ * Records of connections are carried over when flows get another size: by sets, and by
+ * packets.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,7 +34,10 @@ const ESTABLISHED = 0x8000;
 const bpftool = new Bpftool(run);
 
 describe('l4lb_carry_flows', () => {
-  /** A record as a test writes it: whose, to whom, and when it was seen. */
+  /**
+   * A record as a test writes it: of which connection, to which destination, and when
+   * seen.
+   */
   interface Record {
     of: number;
     to: number;
@@ -85,7 +91,10 @@ describe('l4lb_carry_flows', () => {
     return map;
   }
 
-  /** From so many sets to so many; what the new ones hold then, by set. */
+  /**
+   * Carries records from a number of sets to another; returns what the new sets hold
+   * then.
+   */
   async function carry(
     [countBefore, before]: [number, Sets],
     [count, there]: [number, Sets],
@@ -232,7 +241,7 @@ describe('l4lb-load --replace --flows', () => {
     program = one?.id ?? 0;
   }
 
-  /** Where the attached program sends a segment of each connection. */
+  /** Tells where the attached program sends a segment of each connection. */
   async function send(flags: number, first: number): Promise<string[]> {
     const way = { to: '02:00:00:00:00:04', from: '02:00:00:00:00:01' };
     const lines = Array.from({ length: CONNECTIONS }, (_, index) => {
@@ -251,7 +260,7 @@ describe('l4lb-load --replace --flows', () => {
     ['smaller', ['4'], ['1']],
     ['the same after a detour', ['1'], ['8']],
   ])('to %s moves no connection', async (_, ...sizes) => {
-    // Three generations: from before the slots were hot, and from two tables since.
+    // Three generations: from before the slots were hot, and from the two tables since.
     const oldest = await send(ACK, 10_000);
     await network.l4lb('map', ...rows(13));
     const older = await send(SYN, 20_000);
@@ -271,7 +280,8 @@ describe('l4lb-load --replace --flows', () => {
       expect(await send(ACK, 20_000)).toEqual(older);
       expect(await send(ACK, 30_000)).toEqual(young);
     }
-    // So that the test can tell: without their records these would go to one of the first 10.
+    // Without their records these would go to one of the first 10, so the test can see
+    // the loss.
     const isNew = (address: string): boolean => Number(address.split('.')[3]) > 10;
     expect(older.filter(isNew).length).toBeGreaterThan(20);
     expect(young.filter(isNew).length).toBeGreaterThan(20);

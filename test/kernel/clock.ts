@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Time that passes without anybody waiting: what tables remember is made older. */
+/** Lets time pass without waiting: makes what the tables remember older. */
 import { hex } from '../../src/system/bpftool-text.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
 import { encodeMemory } from '../../src/abi/slot.js';
@@ -19,7 +19,10 @@ export class Clock {
     this.#network = network;
   }
 
-  /** Whole seconds, for the hot slots of all services; records of flows stay as they are. */
+  /**
+   * Lets whole seconds pass for the hot slots of all services; records of flows stay as
+   * they are.
+   */
   async passes(seconds: number): Promise<void> {
     const namespace = this.#network.namespaceOf('balancer');
     const ip = new Iproute((command, args, options) =>

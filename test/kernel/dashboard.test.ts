@@ -21,13 +21,13 @@ import type { Screen } from './terminal.js';
 const SAMPLE = 'destination_samples/512_destinations.csv';
 const OTHER_SAMPLE = 'destination_samples/32_destinations.csv';
 const TITLE = '== Load balancer outbound statistics [Driver] ==';
-/** As pgrep finds it. */
+/** The command line as pgrep finds it. */
 const DASHBOARD = '^node .*l4lb-stats';
-/** The foot of the screen. */
+/** The last line of the screen. */
 const KEYS = ' s sort  r reverse ';
 const WAITING = 'no XDP program on eth0; waiting until it is back';
 
-/** Between two samples of the dashboard; in ms. */
+/** Milliseconds between two samples of the dashboard. */
 const INTERVAL = 100;
 
 let network: Network;
@@ -64,13 +64,13 @@ function count(text: string): number {
   return Number(text.replaceAll(',', ''));
 }
 
-/** Packets of the verdict balanced since the load, as the screen has them. */
+/** Packets of the verdict balanced since the load, as the screen shows them. */
 function balancedOf(screen: Screen): number | undefined {
   const match = /^balanced +[\d,]+ +([\d,]+)/m.exec(screen.join('\n'));
   return match?.[1] === undefined ? undefined : count(match[1]);
 }
 
-/** A whole frame, and packets in it. */
+/** Whether the screen shows a whole frame that has packets in it. */
 function hasRates(screen: Screen): boolean {
   const totals = screen.find((line) => line.startsWith('[Totals]'));
   const isWhole = screen[0]?.startsWith(TITLE) && screen.at(-1)?.startsWith(KEYS);
@@ -81,7 +81,7 @@ function isDescending(values: number[]): boolean {
   return values.every((value, index) => index === 0 || value <= (values[index - 1] ?? 0));
 }
 
-/** Many rows, from fast to slow. */
+/** Whether there are many rows, from fast to slow. */
 function isFastestFirst(screen: Screen): boolean {
   const rates = rowsOf(screen).map(({ pps }) => pps);
   const slowest = rates.at(-1) ?? 0;
@@ -114,7 +114,7 @@ async function untilEnded(pid: number): Promise<void> {
     const state = await execa('ps', ['-o', 'stat=', '-p', String(pid)], {
       reject: false,
     });
-    // A zombie has ended; whoever has to take notice may be slow.
+    // A zombie has ended, but its parent may be slow to notice.
     if (state.stdout === '' || state.stdout.startsWith('Z')) return;
     if (performance.now() > deadline) throw new Error(`process ${pid} still runs`);
     await sleep(20);
@@ -128,7 +128,9 @@ describe('in a terminal', () => {
   });
   afterEach(() => Terminal.close());
 
-  /** In a sh, which, unlike bash, does not restore the terminal after a command. */
+  /**
+   * Starts it from sh, which, unlike bash, does not restore the terminal after a command.
+   */
   async function enterDashboard(...args: string[]): Promise<void> {
     const command = ['bin/l4lb-stats.js', '--interval', `${INTERVAL / 1000}`, ...args];
     await terminal.enter(`sh -c '${command.join(' ')}; echo "exit code $?"; stty -a'`);
@@ -139,7 +141,7 @@ describe('in a terminal', () => {
     return terminal.until('a whole dashboard with rates', hasRates);
   }
 
-  /** The screen when it has these rows, by their numbers, and no others. */
+  /** Waits until the screen has exactly the rows with these numbers. */
   async function untilRows(first: number, last: number, of = 512): Promise<Screen> {
     const numbers = Array.from({ length: last - first + 1 }, (_, index) => first + index);
     const status = `${first}-${last} of ${of} `;
@@ -325,7 +327,7 @@ describe('in a terminal', () => {
     try {
       await terminal.untilShown(WAITING, TITLE);
     } finally {
-      // With fewer slots than usual, which are filled sooner.
+      // With fewer slots than usual, so that they are filled sooner.
       await l4lb('load', '-f', SAMPLE, '--slots', '1024');
     }
     const screen = await terminal.until('rates without the notice', (one) => {

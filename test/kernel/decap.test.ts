@@ -166,7 +166,7 @@ describe('both families, tags, and what routers said', () => {
     return packet({ ...between(family, 'outer'), protocol, tos }, insides);
   };
 
-  // A program that knows no address takes every outer header off.
+  // A program that knows no address takes off every outer header.
   beforeAll(async () => {
     await bpftool.load(join(ROOT, 'l4lb_decap.o'), pin);
     maps = await bpftool.maps((await bpftool.program('pinned', pin)).mapIds);
@@ -199,7 +199,7 @@ describe('both families, tags, and what routers said', () => {
   const ECT_1 = 1;
   const ECT_0 = 2;
   const CE = 3;
-  /** RFC 6040, figure 4: rows are the inner, columns the outer. */
+  /** RFC 6040, figure 4: rows are the inner marks, columns the outer ones. */
   const joined: Record<number, (number | 'drop')[]> = {
     [NOT_ECT]: [NOT_ECT, NOT_ECT, NOT_ECT, 'drop'],
     [ECT_0]: [ECT_0, ECT_1, ECT_0, CE],

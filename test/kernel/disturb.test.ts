@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-disturb with few connections: that it measures, and leaves nothing behind. */
+/** l4lb-disturb with few connections: it measures, and leaves nothing behind. */
 import { describe, expect, test } from '@jest/globals';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ interface Outcome {
   left: string[];
 }
 
-/** Runs it, and stops it once it has said `stopAt`. */
+/** Runs it, and stops it when it has printed `stopAt`. */
 async function disturb(
   args: string[],
   stopAt?: RegExp,
@@ -24,7 +24,7 @@ async function disturb(
 ): Promise<Outcome> {
   const scratch = mkdtempSync(join(tmpdir(), 'disturb-test-'));
   const env = { TMPDIR: scratch };
-  // Taking the network down may take longer than execa would wait with SIGKILL.
+  // Taking the network down may take longer than execa would wait before SIGKILL.
   const patience = { timeout: 60_000, forceKillAfterDelay: false } as const;
   const options = { cwd: ROOT, reject: false, env, ...patience } as const;
   const running = execa(join(ROOT, 'bin/l4lb-disturb.js'), args, options);
@@ -44,7 +44,7 @@ async function disturb(
   return { exitCode: exitCode ?? -1, stdout, stderr, left };
 }
 
-/** All that it starts inherits its environment. */
+/** Everything that it starts inherits its environment. */
 function processesWith(variable: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -108,7 +108,7 @@ describe('l4lb-disturb', () => {
       active: 0,
       lost_unavoidable: remove?.ideal,
     });
-    // Each message is either echoed or of a connection that was lost.
+    // Each message was either echoed or belongs to a connection that was lost.
     expect(result.connections).toBe(100);
     expect(result.opened).toBe(
       result.active + result.lost_avoidable + result.lost_unavoidable,

@@ -9,7 +9,7 @@ const GOOD = 'fd00::1:1, 02:00:0a:00:01:01\nfd00::1:2, 02:00:0a:00:01:02\n';
 /** hping3 speaks IPv4 only. */
 const FLOOD = `while sleep 0.01; do echo >/dev/udp/${VIP}/80; done`;
 
-/** Each look takes more than the interval, and far more on a machine that is busy. */
+/** Each look takes longer than the interval, and much longer on a busy machine. */
 const MOST_MS = 120_000;
 
 let network: Network;

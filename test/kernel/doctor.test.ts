@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * l4lb-doctor: each finding is brought about by breaking just that, is the only one
- * that is found, and is gone when the command that it names has been run.
+ * l4lb-doctor: each row breaks one thing. The doctor then finds just that, and finds
+ * nothing once the command that it names has run.
  */
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,13 +53,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** One of our commands, with rows that are piped into it, in words that no shell changes. */
+/** One of our commands, maybe with rows piped into it, in words that no shell changes. */
 const OWN =
   /^(?:printf '(?<rows>[^']*)' \| )?l4lb-(?<tool>load|map) (?<args>[^'"<>|$&]*?)(?: >\/dev\/null)?$/;
 
 /**
- * Runs a command as the doctor names it, with few slots, which are quickly read. What a
- * shell is needed for runs in one, and all else of ours in a node that is there.
+ * Runs a command that the doctor names, with few slots, which are read quickly. A command
+ * that needs a shell runs in one; our other commands run in a node that runs already.
  */
 async function shell(role: Role, command: string): Promise<void> {
   const line = command.replaceAll('-f FILE', `-f ${file} --slots 256`);
@@ -89,7 +89,9 @@ function reload(way = WAY, rows = GOOD, more = ''): string {
   );
 }
 
-/** Packets of this size to the service come, unless none are to. */
+/**
+ * Examines while packets of this size come to the service; none come if the size is 0.
+ */
 async function doctor(
   size: number | undefined = 100,
   ...args: string[]
@@ -111,7 +113,7 @@ async function doctor(
 
 const HEALTHY = { exitCode: 0, findings: [] };
 
-/** Words behind the command say when it is right. */
+/** Words after the command say when it is right. */
 function commandOf({ fix }: Finding): string {
   return fix.split(', ')[0] ?? '';
 }
@@ -126,16 +128,16 @@ test('a network that works is healthy, and everything was looked at', async () =
 
 interface Row {
   what: string;
-  /** The one check that finds something. */
+  /** The only check that finds something. */
   check: string;
   role: Role;
   broken: string;
   evidence: string | RegExp;
-  /** What the fix begins with. */
+  /** The beginning of the fix. */
   fix: string;
-  /** Where its command is run, after which all is well. */
+  /** Where the command of the fix runs, after which all is well. */
   fixIn?: Role;
-  /** Brings the network back to what the rows begin with, where that does not. */
+  /** Brings the network back to its first state, if the fix does not. */
   undo?: string;
   args?: string[];
   /** Bytes of data in the packets. */
@@ -160,7 +162,10 @@ async function judge(row: Row): Promise<void> {
   if (row.undo) await shell(row.role, row.undo);
 }
 
-/** After a row that failed on its way, so that the next ones are not its victims. */
+/**
+ * Repairs the network after a row that failed midway, so that the next rows do not
+ * suffer.
+ */
 async function heal(): Promise<void> {
   const pass = `ip -force link set dev balancer xdpdrv obj ${ROOT}${PASS} sec xdp`;
   await shell('switch', `ip link set dev balancer up; ${pass}`);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What goes wrong for users, and what they are told: message, exit code, no change. */
+/** What goes wrong for users, and what they see: message, exit code, and no change. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,7 +138,7 @@ describe('l4lb-map', () => {
     await network.expectOk('balancer', 'bin/l4lb-load.js', ...args);
   });
 
-  /** Nothing was written if the file that is in the table is still what is there. */
+  /** Expects that nothing was written: the table still holds the same file. */
   async function expectUnchanged(): Promise<void> {
     const { stdout } = await network.l4lb('map', '-f', SAMPLE, '--dry-run', '--json');
     expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 32 });

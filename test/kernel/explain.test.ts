@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-explain on a live balancer: it says what packets do, and changes nothing. */
+/** l4lb-explain on a live balancer: it says what packets do and changes nothing. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -60,10 +60,10 @@ const question = (port: number, ...more: string[]): string[] => [
   ...more,
 ];
 
-/** The verdict's entry in a dump: its key, and what each CPU has counted. */
+/** The entry of the verdict in a dump: its key, and what each CPU has counted. */
 const NOT_IP = /^key:\n01 00 00 00 *\n(?:value .*\n)+/m;
 
-/** All that the program writes. */
+/** Everything that the program writes. */
 async function state(): Promise<unknown> {
   const { stdout } = await network.expectOk(
     'balancer',
@@ -86,10 +86,10 @@ async function state(): Promise<unknown> {
       String(id),
     ]);
     const { name } = JSON.parse(map) as { name: string };
-    // These have a million entries; what is in the others tells enough.
+    // These have a million entries, and the others say enough.
     if (name === 'kept' || name === 'slots') return [name];
     const { stdout } = await execa('bpftool', ['map', 'dump', 'id', String(id)]);
-    // ARP comes and goes at any time, and is counted as "not ip".
+    // ARP comes and goes at any time, and counts as "not ip".
     return [name, name === 'verdicts' ? stdout.replace(NOT_IP, '') : stdout];
   });
   return Promise.all(dumps);
@@ -130,7 +130,7 @@ describe('a packet', () => {
   });
 
   test('in a hot slot, by its record or by what the slot remembers', async () => {
-    // Drained, the first one is remembered by all of its slots.
+    // The first destination is drained, so all of its slots remember it.
     await fill('map', '10.0.1.1,,0\n10.0.1.2\n');
     let port = 5000;
     let told = (await explain(...question(port, '--tcp-flags', 'ACK')))[0];
@@ -142,7 +142,7 @@ describe('a packet', () => {
     const before = await state();
     const [syn] = await explain(...question(port));
     expect(syn).toMatchObject({ agrees: true, destination: { address: '10.0.1.2' } });
-    // A SYN writes a record, and yet not where the live program looks.
+    // A SYN writes a record, but not where the live program looks.
     expect(await state()).toEqual(before);
 
     const flood = ['-c', '1', '-S', '-s', String(port), '-p', '80', '-q', VIP];
@@ -249,7 +249,7 @@ test('many packets hold up nobody who writes, and are told by the tables of the 
   const args = [namespace, 'bin/l4lb-explain.js', '-i', 'eth0', '--json', '--pcap', file];
   const child = spawn('nsenter', args, { cwd: ROOT });
   const told = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
-  // The copy of the program takes the lock, and lets go of it.
+  // The copy of the program takes the lock and releases it.
   while (pinsOf(child).length === 0 && child.exitCode === null) await sleep(1);
   await fill('map', '10.0.1.1\n');
   await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--replace');
@@ -263,7 +263,7 @@ test('many packets hold up nobody who writes, and are told by the tables of the 
   rmSync(folder, { recursive: true });
 });
 
-/** In the classic pcap format, little-endian. */
+/** A capture in the classic pcap format, little-endian. */
 function captureOf(frames: readonly Buffer[]): Buffer {
   const header = Buffer.alloc(24);
   header.writeUInt32LE(0xa1b2c3d4, 0);

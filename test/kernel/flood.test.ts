@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-flood: that what it says it sends arrives, as tcpdump, tshark and l4lb-stats see it. */
+/** l4lb-flood: tcpdump, tshark and l4lb-stats see what it says that it sends. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -48,7 +48,7 @@ async function flood(role: Role, device: string, ...args: string[]): Promise<Fin
   return network.run(role, 'bin/l4lb-flood.js', ['-i', device, ...args]);
 }
 
-/** From the client, where anything but success is a fault of the test. */
+/** Sends from the client. Anything but success is a fault of the test. */
 async function send(...args: string[]): Promise<FloodJson> {
   const options = ['-i', 'eth0', '--json', ...args];
   const { stdout } = await network.expectOk('client', 'bin/l4lb-flood.js', ...options);
@@ -56,14 +56,14 @@ async function send(...args: string[]): Promise<FloodJson> {
 }
 
 interface Arrived {
-  /** Of each packet: source, source port and TCP flags. */
+  /** Source, source port, TCP flags and length of each packet. */
   packets: { from: string; port: number; flags: number; length: number }[];
   faults: string[];
 }
 
 /**
- * Takes down what comes to the sink, until there is so much of it. The answer waits for
- * that; what is missing after some seconds never comes.
+ * Captures what comes to the sink until there are so many packets. The returned function
+ * waits for them; what is still missing after some seconds never comes.
  */
 async function startDump(
   path: string,
@@ -83,7 +83,10 @@ async function startDump(
   };
 }
 
-/** What comes to the sink, whose own device has no XDP program, while it is flooded. */
+/**
+ * Captures what comes to the sink while it is flooded. The sink's device has no XDP
+ * program.
+ */
 async function capture(count: number, ...args: string[]): Promise<Arrived> {
   const path = join(scratch, 'arrived.pcap');
   const dumped = await startDump(path, count, 'udp or tcp');
@@ -111,7 +114,8 @@ async function capture(count: number, ...args: string[]): Promise<Arrived> {
 const different = (values: readonly unknown[]): number => new Set(values).size;
 
 describe('through the balancer', () => {
-  // Out of the switch's own port: the bridge before it would lose some of so many.
+  // From the switch's own port, since the bridge before it would lose some of so many
+  // packets.
   test.each([
     { what: 'UDP', args: ['--count', '1000000'], packets: 1_000_000 },
     {
@@ -218,7 +222,7 @@ describe('flood/flood', () => {
     return senderArguments('eth0', { ...plan, varied }, pace);
   };
 
-  // Of all 65,536 sources one makes the sum 0, and 0 would say that there is none.
+  // One of all 65,536 sources makes the sum 0, which would say that there is no sum.
   test('sends 0xffff where the sum of UDP is 0', async () => {
     const path = join(scratch, 'zero.pcap');
     const dumped = await startDump(path, 1, 'udp[6:2] = 0 or udp[6:2] = 0xffff');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Text of others on a terminal: whatever stands in names, cells, files and arguments,
- * no control character comes out, and none of it is taken for a fault of ours.
+ * Foreign text on a terminal: whatever names, cells, files and arguments contain, no
+ * control character comes out, and nothing looks like a fault of ours.
  */
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { Network } from './network.js';
 
-/** Clears the screen in two ways, turns the order around, and begins a line. */
+/**
+ * Clears the screen in two ways, reverses the direction of writing, and begins a line.
+ */
 const HOSTILE = 'x\u001b[2J\u009b2J\u202ey\nl4lb: all is well';
 const UNSAFE = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));

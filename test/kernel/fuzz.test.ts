@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The programs against the model, with a fixed seed: make fuzz runs more of it. */
+/** Compares the programs with the model, with a fixed seed. make fuzz runs more of it. */
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 

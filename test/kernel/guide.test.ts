@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The guide's first page, command for command: what it shows is what happens. */
+/** Runs the guide's first page, command for command, and expects what the page shows. */
 import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,11 +13,15 @@ import type { ShownCommand } from '../console.js';
 import { ROOT } from './network.js';
 
 const PAGE = 'docs/guide/first-balancer.md';
-/** The page's name of the network, and ours: other tests and people may have a "try". */
+/**
+ * The page's name of the network, and ours, since other tests and people may have a
+ * "try".
+ */
 const SHOWN_NETWORK = 'try';
 const NETWORK = `guide-${process.pid}`;
 
-// The sources, and beside them what the reader writes; and where "make install" puts things.
+// Holds the sources, what the reader writes beside them, and what "make install"
+// installs.
 const scratch = mkdtempSync(join(tmpdir(), 'l4lb-guide-'));
 const folder = mkdtempSync(join(scratch, 'sources-'));
 for (const name of readdirSync(ROOT)) symlinkSync(join(ROOT, name), join(folder, name));
@@ -56,7 +60,9 @@ async function run(step: ShownCommand): Promise<string[]> {
   return all === '' ? [] : all.split('\n');
 }
 
-/** What goes on beside the rest, until the network goes down. Waits for its first words. */
+/**
+ * Starts a command that runs until the network goes down, and waits for its first words.
+ */
 async function start(step: ShownCommand): Promise<string[]> {
   const [file, args] = shell(step);
   const child = execa(file, args, { cwd: folder, env, reject: false, buffer: false });
@@ -66,7 +72,7 @@ async function start(step: ShownCommand): Promise<string[]> {
 }
 
 afterAll(async () => {
-  // Where all went well the page itself has taken it down.
+  // If everything went well, the page itself has taken the network down.
   await execa('testbed/network.sh', ['down', NETWORK], { cwd: ROOT, reject: false });
   rmSync(scratch, { recursive: true });
 });
@@ -94,7 +100,7 @@ describe(PAGE, () => {
       const shown = step.output.map((line) => line.replaceAll('-try-', `-${NETWORK}-`));
       const named = shown.map((line) => line.replace(/ try\b/g, ` ${NETWORK}`));
       if (isAsShown(named, output)) return;
-      // Jest shows better than a line of ours what differs.
+      // Jest shows the difference better than a message of ours.
       expect(output.map(stable)).toEqual(named.map(stable));
     });
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The slot remembers: every rule of datapath/flows.h, by packets. */
+/** The slot remembers: checks every rule of datapath/flows.h with packets. */
 import {
   afterAll,
   afterEach,
@@ -60,7 +60,7 @@ beforeEach(() => {
   port += 10;
 });
 
-/** All slots of the service, whichever a packet hits. */
+/** Sets all slots of the service, so that it does not matter which one a packet hits. */
 async function setSlots(slot: Slot): Promise<void> {
   const writes: Write[] = Array.from({ length: SLOTS }, (_, key) => ({
     map: 'slots',
@@ -86,7 +86,7 @@ interface Connection {
 }
 const mine = (): Connection => ({ address: '192.0.2.7', port });
 
-/** Sends a segment of a connection; says which destination got it. */
+/** Sends a segment of a connection; returns which destination got it. */
 const send = (flags: number, from: Connection = mine()): Promise<string> =>
   nameOf(
     ipv4(
@@ -98,7 +98,7 @@ const sendUdp = (): Promise<string> =>
   nameOf(
     ipv4({ from: '192.0.2.7', to: vip, protocol: UDP }, udp({ from: port, to: 80 })),
   );
-/** A router could not forward this. */
+/** Sends an error from a router that could not forward the segment. */
 const sendError = (protocol: number, segment: Buffer): Promise<string> =>
   nameOf(
     ipv4(
@@ -110,7 +110,7 @@ const sendError = (protocol: number, segment: Buffer): Promise<string> =>
     ),
   );
 
-/** When something was last sent elsewhere than to a slot's current destination. */
+/** When a packet was last sent elsewhere than to a slot's current destination. */
 async function kept(): Promise<number> {
   const keys = Array.from({ length: SLOTS }, (_, key) => encodeKey(key));
   const answers = await program.bpftool.lookup(await mapId('kept'), keys);
@@ -133,7 +133,7 @@ function mapId(name: string): Promise<number> {
   });
 }
 
-/** Where a connection's record lies: see sign() in flows.h. */
+/** The set of a connection's record: see sign() in flows.h. */
 async function setOf({ address, port: from }: Connection): Promise<number> {
   const { device } = await readTables(program.bpftool, program.maps);
   const ports = Buffer.concat([u16(from), u16(80)]).readUInt32LE();
@@ -246,7 +246,7 @@ describe('a hot slot', () => {
     expect(await kept()).toBe(0);
     await hot(B, A);
     port++;
-    // Anyone can send an error: it goes where the quoted packet's connection is, no more.
+    // Anyone can send an error: it may only go where the quoted packet's connection is.
     expect(await sendError(TCP, tcp({ from: 80, to: port }, ACK))).toBe('A');
     expect(await kept()).toBe(0);
     expect(await send(ACK)).toBe('A');
@@ -255,7 +255,7 @@ describe('a hot slot', () => {
 });
 
 describe('in a flood of SYNs', () => {
-  /** As if so many connections had been recorded in this second, on each CPU. */
+  /** Pretends that so many connections were recorded in this second, on each CPU. */
   async function haveRecorded(second: number, count: number): Promise<void> {
     const value = Buffer.concat([second, count].map(encodeKey));
     await program.bpftool.queries([
@@ -265,7 +265,7 @@ describe('in a flood of SYNs', () => {
 
   afterEach(() => haveRecorded(0, 0));
 
-  /** Tries again where the second was over before all were sent. */
+  /** Tries again if the second was over before all were sent. */
   async function sendHavingRecorded(
     count: number,
     ...flags: number[]
@@ -381,7 +381,7 @@ describe('a record', () => {
     test('leaves a new connection to the previous destination, where all are established', async () => {
       await hot(B, A);
       const [last, ...others] = crowd.slice(9) as [Connection, ...Connection[]];
-      // Whoever is in the set by now is made established, or pushed out.
+      // Each connection that is in the set by now is established, or is pushed out.
       for (const other of [...crowd.slice(0, 9), ...others]) {
         if ((await send(SYN, other)) === 'B') expect(await send(ACK, other)).toBe('B');
       }
@@ -397,7 +397,7 @@ describe('a record', () => {
   });
 });
 
-/** Connections whose records share a set: some 100,000 are tried for each. */
+/** Finds connections whose records share a set; each takes some 100,000 tries. */
 async function connectionsOfOneSet(count: number): Promise<Connection[]> {
   const { device } = await readTables(program.bpftool, program.maps);
   const sets = new Map<number, Connection[]>();

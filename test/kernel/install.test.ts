@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** `make install` by root, out of a tree that belongs to somebody else. */
+/** Runs `make install` as root, out of a tree that belongs to somebody else. */
 import {
   cpSync,
   mkdtempSync,
@@ -15,13 +15,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 import { ROOT } from './network.js';
 
-/** nobody's, in Debian as elsewhere. */
+/** The user nobody, in Debian as elsewhere. */
 const BUILDER = '65534';
 const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-install-'));
 const tree = join(folder, 'tree');
 const root = join(folder, 'root');
 
-/** In the way that `cp -a` would copy it, but without what only development needs. */
+/** Copies the tree as `cp -a` would, but without what only development needs. */
 async function copyTree(): Promise<void> {
   const { stdout } = await execa('npm', ['ls', '--omit=dev', '--all', '--parseable'], {
     cwd: ROOT,
@@ -36,7 +36,7 @@ async function copyTree(): Promise<void> {
       preserveTimestamps: true,
     });
   }
-  // A link may lead to what its owner changes later.
+  // A link may lead to a file that its owner changes later.
   symlinkSync('../l4lb.example.toml', join(tree, 'docs/linked.toml'));
 }
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
   await copyTree();
   await execa('chown', ['-hR', `${BUILDER}:${BUILDER}`, tree]);
   await execa('chmod', ['-R', 'a+rwX', tree]);
-  // Whatever root's umask is, too.
+  // Whatever root's umask is.
   const make = `umask 000; exec make -C "$1" --no-print-directory install DESTDIR="$2"`;
   await execa('bash', ['-c', make, 'bash', tree, root]);
 });

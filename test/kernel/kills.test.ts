@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * kill -9 of l4lb-map at random moments, under traffic. After each, every slot
- * must have a destination that stands; and on the wire, from the first kill to
- * the last, no packet may go anywhere but to a destination of the two files that
- * the tool was changing between.
+ * Kills l4lb-map at random moments (kill -9), under traffic. After each kill, every slot
+ * must have a destination that exists. On the wire, from the first kill to the last,
+ * packets may only go to destinations of the two files that the tool was changing
+ * between.
  *
- * The moments come from a seed, which is told when a test fails. L4LB_SEED=N runs
- * the same again, as far as the machine takes the same time.
+ * The moments come from a seed, which a failing test prints. L4LB_SEED=N runs the same
+ * again, as far as the machine takes the same time.
  */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
@@ -36,11 +36,11 @@ import type { SentFrame } from './capture.js';
 import { Capture } from './capture.js';
 import { Network, ROOT, sumOfVerdicts } from './network.js';
 
-/** Enough that a batch takes a while, few enough to be read more than 100 times. */
+/** Enough that a batch takes a while, and few enough to be read more than 100 times. */
 const SLOTS = 2048;
 const BALANCER = '10.0.0.4';
 const SEED = Number(process.env.L4LB_SEED ?? Date.now() % 1_000_000);
-/** Stands on both sides of what is expected, so that it is told with whatever is wrong. */
+/** It is on both sides of each expectation, so that a failure prints it. */
 const seed = `L4LB_SEED=${SEED}`;
 
 type Name = 'old' | 'new';
@@ -99,7 +99,7 @@ interface Table {
   faults: string[];
 }
 
-/** Waits until no batch runs any more, and looks at every slot. */
+/** Waits until no batch runs any more, and then looks at every slot. */
 async function readTable(): Promise<Table> {
   await execa('flock', ['--wait', '20', lockFile, 'true']);
   const [answer] = await bpftool.queries([`map dump id ${maps.destinations.id}`]);
@@ -130,14 +130,16 @@ const isWhole = ({ addresses }: Table, all: Rows): boolean =>
 type Victim = 'node' | 'its group' | 'all of it';
 interface Kill {
   victim: Victim;
-  /** Of the time that the tool lives, or of the lines that its batch has. */
+  /** Whether the share is of the tool's life, or of the lines in its batch. */
   of: 'life' | 'batch';
   share: number;
-  /** Where the table is a mix of both files. */
+  /** The file that the tool was changing to, if the table is a mix of both files. */
   towards: Name;
 }
 
-/** A plain generator of 32 bits (xorshift, Marsaglia 2003): the same seed, the same row. */
+/**
+ * A simple 32-bit generator (xorshift, Marsaglia 2003): the same seed gives the same row.
+ */
 function randomFrom(start: number): () => number {
   let state = Math.imul(start + 1, 0x9e3779b1) || 1;
   return () => {
@@ -149,8 +151,8 @@ function randomFrom(start: number): () => number {
 }
 
 /**
- * Spread over all phases: half of them over the time that the tool lives, in most of
- * which it only reads, and half over the lines of its batch.
+ * Spreads the kills over all phases. Half of them spread over the life of the tool, which
+ * mostly reads, and half over the lines of its batch.
  */
 function drawKills(victims: readonly Victim[], count: number, start: number): Kill[] {
   const random = randomFrom(start);
@@ -166,7 +168,7 @@ function drawKills(victims: readonly Victim[], count: number, start: number): Ki
 }
 
 function startMap(file: string): ChildProcess {
-  // A process group of its own, as a shell gives each job.
+  // In a process group of its own, as a shell gives each job.
   return spawn(
     'nsenter',
     [
@@ -177,12 +179,12 @@ function startMap(file: string): ChildProcess {
   );
 }
 
-/** Its children; none once it has ended. */
+/** The children of a process; none once it has ended. */
 function childrenOf(pid: number): number[] {
   return read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
 }
 
-/** What writes is a session of its own: see Bpftool.write(). */
+/** A process that writes has a session of its own: see Bpftool.write(). */
 function isBatch(pid: number): boolean {
   const [, , , session] = read(`/proc/${pid}/stat`)
     .replace(/^.*\) /s, '')
@@ -198,7 +200,7 @@ function read(path: string): string {
   }
 }
 
-/** The batch once it runs; none if the tool ended without one. */
+/** Waits for the batch; returns undefined if the tool ended without one. */
 async function untilBatch(child: ChildProcess): Promise<number | undefined> {
   while (child.exitCode === null) {
     const batch = childrenOf(child.pid as number).find(isBatch);
@@ -209,9 +211,9 @@ async function untilBatch(child: ChildProcess): Promise<number | undefined> {
 }
 
 /**
- * Until it has read that share of its file, which it does as it writes. How long
- * that takes differs by machine and moment, so a time would miss it; and so would
- * a pause between two looks.
+ * Waits until the batch has read that share of its file, which it reads as it writes. How
+ * long this takes differs by machine and moment, so a fixed time would miss it, and so
+ * would a pause between two looks.
  */
 function untilRead(batch: number, share: number): void {
   const size = statSync(`/proc/${batch}/fd/0`, { throwIfNoEntry: false })?.size ?? 0;
@@ -233,7 +235,7 @@ function killIt(child: ChildProcess, victim: Victim): void {
   if (victim === 'node') signal(pid, 'SIGKILL');
   else if (victim === 'its group') signal(-pid, 'SIGKILL');
   else {
-    // Stopped, it starts nothing more while we look.
+    // While it is stopped, it starts nothing more during our look.
     signal(pid, 'SIGSTOP');
     for (const one of childrenOf(pid)) signal(one, 'SIGKILL');
     signal(pid, 'SIGKILL');
@@ -264,7 +266,7 @@ async function killOnce(kill: Kill, file: string, life: number): Promise<boolean
   return lives;
 }
 
-/** UDP, beginnings of connections and their middles, from random sources. */
+/** UDP, and TCP segments that begin and continue connections, from random sources. */
 const TRAFFIC = ['-2', '-S', '-A'];
 
 function startTraffic(): ChildProcess[] {
@@ -307,7 +309,7 @@ async function killAgainAndAgain(kills: readonly Kill[]): Promise<Campaign> {
       const life = await measure(fileOf(name));
       const table = await readTable();
       const slots = table.addresses.join(' ');
-      // The table is a function of the file, whatever was there before.
+      // The table depends on the file alone, not on what was there before.
       if (slots !== (whole[name] ??= slots)) faults.push(`${name}: another table`);
       if (
         new Set(table.addresses).size !== ROWS[name].size ||
@@ -340,7 +342,7 @@ async function killAgainAndAgain(kills: readonly Kill[]): Promise<Campaign> {
     }
   } finally {
     for (const child of traffic) child.kill('SIGTERM');
-    // What is on its way arrives.
+    // Waits until the packets on their way have arrived.
     await sleep(300);
     if (rounds.length < kills.length) capture.kill();
   }
@@ -366,12 +368,14 @@ function wrongFrames(frames: readonly SentFrame[]): string[] {
   return frames.filter((frame) => !isRight(frame)).map((frame) => JSON.stringify(frame));
 }
 
-/** Packets sent while a round went on: from the tool's start until its end was seen. */
+/**
+ * Packets that were sent during a round: from the tool's start until its end was seen.
+ */
 function flowing(frames: readonly SentFrame[], { began, ended }: Round): number {
   return frames.filter(({ time }) => time >= began && time <= ended).length;
 }
 
-/** What holds after kills of either kind. */
+/** What must hold after kills of either kind. */
 function expectNoHarm(kills: readonly Kill[], campaign: Campaign): void {
   const { rounds, faults, frames } = campaign;
   expect([seed, ...faults.slice(0, 9)]).toEqual([seed]);
@@ -385,7 +389,7 @@ function expectNoHarm(kills: readonly Kill[], campaign: Campaign): void {
   ]);
   // Every packet that came is accounted for: it was sent on, or has another verdict.
   expect([seed, frames.length + campaign.passedOrDropped]).toEqual([seed, campaign.came]);
-  // And none missed the service, or its destination.
+  // No packet missed the service or its destination.
   expect([seed, campaign.notOurs]).toEqual([seed, 0]);
   const alive = rounds.filter(({ lived }) => lived).length;
   expect(alive).toBeGreaterThan(kills.length * 0.7);
@@ -404,14 +408,14 @@ describe('kill -9 of l4lb-map under traffic', () => {
     expectNoHarm(kills, campaign);
     // A batch that has begun is never half done.
     expect(campaign.rounds.filter(({ mixed }) => mixed)).toEqual([]);
-    // Nor are the sums: what was counted is what was on the wire.
+    // The sums are right as well: what was counted is what was on the wire.
     expect([seed, campaign.balanced]).toEqual([seed, campaign.frames.length]);
   }, 600_000);
 
   test(`of the batch too, ${TIMES.all} times: slots are left half done, and none astray`, async () => {
-    // What ids that get a new owner had counted can be counted twice here, so the sums of
-    // destinations are not looked at: see plan/steps.ts. And it takes some luck to meet a
-    // batch in the middle, so there are more kills until one was.
+    // Counts of ids that get a new owner can be counted twice here, so this does not
+    // check the sums of destinations: see plan/steps.ts. It takes some luck to kill a
+    // batch midway, so the kills go on until one was.
     let mixed = 0;
     for (let campaigns = 1; mixed === 0 && campaigns <= MOST_CAMPAIGNS; campaigns++) {
       const kills = drawKills(['all of it'], TIMES.all, SEED + campaigns);

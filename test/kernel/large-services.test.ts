@@ -24,7 +24,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** What a tool says in JSON of a fill or of settling. */
+/** What a tool prints in JSON about a fill or about settling. */
 async function map(...args: string[]): Promise<Record<string, unknown>> {
   const all = ['-i', 'eth0', '--json', ...args];
   const { stdout } = await network.expectOk('balancer', 'bin/l4lb-map.js', ...all);

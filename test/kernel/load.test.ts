@@ -39,7 +39,10 @@ async function status(): Promise<ProgramJson[]> {
   return (JSON.parse(stdout) as { programs: ProgramJson[] }).programs;
 }
 
-/** Too large for one buffer, so veth refuses driver mode, as it does while its peer's is. */
+/**
+ * Too large for one buffer, so veth refuses driver mode, as it also does for its peer's
+ * MTU.
+ */
 async function setJumboFrames(): Promise<void> {
   await network.expectOk(
     'switch',
@@ -67,7 +70,8 @@ describe('loading', () => {
 
   test('falls back to generic mode, and says why', async () => {
     await setJumboFrames();
-    // An object that was named stays the one that is loaded, and this is not for jumbo frames.
+    // An object that was named is the one that is loaded, and this one is not for jumbo
+    // frames.
     const { stdout, exitCode } = await network.l4lb('load', '--obj', 'l4lb_xdp_host.o');
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^driver mode is not available: .*\neth0 \[Generic\]/);
@@ -142,7 +146,7 @@ describe('loading', () => {
     const args = ['-i', 'eth0', '-f', SAMPLE];
     const child = network.start('balancer', 'bin/l4lb-load.js', ...args);
     expect(await once(child, 'exit')).toEqual([0, null]);
-    // Those of other tests' loaders may be there right now.
+    // Other tests' loaders may have pins at this moment.
     expect(pinsOf(child)).toEqual([]);
   });
 });
@@ -150,7 +154,7 @@ describe('loading', () => {
 test('a replacement that the driver refuses leaves the tables as they were', async () => {
   await setJumboFrames();
   const folder = mkdtempSync(join(tmpdir(), 'l4lb-load-'));
-  // Of another name, so that nothing is known that could take its place.
+  // With another name, so that no other object is known to replace it.
   const object = join(folder, 'single-buffer.o');
   copyFileSync(join(ROOT, 'l4lb_xdp_host.o'), object);
   try {

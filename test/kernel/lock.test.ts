@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The lock of a device and the pins of a loader: whose they are, and who cannot touch them. */
+/**
+ * The lock of a device and the pins of a loader: who owns them, and who cannot touch
+ * them.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync, statSync } from 'node:fs';
@@ -63,7 +66,7 @@ describe('the lock', () => {
   });
 });
 
-/** Runs a tool where /run is another, as a script has made it. */
+/** Runs a tool with another /run, which a script has made. */
 function withRun(script: string): Promise<Finished> {
   const run = ['-m', 'sh', '-c', `${script} && exec bin/l4lb-map.js ${FILL.join(' ')}`];
   return network.run('balancer', 'unshare', run);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A minimal table through the tools, and what a service keeps in its cells. */
+/** A minimal table, changed with the tools, and what a service keeps in its cells. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { Clock } from './clock.js';
@@ -116,13 +116,13 @@ describe('a fill', () => {
   });
 
   test('settles what is ready in other services, after the time that they keep', async () => {
-    // What the tests before have left, and a replacement has carried over.
+    // Settles what earlier tests left and a replacement carried over.
     await map('', '--settle', '--now');
     const first = await fill(csv(4), ...DNS, '--slots', '512', '--idle', '1000');
     expect(first.slots_hot).toBe(0);
     const hot = await fill(csv(10), ...WEB);
     expect(hot.slots_moved).toBeGreaterThan(0);
-    // The slots of who was removed forget; those of a weight that changed are hot.
+    // Slots of a destination that was removed forget; slots whose weight changed are hot.
     const moved = await fill(csv(10, 2), ...WEB, '--idle', '10');
     expect(moved.slots_hot).toBe(moved.slots_moved);
     await clock.passes(10);
@@ -131,7 +131,7 @@ describe('a fill', () => {
     expect(other.slots_settled).toBe(moved.slots_hot);
     expect(other.slots_hot).toBe(other.slots_moved);
 
-    // The service keeps its idle time, so nothing is ready; this run has another.
+    // The service keeps its idle time, so nothing is ready; the next run names another.
     const kept = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(kept).toMatchObject({ slots_settled: 0, slots_hot: other.slots_moved });
     await clock.passes(1);
@@ -149,13 +149,13 @@ describe('a fill', () => {
           /(address = "10.0.1.1", mac = "[0-9a-f:]+")(, weight = \d+)?/,
           `$1, weight = ${weight}`,
         );
-    // Long enough that a slow machine still finds them hot.
+    // Long enough that a slow machine still finds the slots hot.
     await map(service(2), '-c', '-');
     await map(service(0), '-c', '-');
     const waiting = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(waiting.slots_hot).toBeGreaterThan(0);
     await clock.passes(11);
-    // Their records are kept for the idle time, since a slot may have moved twice.
+    // The records are kept for the idle time, since a slot may have moved twice.
     const forgot = JSON.parse(await map('', '--settle', '--json')) as PlanJson;
     expect(forgot).toMatchObject({
       slots_settled: 0,
@@ -175,7 +175,8 @@ describe('a fill', () => {
     const first = await fill(csv(10, 3), ...WEB, '--idle', '2');
     expect(first.slots_hot).toBe(first.slots_moved);
     await clock.passes(3);
-    // Whoever began meanwhile is on the destinations that these slots leave now.
+    // Connections that began meanwhile are on the destinations that these slots leave
+    // now.
     const second = await fill(csv(10, 0), ...WEB);
     expect(second).toMatchObject({ slots_settled: 0, slots_hot: first.slots_hot });
     expect(second.slots_moved).toBe(first.slots_moved);

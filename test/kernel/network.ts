@@ -45,8 +45,8 @@ export class Network {
   }
 
   /**
-   * Brings the balancer's device and its port back to what up() has made, so that tests
-   * need no network each: no program, the MTU, and the features of the device.
+   * Brings the balancer's device and its port back to the state after up(): no program,
+   * the MTU, and the features of the device. So tests need no network each.
    */
   async reset(mtu = 1500): Promise<void> {
     const bare = 'ip link set dev eth0 xdpdrv off; ip link set dev eth0 xdpgeneric off';
@@ -64,8 +64,8 @@ export class Network {
   }
 
   /**
-   * Runs a command in a role's namespace; its exit code is part of the answer. One of
-   * our own runs in a node that is there already, which takes half the time.
+   * Runs a command in a role's namespace; the result includes its exit code. One of our
+   * own commands runs in a node that already runs, which takes half the time.
    */
   async run(
     role: Role,
@@ -85,7 +85,7 @@ export class Network {
     };
   }
 
-  /** The same in a process of its own, whatever the command. */
+  /** Does the same in a process of its own, whatever the command. */
   async runProcess(
     role: Role,
     command: string,
@@ -113,7 +113,7 @@ export class Network {
     return this.run('balancer', `bin/l4lb-${tool}.js`, ['-i', 'eth0', ...args]);
   }
 
-  /** The same where anything but success is a fault of the test. */
+  /** Does the same, but anything except success is a fault of the test. */
   async expectOk(role: Role, command: string, ...args: string[]): Promise<Finished> {
     const finished = await this.run(role, command, args);
     if (finished.exitCode !== 0) {
@@ -126,7 +126,7 @@ export class Network {
     return finished;
   }
 
-  /** The lock of a role's eth0, whether or not anybody ever took it. */
+  /** The path of the lock for a role's eth0, whether or not anybody ever took it. */
   async lockFile(role: Role = 'balancer'): Promise<string> {
     const { stdout } = await this.expectOk(
       role,
@@ -141,7 +141,7 @@ export class Network {
     return `${LOCK_FOLDER}/${deviceLock(link, `/run/netns/l4lb-${this.name}-${role}`)}.lock`;
   }
 
-  /** Starts a command that goes on beside the test, until the network goes down. */
+  /** Starts a command that runs beside the test until the network goes down. */
   start(role: Role, command: string, ...args: string[]): ChildProcess {
     const child = spawn('nsenter', [this.namespaceOf(role), command, ...args], {
       cwd: ROOT,
@@ -151,7 +151,7 @@ export class Network {
     return child;
   }
 
-  /** Packets that came to the balancer's device, by the switch's own count. */
+  /** Packets that came to the balancer's device, by the switch's own counter. */
   async packetsToBalancer(): Promise<number> {
     const { stdout } = await this.expectOk(
       'switch',
@@ -202,12 +202,12 @@ export function sumOfVerdicts(sample: SampleJson): number {
   return Object.values(sample.verdicts).reduce((sum, { packets }) => sum + packets, 0);
 }
 
-/** As a process's output comes from execa. */
+/** Output without its last newline, as execa returns it. */
 function withoutFinalNewline(text: string): string {
   return text.endsWith('\n') ? text.slice(0, -1) : text;
 }
 
-/** What a process has pinned, which is named after it. */
+/** What a process has pinned; the names of the pins include its number. */
 export function pinsOf({ pid }: ChildProcess): string[] {
   return readdirSync('/sys/fs/bpf').filter((name) =>
     name.startsWith(`l4lb-pin-${pid ?? ''}-`),

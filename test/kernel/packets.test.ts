@@ -51,7 +51,7 @@ function tcpFrame(fields: Partial<Ipv4> = {}, ports = { from: 4242, to: 80 }): B
   );
 }
 
-/** What the destination must receive. */
+/** The packet that the destination must receive. */
 function encapsulated(inner: Buffer, tos = 0, padding = 0): Buffer {
   const outer = {
     from: balancer.address,
@@ -67,7 +67,7 @@ function encapsulated(inner: Buffer, tos = 0, padding = 0): Buffer {
   );
 }
 
-/** For a test that needs tables of its own. */
+/** Runs a test that needs tables of its own. */
 async function withProgram<T>(
   build: Build,
   work: (program: Program) => Promise<T>,
@@ -84,7 +84,9 @@ function actionOf(verdict: VerdictName): string | undefined {
   return VERDICTS.find(({ name }) => name === verdict)?.action;
 }
 
-/** What passes or is dropped stays as it came, and is counted with its length. */
+/**
+ * Expects that a packet passes or is dropped unchanged, and is counted with its length.
+ */
 function expectUntouched(outcome: Outcome, frame: Buffer, verdict: VerdictName): void {
   expect(outcome).toEqual({
     action: actionOf(verdict),
@@ -282,7 +284,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
     });
 
     test('no room: the head of the frame cannot grow', async () => {
-      // In the context only `data` is given: that many bytes lie before the frame.
+      // The context only gives `data`: that many bytes lie before the frame.
       const context = Buffer.alloc(24);
       context.writeUInt32LE(0, 0);
       const frame = udpFrame();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Full-size packets over real TCP and UDP: the sender is told what fits; jumbo frames. */
+/**
+ * Full-size packets over real TCP and UDP: the sender learns what fits; also jumbo
+ * frames.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { Network } from './network.js';
@@ -8,7 +11,9 @@ const VIP = '198.51.100.10';
 const TRANSFER = 'testbed/transfer.mjs';
 const MEGABYTES = 100;
 
-/** A network with one destination behind a balancer, which both are loaded by us. */
+/**
+ * Makes a network with one destination behind a balancer, and loads our programs on both.
+ */
 async function balanced(network: Network): Promise<void> {
   await network.expectOk('destination1', 'bin/l4lb-load.js', '-i', 'eth0', '--decap');
   const destination = 'address\n10.0.1.1\n';
@@ -23,7 +28,7 @@ describe('a client that sends full-size segments and forbids fragments', () => {
   beforeAll(async () => {
     network = await Network.up('--count', '1', '--vip', VIP);
     await balanced(network);
-    // The testbed tells its client what fits; this one has to find out.
+    // The testbed tells its client what fits; this client has to find out.
     const route = ['route', 'replace', `${VIP}/32`, 'via', '10.0.0.4', 'dev', 'eth0'];
     await network.expectOk('client', 'ip', ...route);
   });
@@ -44,7 +49,7 @@ describe('a client that sends full-size segments and forbids fragments', () => {
 
     const { verdicts } = await network.sample();
     expect(verdicts['too big told']?.packets).toBeGreaterThan(0);
-    // The kernel remembers it, so that nearly all packets fitted.
+    // The kernel remembers it, so nearly all packets fitted.
     const told = verdicts['too big told']?.packets ?? 0;
     const dropped = verdicts['too big']?.packets ?? 0;
     expect(told + dropped).toBeLessThan((verdicts['balanced']?.packets ?? 0) / 100);
@@ -99,7 +104,7 @@ describe('at an MTU of 9000', () => {
     const packets = after.totals.packets - before.totals.packets;
     const sent = after.totals.bytes - before.totals.bytes;
     expect(sent).toBeGreaterThan(bytes);
-    // Acknowledgements count too, and yet most bytes came in frames of many buffers.
+    // Acknowledgements count too, but most bytes came in frames of many buffers.
     expect(sent / packets).toBeGreaterThan(1600);
   });
 });

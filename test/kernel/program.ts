@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * A loaded program without a device: frames go in by `bpftool prog run`, and out
- * come the action, the verdict and the frame.
+ * A loaded program without a device: `bpftool prog run` takes frames in, and returns the
+ * action, the verdict and the frame.
  */
 import { readdirSync, rmSync, writeFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,24 +32,24 @@ const OBJECTS: Record<Build, string> = {
   portable: 'l4lb_xdp.o',
 };
 const ACTIONS = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
-/** As many as the portable build has; a table of 65,536 takes a second to fill. */
+/** As many as the portable build has; to fill a table of 65,536 takes a second. */
 const SLOTS = 512;
 const PIN_PREFIX = 'l4lb-test-';
 
 export interface Outcome {
   action: (typeof ACTIONS)[number];
   verdict: VerdictName;
-  /** The bytes that the verdict was counted with. */
+  /** The bytes that were counted for the verdict. */
   bytes: number;
   frame: Buffer;
 }
 
 export interface Fill {
-  /** Address and MAC of each. */
+  /** The MAC of each destination by its address. */
   destinations: Record<string, string>;
   vips?: string[];
   takeSsh?: boolean;
-  /** One, or one for each family; ADDR[/LENGTH]. */
+  /** One source, or one for each family; ADDR[/LENGTH]. */
   source: string | string[];
   echo?: boolean;
   mac: string;
@@ -69,7 +69,7 @@ export class Program {
   #ids = 1;
 
   #isFilled = false;
-  /** What was counted by the last frame, where nothing was written since. */
+  /** The counters after the last frame; undefined if something was written since. */
   #last: Counts | undefined;
 
   readonly mapIds: number[];
@@ -123,7 +123,10 @@ export class Program {
     this.#isFilled = true;
   }
 
-  /** Writes to maps directly, to bring about a state that a test is about; slots by quads. */
+  /**
+   * Writes to maps directly, to bring about the state that a test needs; slots go by
+   * quads.
+   */
   async write(...writes: Write[]): Promise<void> {
     this.#last = undefined;
     await withLock(run, this.#lock, (lock) =>
@@ -131,7 +134,7 @@ export class Program {
     );
   }
 
-  /** Runs one frame, and looks what has been counted. */
+  /** Runs one frame, and looks at what has been counted. */
   async send(frame: Buffer, context?: Buffer): Promise<Outcome> {
     const [outcome] = await this.sendAll([frame], context);
     if (!outcome) throw new Error('bpftool ran nothing');
@@ -166,7 +169,7 @@ export class Program {
     return outcomes;
   }
 
-  /** Sums over all destinations stand for the verdict that has no counter. */
+  /** The sums over all destinations stand for the verdict that has no counter. */
   #countLines(): string[] {
     const ids = Array.from({ length: this.#ids }, (_, id) => hex(encodeKey(id)));
     return [
@@ -211,7 +214,7 @@ function decodeCounts([verdicts, ...counters]: unknown[]): Counts {
   return counts;
 }
 
-/** Exactly one verdict has counted exactly one packet. */
+/** Expects that exactly one verdict has counted exactly one packet, and returns it. */
 function difference(before: Counts, now: Counts): [VerdictName, number] {
   const changed = [...now].flatMap(([name, count]) => {
     const was = before.get(name) ?? { packets: 0, bytes: 0 };
@@ -225,7 +228,7 @@ function difference(before: Counts, now: Counts): [VerdictName, number] {
   return [only.name, only.bytes];
 }
 
-/** Of tests that were killed. */
+/** Removes the pins of tests that were killed. */
 function sweepPins(): void {
   for (const name of readdirSync('/sys/fs/bpf')) {
     const pid = new RegExp(`^${PIN_PREFIX}(\\d+)-`).exec(name)?.[1];

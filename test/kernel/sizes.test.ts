@@ -24,7 +24,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A file of so many; its path. */
+/** Writes a file with this many destinations; returns its path. */
 function destinations(count: number): string {
   const path = join(folder, `${count}.csv`);
   const rows = Array.from({ length: count }, (_, number) => {

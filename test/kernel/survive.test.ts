@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Tools that run at the same time, and a loader that is killed; kills.test.ts has the rest. */
+/**
+ * Tools that run at the same time, and a loader that is killed. kills.test.ts kills
+ * l4lb-map.
+ */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -16,7 +19,7 @@ import { readSlots, readTables } from '../../src/program/read.js';
 import { Network, ROOT, pinsOf } from './network.js';
 
 const FILES = [256, 512].map((count) => `destination_samples/${count}_destinations.csv`);
-/** Enough that a batch takes a while, few enough to be read again and again. */
+/** Enough that a batch takes a while, and few enough to be read again and again. */
 const SLOTS = 8192;
 let network: Network;
 
@@ -27,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => network.down());
 
-/** Our own modules, asked from outside the namespace. */
+/** Runs our own modules from outside the namespace. */
 const inNamespace: Run = (command, args, options) =>
   run(
     'nsenter',
@@ -39,7 +42,7 @@ function addressesIn(file: string): string[] {
   return readFileSync(ROOT + file, 'utf8').match(/^\d+\.\d+\.\d+\.\d+/gm) ?? [];
 }
 
-/** Waits until no batch runs any more, and reads where the slots point to. */
+/** Waits until no batch runs any more, and then reads where the slots point to. */
 async function slotAddresses(): Promise<Set<string>> {
   await execa('flock', ['--wait', '20', await network.lockFile(), 'true']);
   const tools = { ip: new Iproute(inNamespace), bpftool: new Bpftool(inNamespace) };
@@ -92,6 +95,6 @@ test('a killed loader leaves no pin that the next one does not sweep', async () 
   await sleep(260);
   child.kill('SIGKILL');
   expect((await network.l4lb('load', '--replace')).exitCode).toBe(0);
-  // Those of other tests' loaders may be there right now.
+  // Other tests' loaders may have pins at this moment.
   expect(pinsOf(child)).toEqual([]);
 });

@@ -7,16 +7,16 @@ import { execa } from 'execa';
 import { ROOT } from './network.js';
 import type { Network } from './network.js';
 
-/** How long something may take to come on the screen, on a busy machine; in ms. */
+/** Milliseconds that something may take to appear on the screen of a busy machine. */
 export const PATIENCE = 40_000;
 
-/** The prompt of its shell. */
+/** The prompt of the shell. */
 export const PROMPT = 'shell>';
 
 /** The lines of the screen, without the blanks at their ends. */
 export type Screen = string[];
 
-/** One at a time, since it has a tmux server of its own. */
+/** Only one can be open at a time, since it has a tmux server of its own. */
 export class Terminal {
   static readonly #SOCKET = `l4lb-test-${process.pid}`;
 
@@ -33,7 +33,7 @@ export class Terminal {
     return result.stdout;
   }
 
-  /** A shell in the balancer's namespace, with 100 columns and 30 lines. */
+  /** Opens a shell in the balancer's namespace, with 100 columns and 30 lines. */
   static async open(network: Network): Promise<Terminal> {
     const namespace = `--net=/run/netns/l4lb-${network.name}-balancer`;
     const shell = ['env', `PS1=${PROMPT} `, 'bash', '--norc', '--noprofile'];
@@ -44,7 +44,7 @@ export class Terminal {
     return terminal;
   }
 
-  /** Ends it and what runs in it; nothing where none is open. */
+  /** Ends the terminal and what runs in it; does nothing if none is open. */
   static async close(): Promise<void> {
     await execa('tmux', ['-L', Terminal.#SOCKET, 'kill-server'], { reject: false });
     // The server leaves its socket behind.
@@ -52,12 +52,12 @@ export class Terminal {
     rmSync(`${folder}/${Terminal.#SOCKET}`, { force: true });
   }
 
-  /** Keys by tmux's names, such as NPage, or plain characters. */
+  /** Presses keys by tmux's names, such as NPage, or plain characters. */
   async press(...keys: string[]): Promise<void> {
     await Terminal.#tmux('send-keys', ...keys);
   }
 
-  /** Types a command, and Enter. */
+  /** Types a command and Enter. */
   async enter(command: string): Promise<void> {
     await Terminal.#tmux('send-keys', '-l', command);
     await this.press('Enter');
@@ -95,7 +95,7 @@ export class Terminal {
     return Terminal.#tmux('display-message', '-p', `#{${name}}`);
   }
 
-  /** The oldest process in it with such a command line; its forks have the same. */
+  /** The oldest process with such a command line; its forks have the same. */
   async pidOf(commandLine: string): Promise<number> {
     const tty = (await this.variable('pane_tty')).replace('/dev/', '');
     const { stdout } = await execa('pgrep', ['-o', '-t', tty, '-f', commandLine]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A second opinion on what the balancer sends: tshark decodes it, and finds no fault. */
+/** A second opinion on what the balancer sends: tshark decodes it and finds no fault. */
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,9 +40,9 @@ const destination = {
   mac: '02:00:0a:00:01:0f',
 };
 const ports: Ports = { from: 4242, to: 80 };
-// No protocol that tshark knows by its port: the layers end in what we made.
+// tshark knows no protocol on these ports, so the layers end with those that we made.
 const payload = Buffer.from('some payload');
-/** Of a packet as long as the MTU, which leaves no room for an outer header. */
+/** Length of a packet as long as the MTU, which leaves no room for an outer header. */
 const LONGEST = 1500;
 
 interface Ends {
@@ -50,7 +50,7 @@ interface Ends {
   to: string;
 }
 
-/** Fills in the checksum, which stands at an offset, over the pseudo header and all. */
+/** Fills in the checksum at an offset, which covers the pseudo header and the segment. */
 function summed(segment: Buffer, protocol: number, at: number, ends: Ends): Buffer {
   const pseudo = Buffer.concat([
     ip(ends.from),
@@ -97,7 +97,7 @@ function icmpFrame(family: Family, type: number, rest: Buffer, content: Buffer):
   return frame(packet({ ...ends, protocol: isIpv6 ? ICMPV6 : ICMP }, message));
 }
 
-/** That a packet which the service sent did not arrive, by whom it was for. */
+/** An error that says that a packet from the service did not arrive. */
 function errorFrame(family: Family): Buffer {
   const answer = tcpPacket({ from: balancer[family], to: client[family] }, payload, {
     from: ports.to,
@@ -118,11 +118,11 @@ function bigFrame(family: Family): Buffer {
 
 interface Row {
   what: string;
-  /** What comes to the balancer. */
+  /** The frame that comes to the balancer. */
   frame: Buffer;
-  /** What tshark finds in what it sends, with "outer" for the outer header. */
+  /** The layers that tshark finds in the result, with "outer" for the outer header. */
   layers: string;
-  /** How many of the layers have a checksum, the outer header aside. */
+  /** How many of the layers have a checksum, apart from the outer header. */
   checksums: number;
 }
 
@@ -187,13 +187,13 @@ const rows: Row[] = [
 interface AnswerRow extends Row {
   verdict: VerdictName;
   /**
-   * Whether it quotes the beginning of a packet only: no checksum over all of that can
-   * be looked at, and tshark would call the one of TCP bad.
+   * Whether it quotes only the beginning of a packet. A checksum over the whole packet
+   * cannot be checked then, and tshark would call the one of TCP bad.
    */
   isCut?: boolean;
 }
 
-/** What the host build says itself, which is in no outer header. */
+/** Answers of the host build itself, which have no outer header. */
 const answers: AnswerRow[] = [
   {
     what: 'too big, IPv4',
@@ -227,7 +227,7 @@ const answers: AnswerRow[] = [
   },
 ];
 
-/** Layers behind the last that we made are the payload, which is nobody's here. */
+/** Removes the payload, which tshark shows as a layer after the last that we made. */
 function withoutPayload(layers: string): string {
   return layers.replace(/:data$/, '');
 }
@@ -237,7 +237,9 @@ interface Found {
   dissected: Dissected | undefined;
 }
 
-/** Sends the rows' frames; one tshark decodes all that comes out, since it starts slowly. */
+/**
+ * Sends the frames of the rows; one tshark decodes all results, since it starts slowly.
+ */
 async function sendRows(
   program: Program,
   sent: readonly AnswerRow[],
@@ -259,7 +261,7 @@ async function sendRows(
   return found;
 }
 
-/** Holds what came out to the rest of the row. */
+/** Compares the result with the rest of the row. */
 function check(found: ReadonlyMap<string, Found>, row: AnswerRow): void {
   const { outcome, dissected } = found.get(row.what) ?? {};
   expect(outcome).toMatchObject({ action: 'TX', verdict: row.verdict });
@@ -274,7 +276,7 @@ function check(found: ReadonlyMap<string, Found>, row: AnswerRow): void {
 interface Outer {
   family: Family;
   layer: string;
-  /** Whether the outer header has one. */
+  /** Whether the outer header has a checksum. */
   checksums: number;
 }
 
@@ -329,11 +331,11 @@ describe('tshark would tell', () => {
       tcpFrame().subarray(14),
     ),
   );
-  // Behind Ethernet, the IP header, and the message's type and code.
+  // After Ethernet, the IP header, and the message's type and code.
   const ICMP_SUM = 14 + 20 + 2;
   const ICMPV6_SUM = 14 + 40 + 2;
 
-  /** The frame with one bit the other way. */
+  /** The frame with one bit flipped. */
   function wrongAt(at: number, right = whole): Buffer {
     const wrong = Buffer.from(right);
     wrong.writeUInt8(wrong.readUInt8(at) ^ 1, at);
@@ -381,12 +383,12 @@ describe('captured', () => {
     writeFileSync(rows, '10.0.1.1,\n');
     const fill = ['-i', 'eth0', '-f', rows, '--vip', `${VIP}:7000/tcp`];
     await network.expectOk('balancer', 'bin/l4lb-map.js', ...fill);
-    // Or the switch puts several packets together, and these are none of ours.
+    // Otherwise the switch merges several packets, and the result is none of ours.
     await network.expectOk('switch', 'ethtool', '-K', 'balancer', 'gro', 'off');
-    // No more of a packet than it has: its buffer holds more of them, and none is lost.
+    // A short snapshot length lets its buffer hold more packets, so that none is lost.
     const tcpdump = ['-s', '2000', '-U', '-i', 'destination1', '-w', file, 'ip'];
     const capturing = network.start('switch', 'tcpdump', ...tcpdump);
-    // It writes the file's header when it is ready.
+    // tcpdump writes the file's header when it is ready.
     while (!existsSync(file) || statSync(file).size === 0) await sleep(20);
 
     const ask = ['testbed/transfer.mjs', 'ask', VIP, '7000', String(BYTES)];

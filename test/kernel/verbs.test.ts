@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Each verb of l4lb once, on a live balancer and its destination. */
+/** Runs each verb of l4lb once, on a live balancer and its destination. */
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
@@ -15,7 +15,9 @@ beforeAll(async () => {
 });
 afterAll(() => network.down());
 
-/** What `l4lb VERB` prints; anything but this exit code is a fault of the test. */
+/**
+ * Runs `l4lb VERB` and returns its output; any other exit code is a fault of the test.
+ */
 async function l4lb(
   line: string,
   { role = 'balancer', input = '', exits = 0 }: Partial<Settings> = {},
@@ -33,7 +35,7 @@ interface Settings {
   exits: number;
 }
 
-// In this order, as a first day with l4lb has them: each builds on those before.
+// In the order of a first day with l4lb: each step builds on those before.
 test('decap, load, map, export, settle, replace and off change what is there; status says so', async () => {
   const decap = await l4lb('decap -i eth0', { role: 'destination1' });
   expect(decap).toContain('attached as program');
@@ -89,8 +91,8 @@ test('check needs no device', async () => {
   });
 });
 
-// It makes a network of its own, which it cannot inside another one. So few connections
-// are open before the client has counted them once.
+// It makes a network of its own, which it cannot do inside another one. So few
+// connections are open before the client has counted them once.
 test('disturb measures', async () => {
   const line = 'disturb --connections 5 --destinations 2 --duration 2s --change replace';
   const done = await execa('bin/l4lb.js', [...line.split(' '), '--json'], { cwd: ROOT });

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * How far the verifier has to look. It follows every way through a program, and gives
- * up after a million instructions: one branch at the wrong place can double them, and
- * nobody sees it until a kernel refuses the program. Each row allows about twice what
- * the kernels 6.1 and 6.18 look at.
+ * How far the verifier has to look. It follows every path through a program and gives up
+ * after a million instructions. One branch at the wrong place can double them, and nobody
+ * notices until a kernel refuses the program. Each row allows about twice what the
+ * kernels 6.1 and 6.18 look at.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

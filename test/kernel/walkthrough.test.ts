@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The walkthrough of docs/guide/walkthrough.md, command for command. */
+/** Runs the walkthrough of docs/guide/walkthrough.md, command for command. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { SampleJson } from './network.js';
@@ -22,7 +22,7 @@ const flood = (count: number, ...more: string[]): [string, ...string[]] => [
   ...more,
 ];
 
-/** hping3 exits with 1 where nothing answers it, and nothing does here. */
+/** hping3 exits with 1 if nothing answers it, and nothing does here. */
 async function send(network: Network, count: number, ...more: string[]): Promise<void> {
   const [command, ...args] = flood(count, ...more);
   await network.run('client', command, args);
@@ -147,8 +147,9 @@ describe('a mixed flood', () => {
       return hasAll && (await came()) > 100_000;
     };
     // On a busy machine a flood loses packets before they reach the balancer. So the
-    // switch says how many came, and the flood goes on until they are enough of each.
-    // Not with --flood: with a count hping3 then misses its end now and then.
+    // switch says how many came, and the flood goes on until there are enough of each
+    // kind. It does not use --flood: with a count, hping3 then misses its end now and
+    // then.
     for (let rounds = 0; rounds < 10 && !(await isEnough()); rounds++) {
       await send(network, 60_000, '-2');
       await send(network, 30_000, '-S', '-p', '++1');

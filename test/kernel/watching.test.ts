@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What statistics show while the tables are filled. */
+/** What the statistics show while the tables are filled. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -70,14 +70,16 @@ async function update(map: { id: number }, key: number, value: Buffer): Promise<
   ]);
 }
 
-/** As if all four destinations had counted; bpftool writes the same for each CPU. */
+/**
+ * Pretends that all four destinations have counted; bpftool writes the same for each CPU.
+ */
 async function setCounters(): Promise<void> {
   const { maps } = await find();
   const value = encodeCounter({ packets: 999_943n, bytes: 64n * 999_943n });
   for (const id of [1, 2, 3, 4]) await update(maps.counters, id, value);
 }
 
-/** The totals that a watcher shows from now on, until it is stopped. */
+/** Collects the totals that a watcher shows from now on, until it is stopped. */
 function watch(): () => Promise<number[]> {
   const args = [network.namespaceOf('balancer'), 'bin/l4lb-stats.js', '-i', 'eth0'];
   const more = ['--json', '--interval', '0.05'];
@@ -98,7 +100,7 @@ test('a refill that gives ids to others shows no traffic that there was not', as
   expect((await network.l4lb('map', '-f', csv(1, 2, 3))).exitCode).toBe(0);
   const stop = watch();
   await sleep(1000);
-  // The id that was freed gets an owner, and 65,536 slots take a while to be written.
+  // The freed id gets a new owner, and writing 65,536 slots takes a while.
   expect((await network.l4lb('map', '-f', csv(5, 6, 7, 8))).exitCode).toBe(0);
   await sleep(300);
   const totals = await stop();
