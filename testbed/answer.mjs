@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Answers every HTTP request with a name, so that one sees who answered.
+// Answers every HTTP request with a name, so that the client sees who answered.
 // Usage: answer.mjs NAME [PORT]
 import { createServer } from 'node:http';
 import process from 'node:process';

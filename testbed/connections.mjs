@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Holds many TCP connections to echo.mjs and keeps numbered messages going on all of
-// them. Tells on stdout, in lines of JSON, which connection opened and who answers it,
-// which was lost and why, and ten times a second how many there are.
+// Holds many TCP connections to echo.mjs open and sends numbered messages on all of them.
+// Prints lines of JSON: which connection opened and who answers it, which was lost and
+// why, and ten times a second how many there are.
 // Usage: connections.mjs SETTINGS, as JSON; see src/disturb/protocol.ts
-// "finish" on stdin: send no more, wait for what is on its way, and end. Times are
-// milliseconds of the clock that all processes share and nobody sets.
+// "finish" on stdin: sends no more, waits for what is on its way, and ends. Times are in
+// milliseconds, by the clock that all processes share and nobody sets.
 import { connect } from 'node:net';
 import process from 'node:process';
 import { setInterval, setTimeout } from 'node:timers';
@@ -65,7 +65,7 @@ class Connection {
     totals.received++;
   }
 
-  // Once for each interval.
+  // Runs once in each interval.
   turn(time) {
     const since = this.name === undefined ? this.began : this.awaited[0]?.[1];
     if (since !== undefined && time - since > bound) {
@@ -98,7 +98,7 @@ function reason(code) {
   return code === 'ECONNREFUSED' ? 'refused' : 'unreachable';
 }
 
-// What is due at a steady pace, whatever the timer does.
+// Returns what is due at a steady pace, however late the timer is.
 function pacer(perSecond, most = Infinity) {
   const start = now();
   let made = 0;
@@ -142,7 +142,7 @@ setInterval(() => {
 }, 10);
 setInterval(() => tell({ event: 'count', at: now(), ...totals }), 100);
 
-// Whatever happens, the traffic ends.
+// The traffic ends in any case.
 setTimeout(() => process.exit(1), limit);
 process.stdin.on('data', () => (finishing = true));
 process.stdin.on('end', () => process.exit(0));

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make demo-tcp: the whole way of a connection. curl asks a virtual address, the
-# balancer sends its packets on to one of four destinations, each takes the outer
-# header off and answers the client directly, past the balancer.
+# make demo-tcp: shows the whole way of a connection. curl asks a virtual address, and the
+# balancer sends its packets on to one of four destinations. Each destination takes the
+# outer header off and answers the client directly, past the balancer.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -49,7 +49,7 @@ check() {
 }
 
 clean_up() {
-    trap '' INT TERM HUP # cleaning up must not stop half way
+    trap '' INT TERM HUP # cleaning up must not stop midway
     if ((${#answering[@]})); then
         kill "${answering[@]}" 2>/dev/null || true
         wait "${answering[@]}" 2>/dev/null || true
@@ -81,7 +81,7 @@ set_up_destinations() {
     done
 }
 
-# Until the server has said that it answers.
+# Waits until the server has said that it answers.
 await() { # FILE
     local tries=100
     while ((tries--)); do
@@ -104,7 +104,7 @@ set_up_balancer() {
         bin/l4lb-map.js -i eth0 -f "$file" --vip "$vip:80/tcp"
 }
 
-# One curl for a share of the requests: each is a connection, and so a port, of its own.
+# Runs one curl for a share of the requests. Each request has its own connection and port.
 ask() { # SHARE
     (($1)) || return 0
     testbed/network.sh exec "$network" client -- \

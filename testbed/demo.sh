@@ -49,12 +49,12 @@ check() {
 
 clean_up() {
     local pid
-    trap '' INT TERM HUP # cleaning up must not stop half way
+    trap '' INT TERM HUP # cleaning up must not stop midway
     for pid in $watching $flooding; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
-    # What a killed child left in the network is ended here.
+    # This also ends what a killed child left in the network.
     [[ -z $made ]] || testbed/network.sh down "$network" || true
 }
 
@@ -67,8 +67,8 @@ set_up() {
         bin/l4lb-load.js -i eth0 -m xdpdrv -f "$sample"
 }
 
-# l4lb-flood sends at the balancer's end of the wire, where frames come in from XDP to
-# XDP: the bridge that is between it and the client would be the slowest of all.
+# l4lb-flood sends at the balancer's end of the wire, where frames go from XDP to XDP. The
+# bridge between the balancer and the client would be the slowest part.
 start_flood() {
     local role command
     if [[ $flooder == hping3 ]]; then
@@ -91,8 +91,8 @@ start_flood() {
         "Or the other one: make demo FLOOD=$([[ $flooder == hping3 ]] && echo l4lb-flood || echo hping3)"
 }
 
-# In the background with a wait, since bash answers a signal only between two
-# foreground commands; and with the terminal as its input, which & would take away.
+# Runs in the background with a wait, since bash answers a signal only between two
+# foreground commands. Its input is the terminal, which & would take away.
 watch() { # OPTION...
     note "What each destination gets, counted by the balancer."
     printf '$ %s\n' "testbed/network.sh exec $network balancer -- bin/l4lb-stats.js -i eth0 $*"

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Answers every line of a TCP connection with a name and the line, so that one sees
-// who answered. Says the name first, before anything is asked. Ends when its stdin does.
+// Answers every line of a TCP connection with a name and the line, so that the client
+// sees who answered. Sends the name first, before any line comes. Ends when its stdin does.
 // Usage: echo.mjs NAME [PORT]
 import { createServer } from 'node:net';
 import process from 'node:process';
@@ -27,5 +27,5 @@ server.listen({ port: Number(port), host: '0.0.0.0', backlog: 4096 }, () => {
   process.stdout.write(`${name} answers on port ${port}\n`);
 });
 
-// Whoever started this has died, or wants it to end.
+// The process that started this has died, or wants it to end.
 process.stdin.on('end', () => process.exit(0)).resume();

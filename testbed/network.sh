@@ -7,7 +7,7 @@
 #              ├── switch ── destinations
 #   balancer ──┘
 #
-# Nothing of it appears in the machine's own network, and no packet leaves it.
+# None of this appears in the machine's own network, and no packet leaves it.
 set -euo pipefail
 
 readonly here=${BASH_SOURCE[0]%/*}
@@ -24,7 +24,7 @@ readonly most_separate=250
 usage() {
     cat <<USAGE
 Usage: $me up [NAME] [options]       build a network
-       $me down NAME                 take it down, with all that runs in it
+       $me down NAME                 take it down, and end all that runs in it
        $me exec NAME ROLE -- COMMAND run something in a role's namespace
        $me list                      list the networks
        $me sweep                     take down those whose owner has died
@@ -93,16 +93,16 @@ within() { # ROLE COMMAND...
 
 # ---- Owners: a network lives as long as the process it was made for ----
 
-# When a process started; with its number it is never the same for two processes.
+# When a process started. Together with its number this identifies a process.
 start_time() {
     local stat fields
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    # The name stands in brackets, and may hold anything.
+    # The name is in brackets and may contain anything.
     read -ra fields <<<"${stat##*) }"
     echo "${fields[19]}"
 }
 
-# sudo is gone as soon as the command is, so its own caller is the owner.
+# sudo ends together with the command, so the process that called sudo is the owner.
 calling_process() {
     local pid=$PPID
     while [[ $(cat "/proc/$pid/comm" 2>/dev/null) == sudo ]]; do
@@ -117,7 +117,7 @@ owner_lives() { # NAME
     [[ $(start_time "$pid") == "$started" ]]
 }
 
-# The kernel lets go of the lock when its holder dies.
+# The kernel releases the lock when its holder dies.
 lock() {
     step "make $run" "Is /run writable?" mkdir -p "$run"
     exec 9>"$run/.lock"
@@ -140,7 +140,7 @@ its_namespaces() {
     return 0
 }
 
-# What runs in the given namespaces. A namespace lives on while a process is in it.
+# The processes in the given namespaces. A namespace lives on while a process is in it.
 processes_in() {
     stat -Lc '%i' "${@/#//run/netns/}" 2>/dev/null |
         awk -v self="$$" '
@@ -166,7 +166,7 @@ take_down() {
     mapfile -t spaces < <(its_namespaces)
     if ((${#spaces[@]})); then
         stop_processes "${spaces[@]}"
-        # The locks of its devices: no other namespace has its inode by now.
+        # The locks of its devices. No other namespace can have its inode yet.
         for space in "${spaces[@]}"; do
             rm -f "/run/l4lb/$(stat -Lc %i "/run/netns/$space")"-*.lock
         done
@@ -192,7 +192,7 @@ sweep() {
 
 # ---- Up ----
 
-# Rows "address MAC" of a destination file; all bad rows are told.
+# Prints rows "address MAC" of a destination file, and reports all bad rows.
 read_destinations() {
     awk -F, -v file="$1" -v ipv6="$ipv6" '
         function bad(why) { print file ":" FNR ": " why > "/dev/stderr"; errors = 1 }
@@ -202,7 +202,7 @@ read_destinations() {
                 if (part[i] !~ /^[0-9]+$/ || part[i] > 255) return 0
             return 1
         }
-        # What else is wrong with it, ip will say.
+        # ip reports whatever else is wrong with it.
         function is_ipv6(text) { return text ~ /:.*:/ && text ~ /^[0-9a-fA-F:.]+$/ }
         function is_mac(text) {
             return length(text) == 17 && text ~ /^([0-9a-fA-F][0-9a-fA-F]:)+[0-9a-fA-F][0-9a-fA-F]$/
@@ -212,8 +212,8 @@ read_destinations() {
         is_ipv6($1) && !ipv6 { bad("\"" $1 "\" is an IPv6 address, and --ipv6 is not given"); next }
         !is_address($1) && !is_ipv6($1) { bad("\"" $1 "\" is no IP address"); next }
         $2 != "" && !is_mac($2) { bad("\"" $2 "\" is no MAC address"); next }
-        $1 in seen { bad($1 " stands here for the second time"); next }
-        $1 ~ /^10\.0\.0\.([1-9]|10)$/ || $1 ~ /^10\.0\.255\./ || $1 ~ /^fd00::(ff:)?[0-9a]$/ { bad($1 " is one of the testbed itself"); next }
+        $1 in seen { bad($1 " is listed twice"); next }
+        $1 ~ /^10\.0\.0\.([1-9]|10)$/ || $1 ~ /^10\.0\.255\./ || $1 ~ /^fd00::(ff:)?[0-9a]$/ { bad($1 " belongs to the testbed itself"); next }
         { seen[$1]; print $1, $2 }
         END { exit errors }
     ' "$1"
@@ -230,7 +230,7 @@ check_can_build() {
         fail 1 "$pass_object is missing: the switch's ports need it" "" "Build it: make objects"
 }
 
-# Makes the network ours, under a name that nobody else has.
+# Claims the network under a name that nobody else has.
 claim() {
     local wanted=$name number=1 started
     started=$(start_time "$owner") || fail 1 "there is no process $owner to own the network"
@@ -263,17 +263,17 @@ choose_roles() {
     done
 }
 
-# A veth takes what its peer sends by XDP_TX only if it has an XDP program itself,
+# A veth accepts what its peer sends by XDP_TX only if it has an XDP program itself,
 # so each port gets one that passes everything.
 switch_commands() {
     local role section=xdp
-    # Larger frames come in several buffers, which a program must say that it takes.
+    # Larger frames come in several buffers, and a program must say that it takes these.
     ((mtu <= 1500)) || section=xdp.frags
     echo "link set lo up"
     echo "link add name switch address $switch_mac type bridge stp_state 0 mcast_snooping 0 forward_delay 0"
     echo "link set switch up"
     for role in "${roles[@]}"; do
-        # Both ends are made where they belong: the machine's own network sees neither.
+        # Both ends are made where they belong, so the machine's own network sees neither.
         echo "link add name $role mtu $mtu type veth peer name eth0 mtu $mtu address ${mac[$role]} netns $(namespace "$role")"
         echo "link set dev $role xdpdrv obj $pass_object sec $section"
         echo "link set $role master switch up"
@@ -288,7 +288,7 @@ switch_table() {
     awk 'NF == 2 { print "fdb replace " $2 " dev destinations master static" }' <<<"$destinations"
 }
 
-# The IPv6 address that has the last two numbers of an IPv4 address.
+# The IPv6 address with the last two numbers of an IPv4 address.
 ipv6_of() { # ADDRESS
     local third=${1%.*} fourth=${1##*.}
     third=${third##*.}
@@ -299,7 +299,7 @@ ipv6_of() { # ADDRESS
     fi
 }
 
-# An address for one host alone; nobody else can have it, so nobody is asked.
+# An address for one host only. Nobody else can have it, so it needs no check (nodad).
 host_address() { # ADDRESS DEVICE
     if [[ $1 == *:* ]]; then
         echo "address add $1/128 dev $2 nodad"
@@ -308,8 +308,8 @@ host_address() { # ADDRESS DEVICE
     fi
 }
 
-# The outer header takes 20 bytes, or 40: a longer packet would exceed the balancer's
-# MTU, and the client would have to be told.
+# The outer header takes 20 or 40 bytes. A longer packet would exceed the balancer's MTU,
+# and the balancer would have to tell the client.
 route_to() { # VIP
     local most_outer=20
     [[ -z $ipv6 ]] || most_outer=40
@@ -344,8 +344,8 @@ role_commands() { # ROLE
 }
 
 # IPv6 would send packets of its own, which no test expects, so it is off, or as quiet as
-# can be. Answers for addresses on lo are nobody's but the balancer's, and what it
-# forwards comes from anywhere.
+# possible. A role must not answer for addresses on lo, since packets to them go to the
+# balancer. What the balancer forwards may come from anywhere, so rp_filter is off.
 configure_kernel() { # ROLE
     local conf settings=() no_ipv6=1
     [[ -z $ipv6 ]] || no_ipv6=0
@@ -354,11 +354,11 @@ configure_kernel() { # ROLE
             "net.ipv4.conf.$conf.arp_announce=2" "net.ipv6.conf.$conf.disable_ipv6=$no_ipv6"
             "net.ipv6.conf.$conf.router_solicitations=0" "net.ipv6.conf.$conf.accept_ra=0")
     done
-    # -e: a kernel without IPv6 has no such settings, and needs none.
+    # -e: a kernel without IPv6 lacks some settings, and does not need them.
     step "set up the kernel for $1" "" within "$1" sysctl -e -q -w "${settings[@]}"
 }
 
-# XDP has no checksum offload and takes tags as they stand in the frame.
+# XDP has no checksum offload, and needs the tags inside the frame.
 no_offload() { # ROLE DEVICE
     step "turn checksum offload off at $2 of $1" "" within "$1" ethtool -K "$2" tx off
     within "$1" ethtool -K "$2" rxvlan off txvlan off \
@@ -452,7 +452,7 @@ check_up() {
         wrong_usage "--mtu $mtu: must be a number from 1280 to 9000"
     fi
     [[ $owner =~ ^[0-9]+$ ]] || wrong_usage "--owner $owner is no process number"
-    [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count cannot be had together"
+    [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count exclude each other"
     for vip in "${vips[@]}"; do
         [[ $vip =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ || $vip =~ ^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$ ]] ||
             wrong_usage "--vip $vip is no IP address"
@@ -472,7 +472,7 @@ command_up() {
         destinations=$(read_destinations "$file") || fail 1 "$file has bad rows: nothing was built"
     fi
     choose_roles
-    trap 'if [[ -n $building ]]; then take_down; fi' EXIT # never half a network
+    trap 'if [[ -n $building ]]; then take_down; fi' EXIT # leave no half-built network
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
@@ -527,13 +527,13 @@ command_exec() {
     exec nsenter "--net=/run/netns/l4lb-$1-$2" -- "${@:4}"
 }
 
-# Sub-commands read no numbers and names in the caller's language; what exec runs may.
+# LC_ALL=C, since these commands read what others print. What exec runs keeps the language.
 PATH=$PATH:/usr/sbin:/sbin
 name="" building=""
 case ${1:-} in
 up | down | list | sweep) LC_ALL=C "command_$1" "${@:2}" ;;
 exec) command_exec "${@:2}" ;;
 -h | --help) usage ;;
-"") wrong_usage "what shall it do: up, down, exec, list or sweep?" ;;
+"") wrong_usage "name a command: up, down, exec, list or sweep" ;;
 *) wrong_usage "there is no command '$1'" ;;
 esac

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Passes everything. A veth takes what its peer sends by XDP_TX only while it
+ * Passes everything. A veth accepts what its peer sends by XDP_TX only while it
  * has a native XDP program itself; the testbed's switch ports get this one.
  */
 #include <linux/bpf.h>

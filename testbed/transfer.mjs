@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// A transfer over TCP that is compared byte by byte: what is sent comes back.
+// Sends data over TCP, gets it back, and compares it byte by byte.
 // Usage: transfer.mjs answer PORT
 //        transfer.mjs ask ADDRESS PORT BYTES
 import { randomBytes } from 'node:crypto';
@@ -26,7 +26,7 @@ function answer(port) {
   server.listen(port, () => process.stdout.write(`answers on port ${port}\n`));
 }
 
-/** Tries again while nobody answers on the port yet. */
+/** Tries again as long as nobody answers on the port. */
 async function open(host, port) {
   const until = Date.now() + PATIENCE_MS;
   for (;;) {

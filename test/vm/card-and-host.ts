@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A card's program and the host's on one device, and programs that are replaced. */
+/**
+ * A device that runs a program on its card and one on the host, and programs that are
+ * replaced.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { SampleJson } from '../kernel/network.js';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** A card with several ports, a card that goes away, and tools that are killed. */
+/** A card with several ports, a card that disappears, and tools that are killed. */
 import { beforeAll, describe, expect, test } from '@jest/globals';
 
 import {
@@ -15,7 +15,7 @@ import { MOST_MS } from './vm.js';
 
 const PIN = '/sys/fs/bpf/of-eth0';
 const GONE = '/sys/fs/bpf/of-eth2';
-/** The second card, whose port is eth2. */
+/** The second card; its port is eth2. */
 const PLUG = 'echo "1 1" > /sys/bus/netdevsim/new_device';
 const UNPLUG = 'echo 1 > /sys/bus/netdevsim/del_device';
 
@@ -95,7 +95,7 @@ export function cardGoes(vm: Vm): void {
     row('a card that is gone while its program is pinned troubles no other', async () => {
       await vm.shell(`bpftool prog load l4lb_xdp.o ${GONE} type xdp dev eth2`);
       await vm.shell(UNPLUG);
-      // bpftool's own list breaks off there.
+      // bpftool's own list stops there.
       expect((await vm.run('bpftool', ['-j', 'prog', 'show'])).exitCode).toBe(255);
 
       const status = await vm.l4lb('load', '-i', 'eth0', '--status');
@@ -129,7 +129,7 @@ export function cardGoes(vm: Vm): void {
       echo 0 > ${delay}`);
         expect(await programsOn(vm, 'eth1')).toEqual([]);
 
-        // It waits for the bpftool that the killed one has left, and tidies up.
+        // It waits for the bpftool that the killed one left behind, and cleans up.
         const { stdout, stderr } = await vm.l4lb('load', ...load);
         expect(stderr).toBe('');
         expect(stdout).toMatch(

@@ -27,8 +27,8 @@ export const DEBUGFS = '/sys/kernel/debug/netdevsim';
 export const OFFLOADED = 'ip link set dev eth0 xdpoffload obj l4lb_xdp.o sec xdp';
 
 /**
- * Gives each describe() that calls this a card of its own with two ports, eth0 and eth1,
- * of which eth0 is up. Afterwards the machine is as it was: no card, no pin, no file.
+ * Gives each describe() that calls this its own card with two ports: eth0, which is up,
+ * and eth1. Afterwards the machine is as before: no card, no pin, no file.
  */
 export function useCard(vm: Vm): void {
   beforeAll(async () => {
@@ -51,7 +51,7 @@ export async function programsOn(vm: Vm, device: string): Promise<AttachedProgra
   return attachedPrograms(link?.xdp);
 }
 
-/** What one of our maps holds, where the machine has a single one of that name. */
+/** The content of our map of this name; there must be only one in the machine. */
 async function dump(vm: Vm, map: MapName): Promise<Map<number, Buffer>> {
   const answer = await vm.expectOk('bpftool', '-j', 'map', 'dump', 'name', map);
   return new Map(
@@ -62,7 +62,7 @@ async function dump(vm: Vm, map: MapName): Promise<Map<number, Buffer>> {
   );
 }
 
-/** The address that each slot points to; an id where none stands under it. */
+/** The address that each slot points to, or its id if no address has that id. */
 export async function readTable(vm: Vm): Promise<string[]> {
   const standing = new Map<number, string>();
   for (const [id, value] of await dump(vm, 'destinations')) {
@@ -86,7 +86,7 @@ export async function readCounters(vm: Vm): Promise<Map<number, Counter>> {
   return new Map([...counters].map(([id, value]) => [id, decodeCounter(value)]));
 }
 
-/** What a card's own processors would do. */
+/** Writes a counter, as a card's own processors would. */
 export function writeCounter(id: number, counter: Counter): string {
   return `bpftool map update name counters key hex ${hex(encodeKey(id))} value hex ${hex(encodeCounter(counter))}`;
 }
@@ -97,7 +97,7 @@ export interface Built {
   remove: () => void;
 }
 
-/** As the documentation says, but in a copy of the tree. */
+/** Builds it as the documentation says, but in a copy of the tree. */
 export async function buildOf(sizes: {
   slots: number;
   destinations?: number;

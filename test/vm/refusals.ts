@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What a card can refuse, and what the tools then say: why, and what to do. */
+/** What a card can refuse, and how the tools then explain why and what to do. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { DEBUGFS, OFFLOADED, buildOf, programsOn, useCard } from './card.js';
@@ -7,10 +7,13 @@ import type { Built } from './card.js';
 import type { Vm } from './vm.js';
 import { MOST_MS } from './vm.js';
 
-/** Four slots are one entry of the map, and this is more than netdevsim takes: see build-vm.sh. */
+/**
+ * More entries than netdevsim takes, as four slots share one entry of the map: see
+ * build-vm.sh.
+ */
 const TOO_MANY = 4 * 2_097_152;
 const ON_CARD = ['-i', 'eth0', '-m', 'xdpoffload'];
-/** Where its driver has to be looked at. */
+/** The next step if the driver needs a look. */
 const LOOK = 'next: l4lb-doctor -i eth0 -m xdpoffload';
 
 export function refusals(vm: Vm): void {
@@ -26,7 +29,10 @@ export function refusals(vm: Vm): void {
     }, MOST_MS);
     useCard(vm);
 
-    /** The device takes that again afterwards, whatever comes of it. */
+    /**
+     * Switches a feature of the device off while `act` runs, and on again whatever
+     * happens.
+     */
     async function refusing(knob: string, act: () => Promise<void>): Promise<void> {
       const file = `${DEBUGFS}/netdevsim0/${knob}`;
       await vm.shell(`echo N > ${file}`);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * A second kernel at both ends: Debian's own runs our program on a veth, and its own
- * tunnel devices take off what we put on. None of our code is at the destination.
+ * tunnel devices remove what we added. None of our code runs at the destination.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -13,7 +13,7 @@ import { MOST_MS } from './vm.js';
 interface Way {
   inner: 'IPv4' | 'IPv6';
   outer: 'IPv4' | 'IPv6';
-  /** The device that takes any such outer header off, and the kernel's module for it. */
+  /** The device that takes off any such outer header, and the kernel's module for it. */
   device: string;
   module: string;
   /** What the device needs before it is set up. */
@@ -23,7 +23,7 @@ interface Way {
 }
 
 const DESTINATION = { IPv4: '10.0.1.1', IPv6: 'fd00::1:1' };
-/** As the kernel makes it, it takes IPv6 only. */
+/** The device accepts only IPv6 inside when the kernel creates it. */
 const ANY_INSIDE = 'ip -6 tunnel change ip6tnl0 mode any';
 
 const ways: Way[] = [
@@ -69,12 +69,15 @@ const NETWORK = 'stock';
 const PORT = 7000;
 const BYTES = 100_000;
 const SENT = '/tmp/sent';
-/** It is there, without libraries: see build-vm.sh. An emulated processor starts it soon. */
+/**
+ * It is there and needs no libraries: see build-vm.sh. An emulated processor starts it
+ * quickly.
+ */
 const BUSYBOX = '/run/l4lb-vm/busybox';
-// The portable build has 512 for all services.
+// The portable build has 512 slots for all services.
 const SLOTS = 64;
 
-/** What a config file says of it. */
+/** The service in a config file. */
 function service({ vip, destination, inner, outer }: Way): string {
   return `[[service]]
 name = "${inner}-in-${outer}"
@@ -96,7 +99,7 @@ export function stockKernel(vm: Vm): void {
       await within(role, BUSYBOX, 'sh', '-c', line);
     }
 
-    /** Packets that the device took the outer header off. */
+    /** The number of packets that the device took the outer header off. */
     async function decapsulated(device: string): Promise<number> {
       const shown = await within(
         'destination1',
@@ -123,7 +126,7 @@ export function stockKernel(vm: Vm): void {
     }
 
     beforeAll(async () => {
-      // Before the namespaces are made: each then has the device of each module.
+      // Before the namespaces are made, so that each has the device of each module.
       for (const { module } of ways) await vm.expectOk('modprobe', module);
       const vips = ways.flatMap(({ vip }) => ['--vip', vip]);
       const options = ['--ipv6', '--count', '1', ...vips];
@@ -148,7 +151,7 @@ export function stockKernel(vm: Vm): void {
     describe.each(builds)('%s build', (build) => {
       beforeAll(async () => {
         await within('balancer', 'ip', 'link', 'set', 'dev', 'eth0', 'xdp', 'off');
-        // As docs/guide/walkthrough.md loads them.
+        // Loaded as docs/guide/walkthrough.md does it.
         if (build === 'host') await l4lb('load', '-m', 'xdpdrv');
         else await ipIn('balancer', 'link set dev eth0 xdpdrv obj l4lb_xdp.o sec xdp');
         await vm.run('tee', ['/tmp/l4lb.toml'], ways.map(service).join(''));
@@ -164,7 +167,7 @@ export function stockKernel(vm: Vm): void {
           const ask = `${BUSYBOX} timeout 20 ${BUSYBOX} nc ${vip} ${PORT} <${SENT}`;
           await inShell('client', `${ask} | ${BUSYBOX} cmp - ${SENT}`);
           const packets = (await decapsulated(device)) - before;
-          // What this many bytes take, so these are not the packets of anything else.
+          // At least as many packets as these bytes need, so they belong to the transfer.
           expect(packets).toBeGreaterThan(BYTES / 1500);
           taken.set(vip, packets);
         },
@@ -179,7 +182,7 @@ export function stockKernel(vm: Vm): void {
           const counted = destinations.map(({ packets }) => packets);
           expect(counted.sort()).toEqual([...taken.values()].sort());
           const ended = Object.keys(verdicts).filter((name) => verdicts[name]?.packets);
-          // What the kernels ask each other about their neighbours is ARP, or ICMPv6.
+          // The kernels ask each other about their neighbours in ARP or ICMPv6.
           const neighbours = ['not ip', 'not tcp or udp'];
           expect(ended.filter((name) => !neighbours.includes(name))).toEqual([
             'balanced',

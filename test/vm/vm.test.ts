@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * All that needs another kernel than this machine's, in one virtual machine: it takes
- * long to boot, and each node that is started in it takes longer.
+ * Runs everything that needs another kernel in one virtual machine, since it takes long
+ * to boot, and each node that is started in it takes longer.
  */
 import { afterAll, describe } from '@jest/globals';
 
@@ -12,11 +12,14 @@ import { stockKernel } from './stock-kernel.js';
 import { MOST_MS, Vm } from './vm.js';
 import { walkthrough } from './walkthrough.js';
 
-// The module for the card has to be compiled; where that cannot be, the kernel is there still.
+// The module for the card has to be compiled. If that fails, the kernel is still there.
 const withCard = await Vm.boot('--netdevsim');
 const plain = withCard instanceof Vm ? withCard : await Vm.boot();
 
-/** What needs the machine; where there is none it is skipped, and the reason is printed. */
+/**
+ * Runs what needs the machine. If there is none, it is skipped, and the reason is
+ * printed.
+ */
 function inVm(booted: Vm | string, scenarios: ((vm: Vm) => void)[]): void {
   const reason = typeof booted === 'string' ? booted : undefined;
   if (reason !== undefined) process.stderr.write(`SKIPPED: ${reason}\n`);
