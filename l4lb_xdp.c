@@ -38,7 +38,7 @@ static __always_inline const struct l4lb_device *this_device(void)
 	return lookup(&device, &only);
 }
 
-/* From a packet's service to its destination. */
+/* Finds the packet's destination in its service, and sends the packet there. */
 static __always_inline enum l4lb_verdict
 balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	const struct packet *packet, union target target)
@@ -62,7 +62,7 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	return L4LB_BALANCED;
 }
 
-/* Counts the packet and returns its action. balance() has counted balanced packets, by destination. */
+/* Counts the packet and returns its action. balance() counts balanced packets itself. */
 static __always_inline int finish(enum l4lb_verdict verdict,
 				  const struct packet *packet)
 {
@@ -82,7 +82,7 @@ static __always_inline void begin(struct xdp_md *ctx, struct cursor *cursor,
 	packet->frame_length = frame_length(ctx);
 }
 
-/* IPv6, VLAN tags, fragments, ICMP, and whatever else a network sends. */
+/* Handles IPv6, VLAN tags, fragments, ICMP, and whatever else a network sends. */
 static SLOW_PATH int any_packet(struct xdp_md *ctx)
 {
 	const struct l4lb_device *device = this_device();

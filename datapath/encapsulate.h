@@ -137,7 +137,7 @@ encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 	if (packet->length > destination->largest_inner)
 		return tell_sender(ctx, packet, destination->largest_inner);
 
-	/* The sum of a header is never 0. */
+	/* The sum of an IPv4 header is never 0, so 0 stands for IPv6. */
 	if (destination->header_sum) {
 		grown = sizeof(struct iphdr);
 		if (!grow(ctx, packet, destination, grown, device,

@@ -12,12 +12,12 @@
  *   connection and goes to the previous destination, A. Nothing is written for it.
  *
  * So the steady state costs nothing, because packets of a cold slot never come here,
- * and a flood of ACKs writes nothing. In a flood of SYNs, each CPU records only so
- * many in a second. That leaves other connections time for a second packet, after
- * which no SYN pushes their records out. The rest of the flood goes to the previous
- * destination without a record, and so will its later packets. This pushes out no
- * record, and it does not wait for a random set, which takes longer than anything
- * else. These rules have consequences:
+ * and a flood of ACKs writes nothing. In a flood of SYNs, each CPU records only a
+ * limited number per second. That leaves other connections time for a second packet,
+ * after which no SYN pushes their records out. The rest of the flood goes to the
+ * previous destination without a record, and so do its later packets. Such a SYN pushes
+ * out no record, and it does not wait for a random set to come from memory, which takes
+ * longer than anything else. These rules have consequences:
  *
  * - A slot that moves again while hot keeps its first previous destination:
  *   connections that began since have a record; older ones have none, and are
@@ -83,7 +83,7 @@ union visitor {
 	};
 };
 
-/* A visitor, and what it finds. */
+/* A visitor, and the slot that it finds. */
 struct visit {
 	union visitor visitor;
 	__u32 slot;
@@ -175,7 +175,7 @@ static __always_inline __u32 rank(const struct visit *visit,
 	       is_empty << 17;
 }
 
-/* Returns the place for a new record, the first of the best, or L4LB_RECORDS. */
+/* Returns the first of the best places for a new record, or L4LB_RECORDS. */
 static __always_inline __u32 find_room(const struct l4lb_set *set,
 				       const struct visit *visit)
 {
@@ -206,7 +206,7 @@ standing(const struct visit *visit, union memory memory, union record record)
 	return found && found->service == visit->visitor.service ? found : NULL;
 }
 
-/* Reads the slot's memory only if it is needed: in a flood that takes long. */
+/* Reads the slot's memory only if needed, because in a flood that takes long. */
 static __always_inline __u16 begin_connection(struct l4lb_set *set,
 					      const struct visit *visit)
 {
@@ -248,7 +248,7 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	return destination_id(record);
 }
 
-/* Tells whether a SYN exceeds the limit for a flood: see above. */
+/* Tells whether a SYN exceeds the limit for records per second: see above. */
 static __always_inline bool is_one_too_many(const struct visit *visit)
 {
 	return visit->visitor.role == BEGINS &&

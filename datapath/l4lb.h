@@ -107,13 +107,13 @@ enum l4lb_verdict {
 /* `device`, one entry: settings for every packet on the device. */
 struct l4lb_device {
 	__u32 abi;		/* L4LB_ABI of the tool that wrote the tables, 0: no tool did */
-	__u32 generation;	/* more with each fill; odd while counters move to other ids */
+	__u32 generation;	/* rises with each fill; odd while counters change ids */
 	__u32 cell_seed;	/* chosen so that no two ways share a cell; both halves are odd */
 	__u32 slot_seed;	/* the same on every balancer of a fleet */
 	/* One word: */
-	__u8 mac[6];		/* the device's own: of frames for us, and the source of frames we send */
+	__u8 mac[6];		/* the device's own: we accept frames to it and send from it */
 	__be16 ipv4;		/* the EtherType of IPv4, which follows the MAC in a frame */
-	__be16 session_port;	/* of the ssh session from which the tables were filled, 0: none */
+	__be16 session_port;	/* of the ssh session that filled the tables, 0: none */
 	__u16 mtu;
 	__u8 log2_sets;		/* number of sets in `flows` */
 	__u8 flags;
@@ -131,7 +131,7 @@ struct l4lb_cell {
 	/* Only for the tools; each is a time in the form of L4LB_MINUTES: */
 	__u16 idle;		/* how long until a hot slot may go cold, 0: the default */
 	__u16 drain_deadline;	/* how long a drained destination is remembered at most, 0: no limit */
-	__u8 address[16];	/* ::, any */
+	__u8 address[16];	/* ::, any address */
 	/* One word with the last 4 bytes of the address, which hold a whole IPv4 address: */
 	__be16 port;		/* 0: any */
 	__u8 protocol;		/* never any */
@@ -139,12 +139,12 @@ struct l4lb_cell {
 	/* The target: one word, so that a way changes between two packets. */
 	__u32 first_slot;
 	__u16 service;		/* the service's id, from 1 */
-	__u8 shift;		/* 32 less log2 of its slots: the hash's upper bits choose the slot */
+	__u8 shift;		/* 32 - log2 of its slots: the hash's upper bits choose the slot */
 	__u8 flags;
 } __attribute__((aligned(8)));
 
 #define L4LB_CELL_USED 1
-#define L4LB_CELL_KEEPS_SSH 2	/* all ports but ssh's, which the host keeps */
+#define L4LB_CELL_KEEPS_SSH 2	/* takes all ports but ssh's, which the host keeps */
 /*
  * Not a way in, but a note that this address has ways by port. The program looks
  * fragments up here, since they have no ports.
@@ -194,7 +194,7 @@ struct l4lb_memory {
  */
 struct l4lb_record {
 	__u32 signature;	/* of the 5-tuple, with L4LB_FULL; 0: empty */
-	__u16 destination;	/* id, with L4LB_ESTABLISHED */
+	__u16 destination;	/* its id, with L4LB_ESTABLISHED */
 	__u16 seen;		/* when the last packet came, in units of 4 seconds */
 };
 
@@ -255,7 +255,7 @@ struct l4lb_done {
 
 #define L4LB_MOST_ANSWERS 1000
 #define L4LB_MOST_RECORDS (1 << 15)
-#define L4LB_MOST_ECHOES 10000	/* monitors ask a few thousand times at most */
+#define L4LB_MOST_ECHOES 10000	/* monitors send a few thousand at most */
 #endif
 
 /* `counters` by destination, `verdicts` by verdict. */

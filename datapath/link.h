@@ -39,7 +39,7 @@ static __always_inline void write_ethernet(void *frame, union mac to,
 	*(__u64 *)(frame + ETH_ALEN) = from.word;
 }
 
-/* The place of the IP header. The caller checks that the whole header is there. */
+/* Returns the place of the IP header. The caller checks that all of it is there. */
 static __always_inline void *behind_link(void *frame, __u8 tags)
 {
 	return frame + sizeof(struct ethhdr) +

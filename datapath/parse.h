@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 1, parse: turns a frame into a struct packet, or returns a verdict why not.
+ * Step 1, parse: turns a frame into a struct packet, or returns the reason as a verdict.
  *
  * A cursor walks the headers. Each parser checks that its header is there,
  * advances, and returns L4LB_NO_OBJECTION. A verdict that drops is not final:
@@ -220,7 +220,7 @@ walk_extension_headers(struct cursor *cursor, struct packet *packet)
 		length = (extension->length + 1) * 8;
 		if (protocol == IPPROTO_AH)
 			length = (extension->length + 2) * 4;
-		/* The packet has further hops, and comes only by way of us. */
+		/* The packet has further hops, so its address is not its last. */
 		if (protocol == IPPROTO_ROUTING &&
 		    extension->fragment & bpf_htons(0xff))
 			return L4LB_EXTENSION_HEADERS;
@@ -306,8 +306,8 @@ static __always_inline enum l4lb_verdict parse_ports(struct cursor *cursor,
 }
 
 /*
- * Parses what nearly all packets are: unfragmented IPv4 without tags or options, to the
- * device's MAC. Compiled apart from the rest, this path stays in registers. One check
+ * Parses unfragmented IPv4 without tags or options, to the device's MAC: nearly all
+ * packets. Compiled apart from the rest, this path stays in registers. One check
  * covers all headers; a shorter frame (a UDP packet of a few bytes without padding)
  * takes the other path.
  */

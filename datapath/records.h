@@ -23,7 +23,7 @@ static __always_inline union record read_record(const struct l4lb_set *set,
 	return record;
 }
 
-/* The time since the last packet; `now` and the result are in units of 4 seconds. */
+/* Returns the time since the last packet. `now` and the result count 4 seconds each. */
 static __always_inline __u16 age(__u32 now, union record record)
 {
 	return now - record.fields.seen;

@@ -152,7 +152,7 @@ find_service_of_fragment(const struct l4lb_device *device,
 						     L4LB_FRAGMENT;
 }
 
-/* Looks from the narrowest way in to the widest. A way always has one protocol. */
+/* Looks for a way in, from the narrowest to the widest. A way always has one protocol. */
 static __always_inline enum l4lb_verdict
 find_service(const struct l4lb_device *device, const struct packet *packet,
 	     union target *target)

@@ -13,7 +13,7 @@
 #include "parse.h"
 #include "service.h"
 
-/* The hash that chooses the slot, and all else that must be the same for a whole flow. */
+/* Returns the hash that chooses the slot and everything else that is fixed for a flow. */
 static __always_inline __u32 hash_of_flow(const struct l4lb_device *device,
 					  const struct packet *packet,
 					  union target target)

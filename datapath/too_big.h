@@ -23,8 +23,8 @@
 #define TELL_TOS 0xc0 /* RFC 1812: internetwork control */
 
 /*
- * How much of the packet is quoted: as much as one step can sum up, or two steps.
- * RFC 1812 allows 548 bytes, RFC 4443 allows 1,232.
+ * How many bytes of the packet are quoted: as many as one call of sum_words() can sum up,
+ * or two calls. RFC 1812 allows 548 bytes, RFC 4443 allows 1,232.
  */
 #define SUMMED_AT_ONCE 512
 #define QUOTED_IN_ICMP SUMMED_AT_ONCE

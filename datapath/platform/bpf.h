@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The kernel, and cards that take its programs: see platform.h. */
+/* The platform of the kernel, and of cards that take its programs: see platform.h. */
 #ifndef PLATFORM_BPF_H
 #define PLATFORM_BPF_H
 
@@ -14,8 +14,8 @@
 #define frame_end(ctx) ((void *)(long)(ctx)->data_end)
 
 /*
- * At MTUs that one buffer cannot hold, a frame comes in several. Headers are in the
- * first; this is the one place that asks how long they all are.
+ * A frame that one buffer cannot hold comes in several. Its headers are in the first
+ * buffer, and only frame_length() looks at the others.
  */
 #ifdef L4LB_FRAGS
 #define PROGRAM SEC("xdp.frags")
@@ -29,7 +29,7 @@
 #define cut_head(ctx, bytes) (!bpf_xdp_adjust_head(ctx, bytes))
 #define cut_tail(ctx, bytes) (!bpf_xdp_adjust_tail(ctx, -(int)(bytes)))
 
-/* Sizes, not types: type information is what an offloaded map cannot have. */
+/* Declares sizes instead of types: an offloaded map cannot have type information. */
 #define MAP(name, kind, entries, key, value)  \
 	struct {                              \
 		__uint(type, kind);           \
@@ -43,7 +43,7 @@
 
 #define coarse_nanoseconds() bpf_ktime_get_coarse_ns()
 
-/* A card cannot. */
+/* Only for the host: a card has no bpf_csum_diff(). */
 static __always_inline __u64 sum_words(void *bytes, __u32 length)
 {
 	return (__u32)bpf_csum_diff(NULL, 0, bytes, length, 0);

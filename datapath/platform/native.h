@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A process of this machine: see platform.h. The process puts a frame into its memory
- * with room in front of it, and gives each table its values before the first frame.
+ * The platform of a process on this machine: see platform.h. The process puts each frame
+ * into its memory with room in front of it, and fills the tables before the first frame.
  *
- * Under AddressSanitizer only the frame's own bytes can be touched, as in the kernel.
+ * Under AddressSanitizer, an access outside the frame's own bytes is an error, as it is
+ * in the kernel.
  */
 #ifndef PLATFORM_NATIVE_H
 #define PLATFORM_NATIVE_H
@@ -12,7 +13,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The kernel's context has addresses of 32 bits, which mean nothing here. */
+/* Replaces the kernel's context, whose addresses have 32 bits and mean nothing here. */
 #define xdp_md xdp_md_of_bpf
 #include <linux/bpf.h>
 #undef xdp_md
@@ -31,7 +32,7 @@ struct xdp_md {
 	void *data;
 	void *data_end;
 	void *room; /* where the memory in front of the frame begins */
-	__u32 length; /* of the whole frame; what is behind data_end comes last */
+	__u32 length; /* of the whole frame; bytes beyond data_end are elsewhere */
 };
 
 #if __has_feature(address_sanitizer)
@@ -47,7 +48,7 @@ struct xdp_md {
 #define frame_end(ctx) ((ctx)->data_end)
 #define frame_length(ctx) ((ctx)->length)
 
-/* What the kernel leaves of a frame at the least: an Ethernet header. */
+/* The kernel never cuts a frame below an Ethernet header. */
 #define LEAST_FRAME 14
 
 static __always_inline bool grow_head(struct xdp_md *ctx, __u32 bytes)
@@ -70,7 +71,7 @@ static __always_inline bool cut_head(struct xdp_md *ctx, __u32 bytes)
 	return true;
 }
 
-/* From the last buffers first, which are the process's affair: it sees the length. */
+/* Cuts the last buffers first. The process keeps those, and sees the new `length`. */
 static __always_inline bool cut_tail(struct xdp_md *ctx, __u32 bytes)
 {
 	const __u32 here = ctx->data_end - ctx->data;
@@ -86,7 +87,7 @@ static __always_inline bool cut_tail(struct xdp_md *ctx, __u32 bytes)
 	return true;
 }
 
-/* What the process provides. */
+/* The process provides this. */
 __u64 coarse_nanoseconds(void);
 
 static __always_inline __u64 sum_words(const void *bytes, __u32 length)
@@ -104,7 +105,7 @@ static __always_inline __u64 sum_words(const void *bytes, __u32 length)
 #define PROGRAM __attribute__((visibility("default")))
 #define LICENSE _Static_assert(1, "no kernel asks for one")
 
-/* With L4LB_PROVE the process ends where what the verifier is told is not true. */
+/* With L4LB_PROVE the process ends if something that the verifier is told is not true. */
 #ifdef L4LB_PROVE
 void proved_wrong(const char *what, const char *file, int line)
 	__attribute__((noreturn));

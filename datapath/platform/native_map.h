@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A table in the memory of a process, which may be shared with others. The process finds
- * all of them, between __start_native_maps and __stop_native_maps.
+ * A table in the memory of a process, which other processes may share. The process finds
+ * all tables between __start_native_maps and __stop_native_maps.
  */
 #ifndef PLATFORM_NATIVE_MAP_H
 #define PLATFORM_NATIVE_MAP_H
@@ -12,14 +12,14 @@
 
 struct native_map {
 	const char *name;
-	__u32 kind; /* enum bpf_map_type; one per CPU is one per process */
+	__u32 kind; /* enum bpf_map_type; a per-CPU map has one value per process */
 	__u32 entries;
 	__u32 key_size;
 	__u32 value_size;
-	/* Of the process: */
-	void *values; /* of an array; of a hash each value is behind its key */
-	unsigned long stride; /* from one to the next */
-	unsigned long used; /* of a hash, from the first on */
+	/* The process sets these: */
+	void *values; /* an array's values; in a hash each follows its key */
+	unsigned long stride; /* bytes from one entry to the next */
+	unsigned long used; /* the number of used entries of a hash */
 };
 
 #define MAP(name_, kind_, entries_, key, value)                             \
@@ -39,7 +39,7 @@ static inline void *lookup(const struct native_map *map, const void *key)
 	return at < map->entries ? map->values + at * map->stride : NULL;
 }
 
-/* For tables of a few entries: one is looked at after the other. */
+/* Compares one entry after the other, because such tables have few entries. */
 static inline void *find(const struct native_map *map, const void *key)
 {
 	for (unsigned long at = 0; at < map->used; at++) {
