@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 
+import { availableParallelism } from 'node:os';
+
 /** Types are checked by tsc; jest only takes them off. */
 const common = {
   extensionsToTreatAsEsm: ['.ts'],
@@ -15,7 +17,7 @@ export default {
   // processor that may be shared; a unit test ends long before.
   testTimeout: 180_000,
   // More than there are cores, since tests wait, too. Each file has a network of its own.
-  maxWorkers: '150%',
+  maxWorkers: Math.ceil(1.5 * availableParallelism()),
   testSequencer: '<rootDir>/test/jest/sequencer.js',
   reporters: ['default', '<rootDir>/test/jest/seconds.js'],
   projects: [
