@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Limits for work that a flood could cause too often: each CPU does it only so many
- * times in a second. A SmartNIC has no clock, so there the program does no such work.
+ * Limits work that a flood could cause too often: each CPU does it only a limited number
+ * of times per second. A SmartNIC has no clock, so there the program does no such work.
  */
 #ifndef LIMIT_H
 #define LIMIT_H

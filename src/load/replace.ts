@@ -125,7 +125,7 @@ async function replaceFlows(
   await write(loaded);
   const warnings = flows?.lost
     ? [
-        `${many(flows.lost, 'record')} of connections did not fit; those whose slot has moved since will break`,
+        `${many(flows.lost, 'record')} did not fit; their connections break if their slot has moved since`,
       ]
     : [];
   return {
