@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What a page of the documentation shows: files to write, commands, and their output. Pure. */
+/**
+ * What a page of the documentation shows: files to write, commands, and their output. It
+ * does no I/O.
+ */
 
 export interface ShownFile {
   kind: 'file';
@@ -9,7 +12,7 @@ export interface ShownFile {
 
 export interface ShownCommand {
   kind: 'command';
-  /** Where it runs, such as client; empty for the machine itself. */
+  /** The role that runs it, such as client; empty for the machine itself. */
   role: string;
   command: string;
   output: string[];
@@ -21,8 +24,8 @@ const FENCE = /^```(?<language>\S+)(?: (?<name>\S+))?$/;
 const PROMPT = /^(?<role>[a-z]*\d?)[#$] (?<command>.*)$/;
 
 /**
- * The steps of a page in their order. A block of another language with a name is a
- * file. A console block marked "norun" shows what only a person can type, such as a shell.
+ * The steps of a page in order. A named block in another language is a file. A console
+ * block marked "norun" shows what only a person can type, such as a shell.
  */
 export function shownBy(page: string): Shown[] {
   const steps: Shown[] = [];
@@ -54,7 +57,10 @@ function commandsIn(block: string[]): ShownCommand[] {
   return commands;
 }
 
-/** A line without what differs from run to run: ids, rates, times, and who got how many. */
+/**
+ * Removes from a line what differs from run to run: ids, rates, times, and who got how
+ * many.
+ */
 export function stable(line: string): string {
   return line
     .replace(/program \d+/g, 'program N')
@@ -63,7 +69,7 @@ export function stable(line: string): string {
     .replace(/ +[\d,]+ (?=pkts\/s|bits\/s|in all)/g, ' N ');
 }
 
-/** Whether the output is what the page shows. A line "..." stands for any lines. */
+/** Whether the output matches the page. A line "..." stands for any lines. */
 export function isAsShown(shown: string[], output: string[]): boolean {
   const [first, ...rest] = shown;
   if (first === undefined) return output.length === 0;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Builds frames from readable parts, right by default and wrong where asked. */
+/**
+ * Builds frames from readable parts. They are right by default, and wrong where asked.
+ */
 import { parseAddress, parseMac } from '../src/wire/address.js';
 
 /** 4 or 16 bytes. */
@@ -71,9 +73,9 @@ export interface Ipv4 {
   fragment?: number;
   options?: Buffer;
   version?: number;
-  /** In words of four bytes; by default what is there. */
+  /** In words of four bytes; by default the real length. */
   headerWords?: number;
-  /** By default what is there. */
+  /** By default the real length. */
   length?: number;
 }
 
@@ -98,12 +100,12 @@ export function ipv4(fields: Ipv4, payload: Buffer): Buffer {
 export interface Ipv6 {
   from: string;
   to: string;
-  /** What follows, extension headers or not. */
+  /** The next header, which may be an extension header. */
   next: number;
   trafficClass?: number;
   flowLabel?: number;
   hopLimit?: number;
-  /** By default what is there. */
+  /** By default the real length. */
   length?: number;
 }
 
@@ -117,7 +119,7 @@ export function ipv6(fields: Ipv6, payload: Buffer): Buffer {
   return Buffer.concat([header, ip(fields.from), ip(fields.to), payload]);
 }
 
-/** An IP packet of the family that its addresses are of. */
+/** An IP packet of the family of its addresses. */
 export function packet(
   fields: { from: string; to: string; protocol: number; tos?: number },
   payload: Buffer,
@@ -128,12 +130,15 @@ export function packet(
     : ipv4({ from, to, protocol, tos, fragment: DONT_FRAGMENT }, payload);
 }
 
-/** An extension header of eight bytes: what follows, and the six bytes in its middle. */
+/**
+ * An extension header of eight bytes, with the next header and the six bytes in its
+ * middle.
+ */
 export function extension(next: number, rest: Buffer = Buffer.alloc(6)): Buffer {
   return Buffer.concat([Buffer.from([next, 0]), rest]);
 }
 
-/** With its checksum; ICMPv6 counts addresses and length in, which it lies between. */
+/** A message with its checksum, which in ICMPv6 includes the addresses and the length. */
 export function icmp(
   type: number,
   code: number,

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What tshark, which knows nothing of us, makes of frames. */
+/** What tshark says about frames. It knows nothing about our program. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
 export interface Dissected {
-  /** Its layers from the outside in, as eth:ip:ip:tcp. */
+  /** The layers from the outside in, such as eth:ip:ip:tcp. */
   layers: string;
-  /** All that is wrong with it, in tshark's words. */
+  /** Everything that is wrong with the frame, in tshark's words. */
   faults: string[];
-  /** Checksums that were there, and that tshark found right; and those it did not look at. */
+  /**
+   * The number of checksums that tshark found right, and of those that it did not check.
+   */
   good: number;
   unverified: number;
 }
@@ -27,21 +29,24 @@ const FIELDS = [
 ];
 // tshark's own numbers.
 const WARNING = 0x600000;
-/** Remarks about a conversation, as "connection reset", and not about a packet. */
+/** Remarks about a conversation, such as "connection reset", and not about a packet. */
 const SEQUENCE = 0x02000000;
 const BAD = '0';
 const GOOD = '1';
 const UNVERIFIED = '2';
-/** Between values of a field; no message of tshark's has it. */
+/** Separates the values of a field; no message of tshark's contains it. */
 const BETWEEN = '\u001f';
 
-/** Layers whose checksums tshark looks at when told to. Those of ICMP it always does. */
+/**
+ * Layers whose checksums tshark checks only when told to. It always checks those of ICMP.
+ */
 export type Checked = 'ip' | 'tcp' | 'udp';
 const ALL: readonly Checked[] = ['ip', 'tcp', 'udp'];
 
 export async function dissectFile(path: string, layers = ALL): Promise<Dissected[]> {
   const checked = layers.flatMap((layer) => ['-o', `${layer}.check_checksum:TRUE`]);
-  // What is in TCP and UDP is nobody's: tshark would guess, and guess wrong now and then.
+  // The content of TCP and UDP has no protocol: tshark would guess, and sometimes guess
+  // wrong.
   const guessless = ['tcp', 'udp'].flatMap((layer) => [
     '-d',
     `${layer}.port==0-65535,data`,
@@ -54,7 +59,7 @@ export async function dissectFile(path: string, layers = ALL): Promise<Dissected
   return stdout.split('\n').filter(Boolean).map(readLine);
 }
 
-/** Frames as they stand, which need not have been on any wire. */
+/** Dissects frames as they are; they need not have been on any wire. */
 export async function dissect(
   frames: readonly Buffer[],
   layers = ALL,
@@ -79,7 +84,7 @@ function readLine(line: string): Dissected {
   const bad = states.filter((state) => state === BAD).length;
   return {
     layers: (protocols?.[0] ?? '').replaceAll(':ethertype', ''),
-    // Each bad checksum is a remark too; a tshark that stays silent shall not pass for it.
+    // Each bad checksum must also be a remark, so that a silent tshark cannot pass.
     faults: bad > 0 && faults.length === 0 ? [`${bad} bad checksums`] : faults,
     good: states.filter((state) => state === GOOD).length,
     unverified: states.filter((state) => state === UNVERIFIED).length,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The destination's end. */
+/** The decapsulation program. */
 import { DECAP_VERDICTS } from '../../src/abi/decap.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { decap } from '../../src/model/decap.js';

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * verified OBJECT: loads its program, and prints how many instructions the verifier
- * looked at. `bpftool -d prog load` says so too, at the end of up to 350 MB of log
- * and half a minute; the kernel gives the figures alone, if it is asked for no more.
+ * verified OBJECT: loads the object's program, and prints how many instructions the
+ * verifier looked at. `bpftool -d prog load` says so too, but only at the end of half a
+ * minute and up to 350 MB of log. The kernel prints the figures alone if asked for
+ * nothing else.
  */
 #include <bpf/libbpf.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Of the program's log_level: the statistics, and no line for each instruction. */
+/* A log_level for the statistics without a line for each instruction. */
 #define STATISTICS 4
 
 int main(int count, char **arguments)

@@ -17,7 +17,7 @@ import type { Vm } from './vm.js';
 import { MOST_MS } from './vm.js';
 
 const SLOTS = 512;
-/** Of the sample of 32, the one that is taken out, and its id. */
+/** The destination that is removed from the sample of 32, and its id. */
 const GONE = { address: '10.0.125.19', id: 2 };
 /** What the card has counted before that. */
 const COUNTED = [
@@ -61,7 +61,7 @@ export function walkthrough(vm: Vm): void {
 
       const counts = countSlots(await readTable(vm));
       expect(counts.size).toBe(32);
-      // The share of each is 16, and one that is as good as equal.
+      // The share of each is 16; 17 is as good as equal.
       expect(Math.max(...counts.values())).toBeLessThanOrEqual(17);
       expect(Math.min(...counts.values())).toBeGreaterThanOrEqual(13);
     });
@@ -89,7 +89,7 @@ export function walkthrough(vm: Vm): void {
       expect(stdout).toContain(`0 added, 1 removed, 0 changed, ${moved} slots moved`);
       expect(countSlots(after).size).toBe(31);
       expect(after).not.toContain(GONE.address);
-      // Its own 16 or so have to move, and a few more so that the load stays even.
+      // Its own 16 or so have to move, and a few more to keep the load even.
       expect(moved).toBeLessThan(SLOTS / 10);
 
       const counters = await readCounters(vm);
@@ -123,10 +123,10 @@ export function walkthrough(vm: Vm): void {
     });
 
     walk('rates are what the counters grow by', async () => {
-      // Which id an address has by now, the fills before have decided.
+      // The earlier fills have decided which id the address has by now.
       const [before] = await sample('--once', '--interval', '0.1');
       const id = before?.destinations[0]?.id ?? 0;
-      // A hundred packets of a byte each time.
+      // A hundred packets of one byte each time.
       const words = '$((n & 255)) $((n >> 8)) 0 0 0 0 0 0';
       const grow = writeCounter(id, ZERO).replace(
         /value hex .*/,
