@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds out, once, everything that the checks of l4lb-doctor judge. */
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { NotTaken, loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
-import { VERDICTS } from '../abi/verdicts.js';
-import type { VerdictName } from '../abi/verdicts.js';
 import type { Mode } from '../text/mode.js';
 import type { Context } from '../program/tools.js';
 import { PROGRAM_NAME } from '../abi/maps.js';
 import { compareAddresses, formatAddress, formatMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, buildOf, severalPrograms } from '../program/find.js';
-import type { Reading } from '../program/reading.js';
-import { readHardware, readTransmitErrors } from '../system/ethtool.js';
+import { readHardware } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
-import { must } from '../text/must.js';
 import { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { State } from '../plan/state.js';
@@ -26,12 +20,11 @@ import { packaged } from '../system/package.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { formatSource } from '../wire/outer-source.js';
-import type { Device, Hop, Namespace, Neighbour } from '../system/ip/namespaces.js';
-import { Surroundings, isSetByHand, peerOf } from '../system/ip/namespaces.js';
+import type { Device, Namespace } from '../system/ip/namespaces.js';
+import { Namespaces, peerOf } from '../system/ip/namespaces.js';
+import type { Hop, Neighbour } from '../system/ip/neighbours.js';
+import { Neighbours, isSetByHand } from '../system/ip/neighbours.js';
 import { readSlots, readTables } from '../program/read.js';
-import { captureIncoming } from '../system/tcpdump.js';
-import type { Observation } from '../program/watcher.js';
-import { Watcher } from '../program/watcher.js';
 import type {
   Balancer,
   DestinationFacts,
@@ -39,9 +32,8 @@ import type {
   FarEnd,
   Peer,
   ServiceFacts,
-  Traffic,
 } from './facts.js';
-import { countFrames } from './frames.js';
+import { watchTraffic } from './watch.js';
 
 export interface Question {
   interface: string;
@@ -56,9 +48,9 @@ const MOST_NAMESPACES = 300;
 export async function gather(tools: Context, question: Question): Promise<Facts> {
   const { mode: asked } = question;
   const { name } = await tools.ip.link(question.interface);
-  const surroundings = new Surroundings(tools.run);
-  const namespaces = await surroundings.connected(MOST_NAMESPACES);
-  const [here] = namespaces;
+  const namespaces = new Namespaces(tools.run);
+  const connected = await namespaces.connected(MOST_NAMESPACES);
+  const [here] = connected;
   const device = here?.devices.find((one) => one.name === name);
   if (!here || !device) throw new Failure(`ip does not list the device ${name}`);
 
@@ -67,7 +59,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
   const mode = offload?.refusal === undefined ? asked : undefined;
   const program = chooseProgram(device, mode);
   const maps = program && (await mapsOf(tools, program));
-  const balancer = maps && (await readBalancer(tools, surroundings, device, maps));
+  const balancer = maps && (await readBalancer(tools, device, maps));
   return {
     device,
     hardware: await readHardware(tools.run, name),
@@ -75,10 +67,10 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     offload,
     program,
     balancer,
-    peer: findPeer(device, here, namespaces),
-    farEnds: await findFarEnds(surroundings, namespaces.slice(1), balancer),
+    peer: findPeer(device, here, connected),
+    farEnds: await findFarEnds(namespaces, connected.slice(1), balancer),
     // Watched last, so that the questions to neighbours are not counted.
-    traffic: balancer && (await watch(tools, surroundings, device, program, question)),
+    traffic: balancer && (await watchTraffic(tools, device, program, question.interval)),
     addresses: here.devices.flatMap(({ addresses }) => addresses),
     passObject: packaged('testbed/pass.o'),
   };
@@ -123,7 +115,6 @@ async function tryOffload(
 
 async function readBalancer(
   tools: Context,
-  surroundings: Surroundings,
   device: Device,
   maps: Maps,
 ): Promise<Balancer> {
@@ -136,7 +127,7 @@ async function readBalancer(
     build: buildOf(maps),
     tables,
     services,
-    destinations: await readDestinations(surroundings, device, tables),
+    destinations: await readDestinations(tools, device, tables),
   };
 }
 
@@ -150,18 +141,17 @@ async function countEmpty(
 }
 
 async function readDestinations(
-  surroundings: Surroundings,
+  { run }: Context,
   device: Device,
   tables: State,
 ): Promise<DestinationFacts[]> {
   const owned = [...tables.destinations].filter(([, entry]) => entry.service !== 0);
   const addresses = [...new Set(owned.map(([, { address }]) => formatAddress(address)))];
+  const asked = new Neighbours(run);
   const hops =
-    device.up && device.carrier
-      ? await surroundings.hops(device.name, addresses)
-      : new Map();
+    device.up && device.carrier ? await asked.hops(device.name, addresses) : new Map();
   const next = [...hops.values()].flatMap((hop: Hop) => hop.next ?? []);
-  const neighbours = await surroundings.probe(device.name, [...new Set(next)]);
+  const neighbours = await asked.probe(device.name, [...new Set(next)]);
   const all = owned.map(([id, entry]) => {
     const address = formatAddress(entry.address);
     const hop = hops.get(address) as Hop | undefined;
@@ -200,7 +190,7 @@ function findPeer(
 }
 
 async function findFarEnds(
-  surroundings: Surroundings,
+  namespaces: Namespaces,
   others: readonly Namespace[],
   balancer: Balancer | undefined,
 ): Promise<FarEnd[]> {
@@ -212,8 +202,8 @@ async function findFarEnds(
     const own = devices.flatMap(({ addresses }) => addresses);
     const here = own.filter((address) => destinations.has(address));
     if (name === undefined || here.length === 0) continue;
-    const rpFilters = await seen(surroundings.rpFilters(name));
-    const defaultDevices = await seen(surroundings.defaultDevices(name));
+    const rpFilters = await seen(namespaces.rpFilters(name));
+    const defaultDevices = await seen(namespaces.defaultDevices(name));
     for (const address of here) {
       const { mac } = destinations.get(address) as DestinationFacts;
       const device =
@@ -241,68 +231,4 @@ async function seen<T>(asked: Promise<T>): Promise<T | Unseen> {
     if (!(error instanceof Failure)) throw error;
     return new Unseen(error.message);
   }
-}
-
-async function watch(
-  { run, ip, bpftool }: Context,
-  surroundings: Surroundings,
-  device: Device,
-  program: AttachedProgram | undefined,
-  { interval }: Question,
-): Promise<Traffic> {
-  const watcher = new Watcher({ ip, bpftool }, device.name, program?.mode);
-  const look = async (): Promise<[Observation, number, number | Unseen]> => [
-    await watcher.observe(),
-    await surroundings.received(device.name),
-    await readTransmitErrors(run, device.name),
-  ];
-  const twice = async () => {
-    const before = await look();
-    const [frames] = await Promise.all([
-      // Nothing comes in on a device that is down, and tcpdump does not open it.
-      device.up ? captureIncoming(run, device.name, interval) : [],
-      sleep(interval * 1000),
-    ]);
-    return { before, frames, now: await look() };
-  };
-  const looks = await twice().finally(() => watcher.close());
-  const { frames } = looks;
-  const [before, receivedBefore, errorsBefore] = looks.before;
-  const [now, received, errors] = looks.now;
-  if (now.isNew) {
-    throw new Failure(`the program on ${device.name} was replaced in the meantime`, {
-      next: 'run this command again',
-    });
-  }
-  const sums = sumsOf(now.reading);
-  const earlier = sumsOf(before.reading);
-  return {
-    interval: now.reading.at - before.reading.at,
-    verdicts: new Map(
-      [...sums].map(([name, sum]) => [name, Number(sum - must(earlier.get(name), name))]),
-    ),
-    sums,
-    received: received - receivedBefore,
-    transmitErrors: difference(errorsBefore, errors),
-    passed: frames instanceof Unseen ? frames : countFrames(frames, device.mac),
-  };
-}
-
-function difference(before: number | Unseen, now: number | Unseen): number | Unseen {
-  if (before instanceof Unseen) return before;
-  return now instanceof Unseen ? now : now - before;
-}
-
-/** Sums by verdict. `balanced` is the sum of what all destinations got. */
-function sumsOf(reading: Reading): Map<VerdictName, bigint> {
-  const balanced = [...reading.destinations.values(), reading.retired].reduce(
-    (sum, { packets }) => sum + packets,
-    0n,
-  );
-  return new Map(
-    VERDICTS.map(({ name, number }) => [
-      name,
-      number === 0 ? balanced : must(reading.verdicts.get(number), name).packets,
-    ]),
-  );
 }

@@ -4,7 +4,7 @@ import { dirname, join, normalize } from 'node:path';
 
 import { Fault } from '../text/fault.js';
 import { reachable } from '../plan/cells.js';
-import type { Tools } from '../program/tools.js';
+import type { Context, Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import type { Config } from '../config/read.js';
 import { parseConfig } from '../config/read.js';
@@ -63,13 +63,13 @@ function open(config: string, name: string): DestinationFile {
 
 /** Asks the network for what the file leaves open. */
 export async function prepareConfig(
-  { ip }: Tools,
+  tools: Pick<Context, 'run'>,
   link: Link,
   { services: wanted, echo }: Omit<Config, 'problems'>,
 ): Promise<PreparedConfig> {
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
-  const destinations = await resolveRows({ ip }, link, rows);
+  const destinations = await resolveRows(tools, link, rows);
   // The device's own addresses are looked up once for all services.
   const needing = wanted.flatMap(({ sources, rows: own }) =>
     own.filter(({ address }) => !sources[familyOfText(address)]),

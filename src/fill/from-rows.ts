@@ -11,7 +11,8 @@ import { linesOf } from '../program/write.js';
 import type { TableKind } from '../abi/cell.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
-import type { Tools } from '../program/tools.js';
+import type { Context, Tools } from '../program/tools.js';
+import { Neighbours } from '../system/ip/neighbours.js';
 import { parseAddress, parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
@@ -60,7 +61,7 @@ export interface Prepared extends FillWishes {
 }
 
 export async function prepareFill(
-  { ip }: Tools,
+  tools: Pick<Context, 'run'>,
   link: Link,
   files: readonly string[],
   wishes: FillWishes,
@@ -69,7 +70,7 @@ export async function prepareFill(
   if (problems.length > 0) throw badRows(problems);
   const mac = macOf(link);
   return {
-    destinations: await resolveRows({ ip }, link, rows),
+    destinations: await resolveRows(tools, link, rows),
     ...wishes,
     source: wishes.source ?? {},
     ownSources: ownSources(link, rows),
@@ -194,7 +195,7 @@ function badRows(problems: string[]): Failure {
 
 /** Gives a row without a MAC that of its next hop, from the kernel's own tables. */
 export async function resolveRows(
-  { ip }: Pick<Tools, 'ip'>,
+  { run }: Pick<Context, 'run'>,
   link: Link,
   rows: readonly DestinationRow[],
 ): Promise<WantedDestination[]> {
@@ -202,7 +203,7 @@ export async function resolveRows(
   const resolved =
     missing.length === 0
       ? new Map<string, string>()
-      : await ip.resolve(
+      : await new Neighbours(run).resolve(
           link.name,
           missing.map((row) => row.address),
         );

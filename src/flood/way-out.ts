@@ -5,7 +5,8 @@ import { formatAddress, parseAddress, parseMac } from '../wire/address.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { Link } from '../system/ip/links.js';
 import { familyOf } from '../wire/outer-source.js';
-import { Surroundings } from '../system/ip/namespaces.js';
+import { Namespaces } from '../system/ip/namespaces.js';
+import { Neighbours } from '../system/ip/neighbours.js';
 import type { Prefix } from './target.js';
 import { familyBits } from './target.js';
 
@@ -21,7 +22,7 @@ export async function findDevice(tools: Context, name: string): Promise<Link> {
 }
 
 export async function refuseDefaultRoute(tools: Context, name: string): Promise<void> {
-  const carriers = await new Surroundings(tools.run).defaultCarriers();
+  const carriers = await new Namespaces(tools.run).defaultCarriers();
   if (!carriers.has(name)) return;
   throw new Failure(`${name} carries a default route, so nothing was sent`, {
     cause:
@@ -56,7 +57,7 @@ export async function nextMac(
   destination: Buffer,
 ): Promise<Buffer> {
   const address = formatAddress(destination);
-  const text = (await tools.ip.resolve(device, [address])).get(address);
+  const text = (await new Neighbours(tools.run).resolve(device, [address])).get(address);
   const mac = text === undefined ? undefined : parseMac(text);
   if (mac) return mac;
   throw new Failure(`no MAC address towards ${address} over ${device}`, {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What `ip` knows and does: devices, their XDP programs, routes and neighbours. */
-import { setTimeout as sleep } from 'node:timers/promises';
-
+/** What `ip` knows of devices: their addresses, XDP programs and counts. */
 import type { Mode } from '../../text/mode.js';
 import { Failure } from '../../text/failure.js';
+import { askIp, askIpJson } from './ask.js';
 import { parseIpJson } from './json.js';
 import type { Run } from '../run.js';
 import type { Family } from '../../wire/outer-source.js';
@@ -57,21 +56,9 @@ export class Iproute {
     this.#run = run;
   }
 
-  async #ip(args: string[]): Promise<string> {
-    const result = await this.#run('ip', args);
-    if (result.exitCode !== 0) {
-      throw new Failure(`ip ${args.join(' ')}: ${firstLine(result.stderr)}`);
-    }
-    return result.stdout;
-  }
-
-  async #json(args: string[]): Promise<unknown[]> {
-    return parseIpJson(await this.#ip(args), args.join(' '));
-  }
-
   /** The names of all devices, for a message. */
   async names(): Promise<string[]> {
-    const links = (await this.#json(['-j', 'link', 'show'])) as LinkJson[];
+    const links = (await askIpJson(this.#run, ['-j', 'link', 'show'])) as LinkJson[];
     return links.map((link) => link.ifname);
   }
 
@@ -103,127 +90,27 @@ export class Iproute {
 
   /** All addresses of the host. */
   async hostAddresses(): Promise<string[]> {
-    const links = (await this.#json(['-j', 'addr', 'show'])) as Partial<LinkJson>[];
+    const args = ['-j', 'addr', 'show'];
+    const links = (await askIpJson(this.#run, args)) as Partial<LinkJson>[];
     return links
       .flatMap((link) => link.addr_info ?? [])
       .flatMap(({ local }) => local ?? []);
   }
 
   async detach(device: string, mode: Mode): Promise<void> {
-    await this.#ip(['link', 'set', 'dev', device, mode, 'off']);
+    await askIp(this.#run, ['link', 'set', 'dev', device, mode, 'off']);
   }
 
-  /**
-   * The MACs of the next hops towards addresses, without those that do not answer. If the
-   * kernel has not heard from a neighbour lately, that host may be dead or have another
-   * MAC by now, so it is asked again.
-   */
-  async resolve(device: string, addresses: string[]): Promise<Map<string, string>> {
-    const hops = new Map<string, string>();
-    for (const address of addresses) {
-      const hop = await this.#nextHop(device, address);
-      if (hop !== undefined) hops.set(address, hop);
-    }
-    let known = await this.#neighbours(device);
-    const macs = new Map<string, string>();
-    const takeKnown = (states: readonly string[]): void => {
-      for (const hop of hops.values()) {
-        const { state, mac } = known.get(hop) ?? {};
-        if (mac !== undefined && state !== undefined && states.includes(state)) {
-          macs.set(hop, mac);
-        }
-      }
-    };
-    const open = (): string[] =>
-      [...new Set(hops.values())].filter((hop) => !macs.has(hop));
-    takeKnown(SURE);
-
-    // First asks the neighbours that the kernel remembers, each by its MAC; then asks by
-    // broadcast.
-    const remembered = open().filter((hop) => {
-      const { mac, state } = known.get(hop) ?? {};
-      return mac !== undefined && state !== 'FAILED';
-    });
-    for (const hop of remembered) {
-      // If the entry is gone meanwhile, that is no fault: the broadcast follows.
-      await this.#run('ip', ['neigh', 'change', hop, 'dev', device, 'nud', 'probe']);
-    }
-    if (remembered.length > 0) known = await this.#settled(device, remembered);
-    takeKnown(ANSWERED);
-    const unknown = open();
-    for (const hop of unknown) {
-      await this.#ip(['neigh', 'replace', hop, 'dev', device, 'use']);
-    }
-    if (unknown.length > 0) known = await this.#settled(device, unknown);
-    takeKnown(ANSWERED);
-    return new Map(
-      [...hops].flatMap(([address, hop]) => {
-        const mac = macs.get(hop);
-        return mac === undefined ? [] : [[address, mac] as const];
-      }),
-    );
-  }
-
-  /**
-   * Waits for answers. The kernel asks three times, a second apart, before it gives up.
-   */
-  async #settled(
-    device: string,
-    hops: readonly string[],
-  ): Promise<Map<string, Neighbour>> {
-    let known = await this.#neighbours(device);
-    const isAsking = (hop: string): boolean => {
-      const state = known.get(hop)?.state;
-      return state === undefined || ASKING.includes(state);
-    };
-    for (let tries = 0; tries < 35 && hops.some(isAsking); tries++) {
-      await sleep(100);
-      known = await this.#neighbours(device);
-    }
-    return known;
-  }
-
-  async #nextHop(device: string, address: string): Promise<string | undefined> {
-    const args = ['-j', 'route', 'get', address, 'oif', device];
-    const result = await this.#run('ip', args);
-    if (result.exitCode !== 0) return undefined;
-    const [route] = parseIpJson(result.stdout, args.join(' ')) as {
-      gateway?: string;
-      /** A gateway of the other address family. */
-      via?: { host: string };
-      type?: string;
+  /** Packets that the device has received, by its own counter. */
+  async received(device: string): Promise<number> {
+    const args = ['-j', '-s', 'link', 'show', 'dev', device];
+    const [link] = (await askIpJson(this.#run, args)) as {
+      stats64?: { rx: { packets: number } };
     }[];
-    if (!route || route.type === 'local') return undefined;
-    return route.gateway ?? route.via?.host ?? address;
-  }
-
-  async #neighbours(device: string): Promise<Map<string, Neighbour>> {
-    const entries = (await this.#json(['-j', 'neigh', 'show', 'dev', device])) as {
-      dst: string;
-      lladdr?: string;
-      state?: string[];
-    }[];
-    return new Map(
-      entries.map(({ dst, lladdr, state }) => [dst, { mac: lladdr, state: state?.[0] }]),
-    );
+    if (link?.stats64) return link.stats64.rx.packets;
+    throw new Failure(`ip -s link show dev ${device} does not say how much it received`);
   }
 }
-
-/** What the kernel knows of a neighbour. Without a MAC it may still be asking. */
-interface Neighbour {
-  mac: string | undefined;
-  /** The state as `ip neigh` prints it. */
-  state: string | undefined;
-}
-
-/** The neighbour answered within some 30 seconds, or somebody set the entry by hand. */
-const SURE = ['REACHABLE', 'PERMANENT', 'NOARP'];
-const ASKING = ['INCOMPLETE', 'DELAY', 'PROBE'];
-/**
- * If a neighbour was just asked, stale means that something else than the answer told the
- * MAC.
- */
-const ANSWERED = [...SURE, 'STALE'];
 
 function lastingAddress(
   { addr_info = [] }: LinkJson,
@@ -246,8 +133,4 @@ export function attachedPrograms(xdp: LinkJson['xdp']): AttachedProgram[] {
     const name = MODES[mode];
     return name && prog ? [{ mode: name, id: prog.id, name: prog.name ?? '' }] : [];
   });
-}
-
-function firstLine(text: string): string {
-  return text.trim().split('\n')[0] ?? '';
 }

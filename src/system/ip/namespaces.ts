@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What `ip` knows of everything around a device: namespaces, routes, neighbours. */
+/** What `ip` knows of network namespaces: their devices, filters and default routes. */
 import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../../text/failure.js';
-import { parseIpJson } from './json.js';
+import { askIpJson } from './ask.js';
 import type { AttachedProgram, LinkJson } from './links.js';
 import { attachedPrograms } from './links.js';
 import type { Run } from '../run.js';
-import { withScratch } from '../scratch.js';
 import { append } from '../../text/lists.js';
 
 export interface Device {
@@ -36,19 +34,6 @@ export interface Namespace {
   others: ReadonlyMap<number, string>;
 }
 
-export interface Hop {
-  /** Undefined without a route over the device. */
-  next: string | undefined;
-  /** Whether the address is one of this host's own. */
-  isLocal: boolean;
-}
-
-export interface Neighbour {
-  mac: string | undefined;
-  /** The states as `ip neigh` prints them: REACHABLE, STALE, FAILED and so on. */
-  states: string[];
-}
-
 /** Strict accepts a packet only if an answer would leave by the same device. */
 export type RpFilter = 'off' | 'strict' | 'loose';
 
@@ -71,25 +56,17 @@ interface StackedJson {
   link?: string;
 }
 
-export class Surroundings {
+export class Namespaces {
   readonly #run: Run;
 
   constructor(run: Run) {
     this.#run = run;
   }
 
-  async #json(args: string[]): Promise<unknown[]> {
-    const result = await this.#run('ip', args);
-    if (result.exitCode !== 0) {
-      throw new Failure(`ip ${args.join(' ')}: ${result.stderr.trim()}`);
-    }
-    return parseIpJson(result.stdout, args.join(' '));
-  }
-
   async namespace(name?: string): Promise<Namespace> {
     const where = inNamespace(name);
-    const devices = await this.#json([...where, '-j', '-d', 'addr', 'show']);
-    const names = await this.#json([...where, '-j', 'netns', 'list']);
+    const devices = await askIpJson(this.#run, [...where, '-j', '-d', 'addr', 'show']);
+    const names = await askIpJson(this.#run, [...where, '-j', 'netns', 'list']);
     return {
       name,
       devices: (devices as DeviceJson[]).map(readDevice),
@@ -133,7 +110,7 @@ export class Surroundings {
 
   /** The filters by device, with `all`, which counts for each of them. */
   async rpFilters(name: string | undefined): Promise<Map<string, RpFilter>> {
-    const settings = (await this.#json([
+    const settings = (await askIpJson(this.#run, [
       ...inNamespace(name),
       '-j',
       'netconf',
@@ -153,8 +130,8 @@ export class Surroundings {
     for (const family of ['-4', '-6']) {
       // A kernel may lack IPv6, and then ip fails.
       if (family === '-6' && !existsSync('/proc/net/if_inet6')) continue;
-      const more = await this.#json([...where, family, 'route', 'show', 'default']);
-      append(routes, more);
+      const args = [...where, family, 'route', 'show', 'default'];
+      append(routes, await askIpJson(this.#run, args));
     }
     return (routes as RouteJson[])
       .flatMap(({ dev, nexthops = [] }) => [dev, ...nexthops.map((hop) => hop.dev)])
@@ -166,7 +143,7 @@ export class Surroundings {
    * the device that a VLAN is on.
    */
   async defaultCarriers(): Promise<Set<string>> {
-    const links = (await this.#json(['-j', 'link', 'show'])) as StackedJson[];
+    const links = (await askIpJson(this.#run, ['-j', 'link', 'show'])) as StackedJson[];
     const carriers = new Set(await this.defaultDevices(undefined));
     // The loop also visits what is added to the set meanwhile.
     for (const carrier of carriers) {
@@ -177,97 +154,6 @@ export class Surroundings {
     }
     return carriers;
   }
-
-  /** Packets that the device has received, by its own counter. */
-  async received(device: string): Promise<number> {
-    const [link] = (await this.#json(['-j', '-s', 'link', 'show', 'dev', device])) as {
-      stats64?: { rx: { packets: number } };
-    }[];
-    if (link?.stats64) return link.stats64.rx.packets;
-    throw new Failure(`ip -s link show dev ${device} does not say how much it received`);
-  }
-
-  /** Where packets to addresses go if they leave by a device. */
-  async hops(device: string, addresses: readonly string[]): Promise<Map<string, Hop>> {
-    const lines = addresses.map((address) => `route get ${address} oif ${device}`);
-    const routes = (await this.#batch(lines)) as {
-      dst?: string;
-      gateway?: string;
-      via?: { host: string };
-      type?: string;
-    }[];
-    const hops = new Map<string, Hop>();
-    for (const address of addresses)
-      hops.set(address, { next: undefined, isLocal: false });
-    for (const { dst = '', gateway, via, type } of routes) {
-      const isLocal = type === 'local';
-      const next = isLocal ? undefined : (gateway ?? via?.host ?? dst);
-      hops.set(dst, { next, isLocal });
-    }
-    return hops;
-  }
-
-  /**
-   * Makes the kernel ask whether neighbours are there, and waits for the answers. Entries
-   * that somebody set by hand stay as they are.
-   */
-  async probe(
-    device: string,
-    addresses: readonly string[],
-  ): Promise<Map<string, Neighbour>> {
-    const before = await this.#neighbours(device);
-    const lines = addresses.flatMap((address) => {
-      const neighbour = before.get(address);
-      if (neighbour && isSetByHand(neighbour)) return [];
-      // Only an entry with a MAC can be probed.
-      return neighbour?.mac === undefined
-        ? [`neigh replace ${address} dev ${device} use`]
-        : [`neigh change ${address} dev ${device} nud probe`];
-    });
-    await this.#batch(lines);
-    let known = await this.#neighbours(device);
-    // The kernel asks three times, a second apart, before it gives up.
-    const isAsking = (address: string): boolean =>
-      known.get(address)?.states.some((state) => ASKING.includes(state)) ?? false;
-    for (let tries = 0; tries < 70 && addresses.some(isAsking); tries++) {
-      await sleep(50);
-      known = await this.#neighbours(device);
-    }
-    return new Map([...known].filter(([address]) => addresses.includes(address)));
-  }
-
-  async #neighbours(device: string): Promise<Map<string, Neighbour>> {
-    const entries = (await this.#json(['-j', 'neigh', 'show', 'dev', device])) as {
-      dst: string;
-      lladdr?: string;
-      state?: string[];
-    }[];
-    return new Map(
-      entries.map(({ dst, lladdr, state }) => [
-        dst,
-        { mac: lladdr, states: state ?? [] } satisfies Neighbour,
-      ]),
-    );
-  }
-
-  /** Returns one array for each line; a line that fails does not affect the others. */
-  async #batch(lines: string[]): Promise<unknown[]> {
-    if (lines.length === 0) return [];
-    return withScratch(async (scratch) => {
-      const path = scratch.writeLines('batch', lines);
-      const { stdout } = await this.#run('ip', ['-force', '-j', '-batch', path]);
-      return stdout
-        .split('\n')
-        .filter((line) => line.startsWith('['))
-        .flatMap((line) => parseIpJson(line, '-batch'));
-    });
-  }
-}
-
-const ASKING = ['PROBE', 'INCOMPLETE', 'DELAY'];
-
-export function isSetByHand({ states }: Neighbour): boolean {
-  return states.includes('PERMANENT') || states.includes('NOARP');
 }
 
 function inNamespace(name: string | undefined): string[] {

@@ -7,7 +7,6 @@ import type { Answer } from '../fake-run.js';
 import { fakeRun } from '../fake-run.js';
 
 const LINK = 'ip -j -d addr show dev ens4';
-const NEIGHBOURS = 'ip -j neigh show dev ens4';
 
 /** What `ip -j -d addr` (iproute2 6.1) says of ens4, as far as it is read. */
 function link(more: object = {}): string {
@@ -203,166 +202,15 @@ describe('iproute', () => {
     });
     expect(await ip.hostAddresses()).toEqual(['127.0.0.1', '::1', '10.0.0.1']);
   });
-});
 
-describe('the MAC addresses of destinations', () => {
-  const DIRECT = 'ip -j route get 10.0.0.15 oif ens4';
-  const ROUTED = 'ip -j route get 10.0.1.15 oif ens4';
-  const ROUTED_TOO = 'ip -j route get 10.0.1.16 oif ens4';
-
-  test('one on the same network is asked for itself', async () => {
-    const { ip, lines } = iproute({
-      [DIRECT]: '[{"dst":"10.0.0.15","dev":"ens4","prefsrc":"10.0.0.1"}]',
-      [NEIGHBOURS]:
-        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["REACHABLE"]}]',
-    });
-    expect(await ip.resolve('ens4', ['10.0.0.15'])).toEqual(
-      new Map([['10.0.0.15', '02:00:0a:00:00:0f']]),
-    );
-    expect(lines).toEqual([DIRECT, NEIGHBOURS]);
-  });
-
-  test('those behind a gateway have its MAC, and it is asked for once', async () => {
-    const gateway = '[{"dst":"10.0.1.15","gateway":"10.0.0.254","dev":"ens4"}]';
-    const { ip, lines } = iproute({
-      [ROUTED]: gateway,
-      [ROUTED_TOO]: gateway,
-      [NEIGHBOURS]: [
-        '[]',
-        '[{"dst":"10.0.0.254","lladdr":"02:00:0a:00:00:fe","state":["REACHABLE"]}]',
-      ],
-      'ip neigh replace 10.0.0.254 dev ens4 use': '',
-    });
-    expect(await ip.resolve('ens4', ['10.0.1.15', '10.0.1.16'])).toEqual(
-      new Map([
-        ['10.0.1.15', '02:00:0a:00:00:fe'],
-        ['10.0.1.16', '02:00:0a:00:00:fe'],
-      ]),
-    );
-    expect(lines.filter((line) => line.startsWith('ip neigh replace'))).toHaveLength(1);
-  });
-
-  test('IPv6 neighbours are asked for as those of IPv4 are', async () => {
-    const { ip, lines } = iproute({
-      'ip -j route get 2001:db8:1::15 oif ens4':
-        '[{"dst":"2001:db8:1::15","gateway":"fe80::fe","dev":"ens4"}]',
-      'ip -j route get 10.0.2.15 oif ens4':
-        '[{"dst":"10.0.2.15","via":{"family":"inet6","host":"fe80::fe"},"dev":"ens4"}]',
-      'ip -j route get 2001:db8::9 oif ens4': '[{"dst":"2001:db8::9","dev":"ens4"}]',
-      [NEIGHBOURS]: [
-        '[]',
-        '[{"dst":"fe80::fe","lladdr":"02:00:0a:00:00:fe","state":["REACHABLE"]},' +
-          '{"dst":"2001:db8::9","lladdr":"02:00:0a:00:00:09","state":["STALE"]}]',
-      ],
-      'ip neigh replace fe80::fe dev ens4 use': '',
-      'ip neigh replace 2001:db8::9 dev ens4 use': '',
-    });
-    const asked = ['2001:db8:1::15', '10.0.2.15', '2001:db8::9'];
-    expect([...(await ip.resolve('ens4', asked))]).toEqual([
-      ['2001:db8:1::15', '02:00:0a:00:00:fe'],
-      ['10.0.2.15', '02:00:0a:00:00:fe'],
-      ['2001:db8::9', '02:00:0a:00:00:09'],
-    ]);
-    expect(lines.filter((line) => line.includes('fe80::fe'))).toHaveLength(1);
-  });
-
-  test('a neighbour that answers late is waited for', async () => {
+  test('knows how much a device has received', async () => {
     const { ip } = iproute({
-      [DIRECT]: '[{"dst":"10.0.0.15"}]',
-      [NEIGHBOURS]: [
-        '[]',
-        '[{"dst":"10.0.0.15","state":["INCOMPLETE"]}]',
-        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["REACHABLE"]}]',
+      'ip -j -s link show dev ens4': [
+        JSON.stringify([{ stats64: { rx: { packets: 7 } } }]),
+        '[{}]',
       ],
-      'ip neigh replace 10.0.0.15 dev ens4 use': '',
     });
-    expect((await ip.resolve('ens4', ['10.0.0.15'])).get('10.0.0.15')).toBe(
-      '02:00:0a:00:00:0f',
-    );
-  });
-
-  test.each([
-    {
-      address: 'without a route',
-      answer: { exitCode: 2, stderr: 'RTNETLINK answers: Network is unreachable\n' },
-    },
-    { address: "of the host's own", answer: '[{"type":"local","dst":"10.0.0.15"}]' },
-    { address: 'that ip says nothing of', answer: '[]' },
-  ])('an address $address has none, and is not waited for', async ({ answer }) => {
-    const { ip } = iproute({ [DIRECT]: answer, [NEIGHBOURS]: '[]' });
-    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(0);
-  });
-
-  // The kernel's three tries take three seconds, and so does this test.
-  test('a neighbour that never answers has none', async () => {
-    const { ip } = iproute({
-      [DIRECT]: '[{"dst":"10.0.0.15"}]',
-      [NEIGHBOURS]:
-        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["FAILED"]}]',
-      'ip neigh replace 10.0.0.15 dev ens4 use': '',
-    });
-    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(0);
-  });
-
-  const STALE = '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:0f","state":["STALE"]}]';
-  const PROBE = 'ip neigh change 10.0.0.15 dev ens4 nud probe';
-  const USE = 'ip neigh replace 10.0.0.15 dev ens4 use';
-
-  test('one not heard of lately is asked whether it is still there', async () => {
-    const { ip, lines } = iproute({
-      [DIRECT]: '[{"dst":"10.0.0.15"}]',
-      [NEIGHBOURS]: [
-        STALE,
-        STALE.replace('STALE', 'PROBE'),
-        STALE.replace('STALE', 'REACHABLE'),
-      ],
-      [PROBE]: '',
-    });
-    expect(await ip.resolve('ens4', ['10.0.0.15'])).toEqual(
-      new Map([['10.0.0.15', '02:00:0a:00:00:0f']]),
-    );
-    expect(lines).toEqual([DIRECT, NEIGHBOURS, PROBE, NEIGHBOURS, NEIGHBOURS]);
-  });
-
-  test('a dead one that the kernel remembers has none', async () => {
-    const { ip, lines } = iproute({
-      [DIRECT]: '[{"dst":"10.0.0.15"}]',
-      [NEIGHBOURS]: [STALE, STALE.replace('STALE', 'FAILED')],
-      [PROBE]: '',
-      [USE]: '',
-    });
-    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(0);
-    expect(lines.filter((line) => line === USE)).toHaveLength(1);
-  });
-
-  test('one that has another MAC by now is found by asking everybody', async () => {
-    const { ip } = iproute({
-      [DIRECT]: '[{"dst":"10.0.0.15"}]',
-      [NEIGHBOURS]: [
-        STALE,
-        '[{"dst":"10.0.0.15","state":["FAILED"]}]',
-        '[{"dst":"10.0.0.15","lladdr":"02:00:0a:00:00:99","state":["REACHABLE"]}]',
-      ],
-      [PROBE]: '',
-      [USE]: '',
-    });
-    expect((await ip.resolve('ens4', ['10.0.0.15'])).get('10.0.0.15')).toBe(
-      '02:00:0a:00:00:99',
-    );
-  });
-
-  test('one that somebody set by hand is not asked', async () => {
-    const { ip, lines } = iproute({
-      [DIRECT]: '[{"dst":"10.0.0.15"}]',
-      [NEIGHBOURS]: STALE.replace('STALE', 'PERMANENT'),
-    });
-    expect((await ip.resolve('ens4', ['10.0.0.15'])).size).toBe(1);
-    expect(lines).toEqual([DIRECT, NEIGHBOURS]);
-  });
-
-  test('nothing to resolve asks for nothing but the neighbours', async () => {
-    const { ip, lines } = iproute({ [NEIGHBOURS]: '[]' });
-    expect((await ip.resolve('ens4', [])).size).toBe(0);
-    expect(lines).toEqual([NEIGHBOURS]);
+    expect(await ip.received('ens4')).toBe(7);
+    await expect(ip.received('ens4')).rejects.toThrow(Failure);
   });
 });

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 
-import type { Run } from '../../../../src/system/run.js';
-import { Surroundings, peerOf } from '../../../../src/system/ip/namespaces.js';
+import { Namespaces, peerOf } from '../../../../src/system/ip/namespaces.js';
 import { Failure } from '../../../../src/text/failure.js';
 import type { Answer } from '../fake-run.js';
 import { fakeRun } from '../fake-run.js';
@@ -48,10 +46,10 @@ const NETWORK: Record<string, Answer> = {
   'ip -n gone -j -d addr show': { exitCode: 1, stderr: 'Cannot open network namespace' },
 };
 
-describe('surroundings', () => {
+describe('namespaces', () => {
   test('are the namespaces that veths lead to, each once', async () => {
     const { run } = fakeRun(NETWORK);
-    const found = await new Surroundings(run).connected(10);
+    const found = await new Namespaces(run).connected(10);
     expect(found.map(({ name }) => name)).toEqual([undefined, 'switch', 'web-1']);
     expect(found[0]?.devices).toMatchObject([
       {
@@ -67,13 +65,13 @@ describe('surroundings', () => {
 
   test('are not looked for without end', async () => {
     const { run } = fakeRun(NETWORK);
-    const found = await new Surroundings(run).connected(1);
+    const found = await new Namespaces(run).connected(1);
     expect(found.map(({ name }) => name)).toEqual([undefined, 'switch']);
   });
 
   test("have a veth's other end, where its namespace has a name", async () => {
     const { run } = fakeRun(NETWORK);
-    const all = await new Surroundings(run).connected(10);
+    const all = await new Namespaces(run).connected(10);
     const [here] = all;
     const [device] = here?.devices ?? [];
     if (!here || !device) throw new Error('the test has no device');
@@ -95,17 +93,13 @@ describe('surroundings', () => {
       ]),
       'ip -n web-1 -j -4 route show default': JSON.stringify([{ dev: 'eth0' }]),
       'ip -n web-1 -j -6 route show default': '[]',
-      'ip -j -s link show dev eth0': JSON.stringify([
-        { stats64: { rx: { packets: 7 } } },
-      ]),
     });
-    const surroundings = new Surroundings(run);
-    expect([...(await surroundings.rpFilters('web-1'))]).toEqual([
+    const namespaces = new Namespaces(run);
+    expect([...(await namespaces.rpFilters('web-1'))]).toEqual([
       ['all', 'off'],
       ['eth0', 'strict'],
     ]);
-    expect(await surroundings.defaultDevices('web-1')).toEqual(['eth0']);
-    expect(await surroundings.received('eth0')).toBe(7);
+    expect(await namespaces.defaultDevices('web-1')).toEqual(['eth0']);
   });
 });
 
@@ -114,101 +108,14 @@ test('what a namespace does not tell is not taken for nothing', async () => {
   const { run } = fakeRun({
     'ip -n web-1 -j netconf show': refused,
     'ip -n web-1 -j -4 route show default': refused,
-    'ip -j -s link show dev eth0': '[{}]',
   });
-  const surroundings = new Surroundings(run);
+  const namespaces = new Namespaces(run);
   for (const asked of [
-    () => surroundings.rpFilters('web-1'),
-    () => surroundings.defaultDevices('web-1'),
-    () => surroundings.received('eth0'),
+    () => namespaces.rpFilters('web-1'),
+    () => namespaces.defaultDevices('web-1'),
   ]) {
     await expect(asked()).rejects.toThrow(Failure);
   }
-});
-
-const ADDRESSES = ['10.0.1.1', '10.1.0.1', '10.0.0.1', '10.9.9.9'];
-
-/** Answers batches, whose file has a name of its own each time. */
-function batching(
-  answers: Record<string, Answer | Answer[]>,
-  batches: string[],
-  output = '',
-): Run {
-  const { run } = fakeRun(answers);
-  return async (command, args, options) => {
-    if (args[2] !== '-batch') return run(command, args, options);
-    expect(args.slice(0, 2)).toEqual(['-force', '-j']);
-    batches.push(readFileSync(args[3] ?? '', 'utf8'));
-    return Promise.resolve({ exitCode: 1, stdout: output, stderr: '' });
-  };
-}
-
-describe('neighbours', () => {
-  test('are the next hops of routes; a line that fails leaves the others', async () => {
-    const batches: string[] = [];
-    const output = [
-      [{ dst: '10.0.1.1', dev: 'ens4' }],
-      [{ dst: '10.1.0.1', gateway: '10.0.0.254', dev: 'ens4' }],
-      [{ type: 'local', dst: '10.0.0.1', dev: 'lo' }],
-    ];
-    const run = batching(
-      {},
-      batches,
-      output.map((one) => JSON.stringify(one)).join('\n'),
-    );
-    expect([...(await new Surroundings(run).hops('ens4', ADDRESSES))]).toEqual([
-      ['10.0.1.1', { next: '10.0.1.1', isLocal: false }],
-      ['10.1.0.1', { next: '10.0.0.254', isLocal: false }],
-      ['10.0.0.1', { next: undefined, isLocal: true }],
-      ['10.9.9.9', { next: undefined, isLocal: false }],
-    ]);
-    expect(batches).toEqual([
-      ADDRESSES.map((address) => `route get ${address} oif ens4\n`).join(''),
-    ]);
-  });
-
-  test('are asked whether they are there, unless they were set by hand', async () => {
-    const batches: string[] = [];
-    const entry = (dst: string, state: string, lladdr?: string): object => ({
-      dst,
-      lladdr,
-      state: [state],
-    });
-    const MAC = '02:00:0a:00:01:01';
-    const before = [
-      entry('10.0.1.1', 'STALE', MAC),
-      entry('10.0.1.2', 'PERMANENT', MAC),
-      entry('10.0.1.3', 'FAILED'),
-    ];
-    const during = [
-      entry('10.0.1.1', 'PROBE', MAC),
-      entry('10.0.1.2', 'PERMANENT', MAC),
-      entry('10.0.1.3', 'INCOMPLETE'),
-    ];
-    const after = [
-      entry('10.0.1.1', 'REACHABLE', MAC),
-      entry('10.0.1.2', 'PERMANENT', MAC),
-      entry('10.0.1.3', 'FAILED'),
-      entry('10.0.1.99', 'REACHABLE', MAC),
-    ];
-    const run = batching(
-      {
-        'ip -j neigh show dev ens4': [before, during, after].map((one) =>
-          JSON.stringify(one),
-        ),
-      },
-      batches,
-    );
-    const asked = ['10.0.1.1', '10.0.1.2', '10.0.1.3'];
-    expect([...(await new Surroundings(run).probe('ens4', asked))]).toEqual([
-      ['10.0.1.1', { mac: MAC, states: ['REACHABLE'] }],
-      ['10.0.1.2', { mac: MAC, states: ['PERMANENT'] }],
-      ['10.0.1.3', { mac: undefined, states: ['FAILED'] }],
-    ]);
-    expect(batches).toEqual([
-      'neigh change 10.0.1.1 dev ens4 nud probe\nneigh replace 10.0.1.3 dev ens4 use\n',
-    ]);
-  });
 });
 
 describe('what carries default routes', () => {
@@ -239,6 +146,6 @@ describe('what carries default routes', () => {
         { ifname: 'bond0.7', link: 'bond0' },
       ]),
     });
-    expect([...(await new Surroundings(run).defaultCarriers())]).toEqual(carriers);
+    expect([...(await new Namespaces(run).defaultCarriers())]).toEqual(carriers);
   });
 });

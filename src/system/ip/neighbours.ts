@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What `ip` knows of next hops and of the neighbours there, and how the kernel asks for them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { formatAddress, parseAddress } from '../../wire/address.js';
+import type { Run } from '../run.js';
+import { askIpJson, askIpLines, ipFailure } from './ask.js';
+
+export interface Hop {
+  /** Undefined without a route over the device. */
+  next: string | undefined;
+  /** Whether the address is one of this host's own. */
+  isLocal: boolean;
+}
+
+/** What the kernel knows of a neighbour. Without a MAC it may still be asking. */
+export interface Neighbour {
+  mac: string | undefined;
+  /** The states as `ip neigh` prints them: REACHABLE, STALE, FAILED and so on. */
+  states: string[];
+}
+
+interface RouteJson {
+  dst: string;
+  gateway?: string;
+  /** A gateway of the other address family. */
+  via?: { host: string };
+  type?: string;
+}
+
+interface NeighbourJson {
+  dst: string;
+  lladdr?: string;
+  state?: string[];
+}
+
+const BY_HAND = ['PERMANENT', 'NOARP'];
+/** It answered within some 30 seconds, or somebody set it by hand. */
+const SURE = ['REACHABLE', ...BY_HAND];
+const ASKING = ['INCOMPLETE', 'DELAY', 'PROBE'];
+/** The state after a question. A neighbour that was just asked is stale if its MAC came from elsewhere. */
+const ANSWERED = [...SURE, 'STALE'];
+
+/** The kernel asks three times, a second apart, before it gives up. */
+const LONGEST_QUESTION = 3500;
+const PAUSE = 50;
+
+export class Neighbours {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  /** Where packets to addresses go if they leave by a device. */
+  async hops(device: string, addresses: readonly string[]): Promise<Map<string, Hop>> {
+    const lines = addresses.map((address) => `route get ${address} oif ${device}`);
+    const routes = new Map(
+      ((await this.#lines(lines)) as RouteJson[]).map((route) => [
+        canonical(route.dst),
+        route,
+      ]),
+    );
+    return new Map(
+      addresses.map((address) => {
+        const route = routes.get(canonical(address));
+        const isLocal = route?.type === 'local';
+        const next = isLocal
+          ? undefined
+          : (route?.gateway ?? route?.via?.host ?? route?.dst);
+        return [address, { next, isLocal }];
+      }),
+    );
+  }
+
+  /**
+   * The MACs of the next hops towards addresses, without those that do not answer. If the
+   * kernel has not heard from a neighbour lately, that host may be dead or have another
+   * MAC by now, so it is asked again.
+   */
+  async resolve(
+    device: string,
+    addresses: readonly string[],
+  ): Promise<Map<string, string>> {
+    const hops = await this.hops(device, addresses);
+    const wanted = [...new Set([...hops.values()].flatMap(({ next }) => next ?? []))];
+    let known = await this.#neighbours(device);
+    const macs = new Map<string, string>();
+    const takeKnown = (states: readonly string[]): void => {
+      for (const hop of wanted) {
+        const neighbour = known.get(hop);
+        if (neighbour?.mac !== undefined && isIn(neighbour, states)) {
+          macs.set(hop, neighbour.mac);
+        }
+      }
+    };
+    const open = (): string[] => wanted.filter((hop) => !macs.has(hop));
+    takeKnown(SURE);
+
+    // First asks the neighbours that the kernel remembers, each by its MAC; then asks by
+    // broadcast.
+    const remembered = open().filter((hop) => {
+      const neighbour = known.get(hop);
+      return neighbour?.mac !== undefined && !isIn(neighbour, ['FAILED']);
+    });
+    if (remembered.length > 0) {
+      // If an entry is gone meanwhile, that is no fault: the broadcast follows.
+      await this.#lines(remembered.map((hop) => probeLine(device, hop)));
+      known = await this.#settled(device, remembered);
+      takeKnown(ANSWERED);
+    }
+    const unknown = open();
+    if (unknown.length > 0) {
+      const lines = unknown.map((hop) => useLine(device, hop));
+      const { result } = await askIpLines(this.#run, lines);
+      if (result.exitCode !== 0) throw ipFailure('neigh replace', result);
+      known = await this.#settled(device, unknown);
+      takeKnown(ANSWERED);
+    }
+    return new Map(
+      [...hops].flatMap(([address, { next }]) => {
+        const mac = next === undefined ? undefined : macs.get(next);
+        return mac === undefined ? [] : [[address, mac] as const];
+      }),
+    );
+  }
+
+  /**
+   * Makes the kernel ask whether neighbours are there, and waits for the answers. Entries
+   * that somebody set by hand stay as they are.
+   */
+  async probe(
+    device: string,
+    addresses: readonly string[],
+  ): Promise<Map<string, Neighbour>> {
+    const before = await this.#neighbours(device);
+    const lines = addresses.flatMap((address) => {
+      const neighbour = before.get(address);
+      if (neighbour && isSetByHand(neighbour)) return [];
+      // Only an entry with a MAC can be probed.
+      return neighbour?.mac === undefined
+        ? useLine(device, address)
+        : probeLine(device, address);
+    });
+    await this.#lines(lines);
+    const known = await this.#settled(device, addresses);
+    return new Map([...known].filter(([address]) => addresses.includes(address)));
+  }
+
+  /** Waits until the kernel asks for none of them any more. */
+  async #settled(
+    device: string,
+    hops: readonly string[],
+  ): Promise<Map<string, Neighbour>> {
+    let known = await this.#neighbours(device);
+    const isAsked = (hop: string): boolean => {
+      const neighbour = known.get(hop);
+      return neighbour !== undefined && isIn(neighbour, ASKING);
+    };
+    for (
+      let waited = 0;
+      waited < LONGEST_QUESTION && hops.some(isAsked);
+      waited += PAUSE
+    ) {
+      await sleep(PAUSE);
+      known = await this.#neighbours(device);
+    }
+    return known;
+  }
+
+  async #neighbours(device: string): Promise<Map<string, Neighbour>> {
+    const args = ['-j', 'neigh', 'show', 'dev', device];
+    const entries = (await askIpJson(this.#run, args)) as NeighbourJson[];
+    return new Map(
+      entries.map(({ dst, lladdr, state = [] }) => [dst, { mac: lladdr, states: state }]),
+    );
+  }
+
+  async #lines(lines: readonly string[]): Promise<unknown[]> {
+    return lines.length === 0 ? [] : (await askIpLines(this.#run, lines)).answers;
+  }
+}
+
+/** Makes the kernel look for a neighbour, by broadcast. */
+function useLine(device: string, hop: string): string {
+  return `neigh replace ${hop} dev ${device} use`;
+}
+
+/** Makes the kernel ask the neighbour at the MAC that it remembers. */
+function probeLine(device: string, hop: string): string {
+  return `neigh change ${hop} dev ${device} nud probe`;
+}
+
+/** The form that is the same for two texts of one address. */
+function canonical(text: string): string {
+  const address = parseAddress(text);
+  return address ? formatAddress(address) : text;
+}
+
+function isIn({ states }: Neighbour, some: readonly string[]): boolean {
+  return states.some((state) => some.includes(state));
+}
+
+export function isSetByHand(neighbour: Neighbour): boolean {
+  return isIn(neighbour, BY_HAND);
+}
