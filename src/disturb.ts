@@ -66,7 +66,7 @@ export function disturbCommand(): CliCommand {
     .addOption(
       new Option(
         '--table <kind>',
-        'use this table and not the consistent one: minimal, as l4lb-map has it, or modulo, as the original demo had it',
+        'use this table in place of the consistent one: minimal, which l4lb-map has too, or modulo, which the original demo had',
       ).choices(['minimal', 'modulo']),
     )
     .option(

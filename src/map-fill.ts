@@ -30,7 +30,7 @@ const FILE =
 const CONFIG =
   'all services, as in l4lb.example.toml; a service that is not in the file is removed; - reads stdin';
 const IDLE =
-  'seconds without a packet that needs it before a slot may go cold, such as 60; the service keeps this';
+  'let a slot go cold after this many seconds without a packet that needs its memory, such as 60; the service keeps this';
 const USUAL_IDLE = '(default: what the service has; 300 for a new one)';
 
 /** The verb `map` of l4lb. */

@@ -39,7 +39,7 @@ export function settleCommand(): CliCommand {
     .addOption(waitOption())
     .addOption(
       idleOption(
-        'seconds without a packet that needs it before a slot may go cold, in this run, such as 60 (default: what the service has)',
+        'let a slot go cold after this many seconds without a packet that needs its memory, such as 60; for this run only (default: what the service has)',
       ),
     )
     .addOption(modeOption())

@@ -88,7 +88,7 @@ export const SERVICE_KEYS: readonly Key[] = [
   {
     name: 'idle',
     meaning:
-      'time without a packet that needs it before a hot slot may go cold: 300, "300s" or "5m"',
+      'a hot slot may go cold after this time without a packet that needs its memory: 300, "300s" or "5m"',
     usual: '300 seconds, or what the command line says',
   },
   {

@@ -15,7 +15,7 @@ export interface Facts {
   hardware: Hardware | Unseen;
   /** The mode that the user asked about. */
   asked: Mode | undefined;
-  /** How the kernel answered an offload; undefined unless the user asked about one. */
+  /** How the kernel answered when asked to offload; undefined if the user did not ask. */
   offload: { refusal: string | undefined } | undefined;
   program: AttachedProgram | undefined;
   /** Undefined unless the program's maps are those that these tools know. */

@@ -245,8 +245,7 @@ function nextStep(
   const kept = target.filter(isThere);
   const step = [...kept, ...byWeight(missing).slice(0, free)];
   if (step.some(({ weight }) => weight > 0)) return step;
-  // Every id is taken, and everything with a weight has to go: half of that stays for
-  // now.
+  // Every id is taken, and all with a weight have to go: half of them stay for now.
   const leaving = byWeight(
     owned.filter(({ address }) => !after.has(formatAddress(address))),
   );

@@ -19,7 +19,7 @@ export interface Bounds {
 const PARTS = 256;
 
 /**
- * Below 15.5 slots, 16 rounded, destinations of equal weight differ by at most one slot.
+ * Below 15.5 slots (16 if rounded), destinations of equal weight differ by at most one slot.
  */
 const SMALL = 15.5;
 
@@ -130,8 +130,7 @@ export function shares(
   }
   const keepsAll = (index: number): boolean =>
     (has ? at(has, index) : 0) >= at(result, index);
-  // Giving the least to the lightest took more than there is, so the largest give some
-  // back.
+  // Giving the least to the lightest took too much, so the largest give some back.
   const bySize = [...byRemainder].sort(
     (a, b) => b.weight - a.weight || a.remainder - b.remainder,
   );
