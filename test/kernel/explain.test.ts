@@ -200,12 +200,12 @@ test('in words: each header before and after', async () => {
   expect(stdout.match(/^ {2}IPv4$/gm)).toHaveLength(3);
 });
 
-test('a program that is not the one asked is told', async () => {
+test('says that the answers are not those of the loaded program', async () => {
   const other = ['--obj', `${ROOT}l4lb_xdp_frags.o`];
   const args = ['-i', 'eth0', '--json', ...question(1), ...other];
   const done = await network.run('balancer', 'bin/l4lb-explain.js', args);
   expect(done.stderr).toContain(
-    'the loaded program is not the l4lb_xdp_frags.o that was asked',
+    'the answers are those of l4lb_xdp_frags.o, which is not the loaded program',
   );
   expect(done.exitCode).toBe(0);
 });
