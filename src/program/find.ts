@@ -39,10 +39,13 @@ export async function findAttached(
   const link = await ip.link(device);
   const attached = choose(link, mode);
   if (isDecap(attached.name)) {
-    throw new Failure(`the program on ${device} decapsulates; it has no destinations`, {
-      cause: 'this is a destination, not the balancer',
-      next: `l4lb-load -i ${device} --status`,
-    });
+    throw new Failure(
+      `the program on ${device} is the decapsulation program; it has no destinations`,
+      {
+        cause: 'this is a destination, not the balancer',
+        next: `l4lb-load -i ${device} --status`,
+      },
+    );
   }
   const other = /^l4lb_(\d+)$/.exec(attached.name);
   if (other && attached.name !== PROGRAM_NAME) {

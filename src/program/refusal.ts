@@ -87,7 +87,7 @@ const ATTACHING: Rule[] = [
   {
     says: /too long|too large/,
     advice: ({ device }) => ({
-      cause: 'the firmware has not as much room for one program',
+      cause: 'the firmware has less room for one program than this one needs',
       next: onHost(device),
     }),
   },

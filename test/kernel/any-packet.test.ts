@@ -467,7 +467,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
         }
       });
 
-      test('no more are answered in a second than the limit', async () => {
+      test('answers no more than the limit in a second', async () => {
         const frame = ethernet(
           toBalancer,
           packet({ ...to(family), protocol }, echo(REQUEST, to(family))),
@@ -567,7 +567,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
           );
     };
 
-    test('its sender is told, or not, by the build', async () => {
+    test('whether its sender is told depends on the build', async () => {
       for (const tags of [[], SINGLE, DOUBLE]) {
         const frame = ethernet({ ...toBalancer, tags }, big());
         const outcome = await send(frame);
@@ -599,20 +599,20 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
       expectUntouched(await send(frame), frame, 'too big');
     });
 
-    test('nobody is told at the MAC address of a group', async () => {
+    test('a sender at the MAC address of a group is not told', async () => {
       const frame = ethernet({ ...toBalancer, from: '01:00:5e:00:00:01' }, big());
       expectUntouched(await send(frame), frame, 'too big');
     });
 
     if (family === 'ipv4') {
-      test('nobody is told who allows fragments', async () => {
+      test('a sender that allows fragments is not told', async () => {
         const frame = ethernet(toBalancer, big({ fragment: 0 }));
         expectUntouched(await send(frame), frame, 'too big');
       });
     }
 
     if (build === 'host') {
-      test('no more are told in a second than the limit', async () => {
+      test('tells no more senders than the limit in a second', async () => {
         const frames = Array.from({ length: 1100 }, () => ethernet(toBalancer, big()));
         // A window may end meanwhile; two ends are more than a second apart.
         const verdicts = (await program.sendAll(frames)).map(({ verdict }) => verdict);

@@ -130,14 +130,14 @@ describe('l4lb_carry_flows', () => {
     expect(got).toEqual([[record(1)], [], [], [record(2), record(3, 8, false)]]);
   });
 
-  test('to fewer sets joins those of the same lower bits', async () => {
+  test('to fewer sets joins those with the same lower bits', async () => {
     const sets = { 1: [record(1)], 2: [record(2)], 3: [record(3)] };
     const { carried, lost, sets: got } = await carry([4, sets], [2, {}]);
     expect([carried, lost]).toEqual([3, 0]);
     expect(got).toEqual([[record(2)], [record(1), record(3)]]);
   });
 
-  test('to more sets copies each into all that can be its own', async () => {
+  test('to more sets copies each into all sets that can be its own', async () => {
     const sets = { 0: [record(1)], 1: [record(2)] };
     const { carried, lost, sets: got } = await carry([2, sets], [8, {}]);
     expect([carried, lost]).toEqual([2, 0]);
@@ -165,7 +165,7 @@ describe('l4lb_carry_flows', () => {
     expect(sets).toEqual([[expected]]);
   });
 
-  test('pushes out who never saw a second packet, the oldest first', async () => {
+  test('pushes out records without a second packet, the oldest first', async () => {
     const there = [
       ...crowd(10, 40).slice(0, 6),
       record(30, 80, false),
@@ -176,7 +176,7 @@ describe('l4lb_carry_flows', () => {
     expect(sets[0]).toEqual([...there.slice(0, 6), record(1), record(31, 60, false)]);
   });
 
-  test('pushes out no established one, and counts what finds no room', async () => {
+  test('pushes out no established record, and counts what finds no room', async () => {
     const sets = { 0: crowd(10, 40), 1: [record(1), record(2)] };
     const { carried, lost, sets: got } = await carry([2, sets], [1, {}]);
     expect([carried, lost]).toEqual([8, 2]);

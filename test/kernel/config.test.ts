@@ -310,7 +310,7 @@ describe('slots that remember', () => {
   });
   afterAll(() => network.down());
 
-  test('are told after a fill, and settled when nobody needs them', async () => {
+  test('are reported after a fill, and settled when nobody needs them', async () => {
     const config = 'l4lb.example.toml';
     const before = await network.run('balancer', 'bin/l4lb-map.js', [
       '-i',

@@ -204,7 +204,7 @@ describe('in a terminal', () => {
     await terminal.until('the first address first', isByAddress);
   });
 
-  test('p and space let it stand still, and go on', async () => {
+  test('p and space pause it and let it go on', async () => {
     await openDashboard();
     for (const key of ['p', 'Space']) {
       await terminal.press(key);

@@ -260,7 +260,7 @@ describe('a host whose addresses change', () => {
     return (await bpftool.dump(map.id)).map(({ key }) => formatAddress(key)).sort();
   };
 
-  test('--replace takes none for one that has left it', async () => {
+  test('--replace forgets an address that the host no longer has', async () => {
     await address('add', '203.0.113.10/32');
     await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--decap');
     expect(await whose()).toContain('203.0.113.10');
@@ -272,7 +272,7 @@ describe('a host whose addresses change', () => {
     expect(now).not.toContain('203.0.113.10');
   });
 
-  test('an IPv4 address in the form of IPv6 is no crash', async () => {
+  test('an IPv4 address in the form of IPv6 causes no crash', async () => {
     await address('add', '::ffff:9.9.9.9/128');
     await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--replace');
     expect(await whose()).not.toContain('9.9.9.9');

@@ -83,7 +83,7 @@ interface ResultJson {
 const FEW = ['--connections', '100', '--destinations', '4'];
 
 describe('l4lb-disturb', () => {
-  test('loses none by a replaced program, and those of a removed destination', async () => {
+  test('loses none when the program is replaced, and those of a removed destination', async () => {
     const svg = join(tmpdir(), `disturb-${process.pid}.svg`);
     const { exitCode, stdout, stderr, left } = await disturb([
       ...[...FEW, '--duration', '6s', '--change', 'replace', 'remove 1'],
@@ -136,7 +136,7 @@ describe('l4lb-disturb', () => {
     );
   });
 
-  test('a minimal table moves the least, and loses none that has its destination', async () => {
+  test('a minimal table moves the least, and loses none whose destination stays', async () => {
     const { exitCode, stdout, left } = await disturb([
       ...[...FEW, '--duration', '6s', '--change', 'remove 1', 'add 1', 'drain 1'],
       ...['--table', 'minimal', '--fail-above', '0', '--json'],

@@ -41,7 +41,7 @@ describe.each(['load', 'map', 'stats'] as const)('l4lb-%s', (command) => {
   const bin = `bin/l4lb-${command}.js`;
   const needed = command === 'map' ? ['-f', SAMPLE] : [];
 
-  test('names the devices that exist where there is none of that name', async () => {
+  test('names the existing devices if there is none of that name', async () => {
     const finished = await network.runProcess('balancer', bin, ['-i', 'eth9', ...needed]);
     expectFailure(
       finished,
@@ -64,7 +64,7 @@ describe.each(['load', 'map', 'stats'] as const)('l4lb-%s', (command) => {
     expectFailure(finished, 1, `l4lb-${command}: this needs root`, 'next: sudo ');
   });
 
-  test('exits with 2 where it is used wrongly', async () => {
+  test('exits with 2 on wrong usage', async () => {
     const missing = await network.runProcess('balancer', bin, needed);
     expectFailure(missing, 2, "required option '-i, --interface <device>' not specified");
     const args = ['-i', 'eth0', ...needed, '--no-such-option'];
@@ -115,7 +115,7 @@ describe('without a program', () => {
 
 describe.each([
   ['testbed/pass.o', 'is not l4lb, but pass'],
-  ['l4lb_decap.o', 'decapsulates; it has no destinations'],
+  ['l4lb_decap.o', 'is the decapsulation program; it has no destinations'],
 ])('with %s on the device', (object, message) => {
   const link = ['link', 'set', 'dev', 'eth0', 'xdpdrv'];
   beforeAll(() =>
@@ -261,7 +261,7 @@ describe('l4lb-map', () => {
       expectFailure(await fill('10.0.0.222'), 1, 'no host answers for 10.0.0.222');
     });
 
-    test('is corrected where the host has another one by now', async () => {
+    test('is corrected if the host has another one by now', async () => {
       await stale('10.0.0.3', '02:00:0a:00:00:99');
       expect((await fill('10.0.0.3')).exitCode).toBe(0);
       const [now] = (await known('10.0.0.3')) as { lladdr: string; state: string[] }[];
@@ -273,7 +273,7 @@ describe('l4lb-map', () => {
     });
   });
 
-  test('asks which service is meant where there are several', async () => {
+  test('asks which service is meant if there are several', async () => {
     expectFailure(
       await network.l4lb('map', '-f', SAMPLE),
       1,

@@ -165,7 +165,7 @@ describe('a packet that the kernel cannot run a program on', () => {
     return [done.exitCode, done.stderr];
   };
 
-  test('is refused where it is longer than a buffer', async () => {
+  test('is refused if it is longer than a buffer', async () => {
     expect(await explain(...question(4242, '--length', '3506'))).toMatchObject([
       { verdict: 'too big told', agrees: true },
     ]);
@@ -174,14 +174,14 @@ describe('a packet that the kernel cannot run a program on', () => {
     expect(stderr).toMatch(/^l4lb-explain: packet 1 has 3,521 bytes\n/);
   });
 
-  test('is run where the program takes several buffers', async () => {
+  test('is run if the program takes several buffers', async () => {
     const args = question(4242, '--length', '4000', '--obj', 'l4lb_xdp_frags.o');
     const all = ['-i', 'eth0', '--json', ...args];
     const { stdout } = await network.expectOk('balancer', 'bin/l4lb-explain.js', ...all);
     expect(JSON.parse(stdout)).toMatchObject({ verdict: 'too big told', agrees: true });
   });
 
-  test('is refused where it has not even an Ethernet header, by its number', async () => {
+  test('is refused by its number if it does not even have an Ethernet header', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
     const file = join(folder, 'short.pcap');
     try {
@@ -238,7 +238,7 @@ test.each<[string, string[], number, string]>([
   expect(done.stderr).toContain(message);
 });
 
-test('many packets hold up nobody who writes, and are told by the tables of the moment', async () => {
+test('many packets delay no writer, and each is explained by the tables of its moment', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
   const file = join(folder, 'many.pcap');
   const frames = Array.from({ length: 60 }, (_, index) =>

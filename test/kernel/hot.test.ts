@@ -175,7 +175,7 @@ describe('a hot slot', () => {
     expect([await send(SYN), await send(ACK), await send(ACK)]).toEqual(['B', 'B', 'B']);
   });
 
-  test('sends an older connection to the previous one, and writes nothing for it', async () => {
+  test('sends an older connection to the previous destination, and writes nothing for it', async () => {
     await hot(B, A);
     expect([await send(ACK), await send(ACK)]).toEqual(['A', 'A']);
     expect(await readSet(mine())).toEqual(Buffer.alloc(64));
@@ -186,7 +186,7 @@ describe('a hot slot', () => {
     expect(await send(SYN | ACK)).toBe('A');
   });
 
-  test('that moves again keeps its first previous', async () => {
+  test('that moves again keeps its first previous destination', async () => {
     await hot(B, A);
     expect(await send(SYN)).toBe('B');
     await hot(C, A);
@@ -206,7 +206,7 @@ describe('a hot slot', () => {
     expect(await send(ACK)).toBe('A');
   });
 
-  test('with nobody to remember still follows its records', async () => {
+  test('without a previous destination still follows its records', async () => {
     await hot(B, A);
     expect(await send(SYN)).toBe('B');
     await hot(C, NOBODY);
@@ -220,7 +220,7 @@ describe('a hot slot', () => {
     expect(await sendUdp()).toBe('B');
   });
 
-  test('sends UDP to the previous one where the service says so', async () => {
+  test('sends UDP to the previous destination if the service says so', async () => {
     const { cells } = await readTables(program.bpftool, program.maps);
     const [key, cell] =
       [...cells].find(([, one]) => one.protocol === UDP && one.port === 80) ?? [];
@@ -286,7 +286,7 @@ describe('in a flood of SYNs', () => {
     expect(names).toEqual(['B', 'B']);
   });
 
-  test('the rest stays with the previous, is noted there, and writes no record', async () => {
+  test('the rest stays with the previous destination, is noted there, and writes no record', async () => {
     await hot(B, A);
     await clearKept();
     const names = await sendHavingRecorded(MOST_RECORDS, SYN, ACK);
@@ -295,7 +295,7 @@ describe('in a flood of SYNs', () => {
     expect(await kept()).toBeGreaterThan(0);
   });
 
-  test('the rest goes to the current, where there is nobody to remember', async () => {
+  test('the rest goes to the current destination if there is no previous one', async () => {
     await hot(B, NOBODY);
     const names = await sendHavingRecorded(MOST_RECORDS, SYN, ACK);
     expect(names).toEqual(['B', 'B']);
@@ -308,7 +308,7 @@ describe('in a flood of SYNs', () => {
     expect(await send(ACK)).toBe('B');
   });
 
-  test('it begins anew with each second', async () => {
+  test('the count begins anew with each second', async () => {
     await hot(B, A);
     await haveRecorded(kernelSeconds() - 1, MOST_RECORDS);
     expect([await send(SYN), await send(ACK)]).toEqual(['B', 'B']);
@@ -378,7 +378,7 @@ describe('a record', () => {
       expect(await send(ACK, first)).toBe('B');
     });
 
-    test('leaves a new connection to the previous destination, where all are established', async () => {
+    test('leaves a new connection to the previous destination if all are established', async () => {
       await hot(B, A);
       const [last, ...others] = crowd.slice(9) as [Connection, ...Connection[]];
       // Each connection that is in the set by now is established, or is pushed out.

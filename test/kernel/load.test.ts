@@ -59,7 +59,7 @@ async function setJumboFrames(): Promise<void> {
 }
 
 describe('loading', () => {
-  test('takes driver mode and the host build where it can', async () => {
+  test('takes driver mode and the host build if it can', async () => {
     const { stdout, stderr, exitCode } = await network.l4lb('load');
     expect([exitCode, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^eth0 \[Driver\] l4lb_xdp_host\.o attached as program \d+$/);
@@ -78,7 +78,7 @@ describe('loading', () => {
     expect(await status()).toMatchObject([{ mode: 'Generic', build: 'host' }]);
   });
 
-  test('in a mode that was named takes no other', async () => {
+  test('in a named mode does not fall back to another', async () => {
     await setJumboFrames();
     const { stderr, exitCode } = await network.l4lb(
       'load',
@@ -100,7 +100,7 @@ describe('loading', () => {
     ]);
   });
 
-  test('warns where the device takes VLAN tags off', async () => {
+  test('warns if the device takes VLAN tags off', async () => {
     await network.expectOk('balancer', 'ethtool', '-K', 'eth0', 'rxvlan', 'on');
     const { stderr, exitCode } = await network.l4lb('load');
     expect(exitCode).toBe(0);
@@ -299,7 +299,7 @@ describe('--replace under traffic', () => {
     }
   });
 
-  test('keeps the size of flows where no other is asked for', async () => {
+  test('keeps the size of flows if no other is asked for', async () => {
     await network.l4lb('load', '-f', SAMPLE, '--slots', '512', '--flows', '2');
     const { stdout } = await network.l4lb('load', '--replace');
     expect(stdout).toMatch(/replaced as program \d+\n {2}maps and counters are kept$/);

@@ -44,7 +44,7 @@ describe('the lock', () => {
     expect(statSync(lock).mode & 0o777).toBe(0o600);
   });
 
-  test('of one device holds up nobody on another', async () => {
+  test('of one device delays nobody on another', async () => {
     const holder = network.start('balancer', 'flock', lock, 'sleep', '30');
     const ended = once(holder, 'exit');
     await untilHeld();
@@ -54,7 +54,7 @@ describe('the lock', () => {
     await ended;
   });
 
-  test('is said to be held by what holds it, not by a tool that has died', async () => {
+  test('is reported as held by its real holder, not by a tool that has died', async () => {
     const tool = network.start('balancer', 'flock', lock, 'sleep', '30');
     await untilHeld();
     const { stdout: batch } = await execa('pgrep', ['-P', String(tool.pid)]);
@@ -148,7 +148,7 @@ async function untilPinned(child: ChildProcess, count: number): Promise<void> {
   expect(child.exitCode).toBeNull();
 }
 
-test('in a time namespace slots are no longer hot than elsewhere', async () => {
+test('slots stay hot as long in a time namespace as elsewhere', async () => {
   const files = [256, 512].map(
     (count) => `destination_samples/${count}_destinations.csv`,
   );

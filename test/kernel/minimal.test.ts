@@ -75,7 +75,7 @@ describe('a minimal table', () => {
     expect(drained.slots_moved).toBe(drained.slots_ideal);
   });
 
-  test('survives the program that is replaced by one of another build', async () => {
+  test('survives a replacement by another build', async () => {
     const before = await fill(csv(11), ...WEB, '--dry-run');
     const object = ['--replace', '--obj'];
     const args = ['-i', 'eth0', ...object, 'l4lb_xdp_host.o', '--flows', '4'];
@@ -85,7 +85,7 @@ describe('a minimal table', () => {
     expect(await map('', '--export')).toContain('table = "minimal"');
   });
 
-  test('is the choice of a config file too, where the command line stands in', async () => {
+  test('can be chosen in a config file, or on the command line if the file is silent', async () => {
     const text = await map('', '--export');
     const config = ['-c', '-', '--dry-run', '--json'];
     const plans = async (input: string, ...more: string[]): Promise<string[][]> => {
@@ -102,7 +102,7 @@ describe('a minimal table', () => {
 });
 
 describe('a fill', () => {
-  test('keeps the source, spread as it is, until told otherwise', async () => {
+  test('keeps the spread source until another is asked for', async () => {
     const source = async (): Promise<string | undefined> =>
       /source = "(.*)"/.exec(await map('', '--export'))?.[1];
     await fill(csv(10), ...WEB, '--source', '10.7.0.0/16');
@@ -115,7 +115,7 @@ describe('a fill', () => {
     expect(await source()).toBe('10.0.0.4');
   });
 
-  test('settles what is ready in other services, after the time that they keep', async () => {
+  test('settles what is ready in other services, after the idle time that each keeps', async () => {
     // Settles what earlier tests left and a replacement carried over.
     await map('', '--settle', '--now');
     const first = await fill(csv(4), ...DNS, '--slots', '512', '--idle', '1000');
@@ -169,7 +169,7 @@ describe('a fill', () => {
     expect(await map('', '--export')).toContain('drain_deadline = 10\n');
   });
 
-  test('that moves slots once more does not turn them cold, though they were ready', async () => {
+  test('that moves slots again does not turn them cold, although they were ready', async () => {
     await fill(csv(10, 0), ...WEB);
     await map('', '--settle', '--now');
     const first = await fill(csv(10, 3), ...WEB, '--idle', '2');

@@ -93,7 +93,7 @@ describe('4,096 slots, 1,024 destinations and 64 cells', () => {
     expect(sample.destinations).toHaveLength(600);
   });
 
-  test('hold as many as there are ids, and of one more they say so with that number', async () => {
+  test('hold as many destinations as there are ids, and name that number if there are more', async () => {
     const full = await network.l4lb('map', '-f', destinations(1024), '--dry-run');
     expect([full.exitCode, full.stderr]).toEqual([0, '']);
     const over = await network.l4lb('map', '-f', destinations(1025));
@@ -106,7 +106,7 @@ describe('4,096 slots, 1,024 destinations and 64 cells', () => {
     expect(sample.destinations).toHaveLength(1024);
   });
 
-  test('more slots than there are are refused with that number', async () => {
+  test('more slots than there are: refused, and the number is named', async () => {
     const args = ['-f', destinations(2), '--vip', '10.0.9.9:80/tcp', '--slots', '8192'];
     const { exitCode, stderr } = await network.l4lb('map', ...args);
     expect(exitCode).toBe(1);

@@ -94,7 +94,7 @@ function watch(): () => Promise<number[]> {
   };
 }
 
-test('a refill that gives ids to others shows no traffic that there was not', async () => {
+test('a refill that gives ids to other destinations shows no false traffic', async () => {
   const before = (await network.sample()).totals.packets;
   expect(before).toBeGreaterThan(3_000_000);
   expect((await network.l4lb('map', '-f', csv(1, 2, 3))).exitCode).toBe(0);
@@ -108,7 +108,7 @@ test('a refill that gives ids to others shows no traffic that there was not', as
   expect(new Set(totals)).toEqual(new Set([before]));
 });
 
-test('a tool that was killed while counters moved holds up no statistics', async () => {
+test('a tool that was killed while counters moved does not stop the statistics', async () => {
   const { bpftool, maps } = await find();
   const { device } = await readTables(bpftool, maps);
   const generation = whileMoving(device.generation);
@@ -117,7 +117,7 @@ test('a tool that was killed while counters moved holds up no statistics', async
   expect(totals.packets).toBeGreaterThan(3_000_000);
 });
 
-test('counters that have moved half are not shown', async () => {
+test('half-moved counters are not shown', async () => {
   const { bpftool, maps } = await find();
   const { device } = await readTables(bpftool, maps);
   const before = (await network.sample()).totals.packets;

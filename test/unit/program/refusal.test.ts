@@ -93,8 +93,8 @@ describe('what was said when it was attached', () => {
       /beginning of a long packet/,
       /^ip link set dev eth0 mtu 1500/,
     ],
-    ['nfp: program too long', /not as much room/, /-m xdpdrv/],
-    ['nfp: stack too large', /not as much room/, /-m xdpdrv/],
+    ['nfp: program too long', /less room for one program/, /-m xdpdrv/],
+    ['nfp: stack too large', /less room for one program/, /-m xdpdrv/],
     ['netdevsim: XDP offload disabled in DebugFS', /not run it on this port/, /^dmesg/],
   ])('%s', (reason, cause, next) => {
     const advice = adviceOnAttaching(reason, 'eth0');
