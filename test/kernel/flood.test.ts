@@ -203,7 +203,7 @@ describe('the packets', () => {
     { flows: 777, source: '10.9.0.0/16' },
     { flows: 2000, source: '10.9.9.9' },
     { flows: 1024, source: '2001:db8:7::/64' },
-  ])('of $flows flows from $source have as many ports and addresses', async ({ flows, source }) => {
+  ])('of $flows flows from $source have that many senders', async ({ flows, source }) => {
     const to = source.includes(':') ? `[${SINK_6}]:53/udp` : SINK;
     const more = ['--flows', String(flows), '--src', source];
     const { packets, faults } = await capture(4000, '--dst', to, ...more);
