@@ -18,6 +18,7 @@ import { encodeKey } from '../abi/bytes.js';
 import type { Context, Tools } from '../program/tools.js';
 import type { Attached } from '../program/find.js';
 import { attachedNow } from '../program/find.js';
+import { programsOf } from '../program/watcher.js';
 import type { State } from '../plan/state.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
@@ -112,10 +113,16 @@ async function look(
   return { attached, live, copy };
 }
 
+/** Whether the tables are as they were, and still those of the device's program. */
 async function isCurrent({ bpftool }: Tools, { attached, live }: View): Promise<boolean> {
-  const [entry] = await bpftool.dump(attached.maps.device.id);
-  const { generation } = decodeDevice(valueOf(must(entry, "the device's entry")));
-  return generation === live.device.generation;
+  const [net, entry] = await bpftool.queries([
+    `net show dev ${attached.link.name}`,
+    lookupLine(attached.maps.device, encodeKey(0)),
+  ]);
+  const { generation } = decodeDevice(valueOf(decodeEntry(entry)));
+  return (
+    programsOf(net).includes(attached.program) && generation === live.device.generation
+  );
 }
 
 async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explained> {

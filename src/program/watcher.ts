@@ -227,7 +227,8 @@ function generationOf(entry: Entry): number {
   return decodeDevice(valueOf(entry)).generation;
 }
 
-function programsOf(net: unknown): number[] {
+/** The ids in what bpftool prints for `net show dev`. */
+export function programsOf(net: unknown): number[] {
   return at(net as NetJson[], 0).xdp.flatMap(({ id, multi_attachments: several }) => [
     ...(id === undefined ? [] : [id]),
     ...(several ?? []).map((one) => one.id),

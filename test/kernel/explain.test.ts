@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-explain on a live balancer: it says what packets do and changes nothing. */
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -238,35 +239,107 @@ test.each<[string, string[], number, string]>([
   expect(done.stderr).toContain(message);
 });
 
-test('many packets delay no writer, and each is explained by the tables of its moment', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
-  const file = join(folder, 'many.pcap');
-  const frames = Array.from({ length: 60 }, (_, index) =>
-    buildFrame({
-      from: { address: ip(CLIENT), port: 1000 + index },
-      to: { address: ip(VIP), port: 80 },
-      ...{ protocol: TCP, tcpFlags: 0x10, length: 0, vlans: [] },
-      mac: mac('02:00:00:00:00:04'),
-    }),
-  );
-  writeFileSync(file, captureOf(frames));
+test('explain asks the program that is there after its wait for the lock, not one replaced meanwhile', async () => {
+  const lock = await network.lockFile();
+  const holder = network.start('balancer', 'flock', lock, 'sleep', '60');
+  while ((await childrenOf(holder)) === '') await sleep(5);
   const namespace = network.namespaceOf('balancer');
-  const args = [namespace, 'bin/l4lb-explain.js', '-i', 'eth0', '--json', '--pcap', file];
-  const child = spawn('nsenter', args, { cwd: ROOT });
+  const child = spawn(
+    'nsenter',
+    [namespace, 'bin/l4lb-explain.js', '-i', 'eth0', '--json', ...question(4000)],
+    { cwd: ROOT },
+  );
   const told = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
-  // The copy of the program takes the lock and releases it.
-  while (pinsOf(child).length === 0 && child.exitCode === null) await sleep(1);
-  await fill('map', '10.0.1.1\n');
-  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--replace');
-  expect(child.exitCode).toBeNull();
+  while ((await childrenOf(child, 'flock')) === '') await sleep(5);
+  // The loader sees another /run, so it does not wait for the lock. The new program has maps
+  // of its own, and the old ones are gone with the old program.
+  const load = 'bin/l4lb-load.js -i eth0 --replace --obj l4lb_xdp.o';
+  const script = `mount -t tmpfs none /run && exec ${load}`;
+  await network.expectOk('balancer', 'unshare', '-m', 'sh', '-c', script);
+  await execa('pkill', ['-9', '-P', String(holder.pid)]);
   const [stdout, stderr, exit] = await told;
   expect([exit[0], stderr]).toEqual([0, '']);
-  const answers = stdout.trimEnd().split('\n');
-  expect(answers.length).toBe(frames.length);
-  const last = JSON.parse(answers.at(-1) ?? '') as ExplainedJson;
-  expect(last).toMatchObject({ agrees: true, destination: { address: '10.0.1.1' } });
-  rmSync(folder, { recursive: true });
+  expect(JSON.parse(stdout)).toMatchObject({ agrees: true });
 });
+
+/** The ids of a process's children; if a name is given, of those with that name. */
+async function childrenOf(parent: ChildProcess, ...name: string[]): Promise<string> {
+  expect(parent.exitCode).toBeNull();
+  const args = ['-P', String(parent.pid), ...name];
+  return (await execa('pgrep', args, { reject: false })).stdout;
+}
+
+async function replace(...more: string[]): Promise<void> {
+  await network.expectOk(
+    'balancer',
+    'bin/l4lb-load.js',
+    '-i',
+    'eth0',
+    '--replace',
+    ...more,
+  );
+}
+
+test.each<{ what: string; change: () => Promise<void> }>([
+  {
+    what: 'fills the tables, or replaces the program with all its maps',
+    change: async () => {
+      await fill('map', '10.0.1.1\n');
+      await replace();
+    },
+  },
+  {
+    what: 'replaces the program by one with other maps',
+    change: async () => {
+      await replace('--obj', 'l4lb_xdp.o');
+      await fill('map', '10.0.1.1\n');
+    },
+  },
+])(
+  'many packets delay nobody who $what, and each is explained by the tables of its moment',
+  async ({ change }) => {
+    await replace();
+    await fill('map', '10.0.1.2\n');
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
+    const file = join(folder, 'many.pcap');
+    const frames = Array.from({ length: 120 }, (_, index) =>
+      buildFrame({
+        from: { address: ip(CLIENT), port: 1000 + index },
+        to: { address: ip(VIP), port: 80 },
+        ...{ protocol: TCP, tcpFlags: 0x10, length: 0, vlans: [] },
+        mac: mac('02:00:00:00:00:04'),
+      }),
+    );
+    writeFileSync(file, captureOf(frames));
+    const namespace = network.namespaceOf('balancer');
+    const args = [
+      namespace,
+      'bin/l4lb-explain.js',
+      '-i',
+      'eth0',
+      '--json',
+      '--pcap',
+      file,
+    ];
+    const child = spawn('nsenter', args, { cwd: ROOT });
+    const told = Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit'),
+    ]);
+    // The copy of the program takes the lock and releases it.
+    while (pinsOf(child).length === 0 && child.exitCode === null) await sleep(1);
+    await change();
+    expect(child.exitCode).toBeNull();
+    const [stdout, stderr, exit] = await told;
+    expect([exit[0], stderr]).toEqual([0, '']);
+    const answers = stdout.trimEnd().split('\n');
+    expect(answers.length).toBe(frames.length);
+    const last = JSON.parse(answers.at(-1) ?? '') as ExplainedJson;
+    expect(last).toMatchObject({ agrees: true, destination: { address: '10.0.1.1' } });
+    rmSync(folder, { recursive: true });
+  },
+);
 
 /** A capture in the classic pcap format, little-endian. */
 function captureOf(frames: readonly Buffer[]): Buffer {

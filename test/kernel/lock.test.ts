@@ -44,12 +44,15 @@ describe('the lock', () => {
     expect(statSync(lock).mode & 0o777).toBe(0o600);
   });
 
-  test('of one device delays nobody on another', async () => {
+  test.each([
+    ['in the same namespace', 'balancer', 'lo'],
+    ['with the same number in another namespace', 'client', 'eth0'],
+  ] as const)('of one device delays nobody on another %s', async (_, role, device) => {
     const holder = network.start('balancer', 'flock', lock, 'sleep', '30');
     const ended = once(holder, 'exit');
     await untilHeld();
-    const off = await network.run('client', 'bin/l4lb-load.js', ['-i', 'eth0', '--off']);
-    expect(off).toMatchObject({ exitCode: 0, stdout: 'eth0 has no XDP program' });
+    const off = await network.run(role, 'bin/l4lb-load.js', ['-i', device, '--off']);
+    expect(off).toMatchObject({ exitCode: 0, stdout: `${device} has no XDP program` });
     await execa('pkill', ['-9', '-P', String(holder.pid)]);
     await ended;
   });
