@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { Fault, tryParse } from '../../../src/text/fault.js';
 import { cellIndex, isWay, placeCells, withNotes } from '../../../src/plan/cells.js';
+import { withOddHalves } from '../../../src/plan/seed-search.js';
 import { TCP, UDP } from '../../../src/wire/protocols.js';
 import {
   CELL_BY_PORT,
@@ -15,7 +16,7 @@ import {
 import type { Cell } from '../../../src/abi/cell.js';
 import { ANY_ADDRESS } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
-import { fold, hashOfWay } from '../../../src/wire/hash.js';
+import { fold, hash, hashOfWay } from '../../../src/wire/hash.js';
 import type { Way } from '../../../src/wire/way.js';
 import {
   EVERYTHING,
@@ -375,6 +376,23 @@ describe('the places of cells', () => {
           next: 'name fewer ways, or all of them anew, or use the host build with its 1,024 cells',
         },
       }),
+    );
+  });
+
+  test('so many IPv6 ways that a search would be in vain are refused without one', () => {
+    const size = 1024;
+    // Under the first seed that a search tries, these ways share no cell: it would succeed.
+    const first = withOddHalves(hash(SEED, 1, 0));
+    const places = new Map<number, Cell>();
+    for (let i = 1; places.size < 200; i++) {
+      const [way] = cellsFor(`2001:db8::${i.toString(16)}/tcp`);
+      if (way) places.set(cellIndex(way, first, size), way);
+    }
+    const wanted = [...places.values()];
+    const cells = new Set(wanted.map((way) => cellIndex(way, SEED, size)));
+    expect(cells.size).toBeLessThan(wanted.length);
+    expect(() => placeCells(wanted, NOTHING, SEED, size)).toThrow(
+      '200 ways into services do not fit the 1024 cells',
     );
   });
 
