@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the types that map declarations use, from a BPF object's section .BTF. */
+import type { Failure } from '../../text/failure.js';
 import { notBpf, textAt } from './elf.js';
 
 export interface Member {
@@ -112,17 +113,20 @@ function restOf(kind: number, number: number): number {
 
 /** Follows typedefs and qualifiers to the type behind them. */
 export function resolve({ types }: Btf, id: number): Type {
-  const typeOf = (number: number): Type => {
-    const type = types[number];
+  let next = id;
+  // A chain that is longer than the list of types goes in a circle.
+  for (let steps = 0; steps <= types.length; steps++) {
+    const type = types[next];
     if (!type) throw notBpf('it is damaged: its BTF names a type that is not there');
-    return type;
-  };
-  let type = typeOf(id);
-  while (type.kind === 'alias') type = typeOf(type.to);
-  return type;
+    if (type.kind !== 'alias') return type;
+    next = type.to;
+  }
+  throw isCircular();
 }
 
-export function sizeOf(btf: Btf, id: number): number {
+/** Returns the bytes of a type. `depth` counts the arrays around it. */
+export function sizeOf(btf: Btf, id: number, depth = 0): number {
+  if (depth > btf.types.length) throw isCircular();
   const type = resolve(btf, id);
   switch (type.kind) {
     case 'sized':
@@ -130,8 +134,12 @@ export function sizeOf(btf: Btf, id: number): number {
     case 'pointer':
       return POINTER_SIZE;
     case 'array':
-      return type.length * sizeOf(btf, type.of);
+      return type.length * sizeOf(btf, type.of, depth + 1);
     default:
       return 0;
   }
+}
+
+function isCircular(): Failure {
+  return notBpf('it is damaged: a type of its BTF refers to itself');
 }
