@@ -60,10 +60,15 @@ build: .make/build ## compile the commands from TypeScript to dist/
 # Runs independent targets side by side, and prints what each says when it ends.
 BESIDE := $(MAKE) --no-print-directory --jobs=$(shell nproc) --output-sync=target
 
+# Tests wait at times, so the look at the sources runs beside them, and what it finds is
+# told after theirs.
 test: ## set up, build, lint, type check, and run all tests (as root)
 	@./setup.sh test
-	@$(BESIDE) all workers lint typecheck
-	@npm test
+	@$(BESIDE) all workers
+	@nice $(MAKE) --no-print-directory lint typecheck >.make/looked 2>&1 & look=$$!; status=0; \
+	npm test || status=$$?; \
+	wait "$$look" || { status=$$?; cat .make/looked >&2; }; \
+	exit "$$status"
 
 test-all: ## the same with all kills, ten times the fuzz, and an emulated processor (as root)
 	@L4LB_TEST=all L4LB_ACCELERATOR=tcg $(MAKE) --no-print-directory test
