@@ -8,9 +8,8 @@ import { relative } from 'node:path';
 
 import { LONG_FILES } from './long-files.js';
 
-const MOST_SECONDS = 40;
-/** On a machine that takes longer for all of it, each file may take longer too. */
-const MOST_SHARE = 1 / 9;
+/** That is 40 for a file that has a processor to itself; three of them share two. */
+const MOST_SECONDS = 60;
 /** With all of its workers jest keeps a machine half as busy again as it has processors. */
 const OWN_LOAD = 1.5 * availableParallelism();
 /** Files that take less are summed up. */
@@ -19,14 +18,13 @@ const WORTH_A_LINE = 1;
 export default class Seconds {
   #error;
 
-  onRunComplete(_, { testResults, startTime }) {
+  onRunComplete(_, { testResults }) {
     const files = testResults
       .map(({ testFilePath, perfStats: { start, end } }) => ({
         file: relative(process.cwd(), testFilePath),
         seconds: (end - start) / 1000,
       }))
       .sort((one, other) => other.seconds - one.seconds);
-    const all = (Date.now() - startTime) / 1000;
     const lines = files
       .filter(({ seconds }) => seconds >= WORTH_A_LINE)
       .map(({ file, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${file}`);
@@ -36,7 +34,7 @@ export default class Seconds {
 
     // What others do on this machine is not the tests' fault.
     const others = Math.max(1, ...loadavg().map((load) => load / OWN_LOAD));
-    const most = Math.max(MOST_SECONDS * others, all * MOST_SHARE);
+    const most = MOST_SECONDS * others;
     const excused = LONG_FILES.filter(({ why }) => why).map(({ file }) => file);
     const tooLong = files.filter(
       ({ file, seconds }) => seconds > most && !excused.includes(file),

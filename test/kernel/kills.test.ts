@@ -250,8 +250,13 @@ async function measure(file: string): Promise<number> {
   return performance.now() - began;
 }
 
-/** Runs the tool and kills it; returns whether it was still alive. */
-async function killOnce(kill: Kill, file: string, life: number): Promise<boolean> {
+/** Runs the tool and kills it; returns how long it lived, if its end came before that. */
+async function killOnce(
+  kill: Kill,
+  file: string,
+  life: number,
+): Promise<number | undefined> {
+  const began = performance.now();
   const child = startMap(file);
   const ended = once(child, 'exit');
   if (kill.of === 'life') await Promise.race([sleep(kill.share * life), ended]);
@@ -259,10 +264,10 @@ async function killOnce(kill: Kill, file: string, life: number): Promise<boolean
     const batch = await untilBatch(child);
     if (batch !== undefined) untilRead(batch, kill.share);
   }
-  const lives = child.exitCode === null;
-  if (lives) killIt(child, kill.victim);
+  const lived = child.exitCode === null ? undefined : performance.now() - began;
+  if (lived === undefined) killIt(child, kill.victim);
   await ended;
-  return lives;
+  return lived;
 }
 
 /** UDP, and TCP segments that begin and continue connections, from random sources. */
@@ -280,7 +285,7 @@ interface Round {
   kill: Kill;
   began: number;
   ended: number;
-  lived: boolean;
+  wasKilled: boolean;
   mixed: boolean;
 }
 
@@ -325,6 +330,8 @@ async function killAgainAndAgain(kills: readonly Kill[]): Promise<Campaign> {
       const to: Name = at === undefined ? kill.towards : at === 'old' ? 'new' : 'old';
       const began = Date.now();
       const lived = await killOnce(kill, fileOf(to), life);
+      // It is quicker now than it was when it was measured.
+      life = Math.min(life, lived ?? life);
       const table = await readTable();
       const told = JSON.stringify({ number, ...kill, to });
       faults.push(...table.faults.slice(0, 3).map((fault) => `${fault} after ${told}`));
@@ -333,7 +340,13 @@ async function killAgainAndAgain(kills: readonly Kill[]): Promise<Campaign> {
         : isWhole(table, ROWS.new)
           ? 'new'
           : undefined;
-      rounds.push({ kill, began, ended: Date.now(), lived, mixed: at === undefined });
+      rounds.push({
+        kill,
+        began,
+        ended: Date.now(),
+        wasKilled: lived === undefined,
+        mixed: at === undefined,
+      });
       if (number % 12 === 11) {
         life = await complete(to);
         at = to;
@@ -390,8 +403,8 @@ function expectNoHarm(kills: readonly Kill[], campaign: Campaign): void {
   expect([seed, frames.length + campaign.passedOrDropped]).toEqual([seed, campaign.came]);
   // No packet missed the service or its destination.
   expect([seed, campaign.notOurs]).toEqual([seed, 0]);
-  const alive = rounds.filter(({ lived }) => lived).length;
-  expect(alive).toBeGreaterThan(kills.length * 0.7);
+  const killed = rounds.filter(({ wasKilled }) => wasKilled).length;
+  expect(killed).toBeGreaterThan(kills.length * 0.6);
 }
 
 const MOST_CAMPAIGNS = 6;
