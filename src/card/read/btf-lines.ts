@@ -2,6 +2,7 @@
 /** Finds the source line of an instruction in the section .BTF.ext. */
 import { posix } from 'node:path';
 
+import { at } from '../../text/must.js';
 import type { Btf } from './btf.js';
 
 export interface SourceLine {
@@ -17,19 +18,19 @@ export type Lines = Map<string, { offset: number; source: SourceLine }[]>;
 export function readLines(data: Buffer | undefined, btf: Btf): Lines {
   const lines: Lines = new Map();
   if (!data || data.length === 0) return lines;
-  let at = data.readUInt32LE(4) + data.readUInt32LE(16);
-  const end = at + data.readUInt32LE(20);
-  const size = data.readUInt32LE(at);
-  at += 4;
-  while (at < end) {
-    const name = btf.text(data.readUInt32LE(at));
-    const number = data.readUInt32LE(at + 4);
-    at += 8;
+  let from = data.readUInt32LE(4) + data.readUInt32LE(16);
+  const end = from + data.readUInt32LE(20);
+  const size = data.readUInt32LE(from);
+  from += 4;
+  while (from < end) {
+    const name = btf.text(data.readUInt32LE(from));
+    const number = data.readUInt32LE(from + 4);
+    from += 8;
     const records = Array.from({ length: number }, (_, index) =>
-      readRecord(data, at + index * size, btf),
+      readRecord(data, from + index * size, btf),
     );
     lines.set(name, records);
-    at += number * size;
+    from += number * size;
   }
   return shorten(lines);
 }
@@ -66,11 +67,18 @@ function shorten(lines: Lines): Lines {
   return lines;
 }
 
-/** Returns the last line that begins at or before the instruction. */
+/** Returns the last line that begins at or before the instruction. Offsets ascend. */
 export function lineAt(
   lines: Lines,
   section: string,
   offset: number,
 ): SourceLine | undefined {
-  return lines.get(section)?.findLast((one) => one.offset <= offset)?.source;
+  const records = lines.get(section) ?? [];
+  let [low, high] = [0, records.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (at(records, middle).offset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return records[low - 1]?.source;
 }
