@@ -168,12 +168,13 @@ function drawKills(victims: readonly Victim[], count: number, start: number): Ki
 }
 
 function startMap(file: string): ChildProcess {
-  const tool = ['bin/l4lb-map.js', '-i', 'eth0', '-f', file];
-  // In a process group of its own, as a shell gives each job. It yields to us, who are to
-  // kill it at the moment that we have chosen.
+  // In a process group of its own, as a shell gives each job.
   return spawn(
     'nsenter',
-    [`--net=/run/netns/l4lb-${network.name}-balancer`, 'nice', '-n', '10', ...tool],
+    [
+      `--net=/run/netns/l4lb-${network.name}-balancer`,
+      ...['bin/l4lb-map.js', '-i', 'eth0', '-f', file],
+    ],
     { cwd: ROOT, stdio: 'ignore', detached: true },
   );
 }
