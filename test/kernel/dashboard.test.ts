@@ -28,7 +28,7 @@ const KEYS = ' s sort  r reverse ';
 const WAITING = 'no XDP program on eth0; waiting until it is back';
 
 /** Milliseconds between two samples of the dashboard. */
-const INTERVAL = 100;
+const INTERVAL = 200;
 
 let network: Network;
 beforeAll(async () => {
@@ -154,7 +154,7 @@ describe('in a terminal', () => {
   test('it has the header, rows, totals and verdicts', async () => {
     const screen = await openDashboard();
     expect(screen[0]).toMatch(/ {2}eth0 {2}up 00:\d\d:\d\d$/);
-    expect(screen[1]).toMatch(/^1-\d\d of 512 {3}by address {3}every 0\.1 s$/);
+    expect(screen[1]).toMatch(/^1-\d\d of 512 {3}by address {3}every 0\.2 s$/);
     expect(screen[2]).toMatch(/^ {3}# {2}address +pkts\/s +bits\/s +share {2}history$/);
     expect(rowsOf(screen)[0]).toMatchObject({ number: 1, address: '10.0.1.11' });
     const text = screen.join('\n');

@@ -211,15 +211,20 @@ async function untilBatch(child: ChildProcess): Promise<number | undefined> {
 }
 
 /**
- * Waits until the batch has read that share of its file, which it reads as it writes. How
- * long this takes differs by machine and moment, so a fixed time would miss it, and so
- * would a pause between two looks.
+ * Stops the batch when it has read that share of its file, which it reads as it writes.
+ * It goes a fraction of a millisecond at a time: how long it takes differs by machine and
+ * moment, and whoever only looked would often look too late.
  */
-function untilRead(batch: number, share: number): void {
+function stopAt(batch: number, share: number): void {
   const size = statSync(`/proc/${batch}/fd/0`, { throwIfNoEntry: false })?.size ?? 0;
-  const position = (): number =>
-    Number(/^pos:\s+(\d+)/.exec(read(`/proc/${batch}/fdinfo/0`))?.[1] ?? size);
-  while (position() < share * size);
+  for (;;) {
+    signal(batch, 'SIGSTOP');
+    const position = /^pos:\s+(\d+)/.exec(read(`/proc/${batch}/fdinfo/0`))?.[1] ?? size;
+    if (Number(position) >= share * size) return;
+    signal(batch, 'SIGCONT');
+    const began = performance.now();
+    while (performance.now() - began < 0.2);
+  }
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
@@ -260,13 +265,15 @@ async function killOnce(
   const began = performance.now();
   const child = startMap(file);
   const ended = once(child, 'exit');
+  let batch: number | undefined;
   if (kill.of === 'life') await Promise.race([sleep(kill.share * life), ended]);
   else {
-    const batch = await untilBatch(child);
-    if (batch !== undefined) untilRead(batch, kill.share);
+    batch = await untilBatch(child);
+    if (batch !== undefined) stopAt(batch, kill.share);
   }
   const lived = child.exitCode === null ? undefined : performance.now() - began;
   if (lived === undefined) killIt(child, kill.victim);
+  if (batch !== undefined) signal(batch, 'SIGCONT');
   await ended;
   return lived;
 }
