@@ -34,7 +34,7 @@ let network: Network;
 beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
   await l4lb('load', '-f', SAMPLE);
-  const packets = ['-2', '-I', 'eth0', '-i', 'u200', '-q', '-c', '4000000'];
+  const packets = ['-2', '-I', 'eth0', '-i', 'u1000', '-q', '-c', '900000'];
   const flood = ['hping3', '10.0.0.4', '--rand-source', ...packets];
   network.start('client', 'timeout', '900', ...flood);
 });
