@@ -35,6 +35,10 @@
  *   outdated record, or else the oldest one that is not established. If there is
  *   none, the new connection goes to the previous destination without a record,
  *   because its later packets will go there.
+ * - A FIN or RST ends a record: it is no longer established, so that a SYN may replace
+ *   it at once. Otherwise short connections would fill the sets, and new ones would go
+ *   to the previous destination. The packets after a FIN still follow the record. A SYN
+ *   with the same ports begins a new connection.
  * - An ICMP error follows the record of the connection it quotes, or else goes to
  *   the previous destination. It writes nothing, because anyone can send one.
  *   Fragments have no ports to find a record by, and go to the previous destination.
@@ -57,7 +61,9 @@
 
 /* Flags in the byte at offset 13 of a TCP header. */
 #define TCP_FLAG_BYTE 13
+#define TCP_FIN 0x01
 #define TCP_SYN 0x02
+#define TCP_RST 0x04
 #define TCP_ACK 0x10
 
 union memory {
@@ -70,6 +76,7 @@ enum role {
 	STAYS, /* with the previous destination, like all packets of its kind */
 	BEGINS, /* a connection */
 	CONTINUES, /* a connection, and follows its record */
+	ENDS, /* the same with a FIN or RST */
 };
 
 /* A packet that comes to a hot slot. It is one word, because a BPF function takes no structures. */
@@ -168,7 +175,8 @@ static __always_inline __u32 rank(const struct visit *visit,
 {
 	const __u32 silent = age(visit->now, record);
 	const __u32 is_empty = ~record.fields.signature >> 31;
-	const __u32 is_established = record.fields.destination >> 15;
+	/* See progress(): only 2 has the upper bit and not the lower one. */
+	const __u32 is_established = progress(record) >> 1 & ~progress(record);
 	const __u32 is_remembered = is_negative(silent - (L4LB_FORGOTTEN + 1));
 
 	return ((silent + 1) & ((is_established & is_remembered) - 1)) |
@@ -218,6 +226,7 @@ static __always_inline __u16 begin_connection(struct l4lb_set *set,
 		record = read_record(set, place);
 		destination = standing(visit, read_memory(visit), record);
 		if (destination && destination->weight &&
+		    !(record.fields.destination & L4LB_ENDED) &&
 		    age(visit->now, record) <= L4LB_YOUNG)
 			return destination_id(record);
 	} else {
@@ -235,16 +244,20 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 	const union memory memory = read_memory(visit);
 	const __u32 place = find_record(set, visit);
 	union record record;
+	__u16 destination;
 
 	if (place == L4LB_RECORDS)
 		return memory.fields.previous;
 	record = read_record(set, place);
 	if (!standing(visit, memory, record))
 		return memory.fields.previous;
+	destination = record.fields.destination | L4LB_ESTABLISHED;
+	if (visit->visitor.role == ENDS)
+		destination |= L4LB_ENDED;
 	if (!visit->visitor.is_error &&
-	    (!is_established(record) || age(visit->now, record)))
-		write_record(set, place, visit,
-			     record.fields.destination | L4LB_ESTABLISHED);
+	    (destination != record.fields.destination ||
+	     age(visit->now, record)))
+		write_record(set, place, visit, destination);
 	return destination_id(record);
 }
 
@@ -299,9 +312,9 @@ static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 	return id;
 }
 
-/* Tells whether a packet is a SYN. Its TCP header is known to be there. Only hot slots ask. */
-static __always_inline bool is_first(const struct xdp_md *ctx,
-				     const struct packet *packet)
+/* Returns the flags of a packet whose TCP header is known to be there. Only hot slots ask. */
+static __always_inline __u8 tcp_flags(const struct xdp_md *ctx,
+				      const struct packet *packet)
 {
 	const __u32 before = sizeof(struct ethhdr) +
 			     within(packet->tags, 3) * sizeof(struct vlan_tag) +
@@ -309,19 +322,23 @@ static __always_inline bool is_first(const struct xdp_md *ctx,
 	const void *tcp = frame_start(ctx) + before;
 
 	if (never(tcp + sizeof(struct tcphdr) > frame_end(ctx)))
-		return false;
-	return (((const __u8 *)tcp)[TCP_FLAG_BYTE] & (TCP_SYN | TCP_ACK)) ==
-	       TCP_SYN;
+		return 0;
+	return ((const __u8 *)tcp)[TCP_FLAG_BYTE];
 }
 
 static __always_inline enum role role_of(const struct xdp_md *ctx,
 					 const struct packet *packet)
 {
+	__u8 flags;
+
 	if (packet->protocol != IPPROTO_TCP || packet->is_fragment)
 		return STAYS;
-	if (packet->is_error || !is_first(ctx, packet))
+	if (packet->is_error)
 		return CONTINUES;
-	return BEGINS;
+	flags = tcp_flags(ctx, packet);
+	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		return BEGINS;
+	return flags & (TCP_FIN | TCP_RST) ? ENDS : CONTINUES;
 }
 
 static __always_inline __u32 follow(const struct xdp_md *ctx,

@@ -29,14 +29,20 @@ static __always_inline __u16 age(__u32 now, union record record)
 	return now - record.fields.seen;
 }
 
+/* Returns 0 for a record with a SYN alone; an established one has 2, an ended one 3. */
+static __always_inline __u32 progress(union record record)
+{
+	return record.fields.destination >> 14;
+}
+
 static __always_inline bool is_established(union record record)
 {
-	return record.fields.destination & L4LB_ESTABLISHED;
+	return progress(record) == 2;
 }
 
 static __always_inline __u16 destination_id(union record record)
 {
-	return record.fields.destination & ~L4LB_ESTABLISHED;
+	return record.fields.destination & ~(L4LB_ESTABLISHED | L4LB_ENDED);
 }
 
 #endif

@@ -40,7 +40,7 @@ static __always_inline bool is_known(__u32 now, union record record,
 {
 	if (age(now, record) != age(now, there))
 		return age(now, there) < age(now, record);
-	return is_established(there) || !is_established(record);
+	return progress(there) >= progress(record);
 }
 
 /* Puts a record into a set. Returns whether the set holds the connection afterwards. */

@@ -12,12 +12,15 @@ export interface FlowRecord {
   destination: number;
   /** A packet came after the SYN. */
   established: boolean;
+  /** A FIN or RST came after that. */
+  ended: boolean;
   /** In units of 4 seconds, 16 bits. */
   seen: number;
 }
 
 const RECORD_SIZE = 8;
 const ESTABLISHED = 0x8000;
+const ENDED = 0x4000;
 
 /** The records of one set. */
 export function decodeRecords(set: Buffer): FlowRecord[] {
@@ -26,8 +29,9 @@ export function decodeRecords(set: Buffer): FlowRecord[] {
     const destination = u16(set, at + 4);
     return {
       signature: u32(set, at),
-      destination: destination & ~ESTABLISHED,
+      destination: destination & ~(ESTABLISHED | ENDED),
       established: (destination & ESTABLISHED) !== 0,
+      ended: (destination & ENDED) !== 0,
       seen: u16(set, at + 6),
     };
   });

@@ -11,7 +11,9 @@ import { UDP } from './parse.js';
 import type { ModelCell, RecordWrite, ProgramState, Tables } from './types.js';
 import { largest } from '../text/lists.js';
 
+const FIN = 0x01;
 const SYN = 0x02;
+const RST = 0x04;
 const ACK = 0x10;
 const RECORDS = 8;
 /** Records count time in units of 4 seconds. */
@@ -27,6 +29,7 @@ export const NO_RECORD: FlowRecord = {
   signature: 0,
   destination: 0,
   established: false,
+  ended: false,
   seen: 0,
 };
 
@@ -158,7 +161,8 @@ class RecordSet {
     const there = this.#records[place];
     if (there) {
       const weight = this.#tables.destinations.get(there.destination)?.weight ?? 0;
-      if (this.#stands(there) && weight > 0 && this.#age(there) <= YOUNG) {
+      const isYoung = this.#age(there) <= YOUNG && !there.ended;
+      if (this.#stands(there) && weight > 0 && isYoung) {
         return { id: there.destination, hot: 'a repeated SYN follows its record' };
       }
       return this.#record(place, 'a SYN whose old record no longer counts');
@@ -181,9 +185,12 @@ class RecordSet {
       };
     }
     const choice = { id: there.destination, hot: 'a packet follows its record' };
-    const isFresh = there.established && this.#age(there) === 0;
+    const ended = there.ended || (this.#connection.flags & (FIN | RST)) !== 0;
+    const isKnown = there.established && there.ended === ended;
+    const isFresh = isKnown && this.#age(there) === 0;
     if (isFresh || this.#connection.isError) return choice;
-    return { ...choice, record: this.#write(place, there.destination, true) };
+    const now = { destination: there.destination, established: true, ended };
+    return { ...choice, record: this.#write(place, now) };
   }
 
   #find(): number {
@@ -196,7 +203,8 @@ class RecordSet {
     if (empty >= 0) return empty;
     const mayGo = this.#records.flatMap((record, place) => {
       const age = this.#age(record);
-      return !record.established || age > FORGOTTEN ? [{ place, age }] : [];
+      const isProtected = record.established && !record.ended && age <= FORGOTTEN;
+      return !isProtected ? [{ place, age }] : [];
     });
     const oldest = largest(mayGo.map(({ age }) => age));
     return mayGo.find(({ age }) => age === oldest)?.place;
@@ -218,12 +226,16 @@ class RecordSet {
 
   #record(place: number, hot: string): Choice {
     const { current } = this.#slot;
-    return { id: current, hot, record: this.#write(place, current, false) };
+    const begun = { destination: current, established: false, ended: false };
+    return { id: current, hot, record: this.#write(place, begun) };
   }
 
-  #write(place: number, destination: number, established: boolean): RecordWrite {
+  #write(place: number, fields: Omit<FlowRecord, 'signature' | 'seen'>): RecordWrite {
     const seen = this.#now & 0xffff;
-    const record = { signature: this.#signature, destination, established, seen };
-    return { set: this.#set, place, record };
+    return {
+      set: this.#set,
+      place,
+      record: { signature: this.#signature, ...fields, seen },
+    };
   }
 }

@@ -273,7 +273,9 @@ function makeRecords(
     const makeRecord = (): FlowRecord => {
       if (!random.chance(fill)) return NO_RECORD;
       const record = aged(random, (random.word() | FULL) >>> 0);
-      return isTaken ? { ...record, established: true, seen: random.below(901) } : record;
+      return isTaken
+        ? { ...record, established: true, ended: false, seen: random.below(901) }
+        : record;
     };
     records.set(set, Array.from({ length: RECORDS }, makeRecord));
   }
@@ -308,8 +310,9 @@ function aged(random: Random, signature: number): FlowRecord {
     signature,
     destination: random.chance(90)
       ? random.between(1, 12)
-      : random.pick([0, 15, 16, 0x7fff]),
+      : random.pick([0, 15, 16, 0x3fff]),
     established: random.chance(50),
+    ended: random.chance(20),
     seen: age,
   };
 }
@@ -436,9 +439,12 @@ function placeCells(
 
 export function encodeRecords(records: readonly FlowRecord[]): Buffer {
   const bytes = Buffer.alloc(8 * RECORDS);
-  records.forEach(({ signature, destination, established, seen }, place) => {
+  records.forEach(({ signature, destination, established, ended, seen }, place) => {
     bytes.writeUInt32LE(signature, place * 8);
-    bytes.writeUInt16LE(destination | (established ? 0x8000 : 0), place * 8 + 4);
+    bytes.writeUInt16LE(
+      destination | (established ? 0x8000 : 0) | (ended ? 0x4000 : 0),
+      place * 8 + 4,
+    );
     bytes.writeUInt16LE(seen, place * 8 + 6);
   });
   return bytes;

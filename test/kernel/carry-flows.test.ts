@@ -31,6 +31,7 @@ const SYN = 0x02;
 const ACK = 0x10;
 const RECORDS = 8;
 const ESTABLISHED = 0x8000;
+const ENDED = 0x4000;
 const bpftool = new Bpftool(run);
 
 describe('l4lb_carry_flows', () => {
@@ -44,6 +45,7 @@ describe('l4lb_carry_flows', () => {
     /** Seconds. */
     age: number;
     established?: boolean;
+    ended?: boolean;
   }
   type Sets = Partial<{ [set: number]: Record[] }>;
   const now = kernelSeconds() >> 2;
@@ -60,21 +62,28 @@ describe('l4lb_carry_flows', () => {
 
   function encodeSet(records: readonly Record[]): Buffer {
     const set = Buffer.alloc(8 * RECORDS);
-    records.forEach(({ of, to, age, established }, place) => {
+    records.forEach(({ of, to, age, established, ended }, place) => {
       set.writeUInt32LE(of, 8 * place);
-      set.writeUInt16LE(to | (established ? ESTABLISHED : 0), 8 * place + 4);
+      set.writeUInt16LE(
+        to | (established ? ESTABLISHED : 0) | (ended ? ENDED : 0),
+        8 * place + 4,
+      );
       set.writeUInt16LE((now - (age >> 2)) & 0xffff, 8 * place + 6);
     });
     return set;
   }
 
   function decodeSet(set: Buffer): Record[] {
-    return Array.from({ length: RECORDS }, (_, place) => ({
-      of: set.readUInt32LE(8 * place),
-      to: set.readUInt16LE(8 * place + 4) & ~ESTABLISHED,
-      age: ((now - set.readUInt16LE(8 * place + 6)) & 0xffff) << 2,
-      established: (set.readUInt16LE(8 * place + 4) & ESTABLISHED) !== 0,
-    })).filter(({ of }) => of !== 0);
+    return Array.from({ length: RECORDS }, (_, place) => {
+      const destination = set.readUInt16LE(8 * place + 4);
+      return {
+        of: set.readUInt32LE(8 * place),
+        to: destination & ~(ESTABLISHED | ENDED),
+        age: ((now - set.readUInt16LE(8 * place + 6)) & 0xffff) << 2,
+        established: (destination & ESTABLISHED) !== 0,
+        ...((destination & ENDED) !== 0 && { ended: true }),
+      };
+    }).filter(({ of }) => of !== 0);
   }
 
   async function flowsOf(name: string, count: number, sets: Sets): Promise<MapInfo> {
@@ -118,6 +127,7 @@ describe('l4lb_carry_flows', () => {
     age,
     established,
   });
+  const over = (of: number): Record => ({ ...record(of), ended: true });
   const crowd = (first: number, age: number, established = true): Record[] =>
     Array.from({ length: RECORDS }, (_, index) =>
       record(first + index, age, established),
@@ -160,6 +170,8 @@ describe('l4lb_carry_flows', () => {
       record(1, 40, false),
       record(1, 40),
     ],
+    ['ended meanwhile goes over', over(1), record(1), over(1)],
+    ['ended in the new sets stays', record(1), over(1), over(1)],
   ])('a record %s', async (_, before, there, expected) => {
     const { sets } = await carry([1, { 0: [before] }], [1, { 0: [there] }]);
     expect(sets).toEqual([[expected]]);
@@ -174,6 +186,12 @@ describe('l4lb_carry_flows', () => {
     const { lost, sets } = await carry([1, { 0: [record(1)] }], [1, { 0: there }]);
     expect(lost).toBe(0);
     expect(sets[0]).toEqual([...there.slice(0, 6), record(1), record(31, 60, false)]);
+  });
+
+  test('pushes out a record that has ended', async () => {
+    const there = [...crowd(10, 40).slice(0, 7), { ...over(30), age: 60 }];
+    const { lost, sets } = await carry([1, { 0: [record(1)] }], [1, { 0: there }]);
+    expect([lost, sets]).toEqual([0, [[...there.slice(0, 7), record(1)]]]);
   });
 
   test('pushes out no established record, and counts what finds no room', async () => {

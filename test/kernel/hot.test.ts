@@ -14,19 +14,20 @@ import { NOBODY } from '../../src/abi/slot.js';
 import type { Slot } from '../../src/abi/slot.js';
 import { CELL_UDP_STAYS, CELL_USED } from '../../src/abi/cell.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
-import { hash } from '../../src/wire/hash.js';
 import type { Write } from '../../src/plan/state.js';
 import { kernelSeconds } from '../../src/system/clock.js';
 import { readTables } from '../../src/program/read.js';
-import { TCP, UDP, ethernet, ip, ipv4, tcp, u16, udp } from '../frames.js';
+import { TCP, UDP, ethernet, ipv4, tcp, udp } from '../frames.js';
 import { Program } from './program.js';
 
 const ICMP = 1;
+const FIN = 0x01;
 const SYN = 0x02;
+const RST = 0x04;
 const ACK = 0x10;
 const SLOTS = 4;
-/** L4LB_SETS in datapath/l4lb.h. */
-const SETS = 1 << 17;
+/** L4LB_RECORDS in datapath/l4lb.h. */
+const RECORDS = 8;
 /** L4LB_MOST_RECORDS there. */
 const MOST_RECORDS = 1 << 15;
 const balancer = { address: '10.0.0.4', mac: '02:00:00:00:00:04' };
@@ -44,7 +45,8 @@ let program: Program;
 let port = 1000;
 
 beforeAll(async () => {
-  program = await Program.load('host');
+  // All connections share one set, so that a few of them fill it.
+  program = await Program.load('host', { sets: 1 });
   await program.fill({
     destinations: Object.fromEntries(
       Object.keys(NAMES).map((address) => [address, '02:00:0a:00:01:01']),
@@ -56,8 +58,9 @@ beforeAll(async () => {
   });
 });
 afterAll(() => program.close());
-beforeEach(() => {
+beforeEach(async () => {
   port += 10;
+  await writeSet(Buffer.alloc(64));
 });
 
 /** Sets all slots of the service, so that it does not matter which one a packet hits. */
@@ -133,39 +136,34 @@ function mapId(name: string): Promise<number> {
   });
 }
 
-/** The set of a connection's record: see sign() in flows.h. */
-async function setOf({ address, port: from }: Connection): Promise<number> {
-  const { device } = await readTables(program.bpftool, program.maps);
-  const ports = Buffer.concat([u16(from), u16(80)]).readUInt32LE();
-  return hash(~device.slotSeed, ip(address).readUInt32LE(), ports) % SETS;
-}
-
-async function readSet(connection: Connection): Promise<Buffer> {
-  const key = encodeKey(await setOf(connection));
+async function readSet(): Promise<Buffer> {
   const [answer] = await program.bpftool.queries([
-    `map lookup id ${await mapId('flows')} key hex ${key.toString('hex').replaceAll(/..(?!$)/g, '$& ')}`,
+    `map lookup id ${await mapId('flows')} key 0 0 0 0`,
   ]);
   return Buffer.from((answer as { value: string[] }).value.map(Number));
 }
 
-/** Makes a connection's records look as if they were seen earlier. */
-async function age(connection: Connection, seconds: number): Promise<void> {
-  const set = await readSet(connection);
+async function writeSet(set: Buffer): Promise<void> {
+  await program.bpftool.queries([
+    `map update id ${await mapId('flows')} key 0 0 0 0 value ${[...set].join(' ')}`,
+  ]);
+}
+
+/** Makes all records look as if they were seen earlier. */
+async function age(seconds: number): Promise<void> {
+  const set = await readSet();
   for (let at = 0; at < set.length; at += 8) {
     if (set.readUInt32LE(at) === 0) continue;
     set.writeUInt16LE((set.readUInt16LE(at + 6) - (seconds >> 2)) & 0xffff, at + 6);
   }
-  const key = await setOf(connection);
-  await program.bpftool.queries([
-    `map update id ${await mapId('flows')} key ${[...encodeKey(key)].join(' ')} value ${[...set].join(' ')}`,
-  ]);
+  await writeSet(set);
 }
 
 describe('a cold slot', () => {
   test('sends everything to its current destination and records nothing', async () => {
     await setSlots({ current: A, previous: 0, since: 0 });
     expect([await send(SYN), await send(ACK), await sendUdp()]).toEqual(['A', 'A', 'A']);
-    expect(await readSet(mine())).toEqual(Buffer.alloc(64));
+    expect(await readSet()).toEqual(Buffer.alloc(64));
   });
 });
 
@@ -178,7 +176,7 @@ describe('a hot slot', () => {
   test('sends an older connection to the previous destination, and writes nothing for it', async () => {
     await hot(B, A);
     expect([await send(ACK), await send(ACK)]).toEqual(['A', 'A']);
-    expect(await readSet(mine())).toEqual(Buffer.alloc(64));
+    expect(await readSet()).toEqual(Buffer.alloc(64));
   });
 
   test('takes a SYN with ACK for an answer, not for a beginning', async () => {
@@ -291,7 +289,7 @@ describe('in a flood of SYNs', () => {
     await clearKept();
     const names = await sendHavingRecorded(MOST_RECORDS, SYN, ACK);
     expect(names).toEqual(['A', 'A']);
-    expect(await readSet(mine())).toEqual(Buffer.alloc(64));
+    expect(await readSet()).toEqual(Buffer.alloc(64));
     expect(await kept()).toBeGreaterThan(0);
   });
 
@@ -319,7 +317,7 @@ describe('a record', () => {
   test('from before the slot became hot does not count', async () => {
     await hot(B, A, 100);
     expect(await send(SYN)).toBe('B');
-    await age(mine(), 200);
+    await age(200);
     expect(await send(ACK)).toBe('A');
   });
 
@@ -347,7 +345,7 @@ describe('a record', () => {
     expect(await send(SYN)).toBe('B');
     await hot(C, A);
     expect(await send(SYN)).toBe('B');
-    await age(mine(), 72);
+    await age(72);
     expect([await send(SYN), await send(ACK)]).toEqual(['C', 'C']);
   });
 
@@ -364,54 +362,73 @@ describe('a record', () => {
     await program.write({ map: 'destinations', key: B, value: entry });
   });
 
+  test.each([
+    ['FIN', FIN | ACK],
+    ['RST', RST],
+  ])('with a %s is still followed, but a SYN begins anew', async (_, flags) => {
+    await hot(B, A);
+    expect([await send(SYN), await send(ACK)]).toEqual(['B', 'B']);
+    await hot(C, A);
+    expect([await send(flags), await send(ACK)]).toEqual(['B', 'B']);
+    expect([await send(SYN), await send(ACK)]).toEqual(['C', 'C']);
+  });
+
   describe('in a full set', () => {
-    let crowd: Connection[];
-    beforeAll(async () => {
-      crowd = await connectionsOfOneSet(18);
-    });
+    const crowd = (first: number, count = RECORDS): Connection[] =>
+      Array.from({ length: count }, (_, number) => ({
+        address: '198.51.100.7',
+        port: first + number,
+      }));
+
+    /** Returns where the second packet of each connection went. */
+    async function establish(connections: readonly Connection[]): Promise<string> {
+      const names: string[] = [];
+      for (const one of connections) {
+        await send(SYN, one);
+        names.push(await send(ACK, one));
+      }
+      return names.join('');
+    }
 
     test('that is established is not pushed out by SYNs', async () => {
       await hot(B, A);
-      const [first, ...others] = crowd.slice(0, 9) as [Connection, ...Connection[]];
-      expect([await send(SYN, first), await send(ACK, first)]).toEqual(['B', 'B']);
-      for (const other of others) expect(await send(SYN, other)).toBe('B');
-      expect(await send(ACK, first)).toBe('B');
+      expect(await establish([mine()])).toBe('B');
+      for (const other of crowd(2000)) expect(await send(SYN, other)).toBe('B');
+      expect(await send(ACK)).toBe('B');
     });
 
     test('leaves a new connection to the previous destination if all are established', async () => {
       await hot(B, A);
-      const [last, ...others] = crowd.slice(9) as [Connection, ...Connection[]];
-      // Each connection that is in the set by now is established, or is pushed out.
-      for (const other of [...crowd.slice(0, 9), ...others]) {
-        if ((await send(SYN, other)) === 'B') expect(await send(ACK, other)).toBe('B');
-      }
-      expect([await send(SYN, last), await send(ACK, last)]).toEqual(['A', 'A']);
+      expect(await establish(crowd(2000))).toBe('BBBBBBBB');
+      expect([await send(SYN), await send(ACK)]).toEqual(['A', 'A']);
     });
 
     test('makes room when it was not seen for more than an hour', async () => {
       await hot(B, A, 2 * 3600);
-      const last = crowd[9] as Connection;
-      await age(last, 3700);
-      expect([await send(SYN, last), await send(ACK, last)]).toEqual(['B', 'B']);
+      expect(await establish(crowd(2000))).toBe('BBBBBBBB');
+      await age(3700);
+      expect(await establish([mine()])).toBe('B');
+    });
+
+    test('makes room at once when it has ended', async () => {
+      await hot(B, A);
+      const [first, ...others] = crowd(2000) as [Connection, ...Connection[]];
+      await establish([first, ...others]);
+      expect(await send(FIN | ACK, first)).toBe('B');
+      expect(await establish([mine()])).toBe('B');
+      expect(await send(ACK, first)).toBe('A');
+      for (const one of others) expect(await send(ACK, one)).toBe('B');
+    });
+
+    test('short connections all go to the current destination', async () => {
+      await hot(B, A);
+      const went = { A: 0, B: 0 };
+      for (const one of crowd(2000, 100)) {
+        for (const flags of [SYN, ACK, ACK, FIN | ACK, ACK]) {
+          went[(await send(flags, one)) as 'A' | 'B']++;
+        }
+      }
+      expect(went).toEqual({ A: 0, B: 500 });
     });
   });
 });
-
-/** Finds connections whose records share a set; each takes some 100,000 tries. */
-async function connectionsOfOneSet(count: number): Promise<Connection[]> {
-  const { device } = await readTables(program.bpftool, program.maps);
-  const sets = new Map<number, Connection[]>();
-  for (let host = 1; host < 255; host++) {
-    const address = `198.51.100.${host}`;
-    const source = ip(address).readUInt32LE();
-    for (let from = 1024; from < 65536; from++) {
-      const ports = (((from & 0xff) << 8) | (from >> 8) | 0x50000000) >>> 0;
-      const set = hash(~device.slotSeed, source, ports) % SETS;
-      const found = sets.get(set) ?? [];
-      found.push({ address, port: from });
-      if (found.length === count) return found;
-      sets.set(set, found);
-    }
-  }
-  throw new Error(`no set with ${count} connections`);
-}

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { linesOf } from '../../src/program/write.js';
 import { decodeEntries, decodeEntry, hex } from '../../src/system/bpftool-text.js';
+import type { MapInfo } from '../../src/system/bpftool-text.js';
 import type { Build } from '../../src/abi/maps.js';
 import { sumCounters } from '../../src/abi/counter.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
@@ -34,6 +35,8 @@ const OBJECTS: Record<Build, string> = {
 const ACTIONS = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
 /** As many as the portable build has; to fill a table of 65,536 takes a second. */
 const SLOTS = 512;
+/** struct l4lb_set. */
+const SET_SIZE = 64;
 const PIN_PREFIX = 'l4lb-test-';
 
 export interface Outcome {
@@ -80,11 +83,15 @@ export class Program {
     this.mapIds = mapIds;
   }
 
-  static async load(build: Build): Promise<Program> {
+  /** Loads the object, with so many sets of records instead of the usual number. */
+  static async load(build: Build, { sets }: { sets?: number } = {}): Promise<Program> {
     sweepPins();
     const bpftool = new Bpftool(run);
     const pin = `/sys/fs/bpf/${PIN_PREFIX}${process.pid}-${build}-${Date.now()}`;
-    await bpftool.load(join(ROOT, OBJECTS[build]), pin);
+    const reuse =
+      sets === undefined ? [] : [await flowsOf(bpftool, `${pin}-flows`, sets)];
+    await bpftool.load(join(ROOT, OBJECTS[build]), pin, { reuse });
+    rmSync(`${pin}-flows`, { force: true });
     const { mapIds } = await bpftool.program('pinned', pin);
     const maps = asMaps(await bpftool.maps(mapIds));
     if (!maps) throw new Error('the object has not the maps that the tools know');
@@ -187,6 +194,11 @@ export class Program {
     writeFileSync(path, content);
     return path;
   }
+}
+
+async function flowsOf(bpftool: Bpftool, pin: string, sets: number): Promise<MapInfo> {
+  await bpftool.createArray(pin, 'flows', SET_SIZE, sets);
+  return bpftool.mapPinned(pin);
 }
 
 type Counts = Map<VerdictName, { packets: number; bytes: number }>;

@@ -35,6 +35,8 @@ const tcp = (flags: string, fragment = '4000'): string =>
 const SYN = tcp('02');
 const ACK = tcp('10');
 const SYN_ACK = tcp('12');
+const FIN = tcp('11');
+const RST = tcp('04');
 /** What the service sent to the client, quoted by a router. */
 const ERROR = `${ETHERNET} 0800 45000038 00004000 40010000 c6336401 ${SERVICE} 0301 0000 00000000
   45000028 00004000 40060000 ${SERVICE} ${CLIENT} 0050 1092 00000000`;
@@ -67,6 +69,7 @@ const mine = (fields: Partial<FlowRecord> = {}): FlowRecord => ({
   signature: SIGNATURE,
   destination: B,
   established: false,
+  ended: false,
   seen: SEEN,
   ...fields,
 });
@@ -85,6 +88,7 @@ const told = ({ id, record, kept }: Answer): unknown => ({
 describe('a hot slot', () => {
   const recorded = mine();
   const followed = mine({ established: true });
+  const ended = mine({ established: true, ended: true });
   test.each<[string, string, ProgramState, unknown]>([
     ['a SYN is recorded on the current', SYN, at(), { id: B, record: [0, recorded] }],
     [
@@ -158,6 +162,27 @@ describe('a hot slot', () => {
       SYN,
       at(...others(() => ({ seen: SEEN - 900, established: true }))),
       { id: A, kept: NOW },
+    ],
+    ['a FIN ends a record', FIN, at(followed), { id: B, record: [0, ended] }],
+    ['so does an RST', RST, at(mine()), { id: B, record: [0, ended] }],
+    ['after an ended record, unwritten', ACK, at(ended), { id: B }],
+    [
+      'after an older ended record, which stays ended',
+      ACK,
+      at({ ...ended, seen: SEEN - 1 }),
+      { id: B, record: [0, ended] },
+    ],
+    [
+      'a SYN begins anew in the place of an ended record',
+      SYN,
+      at({ ...ended, destination: A }),
+      { id: B, record: [0, recorded] },
+    ],
+    [
+      'a SYN takes the place of an ended record among established ones',
+      SYN,
+      at(...others((place) => ({ established: true, ended: place === 3 }))),
+      { id: B, record: [3, recorded] },
     ],
     ['an error without a record', ERROR, at(), { id: A }],
     ['an error writes nothing', ERROR, at(mine()), { id: B }],
