@@ -47,13 +47,15 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	enum l4lb_verdict verdict;
 	__u64 sent_length;
 	__u32 flow, id;
+	__be32 names;
 
 	flow = hash_of_flow(device, packet, target);
-	destination = find_destination(ctx, device, packet, target, flow, &id);
+	destination = find_destination(ctx, device, packet, target, flow, &id,
+				       &names);
 	if (!destination)
 		return L4LB_EMPTY_SLOT;
 
-	verdict = encapsulate(ctx, device, packet, destination, flow,
+	verdict = encapsulate(ctx, device, packet, destination, flow, names,
 			      &sent_length);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;

@@ -11,7 +11,8 @@
  *
  * A destination's NIC spreads packets over its queues by the outer addresses, and
  * would put all of ours into one queue. So the tools may let the last bits of the
- * source vary by flow. In IPv6 the flow label varies too, for routers (RFC 6438).
+ * source vary by flow. In IPv6 the flow label varies too, for routers (RFC 6438). If the
+ * packet names previous destinations, the source does that instead: see names.h.
  */
 #ifndef ENCAPSULATE_H
 #define ENCAPSULATE_H
@@ -47,48 +48,73 @@ static __always_inline __u8 protocol_of_inner(const struct packet *packet)
  */
 static __always_inline __u16 outer_checksum(__u16 header_sum,
 					    const struct packet *packet,
-					    __u32 first_word, __u16 varied)
+					    __u32 first_word, __u32 added)
 {
-	const __u32 sum = first_word + header_sum + varied +
+	const __u32 sum = first_word + header_sum + added +
 			  (protocol_of_inner(packet) - IPPROTO_IPIP);
 
 	return ~(sum + (sum << 16) + (sum >> 16)) >> 16;
 }
 
+/*
+ * What a source in place of the entry's own adds to the sum of the header: the new one's
+ * words, and the old one's with all bits turned, which takes them off.
+ */
+static __always_inline __u32 sum_of_other_source(__be32 own, __be32 other)
+{
+	const __u64 sum = (__u64)bpf_ntohl(~own) + bpf_ntohl(other);
+
+	return (sum & 0xffff) + (sum >> 16);
+}
+
 /* RFC 6864: the id is unused where fragmentation is forbidden, so it is 0. */
 static __always_inline void
-write_outer_ipv4(struct iphdr *ip, const struct packet *packet,
+write_outer_ipv4(struct iphdr *ip, const struct l4lb_device *device,
+		 const struct packet *packet,
 		 const struct l4lb_destination *destination, union outer outer,
-		 __u16 varied)
+		 __u16 varied, __be32 names)
 {
 	const __u32 first_word = packet->first_word + sizeof(*ip);
+	__be32 source = outer.source | bpf_htonl(varied);
 	__be32 *word = (__be32 *)ip;
+	__u32 added = varied;
 
+	if (names) {
+		source = device->names[L4LB_NAMES_IPV4] | names;
+		added = sum_of_other_source(outer.source, source);
+	}
 	word[0] = bpf_htonl(first_word);
 	word[1] = bpf_htonl(IP_DONT_FRAGMENT);
 	word[2] = bpf_htonl(
 		OUTER_TTL << 24 | protocol_of_inner(packet) << 16 |
-		outer_checksum(outer.header_sum, packet, first_word, varied));
-	word[3] = outer.source | bpf_htonl(varied);
+		outer_checksum(outer.header_sum, packet, first_word, added));
+	word[3] = source;
 	word[4] = *(const __be32 *)&destination->address[12];
 }
 
 static __always_inline void
-write_outer_ipv6(struct ipv6hdr *ip, const struct packet *packet,
+write_outer_ipv6(struct ipv6hdr *ip, const struct l4lb_device *device,
+		 const struct packet *packet,
 		 const struct l4lb_destination *destination, union outer outer,
-		 __u16 varied, __u32 flow)
+		 __u16 varied, __u32 flow, __be32 names)
 {
 	const __u32 *from = (const __u32 *)destination->source_address;
 	const __u32 *to = (const __u32 *)destination->address;
+	__be32 last = outer.source | bpf_htonl(varied);
 
+	for (int i = 0; i < 3; i++)
+		ip->saddr.s6_addr32[i] = from[i];
+	if (names) {
+		for (int i = 0; i < 3; i++)
+			ip->saddr.s6_addr32[i] = device->names[i];
+		last = device->names[3] | names;
+	}
+	ip->saddr.s6_addr32[3] = last;
 	*(__be32 *)ip = bpf_htonl(6U << 28 | tos_of(packet) << 20 |
 				  (even_out(flow) & FLOW_LABEL));
 	ip->payload_len = bpf_htons(packet->length);
 	ip->nexthdr = protocol_of_inner(packet);
 	ip->hop_limit = OUTER_TTL;
-	for (int i = 0; i < 3; i++)
-		ip->saddr.s6_addr32[i] = from[i];
-	ip->saddr.s6_addr32[3] = outer.source | bpf_htonl(varied);
 	for (int i = 0; i < 4; i++)
 		ip->daddr.s6_addr32[i] = to[i];
 }
@@ -128,7 +154,7 @@ static __always_inline bool grow(struct xdp_md *ctx,
 static __always_inline enum l4lb_verdict
 encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 	    const struct packet *packet,
-	    const struct l4lb_destination *destination, __u32 flow,
+	    const struct l4lb_destination *destination, __u32 flow, __u32 names,
 	    __u64 *sent_length)
 {
 	__u32 grown;
@@ -143,17 +169,18 @@ encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 		if (!grow(ctx, packet, destination, grown, device,
 			  bpf_htons(ETH_P_IP), &ip))
 			return L4LB_NO_ROOM;
-		write_outer_ipv4(ip, packet, destination,
+		write_outer_ipv4(ip, device, packet, destination,
 				 read_outer(destination),
-				 even_out(flow) & destination->spread);
+				 even_out(flow) & destination->spread, names);
 	} else {
 		grown = sizeof(struct ipv6hdr);
 		if (!grow(ctx, packet, destination, grown, device,
 			  bpf_htons(ETH_P_IPV6), &ip))
 			return L4LB_NO_ROOM;
-		write_outer_ipv6(ip, packet, destination,
+		write_outer_ipv6(ip, device, packet, destination,
 				 read_outer(destination),
-				 even_out(flow) & destination->spread, flow);
+				 even_out(flow) & destination->spread, flow,
+				 names);
 	}
 	*sent_length = packet->frame_length + grown;
 	return L4LB_NO_OBJECTION;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The slot remembers: which destination a packet of a hot slot goes to.
+ * The balancer remembers: which destination a packet of a hot slot goes to, in a service
+ * whose destinations cannot decide (names.h).
  *
  * A slot that moves from A to B is hot, and keeps A as its previous destination.
  * Connections that began before the move are on A, younger ones on B. Each packet
@@ -45,7 +46,7 @@
  *   Fragments of UDP go where the rest of UDP goes.
  *
  * The portable build has no flows: on a SmartNIC a program can only add to its
- * maps, so its slots are never hot.
+ * maps, so it has hot slots only where destinations decide.
  */
 #ifndef FLOWS_H
 #define FLOWS_H
@@ -66,9 +67,14 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+/* The first word of a slot's memory. */
 union memory {
 	__u64 word;
-	struct l4lb_memory fields;
+	struct {
+		__u16 previous;
+		__u16 drained;
+		__u32 since;
+	} fields;
 };
 
 /* What a packet does in a hot slot. */
@@ -362,8 +368,14 @@ static __always_inline __u32 follow(const struct xdp_md *ctx,
 	return remember(slot, current, visitor.word, set);
 }
 
+static __always_inline bool destinations_decide(union target target)
+{
+	return target.flags & L4LB_CELL_NAMES;
+}
+
 #else
 
+#define destinations_decide(target) ((void)(target), true)
 #define follow(ctx, device, packet, target, slot, current) \
 	((void)(ctx), (void)(device), (void)(packet), (current))
 

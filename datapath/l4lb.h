@@ -117,8 +117,17 @@ struct l4lb_device {
 	__u16 mtu;
 	__u8 log2_sets;		/* number of sets in `flows` */
 	__u8 flags;
-	__u8 spare[2];
+	/* Only for the tools: how many bits of each prefix below count, 0: there is none. */
+	__u8 names_ipv4_bits;
+	__u8 names_ipv6_bits;
+	/*
+	 * Prefixes of the outer sources that name a hot slot's previous destinations: the
+	 * IPv6 one, and in the last word the IPv4 one. The bits behind them are 0.
+	 */
+	__be32 names[5];
 } __attribute__((aligned(8)));
+
+#define L4LB_NAMES_IPV4 4 /* the last word of `names` */
 
 #define L4LB_DEVICE_NO_ECHO 1	/* echo requests to services pass to the host */
 
@@ -150,6 +159,7 @@ struct l4lb_cell {
  * fragments up here, since they have no ports.
  */
 #define L4LB_CELL_BY_PORT 4
+#define L4LB_CELL_NAMES 8	/* in a hot slot the destinations decide: see names.h */
 #define L4LB_CELL_UDP_STAYS 16	/* in a hot slot UDP stays on the previous destination */
 /*
  * Fragments may take this way. A note with this flag has a target. It is set where
@@ -168,8 +178,9 @@ struct l4lb_cell {
  *
  * A slot is a destination's id, 0 for none, and the bit L4LB_HOT. A slot that moves
  * from one destination to another becomes hot: it remembers its previous destination
- * until no connection needs it any more. flows.h explains how a packet in a hot slot
- * finds its destination. Only the host build has hot slots.
+ * until no connection needs it any more. A packet in a hot slot goes to the current
+ * destination, which sends on what is not its own (names.h), or the balancer finds out
+ * itself (flows.h). Only the host build can do the latter.
  */
 struct l4lb_quad {
 	__u16 slots[4];
@@ -178,16 +189,23 @@ struct l4lb_quad {
 #define L4LB_QUAD 4
 #define L4LB_HOT 0x8000
 
-#ifdef L4LB_HOST
-/* `memories`, by slot: one word, only for hot slots. The tools write it before the slot. */
+/* `memories`, by slot, only for hot slots. The tools write it before the slot. */
 struct l4lb_memory {
+	/* One word: */
 	__u16 previous;		/* where older connections go */
 	__u16 drained;		/* for the tools: minutes after `since`, plus one; 0: not drained */
 	__u32 since;		/* when the slot became hot, in seconds of CLOCK_MONOTONIC */
+	/* One word: */
+	__be32 names;		/* for the outer source, behind the prefix; 0: nobody is named */
+	__u16 second;		/* for the tools: the destination before the previous one */
+	__u16 spare;
 };
 
 #define L4LB_NOBODY 0xffff	/* as `previous`: there is none any more */
 
+_Static_assert(sizeof(struct l4lb_memory) == 16, "a memory is two words");
+
+#ifdef L4LB_HOST
 /*
  * `flows`: records of the connections that began in hot slots, in sets of one
  * cache line. A record is one word, so that no reader sees halves of two records.
@@ -212,7 +230,6 @@ struct l4lb_set {
 
 #define L4LB_SETS (1 << 17)	/* 8 MB, a million records; l4lb-load --flows sets another number */
 
-_Static_assert(sizeof(struct l4lb_memory) == 8, "a memory is one word");
 _Static_assert(sizeof(struct l4lb_record) == 8, "a record is one word");
 _Static_assert(sizeof(struct l4lb_set) == 64, "a set is one cache line");
 
@@ -277,7 +294,7 @@ _Static_assert(L4LB_DESTINATIONS > 0 && L4LB_DESTINATIONS < L4LB_HOT,
 _Static_assert(L4LB_DESTINATIONS <= L4LB_ENDED,
 	       "a record has 14 bits for an id");
 #else
-_Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS / L4LB_QUAD +
+_Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS / L4LB_QUAD + L4LB_SLOTS +
 			       2 * (L4LB_DESTINATIONS + 1) +
 			       L4LB_VERDICT_ENTRIES <=
 		       L4LB_CARD_ENTRIES,
@@ -296,7 +313,7 @@ static __always_inline __u64 read_word(const void *where)
 
 #define L4LB_OFFSET(type, member) __builtin_offsetof(struct type, member)
 
-_Static_assert(sizeof(struct l4lb_device) == 32, "device");
+_Static_assert(sizeof(struct l4lb_device) == 56, "device");
 _Static_assert(L4LB_OFFSET(l4lb_device, mac) == 16, "the MAC is in one word");
 _Static_assert(sizeof(struct l4lb_cell) == 32, "cell");
 _Static_assert(L4LB_OFFSET(l4lb_cell, port) == 20,

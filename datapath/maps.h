@@ -17,8 +17,8 @@ BY_NUMBER(destinations, BPF_MAP_TYPE_ARRAY, L4LB_DESTINATIONS + 1,
 	  struct l4lb_destination);
 BY_NUMBER(counters, COUNTER_MAP, L4LB_DESTINATIONS + 1, struct l4lb_counter);
 BY_NUMBER(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
-#ifdef L4LB_HOST
 BY_NUMBER(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
+#ifdef L4LB_HOST
 BY_NUMBER(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
 BY_NUMBER(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
 BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);

@@ -10,6 +10,7 @@
 #include "flows.h"
 #include "hash.h"
 #include "maps.h"
+#include "names.h"
 #include "parse.h"
 #include "service.h"
 
@@ -35,7 +36,7 @@ static __always_inline __s64 read_slot(const struct l4lb_quad *quad, __u32 slot)
 static __always_inline const struct l4lb_destination *
 find_destination(const struct xdp_md *ctx, const struct l4lb_device *device,
 		 const struct packet *packet, union target target, __u32 flow,
-		 __u32 *id)
+		 __u32 *id, __be32 *names)
 {
 	/* 64 bits wide, because a service with one slot shifts all 32 out. */
 	const __u32 slot = target.first_slot + ((__u64)flow >> target.shift);
@@ -48,9 +49,14 @@ find_destination(const struct xdp_md *ctx, const struct l4lb_device *device,
 		return NULL;
 	found = read_slot(quad, slot);
 	*id = (__u64)found >> 48;
-	if (found < 0)
-		*id = follow(ctx, device, packet, target, slot,
-			     *id & ~L4LB_HOT);
+	*names = 0;
+	if (found < 0) {
+		*id &= ~L4LB_HOT;
+		if (destinations_decide(target))
+			*names = name_previous(packet, target, slot, id);
+		else
+			*id = follow(ctx, device, packet, target, slot, *id);
+	}
 	if (!*id)
 		return NULL;
 	return lookup(&destinations, id);

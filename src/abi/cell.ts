@@ -7,6 +7,8 @@ export const CELL_USED = 1;
 export const CELL_KEEPS_SSH = 2;
 /** Not a way in, but a note that its address has ways by port. */
 export const CELL_BY_PORT = 4;
+/** In a hot slot the destinations decide, and the packet names the previous ones. */
+export const CELL_NAMES = 8;
 /** UDP in a hot slot stays on the previous destination. */
 export const CELL_UDP_STAYS = 16;
 /** All packets of its address and protocol go to its service: so fragments may too. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** struct l4lb_device: settings for every packet on the device. */
 import { u16, u32, putU16, putU32 } from './bytes.js';
+import { fromIpv4 } from '../wire/address.js';
+import type { Names } from '../wire/names.js';
 import { VALUE_SIZES } from './maps.js';
 
 export interface Device {
@@ -16,6 +18,8 @@ export interface Device {
   /** The number of sets in `flows`, in a build that has this map. */
   log2Sets: number;
   flags: number;
+  /** Prefixes of the outer sources that name a hot slot's previous destinations. */
+  names: Names;
 }
 
 /** EtherType of IPv4, which follows the MAC in a frame that is sent. */
@@ -36,6 +40,11 @@ export function encodeDevice(device: Device): Buffer {
   putU16(buffer, device.mtu, 26);
   buffer.writeUInt8(device.log2Sets, 28);
   buffer.writeUInt8(device.flags, 29);
+  const { ipv4, ipv6 } = device.names;
+  buffer.writeUInt8(ipv4?.length ?? 0, 30);
+  buffer.writeUInt8(ipv6?.length ?? 0, 31);
+  ipv6?.address.copy(buffer, 32);
+  ipv4?.address.copy(buffer, 48, 12);
   return buffer;
 }
 
@@ -50,6 +59,17 @@ export function decodeDevice(buffer: Buffer): Device {
     mtu: u16(buffer, 26),
     log2Sets: buffer.readUInt8(28),
     flags: buffer.readUInt8(29),
+    names: decodeNames(buffer),
+  };
+}
+
+function decodeNames(buffer: Buffer): Names {
+  const [ipv4, ipv6] = [buffer.readUInt8(30), buffer.readUInt8(31)];
+  return {
+    ...(ipv4 !== 0 && {
+      ipv4: { address: fromIpv4(buffer.subarray(48, 52)), length: ipv4 },
+    }),
+    ...(ipv6 !== 0 && { ipv6: { address: buffer.subarray(32, 48), length: ipv6 } }),
   };
 }
 

@@ -21,7 +21,7 @@ export const MAP_NAMES = [
 export type MapName = (typeof MAP_NAMES)[number];
 
 export const VALUE_SIZES: Record<MapName, number> = {
-  device: 32,
+  device: 56,
   services: 32,
   slots: 8,
   destinations: 48,

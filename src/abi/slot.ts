@@ -16,6 +16,10 @@ export interface Slot {
   since: number;
   /** When its previous destination was drained: minutes after `since`, plus one. Undefined: it was not. */
   drained?: number;
+  /** The id of the destination before the previous one, where destinations decide. */
+  second?: number;
+  /** What its packets' outer source holds behind the prefix, where destinations decide. */
+  names?: number;
 }
 
 export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
@@ -50,24 +54,33 @@ function inQuad(index: number): number {
   return 2 * (LITTLE ? index : QUAD - 1 - index);
 }
 
-/** A value of `memories`, which only the host build has. */
-const MEMORY_SIZE = 8;
+/** A value of `memories`. */
+const MEMORY_SIZE = 16;
 
 export type Memory = Omit<Slot, 'current'>;
 
-export function encodeMemory({ previous, since, drained = 0 }: Memory): Buffer {
+export function encodeMemory(memory: Memory): Buffer {
+  const { previous, since, drained = 0, second = 0, names = 0 } = memory;
   const buffer = Buffer.alloc(MEMORY_SIZE);
   putU16(buffer, previous, 0);
   putU16(buffer, drained, 2);
   putU32(buffer, since, 4);
+  buffer.writeUInt32BE(names, 8);
+  putU16(buffer, second, 12);
   return buffer;
 }
 
 export function decodeMemory(buffer: Buffer): Memory {
-  const drained = u16(buffer, 2);
+  const [drained, names, second] = [
+    u16(buffer, 2),
+    buffer.readUInt32BE(8),
+    u16(buffer, 12),
+  ];
   return {
     previous: u16(buffer, 0),
     since: u32(buffer, 4),
     ...(drained === 0 ? {} : { drained }),
+    ...(second === 0 ? {} : { second }),
+    ...(names === 0 ? {} : { names }),
   };
 }

@@ -76,10 +76,11 @@ export function encapsulate(
   destination: ModelDestination,
   mac: Buffer,
   h: number,
+  naming?: Buffer,
 ): Buffer {
   const inside = isIpv4(ip.address) ? IPV4_INSIDE : IPV6_INSIDE;
   const to = onWire(destination.address);
-  const from = outerSource(destination, h);
+  const from = naming ?? outerSource(destination, h);
   const { trafficClass } = ip;
   const head = [destination.mac, mac, link.tags];
   if (isIpv4(to)) {

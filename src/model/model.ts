@@ -65,7 +65,8 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
     const told = tooBigAnswer(link, ip, destination.largestInner);
     return { ...answer('too big told', told, frame.length, reasons), ...written };
   }
-  const sent = encapsulate(link, ip, destination, tables.device.mac, chosen.hash);
+  const { mac } = tables.device;
+  const sent = encapsulate(link, ip, destination, mac, chosen.hash, chosen.source);
   return {
     ...answer('balanced', sent, sent.length, reasons),
     ...written,

@@ -3,8 +3,11 @@
 import type { FlowRecord } from '../abi/record.js';
 import { EMPTY_SLOT, NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
-import { CELL_HASH_SOURCE, CELL_UDP_STAYS } from '../abi/cell.js';
+import { CELL_HASH_SOURCE, CELL_NAMES, CELL_UDP_STAYS } from '../abi/cell.js';
+import { ANY_ADDRESS } from '../wire/address.js';
 import { hash, mix, slotOf } from '../wire/hash.js';
+import { bitsOfNames, namingSource, numberOf } from '../wire/names.js';
+import { familyOf } from '../wire/outer-source.js';
 import { isIpv4 } from './bytes.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
@@ -57,6 +60,8 @@ export interface Chosen {
   hot?: string;
   record?: RecordWrite;
   kept?: { slot: number; seconds: number };
+  /** The outer source, if it names previous destinations. */
+  source?: Buffer;
 }
 
 export function chooseSlot(
@@ -72,9 +77,11 @@ export function chooseSlot(
   const slotNumber = cell.firstSlot + slotOf(h, cell.log2Slots);
   const slot = tables.slots.get(slotNumber) ?? EMPTY_SLOT;
   const head = { hash: h, slotNumber, slot };
-  // Only the host build has hot slots.
-  if (tables.build !== 'host' || slot.previous === 0)
-    return { ...head, id: slot.current };
+  if (slot.previous === 0) return { ...head, id: slot.current };
+  // Only the host build has records.
+  if ((cell.flags & CELL_NAMES) !== 0 || tables.build !== 'host') {
+    return { ...head, ...nameOfHot(tables, connection, cell, slot) };
+  }
 
   const choice = chooseOfHot(tables, state, connection, cell, slot);
   const id = choice.id === NOBODY ? slot.current : choice.id;
@@ -86,6 +93,44 @@ export function chooseSlot(
     id,
     ...(elsewhere && { kept: { slot: slotNumber, seconds } }),
   };
+}
+
+/** In a service whose destinations decide: the packet names the previous ones. */
+function nameOfHot(
+  tables: Tables,
+  connection: Connection,
+  cell: ModelCell,
+  slot: Slot,
+): Pick<Chosen, 'id' | 'hot' | 'source'> {
+  const { current, previous, second } = slot;
+  if (connection.protocol === UDP || !connection.ports) {
+    return (cell.flags & CELL_UDP_STAYS) !== 0
+      ? { id: previous, hot: 'UDP and fragments stay on the previous destination' }
+      : { id: current, hot: 'UDP and fragments go to the current destination' };
+  }
+  const source = sourceNaming(tables, current, previous, second);
+  return source
+    ? { id: current, hot: 'the current destination sends on what is not its own', source }
+    : { id: current, hot: 'the previous destination cannot be named' };
+}
+
+/** Returns undefined if the previous destination has no number of its own to be named by. */
+function sourceNaming(
+  { device, destinations }: Tables,
+  current: number,
+  previous: number,
+  second = 0,
+): Buffer | undefined {
+  const addressOf = (id: number): Buffer => destinations.get(id)?.address ?? ANY_ADDRESS;
+  const to = addressOf(current);
+  const prefix = device.names[familyOf(to)];
+  if (!prefix) return undefined;
+  const number = (id: number): number =>
+    familyOf(addressOf(id)) === familyOf(to) ? numberOf(prefix, addressOf(id)) : 0;
+  const [own, first, last] = [number(current), number(previous), number(second)];
+  if (first === 0 || first === own) return undefined;
+  const isNamed = last !== own && last !== first;
+  return namingSource(prefix, bitsOfNames(prefix, first, isNamed ? last : 0));
 }
 
 interface Choice {

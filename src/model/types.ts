@@ -18,7 +18,7 @@ import type { Action, VerdictName } from '../abi/verdicts.js';
 /** The fields that the model reads; the other fields only make the program fast. */
 export type ModelDevice = Pick<
   Device,
-  'slotSeed' | 'mac' | 'sessionPort' | 'log2Sets' | 'flags'
+  'slotSeed' | 'mac' | 'sessionPort' | 'log2Sets' | 'flags' | 'names'
 >;
 export type ModelCell = Pick<
   Cell,

@@ -40,6 +40,7 @@ import { freeIds, ownedBy } from './state.js';
 import { isKeptByMove, moveSlot } from './hot-slots.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
+import type { Names } from '../wire/names.js';
 import type { Sources } from '../wire/outer-source.js';
 import { familyOf } from '../wire/outer-source.js';
 import { versionOf, wayKey } from '../wire/way.js';
@@ -63,6 +64,8 @@ export interface Wanted {
   /** The device's own MAC. */
   mac: Buffer;
   mtu: number;
+  /** Prefixes of the sources that name destinations; a family that is missing stays as it is. */
+  names?: Names | undefined;
   /** Whether ICMP echo is answered; undefined: stays as it is. */
   echo?: boolean | undefined;
   /**
@@ -287,6 +290,7 @@ function deviceFor(state: State, wanted: Wanted, cellSeed: number): Device {
     log2Sets: Math.log2(state.sizes.sets ?? 1),
     flags:
       wanted.echo === undefined ? state.device.flags : wanted.echo ? 0 : DEVICE_NO_ECHO,
+    names: { ...state.device.names, ...wanted.names },
   };
 }
 

@@ -170,3 +170,11 @@ export function sortedByAddress<T>(
 export function onWire(address: Buffer): Buffer {
   return isMapped(address) ? address.subarray(12) : address;
 }
+
+/** Returns an IPv4 address of 4 bytes as a table holds it. */
+export function fromIpv4(wire: Buffer): Buffer {
+  const address = Buffer.alloc(16);
+  address.writeUInt16BE(MAPPED, 10);
+  wire.copy(address, 12);
+  return address;
+}

@@ -65,7 +65,6 @@ function request(build: Build, scenario: Scenario, { seconds }: Time): Request {
   const content = encodeTables(scenario, slots, CELLS[build]);
   const made = new Request();
   for (const name of ['services', 'counters', 'verdicts']) made.zeros(name);
-  if (build === 'portable') content.delete('memories');
   for (const [name, values] of content) made.writeNumbered(name, values);
   if (build === 'portable') return made;
   const sets = new Map([...records].map(([set, all]) => [set, encodeRecords(all)]));

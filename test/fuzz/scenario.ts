@@ -4,6 +4,7 @@ import { onWire } from '../../src/wire/address.js';
 import { onesSum } from '../../src/wire/checksum.js';
 import { cellIndex } from '../../src/plan/cells.js';
 import type { FlowRecord } from '../../src/abi/record.js';
+import type { Slot } from '../../src/abi/slot.js';
 import {
   EMPTY_SLOT,
   NOBODY,
@@ -16,6 +17,7 @@ import {
   CELL_FRAGMENTS,
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
+  CELL_NAMES,
   CELL_UDP_STAYS,
   CELL_USED,
 } from '../../src/abi/cell.js';
@@ -31,6 +33,8 @@ import type {
   ProgramState,
   Tables,
 } from '../../src/model/types.js';
+import { namesOfSlot } from '../../src/plan/names.js';
+import type { Names, NamesPrefix } from '../../src/wire/names.js';
 import { versionOf } from '../../src/wire/way.js';
 import type { Random } from './random.js';
 
@@ -108,6 +112,7 @@ export function makeScenario(random: Random): Scenario {
     sessionPort: random.chance(50) ? 0 : random.pick(PORTS),
     log2Sets: LOG2_SETS,
     flags: random.chance(20) ? DEVICE_NO_ECHO : 0,
+    names: makeNames(random),
   };
   const scenario: Scenario = {
     tables: {
@@ -146,7 +151,8 @@ function makeCells(random: Random): ModelCell[] {
     firstSlot += 2 ** log2Slots;
     const byService =
       (random.chance(40) ? CELL_HASH_SOURCE : 0) |
-      (random.chance(30) ? CELL_UDP_STAYS : 0);
+      (random.chance(30) ? CELL_UDP_STAYS : 0) |
+      (random.chance(40) ? CELL_NAMES : 0);
     for (
       let ways = random.between(0, 2);
       ways > 0 && cells.size < MOST_CELLS - 1;
@@ -183,13 +189,37 @@ function makeCells(random: Random): ModelCell[] {
   );
 }
 
-function makeSlot(random: Random): { current: number; previous: number; since: number } {
+function makeNames(random: Random): Names {
+  const prefix = (address: string, length: number): NamesPrefix => ({
+    address: Buffer.from(address, 'hex'),
+    length,
+  });
+  return {
+    ...(random.chance(80) && {
+      ipv4: prefix(`${IPV4}0a000000`, random.pick([8, 16, 24])),
+    }),
+    ...(random.chance(80) && {
+      ipv6: prefix(
+        'fd00000000000007123456789abc'.padEnd(32, '0'),
+        random.pick([112, 116, 120]),
+      ),
+    }),
+  };
+}
+
+function makeSlot(random: Random): Slot {
   const id = (): number =>
     random.pick([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16]);
   const current = random.chance(95) ? random.between(1, 12) : id();
   const isHot = random.chance(60);
   const previous = !isHot ? 0 : random.chance(20) ? NOBODY : id();
-  return { current, previous, since: previous === 0 ? 0 : random.between(1, 4000) };
+  const since = previous === 0 ? 0 : random.between(1, 4000);
+  return {
+    current,
+    previous,
+    since,
+    ...(isHot && random.chance(50) && { second: id() }),
+  };
 }
 
 function makeDestination(random: Random, id: number): ModelDestination {
@@ -353,7 +383,7 @@ export function encodeTables(
   cells: number,
 ): Content {
   const { device, destinations } = scenario.tables;
-  const head = Buffer.alloc(32);
+  const head = Buffer.alloc(56);
   const placed = placeCells(scenario, cells);
   head.writeUInt32LE(ABI, 0);
   head.writeUInt32LE(placed.seed, 8);
@@ -364,11 +394,19 @@ export function encodeTables(
   head.writeUInt16LE(1500, 26);
   head.writeUInt8(device.log2Sets, 28);
   head.writeUInt8(device.flags, 29);
+  // Their lengths are for the tools alone.
+  device.names.ipv6?.address.copy(head, 32);
+  device.names.ipv4?.address.copy(head, 48, 12);
+  const addressOf = (id: number): Buffer | undefined => destinations.get(id)?.address;
+  const memories = [...slots].map(([slot, value]) => {
+    const names = namesOfSlot(device.names, addressOf, value);
+    return [slot, encodeMemory({ ...value, names })] as const;
+  });
   return new Map([
     ['device', new Map([[0, head]])],
     ['services', placed.cells],
     ['slots', encodeSlots(slots)],
-    ['memories', new Map([...slots].map(([slot, value]) => [slot, encodeMemory(value)]))],
+    ['memories', new Map(memories)],
     [
       'destinations',
       new Map([...destinations].map(([id, entry]) => [id, encodeEntry(entry)])),

@@ -22,6 +22,7 @@ import {
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_MINIMAL_TABLE,
+  CELL_NAMES,
   CELL_UDP_STAYS,
   CELL_USED,
   EMPTY_CELL,
@@ -41,6 +42,7 @@ import {
   PROGRAM_NAME,
   VALUE_SIZES,
 } from '../../../src/abi/maps.js';
+import { parseNames } from '../../../src/wire/names.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
 import { headerSum } from '../../../src/wire/outer-header.js';
 import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from '../wire/names.js';
@@ -95,6 +97,7 @@ const TYPES: Record<string, number> = {
   __u8: 1,
   __u16: 2,
   __be16: 2,
+  __be32: 4,
   __u32: 4,
   __u64: 8,
 };
@@ -138,6 +141,7 @@ const EMPTY_DEVICE: Device = {
   mtu: 0,
   log2Sets: 0,
   flags: 0,
+  names: {},
 };
 const CELL_OF_NONE: Cell = {
   address: NO_ADDRESS,
@@ -189,6 +193,14 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     mtu: { mtu: ONES_16 },
     log2_sets: { log2Sets: 0xff },
     flags: { flags: ONES_8 },
+    names_ipv4_bits: { names: { ipv4: { address: NO_ADDRESS, length: ONES_8 } } },
+    names_ipv6_bits: { names: { ipv6: { address: NO_ADDRESS, length: ONES_8 } } },
+    names: {
+      names: {
+        ipv4: { address: ONES_ADDRESS, length: 0 },
+        ipv6: { address: ONES_ADDRESS, length: 0 },
+      },
+    },
   }).map(([field, one]) => ({
     struct: 'l4lb_device',
     field,
@@ -215,6 +227,8 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     previous: { previous: ONES_16 },
     drained: { drained: ONES_16 },
     since: { since: ONES_32 },
+    names: { names: ONES_32 },
+    second: { second: ONES_16 },
   }).map(([field, one]) => ({
     struct: 'l4lb_memory',
     field,
@@ -254,6 +268,7 @@ const DEVICE: Device = {
   mtu: 1500,
   log2Sets: 17,
   flags: DEVICE_NO_ECHO,
+  names: { ipv4: parseNames('10.7.0.0/16'), ipv6: parseNames('fd00:7::/112') },
 };
 const WEB_CELL: Cell = {
   address: VIP,
@@ -273,7 +288,13 @@ const FOUR = [
   { current: 0, isHot: false },
   { current: 0x7fff, isHot: true },
 ];
-const MEMORY: Memory = { previous: 0x0304, since: 0x05060708, drained: 0x090a };
+const MEMORY: Memory = {
+  previous: 0x0304,
+  since: 0x05060708,
+  drained: 0x090a,
+  second: 0x0b0c,
+  names: 0x0d0e0f10,
+};
 const DESTINATION: Destination = {
   address: WEB_1,
   mac: mac('02:00:0a:00:01:0f'),
@@ -360,6 +381,7 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_BY_PORT', value: CELL_BY_PORT },
     { flag: 'L4LB_CELL_HASH_SOURCE', value: CELL_HASH_SOURCE },
     { flag: 'L4LB_CELL_UDP_STAYS', value: CELL_UDP_STAYS },
+    { flag: 'L4LB_CELL_NAMES', value: CELL_NAMES },
     { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
     { flag: 'L4LB_CELL_FRAGMENTS', value: CELL_FRAGMENTS },
     { flag: 'L4LB_DEVICE_NO_ECHO', value: DEVICE_NO_ECHO },
@@ -462,7 +484,8 @@ describe('abi', () => {
       what: 'the device',
       value: encodeDevice(DEVICE),
       expected:
-        '01000000 04030201 14131211 626c346c  02000a000001 0800  08ae dc05 11 01 0000',
+        '01000000 04030201 14131211 626c346c  02000a000001 0800  08ae dc05 11 01 1070' +
+        'fd000007000000000000000000000000 0a070000 00000000',
     },
     {
       what: 'a cell',
@@ -478,7 +501,7 @@ describe('abi', () => {
     {
       what: 'a memory',
       value: encodeMemory(MEMORY),
-      expected: '0403 0a09 08070605',
+      expected: '0403 0a09 08070605  0d0e0f10 0c0b 0000',
     },
     {
       what: 'a destination',

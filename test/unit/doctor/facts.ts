@@ -63,6 +63,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
         mtu: 1500,
         log2Sets: 0,
         flags: 0,
+        names: {},
       },
       cells: new Map(),
       destinations: new Map([

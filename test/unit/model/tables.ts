@@ -65,6 +65,7 @@ export function tables(fields: Partial<Tables> = {}): Tables {
       sessionPort: 0,
       log2Sets: 0,
       flags: 0,
+      names: {},
     },
     cells: [cell(), cell({ protocol: 6 })],
     slots: new Map([[0, { current: 1, previous: 0, since: 0 }]]),

@@ -186,6 +186,7 @@ describe('plan of the first fill', () => {
       mtu: 1500,
       log2Sets: 0,
       flags: 0,
+      names: {},
     });
   });
 

@@ -33,6 +33,7 @@ export function untouched(sizes: State['sizes'] = PORTABLE): State {
       mtu: 0,
       log2Sets: 0,
       flags: 0,
+      names: {},
     },
     cells: new Map(),
     destinations: new Map(),
