@@ -186,11 +186,11 @@ $(BALANCERS:%=.make/native/%.o): .make/native/%.o: l4lb_xdp.c $(HEADERS) Makefil
 $(BALANCERS:%=.make/sanitized/%.o): .make/sanitized/%.o: l4lb_xdp.c $(HEADERS) Makefile | .make
 	$(call compile-native,$(SANITIZED) -c $<)
 
-$(DECAPS:%=.make/native/%.o): .make/native/%.o: programs/l4lb_decap.c programs/decap.h $(HEADERS) \
-		Makefile | .make
+$(DECAPS:%=.make/native/%.o): .make/native/%.o: programs/l4lb_decap.c $(wildcard programs/*.h) \
+		$(HEADERS) Makefile | .make
 	$(call compile-native,-c $<)
 
-$(DECAPS:%=.make/sanitized/%.o): .make/sanitized/%.o: programs/l4lb_decap.c programs/decap.h \
+$(DECAPS:%=.make/sanitized/%.o): .make/sanitized/%.o: programs/l4lb_decap.c $(wildcard programs/*.h) \
 		$(HEADERS) Makefile | .make
 	$(call compile-native,$(SANITIZED) -c $<)
 
@@ -206,7 +206,8 @@ $(WORKER_OBJECTS): .make/worker/%.o: test/fuzz/worker/%.c $(WORKER_HEADERS) Make
 	@mkdir -p $(@D)
 	$(CLANG) -O2 -g -Wall -Wextra -Werror -I. -c $< -o $@
 
-.make/worker/kernel: $(WORKER_OBJECTS) test/fuzz/worker/kernel.c $(WORKER_HEADERS)
+.make/worker/kernel: $(WORKER_OBJECTS) test/fuzz/worker/kernel.c test/fuzz/worker/sockets.c \
+		datapath/platform/socket_state.h $(WORKER_HEADERS)
 	$(CLANG) -O2 -g -Wall -Wextra -Werror -I. $(filter %.c %.o,$^) -o $@ -lbpf
 
 .make/worker/native-%: .make/native/%.o $(WORKER_OBJECTS) test/fuzz/worker/native.c $(WORKER_HEADERS)

@@ -16,7 +16,7 @@ export function tables(programs: readonly CommandPage[]): Map<string, string> {
       .filter(({ verbs }) => verbs.length > 0)
       .map((program) => [`verbs ${program.name}`, verbTable(program)] as const),
     ['verdicts', verdictTable(VERDICTS)],
-    ['verdicts decap', verdictTable(DECAP_VERDICTS)],
+    ['verdicts decap', verdictTable(DECAP_VERDICTS, 'sent on')],
     ['keys', keyTable(TOP_KEYS)],
     ['keys service', keyTable(SERVICE_KEYS)],
     ['keys destination', keyTable(DESTINATION_KEYS)],
@@ -39,16 +39,16 @@ function verbTable({ verbs }: CommandPage): string {
   );
 }
 
-function verdictTable(verdicts: readonly Verdict[]): string {
+/** `other` says what the verdicts from 32 on do: they do not send to a slot's destination. */
+function verdictTable(verdicts: readonly Verdict[], other = 'answered'): string {
   return table(
     ['verdict', 'action', 'meaning'],
-    verdicts.map((verdict) => [verdict.name, actionOf(verdict), verdict.meaning]),
+    verdicts.map((verdict) => [verdict.name, actionOf(verdict, other), verdict.meaning]),
   );
 }
 
-/** Verdicts from 32 on send an answer, not a packet to a destination. */
-function actionOf({ number, action }: Verdict): string {
-  if (action === 'TX') return number >= 32 ? 'answered' : 'sent';
+function actionOf({ number, action }: Verdict, other: string): string {
+  if (action === 'TX') return number >= 32 ? other : 'sent';
   return action === 'PASS' ? 'passed' : 'dropped';
 }
 

@@ -4,10 +4,12 @@
  * that it needs no tunnel devices.
  *
  *   frame -> is it IP in IP for this host? -> remove the outer header -> XDP_PASS
+ *                                         \-> of a hot slot, and of no connection here?
+ *                                             send it on to the sibling named -> XDP_TX
  *
  * XDP cannot ask which addresses the host has, so l4lb-load writes them into a map. If
  * you load the program by hand, it knows no addresses, and removes the outer header of
- * every IP in IP packet.
+ * every IP in IP packet. Without a prefix for names it sends nothing on.
  */
 #define L4LB_HOST
 #include "datapath/counters.h"
@@ -16,6 +18,8 @@
 #include "datapath/platform/platform.h"
 #include "datapath/sums.h"
 #include "decap.h"
+#include "names.h"
+#include "sockets.h"
 
 MAP(host, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32), sizeof(struct decap_host));
 MAP(addresses, BPF_MAP_TYPE_HASH, DECAP_ADDRESSES, sizeof(struct address),
@@ -23,15 +27,10 @@ MAP(addresses, BPF_MAP_TYPE_HASH, DECAP_ADDRESSES, sizeof(struct address),
 MAP(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, sizeof(__u32),
     sizeof(struct l4lb_counter));
 
-static __always_inline bool is_this_host(const struct address *address)
+static __always_inline bool is_this_host(const struct decap_host *filled,
+					 const struct address *address)
 {
-	const struct decap_host *filled;
-	const __u32 only = 0;
-
-	filled = lookup(&host, &only);
-	if (never(!filled) || !filled->abi)
-		return true;
-	return find(&addresses, address);
+	return !filled->abi || find(&addresses, address);
 }
 
 /* Returns the inner IP version for the outer header's protocol: 4, 6, or 0 for others. */
@@ -46,8 +45,9 @@ static __always_inline __u8 version_inside(__u8 protocol)
  * Parses the outer header and leaves the cursor behind it. The stack handles extension
  * headers: it walks them, and decapsulates what is behind them if it can.
  */
-static __always_inline enum decap_verdict parse_outer(struct cursor *cursor,
-						      struct packet *outer)
+static __always_inline enum decap_verdict
+parse_outer(struct cursor *cursor, const struct decap_host *filled,
+	    struct packet *outer)
 {
 	const __be16 type = parse_link(cursor, outer);
 	enum l4lb_verdict verdict = L4LB_NOT_IP;
@@ -58,7 +58,7 @@ static __always_inline enum decap_verdict parse_outer(struct cursor *cursor,
 		verdict = parse_ipv6_header(cursor, outer);
 	if (verdict != L4LB_NO_OBJECTION || !version_inside(outer->protocol))
 		return DECAP_NOT_IPIP;
-	if (!is_this_host(&outer->address))
+	if (!is_this_host(filled, &outer->address))
 		return DECAP_NOT_THIS_HOST;
 	/* The stack puts fragments together, and decapsulates them if it can. */
 	if (outer->is_fragment)
@@ -160,6 +160,47 @@ static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
 	return DECAP_DECAPSULATED;
 }
 
+/*
+ * Decides about a packet of a hot slot. Returns DECAP_SENT_ON or a drop if that ends it,
+ * else the verdict that it gets when the outer header is removed.
+ */
+static __always_inline enum decap_verdict
+decide(struct xdp_md *ctx, const struct decap_names *names,
+       const struct packet *outer, const struct packet *inner)
+{
+	struct named named = read_named(names, outer);
+	const struct decap_sibling *sibling;
+	const struct place place = {
+		.offset = outer->frame_length - room(outer) +
+			  outer->header_length,
+		.frame_length = outer->frame_length,
+		.version = inner->version,
+	};
+	enum claim claim;
+
+	/* Without a single name it is as cold. */
+	if (!named.first && !named.second)
+		return DECAP_DECAPSULATED;
+	claim = claim_of(ctx, &place);
+	if (!named.first) {
+		/* Sent on for the last time: this host answers, if only by RST. */
+		if (claim != CLAIM_SOCKET)
+			return DECAP_DECAPSULATED;
+		count_found(find_sibling(named.second, outer));
+		return DECAP_TAKEN_HOT;
+	}
+	if (claim == CLAIM_NO_CONNECTION)
+		return DECAP_TAKEN_HOT;
+	sibling = take_first(names, outer, &named);
+	if (claim == CLAIM_SOCKET) {
+		count_named(sibling);
+		return DECAP_TAKEN_HOT;
+	}
+	if (!sibling)
+		return DECAP_NOBODY_NAMED;
+	return send_on(ctx, outer, sibling, source_after(names, outer, &named));
+}
+
 static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 						      __u32 *frame_length)
 {
@@ -167,20 +208,33 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 		.at = frame_start(ctx),
 		.end = frame_end(ctx),
 	};
+	enum decap_verdict verdict, taken = DECAP_DECAPSULATED;
 	struct packet outer = {}, inner = {};
-	enum decap_verdict verdict;
+	const struct decap_names *names;
+	const struct decap_host *filled;
+	const __u32 only = 0;
 	void *inner_header;
 	__u8 tos;
 
 	outer.frame_length = frame_length(ctx);
 	*frame_length = outer.frame_length;
-	verdict = parse_outer(&cursor, &outer);
+	filled = lookup(&host, &only);
+	if (never(!filled))
+		return DECAP_NOT_IPIP;
+	verdict = parse_outer(&cursor, filled, &outer);
 	if (verdict != DECAP_NO_OBJECTION)
 		return verdict;
 	inner_header = cursor.at;
 	verdict = parse_inner(&cursor, &outer, &inner);
 	if (verdict != DECAP_NO_OBJECTION)
 		return verdict;
+
+	names = names_for(filled, &outer);
+	if (names) {
+		taken = decide(ctx, names, &outer, &inner);
+		if (taken >= L4LB_FIRST_DROP)
+			return taken;
+	}
 
 	tos = join_ecn(&outer, &inner);
 	if (tos != tos_of(&inner)) {
@@ -190,7 +244,7 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 		if (verdict != DECAP_NO_OBJECTION)
 			return verdict;
 	}
-	return take_off(ctx, &outer, &inner);
+	return take_off(ctx, &outer, &inner) ?: taken;
 }
 
 PROGRAM
@@ -200,6 +254,8 @@ int l4lb_decap_1(struct xdp_md *ctx)
 	const enum decap_verdict verdict = decapsulate(ctx, &frame_length);
 
 	count(&verdicts, verdict, frame_length);
+	if (verdict == DECAP_SENT_ON)
+		return XDP_TX;
 	return verdict < L4LB_FIRST_DROP ? XDP_PASS : XDP_DROP;
 }
 

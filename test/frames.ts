@@ -121,13 +121,13 @@ export function ipv6(fields: Ipv6, payload: Buffer): Buffer {
 
 /** An IP packet of the family of its addresses. */
 export function packet(
-  fields: { from: string; to: string; protocol: number; tos?: number },
+  fields: { from: string; to: string; protocol: number; tos?: number; ttl?: number },
   payload: Buffer,
 ): Buffer {
-  const { from, to, protocol, tos = 0 } = fields;
+  const { from, to, protocol, tos = 0, ttl = 64 } = fields;
   return from.includes(':')
-    ? ipv6({ from, to, next: protocol, trafficClass: tos }, payload)
-    : ipv4({ from, to, protocol, tos, fragment: DONT_FRAGMENT }, payload);
+    ? ipv6({ from, to, next: protocol, trafficClass: tos, hopLimit: ttl }, payload)
+    : ipv4({ from, to, protocol, tos, ttl, fragment: DONT_FRAGMENT }, payload);
 }
 
 /**

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** programs/decap.h in TypeScript: the maps of the decapsulation program. */
-import { encodeKey } from './bytes.js';
+import { encodeKey, u32 } from './bytes.js';
 import { ABI } from './maps.js';
 import type { Verdict } from './verdicts.js';
 
@@ -25,6 +25,20 @@ export const DECAP_VERDICTS = [
     meaning: "the outer address is not one of this host's: passed as it came",
   },
   {
+    number: 3,
+    name: 'taken hot',
+    action: 'PASS',
+    meaning:
+      'as *decapsulated*; the packet is of a hot slot and begins a connection, or this host has its connection',
+  },
+  {
+    number: 4,
+    name: 'nobody named',
+    action: 'PASS',
+    meaning:
+      'as *decapsulated*; the packet is of a hot slot and of no connection here, and no sibling has the number that it names',
+  },
+  {
     number: 17,
     name: 'malformed',
     action: 'DROP',
@@ -42,9 +56,57 @@ export const DECAP_VERDICTS = [
     action: 'DROP',
     meaning: 'the outer header could not be removed',
   },
+  {
+    number: 20,
+    name: 'hops used up',
+    action: 'DROP',
+    meaning: 'to be sent on, but the outer TTL or hop limit is 1',
+  },
+  {
+    number: 32,
+    name: 'sent on',
+    action: 'TX',
+    meaning:
+      'the packet is of a hot slot and of no connection here: sent on to the sibling that it names',
+  },
 ] as const satisfies Verdict[];
 
-/** struct decap_host: an ABI version says that the addresses are complete. */
-export function encodeHost(): Buffer {
-  return Buffer.concat([encodeKey(ABI), Buffer.alloc(4)]);
+/** struct decap_names: a prefix behind which outer sources name destinations. */
+export interface DecapNames {
+  /** 16 bytes. */
+  prefix: Buffer;
+  /** How many bits behind the prefix hold the two numbers: an even number up to 32. */
+  behind: number;
+}
+
+const NO_NAMES = Buffer.alloc(24);
+
+function encodeNames({ prefix, behind }: DecapNames): Buffer {
+  const mask = Buffer.alloc(4);
+  mask.writeUInt32BE(behind === 32 ? 0 : (-1 << behind) >>> 0);
+  return Buffer.concat([prefix, mask, encodeKey(behind / 2)]);
+}
+
+export interface DecapHost {
+  /** An ABI version says that `addresses` is complete. */
+  abi: number;
+  ipv4?: DecapNames | undefined;
+  ipv6?: DecapNames | undefined;
+}
+
+/** struct decap_host. */
+export function encodeHost({ abi, ipv4, ipv6 }: DecapHost = { abi: ABI }): Buffer {
+  const names = [ipv4, ipv6].map((one) => (one ? encodeNames(one) : NO_NAMES));
+  return Buffer.concat([encodeKey(abi), Buffer.alloc(4), ...names]);
+}
+
+const NAMES_AT = 8;
+
+export function decodeHost(host: Buffer): DecapHost {
+  const [ipv4, ipv6] = [NAMES_AT, NAMES_AT + NO_NAMES.length].map((at) => {
+    const behind = 2 * u32(host, at + 20);
+    const prefix = Buffer.from(host.subarray(at, at + 16));
+    return behind === 0 ? undefined : { prefix, behind };
+  });
+  return { abi: u32(host, 0), ipv4, ipv6 };
 }

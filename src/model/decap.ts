@@ -1,18 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The model of the decapsulation program: removes the outer header (ECN: RFC 6040). */
+/**
+ * The model of the decapsulation program: removes the outer header (ECN: RFC 6040), or
+ * sends a packet of a hot slot on.
+ */
 import { onWire } from '../wire/address.js';
 import { carriedChecksum } from './bytes.js';
 import { etherType } from './encapsulate.js';
+import type { Neighbourhood, PairEvent } from './names.js';
+import { decide } from './names.js';
 import type { Link } from './parse.js';
 import { parseLink } from './parse.js';
 
 export type DecapVerdict =
-  'decapsulated' | 'not ipip' | 'not this host' | 'malformed' | 'ecn';
+  | 'decapsulated'
+  | 'not ipip'
+  | 'not this host'
+  | 'taken hot'
+  | 'nobody named'
+  | 'malformed'
+  | 'ecn'
+  | 'hops used up'
+  | 'sent on';
 
 export interface DecapAnswer {
   verdict: DecapVerdict;
-  action: 'PASS' | 'DROP';
+  action: 'PASS' | 'DROP' | 'TX';
   frame: Buffer;
+  /** What is counted under a pair besides. */
+  event?: PairEvent;
 }
 
 const IPV4_INSIDE = 4;
@@ -32,10 +47,13 @@ interface Outer {
   isFragment: boolean;
 }
 
+const ALONE: Neighbourhood = { names: [], siblings: [], sockets: [] };
+
 /** `addresses` are the host's own, from the table; undefined: every address counts. */
 export function decap(
   addresses: readonly Buffer[] | undefined,
   frame: Buffer,
+  neighbourhood: Neighbourhood = ALONE,
 ): DecapAnswer {
   const pass = (verdict: DecapVerdict): DecapAnswer => ({
     verdict,
@@ -61,12 +79,21 @@ export function decap(
   if (!isSoundInner(inner.subarray(0, outer.end - outer.start), isV4)) {
     return drop('malformed');
   }
+  const decision = decide(neighbourhood, link.rest.subarray(0, outer.start), inner);
+  const { verdict, event } = decision;
+  if (decision.verdict === 'hops used up') return drop('hops used up');
+  if (decision.verdict === 'sent on') {
+    const rest = link.rest.subarray(outer.start);
+    const head = frame.subarray(12, frame.length - link.rest.length);
+    const on = Buffer.concat([decision.mac, link.to, head, decision.outer, rest]);
+    return { verdict: 'sent on', action: 'TX', frame: on, ...(event && { event }) };
+  }
   const ecn = combineEcn(innerClass(inner, isV4) & 3, outer.trafficClass & 3);
-  if (ecn === undefined) return drop('ecn');
+  if (ecn === undefined) return { ...drop('ecn'), ...(event && { event }) };
   setEcn(inner, isV4, ecn);
   const type = etherType(isV4 ? 'IPv4' : 'IPv6');
   const out = Buffer.concat([link.to, link.from, link.tags, type, inner]);
-  return { verdict: 'decapsulated', action: 'PASS', frame: out };
+  return { verdict, action: 'PASS', frame: out, ...(event && { event }) };
 }
 
 /** Returns undefined if the packet carries no IP packet. */

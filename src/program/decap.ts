@@ -5,10 +5,11 @@
 import { decodeEntries, valueOf } from '../system/bpftool-text.js';
 import { deleteLine, updateLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
-import { DECAP_VERDICTS, encodeHost } from '../abi/decap.js';
+import { DECAP_VERDICTS, decodeHost, encodeHost } from '../abi/decap.js';
 import { sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import { encodeKey } from '../abi/bytes.js';
+import { ABI } from '../abi/maps.js';
 import type { Tools } from './tools.js';
 import { at, must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
@@ -57,7 +58,7 @@ export async function readDecap(
   const entries = answers.map(decodeEntries);
   const [addresses, verdicts] = [at(entries, 0), at(entries, 1)];
   const host = valueOf(at(at(entries, 2), 0));
-  const isFilled = host.equals(encodeHost());
+  const isFilled = decodeHost(host).abi === ABI;
   return {
     addresses: isFilled ? addresses.length : 'all',
     verdicts: Object.fromEntries(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Chunks through all that run a program; every difference is told. */
 import { SIZES, prepareBalancer } from './balancer.js';
-import { prepareDecap } from './decap.js';
+import { DECAP_SIZES, prepareDecap } from './decap.js';
 import { Engines } from './engines.js';
 import type { Difference, Found, Program } from './target.js';
 import { randomOf } from './target.js';
@@ -18,7 +18,7 @@ export interface Target {
 }
 
 export function load(program: Program): Target {
-  const sizes = program.startsWith('decap') ? {} : SIZES;
+  const sizes = program.startsWith('decap') ? DECAP_SIZES : SIZES;
   return { program, engines: new Engines(program, sizes) };
 }
 

@@ -316,41 +316,49 @@ function u16(value: number): Buffer {
   return bytes;
 }
 
+/** What a tunnel may come from, and what may be in it, beside what chance makes. */
+export interface TunnelChoices {
+  /** The host's own addresses. */
+  own: readonly Buffer[];
+  /** Returns a source of 4 or 16 bytes. */
+  source: (random: Random, length: number) => Buffer;
+  flows: readonly Flow[];
+}
+
 /** Tunnels to a host that may be the outer address, or none. */
 export function makeTunnels(
   random: Random,
-  own: readonly Buffer[],
+  { own, source, flows }: TunnelChoices,
   count: number,
   longest: number,
 ): Buffer[] {
   return Array.from({ length: count }, () => {
     const isOuterV4 = random.chance(50);
-    const isInnerV4 = random.chance(50);
-    const inner: Flow = {
-      source: random.bytes(isInnerV4 ? 4 : 16),
-      address: random.bytes(isInnerV4 ? 4 : 16),
-      protocol: random.pick([TCP, UDP]),
-      ports: somePorts(random),
-    };
+    const inner = random.chance(50) ? random.pick(flows) : someFlow(random);
     const length = isOuterV4 ? 4 : 16;
     const mine = own.filter((address) => address.length === length);
     const outer = {
-      source: random.bytes(length),
+      source: source(random, length),
       address: random.chance(90) ? random.pick(mine) : random.bytes(length),
     };
     const inside = random.chance(94)
-      ? isInnerV4
+      ? inner.address.length === 4
         ? 4
         : 41
       : random.pick([4, 41, 6, 17, 0, 60]);
-    const content = network(
-      random,
-      inner,
-      inner.protocol,
-      transport(random, inner, longest),
-    );
+    const content = makePacket(random, inner, longest);
     const packet = random.chance(95) ? network(random, outer, inside, content) : content;
     const frame = link(random, random.bytes(6), packet, isOuterV4);
     return (random.chance(70) ? frame : mutate(random, frame)).subarray(0, longest);
   });
+}
+
+function someFlow(random: Random): Flow {
+  const length = random.pick([4, 16]);
+  return {
+    source: random.bytes(length),
+    address: random.bytes(length),
+    protocol: random.pick([TCP, UDP]),
+    ports: somePorts(random),
+  };
 }

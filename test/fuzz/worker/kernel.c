@@ -13,11 +13,18 @@
 #include <bpf/libbpf.h>
 
 #include "engine.h"
+#include "sockets.h"
 
 #define MOST_TABLES 16
 #define LONGEST_VALUE 256
 
 static struct table tables[MOST_TABLES];
+/* Not a map: the kernel has them itself. */
+static struct table sockets = {
+	.name = SOCKETS_NAME,
+	.key_size = SOCKET_KEY,
+	.value_size = SOCKET_VALUE,
+};
 static __u8 *copies; /* a value for each CPU */
 static int table_count, program, cpu;
 
@@ -78,7 +85,7 @@ struct table *engine_table(const char *name)
 	for (int i = 0; i < table_count; i++)
 		if (!strcmp(tables[i].name, name))
 			return &tables[i];
-	return NULL;
+	return strcmp(name, SOCKETS_NAME) ? NULL : &sockets;
 }
 
 static bool is_per_cpu(const struct table *table)
@@ -94,8 +101,13 @@ static __u8 *copy_of(const struct table *table, int one)
 
 void engine_write(struct table *table, const void *key, const void *value)
 {
-	const int fd = bpf_map__fd(table->handle);
+	int fd;
 
+	if (table == &sockets) {
+		open_socket(key, value);
+		return;
+	}
+	fd = bpf_map__fd(table->handle);
 	if (is_per_cpu(table)) {
 		for (int i = 0; i < libbpf_num_possible_cpus(); i++)
 			memcpy(copy_of(table, i), value, table->value_size);

@@ -334,7 +334,7 @@ describe('abi', () => {
 
   test('has the verdicts of the decapsulation header: numbers and names', () => {
     const inHeader = verdictsOf(DECAP).map(({ number, name }) => ({ number, name }));
-    expect(inHeader).toHaveLength(6);
+    expect(inHeader).toHaveLength(10);
     expect(DECAP_VERDICTS.map(({ number, name }) => ({ number, name }))).toEqual(
       inHeader,
     );
