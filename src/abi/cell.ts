@@ -22,6 +22,10 @@ export const CELL_HASH_SOURCE = 128;
 export const TABLES = ['consistent', 'minimal'] as const;
 export type TableKind = (typeof TABLES)[number];
 
+/** Who remembers the connections of a hot slot: CELL_NAMES in words. */
+export const REMEMBERS = ['balancer', 'destinations'] as const;
+export type Remember = (typeof REMEMBERS)[number];
+
 /** A bit in a cell's time: the unit is minutes, otherwise seconds. */
 export const MINUTES = 0x8000;
 

@@ -43,6 +43,7 @@ async function fillAll(flags: MapFlags, config: string): Promise<void> {
   const wanted = read.services.map((service) => ({
     ...service,
     table: service.table ?? flags.table,
+    remember: service.remember ?? flags.remember,
     idle: service.idle ?? flags.idle,
   }));
   const attached = await findAttached(tools, flags.interface, flags.mode);

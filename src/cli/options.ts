@@ -2,15 +2,17 @@
 /** Options that several commands have. */
 import { Option } from 'commander';
 
-import type { TableKind } from '../abi/cell.js';
-import { TABLES } from '../abi/cell.js';
+import type { Remember, TableKind } from '../abi/cell.js';
+import { REMEMBERS, TABLES } from '../abi/cell.js';
 import type { FillWishes } from '../fill/from-rows.js';
+import type { Names } from '../wire/names.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import type { CliCommand } from './command.js';
 import {
   readIdle,
   readMegabytes,
+  readNames,
   readSlotCount,
   readSource,
   readWays,
@@ -83,12 +85,14 @@ export interface FillFlags {
   table?: TableKind;
   idle?: number;
   echo?: boolean;
+  remember?: Remember;
+  names?: Names;
 }
 
 /** Turns flags into the wishes of a fill. */
 export function fillWishes(flags: FillFlags): FillWishes {
-  const { source, vip: ways, takeSsh, slots, table, idle, echo } = flags;
-  return { source, ways, takeSsh, slots, table, idle, echo };
+  const { source, vip: ways, takeSsh, slots, table, idle, echo, remember, names } = flags;
+  return { source, ways, takeSsh, slots, table, idle, echo, remember, names };
 }
 
 export function addFillOptions(command: CliCommand): CliCommand {
@@ -118,6 +122,17 @@ export function addFillOptions(command: CliCommand): CliCommand {
         '--table <kind>',
         'consistent: every balancer with the same destinations has the same table; minimal: a change moves the fewest slots that perfect balance allows, but two balancers may differ, so a takeover breaks connections; kept until changed (default for a new service: consistent)',
       ).choices(TABLES),
+    )
+    .addOption(
+      new Option(
+        '--remember <who>',
+        'who knows the connections of a slot that moved: the balancer, by records; or the destinations, by their sockets, which then run the decapsulation program with --names; kept until changed (default for a new service: balancer)',
+      ).choices(REMEMBERS),
+    )
+    .option(
+      '--names <prefix...>',
+      'with --remember destinations: outer sources that name previous destinations, such as 10.7.0.0/16, one prefix for each address family; kept until changed',
+      readNames,
     )
     .option(
       '--echo',

@@ -6,6 +6,8 @@ import { Fault, tryParse } from '../text/fault.js';
 import { storableTime } from '../abi/cell.js';
 import { UsageFailure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
+import type { Names } from '../wire/names.js';
+import { joinNames, parseNames } from '../wire/names.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
@@ -54,6 +56,10 @@ export const readSource = reader((text: string, before: AskedSources = {}) => {
   if (before[family]) throw new Fault(TWO_SOURCES);
   return { ...before, [family]: source };
 });
+
+export const readNames = reader((text: string, before: Names = {}) =>
+  joinNames([...Object.values(before), parseNames(text)]),
+);
 
 export const readWays = reader((text: string, before: Way[] = []) => [
   ...before,

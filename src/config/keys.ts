@@ -20,6 +20,12 @@ export const TOP_KEYS: readonly Key[] = [
     meaning: 'whether the balancer answers ICMP echo to the address of a service',
     usual: 'true',
   },
+  {
+    name: 'names',
+    meaning:
+      'where destinations decide (`remember`): prefix of the outer sources that name previous destinations, such as "10.7.0.0/16", or a list with one for each family',
+    usual: 'unchanged',
+  },
 ];
 
 export const WAY_KEYS: readonly Key[] = [
@@ -67,6 +73,12 @@ export const SERVICE_KEYS: readonly Key[] = [
     meaning:
       '"consistent", or "minimal": a change moves the fewest slots, but no other balancer has the same table',
     usual: '"consistent", or what the command line says',
+  },
+  {
+    name: 'remember',
+    meaning:
+      'who knows the connections of a hot slot: the "balancer", by records, or the "destinations", by their sockets: they then run the decapsulation program with --names',
+    usual: '"balancer", or what the command line says',
   },
   {
     name: 'take_ssh',

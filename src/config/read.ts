@@ -6,8 +6,8 @@
  */
 import { TomlError, parse } from 'smol-toml';
 
-import { TABLES } from '../abi/cell.js';
-import type { TableKind } from '../abi/cell.js';
+import { REMEMBERS, TABLES } from '../abi/cell.js';
+import type { Remember, TableKind } from '../abi/cell.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { ANY_ADDRESS } from '../wire/address.js';
 import { SERVICE_KEYS, TOP_KEYS, WAY_KEYS, namesOf } from './keys.js';
@@ -19,6 +19,7 @@ import {
   readBoolean,
   readDuration,
   readName,
+  readNames,
   readPort,
   readProtocol,
   readServiceAddress,
@@ -29,6 +30,7 @@ import {
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
 import { many } from '../text/format.js';
 import { Problems, show } from './problems.js';
+import type { Names } from '../wire/names.js';
 import type { Sources } from '../wire/outer-source.js';
 import { TomlLines } from './toml-lines.js';
 import type { Way } from '../wire/way.js';
@@ -49,6 +51,8 @@ export interface WantedService {
   udp: UdpChoice;
   /** Undefined: as the command line says, else consistent. */
   table: TableKind | undefined;
+  /** Undefined: as the command line says, else the balancer. */
+  remember: Remember | undefined;
   takeSsh: boolean;
   /** Undefined: as many as the service has, or the default of a new one. */
   slots: number | undefined;
@@ -65,6 +69,8 @@ export interface Config {
   services: WantedService[];
   /** Whether ICMP echo to a service's address is answered. */
   echo: boolean;
+  /** Prefixes of the sources that name destinations; a family that is missing stays as it is. */
+  names: Names;
   /** `FILE:LINE: key: reason`, one for each fault. */
   problems: string[];
 }
@@ -79,6 +85,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     return {
       services: [],
       echo: true,
+      names: {},
       problems: [`${name}:${error.line}: not TOML: ${reason}`],
     };
   }
@@ -90,6 +97,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   );
   const sources = readSources(top) ?? {};
   const echo = top.get('echo', readBoolean) ?? true;
+  const names = readNames(top);
   if (!top.has('service')) {
     problems.add(['service'], 'there is none; write [[service]], or service = []');
   }
@@ -108,7 +116,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     ...service,
     sources: { ...sources, ...service.sources },
   }));
-  return { services, echo, problems: problems.all() };
+  return { services, echo, names, problems: problems.all() };
 }
 
 /**
@@ -126,6 +134,7 @@ function readService(section: Section, open: OpenFile): WantedService {
     hash: section.get('hash', oneOf(['source+ports', 'source'])) ?? 'source+ports',
     udp: section.get('udp', oneOf(['current', 'previous'])) ?? 'current',
     table: section.get('table', oneOf(TABLES)),
+    remember: section.get('remember', oneOf(REMEMBERS)),
     takeSsh: section.get('take_ssh', readBoolean) ?? false,
     slots,
     sources: readSources(section) ?? {},

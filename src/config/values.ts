@@ -16,6 +16,8 @@ import {
 import type { Reader, Section } from './section.js';
 import { MAX_WEIGHT, unusableMac } from './destinations-csv.js';
 import { nearestOf, show } from './problems.js';
+import type { Names, NamesPrefix } from '../wire/names.js';
+import { joinNames, parseNames } from '../wire/names.js';
 import type { Source, Sources } from '../wire/outer-source.js';
 import { TWO_SOURCES, joinSources, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
@@ -108,6 +110,20 @@ export function readSources(section: Section): Sources | undefined {
   const sources = joinSources(section.list('source', readSource) ?? []);
   if (!sources) section.fault('source', TWO_SOURCES);
   return sources;
+}
+
+function readNamesPrefix(value: unknown): NamesPrefix {
+  if (typeof value === 'string') return parseNames(value);
+  throw new Fault(`${show(value)} is not a prefix, such as "10.7.0.0/16"`);
+}
+
+/** Reads the prefixes of sources that name destinations, one for each family at most. */
+export function readNames(section: Section): Names {
+  const all = section.list('names', readNamesPrefix) ?? [];
+  const names = tryParse(() => joinNames(all));
+  if (!(names instanceof Fault)) return names;
+  section.fault('names', names.message);
+  return {};
 }
 
 export function readServiceAddress(value: unknown): Buffer {

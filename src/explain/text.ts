@@ -72,14 +72,15 @@ function describeReasons({ live, program, model }: Explained): [string, string][
   return lines;
 }
 
-function describeSlot({ current, previous }: Slot, live: State): string {
+function describeSlot({ current, previous, second }: Slot, live: State): string {
   const name = (id: number): string => {
     const entry = live.destinations.get(id);
     return entry ? formatAddress(entry.address) : 'none';
   };
   if (previous === 0) return `cold, to ${name(current)}`;
   const before = previous === NOBODY ? 'one that is gone' : name(previous);
-  return `hot, to ${name(current)}, remembers ${before}`;
+  const earlier = second === undefined ? '' : ` and ${name(second)}`;
+  return `hot, to ${name(current)}, remembers ${before}${earlier}`;
 }
 
 /** Describes a frame header by header: the bytes and what they mean. */

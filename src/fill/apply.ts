@@ -13,7 +13,7 @@ import { applyPlan } from './from-rows.js';
 import { many } from '../text/format.js';
 import { matchServices } from '../plan/match-services.js';
 import { deviceLock, withLock } from '../system/lock.js';
-import { DEFAULT_IDLE } from '../plan/hot-slots.js';
+import { idleOf } from '../plan/hot-slots.js';
 import type { Plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
 import type { KnownTables, Patience, SettleOptions, Settled } from './settle.js';
@@ -141,16 +141,17 @@ function patienceOf(
 ): Map<number, Patience> {
   const asked = flags.settle ? flags.idle : undefined;
   const patience = new Map<number, Patience>(
-    services.map(({ id, idle, drainDeadline }) => [
-      id,
+    services.map((service) => [
+      service.id,
       {
-        idle: asked ?? (idle || DEFAULT_IDLE),
-        drainDeadline: drainDeadline || undefined,
+        idle: asked ?? idleOf(service),
+        drainDeadline: service.drainDeadline || undefined,
       },
     ]),
   );
-  for (const [wanted, { id, drainDeadline }] of matchServices(services, config)) {
-    const idle = wanted.idle ?? asked ?? DEFAULT_IDLE;
+  for (const [wanted, service] of matchServices(services, config)) {
+    const { id, drainDeadline, flags } = service;
+    const idle = wanted.idle ?? asked ?? idleOf({ idle: 0, flags });
     patience.set(id, {
       idle,
       drainDeadline: (wanted.drainDeadline ?? drainDeadline) || undefined,

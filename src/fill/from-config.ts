@@ -65,7 +65,7 @@ function open(config: string, name: string): DestinationFile {
 export async function prepareConfig(
   tools: Pick<Context, 'run'>,
   link: Link,
-  { services: wanted, echo }: Omit<Config, 'problems'>,
+  { services: wanted, echo, names }: Omit<Config, 'problems'>,
 ): Promise<PreparedConfig> {
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
@@ -85,7 +85,7 @@ export async function prepareConfig(
       destinations: destinations.slice(at - count, at),
     };
   });
-  const surroundings = { sessionPort: sessionPort(), mac, mtu: link.mtu, echo };
+  const surroundings = { sessionPort: sessionPort(), mac, mtu: link.mtu, echo, names };
   return { services, surroundings };
 }
 
@@ -102,7 +102,7 @@ export async function planPrepared(
     ...layout.fills.filter(({ isNew }) => isNew).map(({ service }) => service),
   ];
   const live = await withSlots(bpftool, maps, tables, all);
-  const now = maps.kept ? kernelSeconds() : undefined;
+  const now = maps.memories && kernelSeconds();
   const plan = planConfig(live, layout, { ...surroundings, now });
   return { plan, live, services: all };
 }

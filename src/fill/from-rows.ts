@@ -8,9 +8,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { linesOf } from '../program/write.js';
-import type { TableKind } from '../abi/cell.js';
+import type { Remember, TableKind } from '../abi/cell.js';
 import { reachable } from '../plan/cells.js';
-import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
+import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../abi/cell.js';
 import type { Context, Tools } from '../program/tools.js';
 import { Neighbours } from '../system/ip/neighbours.js';
 import { parseAddress, parseMac } from '../wire/address.js';
@@ -32,6 +32,7 @@ import { plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
 import { chooseService } from '../plan/services.js';
 import { sessionPort } from '../system/ssh-session.js';
+import type { Names } from '../wire/names.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { sourcesIn } from '../wire/outer-source.js';
 import { kernelSeconds } from '../system/clock.js';
@@ -48,6 +49,9 @@ export interface FillWishes {
   /** Seconds. */
   idle?: number | undefined;
   echo?: boolean | undefined;
+  remember?: Remember | undefined;
+  /** A family that is not named stays as it is. */
+  names?: Names | undefined;
 }
 
 /** All that a fill needs, already checked: nothing after this can find fault with it. */
@@ -111,7 +115,7 @@ export async function planFill(
   // Slots that nobody ever wrote are zero, so they need not be read.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
-  const now = maps.kept ? kernelSeconds() : undefined;
+  const now = maps.memories && kernelSeconds();
   const live = { ...tables, slots };
   const kept = chosen.isNew ? {} : sourcesIn(ownedBy(tables, service.id).values());
   const sources = chooseSources(prepared.source, kept, prepared.ownSources);
@@ -120,14 +124,15 @@ export async function planFill(
 }
 
 /** Gives the service the settings that were asked for; the others stay as they are. */
-function withSettings(service: Service, { table, idle }: Prepared): Service {
-  const others = service.flags & ~CELL_MINIMAL_TABLE;
+function withSettings(service: Service, { table, idle, remember }: Prepared): Service {
+  const set = (flags: number, flag: number, isSet: boolean | undefined): number =>
+    isSet === undefined ? flags : (flags & ~flag) | (isSet ? flag : 0);
+  const isMinimal = table && table === 'minimal';
+  const isNaming = remember && remember === 'destinations';
+  const flags = set(service.flags, CELL_MINIMAL_TABLE, isMinimal);
   return {
     ...service,
-    flags:
-      table === undefined
-        ? service.flags
-        : others | (table === 'minimal' ? CELL_MINIMAL_TABLE : 0),
+    flags: set(flags, CELL_NAMES, isNaming),
     idle: idle ?? service.idle,
   };
 }

@@ -2,12 +2,15 @@
 /** Turns hot slots cold where nobody needs their previous destination any more. */
 import { linesOf } from '../program/write.js';
 import { reachable } from '../plan/cells.js';
+import { CELL_NAMES } from '../abi/cell.js';
+import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import type { State, Write } from '../plan/state.js';
-import { DEFAULT_IDLE, coldSlot, isHot, settling } from '../plan/hot-slots.js';
+import { coldSlot, idleOf, isHot, settling } from '../plan/hot-slots.js';
+import { forgetPrevious, namesOfSlot } from '../plan/names.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { kernelSeconds } from '../system/clock.js';
@@ -55,7 +58,7 @@ export async function settle(
   known?: KnownTables,
 ): Promise<Settled> {
   const result: Settled = { settled: 0, forgotten: 0, hot: 0, wait: 0 };
-  if (!maps.kept) return result;
+  if (!maps.memories) return result;
   const tables = known?.tables ?? (await readTables(bpftool, maps));
   const lines: Iterable<string>[] = [];
   const services = [...servicesIn(reachable(tables)).values()];
@@ -67,13 +70,26 @@ export async function settle(
     const hot = await readHot(bpftool, maps, slots, service);
     const writes: Write[] = [];
     const now = kernelSeconds();
-    const { idle, drainDeadline } = patienceOf.get(service.id) ?? { idle: DEFAULT_IDLE };
+    const { idle, drainDeadline } = patienceOf.get(service.id) ?? {
+      idle: idleOf(service),
+    };
+    const isNaming = (service.flags & CELL_NAMES) !== 0;
+    const namesOf = (slot: Slot): number =>
+      namesOfSlot(
+        tables.device.names,
+        (id) => tables.destinations.get(id)?.address,
+        slot,
+      );
     for (const { key, slot, kept } of hot) {
       const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
       const deadline = isDrained ? drainDeadline : undefined;
-      const { slot: value, wait } = options.all
+      const settled = options.all
         ? { slot: coldSlot(slot), wait: 0 }
         : settling(slot, kept, now, idle, deadline);
+      // The one before the previous may be needed still.
+      const forgets = isNaming && settled.slot.previous === NOBODY;
+      const value = forgets ? forgetPrevious(slot, namesOf) : settled.slot;
+      const { wait } = settled;
       if (value !== slot) writes.push({ map: 'slots', key, value });
       if (!isHot(value)) {
         result.settled++;

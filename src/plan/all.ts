@@ -26,7 +26,10 @@ export interface ResolvedService extends WantedService {
 }
 
 /** What is the same for all services. */
-export type Surroundings = Pick<Wanted, 'sessionPort' | 'mac' | 'mtu' | 'echo' | 'now'>;
+export type Surroundings = Pick<
+  Wanted,
+  'sessionPort' | 'mac' | 'mtu' | 'echo' | 'names' | 'now'
+>;
 
 export interface RemovedService {
   ways: string[];

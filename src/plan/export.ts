@@ -8,7 +8,12 @@ import { at } from '../text/must.js';
 import { reachable } from './cells.js';
 import { TCP } from '../wire/protocols.js';
 import type { Destination } from '../abi/destination.js';
-import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_NAMES,
+  CELL_UDP_STAYS,
+} from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { compareBytes, formatAddress, formatMac } from '../wire/address.js';
 import type { State } from './state.js';
@@ -16,6 +21,8 @@ import { ownedBy } from './state.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import type { Way } from '../wire/way.js';
+import type { Names } from '../wire/names.js';
+import { formatNames } from '../wire/names.js';
 import type { Family, Sources } from '../wire/outer-source.js';
 import { FAMILIES, formatSource, sourcesIn } from '../wire/outer-source.js';
 import { formatHost, formatWay, wayKey } from '../wire/way.js';
@@ -26,8 +33,11 @@ const HEAD = `# The services of this device as they were, written by l4lb-map --
 
 export function exportConfig(live: State): string {
   const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
-  const echo = live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : [];
-  if (services.length === 0) return [HEAD, ...echo, 'service = []', ''].join('\n');
+  const device = [
+    ...(live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : []),
+    ...namesLine(live.device.names),
+  ];
+  if (services.length === 0) return [HEAD, ...device, 'service = []', ''].join('\n');
   const sources = services.map(({ id }) => sourcesIn(ownedBy(live, id).values()));
   const common = FAMILIES.filter((family) => {
     const texts = sources.flatMap(({ [family]: one }) =>
@@ -41,7 +51,7 @@ export function exportConfig(live: State): string {
       sources.reduce((all, one) => ({ ...all, ...one }), {}),
       common,
     ),
-    ...echo,
+    ...device,
   ];
   const blocks = services.map((service, index) =>
     [
@@ -58,6 +68,14 @@ export function exportConfig(live: State): string {
   return [HEAD + top.join('\n'), ...blocks]
     .map((block) => `${block.trimEnd()}\n`)
     .join('\n');
+}
+
+function namesLine(names: Names): string[] {
+  const texts = FAMILIES.flatMap((family) => {
+    const prefix = names[family];
+    return prefix ? [quote(formatNames(prefix))] : [];
+  });
+  return texts.length === 0 ? [] : [`names = ${oneOrList(texts)}`];
 }
 
 function sourceLine(sources: Sources, families: readonly Family[]): string[] {
@@ -106,6 +124,7 @@ function settingsOf(live: State, service: Service): string[] {
     ...(flags & CELL_HASH_SOURCE ? ['hash = "source"'] : []),
     ...(flags & CELL_UDP_STAYS ? ['udp = "previous"'] : []),
     ...(flags & CELL_MINIMAL_TABLE ? ['table = "minimal"'] : []),
+    ...(flags & CELL_NAMES ? ['remember = "destinations"'] : []),
     ...(keepsSsh(live, service) === false ? ['take_ssh = true'] : []),
     `slots = ${1 << log2Slots}`,
     ...(idle === 0 ? [] : [`idle = ${idle}`]),

@@ -3,13 +3,21 @@
  * What a slot remembers when it moves, and when it may forget. datapath/flows.h says how
  * packets use this, and why.
  */
+import { CELL_NAMES } from '../abi/cell.js';
 import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 
 /**
  * Seconds without a packet for a slot's previous destination until the slot may go cold.
  */
-export const DEFAULT_IDLE = 300;
+const DEFAULT_IDLE = 300;
+/** The same where destinations decide: a hot slot then costs next to nothing. */
+const DEFAULT_IDLE_OF_NAMES = 3600;
+
+/** How long a service's slots stay hot without need. */
+export function idleOf({ idle, flags }: { idle: number; flags: number }): number {
+  return idle || (flags & CELL_NAMES ? DEFAULT_IDLE_OF_NAMES : DEFAULT_IDLE);
+}
 
 export function isHot(slot: Slot): boolean {
   return slot.previous !== 0;
@@ -60,7 +68,12 @@ const LATEST_DRAINED = 0xffff;
  * Notes in the slot when its previous destination was drained. This may be long after the
  * slot moved, and the deadline begins then, or up to a minute later.
  */
-function noteDrained(slot: Slot, moved: Slot, weightOf: WeightOf, now: number): Slot {
+export function noteDrained(
+  slot: Slot,
+  moved: Slot,
+  weightOf: WeightOf,
+  now: number,
+): Slot {
   const { drained, ...rest } = moved;
   if (weightOf(moved.previous) !== 0) return rest;
   if (drained !== undefined && moved.previous === slot.previous) return moved;

@@ -4,7 +4,12 @@
  * which live ones go away because the file does not have them.
  */
 import { reachable } from './cells.js';
-import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_NAMES,
+  CELL_UDP_STAYS,
+} from '../abi/cell.js';
 import type { WantedService } from '../config/read.js';
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
@@ -110,13 +115,15 @@ function settingsOf({
   hash,
   udp,
   table,
+  remember,
   idle = 0,
   drainDeadline = 0,
 }: WantedService): Pick<Service, 'flags' | 'idle' | 'drainDeadline'> {
   const flags =
     (hash === 'source' ? CELL_HASH_SOURCE : 0) |
     (udp === 'previous' ? CELL_UDP_STAYS : 0) |
-    (table === 'minimal' ? CELL_MINIMAL_TABLE : 0);
+    (table === 'minimal' ? CELL_MINIMAL_TABLE : 0) |
+    (remember === 'destinations' ? CELL_NAMES : 0);
   return { flags, idle, drainDeadline };
 }
 

@@ -4,22 +4,37 @@
  * See steps.ts for the order of the writes.
  */
 import { reachable } from './cells.js';
-import { CELL_HASH_SOURCE, CELL_MINIMAL_TABLE, CELL_UDP_STAYS } from '../abi/cell.js';
+import {
+  CELL_HASH_SOURCE,
+  CELL_MINIMAL_TABLE,
+  CELL_NAMES,
+  CELL_UDP_STAYS,
+} from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
+import { chainOf } from './names.js';
 import { NoRoom } from './no-room.js';
 import type { State, Write } from './state.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './state.js';
 import { chooseTable, liveTable } from './choose-table.js';
-import { DEFAULT_IDLE } from './hot-slots.js';
+import { idleOf, isHot } from './hot-slots.js';
 import { idealMoves } from './minimal.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
-import { formatSource, sourcesIn } from '../wire/outer-source.js';
+import { FAMILY_NAMES, familyOf, formatSource, sourcesIn } from '../wire/outer-source.js';
+import { Failure } from '../text/failure.js';
+import { must } from '../text/must.js';
+import { formatNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 import { planStep } from './steps.js';
 import { append } from '../text/lists.js';
+
+/** A destination, and how many slots forget that connections of theirs are on it. */
+export interface Forgets {
+  address: string;
+  slots: number;
+}
 
 /** The slots of a destination, before and after. */
 export interface Share {
@@ -55,6 +70,8 @@ export interface Plan {
    * that moved.
    */
   slotsIdeal: number;
+  /** Destinations that are there, but that slots no longer remember. */
+  forgets: Forgets[];
   /** All wanted destinations, then those that are removed. */
   shares: Share[];
   waysAdded: string[];
@@ -77,6 +94,7 @@ export interface Plan {
  */
 export function plan(live: State, wanted: Wanted): Plan {
   const { service } = wanted;
+  checkNames(live, wanted);
   const slots = 1 << service.log2Slots;
   const before = ownedBy(live, service.id);
   const limit = Math.min(slots, before.size + freeIds(live).length);
@@ -124,6 +142,7 @@ export function plan(live: State, wanted: Wanted): Plan {
     slots,
     slotsMoved,
     slotsIdeal: Math.min(slotsMoved, slotsIdeal),
+    forgets: forgetsOf(live, state, service),
     shares,
     waysAdded: ways.filter((way) => !waysBefore.includes(way)),
     waysRemoved: waysBefore.filter((way) => !ways.includes(way)),
@@ -131,6 +150,53 @@ export function plan(live: State, wanted: Wanted): Plan {
     keepsSsh: keepsSsh(state, service),
     isEmpty: target.every(({ weight }) => weight === 0),
   };
+}
+
+/** Refuses what no destination could follow. */
+function checkNames(live: State, { service, destinations, names }: Wanted): void {
+  const there = servicesIn(reachable(live)).get(service.id);
+  const isNaming = (service.flags & CELL_NAMES) !== 0;
+  const named = { ...live.device.names, ...names };
+  const family = destinations
+    .map(({ address }) => familyOf(address))
+    .find((one) => !named[one]);
+  if (isNaming && family !== undefined) {
+    throw new Failure(
+      `there is no prefix to name ${FAMILY_NAMES[family]} destinations by`,
+      {
+        cause:
+          'the destinations are to remember, but --names, or names in a config file, is missing',
+        next: `add --names ${family === 'ipv4' ? '10.7.0.0/16' : 'fd00:7::/112'}, a prefix that your network routes nowhere`,
+      },
+    );
+  }
+  const others = there && (there.flags ^ service.flags) & CELL_NAMES;
+  if (others && [...live.slots.values()].some(isHot)) {
+    throw new Failure('who remembers cannot change while slots are hot', {
+      cause: 'the one does not know the connections that the other knows',
+      next: 'wait until none is hot, with l4lb-map --settle --wait, or give them up with --settle --now',
+    });
+  }
+}
+
+/** Where destinations decide: those that a slot had connections on, and now names no more. */
+function forgetsOf(before: State, after: State, service: Service): Forgets[] {
+  if ((service.flags & CELL_NAMES) === 0) return [];
+  const counts = new Map<number, number>();
+  for (const [key, slot] of before.slots) {
+    const is = after.slots.get(key);
+    if (!is || is === slot) continue;
+    const knows = new Set([is.current, ...chainOf(is)]);
+    for (const id of [slot.current, ...chainOf(slot)]) {
+      const isThere = after.destinations.get(id)?.service === service.id;
+      if (isThere && !knows.has(id)) counts.set(id, (counts.get(id) ?? 0) + 1);
+    }
+  }
+  const addresses = addressesById(after);
+  return [...counts].map(([id, slots]) => ({
+    address: must(addresses.get(id), `the address of ${id}`),
+    slots,
+  }));
 }
 
 function waysOf(state: State, { id }: Service): string[] {
@@ -158,7 +224,10 @@ function settingsChanged(before: State, after: State, service: Service): string[
       ['hash', isSet(CELL_HASH_SOURCE, 'source', 'source+ports')],
       ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
       ['table', isSet(CELL_MINIMAL_TABLE, 'minimal', 'consistent')],
-      ['idle', there ? `${there.idle || DEFAULT_IDLE} s` : ''],
+      ['remember', isSet(CELL_NAMES, 'destinations', 'balancer')],
+      ['names', state.device.names.ipv4 ? formatNames(state.device.names.ipv4) : ''],
+      ['IPv6 names', state.device.names.ipv6 ? formatNames(state.device.names.ipv6) : ''],
+      ['idle', there ? `${idleOf(there)} s` : ''],
       ['drain deadline', there ? deadline(there) : ''],
       ['echo', echo],
     ];

@@ -6,6 +6,7 @@ import {
   CELL_HASH_SOURCE,
   CELL_KEEPS_SSH,
   CELL_MINIMAL_TABLE,
+  CELL_NAMES,
   CELL_UDP_STAYS,
 } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
@@ -19,7 +20,7 @@ export interface Service {
   firstSlot: number;
   log2Slots: number;
   ways: Way[];
-  /** Flags of all its cells: CELL_HASH_SOURCE, CELL_UDP_STAYS, CELL_MINIMAL_TABLE. */
+  /** Flags of all its cells: those in SERVICE_FLAGS. */
   flags: number;
   /** Seconds, 0 for the default. */
   idle: number;
@@ -27,7 +28,7 @@ export interface Service {
   drainDeadline: number;
 }
 
-const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS | CELL_MINIMAL_TABLE;
+const SERVICE_FLAGS = CELL_HASH_SOURCE | CELL_UDP_STAYS | CELL_MINIMAL_TABLE | CELL_NAMES;
 
 /** Finds the services in reachable cells: see cells.ts. */
 export function servicesIn(cells: ReadonlyMap<number, Cell>): Map<number, Service> {

@@ -22,8 +22,8 @@ import { encodeDestination } from '../abi/destination.js';
 import type { Destination } from '../abi/destination.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
-import { CELL_KEEPS_SSH, CELL_USED, encodeCell } from '../abi/cell.js';
-import type { Cell } from '../abi/cell.js';
+import { CELL_KEEPS_SSH, CELL_NAMES, CELL_USED, encodeCell } from '../abi/cell.js';
+import type { Cell, Remember } from '../abi/cell.js';
 import {
   DEVICE_NO_ECHO,
   afterWriting,
@@ -37,7 +37,9 @@ import { SLOT_SEED } from '../wire/hash.js';
 import { headerSum, largestInner } from '../wire/outer-header.js';
 import type { State, Write } from './state.js';
 import { freeIds, ownedBy } from './state.js';
+import type { WeightOf } from './hot-slots.js';
 import { isKeptByMove, moveSlot } from './hot-slots.js';
+import { moveNaming, namesOfSlot } from './names.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
 import type { Names } from '../wire/names.js';
@@ -68,9 +70,7 @@ export interface Wanted {
   names?: Names | undefined;
   /** Whether ICMP echo is answered; undefined: stays as it is. */
   echo?: boolean | undefined;
-  /**
-   * Seconds by the clock that the program reads; undefined where slots do not remember.
-   */
+  /** Seconds by the clock that the program reads. */
   now?: number | undefined;
   /** The state that a minimal table begins with, if not the live one. */
   from?: State;
@@ -198,6 +198,8 @@ function planSlots(
   ids: readonly number[],
 ): Write[] {
   const { firstSlot } = wanted.service;
+  const move = moverFor(state, wanted, destinations, ids);
+  const hasRecords = remembersIn(state, wanted) === 'balancer';
   const weights = new Map(
     ids.map((id, index) => [id, destinations[index]?.weight] as const),
   );
@@ -207,13 +209,41 @@ function planSlots(
     const key = firstSlot + number;
     const to = index === -1 ? 0 : at(ids, index);
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
-    const value = moveSlot(slot, to, (id) => weights.get(id), wanted.now);
+    const value = move(slot, to, (id) => weights.get(id));
     if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });
-    if (wanted.now !== undefined && isKeptByMove(slot, value)) {
+    if (hasRecords && wanted.now !== undefined && isKeptByMove(slot, value)) {
       kept.push({ map: 'kept', key, value: wanted.now });
     }
   });
   return [...kept, ...writes];
+}
+
+/** Who remembers a service's connections: only some builds can, and only at some time. */
+function remembersIn({ sizes }: State, { service, now }: Wanted): Remember | undefined {
+  if (now === undefined) return undefined;
+  if (service.flags & CELL_NAMES) return 'destinations';
+  return sizes.sets === undefined ? undefined : 'balancer';
+}
+
+/** What becomes of a slot that moves. */
+function moverFor(
+  state: State,
+  wanted: Wanted,
+  destinations: readonly WantedDestination[],
+  ids: readonly number[],
+): (slot: Slot, to: number, weightOf: WeightOf) => Slot {
+  const { now } = wanted;
+  if (now === undefined || remembersIn(state, wanted) !== 'destinations') {
+    const records = remembersIn(state, wanted) === 'balancer' ? now : undefined;
+    return (slot, to, weightOf) => moveSlot(slot, to, weightOf, records);
+  }
+  const names = { ...state.device.names, ...wanted.names };
+  const addresses = new Map(
+    ids.map((id, index) => [id, at(destinations, index).address]),
+  );
+  const namesOf = (slot: Slot): number =>
+    namesOfSlot(names, (id) => addresses.get(id), slot);
+  return (slot, to, weightOf) => moveNaming(slot, to, weightOf, now, namesOf);
 }
 
 /**
@@ -308,6 +338,8 @@ function sameSlot(one: Slot, other: Slot): boolean {
     one.current === other.current &&
     one.previous === other.previous &&
     one.since === other.since &&
-    one.drained === other.drained
+    one.drained === other.drained &&
+    one.second === other.second &&
+    one.names === other.names
   );
 }

@@ -49,7 +49,9 @@ function remembersOther(there: Slot, value: Slot): boolean {
     isHot(value) &&
     (there.previous !== value.previous ||
       there.since !== value.since ||
-      there.drained !== value.drained)
+      there.drained !== value.drained ||
+      there.second !== value.second ||
+      there.names !== value.names)
   );
 }
 

@@ -88,6 +88,7 @@ export function planJson(plan: Plan): Record<string, unknown> {
     slots: plan.slots,
     slots_moved: plan.slotsMoved,
     slots_ideal: plan.slotsIdeal,
+    forgets: plan.forgets,
     shares: sharesJson(plan),
     writes: plan.writes.length,
   };
@@ -99,6 +100,12 @@ export function planWarnings(plan: Plan, limit: number): string[] {
     warnings.push(
       `${plan.wanted} destinations do not fit a table of ${many(limit, 'destination')} ` +
         `and ${many(plan.slots, 'slot')}; using the first ${plan.used}`,
+    );
+  }
+  for (const { address, slots } of plan.forgets) {
+    warnings.push(
+      `${many(slots, 'slot')} no longer ${slots === 1 ? 'names' : 'name'} ${address}, whose older connections there break: ` +
+        'a slot names two destinations at most, whose addresses end differently',
     );
   }
   if (plan.isEmpty) {

@@ -362,15 +362,18 @@ describe('command', () => {
     { line: 'l4lb-map -i ens4', error: 'nothing to fill from' },
     {
       line: 'l4lb-load -i ens4 --take-ssh',
-      error: '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
+      error:
+        '--source, --vip, --take-ssh, --slots, --table, --remember and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --slots 512',
-      error: '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
+      error:
+        '--source, --vip, --take-ssh, --slots, --table, --remember and --echo say how to fill',
     },
     {
       line: 'l4lb-load --check-offload --vip any',
-      error: '--source, --vip, --take-ssh, --slots, --table and --echo say how to fill',
+      error:
+        '--source, --vip, --take-ssh, --slots, --table, --remember and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --decap -f a.csv',

@@ -162,7 +162,12 @@ describe('a config file', () => {
   });
 
   test('says with an empty list that there is to be no service', () => {
-    expect(read('service = []')).toEqual({ services: [], echo: true, problems: [] });
+    expect(read('service = []')).toEqual({
+      services: [],
+      echo: true,
+      names: {},
+      problems: [],
+    });
   });
 
   test('of the example is right, and uses every key', () => {

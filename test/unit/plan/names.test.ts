@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 
+import type { Slot } from '../../../src/abi/slot.js';
 import { NOBODY } from '../../../src/abi/slot.js';
-import { namesOfSlot } from '../../../src/plan/names.js';
+import { forgetPrevious, moveNaming, namesOfSlot } from '../../../src/plan/names.js';
 import { joinNames, parseNames } from '../../../src/wire/names.js';
 import { ip } from '../wire/names.js';
 
@@ -35,4 +36,68 @@ test.each([
 test('a slot names nobody without a prefix', () => {
   const slot = { current: 1, previous: 2 };
   expect(namesOfSlot({}, (id) => ADDRESSES[id], slot)).toBe(0);
+});
+
+describe('a slot that moves where destinations decide', () => {
+  const ALL = new Map([1, 2, 3, 4, 5, 6].map((id) => [id, ip(`10.0.1.${id}`)]));
+  const move = (slot: Slot, to: number, now: number, gone: number[] = []): Slot =>
+    moveNaming(
+      slot,
+      to,
+      (id) => (gone.includes(id) ? undefined : 1),
+      now,
+      (one) => namesOfSlot(NAMES, (id) => ALL.get(id), one),
+    );
+  const A = { current: 1, previous: 0, since: 0 };
+
+  test('names the one it comes from, then both, and forgets the third', () => {
+    const b = move(A, 2, 10);
+    expect(b).toEqual({ current: 2, previous: 1, since: 10, names: 0x0001 });
+    const c = move(b, 3, 20);
+    expect(c).toEqual({ current: 3, previous: 2, second: 1, since: 20, names: 0x0102 });
+    const d = move(c, 4, 30);
+    expect(d).toEqual({ current: 4, previous: 3, second: 2, since: 30, names: 0x0203 });
+  });
+
+  test('that comes back names the other, and nobody twice', () => {
+    const back = move(move(A, 2, 10), 1, 20);
+    expect(back).toEqual({ current: 1, previous: 2, since: 20, names: 0x0002 });
+    expect(move(back, 2, 30)).toEqual({
+      current: 2,
+      previous: 1,
+      since: 30,
+      names: 0x0001,
+    });
+  });
+
+  test('forgets a destination that is gone, and names the one before it', () => {
+    const c = move(move(A, 2, 10), 3, 20);
+    expect(move(c, 3, 30, [2])).toEqual({ current: 3, previous: 1, since: 20, names: 1 });
+    expect(move(c, 3, 30, [1, 2])).toEqual({ current: 3, previous: 0, since: 0 });
+    expect(
+      forgetPrevious(c, (one) => namesOfSlot(NAMES, (id) => ALL.get(id), one)),
+    ).toEqual({
+      current: 3,
+      previous: 1,
+      since: 20,
+      names: 1,
+    });
+  });
+
+  test('that cannot name anybody stays cold', () => {
+    expect(
+      moveNaming(
+        A,
+        2,
+        () => 1,
+        10,
+        (one) => namesOfSlot({}, (id) => ALL.get(id), one),
+      ),
+    ).toEqual({ current: 2, previous: 0, since: 0 });
+  });
+
+  test('without a destination is cold', () => {
+    expect(move(A, 0, 10)).toEqual({ current: 0, previous: 0, since: 0 });
+    expect(move({ current: 0, previous: 0, since: 0 }, 1, 10)).toEqual(A);
+  });
 });

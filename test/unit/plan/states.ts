@@ -18,9 +18,11 @@ import { parseWays, wayKey } from '../../../src/wire/way.js';
 import { BALANCER, BALANCER_6, BALANCER_MAC, ip, mac } from '../wire/names.js';
 
 export const PORTABLE: State['sizes'] = { slots: 512, destinations: 512, cells: 16 };
+/** A small one that records connections. */
+export const SMALL: State['sizes'] = { ...PORTABLE, sets: 1 };
 
 /** The maps of a program that was just loaded. */
-export function untouched(sizes: State['sizes'] = PORTABLE): State {
+export function untouched(sizes: State['sizes'] = SMALL): State {
   return {
     sizes,
     device: {
