@@ -22,7 +22,10 @@ interface Flags extends MapFlags {
   export?: boolean;
 }
 
-const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'];
+const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'].concat([
+  'names',
+  'previous',
+]);
 const FILL =
   'Fill the tables: one service from a CSV file, or all services from a config file.';
 const FILE =
@@ -31,7 +34,8 @@ const CONFIG =
   'all services, as in l4lb.example.toml; a service that is not in the file is removed; - reads stdin';
 const IDLE =
   'let a slot go cold after this many seconds without a packet that needs its memory, such as 60; the service keeps this';
-const USUAL_IDLE = '(default: what the service has; 300 for a new one)';
+const USUAL_IDLE =
+  '(default: what the service has; 300 for a new one, 3600 where destinations remember)';
 
 /** The verb `map` of l4lb. */
 export function mapVerb(): CliCommand {

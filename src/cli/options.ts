@@ -87,12 +87,14 @@ export interface FillFlags {
   echo?: boolean;
   remember?: Remember;
   names?: Names;
+  previous?: string[];
 }
 
 /** Turns flags into the wishes of a fill. */
 export function fillWishes(flags: FillFlags): FillWishes {
-  const { source, vip: ways, takeSsh, slots, table, idle, echo, remember, names } = flags;
-  return { source, ways, takeSsh, slots, table, idle, echo, remember, names };
+  const { vip: ways, source, takeSsh, slots, table, idle, echo, ...rest } = flags;
+  const { remember, names, previous } = rest;
+  return { source, ways, takeSsh, slots, table, idle, echo, remember, names, previous };
 }
 
 export function addFillOptions(command: CliCommand): CliCommand {
@@ -133,6 +135,10 @@ export function addFillOptions(command: CliCommand): CliCommand {
       '--names <prefix...>',
       'with --remember destinations: outer sources that name previous destinations, such as 10.7.0.0/16, one prefix for each address family; kept until changed',
       readNames,
+    )
+    .option(
+      '--previous <file...>',
+      'for a new service: an earlier file, or several, the oldest first; slots remember as if it had been filled from them, as another balancer was that this one is to stand in for',
     )
     .option(
       '--echo',

@@ -24,7 +24,7 @@ import type { OwnSources } from './outer-source.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import type { Link } from '../system/ip/links.js';
 import type { State } from '../plan/state.js';
-import { ownedBy } from '../plan/state.js';
+import { ownedBy, writesBetween } from '../plan/state.js';
 import { packaged } from '../system/package.js';
 import type { Plan } from '../plan/service.js';
 import type { WantedDestination } from '../plan/steps.js';
@@ -52,10 +52,14 @@ export interface FillWishes {
   remember?: Remember | undefined;
   /** A family that is not named stays as it is. */
   names?: Names | undefined;
+  /** Files that a new service remembers as if it had been filled from them, the oldest first. */
+  previous?: readonly string[] | undefined;
 }
 
 /** All that a fill needs, already checked: nothing after this can find fault with it. */
-export interface Prepared extends FillWishes {
+export interface Prepared extends Omit<FillWishes, 'previous'> {
+  /** The rows of `previous`, file by file. */
+  before: WantedDestination[][];
   destinations: WantedDestination[];
   source: AskedSources;
   ownSources: OwnSources;
@@ -70,18 +74,40 @@ export async function prepareFill(
   files: readonly string[],
   wishes: FillWishes,
 ): Promise<Prepared> {
-  const { rows, problems } = parseDestinations(files.map((name) => readFile(name)));
-  if (problems.length > 0) throw badRows(problems);
+  const { previous = [], ...others } = wishes;
+  const rows = readRows(files);
+  const older = previous.map((file) => readRows([file]));
   const mac = macOf(link);
+  const destinations = await resolveRows(tools, link, rows);
   return {
-    destinations: await resolveRows(tools, link, rows),
-    ...wishes,
+    destinations,
+    before: older.map((all) => all.map((row) => asBefore(row, destinations))),
+    ...others,
     source: wishes.source ?? {},
     ownSources: ownSources(link, rows),
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,
   };
+}
+
+function readRows(files: readonly string[]): DestinationRow[] {
+  const { rows, problems } = parseDestinations(files.map((name) => readFile(name)));
+  if (problems.length > 0) throw badRows(problems);
+  return rows;
+}
+
+/**
+ * A row of an earlier file. Its MAC is that of today's row; a destination that has none is
+ * gone, and only its share of the table matters.
+ */
+function asBefore(
+  { address: text, weight }: DestinationRow,
+  today: readonly WantedDestination[],
+): WantedDestination {
+  const address = must(parseAddress(text), text);
+  const there = today.find((one) => one.address.equals(address));
+  return { address, mac: there?.mac ?? Buffer.alloc(6), weight };
 }
 
 export function macOf({ name, mac }: Link): Buffer {
@@ -119,8 +145,29 @@ export async function planFill(
   const live = { ...tables, slots };
   const kept = chosen.isNew ? {} : sourcesIn(ownedBy(tables, service.id).values());
   const sources = chooseSources(prepared.source, kept, prepared.ownSources);
-  const made = plan(live, { ...prepared, service, sources, isNew: chosen.isNew, now });
-  return { plan: made, live, services: [service] };
+  const { before, ...wanted } = {
+    ...prepared,
+    service,
+    sources,
+    isNew: chosen.isNew,
+    now,
+  };
+  if (before.length === 0) return { plan: plan(live, wanted), live, services: [service] };
+  if (!chosen.isNew) throw alreadyThere();
+  let state = live;
+  for (const destinations of before) {
+    state = plan(state, { ...wanted, destinations }).after;
+  }
+  const made = plan(state, wanted);
+  const writes = writesBetween(live, made.after);
+  return { plan: { ...made, writes, isNew: true }, live, services: [service] };
+}
+
+function alreadyThere(): Failure {
+  return new Failure('--previous is for a service that is not there yet', {
+    cause: 'this one has been filled, and remembers by itself where its slots were',
+    next: 'leave --previous out, or load the program anew',
+  });
 }
 
 /** Gives the service the settings that were asked for; the others stay as they are. */

@@ -3,11 +3,19 @@
  * Where destinations decide: packets of slots that moved go to the current destination,
  * and name the previous ones. Both builds do that, and the tools say it.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
+import type { Slot } from '../../src/abi/slot.js';
+import type { Maps } from '../../src/program/find.js';
+import { findAttached } from '../../src/program/find.js';
+import { readSlots } from '../../src/program/read.js';
+import { Bpftool } from '../../src/system/bpftool.js';
+import { Iproute } from '../../src/system/ip/links.js';
+import type { Run } from '../../src/system/run.js';
+import { run } from '../../src/system/run.js';
 import type { Finished } from '../agent/agent.js';
 import type { SentFrame } from './capture.js';
 import { Capture } from './capture.js';
@@ -164,3 +172,65 @@ describe.each(['host', 'portable'])('%s build', (build) => {
     expect(again.stdout).toContain('nothing to do: the tables already match');
   });
 });
+
+describe('a balancer that stands in for another', () => {
+  const WAY = ['--vip', `${VIP}:80`, '--slots', '1024'];
+  const NAMING = ['--remember', 'destinations', '--names', '10.7.0.0/16'];
+  const WEIGHTS = [
+    [1, 1, 1],
+    [0, 1, 1],
+    [1, 0, 1, 1],
+  ];
+
+  /** Takes the program off and loads it anew, without a service. */
+  async function begin(): Promise<void> {
+    await network.run('balancer', 'bin/l4lb-load.js', ['-i', 'eth0', '--off']);
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
+  }
+
+  /** Each slot, and what it remembers except when that was. */
+  async function slots(): Promise<unknown[]> {
+    const maps = await mapsOf(network);
+    const service = { firstSlot: 0, log2Slots: 10 };
+    const all = await readSlots(new Bpftool(run), maps, service);
+    return [...all.values()].map(({ current, previous, second, names }) => ({
+      ...{ current, previous, second, names },
+    }));
+  }
+
+  test('remembers the same, if it is told the earlier files', async () => {
+    const files = WEIGHTS.map((weights, number) => {
+      const file = join(folder, `${number}.csv`);
+      const rows = weights.map((weight, index) => `10.0.1.${index + 1},,${weight}\n`);
+      writeFileSync(file, rows.join(''));
+      return file;
+    });
+    const [oldest = '', middle = '', newest = ''] = files;
+    const map = async (...args: string[]): Promise<void> => {
+      await network.expectOk('balancer', 'bin/l4lb-map.js', '-i', 'eth0', ...args);
+    };
+    await begin();
+    await map('-f', oldest, ...WAY, ...NAMING);
+    await map('-f', middle);
+    await map('-f', newest);
+    const filled = await slots();
+    expect(filled.filter((slot) => (slot as Slot).second !== undefined)).not.toEqual([]);
+
+    await begin();
+    await map('-f', newest, '--previous', oldest, middle, ...WAY, ...NAMING);
+    expect(await slots()).toEqual(filled);
+
+    const again = ['-i', 'eth0', '-f', newest, '--previous', oldest];
+    const refused = await network.run('balancer', 'bin/l4lb-map.js', again);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain('--previous is for a service that is not there yet');
+  });
+});
+
+async function mapsOf({ name }: Network): Promise<Maps> {
+  const namespace = `--net=/run/netns/l4lb-${name}-balancer`;
+  const inside: Run = (command, args, options) =>
+    run('nsenter', [namespace, command, ...args], options);
+  const tools = { ip: new Iproute(inside), bpftool: new Bpftool(run) };
+  return (await findAttached(tools, 'eth0')).maps;
+}

@@ -113,6 +113,7 @@ export class Program {
         mac: parseMac(mac) ?? Buffer.alloc(6),
         weight: 1,
       })),
+      before: [],
       source: joinSources([fill.source].flat().map(parseSource)) ?? {},
       ownSources: { sources: {}, missing: new Map() },
       echo: fill.echo,

@@ -363,17 +363,17 @@ describe('command', () => {
     {
       line: 'l4lb-load -i ens4 --take-ssh',
       error:
-        '--source, --vip, --take-ssh, --slots, --table, --remember and --echo say how to fill',
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --previous and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --slots 512',
       error:
-        '--source, --vip, --take-ssh, --slots, --table, --remember and --echo say how to fill',
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --previous and --echo say how to fill',
     },
     {
       line: 'l4lb-load --check-offload --vip any',
       error:
-        '--source, --vip, --take-ssh, --slots, --table, --remember and --echo say how to fill',
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --previous and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --decap -f a.csv',
