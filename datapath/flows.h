@@ -32,15 +32,24 @@
  *   cold phase, and an id may have a new owner.
  * - A SYN with a young record is a repetition, because the answer was lost. It goes
  *   where the first one went, if that destination still exists and is not drained.
- * - A record becomes established with its second packet. A SYN replaces an empty or
- *   outdated record, or else the oldest one that is not established. If there is
- *   none, the new connection goes to the previous destination without a record,
- *   because its later packets will go there.
+ * - A record becomes established with its second packet, whose sequence number must be
+ *   the one after the SYN. Until then nothing else finds the record. So a forged SYN
+ *   with the addresses and ports of an older connection does not move that connection:
+ *   its packets have other sequence numbers, and go where they went before. A SYN with
+ *   data promises one of two numbers, because the destination may take the data or
+ *   leave it to be sent again. An attacker who sends a SYN and the packet after it can
+ *   still move a connection. And if the first packets after a SYN are lost and a later
+ *   one arrives first, that one goes to the previous destination.
+ * - A SYN replaces an empty or outdated record, or else the oldest one that is not
+ *   established. If there is none, the new connection goes to the previous destination
+ *   without a record, because its later packets will go there.
  * - A FIN or RST ends a record: it is no longer established, so that a SYN may replace
  *   it at once. Otherwise short connections would fill the sets, and new ones would go
- *   to the previous destination. The packets after a FIN still follow the record. A SYN
- *   with the same ports begins a new connection.
- * - An ICMP error follows the record of the connection it quotes, or else goes to
+ *   to the previous destination. The packets after a FIN still follow the record.
+ * - A SYN with the addresses and ports of a connection on record follows a record that
+ *   is young and has not ended. Otherwise it begins a connection with a record of its
+ *   own. The older record is removed when the new one becomes established.
+ * - An ICMP error follows the established record of the connection it quotes, or goes to
  *   the previous destination. It writes nothing, because anyone can send one.
  *   Fragments have no ports to find a record by, and go to the previous destination.
  *   Fragments of UDP go where the rest of UDP goes.
@@ -60,7 +69,8 @@
 
 #ifdef L4LB_HOST
 
-/* Flags in the byte at offset 13 of a TCP header. */
+/* Bytes of a TCP header, by their offsets, and flags. */
+#define TCP_LENGTH_BYTE 12 /* in words, in its upper half */
 #define TCP_FLAG_BYTE 13
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -85,6 +95,27 @@ enum role {
 	ENDS, /* the same with a FIN or RST */
 };
 
+/* What the steps here need of a TCP header. */
+struct segment {
+	__u32 sequence;
+	__u32 data; /* bytes behind the header */
+	__u8 flags;
+};
+
+/*
+ * The signatures that a packet's record may have before it is established. An ICMP error
+ * has none, because it quotes the other direction with its sequence numbers. A segment
+ * follows the SYN directly. Or it repeats the data of the SYN, whose destination did not
+ * take it: then its end is the number that was promised.
+ */
+union begun {
+	__u64 word;
+	struct {
+		__u32 following;
+		__u32 repeating;
+	};
+};
+
 /* A packet that comes to a hot slot. It is one word, because a BPF function takes no structures. */
 union visitor {
 	__u64 word;
@@ -99,6 +130,7 @@ union visitor {
 /* A visitor, and the slot that it finds. */
 struct visit {
 	union visitor visitor;
+	union begun begun;
 	__u32 slot;
 	__u32 current; /* the slot's current destination */
 	__u32 seconds;
@@ -132,36 +164,43 @@ static __always_inline __u32 sign(const struct l4lb_device *device,
 	*set = mixed & ((1U << device->log2_sets) - 1);
 	return hash(mixed, fold(seed, packet->address.word, packet->version),
 		    way.word) |
-	       L4LB_FULL;
+	       L4LB_FULL | L4LB_ESTABLISHED;
 }
 
 static __always_inline void write_record(struct l4lb_set *set, __u32 place,
-					 const struct visit *visit,
-					 __u16 destination)
+					 union record record)
 {
-	const union record record = { .fields = {
-					      .signature =
-						      visit->visitor.signature,
-					      .destination = destination,
-					      .seen = visit->now,
-				      } };
-
 	*(volatile __u64 *)&set->records[within(place, L4LB_RECORDS - 1)] =
 		record.word;
 }
 
-/* Returns the place of this connection's record, or L4LB_RECORDS. */
-static __always_inline __u32 find_record(const struct l4lb_set *set,
-					 const struct visit *visit)
+/* Returns the place of the record that has one of these signatures, or L4LB_RECORDS. */
+static __always_inline __u32 find_record(const struct l4lb_set *set, __u32 one,
+					 __u32 other)
 {
-	__u32 place;
+	__u32 place, signature;
 
 #pragma unroll
-	for (place = 0; place < L4LB_RECORDS; place++)
-		if (read_record(set, place).fields.signature ==
-		    visit->visitor.signature)
+	for (place = 0; place < L4LB_RECORDS; place++) {
+		signature = read_record(set, place).fields.signature;
+		if (signature == one || signature == other)
 			break;
+	}
 	return place;
+}
+
+static __always_inline __u32 find_begun(const struct l4lb_set *set,
+					const struct visit *visit)
+{
+	return find_record(set, visit->begun.following, visit->begun.repeating);
+}
+
+static __always_inline __u32 find_established(const struct l4lb_set *set,
+					      const struct visit *visit)
+{
+	const __u32 signature = visit->visitor.signature;
+
+	return find_record(set, signature, signature);
 }
 
 /* Returns 1 for a number below 0, otherwise 0. The asm keeps the compiler from making a branch. */
@@ -181,8 +220,9 @@ static __always_inline __u32 rank(const struct visit *visit,
 {
 	const __u32 silent = age(visit->now, record);
 	const __u32 is_empty = ~record.fields.signature >> 31;
-	/* See progress(): only 2 has the upper bit and not the lower one. */
-	const __u32 is_established = progress(record) >> 1 & ~progress(record);
+	/* See is_protected(). */
+	const __u32 is_established = record.fields.signature >> 30 &
+				     ~(record.fields.destination >> 15) & 1;
 	const __u32 is_remembered = is_negative(silent - (L4LB_FORGOTTEN + 1));
 
 	return ((silent + 1) & ((is_established & is_remembered) - 1)) |
@@ -220,50 +260,106 @@ standing(const struct visit *visit, union memory memory, union record record)
 	return found && found->service == visit->visitor.service ? found : NULL;
 }
 
+/* Tells whether a SYN goes where a record says. */
+static __always_inline bool
+holds_syn(const struct visit *visit, const struct l4lb_destination *destination,
+	  union record record)
+{
+	return destination && destination->weight &&
+	       !(record.fields.destination & L4LB_ENDED) &&
+	       age(visit->now, record) <= L4LB_YOUNG;
+}
+
 /* Reads the slot's memory only if needed, because in a flood that takes long. */
 static __always_inline __u16 begin_connection(struct l4lb_set *set,
 					      const struct visit *visit)
 {
+	const union record fresh = {
+		.fields = {
+			.signature = visit->begun.following,
+			.destination = visit->current,
+			.seen = visit->now,
+		},
+	};
 	const struct l4lb_destination *destination;
-	__u32 place = find_record(set, visit);
+	__u32 known, place;
 	union record record;
+	bool keeps = false; /* the record that is known */
 
-	if (place < L4LB_RECORDS) {
-		record = read_record(set, place);
-		destination = standing(visit, read_memory(visit), record);
-		if (destination && destination->weight &&
-		    !(record.fields.destination & L4LB_ENDED) &&
-		    age(visit->now, record) <= L4LB_YOUNG)
-			return destination_id(record);
-	} else {
-		place = find_room(set, visit);
+	known = find_begun(set, visit);
+	if (known == L4LB_RECORDS) {
+		known = find_established(set, visit);
+		keeps = true;
 	}
-	if (place == L4LB_RECORDS)
-		return read_memory(visit).fields.previous;
-	write_record(set, place, visit, visit->current);
-	return visit->current;
+	place = known;
+	if (known < L4LB_RECORDS) {
+		record = read_record(set, known);
+		destination = standing(visit, read_memory(visit), record);
+		if (holds_syn(visit, destination, record))
+			return destination_id(record);
+		keeps &= !!destination;
+	}
+	if (keeps)
+		place = find_room(set, visit);
+	if (place < L4LB_RECORDS) {
+		write_record(set, place, fresh);
+		return visit->current;
+	}
+	if (known < L4LB_RECORDS)
+		return destination_id(record);
+	return read_memory(visit).fields.previous;
+}
+
+/* Removes the record of an older connection with the same addresses and ports. */
+static __always_inline void remove_established(struct l4lb_set *set,
+					       const struct visit *visit)
+{
+	const union record empty = {};
+	const __u32 place = find_established(set, visit);
+
+	if (place < L4LB_RECORDS)
+		write_record(set, place, empty);
+}
+
+/* Notes a packet in its connection's record. */
+static __always_inline void follow_record(struct l4lb_set *set, __u32 place,
+					  const struct visit *visit,
+					  union record record)
+{
+	union record noted = record;
+
+	noted.fields.signature = visit->visitor.signature;
+	if (visit->visitor.role == ENDS)
+		noted.fields.destination |= L4LB_ENDED;
+	noted.fields.seen = visit->now;
+	if (noted.word != record.word)
+		write_record(set, place, noted);
 }
 
 static __always_inline __u16 continue_connection(struct l4lb_set *set,
 						 const struct visit *visit)
 {
 	const union memory memory = read_memory(visit);
-	const __u32 place = find_record(set, visit);
+	__u32 place = L4LB_RECORDS;
+	bool is_second = true;
 	union record record;
-	__u16 destination;
 
+	if (!visit->visitor.is_error)
+		place = find_begun(set, visit);
+	if (place == L4LB_RECORDS) {
+		place = find_established(set, visit);
+		is_second = false;
+	}
 	if (place == L4LB_RECORDS)
 		return memory.fields.previous;
 	record = read_record(set, place);
 	if (!standing(visit, memory, record))
 		return memory.fields.previous;
-	destination = record.fields.destination | L4LB_ESTABLISHED;
-	if (visit->visitor.role == ENDS)
-		destination |= L4LB_ENDED;
-	if (!visit->visitor.is_error &&
-	    (destination != record.fields.destination ||
-	     age(visit->now, record)))
-		write_record(set, place, visit, destination);
+	if (visit->visitor.is_error)
+		return destination_id(record);
+	if (is_second)
+		remove_established(set, visit);
+	follow_record(set, place, visit, record);
 	return destination_id(record);
 }
 
@@ -291,14 +387,16 @@ static __always_inline __u16 destination_of(const struct visit *visit,
 
 /*
  * Returns the id of the destination that the visitor goes to. It is a function of its
- * own, so that other packets keep nothing for it in registers or on the stack.
+ * own, so that other packets keep nothing for it in registers or on the stack. It is not
+ * static, so that the verifier looks at it once and not again for each way to it.
  */
-static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
-				 __u32 set_key)
+__noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
+			  __u64 begun_word, __u32 set_key)
 {
 	const __u32 seconds = seconds_now();
 	const struct visit visit = {
 		.visitor = { .word = visitor_word },
+		.begun = { .word = begun_word },
 		.slot = slot,
 		.current = current,
 		.seconds = seconds,
@@ -318,33 +416,52 @@ static __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 	return id;
 }
 
-/* Returns the flags of a packet whose TCP header is known to be there. Only hot slots ask. */
-static __always_inline __u8 tcp_flags(const struct xdp_md *ctx,
-				      const struct packet *packet)
+/* Reads a packet's TCP header, which is known to be there. Only hot slots ask. */
+static __always_inline struct segment read_segment(const struct xdp_md *ctx,
+						   const struct packet *packet)
 {
 	const __u32 before = sizeof(struct ethhdr) +
 			     within(packet->tags, 3) * sizeof(struct vlan_tag) +
 			     within(packet->header_length, 0x3fff);
 	const void *tcp = frame_start(ctx) + before;
+	const __u8 *bytes = tcp;
+	struct segment segment = {};
 
 	if (never(tcp + sizeof(struct tcphdr) > frame_end(ctx)))
-		return 0;
-	return ((const __u8 *)tcp)[TCP_FLAG_BYTE];
+		return segment;
+	segment.sequence = bpf_ntohl(((const struct tcphdr *)tcp)->seq);
+	segment.data = packet->length - packet->header_length -
+		       (bytes[TCP_LENGTH_BYTE] >> 4) * 4;
+	segment.flags = bytes[TCP_FLAG_BYTE];
+	return segment;
 }
 
-static __always_inline enum role role_of(const struct xdp_md *ctx,
-					 const struct packet *packet)
+static __always_inline enum role role_of(const struct packet *packet,
+					 __u8 flags)
 {
-	__u8 flags;
-
 	if (packet->protocol != IPPROTO_TCP || packet->is_fragment)
 		return STAYS;
 	if (packet->is_error)
 		return CONTINUES;
-	flags = tcp_flags(ctx, packet);
 	if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return BEGINS;
 	return flags & (TCP_FIN | TCP_RST) ? ENDS : CONTINUES;
+}
+
+static __always_inline union begun begun_by(union visitor visitor,
+					    struct segment segment)
+{
+	const __u32 end = segment.sequence + segment.data;
+	const bool is_syn = visitor.role == BEGINS;
+	union begun begun;
+
+	begun.following = L4LB_FULL | (visitor.signature ^
+				       (is_syn ? end + 1 : segment.sequence));
+	begun.repeating = L4LB_FULL |
+			  (visitor.signature ^ (is_syn ? end + 1 : end));
+	begun.following &= ~L4LB_ESTABLISHED;
+	begun.repeating &= ~L4LB_ESTABLISHED;
+	return begun;
 }
 
 static __always_inline __u32 follow(const struct xdp_md *ctx,
@@ -353,19 +470,25 @@ static __always_inline __u32 follow(const struct xdp_md *ctx,
 				    union target target, __u32 slot,
 				    __u32 current)
 {
+	const bool is_tcp = packet->protocol == IPPROTO_TCP;
 	union visitor visitor = {
 		.service = target.service,
-		.role = role_of(ctx, packet),
 		.is_error = packet->is_error,
 	};
+	struct segment segment = {};
+	union begun begun = {};
 	__u32 set = 0;
 
-	if (packet->protocol != IPPROTO_TCP &&
-	    !(target.flags & L4LB_CELL_UDP_STAYS))
+	if (!is_tcp && !(target.flags & L4LB_CELL_UDP_STAYS))
 		return current;
-	if (visitor.role != STAYS)
+	if (is_tcp && !packet->is_fragment && !packet->is_error)
+		segment = read_segment(ctx, packet);
+	visitor.role = role_of(packet, segment.flags);
+	if (visitor.role != STAYS) {
 		visitor.signature = sign(device, packet, &set);
-	return remember(slot, current, visitor.word, set);
+		begun = begun_by(visitor, segment);
+	}
+	return remember(slot, current, visitor.word, begun.word, set);
 }
 
 static __always_inline bool destinations_decide(union target target)

@@ -211,14 +211,18 @@ _Static_assert(sizeof(struct l4lb_memory) == 16, "a memory is two words");
  * cache line. A record is one word, so that no reader sees halves of two records.
  */
 struct l4lb_record {
-	__u32 signature;	/* of the 5-tuple, with L4LB_FULL; 0: empty */
-	__u16 destination;	/* its id, with L4LB_ESTABLISHED and L4LB_ENDED */
+	/*
+	 * Of the 5-tuple, with L4LB_FULL; 0: empty. Without L4LB_ESTABLISHED it is XORed
+	 * with the sequence number that the packet after the SYN must have.
+	 */
+	__u32 signature;
+	__u16 destination;	/* its id, with L4LB_ENDED */
 	__u16 seen;		/* when the last packet came, in units of 4 seconds */
 };
 
 #define L4LB_FULL 0x80000000
-#define L4LB_ESTABLISHED 0x8000	/* a packet came after the SYN */
-#define L4LB_ENDED 0x4000	/* and after it a FIN or RST: any SYN may replace the record */
+#define L4LB_ESTABLISHED 0x40000000 /* a packet came after the SYN */
+#define L4LB_ENDED 0x8000	/* and after it a FIN or RST: any SYN may replace the record */
 #define L4LB_RECORDS 8
 #define L4LB_SEEN_SHIFT 2	/* wraps after three days */
 #define L4LB_YOUNG 16		/* 64 seconds: longer than a sender repeats a SYN */
@@ -290,10 +294,7 @@ _Static_assert(L4LB_CELLS > 1 && (L4LB_CELLS & (L4LB_CELLS - 1)) == 0,
 	       "CELLS is a power of two: a mask chooses the cell");
 _Static_assert(L4LB_DESTINATIONS > 0 && L4LB_DESTINATIONS < L4LB_HOT,
 	       "DESTINATIONS is 1 to 32767: an id has 15 bits");
-#ifdef L4LB_HOST
-_Static_assert(L4LB_DESTINATIONS <= L4LB_ENDED,
-	       "a record has 14 bits for an id");
-#else
+#ifndef L4LB_HOST
 _Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS / L4LB_QUAD + L4LB_SLOTS +
 			       2 * (L4LB_DESTINATIONS + 1) +
 			       L4LB_VERDICT_ENTRIES <=

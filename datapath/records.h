@@ -29,20 +29,16 @@ static __always_inline __u16 age(__u32 now, union record record)
 	return now - record.fields.seen;
 }
 
-/* Returns 0 for a record with a SYN alone; an established one has 2, an ended one 3. */
-static __always_inline __u32 progress(union record record)
+/* Tells whether no SYN may replace the record, unless it is outdated. */
+static __always_inline bool is_protected(union record record)
 {
-	return record.fields.destination >> 14;
-}
-
-static __always_inline bool is_established(union record record)
-{
-	return progress(record) == 2;
+	return record.fields.signature & L4LB_ESTABLISHED &&
+	       !(record.fields.destination & L4LB_ENDED);
 }
 
 static __always_inline __u16 destination_id(union record record)
 {
-	return record.fields.destination & ~(L4LB_ESTABLISHED | L4LB_ENDED);
+	return record.fields.destination & ~L4LB_ENDED;
 }
 
 #endif

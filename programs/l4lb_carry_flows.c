@@ -29,9 +29,9 @@ MAP(flows, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32), sizeof(struct l4lb_set));
 static __always_inline bool goes_before(__u32 now, union record record,
 					union record there)
 {
-	if (is_established(there) && age(now, there) <= L4LB_FORGOTTEN)
+	if (is_protected(there) && age(now, there) <= L4LB_FORGOTTEN)
 		return false;
-	return is_established(record) || age(now, record) < age(now, there);
+	return is_protected(record) || age(now, record) < age(now, there);
 }
 
 /* Compares two records of one connection: tells whether `there` is as new as `record`. */
@@ -40,7 +40,7 @@ static __always_inline bool is_known(__u32 now, union record record,
 {
 	if (age(now, record) != age(now, there))
 		return age(now, there) < age(now, record);
-	return progress(there) >= progress(record);
+	return !is_protected(there) || is_protected(record);
 }
 
 /* Puts a record into a set. Returns whether the set holds the connection afterwards. */

@@ -170,10 +170,11 @@ export function udp({ from, to }: Ports, payload = Buffer.alloc(0)): Buffer {
   return Buffer.concat([u16(from), u16(to), u16(8 + payload.length), u16(0), payload]);
 }
 
-export function tcp({ from, to }: Ports, flags = 0x02): Buffer {
+export function tcp({ from, to }: Ports, flags = 0x02, sequence = 0): Buffer {
   const header = Buffer.alloc(20);
   header.writeUInt16BE(from, 0);
   header.writeUInt16BE(to, 2);
+  header.writeUInt32BE(sequence, 4);
   header.writeUInt8(5 << 4, 12);
   header.writeUInt8(flags, 13);
   return header;

@@ -7,7 +7,7 @@ export const SEEN_SECONDS = 4;
 
 /** One record of `flows`, of a connection that began in a hot slot. */
 export interface FlowRecord {
-  /** 0: empty. */
+  /** 0: empty. Without the bit that says whether the connection is established. */
   signature: number;
   destination: number;
   /** A packet came after the SYN. */
@@ -19,18 +19,19 @@ export interface FlowRecord {
 }
 
 const RECORD_SIZE = 8;
-const ESTABLISHED = 0x8000;
-const ENDED = 0x4000;
+const ESTABLISHED = 0x40000000;
+const ENDED = 0x8000;
 
 /** The records of one set. */
 export function decodeRecords(set: Buffer): FlowRecord[] {
   return Array.from({ length: set.length / RECORD_SIZE }, (_, place) => {
     const at = place * RECORD_SIZE;
+    const signature = u32(set, at);
     const destination = u16(set, at + 4);
     return {
-      signature: u32(set, at),
-      destination: destination & ~(ESTABLISHED | ENDED),
-      established: (destination & ESTABLISHED) !== 0,
+      signature: (signature & ~ESTABLISHED) >>> 0,
+      destination: destination & ~ENDED,
+      established: (signature & ESTABLISHED) !== 0,
       ended: (destination & ENDED) !== 0,
       seen: u16(set, at + 6),
     };

@@ -38,6 +38,8 @@ export function quotedConnection(bytes: Buffer, ip: Ip): Connection | undefined 
     address: quoted.source,
     protocol: quoted.protocol,
     flags: 0,
+    sequence: 0,
+    data: 0,
     isError: true,
   };
   // The quoted headers must be complete. A fragment needs no more than that.

@@ -110,6 +110,6 @@ function actionOf(verdict: VerdictName): Answer['action'] {
   return ACTIONS.get(verdict) ?? 'DROP';
 }
 
-function writes({ record, kept }: Chosen): Pick<Answer, 'record' | 'kept'> {
-  return { ...(record && { record }), ...(kept && { kept }) };
+function writes({ records, kept }: Chosen): Pick<Answer, 'records' | 'kept'> {
+  return { ...(records && { records }), ...(kept && { kept }) };
 }

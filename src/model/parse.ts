@@ -158,6 +158,9 @@ export interface Connection {
   ports: Ports | undefined;
   /** TCP's flags; 0 for an ICMP error, which does not show them. */
   flags: number;
+  /** TCP's sequence number, and the bytes behind its header; 0 for an ICMP error. */
+  sequence: number;
+  data: number;
   isError: boolean;
 }
 
@@ -170,14 +173,19 @@ export function parseTransport(bytes: Buffer, ip: Ip): Connection | Refused {
   const { source, address, protocol, length, end } = ip;
   const malformed: Refused = { refused: 'malformed', address, protocol };
   if (length > bytes.length) return malformed;
-  const head = { source, address, protocol, isError: false };
+  const none = { flags: 0, sequence: 0, data: 0 };
+  const head = { source, address, protocol, isError: false, ...none };
   if (ip.isFragment) {
-    return length > end ? { ...head, ports: undefined, flags: 0 } : malformed;
+    return length > end ? { ...head, ports: undefined } : malformed;
   }
   if (length < end + (protocol === TCP ? 20 : 8)) return malformed;
   return {
     ...head,
     ports: { source: bytes.readUInt16BE(end), destination: bytes.readUInt16BE(end + 2) },
-    flags: protocol === TCP ? bytes.readUInt8(end + 13) : 0,
+    ...(protocol === TCP && {
+      flags: bytes.readUInt8(end + 13),
+      sequence: bytes.readUInt32BE(end + 4),
+      data: length - end - (bytes.readUInt8(end + 12) >> 4) * 4,
+    }),
   };
 }

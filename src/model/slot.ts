@@ -25,6 +25,8 @@ const SEEN_SHIFT = 2n;
 const YOUNG = 16;
 /** Set in every signature, so that none equals the signature of an empty record. */
 const FULL = 0x80000000;
+/** The bits that tell connections apart: one more says whether it is established. */
+const SIGNATURE = 0x3fffffff;
 /** An hour. After that even an established record may be replaced. */
 const FORGOTTEN = 900;
 
@@ -58,7 +60,7 @@ export interface Chosen {
   slot: Slot;
   id: number;
   hot?: string;
-  record?: RecordWrite;
+  records?: RecordWrite[];
   kept?: { slot: number; seconds: number };
   /** The outer source, if it names previous destinations. */
   source?: Buffer;
@@ -136,8 +138,31 @@ function sourceNaming(
 interface Choice {
   id: number;
   hot: string;
-  record?: RecordWrite;
+  records?: RecordWrite[];
 }
+
+/** The signature of a connection's record, once a packet came after the SYN. */
+export function signatureOf(tables: Tables, connection: Connection): number {
+  return hashConnection(tables, connection).signature;
+}
+
+function hashConnection(
+  { device: { slotSeed, log2Sets } }: Pick<Tables, 'device'>,
+  connection: Connection,
+): { signature: number; set: number } {
+  const source = foldAddress(slotSeed, connection.source);
+  const mixed = hash(~slotSeed, source, portsWord(connection));
+  const version = isIpv4(connection.address) ? 4 : 6;
+  const protocol = (connection.protocol << 16) | (version << 24);
+  const signature = hash(mixed, foldAddress(slotSeed, connection.address), protocol);
+  return { signature: full(signature), set: mixed & (2 ** log2Sets - 1) };
+}
+
+const full = (signature: number): number => ((signature & SIGNATURE) | FULL) >>> 0;
+
+/** Before that the signature holds the sequence number that this packet must have. */
+const promising = (signature: number, sequence: number): number =>
+  full(signature ^ sequence);
 
 function chooseOfHot(
   tables: Tables,
@@ -180,48 +205,59 @@ class RecordSet {
     cell: ModelCell,
     slot: Slot,
   ) {
-    const { slotSeed, log2Sets } = tables.device;
-    const mixed = hash(
-      ~slotSeed,
-      foldAddress(slotSeed, connection.source),
-      portsWord(connection),
-    );
-    const version = isIpv4(connection.address) ? 4 : 6;
-    const protocol = (connection.protocol << 16) | (version << 24);
     this.#tables = tables;
     this.#connection = connection;
     this.#cell = cell;
     this.#slot = slot;
     this.#now = Number((state.now / 1_000_000_000n) >> SEEN_SHIFT);
-    this.#set = mixed & (2 ** log2Sets - 1);
-    const signature = hash(mixed, foldAddress(slotSeed, connection.address), protocol);
-    this.#signature = (signature | FULL) >>> 0;
+    const { signature, set } = hashConnection(tables, connection);
+    this.#signature = signature;
+    this.#set = set;
     const there = state.flows.get(this.#set) ?? [];
     this.#records = Array.from({ length: RECORDS }, (_, n) => there[n] ?? NO_RECORD);
   }
 
-  /** Handles a SYN: it goes to the current destination, unless it is a repetition. */
+  /** Handles a SYN: it goes to the current destination, unless its connection is known. */
   begin(): Choice {
-    const place = this.#find();
-    const there = this.#records[place];
-    if (there) {
-      const weight = this.#tables.destinations.get(there.destination)?.weight ?? 0;
-      const isYoung = this.#age(there) <= YOUNG && !there.ended;
-      if (this.#stands(there) && weight > 0 && isYoung) {
-        return { id: there.destination, hot: 'a repeated SYN follows its record' };
-      }
-      return this.#record(place, 'a SYN whose old record no longer counts');
+    const { sequence, data } = this.#connection;
+    const promised = promising(this.#signature, sequence + data + 1);
+    const repeated = this.#findBegun([promised]);
+    const begin = (place: number, hot: string): Choice => {
+      const destination = this.#slot.current;
+      const fields = { destination, established: false, ended: false };
+      return { id: destination, hot, records: [this.#write(place, promised, fields)] };
+    };
+    const known = repeated >= 0 ? repeated : this.#findFollowed();
+    const there = this.#records[known];
+    if (!there) {
+      const free = this.#place();
+      return free === undefined
+        ? { id: this.#slot.previous, hot: 'a SYN that found no room for a record' }
+        : begin(free, 'a SYN goes to the current destination');
+    }
+    const stands = this.#stands(there);
+    const weight = this.#tables.destinations.get(there.destination)?.weight ?? 0;
+    const isYoung = this.#age(there) <= YOUNG && !there.ended;
+    if (stands && weight > 0 && isYoung) {
+      return { id: there.destination, hot: 'a repeated SYN follows its record' };
+    }
+    if (repeated >= 0 || !stands) {
+      return begin(known, 'a SYN whose old record no longer counts');
     }
     const free = this.#place();
-    if (free === undefined) {
-      return { id: this.#slot.previous, hot: 'a SYN that found no room for a record' };
-    }
-    return this.#record(free, 'a SYN goes to the current destination');
+    return free === undefined
+      ? { id: there.destination, hot: 'a SYN that found no room beside its old record' }
+      : begin(free, 'a SYN goes to the current destination');
   }
 
   /** Handles a later packet, or an ICMP error about one. */
   follow(): Choice {
-    const place = this.#find();
+    const { isError, flags, sequence, data } = this.#connection;
+    const ends = [sequence, sequence + data];
+    const promised = ends.map((end) => promising(this.#signature, end));
+    const begun = isError ? -1 : this.#findBegun(promised);
+    const followed = this.#findFollowed();
+    const place = begun >= 0 ? begun : followed;
     const there = this.#records[place];
     if (!there || !this.#stands(there)) {
       return {
@@ -229,17 +265,32 @@ class RecordSet {
         hot: 'a packet without a record goes to the previous destination',
       };
     }
-    const choice = { id: there.destination, hot: 'a packet follows its record' };
-    const ended = there.ended || (this.#connection.flags & (FIN | RST)) !== 0;
+    const { destination } = there;
+    const choice = { id: destination, hot: 'a packet follows its record' };
+    const ended = there.ended || (flags & (FIN | RST)) !== 0;
     const isKnown = there.established && there.ended === ended;
     const isFresh = isKnown && this.#age(there) === 0;
-    if (isFresh || this.#connection.isError) return choice;
-    const now = { destination: there.destination, established: true, ended };
-    return { ...choice, record: this.#write(place, now) };
+    if (isFresh || isError) return choice;
+    const fields = { destination, established: true, ended };
+    const records = [this.#write(place, this.#signature, fields)];
+    if (begun >= 0 && followed >= 0) {
+      // The connection on record ended unseen: the new one has its addresses and ports.
+      records.push({ set: this.#set, place: followed, record: NO_RECORD });
+    }
+    return { ...choice, records };
   }
 
-  #find(): number {
-    return this.#records.findIndex(({ signature }) => signature === this.#signature);
+  /** Finds the record that waits for this packet, or that a SYN repeats. */
+  #findBegun(promised: readonly number[]): number {
+    return this.#records.findIndex(
+      ({ signature, established }) => !established && promised.includes(signature),
+    );
+  }
+
+  #findFollowed(): number {
+    return this.#records.findIndex(
+      ({ signature, established }) => established && signature === this.#signature,
+    );
   }
 
   /** Returns the place for a new record: an empty one, or the oldest replaceable one. */
@@ -269,18 +320,12 @@ class RecordSet {
     return this.#age(record) <= sinceHot && owner === this.#cell.service;
   }
 
-  #record(place: number, hot: string): Choice {
-    const { current } = this.#slot;
-    const begun = { destination: current, established: false, ended: false };
-    return { id: current, hot, record: this.#write(place, begun) };
-  }
-
-  #write(place: number, fields: Omit<FlowRecord, 'signature' | 'seen'>): RecordWrite {
+  #write(
+    place: number,
+    signature: number,
+    fields: Omit<FlowRecord, 'signature' | 'seen'>,
+  ): RecordWrite {
     const seen = this.#now & 0xffff;
-    return {
-      set: this.#set,
-      place,
-      record: { signature: this.#signature, ...fields, seen },
-    };
+    return { set: this.#set, place, record: { signature, ...fields, seen } };
   }
 }

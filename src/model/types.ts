@@ -79,7 +79,7 @@ export interface Answer {
   id?: number;
   /** The number of bytes that is counted under the verdict. */
   bytes: number;
-  record?: RecordWrite;
+  records?: RecordWrite[];
   /** What is written to `kept`: the slot and the time in seconds. */
   kept?: { slot: number; seconds: number };
   reasons: Reasons;

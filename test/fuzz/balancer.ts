@@ -129,8 +129,10 @@ function askModel(
     if (answer.id === undefined)
       verdicts.add(NUMBERS.get(answer.verdict) ?? -1, answer.bytes);
     else counters.add(answer.id, answer.bytes);
-    const set = answer.record && flows.get(answer.record.set);
-    if (set && answer.record) set[answer.record.place] = answer.record.record;
+    for (const { set, place, record } of answer.records ?? []) {
+      const there = flows.get(set);
+      if (there) there[place] = record;
+    }
     if (answer.kept) kept.set(answer.kept.slot, answer.kept.seconds);
     return answer;
   });

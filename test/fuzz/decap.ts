@@ -108,6 +108,8 @@ function flowsOf(random: Random): Flow[] {
     address,
     protocol: 6,
     ports: { source: peer?.port ?? random.between(1, 65535), destination: port },
+    sequence: random.word(),
+    data: 0,
   }));
 }
 

@@ -94,7 +94,7 @@ function makePacket(random: Random, flow: Flow, longest: number): Buffer {
 function transport(random: Random, flow: Flow, longest: number): Buffer {
   const ports = [u16(flow.ports.source), u16(flow.ports.destination)];
   const content = random.chance(75)
-    ? random.bytes(random.below(30))
+    ? random.bytes(random.chance(40) ? flow.data : random.below(30))
     : random.chance(20)
       ? Buffer.alloc(random.below(longest), random.between(LEAST_FILLER, 255))
       : Buffer.alloc(
@@ -103,6 +103,7 @@ function transport(random: Random, flow: Flow, longest: number): Buffer {
           ]) + random.below(3),
           random.below(256),
         );
+  const { length } = content;
   if (flow.protocol === UDP) {
     return Buffer.concat([...ports, u16(8 + content.length), random.bytes(2), content]);
   }
@@ -119,9 +120,15 @@ function transport(random: Random, flow: Flow, longest: number): Buffer {
     0,
     random.below(256),
   ]);
+  const isSyn = (flags & 0x12) === 0x02;
+  const sequence = random.chance(20)
+    ? random.word()
+    : flow.sequence +
+      random.pick(isSyn ? [0, 0, 1] : [0, 1, 1, 1 + flow.data, 1 + flow.data - length]);
   const rest = Buffer.concat([
-    random.bytes(8),
-    Buffer.from([0x50, flags]),
+    u32(sequence),
+    random.bytes(4),
+    Buffer.from([random.chance(95) ? 0x50 : random.below(256), flags]),
     random.bytes(6),
   ]);
   return Buffer.concat([...ports, rest, content]);
@@ -136,9 +143,9 @@ function error(random: Random, flow: Flow): Buffer {
     random.bytes(6),
   ]);
   const back: Flow = {
+    ...flow,
     source: random.chance(95) ? flow.address : flow.source,
     address: flow.source,
-    protocol: flow.protocol,
     ports: { source: flow.ports.destination, destination: flow.ports.source },
   };
   const quoted = network(random, back, flow.protocol, transport(random, back, 0));
@@ -310,6 +317,12 @@ function mutateOnce(random: Random, frame: Buffer): Buffer {
   }
 }
 
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+}
+
 function u16(value: number): Buffer {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16BE(value & 0xffff);
@@ -360,5 +373,7 @@ function someFlow(random: Random): Flow {
     address: random.bytes(length),
     protocol: random.pick([TCP, UDP]),
     ports: somePorts(random),
+    sequence: random.word(),
+    data: 0,
   };
 }

@@ -26,7 +26,7 @@ import { encodeKey } from '../../src/abi/bytes.js';
 import { ABI } from '../../src/abi/maps.js';
 import { hash } from '../../src/wire/hash.js';
 import { isIpv4 } from '../../src/model/bytes.js';
-import { NO_RECORD, chooseSlot } from '../../src/model/slot.js';
+import { NO_RECORD, chooseSlot, signatureOf } from '../../src/model/slot.js';
 import type {
   ModelCell,
   ModelDestination,
@@ -45,10 +45,13 @@ export const LOG2_SETS = 3;
 export const RECORDS = 8;
 /** Set in the signature of each record that is not empty. */
 const FULL = 0x80000000;
+const ESTABLISHED = 0x40000000;
+const ENDED = 0x8000;
 const SERVICES = 4;
 /** Of the portable build's 16, so that a seed is found soon. */
 const MOST_CELLS = 10;
 const TCP = 6;
+const SYN = 0x02;
 const UDP = 17;
 const IPV4 = '00000000000000000000ffff';
 const ANY = Buffer.alloc(16);
@@ -59,6 +62,9 @@ export interface Flow {
   address: Buffer;
   protocol: number;
   ports: { source: number; destination: number };
+  /** The sequence number of its SYN, and how many bytes of data the SYN has. */
+  sequence: number;
+  data: number;
 }
 
 export interface Scenario {
@@ -274,6 +280,8 @@ function makeFlow(random: Random, cells: readonly ModelCell[]): Flow {
         : random.bytes(to.length),
     address: to,
     protocol: cell?.protocol ?? random.pick([TCP, UDP]),
+    sequence: random.chance(20) ? random.pick([0, 0xffffffff]) : random.word(),
+    data: random.chance(70) ? 0 : random.below(30),
     ports: isDhcp
       ? dhcp
       : {
@@ -302,7 +310,7 @@ function makeRecords(
     const isTaken = random.chance(40);
     const makeRecord = (): FlowRecord => {
       if (!random.chance(fill)) return NO_RECORD;
-      const record = aged(random, (random.word() | FULL) >>> 0);
+      const record = aged(random, ((random.word() & ~ESTABLISHED) | FULL) >>> 0);
       return isTaken
         ? { ...record, established: true, ended: false, seen: random.below(901) }
         : record;
@@ -310,8 +318,8 @@ function makeRecords(
     records.set(set, Array.from({ length: RECORDS }, makeRecord));
   }
   for (const flow of flows) {
-    const cell = tables.cells.find(({ protocol }) => protocol === flow.protocol);
-    if (!cell || flow.protocol !== TCP || random.chance(40)) continue;
+    const cell = tables.cells.find((one) => leadsTo(one, flow));
+    if (!cell || flow.protocol !== TCP || random.chance(20)) continue;
     // Any hot slot will do: what a record says of its connection is the same in all.
     const slots = new Map(
       Array.from({ length: SLOTS }, (_, slot) => [
@@ -320,18 +328,43 @@ function makeRecords(
       ]),
     );
     const all: Tables = { ...tables, slots, build: 'host' };
-    const { record } = chooseSlot(
-      all,
-      state,
-      { ...flow, flags: 2, isError: false },
-      cell,
+    const connection = { ...flow, flags: SYN, isError: false };
+    const remembers = { ...cell, flags: cell.flags & ~CELL_NAMES };
+    const [begun] = chooseSlot(all, state, connection, remembers).records ?? [];
+    const set = begun && records.get(begun.set);
+    if (!set) continue;
+    const signature = signatureOf(all, connection);
+    const owned = [...tables.destinations].filter(
+      ([, to]) => to.service === cell.service,
     );
-    const set = record && records.get(record.set);
-    if (!set || set.some(({ signature }) => signature === record.record.signature))
-      continue;
-    set[random.below(RECORDS)] = aged(random, record.record.signature);
+    // More often than by chance a record counts.
+    const stands = (record: FlowRecord): FlowRecord => {
+      const [destination] = owned.length > 0 ? random.pick(owned) : [record.destination];
+      return random.chance(30)
+        ? record
+        : { ...record, destination, seen: random.below(18) };
+    };
+    if (set.some((record) => record.signature === signature)) continue;
+    // A connection that begins may have the addresses and ports of an older one.
+    const kind = random.pick(['begun', 'followed', 'both']);
+    if (kind !== 'begun') {
+      const record = stands(aged(random, signature));
+      set[random.below(RECORDS)] = { ...record, established: true };
+    }
+    if (kind !== 'followed') {
+      const record = stands(aged(random, begun.record.signature));
+      set[random.below(RECORDS)] = { ...record, established: random.chance(5) };
+    }
   }
   return records;
+}
+
+function leadsTo(cell: ModelCell, { protocol, address, ports }: Flow): boolean {
+  return (
+    cell.protocol === protocol &&
+    (cell.port === 0 || cell.port === ports.destination) &&
+    (cell.address.equals(ANY) || onWire(cell.address).equals(address))
+  );
 }
 
 function aged(random: Random, signature: number): FlowRecord {
@@ -340,7 +373,7 @@ function aged(random: Random, signature: number): FlowRecord {
     signature,
     destination: random.chance(90)
       ? random.between(1, 12)
-      : random.pick([0, 15, 16, 0x3fff]),
+      : random.pick([0, 15, 16, 0x7fff]),
     established: random.chance(50),
     ended: random.chance(20),
     seen: age,
@@ -478,11 +511,9 @@ function placeCells(
 export function encodeRecords(records: readonly FlowRecord[]): Buffer {
   const bytes = Buffer.alloc(8 * RECORDS);
   records.forEach(({ signature, destination, established, ended, seen }, place) => {
-    bytes.writeUInt32LE(signature, place * 8);
-    bytes.writeUInt16LE(
-      destination | (established ? 0x8000 : 0) | (ended ? 0x4000 : 0),
-      place * 8 + 4,
-    );
+    const sign = (signature | (established ? ESTABLISHED : 0)) >>> 0;
+    bytes.writeUInt32LE(sign, place * 8);
+    bytes.writeUInt16LE(destination | (ended ? ENDED : 0), place * 8 + 4);
     bytes.writeUInt16LE(seen, place * 8 + 6);
   });
   return bytes;

@@ -30,8 +30,8 @@ import { Network, ROOT } from './network.js';
 const SYN = 0x02;
 const ACK = 0x10;
 const RECORDS = 8;
-const ESTABLISHED = 0x8000;
-const ENDED = 0x4000;
+const ESTABLISHED = 0x40000000;
+const ENDED = 0x8000;
 const bpftool = new Bpftool(run);
 
 describe('l4lb_carry_flows', () => {
@@ -63,11 +63,8 @@ describe('l4lb_carry_flows', () => {
   function encodeSet(records: readonly Record[]): Buffer {
     const set = Buffer.alloc(8 * RECORDS);
     records.forEach(({ of, to, age, established, ended }, place) => {
-      set.writeUInt32LE(of, 8 * place);
-      set.writeUInt16LE(
-        to | (established ? ESTABLISHED : 0) | (ended ? ENDED : 0),
-        8 * place + 4,
-      );
+      set.writeUInt32LE(established ? of + ESTABLISHED : of, 8 * place);
+      set.writeUInt16LE(to | (ended ? ENDED : 0), 8 * place + 4);
       set.writeUInt16LE((now - (age >> 2)) & 0xffff, 8 * place + 6);
     });
     return set;
@@ -75,12 +72,13 @@ describe('l4lb_carry_flows', () => {
 
   function decodeSet(set: Buffer): Record[] {
     return Array.from({ length: RECORDS }, (_, place) => {
+      const signature = set.readUInt32LE(8 * place);
       const destination = set.readUInt16LE(8 * place + 4);
       return {
-        of: set.readUInt32LE(8 * place),
-        to: destination & ~(ESTABLISHED | ENDED),
+        of: signature & ~ESTABLISHED,
+        to: destination & ~ENDED,
         age: ((now - set.readUInt16LE(8 * place + 6)) & 0xffff) << 2,
-        established: (destination & ESTABLISHED) !== 0,
+        established: (signature & ESTABLISHED) !== 0,
         ...((destination & ENDED) !== 0 && { ended: true }),
       };
     }).filter(({ of }) => of !== 0);
@@ -164,12 +162,6 @@ describe('l4lb_carry_flows', () => {
   test.each<[string, Record, Record, Record]>([
     ['seen later in the new sets stays', record(1, 40), record(1, 8), record(1, 8)],
     ['seen later in the old sets goes over', record(1, 8), record(1, 40), record(1, 8)],
-    [
-      'established meanwhile goes over',
-      record(1, 40),
-      record(1, 40, false),
-      record(1, 40),
-    ],
     ['ended meanwhile goes over', over(1), record(1), over(1)],
     ['ended in the new sets stays', record(1), over(1), over(1)],
   ])('a record %s', async (_, before, there, expected) => {
@@ -264,7 +256,9 @@ describe('l4lb-load --replace --flows', () => {
     const way = { to: '02:00:00:00:00:04', from: '02:00:00:00:00:01' };
     const lines = Array.from({ length: CONNECTIONS }, (_, index) => {
       const path = join(folder, `frame-${index}`);
-      const segment = tcp({ from: first + index, to: 80 }, flags);
+      // A SYN has the sequence number 0, and the packet after it 1.
+      const sequence = flags === SYN ? 0 : 1;
+      const segment = tcp({ from: first + index, to: 80 }, flags, sequence);
       const packet = ipv4({ from: '192.0.2.7', to: '10.0.0.4', protocol: TCP }, segment);
       writeFileSync(path, ethernet(way, packet));
       return `prog run id ${program} data_in ${path} data_out -`;

@@ -120,6 +120,7 @@ describe('a packet', () => {
       agrees: true,
     });
     const before = await network.sample();
+    // The next packet has the sequence number 0, as those that explain builds.
     const flood = ['-c', '1', '-S', '-s', '4242', '-p', '80', '-q', VIP];
     await network.run('client', 'hping3', flood);
     const after = await network.sample();
@@ -160,7 +161,20 @@ describe('a packet', () => {
     // A SYN writes a record, but not where the live program looks.
     expect(await state()).toEqual(before);
 
-    const flood = ['-c', '1', '-S', '-s', String(port), '-p', '80', '-q', VIP];
+    // The next packet has the sequence number 0, as those that explain builds.
+    const flood = [
+      '-c',
+      '1',
+      '-S',
+      '-M',
+      '4294967295',
+      '-s',
+      String(port),
+      '-p',
+      '80',
+      '-q',
+      VIP,
+    ];
     await network.run('client', 'hping3', flood);
     const [again] = await explain(...question(port, '--tcp-flags', 'ACK'));
     expect(again).toMatchObject({ agrees: true, destination: { address: '10.0.1.2' } });

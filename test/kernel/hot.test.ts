@@ -25,6 +25,9 @@ const FIN = 0x01;
 const SYN = 0x02;
 const RST = 0x04;
 const ACK = 0x10;
+/** The sequence numbers of a SYN, and of the packet after it. */
+const ISN = 0xffffffff;
+const NEXT = 0;
 const SLOTS = 4;
 /** L4LB_RECORDS in datapath/l4lb.h. */
 const RECORDS = 8;
@@ -89,14 +92,20 @@ interface Connection {
 }
 const mine = (): Connection => ({ address: '192.0.2.7', port });
 
-/** Sends a segment of a connection; returns which destination got it. */
-const send = (flags: number, from: Connection = mine()): Promise<string> =>
-  nameOf(
-    ipv4(
-      { from: from.address, to: vip, protocol: TCP },
-      tcp({ from: from.port, to: 80 }, flags),
-    ),
-  );
+/**
+ * Sends a segment of a connection; returns which destination got it. It is the SYN or
+ * follows it, unless its sequence number is given.
+ */
+function send(
+  flags: number,
+  from: Connection = mine(),
+  sequence = flags === SYN ? ISN : NEXT,
+  data = 0,
+): Promise<string> {
+  const segment = tcp({ from: from.port, to: 80 }, flags, sequence);
+  const fields = { from: from.address, to: vip, protocol: TCP };
+  return nameOf(ipv4(fields, Buffer.concat([segment, Buffer.alloc(data)])));
+}
 const sendUdp = (): Promise<string> =>
   nameOf(
     ipv4({ from: '192.0.2.7', to: vip, protocol: UDP }, udp({ from: port, to: 80 })),
@@ -371,6 +380,98 @@ describe('a record', () => {
     await hot(C, A);
     expect([await send(flags), await send(ACK)]).toEqual(['B', 'B']);
     expect([await send(SYN), await send(ACK)]).toEqual(['C', 'C']);
+  });
+
+  test('stands only if the next packet has the number that the SYN promised', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    for (const sequence of [NEXT - 1, NEXT + 1, NEXT + 2 ** 16, 0x7fffffff]) {
+      expect(await send(ACK, mine(), sequence >>> 0)).toBe('A');
+    }
+    expect(await send(ACK)).toBe('B');
+    expect(await send(ACK, mine(), 5_000_000)).toBe('B');
+  });
+
+  test.each([
+    ['that the destination takes', NEXT + 100, 0],
+    ['that is sent again', NEXT, 100],
+  ])('of a SYN with data %s', async (_, sequence, data) => {
+    await hot(B, A);
+    expect(await send(SYN, mine(), ISN, 100)).toBe('B');
+    expect(await send(SYN, mine(), ISN, 100)).toBe('B');
+    expect(await send(ACK, mine(), sequence, data)).toBe('B');
+    expect(await send(ACK)).toBe('B');
+  });
+
+  test('is not established by an error, and before that no error follows it', async () => {
+    await hot(B, A);
+    expect(await send(SYN)).toBe('B');
+    const quoted = tcp({ from: 80, to: port }, ACK, NEXT);
+    expect(await sendError(TCP, quoted)).toBe('A');
+    expect(await send(ACK)).toBe('B');
+    expect(await sendError(TCP, quoted)).toBe('B');
+  });
+
+  test('gives way to that of a new connection with the same ports', async () => {
+    await hot(B, A);
+    expect([await send(SYN), await send(ACK)]).toEqual(['B', 'B']);
+    await age(72);
+    await hot(C, A);
+    expect(await send(SYN, mine(), 5000)).toBe('C');
+    expect(await send(ACK)).toBe('B');
+    expect(await send(ACK, mine(), 5001)).toBe('C');
+    expect(await send(ACK)).toBe('C');
+  });
+
+  describe('and one forged SYN with the ports of', () => {
+    const VICTIMS = 40;
+    const victims = Array.from({ length: VICTIMS }, (_, number) => ({
+      address: '198.51.100.9',
+      port: 3000 + number,
+    }));
+
+    test('an older connection does not move it', async () => {
+      await hot(B, A);
+      const went = { A: 0, B: 0 };
+      for (const [number, victim] of victims.entries()) {
+        const theirs = 1_000_000 * number;
+        expect(await send(ACK, victim, theirs)).toBe('A');
+        expect(await send(SYN, victim, 77_777)).toBe('B');
+        went[(await send(ACK, victim, theirs)) as 'A' | 'B']++;
+      }
+      expect(went).toEqual({ A: VICTIMS, B: 0 });
+    });
+
+    test.each([
+      ['young', 0, 'B'],
+      ['old', 72, 'C'],
+    ])('one with a %s record does not move it', async (_, seconds, target) => {
+      for (const victim of victims.slice(0, 7)) {
+        await hot(B, A);
+        expect(await send(SYN, victim)).toBe('B');
+        expect(await send(ACK, victim)).toBe('B');
+      }
+      await age(seconds);
+      await hot(C, A);
+      const went = { A: 0, B: 0, C: 0 };
+      for (const victim of victims.slice(0, 7)) {
+        expect(await send(SYN, victim, 77_777)).toBe(target);
+        went[(await send(ACK, victim)) as 'A' | 'B' | 'C']++;
+      }
+      expect(went).toEqual({ A: 0, B: 7, C: 0 });
+    });
+
+    test('one with an old record follows it if there is no other room', async () => {
+      await hot(B, A);
+      for (const victim of victims.slice(0, RECORDS)) {
+        expect(await send(SYN, victim)).toBe('B');
+        expect(await send(ACK, victim)).toBe('B');
+      }
+      await age(72);
+      await hot(C, A);
+      expect(await send(SYN, victims[0], 77_777)).toBe('B');
+      expect(await send(ACK, victims[0])).toBe('B');
+    });
   });
 
   describe('in a full set', () => {

@@ -29,10 +29,13 @@ const NOW = 40_000;
 const SEEN = NOW / 4;
 const SINCE = NOW - 400;
 
-const tcp = (flags: string, fragment = '4000'): string =>
+const tcp = (flags: string, fragment = '4000', sequence = '00000001'): string =>
   `${ETHERNET} 0800 45000028 0000${fragment} 40060000 ${CLIENT} ${SERVICE}
-   1092 0050 00000000 00000000 50${flags}0000 00000000`;
-const SYN = tcp('02');
+   1092 0050 ${sequence} 00000000 50${flags}0000 00000000`;
+const SYN = tcp('02', '4000', '00000000');
+/** As one of an older connection. */
+const OTHER_ACK = tcp('10', '4000', '00000002');
+const OTHER_SYN = tcp('02', '4000', '00000004');
 const ACK = tcp('10');
 const SYN_ACK = tcp('12');
 const FIN = tcp('11');
@@ -56,17 +59,18 @@ function hot(fields: Partial<Slot> = {}, flags = CELL_USED): Partial<Tables> {
 /** The words as the bytes of client, ports and service lie on the wire. */
 const { slotSeed } = tables().device;
 const FULL = 0x80000000;
-const SIGNATURE =
-  (hash(
+const full = (word: number): number => ((word & 0x3fffffff) | FULL) >>> 0;
+const SIGNATURE = full(
+  hash(
     hash(~slotSeed, 0x070200c0, 0x50009210),
     foldAddress(slotSeed, bytes(SERVICE)),
     0x04060000,
-  ) |
-    FULL) >>>
-  0;
+  ),
+);
+const promising = (sequence: number): number => full(SIGNATURE ^ sequence);
 
 const mine = (fields: Partial<FlowRecord> = {}): FlowRecord => ({
-  signature: SIGNATURE,
+  signature: fields.established ? SIGNATURE : promising(1),
   destination: B,
   established: false,
   ended: false,
@@ -79,9 +83,9 @@ const others = (fields: (place: number) => Partial<FlowRecord>): FlowRecord[] =>
     mine({ signature: FULL + place, ...fields(place) }),
   );
 
-const told = ({ id, record, kept }: Answer): unknown => ({
+const told = ({ id, records = [], kept }: Answer): unknown => ({
   id,
-  ...(record && { record: [record.place, record.record] }),
+  ...(records[0] && { record: records.flatMap(({ place, record }) => [place, record]) }),
   ...(kept && { kept: kept.seconds }),
 });
 
@@ -163,6 +167,40 @@ describe('a hot slot', () => {
       at(...others(() => ({ seen: SEEN - 900, established: true }))),
       { id: A, kept: NOW },
     ],
+    ['a packet with another number', OTHER_ACK, at(mine()), { id: A, kept: NOW }],
+    [
+      'the packet after a new SYN removes the older record',
+      ACK,
+      at({ ...followed, destination: A }, mine()),
+      { id: B, record: [1, followed, 0, NO_RECORD] },
+    ],
+    [
+      'another SYN follows an established record',
+      OTHER_SYN,
+      at({ ...followed, destination: A, seen: SEEN - 16 }),
+      { id: A, kept: NOW },
+    ],
+    [
+      'or begins beside it after 64 seconds',
+      OTHER_SYN,
+      at({ ...followed, destination: A, seen: SEEN - 17 }),
+      { id: B, record: [1, mine({ signature: promising(5) })] },
+    ],
+    [
+      'or in its place if it does not count',
+      OTHER_SYN,
+      at({ ...followed, destination: OTHERS }),
+      { id: B, record: [0, mine({ signature: promising(5) })] },
+    ],
+    [
+      'or follows it if there is no other room',
+      OTHER_SYN,
+      at(
+        { ...followed, destination: A, seen: SEEN - 17 },
+        ...others(() => ({ established: true })).slice(1),
+      ),
+      { id: A, kept: NOW },
+    ],
     ['a FIN ends a record', FIN, at(followed), { id: B, record: [0, ended] }],
     ['so does an RST', RST, at(mine()), { id: B, record: [0, ended] }],
     ['after an ended record, unwritten', ACK, at(ended), { id: B }],
@@ -173,10 +211,10 @@ describe('a hot slot', () => {
       { id: B, record: [0, ended] },
     ],
     [
-      'a SYN begins anew in the place of an ended record',
+      'a SYN begins anew beside an ended record',
       SYN,
       at({ ...ended, destination: A }),
-      { id: B, record: [0, recorded] },
+      { id: B, record: [1, recorded] },
     ],
     [
       'a SYN takes the place of an ended record among established ones',
@@ -185,7 +223,8 @@ describe('a hot slot', () => {
       { id: B, record: [3, recorded] },
     ],
     ['an error without a record', ERROR, at(), { id: A }],
-    ['an error writes nothing', ERROR, at(mine()), { id: B }],
+    ['an error about a connection that begins', ERROR, at(mine()), { id: A }],
+    ['an error writes nothing', ERROR, at({ ...followed, seen: SEEN - 1 }), { id: B }],
   ])('%s', (_, frame, when, expected) => {
     expect(told(ask(frame, hot(), when))).toEqual(expected);
   });
