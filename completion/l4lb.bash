@@ -9,7 +9,7 @@ _l4lb_options() {
     'l4lb off') echo '-V --version -i --interface -m --mode --json -h --help' ;;
     'l4lb status') echo '-V --version -i --interface --json -h --help' ;;
     'l4lb check') echo '-V --version --json -h --help' ;;
-    'l4lb decap') echo '-V --version -i --interface -m --mode --obj --replace --json -h --help' ;;
+    'l4lb decap') echo '-V --version -i --interface -m --mode --obj --replace --names --siblings --json -h --help' ;;
     'l4lb map') echo '-V --version -i --interface -f --file -c --config --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
     'l4lb export') echo '-V --version -i --interface -m --mode -h --help' ;;
     'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle -m --mode --json -h --help' ;;
@@ -19,7 +19,7 @@ _l4lb_options() {
     'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lb') echo 'load replace off status check decap map export settle stats explain doctor disturb flood -V --version -h --help' ;;
-    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --decap --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
+    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
     'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb-explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
@@ -62,6 +62,8 @@ _l4lb_values() {
     'l4lb decap -i' | 'l4lb decap --interface') echo 'one devices' ;;
     'l4lb decap -m' | 'l4lb decap --mode') echo 'one words auto xdpdrv xdpgeneric' ;;
     'l4lb decap --obj') echo 'one files' ;;
+    'l4lb decap --names') echo 'several free' ;;
+    'l4lb decap --siblings') echo 'several files' ;;
     'l4lb map -i' | 'l4lb map --interface') echo 'one devices' ;;
     'l4lb map -f' | 'l4lb map --file') echo 'several files' ;;
     'l4lb map -c' | 'l4lb map --config') echo 'one files' ;;
@@ -119,6 +121,7 @@ _l4lb_values() {
     'l4lb-load -f' | 'l4lb-load --file') echo 'several files' ;;
     'l4lb-load --obj') echo 'one files' ;;
     'l4lb-load --flows') echo 'one free' ;;
+    'l4lb-load --siblings') echo 'several files' ;;
     'l4lb-load --check-offload') echo 'one files' ;;
     'l4lb-load -s' | 'l4lb-load --source') echo 'several free' ;;
     'l4lb-load --vip') echo 'several free' ;;

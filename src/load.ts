@@ -19,6 +19,7 @@ import {
   jsonOption,
   loadFileOption,
   objectOption,
+  siblingsOption,
 } from './cli/options.js';
 
 interface Flags extends LoadFlags {
@@ -70,12 +71,14 @@ export function loadCommand(): CliCommand {
       '--decap',
       'load the decapsulation program, which removes the outer header at a destination',
     )
+    .addOption(siblingsOption())
     .addOption(
       new Option('--off', 'take the program off the device').conflicts([
         'file',
         'obj',
         'replace',
         'decap',
+        'siblings',
       ]),
     )
     .addOption(
@@ -84,14 +87,23 @@ export function loadCommand(): CliCommand {
         'file',
         'obj',
         'replace',
-        'decap',
+        'siblings',
       ]),
     )
     .addOption(
       new Option(
         '--check-offload [object]',
         'say whether a card would take this object, and if not, why; needs neither a card nor -i (default: the object for xdpoffload)',
-      ).conflicts(['off', 'status', 'file', 'obj', 'replace', 'decap', 'flows']),
+      ).conflicts([
+        'off',
+        'status',
+        'file',
+        'obj',
+        'replace',
+        'decap',
+        'siblings',
+        'flows',
+      ]),
     )
     .addOption(jsonOption());
   command.on('option:check-offload', () => {
@@ -103,6 +115,7 @@ export function loadCommand(): CliCommand {
         'l4lb-load -i eth0 -f 32_destinations.csv',
         'l4lb-load -i eth0 -m xdpoffload',
         'l4lb-load -i eth0 --replace',
+        'l4lb-load -i eth0 --decap --names 10.7.0.0/16 --siblings web.csv',
         'l4lb-load -i eth0 --off',
         'l4lb-load --check-offload l4lb_xdp.o',
       ],

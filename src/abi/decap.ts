@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** programs/decap.h in TypeScript: the maps of the decapsulation program. */
-import { encodeKey, u32 } from './bytes.js';
-import { ABI } from './maps.js';
+import type { Names, NamesPrefix } from '../wire/names.js';
+import { bitsOfNumber } from '../wire/names.js';
+import { FAMILIES } from '../wire/outer-source.js';
+import { encodeKey, putU32, u32 } from './bytes.js';
 import type { Verdict } from './verdicts.js';
 
 /** DECAP_VERDICTS. */
@@ -71,42 +73,45 @@ export const DECAP_VERDICTS = [
   },
 ] as const satisfies Verdict[];
 
-/** struct decap_names: a prefix behind which outer sources name destinations. */
-export interface DecapNames {
-  /** 16 bytes. */
-  prefix: Buffer;
-  /** How many bits behind the prefix hold the two numbers: an even number up to 32. */
-  behind: number;
-}
-
-const NO_NAMES = Buffer.alloc(24);
-
-function encodeNames({ prefix, behind }: DecapNames): Buffer {
-  const mask = Buffer.alloc(4);
-  mask.writeUInt32BE(behind === 32 ? 0 : (-1 << behind) >>> 0);
-  return Buffer.concat([prefix, mask, encodeKey(behind / 2)]);
-}
-
+/** struct decap_host. */
 export interface DecapHost {
   /** An ABI version says that `addresses` is complete. */
   abi: number;
-  ipv4?: DecapNames | undefined;
-  ipv6?: DecapNames | undefined;
-}
-
-/** struct decap_host. */
-export function encodeHost({ abi, ipv4, ipv6 }: DecapHost = { abi: ABI }): Buffer {
-  const names = [ipv4, ipv6].map((one) => (one ? encodeNames(one) : NO_NAMES));
-  return Buffer.concat([encodeKey(abi), Buffer.alloc(4), ...names]);
+  /** The prefixes behind which outer sources name destinations. */
+  names: Names;
 }
 
 const NAMES_AT = 8;
+/** sizeof(struct decap_names). */
+const NAMES_SIZE = 24;
+const MASK_AT = 16;
+const BITS_AT = 20;
+
+export function encodeHost({ abi, names }: DecapHost): Buffer {
+  const both = FAMILIES.map((family) => encodeNames(names[family]));
+  return Buffer.concat([encodeKey(abi), Buffer.alloc(4), ...both]);
+}
+
+function encodeNames(names: NamesPrefix | undefined): Buffer {
+  const buffer = Buffer.alloc(NAMES_SIZE);
+  if (!names) return buffer;
+  const bits = bitsOfNumber(names);
+  names.address.copy(buffer);
+  buffer.writeUInt32BE(2 ** 32 - 2 ** (2 * bits), MASK_AT);
+  putU32(buffer, bits, BITS_AT);
+  return buffer;
+}
 
 export function decodeHost(host: Buffer): DecapHost {
-  const [ipv4, ipv6] = [NAMES_AT, NAMES_AT + NO_NAMES.length].map((at) => {
-    const behind = 2 * u32(host, at + 20);
-    const prefix = Buffer.from(host.subarray(at, at + 16));
-    return behind === 0 ? undefined : { prefix, behind };
+  const names: Names = {};
+  // A program of an earlier build knows no names.
+  if (host.length < NAMES_AT + 2 * NAMES_SIZE) return { abi: u32(host, 0), names };
+  FAMILIES.forEach((family, index) => {
+    const at = NAMES_AT + index * NAMES_SIZE;
+    const bits = u32(host, at + BITS_AT);
+    const address = Buffer.from(host.subarray(at, at + 16));
+    const all = family === 'ipv4' ? 32 : 128;
+    if (bits > 0) names[family] = { address, length: all - 2 * bits };
   });
-  return { abi: u32(host, 0), ipv4, ipv6 };
+  return { abi: u32(host, 0), names };
 }

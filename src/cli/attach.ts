@@ -7,9 +7,11 @@ import { fillWishes } from './options.js';
 import type { FillFlags } from './options.js';
 import { print, printJson, warn } from '../system/output.js';
 import type { Maps } from '../program/find.js';
+import { isDecap } from '../program/find.js';
 import { readHardware, tagNote } from '../system/ethtool.js';
 import { makeReady, prepareFill } from '../fill/from-rows.js';
-import { UsageFailure } from '../text/failure.js';
+import { prepareSiblings } from '../fill/siblings.js';
+import { Failure, UsageFailure } from '../text/failure.js';
 import { many } from '../text/format.js';
 import {
   alreadyThere,
@@ -33,6 +35,8 @@ export interface LoadFlags extends FillFlags {
   obj?: string;
   replace?: boolean;
   decap?: boolean;
+  /** Files of the other destinations, for the decapsulation program. */
+  siblings?: string[];
   flows?: number;
   json?: boolean;
 }
@@ -54,9 +58,29 @@ export function checkFlags(flags: LoadFlags): void {
       next: 'leave -f out',
     });
   }
+  checkSiblings(flags);
   if (flags.decap && flags.mode === 'xdpoffload') {
     throw new UsageFailure('--decap is not for a card: it counts per CPU', {
       next: '-m xdpdrv, or -m xdpgeneric',
+    });
+  }
+}
+
+/** Names are of no use to a destination that knows nobody, nor are siblings without names. */
+function checkSiblings({ decap, names, siblings, file }: LoadFlags): void {
+  if (siblings && !decap) {
+    throw new UsageFailure('--siblings is for the decapsulation program', {
+      next: 'add --decap; the balancer gets its destinations by -f',
+    });
+  }
+  if (names && !decap && !file) {
+    throw new UsageFailure('--names says how to fill, or whom a destination knows', {
+      next: 'add -f FILE, or --decap and --siblings FILE, or give it to l4lb-map',
+    });
+  }
+  if (decap && (names !== undefined) !== (siblings !== undefined)) {
+    throw new UsageFailure('--names and --siblings need each other', {
+      next: '--names 10.7.0.0/16 --siblings FILE, with prefix and file of the balancers',
     });
   }
 }
@@ -67,6 +91,14 @@ export async function attach(flags: LoadFlags): Promise<void> {
   const link = await tools.ip.link(flags.interface);
   const there = programInTheWay(link, flags.mode);
   if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
+  if (flags.siblings && there && !isDecap(there.name)) {
+    throw new Failure(`the program on ${link.name} is not the decapsulation program`, {
+      cause: 'only a destination sends on to siblings',
+      next: `l4lb-load -i ${link.name} --status, to see what is there`,
+    });
+  }
+  const { names, siblings: files } = flags;
+  const siblings = names && files && (await prepareSiblings(tools, link, names, files));
   const prepared =
     flags.file && (await prepareFill(tools, link, flags.file, fillWishes(flags)));
   if (prepared && !flags.json) {
@@ -81,6 +113,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
         decap: flags.decap ?? false,
         sets: flags.flows && (flags.flows << 20) / 64,
         fill: prepared && ((maps: Maps) => makeReady(tools, maps, prepared, lock)),
+        siblings,
         lock,
       };
       return there
@@ -88,6 +121,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
         : attachNew(tools, pins, request);
     }),
   );
+  siblings?.warnings.forEach(warn);
   report(flags, result, prepared && roomFor(prepared.mtu, prepared.destinations));
   if (flags.decap || result.mode === 'xdpoffload') return;
   const note = tagNote(link.name, await readHardware(tools.run, link.name));

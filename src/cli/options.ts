@@ -63,6 +63,14 @@ export function loadFileOption(): Option {
   );
 }
 
+/** Names the other destinations, of which the decapsulation program has to know. */
+export function siblingsOption(): Option {
+  return new Option(
+    '--siblings <file...>',
+    "with --decap and --names: the destinations that can be named, this host among them: the balancers' files, rows as l4lb-map takes them or a config file that ends in .toml",
+  );
+}
+
 export function configOption(description: string): Option {
   return new Option('-c, --config <file>', description);
 }

@@ -238,7 +238,7 @@ function samplePath(name: string): string | undefined {
   return name.endsWith('.csv') && existsSync(sample) ? sample : undefined;
 }
 
-function badRows(problems: string[]): Failure {
+export function badRows(problems: string[]): Failure {
   const count = problems.length === 1 ? '1 bad row' : `${problems.length} bad rows`;
   return new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
     next: 'fix the rows and run this command again',

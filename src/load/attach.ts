@@ -13,6 +13,7 @@ import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
 import { fillDecap } from '../program/decap.js';
+import type { Siblings } from '../program/siblings.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';
 import type { Pins } from '../program/pins.js';
@@ -30,6 +31,8 @@ export interface LoadRequest {
   sets: number | undefined;
   /** Plans the content of the maps. */
   fill: ((maps: Maps) => Promise<PlannedFill>) | undefined;
+  /** For the decapsulation program; undefined: as they are. */
+  siblings: Siblings | undefined;
   lock: number;
 }
 
@@ -207,12 +210,12 @@ export interface Filling {
 /** Plans the content completely, so that nothing can be refused when it is written. */
 export async function planLoaded(
   tools: Tools,
-  { fill, lock }: Pick<LoadRequest, 'fill' | 'lock'>,
+  { fill, siblings, lock }: Pick<LoadRequest, 'fill' | 'siblings' | 'lock'>,
   loaded: Pick<Loaded, 'name' | 'maps'>,
 ): Promise<Filling> {
   const planned = await fill?.(mapsOfLoaded(loaded));
   const write: Filling['write'] = async ({ maps }) => {
-    if (isDecap(loaded.name)) await fillDecap(tools, maps, lock);
+    if (isDecap(loaded.name)) await fillDecap(tools, maps, lock, siblings);
     await planned?.write(mapsOfLoaded({ maps }));
   };
   return { plan: planned?.plan, write };

@@ -13,6 +13,8 @@ import type { AttachedProgram } from '../system/ip/links.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
 import { readTables } from '../program/read.js';
 import { formatWay } from '../wire/way.js';
+import type { SiblingStatus } from './siblings.js';
+import { describeSiblings, siblingsStatus } from './siblings.js';
 
 export interface ServiceStatus {
   ways: string[];
@@ -32,6 +34,10 @@ export interface ProgramStatus {
   services?: ServiceStatus[];
   addresses?: number | 'all';
   verdicts?: Record<string, Counter>;
+  /** Of a destination that sends on. */
+  names?: string[];
+  self?: string[];
+  siblings?: SiblingStatus[];
 }
 
 export async function readStatus(tools: Tools, device: string): Promise<ProgramStatus[]> {
@@ -44,7 +50,10 @@ async function readProgram(tools: Tools, there: AttachedProgram): Promise<Progra
   const program = await tools.bpftool.programWithMaps('id', id);
   const all = program.maps;
   const head = { id, name, mode, loadedAt: program.loadedAt };
-  if (isDecap(name)) return { ...head, build: 'decap', ...(await readDecap(tools, all)) };
+  if (isDecap(name)) {
+    const { addresses, verdicts, ...decap } = await readDecap(tools, all);
+    return { ...head, build: 'decap', addresses, verdicts, ...siblingsStatus(decap) };
+  }
   const maps = asMaps(all);
   if (!maps) return { ...head, build: 'not l4lb' };
   const tables = await readTables(tools.bpftool, maps);
@@ -88,7 +97,8 @@ export function describeStatus(
   });
 }
 
-function describeTables({ services, addresses, verdicts }: ProgramStatus): string[] {
+function describeTables(program: ProgramStatus): string[] {
+  const { services, addresses, verdicts } = program;
   if (verdicts) {
     const counted = Object.entries(verdicts).filter(([, { packets }]) => packets > 0n);
     const whose =
@@ -98,6 +108,7 @@ function describeTables({ services, addresses, verdicts }: ProgramStatus): strin
       ...counted.map(
         ([name, { packets }]) => `  ${name}: ${formatCount(packets)} packets`,
       ),
+      ...describeSiblings(program),
     ];
   }
   // Of a program that is not ours, nothing is known.

@@ -13,17 +13,30 @@ import { ABI } from '../abi/maps.js';
 import type { Tools } from './tools.js';
 import { at, must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
+import type { Names } from '../wire/names.js';
 import { mapNamed } from './find.js';
+import type { Siblings, SiblingsRead } from './siblings.js';
+import { readSiblings, siblingLines } from './siblings.js';
+
+/** The names in `host`; none if no tool has filled it. */
+async function readNames(
+  { bpftool }: Pick<Tools, 'bpftool'>,
+  host: MapInfo,
+): Promise<Names> {
+  const [entry] = await bpftool.dump(host.id);
+  return entry ? decodeHost(valueOf(entry)).names : {};
+}
 
 /**
  * Writes the addresses that the host has now, and removes those that it no longer has: a
  * program that took over another's maps also took over its addresses. Until it is filled,
- * the program takes all.
+ * the program takes all. Without siblings to write, names and siblings stay as they are.
  */
 export async function fillDecap(
   { ip, bpftool }: Tools,
   maps: readonly MapInfo[],
   lock: number,
+  siblings?: Siblings,
 ): Promise<void> {
   const [map, host] = [mapNamed(maps, 'addresses'), mapNamed(maps, 'host')];
   const now = new Map(
@@ -37,30 +50,40 @@ export async function fillDecap(
   const stale = (await bpftool.dump(map.id))
     .map(({ key }) => key)
     .filter((address) => !now.has(formatAddress(address)));
+  const names = siblings?.names ?? (await readNames({ bpftool }, host));
   await bpftool.write(
     [
+      ...(siblings ? await siblingLines(bpftool, maps, siblings) : []),
       ...stale.map((address) => deleteLine(map, address)),
       ...[...now.values()].map((address) => updateLine(map, address, encodeKey(1))),
-      updateLine(host, encodeKey(0), encodeHost()),
+      updateLine(host, encodeKey(0), encodeHost({ abi: ABI, names })),
     ],
     lock,
   );
 }
 
+export interface DecapRead extends SiblingsRead {
+  addresses: number | 'all';
+  names: Names;
+  verdicts: Record<string, Counter>;
+}
+
 export async function readDecap(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: readonly MapInfo[],
-): Promise<{ addresses: number | 'all'; verdicts: Record<string, Counter> }> {
-  const names = ['addresses', 'verdicts', 'host'];
+): Promise<DecapRead> {
+  const wanted = ['addresses', 'verdicts', 'host'];
   const answers = await bpftool.queries(
-    names.map((name) => `map dump id ${mapNamed(maps, name).id}`),
+    wanted.map((name) => `map dump id ${mapNamed(maps, name).id}`),
   );
   const entries = answers.map(decodeEntries);
   const [addresses, verdicts] = [at(entries, 0), at(entries, 1)];
-  const host = valueOf(at(at(entries, 2), 0));
-  const isFilled = decodeHost(host).abi === ABI;
+  const { abi, names } = decodeHost(valueOf(at(at(entries, 2), 0)));
+  const hasNames = Object.keys(names).length > 0;
   return {
-    addresses: isFilled ? addresses.length : 'all',
+    addresses: abi === ABI ? addresses.length : 'all',
+    names,
+    ...(hasNames ? await readSiblings(bpftool, maps) : { self: [], siblings: [] }),
     verdicts: Object.fromEntries(
       DECAP_VERDICTS.map(({ number, name }) => {
         const entry = verdicts.find(({ key }) => key.equals(encodeKey(number)));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The decapsulation program. */
-import type { DecapNames } from '../../src/abi/decap.js';
 import { DECAP_VERDICTS, encodeHost } from '../../src/abi/decap.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { ABI } from '../../src/abi/maps.js';
@@ -15,6 +14,8 @@ import { decap } from '../../src/model/decap.js';
 import type { Neighbourhood, PairEvent } from '../../src/model/names.js';
 import { wrongInnerSums } from '../../src/model/sums.js';
 import { onWire } from '../../src/wire/address.js';
+import type { Names, NamesPrefix } from '../../src/wire/names.js';
+import { bitsOfNumber, formatNames } from '../../src/wire/names.js';
 import { Sums, compareSums, counted } from './compare.js';
 import type { Expected, Prepared, Time } from './engines.js';
 import { makeTunnels } from './packets.js';
@@ -46,10 +47,7 @@ export function prepareDecap(program: Program, random: Random, count: number): P
   const names = chooseNames(random);
   const all = [names.ipv4, names.ipv6].flatMap((one) => one ?? []);
   const neighbourhood: Neighbourhood = {
-    names: all.map((one) => {
-      const prefix = onWire(one.prefix);
-      return { prefix, length: 8 * prefix.length - one.behind };
-    }),
+    names: all.map(({ address, length }) => ({ prefix: onWire(address), length })),
     siblings: SIBLINGS.map((one) => ({ ...one, address: onWire(one.address) })),
     sockets: SOCKETS,
   };
@@ -62,22 +60,20 @@ export function prepareDecap(program: Program, random: Random, count: number): P
           'addresses',
           OWN.map((address) => [address, encodeKey(1)] as const),
         )
-        .write('host', [[encodeKey(0), encodeHost({ abi: ABI, ...names })]])
+        .write('host', [[encodeKey(0), encodeHost({ abi: ABI, names })]])
         .write('siblings', SIBLINGS.map(siblingEntry))
         .write('sockets', SOCKETS.map(socketEntry))
         .zeros('pairs')
         .zeros('verdicts'),
     dumps: ['verdicts', 'pairs'],
     expect: (time, frames) => expectation(neighbourhood, time, frames),
-    about: all
-      .map(({ prefix, behind }) => `names: ${prefix.toString('hex')}, ${behind} bits`)
-      .join('\n'),
+    about: `names: ${all.map(formatNames).join(', ')}`,
   };
 }
 
-function chooseNames(random: Random): { ipv4?: DecapNames; ipv6?: DecapNames } {
-  const ipv4 = { prefix: PREFIX_V4, behind: random.pick([8, 16, 16, 20, 24]) };
-  const ipv6 = { prefix: PREFIX_V6, behind: random.pick([8, 16, 16, 24, 32]) };
+function chooseNames(random: Random): Names {
+  const ipv4 = { address: PREFIX_V4, length: random.pick([8, 12, 16, 16, 24]) };
+  const ipv6 = { address: PREFIX_V6, length: random.pick([96, 104, 112, 112, 120]) };
   return {
     ...(random.chance(90) && { ipv4 }),
     ...(random.chance(90) && { ipv6 }),
@@ -85,17 +81,17 @@ function chooseNames(random: Random): { ipv4?: DecapNames; ipv6?: DecapNames } {
 }
 
 /** Sources that name up to two destinations, most of them siblings. */
-function sourceOf(names: readonly DecapNames[]) {
+function sourceOf(names: readonly NamesPrefix[]) {
   return (random: Random, length: number): Buffer => {
-    const mine = names.find(({ prefix }) => onWire(prefix).length === length);
+    const mine = names.find(({ address }) => onWire(address).length === length);
     if (!mine || random.chance(20)) return random.bytes(length);
-    const source = Buffer.from(onWire(mine.prefix));
-    const bits = mine.behind / 2;
+    const source = Buffer.from(onWire(mine.address));
+    const most = 2 ** bitsOfNumber(mine);
     const number = (): number =>
       random.chance(80)
-        ? random.pick([0, 0, 1, 2, 3, 4, 5, 15, 16]) % 2 ** bits
-        : random.below(2 ** bits);
-    const numbers = number() * 2 ** bits + number();
+        ? random.pick([0, 0, 1, 2, 3, 4, 5, 15, 16]) % most
+        : random.below(most);
+    const numbers = number() * most + number();
     source.writeUInt32BE(source.readUInt32BE(length - 4) + numbers, length - 4);
     return source;
   };

@@ -27,6 +27,7 @@ import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { Bpftool } from '../../src/system/bpftool.js';
 import { run } from '../../src/system/run.js';
 import { onWire, parseAddress } from '../../src/wire/address.js';
+import { joinNames, parseNames } from '../../src/wire/names.js';
 import { must } from '../../src/text/must.js';
 import {
   ICMP,
@@ -59,7 +60,7 @@ const SIBLINGS = [
   ...{ number, pair, address: must(parseAddress(text), text) },
   mac: mac(`02:00:0a:00:01:0${number}`),
 }));
-const PREFIXES = ['10.7.0.0', 'fd00:7::'].map((text) => must(parseAddress(text), text));
+const PREFIXES = ['10.7.0.0/16', 'fd00:7::/112'].map(parseNames);
 const FROM = '02:00:00:00:00:04';
 const TO = '02:00:0a:00:01:01';
 
@@ -165,12 +166,12 @@ describe.each(['l4lb_decap.o', 'l4lb_decap_frags.o'])('%s', (object) => {
     const [addresses, host, siblings] = ['addresses', 'host', 'siblings'].map((name) =>
       mapNamed(maps, name),
     ) as [MapInfo, MapInfo, MapInfo];
-    const [ipv4, ipv6] = PREFIXES.map((prefix) => ({ prefix, behind: 16 }));
+    const names = joinNames(PREFIXES);
     await bpftool.queries([
       ...[...HOSTS, '10.0.1.9'].map((text) =>
         updateLine(addresses, must(parseAddress(text), text), encodeKey(1)),
       ),
-      updateLine(host, encodeKey(0), encodeHost({ abi: ABI, ipv4, ipv6 })),
+      updateLine(host, encodeKey(0), encodeHost({ abi: ABI, names })),
       ...SIBLINGS.map((one) => {
         const version = onWire(one.address).length === 4 ? 4 : 6;
         const key = encodeSiblingKey({ number: one.number, version });
@@ -225,10 +226,7 @@ describe.each(['l4lb_decap.o', 'l4lb_decap_frags.o'])('%s', (object) => {
   function neighbourhood(): Neighbourhood {
     const known: Socket['state'][] = ['open', 'half-open', 'time-wait'];
     return {
-      names: PREFIXES.map(onWire).map((prefix) => ({
-        prefix,
-        length: prefix.length * 8 - 16,
-      })),
+      names: PREFIXES.map(({ address, length }) => ({ prefix: onWire(address), length })),
       siblings: SIBLINGS.map((one) => ({ ...one, address: onWire(one.address) })),
       sockets: connections.flatMap((one): Socket[] => {
         const state = known.find((name) => name === one.state);

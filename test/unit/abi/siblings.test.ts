@@ -42,11 +42,11 @@ function offsetsOf(struct: string): Record<string, number> {
   return { ...offsets, end: at };
 }
 
-const PREFIX = { prefix: ip('10.7.0.0'), behind: 16 };
-const PREFIX_6 = { prefix: ip('fd00:7::'), behind: 32 };
+const IPV4 = { address: ip('10.7.0.0'), length: 16 };
+const IPV6 = { address: ip('fd00:7::'), length: 96 };
 
 test.each([
-  ['decap_host', encodeHost().length],
+  ['decap_host', encodeHost({ abi: 1, names: {} }).length],
   ['decap_sibling_key', encodeSiblingKey({ number: 1, version: 4 }).length],
   [
     'decap_sibling',
@@ -64,7 +64,7 @@ test('the most siblings are as many as in the header', () => {
 });
 
 test('names lie in the host where the header has them', () => {
-  const host = encodeHost({ abi: 1, ipv4: PREFIX, ipv6: PREFIX_6 });
+  const host = encodeHost({ abi: 1, names: { ipv4: IPV4, ipv6: IPV6 } });
   const { names = 0 } = offsetsOf('decap_host');
   const { prefix = 0, mask = 0, bits = 0 } = offsetsOf('decap_names');
   const four = host.subarray(names, names + 24);
@@ -79,9 +79,10 @@ test('names lie in the host where the header has them', () => {
 });
 
 test.each([
-  { abi: 1, ipv4: undefined, ipv6: undefined },
-  { abi: 1, ipv4: PREFIX, ipv6: undefined },
-  { abi: 1, ipv4: PREFIX, ipv6: PREFIX_6 },
+  { abi: 1, names: {} },
+  { abi: 1, names: { ipv4: IPV4 } },
+  { abi: 1, names: { ipv6: IPV6 } },
+  { abi: 1, names: { ipv4: IPV4, ipv6: IPV6 } },
 ])('a host is read back as it was written', (host) => {
   expect(decodeHost(encodeHost(host))).toEqual(host);
 });

@@ -380,6 +380,22 @@ describe('command', () => {
       error: '--decap has no destinations to fill',
     },
     {
+      line: 'l4lb-load -i ens4 --names 10.7.0.0/16',
+      error: '--names says how to fill, or whom a destination knows',
+    },
+    {
+      line: 'l4lb-load -i ens4 --decap --names 10.7.0.0/16',
+      error: '--names and --siblings need each other',
+    },
+    {
+      line: 'l4lb-load -i ens4 --decap --siblings a.csv',
+      error: '--names and --siblings need each other',
+    },
+    {
+      line: 'l4lb-load -i ens4 --siblings a.csv',
+      error: '--siblings is for the decapsulation program',
+    },
+    {
       line: 'l4lb-load -i ens4 --decap -m xdpoffload',
       error: '--decap is not for a card: it counts per CPU',
     },

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Reads the siblings of a destination from the balancers' files, and finds their MACs. */
+import type { DestinationRow } from '../config/destinations-csv.js';
+import { parseDestinations } from '../config/destinations-csv.js';
+import type { NamedHost, Siblings } from '../program/siblings.js';
+import type { Context } from '../program/tools.js';
+import { MOST_SIBLINGS } from '../abi/siblings.js';
+import type { Link } from '../system/ip/links.js';
+import { Failure } from '../text/failure.js';
+import { many } from '../text/format.js';
+import { must } from '../text/must.js';
+import { formatAddress, parseAddress } from '../wire/address.js';
+import type { Names } from '../wire/names.js';
+import { numberOf } from '../wire/names.js';
+import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
+import { readConfig } from './from-config.js';
+import { badRows, readFile, resolveRows } from './from-rows.js';
+
+export interface PreparedSiblings extends Siblings {
+  warnings: string[];
+}
+
+export async function prepareSiblings(
+  tools: Pick<Context, 'run' | 'ip'>,
+  link: Link,
+  names: Names,
+  files: readonly string[],
+): Promise<PreparedSiblings> {
+  const rows = differing(files.flatMap(readRows));
+  const addresses = rows.map(({ address }) => must(parseAddress(address), address));
+  const { named, warnings } = nameable(names, addresses);
+  const isNamed = new Set(named.map((address) => formatAddress(address)));
+  const here = new Set((await tools.ip.hostAddresses()).map(canonical));
+  const wanted = rows.filter(({ address }) => isNamed.has(address));
+  const others = wanted.filter(({ address }) => !here.has(address));
+  if (others.length >= MOST_SIBLINGS) {
+    throw new Failure(`${many(others.length, 'sibling')} do not fit`, {
+      cause: `a destination knows ${MOST_SIBLINGS - 1} others at most`,
+      next: 'leave out those whose connections never come here',
+    });
+  }
+  const self = wanted.flatMap(({ address }): NamedHost[] =>
+    here.has(address) ? [{ address: must(parseAddress(address), address) }] : [],
+  );
+  if (self.length === 0) {
+    warnings.push(
+      `no file names an address of this host; a sibling cannot tell who sent a packet on`,
+    );
+  }
+  const resolved = await resolveRows(tools, link, others);
+  const hosts = [...self, ...resolved.map(({ address, mac }) => ({ address, mac }))];
+  return { names, hosts, warnings };
+}
+
+/** A config file names its services' destinations; any other file has rows of them. */
+function readRows(name: string): DestinationRow[] {
+  if (name.endsWith('.toml'))
+    return readConfig(name).services.flatMap(({ rows }) => rows);
+  const { rows, problems } = parseDestinations([readFile(name)]);
+  if (problems.length > 0) throw badRows(problems);
+  return rows;
+}
+
+/** A destination of several services is one host; the first row with a MAC counts. */
+function differing(rows: readonly DestinationRow[]): DestinationRow[] {
+  const first = new Map<string, DestinationRow>();
+  for (const row of rows) {
+    const there = first.get(row.address);
+    first.set(row.address, there?.mac === undefined ? { ...there, ...row } : there);
+  }
+  return [...first.values()];
+}
+
+/**
+ * Two destinations of the same number cannot be told apart, so neither can be named; 0 is
+ * nobody.
+ */
+function nameable(
+  names: Names,
+  addresses: readonly Buffer[],
+): { named: Buffer[]; warnings: string[] } {
+  const warnings: string[] = [];
+  const byNumber = new Map<string, Buffer[]>();
+  for (const address of addresses) {
+    const family = familyOf(address);
+    const prefix = names[family];
+    if (!prefix) continue;
+    const number = numberOf(prefix, address);
+    if (number === 0) {
+      warnings.push(
+        `${formatAddress(address)} cannot be named: its last bits, which are its number, are 0`,
+      );
+      continue;
+    }
+    const key = `${family} ${number}`;
+    byNumber.set(key, [...(byNumber.get(key) ?? []), address]);
+  }
+  for (const [key, same] of byNumber) {
+    if (same.length === 1) continue;
+    const list = same.map(formatAddress).join(', ');
+    warnings.push(
+      `${list} cannot be named: all have the number ${key.split(' ')[1] ?? ''}; a shorter prefix tells more apart`,
+    );
+  }
+  const missing = (['ipv4', 'ipv6'] as const).filter(
+    (family) =>
+      !names[family] && addresses.some((address) => familyOf(address) === family),
+  );
+  for (const family of missing) {
+    warnings.push(
+      `the ${FAMILY_NAMES[family]} destinations cannot be named: there is no prefix of theirs`,
+    );
+  }
+  const named = [...byNumber.values()].flatMap((same) => (same.length === 1 ? same : []));
+  return { named, warnings };
+}
+
+function canonical(text: string): string {
+  const address = parseAddress(text);
+  return address ? formatAddress(address) : text;
+}

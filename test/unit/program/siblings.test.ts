@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What is written about siblings: whom a destination knows, and where it counts. */
+import { describe, expect, test } from '@jest/globals';
+
+import { encodeKey } from '../../../src/abi/bytes.js';
+import {
+  EMPTY_PAIR,
+  MOST_SIBLINGS,
+  encodePair,
+  encodeSibling,
+  encodeSiblingKey,
+} from '../../../src/abi/siblings.js';
+import { siblingLines } from '../../../src/program/siblings.js';
+import type { NamedHost } from '../../../src/program/siblings.js';
+import { hex } from '../../../src/system/bpftool-text.js';
+import type { Entry, MapInfo } from '../../../src/system/bpftool-text.js';
+import { parseNames } from '../../../src/wire/names.js';
+import { ip, mac } from '../wire/names.js';
+
+const MAPS: MapInfo[] = ['siblings', 'pairs'].map((name, index) => ({
+  ...{ id: index + 1, name, kind: 'hash', keySize: 8, valueSize: 24, entries: 8 },
+}));
+const IPV4 = parseNames('10.7.0.0/16');
+const IPV6 = parseNames('fd00:7::/112');
+const MAC = mac('02:00:0a:00:01:01');
+
+const key = (number: number, version: 4 | 6 = 4): Buffer =>
+  encodeSiblingKey({ number, version });
+const there = (address: string, number: number, pair: number): Entry => ({
+  key: key(number),
+  values: [encodeSibling({ address: ip(address), mac: MAC, pair })],
+});
+const other = (address: string): NamedHost => ({ address: ip(address), mac: MAC });
+
+async function lines(known: Entry[], hosts: NamedHost[]): Promise<string[]> {
+  const bpftool = { dump: () => Promise.resolve(known) };
+  return siblingLines(bpftool, MAPS, { names: { ipv4: IPV4, ipv6: IPV6 }, hosts });
+}
+
+const update = (address: string, number: number, pair: number, version?: 6): string =>
+  `map update id 1 key hex ${hex(key(number, version))} value hex ` +
+  hex(encodeSibling({ address: ip(address), mac: pair ? MAC : Buffer.alloc(6), pair }));
+const zero = (pair: number): string =>
+  `map update id 2 key hex ${hex(encodeKey(pair))} value hex ${hex(encodePair(EMPTY_PAIR))}`;
+const remove = (number: number): string => `map delete id 1 key hex ${hex(key(number))}`;
+
+describe('siblings', () => {
+  test('each gets a pair that counts from 0; this host has none', async () => {
+    const hosts = [{ address: ip('10.0.1.1') }, other('10.0.1.2'), other('fd00::1:3')];
+    expect(await lines([], hosts)).toEqual([
+      update('10.0.1.1', 1, 0),
+      ...[zero(1), update('10.0.1.2', 2, 1)],
+      ...[zero(2), update('fd00::1:3', 3, 2, 6)],
+    ]);
+  });
+
+  test('one that stays keeps its pair, and one that goes is removed first', async () => {
+    const known = [there('10.0.1.2', 2, 5), there('10.0.1.3', 3, 1)];
+    expect(await lines(known, [other('10.0.1.2'), other('10.0.1.4')])).toEqual([
+      remove(3),
+      update('10.0.1.2', 2, 5),
+      ...[zero(2), update('10.0.1.4', 4, 2)],
+    ]);
+  });
+
+  test('the pair of one that goes is used again only if no other is left', async () => {
+    const known = Array.from({ length: MOST_SIBLINGS - 1 }, (_, index) =>
+      there('10.0.1.2', index, index + 1),
+    ).map((entry, index) => {
+      const address = Buffer.from(ip('10.0.0.0'));
+      address.writeUInt16BE(index + 1, 14);
+      const value = encodeSibling({ address, mac: MAC, pair: index + 1 });
+      return { ...entry, values: [value] };
+    });
+    const written = await lines(known, [other('10.9.1.9')]);
+    expect(written.slice(-2)).toEqual([zero(1), update('10.9.1.9', 9, 1)]);
+  });
+
+  test('a host of a family without a prefix is left out', async () => {
+    const bpftool = { dump: () => Promise.resolve([]) };
+    const hosts = [other('fd00::1:3')];
+    expect(await siblingLines(bpftool, MAPS, { names: { ipv4: IPV4 }, hosts })).toEqual(
+      [],
+    );
+  });
+});
