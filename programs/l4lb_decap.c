@@ -166,7 +166,8 @@ static __always_inline enum decap_verdict take_off(struct xdp_md *ctx,
  */
 static __always_inline enum decap_verdict
 decide(struct xdp_md *ctx, const struct decap_names *names,
-       const struct packet *outer, const struct packet *inner)
+       const struct packet *outer, const struct packet *inner,
+       const struct cursor *cursor)
 {
 	struct named named = read_named(names, outer);
 	const struct decap_sibling *sibling;
@@ -181,6 +182,8 @@ decide(struct xdp_md *ctx, const struct decap_names *names,
 	/* Without a single name it is as cold. */
 	if (!named.first && !named.second)
 		return DECAP_DECAPSULATED;
+	if (named.first && is_plain_syn(cursor, inner))
+		return DECAP_TAKEN_HOT;
 	claim = claim_of(ctx, &place);
 	if (!named.first) {
 		/* Sent on for the last time: this host answers, if only by RST. */
@@ -231,7 +234,7 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 
 	names = names_for(filled, &outer);
 	if (names) {
-		taken = decide(ctx, names, &outer, &inner);
+		taken = decide(ctx, names, &outer, &inner, &cursor);
 		if (taken >= L4LB_FIRST_DROP)
 			return taken;
 	}

@@ -74,6 +74,19 @@ struct place {
 };
 
 /*
+ * Tells whether a segment is a SYN, which begins a connection here. The cursor stands
+ * behind the IP header. It finds most of them, and quicker than claim_of().
+ */
+static __always_inline bool is_plain_syn(const struct cursor *cursor,
+					 const struct packet *packet)
+{
+	const struct tcphdr *tcp = cursor->at;
+
+	return packet->protocol == IPPROTO_TCP && !packet->is_fragment &&
+	       (const void *)(tcp + 1) <= cursor->end && tcp->syn && !tcp->ack;
+}
+
+/*
  * Compiled apart, and not static, so that the verifier looks at it once, and not once for
  * each way in which outer headers can be parsed. Therefore it parses the inner headers
  * again.

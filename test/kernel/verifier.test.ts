@@ -26,8 +26,8 @@ test.each([
   ['l4lb_xdp.o', 150_000],
   ['l4lb_xdp_host.o', 300_000],
   ['l4lb_xdp_frags.o', 300_000],
-  ['l4lb_decap.o', 150_000],
-  ['l4lb_decap_frags.o', 150_000],
+  ['l4lb_decap.o', 250_000],
+  ['l4lb_decap_frags.o', 250_000],
   ['l4lb_carry.o', 3_000],
   ['l4lb_carry_flows.o', 500_000],
 ])('%s is verified within %d instructions', async (object, most) => {
