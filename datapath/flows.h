@@ -54,18 +54,20 @@
  *   Fragments have no ports to find a record by, and go to the previous destination.
  *   Fragments of UDP go where the rest of UDP goes.
  *
+ * signature.h tells where a connection's record lies, and why nobody can aim at it.
+ *
  * The portable build has no flows: on a SmartNIC a program can only add to its
  * maps, so it has hot slots only where destinations decide.
  */
 #ifndef FLOWS_H
 #define FLOWS_H
 
-#include "hash.h"
 #include "limit.h"
 #include "maps.h"
 #include "parse.h"
 #include "records.h"
 #include "service.h"
+#include "signature.h"
 
 #ifdef L4LB_HOST
 
@@ -146,25 +148,6 @@ static __always_inline union memory read_memory(const struct visit *visit)
 	if (found)
 		memory.word = read_word(found);
 	return memory;
-}
-
-/* Returns the signature, and sets the number of the set that holds the record. */
-static __always_inline __u32 sign(const struct l4lb_device *device,
-				  const struct packet *packet, __u32 *set)
-{
-	const union way way = {
-		.protocol = packet->protocol,
-		.version = packet->version,
-	};
-	const __u32 seed = device->slot_seed;
-	const __u32 mixed =
-		hash(~seed, fold(seed, packet->source.word, packet->version),
-		     packet->ports);
-
-	*set = mixed & ((1U << device->log2_sets) - 1);
-	return hash(mixed, fold(seed, packet->address.word, packet->version),
-		    way.word) |
-	       L4LB_FULL | L4LB_ESTABLISHED;
 }
 
 static __always_inline void write_record(struct l4lb_set *set, __u32 place,

@@ -238,6 +238,11 @@ _Static_assert(sizeof(struct l4lb_record) == 8, "a record is one word");
 _Static_assert(sizeof(struct l4lb_set) == 64, "a set is one cache line");
 
 /*
+ * `secret`, one entry of 64 bits: the key of the hash that finds records. The program makes
+ * it when it first needs one (signature.h); 0: not yet.
+ */
+
+/*
  * `kept`, by slot: when a packet last went to a destination other than the
  * current one, in seconds of CLOCK_MONOTONIC. A slot can go cold when no such
  * packet came for long enough.

@@ -20,6 +20,7 @@ BY_NUMBER(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
 BY_NUMBER(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
 #ifdef L4LB_HOST
 BY_NUMBER(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
+BY_NUMBER(secret, BPF_MAP_TYPE_ARRAY, 1, __u64);
 BY_NUMBER(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
 BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
 #endif

@@ -42,6 +42,7 @@
 #define find(map, key) bpf_map_lookup_elem(map, key)
 
 #define coarse_nanoseconds() bpf_ktime_get_coarse_ns()
+#define random_word() bpf_get_prandom_u32()
 
 /* Only for the host: a card has no bpf_csum_diff(). */
 static __always_inline __u64 sum_words(void *bytes, __u32 length)

@@ -87,8 +87,9 @@ static __always_inline bool cut_tail(struct xdp_md *ctx, __u32 bytes)
 	return true;
 }
 
-/* The process provides this. */
+/* The process provides these. */
 __u64 coarse_nanoseconds(void);
+__u32 random_word(void);
 
 static __always_inline __u64 sum_words(const void *bytes, __u32 length)
 {

@@ -16,6 +16,7 @@
  *   lookup(&map, &key)             returns a value of an array, or NULL
  *   find(&map, &key)               returns a value of a hash, or NULL
  *   coarse_nanoseconds()           CLOCK_MONOTONIC, some milliseconds behind
+ *   random_word()                  32 bits that nobody can predict
  *   sum_words(bytes, length)       one's complement sum, not yet folded to 16 bits; length
  *                                  is a multiple of 4, at most 512
  *   PROGRAM                        marks the function that gets the frames

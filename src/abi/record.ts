@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** struct l4lb_record: a connection that began in a hot slot. */
-import { u16, u32 } from './bytes.js';
+import { u16, u32, u64 } from './bytes.js';
 
 /** The unit, in seconds, in which records note when they were seen. */
 export const SEEN_SECONDS = 4;
@@ -21,6 +21,11 @@ export interface FlowRecord {
 const RECORD_SIZE = 8;
 const ESTABLISHED = 0x40000000;
 const ENDED = 0x8000;
+
+/** The value of `secret`: the key of the hash that finds records. */
+export function decodeSecret(value: Buffer): bigint {
+  return u64(value, 0);
+}
 
 /** The records of one set. */
 export function decodeRecords(set: Buffer): FlowRecord[] {

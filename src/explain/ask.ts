@@ -4,14 +4,15 @@
  * a private copy of the program runs.
  */
 import { PrivateCopy } from '../program/private-copy.js';
-import type { Ran } from '../program/private-copy.js';
+import type { Ran, Remembered } from '../program/private-copy.js';
 import { decodeEntry, lookupLine, valueOf } from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
 import { must } from '../text/must.js';
 import { UsageFailure } from '../text/failure.js';
 import { formatCount, many } from '../text/format.js';
 import { reachable } from '../plan/cells.js';
 import { decodeDevice } from '../abi/device.js';
-import { decodeRecords } from '../abi/record.js';
+import { decodeRecords, decodeSecret } from '../abi/record.js';
 import type { FlowRecord } from '../abi/record.js';
 import type { Slot } from '../abi/slot.js';
 import { encodeKey } from '../abi/bytes.js';
@@ -127,8 +128,8 @@ async function isCurrent({ bpftool }: Tools, { attached, live }: View): Promise<
 
 async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explained> {
   const { attached, live, copy } = view;
-  const { answer, sets } = await askModel(tools, attached, live, frame);
-  const program = await copy.run(frame, sets, answer.id);
+  const { answer, sets, secret } = await askModel(tools, attached, live, frame);
+  const program = await copy.run(frame, { sets, secret }, answer.id);
   const differences = [
     ...differencesOf(program, answer),
     ...wrongSums(frame, program.frame, program.verdict),
@@ -197,13 +198,15 @@ async function askModel(
   { build, maps }: Attached,
   live: State,
   frame: Buffer,
-): Promise<{ answer: Answer; sets: Map<number, Buffer> }> {
+): Promise<{ answer: Answer } & Remembered> {
+  const secret = maps.secret && (await readValue(bpftool, maps.secret, 0));
   const slots = new Asks<Slot>();
   const flows = new Asks<readonly FlowRecord[]>();
   const sets = new Map<number, Buffer>();
   const tables: Tables = {
     build,
     device: live.device,
+    secret: secret ? decodeSecret(secret) : 0n,
     cells: [...reachable(live).values()],
     destinations: live.destinations,
     slots,
@@ -211,21 +214,28 @@ async function askModel(
   for (;;) {
     const now = kernelNanoseconds();
     const answer = model(tables, { flows, now, ...UNLIMITED }, frame);
-    if (slots.missing.size + flows.missing.size === 0) return { answer, sets };
+    if (slots.missing.size + flows.missing.size === 0) return { answer, sets, secret };
     for (const key of slots.missing) {
       const one = await readSlots(bpftool, maps, { firstSlot: key, log2Slots: 0 });
       slots.set(key, must(one.get(key), `slot ${key}`));
     }
     for (const key of flows.missing) {
       if (!maps.flows) throw new Error('the model wants records of a build without any');
-      // Too long for lookup(), which reads values that are printed on one line.
-      const line = lookupLine(maps.flows, encodeKey(key));
-      const [answer] = await bpftool.queries([line]);
-      const set = valueOf(decodeEntry(answer));
+      const set = await readValue(bpftool, maps.flows, key);
       sets.set(key, set);
       flows.set(key, decodeRecords(set));
     }
     slots.missing.clear();
     flows.missing.clear();
   }
+}
+
+/** Reads a value that may be too long for lookup(), which reads values on one line. */
+async function readValue(
+  bpftool: Tools['bpftool'],
+  map: MapInfo,
+  key: number,
+): Promise<Buffer> {
+  const [answer] = await bpftool.queries([lookupLine(map, encodeKey(key))]);
+  return valueOf(decodeEntry(answer));
 }

@@ -39,7 +39,7 @@ export const NO_RECORD: FlowRecord = {
 };
 
 /** Returns an address as one word: IPv4 as it is, IPv6 hashed. */
-export function foldAddress(seed: number, address: Buffer): number {
+function foldAddress(seed: number, address: Buffer): number {
   const word = (index: number): number => address.readUInt32LE(index * 4);
   if (isIpv4(address)) return word(0);
   return hash(hash(seed, word(0), word(1)), word(2), word(3));
@@ -141,21 +141,41 @@ interface Choice {
   records?: RecordWrite[];
 }
 
-/** The signature of a connection's record, once a packet came after the SYN. */
-export function signatureOf(tables: Tables, connection: Connection): number {
-  return hashConnection(tables, connection).signature;
-}
+const WORD = 2n ** 64n;
+const ODD_WORD = 0x9e3779b97f4a7c15n;
+const KEY_OF_SOURCE = 0xbf58476d1ce4e5b9n;
+const KEY_OF_ADDRESS = 0x94d049bb133111ebn;
 
-function hashConnection(
-  { device: { slotSeed, log2Sets } }: Pick<Tables, 'device'>,
+/**
+ * Returns a connection's set, and the signature that its record has once a packet came
+ * after the SYN. Each pair of words is multiplied by what only the key tells.
+ */
+export function findRecord(
+  { log2Sets, secret }: { log2Sets: number; secret: bigint },
   connection: Connection,
 ): { signature: number; set: number } {
-  const source = foldAddress(slotSeed, connection.source);
-  const mixed = hash(~slotSeed, source, portsWord(connection));
-  const version = isIpv4(connection.address) ? 4 : 6;
-  const protocol = (connection.protocol << 16) | (version << 24);
-  const signature = hash(mixed, foldAddress(slotSeed, connection.address), protocol);
-  return { signature: full(signature), set: mixed & (2 ** log2Sets - 1) };
+  const { source, address } = connection;
+  const multiply = (key: bigint, first: number, second: number): bigint => {
+    const swapped = ((key >> 32n) | (key << 32n)) % WORD;
+    return (key + BigInt(first)) * (swapped + BigInt(second));
+  };
+  const sumOf = (key: bigint, bytes: Buffer): bigint => {
+    const word = (index: number): number => bytes.readUInt32LE(index * 4);
+    if (isIpv4(bytes)) return multiply(key, 0, word(0));
+    const next = (key * ODD_WORD) % WORD;
+    return multiply(key, word(0), word(1)) + multiply(next, word(2), word(3));
+  };
+  const way = (connection.protocol << 16) | ((isIpv4(address) ? 4 : 6) << 24);
+  const sum =
+    (multiply(secret, portsWord(connection), way) +
+      sumOf((secret * KEY_OF_SOURCE) % WORD, source) +
+      sumOf((secret * KEY_OF_ADDRESS) % WORD, address)) %
+    WORD;
+  const mixed = ((sum ^ (sum >> 32n)) * ODD_WORD) % WORD;
+  return {
+    signature: full(Number(mixed >> 32n)),
+    set: Number(mixed % 2n ** BigInt(log2Sets)),
+  };
 }
 
 const full = (signature: number): number => ((signature & SIGNATURE) | FULL) >>> 0;
@@ -210,7 +230,8 @@ class RecordSet {
     this.#cell = cell;
     this.#slot = slot;
     this.#now = Number((state.now / 1_000_000_000n) >> SEEN_SHIFT);
-    const { signature, set } = hashConnection(tables, connection);
+    const { secret, device } = tables;
+    const { signature, set } = findRecord({ secret, ...device }, connection);
     this.#signature = signature;
     this.#set = set;
     const there = state.flows.get(this.#set) ?? [];

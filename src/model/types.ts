@@ -36,6 +36,8 @@ export interface Tables {
   cells: readonly ModelCell[];
   /** A slot that is missing here is empty. */
   slots: ReadonlyMap<number, Slot>;
+  /** The key of the hash that finds records; 0 before there are any. */
+  secret: bigint;
   /** All entries of the table: an id that is missing here lies beyond its end. */
   destinations: ReadonlyMap<number, ModelDestination>;
 }

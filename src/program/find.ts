@@ -18,6 +18,7 @@ export interface Maps extends Record<MapName, MapInfo> {
   /** Only in a build whose slots remember. */
   memories?: MapInfo;
   flows?: MapInfo;
+  secret?: MapInfo;
   kept?: MapInfo;
 }
 
@@ -140,7 +141,7 @@ export function asMaps(all: readonly MapInfo[]): Maps | undefined {
     if (!map || map.valueSize !== VALUE_SIZES[name]) return undefined;
     maps[name] = map;
   }
-  for (const name of ['memories', 'flows', 'kept'] as const) {
+  for (const name of ['memories', 'flows', 'secret', 'kept'] as const) {
     const map = all.find((one) => one.name === name);
     if (map) maps[name] = map;
   }

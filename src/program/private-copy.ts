@@ -43,6 +43,13 @@ const ACTIONS = new Map<number, Action>([
   [3, 'TX'],
 ]);
 
+/** What the live program remembers of connections: values of its maps. */
+export interface Remembered {
+  /** The sets of records that a frame needs. */
+  sets: ReadonlyMap<number, Buffer>;
+  secret: Buffer | undefined;
+}
+
 export class PrivateCopy {
   readonly object: string;
   readonly isOther: boolean;
@@ -102,17 +109,19 @@ export class PrivateCopy {
   }
 
   /**
-   * Runs the copy on a frame, with the live records of the sets that it will look at. The
+   * Runs the copy on a frame, with the live records that it will look at. The
    * counter that is expected to grow is read first, since there are many in all.
    */
   async run(
     frame: Buffer,
-    sets: ReadonlyMap<number, Buffer>,
+    { sets, secret }: Remembered,
     expected: number | undefined,
   ): Promise<Ran> {
     const records = [...sets].map(([key, value]) =>
       updateLine(mapNamed(this.#loaded.maps, 'flows'), encodeKey(key), value),
     );
+    const { maps } = this.#loaded;
+    if (secret) records.push(updateLine(mapNamed(maps, 'secret'), encodeKey(0), secret));
     await this.#bpftool.write(records, undefined);
     const { action, frame: out } = await this.#bpftool.runOnce(this.#loaded.pin, frame);
     this.#ran++;

@@ -21,6 +21,7 @@ import {
   SLOTS,
   begin,
   encodeRecords,
+  encodeSecret,
   encodeTables,
   makeScenario,
 } from './scenario.js';
@@ -75,6 +76,7 @@ function request(build: Build, scenario: Scenario, { seconds }: Time): Request {
   });
   return made
     .zeros('kept')
+    .writeNumbered('secret', new Map([[0, encodeSecret(scenario.tables.secret)]]))
     .writeNumbered('flows', sets)
     .writeNumbered('limits', new Map(limits));
 }

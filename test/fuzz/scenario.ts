@@ -26,7 +26,7 @@ import { encodeKey } from '../../src/abi/bytes.js';
 import { ABI } from '../../src/abi/maps.js';
 import { hash } from '../../src/wire/hash.js';
 import { isIpv4 } from '../../src/model/bytes.js';
-import { NO_RECORD, chooseSlot, signatureOf } from '../../src/model/slot.js';
+import { NO_RECORD, chooseSlot, findRecord } from '../../src/model/slot.js';
 import type {
   ModelCell,
   ModelDestination,
@@ -123,6 +123,7 @@ export function makeScenario(random: Random): Scenario {
   const scenario: Scenario = {
     tables: {
       device,
+      secret: BigInt(random.word()) * 2n ** 32n + BigInt(random.word()) || 1n,
       cells,
       slots: new Map(
         Array.from({ length: SLOTS }, (_, slot) => [slot, makeSlot(random)]),
@@ -333,7 +334,7 @@ function makeRecords(
     const [begun] = chooseSlot(all, state, connection, remembers).records ?? [];
     const set = begun && records.get(begun.set);
     if (!set) continue;
-    const signature = signatureOf(all, connection);
+    const { signature } = findRecord({ ...tables.device, ...tables }, connection);
     const owned = [...tables.destinations].filter(
       ([, to]) => to.service === cell.service,
     );
@@ -516,6 +517,12 @@ export function encodeRecords(records: readonly FlowRecord[]): Buffer {
     bytes.writeUInt16LE(destination | (ended ? ENDED : 0), place * 8 + 4);
     bytes.writeUInt16LE(seen, place * 8 + 6);
   });
+  return bytes;
+}
+
+export function encodeSecret(secret: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(secret);
   return bytes;
 }
 

@@ -19,6 +19,7 @@ import { kernelSeconds } from '../../src/system/clock.js';
 import { readTables } from '../../src/program/read.js';
 import { TCP, UDP, ethernet, ipv4, tcp, udp } from '../frames.js';
 import { Program } from './program.js';
+import type { Fill } from './program.js';
 
 const ICMP = 1;
 const FIN = 0x01;
@@ -43,6 +44,16 @@ const NAMES: Record<string, string> = {
   '10.0.1.3': 'C',
 };
 
+const FILL: Fill = {
+  destinations: Object.fromEntries(
+    Object.keys(NAMES).map((address) => [address, '02:00:0a:00:01:01']),
+  ),
+  vips: [`${vip}:80`],
+  slots: SLOTS,
+  source: balancer.address,
+  mac: balancer.mac,
+};
+
 let program: Program;
 /** Each test has connections of its own. */
 let port = 1000;
@@ -50,15 +61,7 @@ let port = 1000;
 beforeAll(async () => {
   // All connections share one set, so that a few of them fill it.
   program = await Program.load('host', { sets: 1 });
-  await program.fill({
-    destinations: Object.fromEntries(
-      Object.keys(NAMES).map((address) => [address, '02:00:0a:00:01:01']),
-    ),
-    vips: [`${vip}:80`],
-    slots: SLOTS,
-    source: balancer.address,
-    mac: balancer.mac,
-  });
+  await program.fill(FILL);
 });
 afterAll(() => program.close());
 beforeEach(async () => {
@@ -258,6 +261,45 @@ describe('a hot slot', () => {
     expect(await kept()).toBe(0);
     expect(await send(ACK)).toBe('A');
     expect(await kept()).toBeGreaterThanOrEqual(kernelSeconds() - 1);
+  });
+});
+
+describe('the key that finds records', () => {
+  async function secretOf({ bpftool, mapIds }: Program): Promise<string> {
+    const all = await bpftool.queries(['map show']);
+    const maps = all[0] as { id: number; name?: string }[];
+    const map = maps.find(({ id, name }) => mapIds.includes(id) && name === 'secret');
+    const [value] = await bpftool.lookup(map?.id ?? 0, [encodeKey(0)]);
+    return value?.toString('hex') ?? '';
+  }
+
+  test('is made with the first record, stays, and is another in each program', async () => {
+    await hot(B, A);
+    await send(SYN);
+    const secret = await secretOf(program);
+    expect(secret).toMatch(/^[0-9a-f]{16}$/);
+    await program.fill(FILL);
+    await hot(B, A);
+    await send(SYN);
+    expect(await secretOf(program)).toBe(secret);
+
+    const other = await Program.load('host');
+    expect(await secretOf(other)).toBe('0'.repeat(16));
+    await other.fill(FILL);
+    const writes = Array.from({ length: SLOTS }, (_, key) => ({
+      map: 'slots' as const,
+      key,
+      value: { current: B, previous: A, since: kernelSeconds() },
+    }));
+    await other.write(...writes);
+    const packet = ipv4(
+      { from: '192.0.2.7', to: vip, protocol: TCP },
+      tcp({ from: 1, to: 80 }),
+    );
+    await other.send(ethernet({ to: balancer.mac, from: '02:00:00:00:00:01' }, packet));
+    expect(await secretOf(other)).not.toMatch(/^0{16}$/);
+    expect(await secretOf(other)).not.toBe(secret);
+    other.close();
   });
 });
 

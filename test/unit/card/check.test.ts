@@ -190,7 +190,16 @@ test('our host build would be refused, for these reasons', () => {
   const { findings } = checkBuilt('l4lb_xdp_host.o');
   const rules = new Set(findings.map(({ rule }) => rule));
   expect(rules).toEqual(
-    new Set(['map-kind', 'map-entry', 'map-store', 'helper', 'divide']),
+    new Set([
+      'map-kind',
+      'map-entry',
+      'map-store',
+      'helper',
+      'divide',
+      'multiply',
+      'atomic',
+      'read-and-added',
+    ]),
   );
   const stores = findings.filter(({ rule }) => rule === 'map-store');
   const places = stores.map(({ place }) => place?.line?.file);

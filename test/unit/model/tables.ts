@@ -67,6 +67,7 @@ export function tables(fields: Partial<Tables> = {}): Tables {
       flags: 0,
       names: {},
     },
+    secret: 0x0123_4567_89ab_cdefn,
     cells: [cell(), cell({ protocol: 6 })],
     slots: new Map([[0, { current: 1, previous: 0, since: 0 }]]),
     destinations: new Map([
