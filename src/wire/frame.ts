@@ -27,6 +27,8 @@ export interface Packet {
 
 const MAC_OF_NOBODY = Buffer.from('020000000001', 'hex');
 const TTL = 64;
+const SYN = 0x02;
+const ACK = 0x10;
 
 export function buildFrame(packet: Packet): Buffer {
   const { from, to, vlans, mac } = packet;
@@ -55,6 +57,8 @@ function transportOf({ from, to, protocol, tcpFlags }: Packet, payload: number):
   bytes.writeUInt16BE(from.port, 0);
   bytes.writeUInt16BE(to.port, 2);
   if (isTcp) {
+    // A packet follows the SYN that this builds, so the balancer may know it by its record.
+    bytes.writeUInt32BE((tcpFlags & (SYN | ACK)) === SYN ? 0 : 1, 4);
     bytes.writeUInt8(5 << 4, 12);
     bytes.writeUInt8(tcpFlags, 13);
     bytes.writeUInt16BE(0xffff, 14);

@@ -161,20 +161,8 @@ describe('a packet', () => {
     // A SYN writes a record, but not where the live program looks.
     expect(await state()).toEqual(before);
 
-    // The next packet has the sequence number 0, as those that explain builds.
-    const flood = [
-      '-c',
-      '1',
-      '-S',
-      '-M',
-      '4294967295',
-      '-s',
-      String(port),
-      '-p',
-      '80',
-      '-q',
-      VIP,
-    ];
+    // With the sequence number 0, as a SYN that explain builds: its other packets have 1.
+    const flood = `-c 1 -S -M 0 -s ${port} -p 80 -q ${VIP}`.split(' ');
     await network.run('client', 'hping3', flood);
     const [again] = await explain(...question(port, '--tcp-flags', 'ACK'));
     expect(again).toMatchObject({ agrees: true, destination: { address: '10.0.1.2' } });

@@ -141,7 +141,7 @@ const FRAMES: FrameRow[] = [
     isSyn: false,
     size: undefined,
     protocol: TCP,
-    transport: Buffer.concat([tcp({ from: 32768, to: 80 }, 0x10), Buffer.alloc(6)]),
+    transport: Buffer.concat([tcp({ from: 32768, to: 80 }, 0x10, 1), Buffer.alloc(6)]),
     varied: ['273+15@50'],
   },
   {
