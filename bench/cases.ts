@@ -70,6 +70,22 @@ export const CASES: readonly Case[] = [
     traffic: { kind: 'tcp' },
   }),
   one('hot slots', 'UDP', { subject: 'hot' }),
+  one('hot slots', 'TCP, destinations decide', {
+    subject: 'hot, named',
+    traffic: { kind: 'tcp' },
+  }),
+  one('hot slots', 'TCP, SYN flood, destinations decide', {
+    subject: 'hot, named',
+    traffic: { kind: 'syn' },
+  }),
+  one('hot slots', 'portable, TCP, destinations decide', {
+    subject: 'portable, hot',
+    traffic: { kind: 'tcp' },
+  }),
+  one('hot slots', 'portable, TCP, cold', {
+    subject: 'portable',
+    traffic: { kind: 'tcp' },
+  }),
   one('tables', '1 destination', { subject: 'one destination' }),
   one('tables', '512 destinations', { subject: '512 destinations' }),
   one('tables', '4,096 destinations', { subject: '4,096 destinations' }),

@@ -22,6 +22,8 @@ interface Balancer {
   inside: Family;
   /** Its destinations are drained into others, so that all slots have a memory. */
   isHot: boolean;
+  /** Who knows the connections of hot slots. */
+  remember: 'balancer' | 'destinations';
 }
 
 const USUAL: Balancer = {
@@ -32,6 +34,7 @@ const USUAL: Balancer = {
   outside: 'ipv4',
   inside: 'ipv4',
   isHot: false,
+  remember: 'balancer',
 };
 
 async function tool(wire: Wire, name: string, ...args: string[]): Promise<void> {
@@ -54,7 +57,7 @@ function destinations(
   const rows = Array.from({ length: count }, (_, i) => {
     const address =
       family === 'ipv4'
-        ? `10.${network}.${i >> 8}.${i & 255}`
+        ? `10.${network}.${(i + 1) >> 8}.${(i + 1) & 255}`
         : `fd00:${network}::${(i + 1).toString(16)}`;
     return `${address},${NEAR_MAC},${weight}\n`;
   });
@@ -69,10 +72,11 @@ function config(wanted: Balancer, file: string): string {
 name = "port-${port}"
 ways = ["${address}:${port}/udp", "${address}:${port}/tcp"]
 slots = ${wanted.slots / wanted.services}
+remember = "${wanted.remember}"
 file = "${file}"
 `;
   });
-  return services.join('\n');
+  return ['names = "10.7.0.0/16"\n', ...services].join('\n');
 }
 
 function balancer(different: Partial<Balancer> = {}): Subject {
@@ -140,6 +144,13 @@ export const SUBJECTS = {
   hot: balancer({ isHot: true }),
   /** Apart, since who is to be on record must not come behind a flood. */
   'hot, flooded': balancer({ isHot: true }),
+  'hot, named': balancer({ isHot: true, remember: 'destinations' }),
+  'portable, hot': balancer({
+    object: 'l4lb_xdp.o',
+    slots: 512,
+    isHot: true,
+    remember: 'destinations',
+  }),
   'one destination': balancer({ destinations: 1 }),
   '512 destinations': balancer({ destinations: 512 }),
   '4,096 destinations': balancer({ destinations: 4096 }),

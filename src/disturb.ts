@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { Option } from 'commander';
 
+import { REMEMBERS } from './abi/cell.js';
 import { Fault, tryParse } from './text/fault.js';
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
@@ -69,6 +70,12 @@ export function disturbCommand(): CliCommand {
         'use this table in place of the consistent one: minimal, which l4lb-map has too, or modulo, which the original demo had',
       ).choices(['minimal', 'modulo']),
     )
+    .addOption(
+      new Option(
+        '--remember <who>',
+        'who knows the connections of slots that moved, as with l4lb-map: the balancer, or the destinations',
+      ).choices(REMEMBERS),
+    )
     .option(
       '--obj <file>',
       'the object file to load, such as l4lb_xdp.o (default: the host build)',
@@ -103,6 +110,11 @@ const readChange = reader((text, before: Change[] = []) => [
 ]);
 
 function scheduleOf(flags: Flags): Schedule {
+  if (flags.table === 'modulo' && flags.remember === 'destinations') {
+    throw new UsageFailure('slots of the table modulo remember nothing', {
+      next: 'leave --table or --remember out',
+    });
+  }
   const changes = flags.change ?? DEFAULT_CHANGES.map(parseChange);
   const schedule = tryParse(() => makeSchedule(flags.destinations, changes));
   if (schedule instanceof Fault) {

@@ -7,7 +7,7 @@ export const USUAL_WEIGHT = 100;
 export const MAX_DESTINATIONS = 100;
 
 export type Change =
-  | { kind: 'remove' | 'add' | 'drain'; count: number }
+  | { kind: 'remove' | 'add' | 'drain' | 'restore'; count: number }
   | { kind: 'reweight'; count: number; weight: number }
   | { kind: 'replace' | 'takeover' };
 
@@ -20,7 +20,7 @@ export const DEFAULT_CHANGES = [
 ];
 
 export const CHANGE_FORMS =
-  'remove N, add N, drain N, reweight N WEIGHT, replace, or takeover';
+  'remove N, add N, drain N, restore N, reweight N WEIGHT, replace, or takeover';
 
 /** Parses a change; throws a Fault if the text is not one. */
 export function parseChange(text: string): Change {
@@ -35,6 +35,7 @@ export function parseChange(text: string): Change {
     case 'remove':
     case 'add':
     case 'drain':
+    case 'restore':
       if (values.length > 1) throw new Fault(`"${text}" has one number too many`);
       if (count === 0) throw new Fault(`"${text}" changes nothing`);
       return { kind, count };
@@ -134,6 +135,8 @@ function rowsAfter(rows: Row[], last: number, change: Change): Row[] | undefined
       return [...rows, ...rowsFrom(last + 1, change.count)];
     case 'drain':
       return withWeight(rows, change.count, 0);
+    case 'restore':
+      return restored(rows, change.count);
     case 'reweight':
       return withWeight(rows, change.count, change.weight);
     default:
@@ -146,6 +149,13 @@ function withWeight(rows: Row[], count: number, weight: number): Row[] | undefin
   const chosen = new Set(rows.filter((row) => row.weight > 0).slice(0, count));
   if (chosen.size < count) return undefined;
   return rows.map((row) => (chosen.has(row) ? { ...row, weight } : row));
+}
+
+/** Gives the first drained destinations the usual weight again. */
+function restored(rows: Row[], count: number): Row[] | undefined {
+  const chosen = new Set(rows.filter((row) => row.weight === 0).slice(0, count));
+  if (chosen.size < count) return undefined;
+  return rows.map((row) => (chosen.has(row) ? { ...row, weight: USUAL_WEIGHT } : row));
 }
 
 export function addressOf({ number }: { number: number }): string {

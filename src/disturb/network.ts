@@ -7,6 +7,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { Remember } from '../abi/cell.js';
 import { Failure } from '../text/failure.js';
 import { packaged } from '../system/package.js';
 import type { Run } from '../system/run.js';
@@ -19,6 +20,9 @@ import type { Settings } from './protocol.js';
 export const VIP = '10.0.100.1';
 export const PORT = 80;
 
+/** Outer sources that name destinations; nothing in the network has such an address. */
+const NAMES = ['--names', '10.7.0.0/16'];
+
 /** Where testbed/network.sh keeps a directory for each network while it is up. */
 const NETWORKS = '/run/l4lb-testbed';
 
@@ -27,6 +31,8 @@ export interface ToolOptions {
   object: string | undefined;
   /** Passed to l4lb-map, except `modulo`, which modulo.ts writes. */
   table: string | undefined;
+  /** Who knows the connections of slots that moved, for l4lb-map. */
+  remember: Remember | undefined;
 }
 
 /** The parts of l4lb-stats's output that are read here. */
@@ -43,8 +49,10 @@ export class Network {
   readonly #schedule: Schedule;
   readonly #stop: AbortSignal;
   readonly #balancers: [string, string];
-  /** The balancers that have a program. */
-  readonly #loaded = new Set<string>();
+  /** The balancers that have a program, and how many of the files each was filled from. */
+  readonly #loaded = new Map<string, number>();
+  /** All files so far, the oldest first. */
+  readonly #files: string[] = [];
   #current: string;
   #isMade = false;
 
@@ -102,7 +110,7 @@ export class Network {
   /** Returns packets by verdict, summed over all balancers that were used. */
   async verdicts(): Promise<Record<string, number>> {
     const sums = new Map<string, number>();
-    for (const role of this.#loaded) {
+    for (const role of this.#loaded.keys()) {
       const sample = await this.#sample(role);
       for (const [name, { packets }] of Object.entries(sample.verdicts)) {
         sums.set(name, (sums.get(name) ?? 0) + packets);
@@ -130,9 +138,7 @@ export class Network {
     const numbers = Array.from({ length: this.#schedule.destinations }, (_, i) => i + 1);
     const servers = numbers.map(async (number) => {
       const role = this.#destination(number);
-      const decap = packaged('l4lb_decap.o');
-      const load = ['link', 'set', 'dev', 'eth0', 'xdpdrv', 'obj', decap, 'sec', 'xdp'];
-      await this.#within(role, `could not load l4lb_decap.o in ${role}`, 'ip', load);
+      await this.#loadDecap(role);
       const server = this.#start(role, 'echo.mjs', addressOf({ number }), String(PORT));
       await server.firstLine(`the echo server in ${role}`);
     });
@@ -140,6 +146,19 @@ export class Network {
     for (const server of await Promise.allSettled(servers)) {
       if (server.status === 'rejected') throw server.reason;
     }
+  }
+
+  /** By hand, as it knows no address then; or by the tool, with the names of all others. */
+  async #loadDecap(role: string): Promise<void> {
+    if (this.#options.remember === 'destinations') {
+      const siblings = this.#write('siblings.csv', everyRow(this.#schedule));
+      const known = [...NAMES, '--siblings', siblings];
+      await this.#tool(role, 'load', ['-m', 'xdpdrv', '--decap', ...known]);
+      return;
+    }
+    const decap = packaged('l4lb_decap.o');
+    const load = ['link', 'set', 'dev', 'eth0', 'xdpdrv', 'obj', decap, 'sec', 'xdp'];
+    await this.#within(role, `could not load l4lb_decap.o in ${role}`, 'ip', load);
   }
 
   async #startBalancer(rows: readonly Row[]): Promise<void> {
@@ -154,10 +173,13 @@ export class Network {
       ]);
       await this.#fill(rows);
     } else {
-      const { table } = this.#options;
+      const { table, remember } = this.#options;
+      const older = this.#files.length === 0 ? [] : ['--previous', ...this.#files];
       await this.#map(rows, [
         ...ways,
         ...(table === undefined ? [] : ['--table', table]),
+        ...(remember === undefined ? [] : ['--remember', remember]),
+        ...(remember === 'destinations' ? [...NAMES, ...older] : []),
       ]);
     }
   }
@@ -166,7 +188,7 @@ export class Network {
     const { object } = this.#options;
     const args = ['-m', 'xdpdrv', ...(object === undefined ? [] : ['--obj', object])];
     await this.#tool(this.#current, 'load', [...args, ...more]);
-    this.#loaded.add(this.#current);
+    this.#loaded.set(this.#current, this.#loaded.get(this.#current) ?? 0);
   }
 
   async #fill(rows: readonly Row[]): Promise<void> {
@@ -182,17 +204,31 @@ export class Network {
   }
 
   async #map(rows: readonly Row[], more: readonly string[] = []): Promise<void> {
-    const file = join(NETWORKS, this.#name, 'destinations.csv');
-    writeFileSync(file, toCsv(rows));
+    const file = this.#write(`${this.#files.length + 1}.csv`, rows);
     await this.#tool(this.#current, 'map', ['-f', file, ...more]);
+    this.#files.push(file);
+    this.#loaded.set(this.#current, this.#files.length);
+  }
+
+  #write(name: string, rows: readonly Row[]): string {
+    const file = join(NETWORKS, this.#name, name);
+    writeFileSync(file, toCsv(rows));
+    return file;
   }
 
   /** Gives the other balancer the same file, then the client's packets. */
   async #takeOver(rows: readonly Row[]): Promise<void> {
     const [first, second] = this.#balancers;
     this.#current = this.#current === first ? second : first;
-    if (this.#loaded.has(this.#current)) await this.#fill(rows);
-    else await this.#startBalancer(rows);
+    const seen = this.#loaded.get(this.#current);
+    if (seen === undefined) await this.#startBalancer(rows);
+    else {
+      // What it has missed meanwhile, in the same order.
+      for (const file of this.#files.slice(seen)) {
+        await this.#tool(this.#current, 'map', ['-f', file]);
+      }
+      await this.#fill(rows);
+    }
     const via =
       this.#current === first
         ? '10.0.0.4'

@@ -7,6 +7,7 @@ import { Failure } from '../text/failure.js';
 import { tell } from '../system/output.js';
 import { many } from '../text/format.js';
 import { run as startProcess } from '../system/run.js';
+import type { Remember } from '../abi/cell.js';
 import type { Schedule } from './changes.js';
 import { formatChange } from './changes.js';
 import { judge } from './judge.js';
@@ -21,6 +22,7 @@ export interface Request {
   /** Milliseconds. */
   duration: number;
   table?: string;
+  remember?: Remember;
   obj?: string;
 }
 
@@ -29,9 +31,9 @@ export async function perform(
   schedule: Schedule,
   stop: AbortSignal,
 ): Promise<Result> {
-  const { connections, duration, table } = request;
+  const { connections, duration, table, remember } = request;
   const object = request.obj === undefined ? undefined : resolve(request.obj);
-  const network = new Network(startProcess, schedule, { object, table }, stop);
+  const network = new Network(startProcess, schedule, { object, table, remember }, stop);
   try {
     tell(`building a network with ${many(schedule.destinations, 'destination')}`);
     await network.up();
@@ -54,6 +56,7 @@ export async function perform(
       duration: duration / 1000,
       object: basename(object ?? 'l4lb_xdp_host.o'),
       table,
+      remember,
       record,
       outcome: judge(record),
       verdicts,

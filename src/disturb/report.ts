@@ -5,6 +5,7 @@ import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Outcome, Phase, Recording, Spread } from './judge.js';
+import type { Remember } from '../abi/cell.js';
 import type { CountEvent } from './protocol.js';
 import { largest } from '../text/lists.js';
 
@@ -14,6 +15,7 @@ export interface Result {
   duration: number;
   object: string;
   table: string | undefined;
+  remember?: Remember | undefined;
   record: Recording;
   outcome: Outcome;
   /** Packets by verdict, summed over all balancers. */
@@ -55,6 +57,7 @@ export function resultJson(result: Result): Record<string, unknown> {
     duration_s: result.duration,
     object: result.object,
     table: result.table ?? null,
+    remember: result.remember ?? 'balancer',
     changes: outcome.changes.map((phase, index) => {
       const step = record.schedule.steps[index];
       const moment = record.moments[index];
