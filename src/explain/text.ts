@@ -79,7 +79,8 @@ function describeSlot({ current, previous, second }: Slot, live: State): string 
   };
   if (previous === 0) return `cold, to ${name(current)}`;
   const before = previous === NOBODY ? 'one that is gone' : name(previous);
-  const earlier = second === undefined ? '' : ` and ${name(second)}`;
+  const earlier =
+    second === undefined || second === current ? '' : ` and ${name(second)}`;
   return `hot, to ${name(current)}, remembers ${before}${earlier}`;
 }
 

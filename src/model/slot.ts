@@ -131,8 +131,7 @@ function sourceNaming(
     familyOf(addressOf(id)) === familyOf(to) ? numberOf(prefix, addressOf(id)) : 0;
   const [own, first, last] = [number(current), number(previous), number(second)];
   if (first === 0 || first === own) return undefined;
-  const isNamed = last !== own && last !== first;
-  return namingSource(prefix, bitsOfNames(prefix, first, isNamed ? last : 0));
+  return namingSource(prefix, bitsOfNames(prefix, first, last === first ? 0 : last));
 }
 
 interface Choice {

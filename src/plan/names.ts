@@ -25,16 +25,14 @@ export function namesOfSlot(
   const to = addressOf(current);
   const prefix = to && names[familyOf(to)];
   if (!prefix) return 0;
-  const taken = new Set([0, numberOf(prefix, to)]);
   const number = (id: number): number => {
     const address = addressOf(id);
-    if (!address || familyOf(address) !== familyOf(to)) return 0;
-    const own = numberOf(prefix, address);
-    if (taken.has(own)) return 0;
-    taken.add(own);
-    return own;
+    return address && familyOf(address) === familyOf(to) ? numberOf(prefix, address) : 0;
   };
-  return bitsOfNames(prefix, number(previous), number(second));
+  const [first, last] = [number(previous), number(second)];
+  // Its own number first would say nothing to the current destination.
+  if (first === numberOf(prefix, to)) return 0;
+  return bitsOfNames(prefix, first, last === first ? 0 : last);
 }
 
 /** The slot after it moved to a destination, where destinations decide. */
@@ -46,9 +44,12 @@ export function moveNaming(
   namesOf: (slot: Slot) => number,
 ): Slot {
   const before = to === slot.current ? [] : [slot.current];
-  const chain = [...before, ...chainOf(slot)].filter(
-    (id) => id !== to && weightOf(id) !== undefined,
+  const all = [...new Set([...before, ...chainOf(slot)])].filter(
+    (id) => weightOf(id) !== undefined,
   );
+  // What a slot remembers is written before the slot. So a destination that it comes back
+  // to is named too, in the end: until then its packets reach it by the other one.
+  const chain = [...all.filter((id) => id !== to), ...all.filter((id) => id === to)];
   const since = to === slot.current ? slot.since : now;
   return noteDrained(slot, naming(to, chain, since, namesOf), weightOf, now);
 }

@@ -14,7 +14,7 @@ import type { Maps } from './find.js';
 
 /**
  * The lines of a bpftool batch. Consecutive writes to slots share the lines of their
- * quads, and what these slots are to remember comes first. `slots` are the present ones,
+ * quads. What the slots of a quad are to remember comes just before it. `slots` are the present ones,
  * since a quad is written whole.
  */
 export function* linesOf(
@@ -25,23 +25,25 @@ export function* linesOf(
   const changed = new Map<number, Slot>();
   const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;
   const quads = new Set<number>();
+  const memories = new Map<number, Slot>();
   for (const write of writes) {
     if (write.map === 'slots') {
       const { key, value } = write;
       if (maps.memories && remembersOther(slotOf(key), value)) {
-        yield updateLine(maps.memories, encodeKey(key), encodeMemory(value));
+        memories.set(key, value);
       }
       changed.set(key, value);
       quads.add(Math.floor(key / QUAD));
     } else {
-      yield* quadLines(maps, quads, slotOf);
+      yield* quadLines(maps, quads, slotOf, memories);
       quads.clear();
+      memories.clear();
       const map = maps[write.map];
       if (!map) throw new Error(`a plan for a program that has ${write.map}`);
       yield updateLine(map, encodeKey(write.key), encode(write));
     }
   }
-  yield* quadLines(maps, quads, slotOf);
+  yield* quadLines(maps, quads, slotOf, memories);
 }
 
 function remembersOther(there: Slot, value: Slot): boolean {
@@ -59,8 +61,15 @@ function* quadLines(
   maps: Maps,
   quads: Iterable<number>,
   slotOf: (key: number) => Slot,
+  memories: ReadonlyMap<number, Slot>,
 ): Generator<string> {
   for (const quad of quads) {
+    for (let key = quad * QUAD; key < (quad + 1) * QUAD; key++) {
+      const memory = memories.get(key);
+      if (memory && maps.memories) {
+        yield updateLine(maps.memories, encodeKey(key), encodeMemory(memory));
+      }
+    }
     const four = Array.from({ length: QUAD }, (_, place) => slotOf(quad * QUAD + place));
     const value = four.map((slot) => ({ current: slot.current, isHot: isHot(slot) }));
     yield updateLine(maps.slots, encodeKey(quad), encodeQuad(value));

@@ -28,7 +28,11 @@ test.each([
   ['none whose number is the current one’s', { current: 1, previous: 4 }, 0],
   ['none whose number is 0', { current: 1, previous: 5 }, 0],
   ['no second with the number of the first', { current: 2, previous: 1, second: 4 }, 1],
-  ['no second that is the current one', { current: 1, previous: 2, second: 1 }, 2],
+  [
+    'the current one, if it is the second',
+    { current: 1, previous: 2, second: 1 },
+    0x0102,
+  ],
 ])('a slot names %s', (_, slot, bits) => {
   expect(namesOfSlot(NAMES, (id) => ADDRESSES[id], slot)).toBe(bits);
 });
@@ -61,12 +65,15 @@ describe('a slot that moves where destinations decide', () => {
 
   test('that comes back names the other, and nobody twice', () => {
     const back = move(move(A, 2, 10), 1, 20);
-    expect(back).toEqual({ current: 1, previous: 2, since: 20, names: 0x0002 });
+    expect(back).toEqual({
+      current: 1,
+      previous: 2,
+      second: 1,
+      since: 20,
+      names: 0x0102,
+    });
     expect(move(back, 2, 30)).toEqual({
-      current: 2,
-      previous: 1,
-      since: 30,
-      names: 0x0001,
+      ...{ current: 2, previous: 1, second: 2, since: 30, names: 0x0201 },
     });
   });
 
