@@ -161,6 +161,15 @@ describe('l4lb-disturb', () => {
     expect(stdout).toMatch(/^Lost: 0 avoidable, 0 unavoidable \(/m);
   });
 
+  test('where destinations decide, it takes over in the middle of a change', async () => {
+    const { exitCode, stdout, left } = await disturb([
+      ...[...FEW, '--duration', '6s', '--remember', 'destinations'],
+      ...['--change', 'drain 1', 'takeover', 'restore 1', '--fail-above', '0'],
+    ]);
+    expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
+    expect(stdout).toMatch(/^Lost: 0 avoidable, 0 unavoidable \(/m);
+  });
+
   test.each<{ signal: NodeJS.Signals; at: RegExp; code: number }>([
     { signal: 'SIGINT', at: /Conn act/, code: 130 },
     { signal: 'SIGTERM', at: /building a network/, code: 143 },
@@ -179,6 +188,10 @@ describe('l4lb-disturb', () => {
 
   test.each([
     { args: ['--change', 'explode 1'], says: '"explode 1" is not remove N, add N' },
+    {
+      args: ['--table', 'modulo', '--remember', 'destinations'],
+      says: 'slots of the table modulo remember nothing',
+    },
     { args: ['--connections', '0'], says: '"0" is not a whole number from 1 to 10000' },
     { args: ['--duration', 'long'], says: '"long" is not a time from 1s to 60m' },
     { args: ['--duration', '2s'], says: '5 changes in too short a time' },
