@@ -144,7 +144,10 @@ static __always_inline union memory read_memory(const struct visit *visit)
 	union memory memory = { .fields.previous = L4LB_NOBODY };
 	const struct l4lb_memory *found;
 
-	found = lookup(&memories, &visit->slot);
+	const __u32 key =
+		visit->slot; /* so that the visit need not lie on the stack */
+
+	found = lookup(&memories, &key);
 	if (found)
 		memory.word = read_word(found);
 	return memory;

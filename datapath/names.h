@@ -27,8 +27,8 @@
 
 /* Returns what the outer source of this packet holds behind its prefix, 0 for no names. */
 static __always_inline __be32 name_previous(const struct packet *packet,
-					   union target target, __u32 slot,
-					   __u32 *id)
+					    union target target, __u32 slot,
+					    __u32 *id)
 {
 	const struct l4lb_memory *memory = lookup(&memories, &slot);
 	const bool has_socket = packet->protocol == IPPROTO_TCP &&

@@ -83,11 +83,11 @@ export class PrivateCopy {
     const { maps } = attached;
     const isCard = attached.mode === 'xdpoffload';
     const reuse: MapInfo[] = [];
-    for (const name of SHARED) {
+    for (const name of [...SHARED, 'memories'] as const) {
+      const map = maps[name];
       // A program of the host cannot use a card's maps.
-      reuse.push(isCard ? await copyMap(tools, pins, maps[name]) : maps[name]);
+      if (map) reuse.push(isCard ? await copyMap(tools, pins, map) : map);
     }
-    if (maps.memories) reuse.push(maps.memories);
     if (maps.flows) {
       const pin = pins.next();
       const { valueSize, entries } = maps.flows;
