@@ -143,9 +143,8 @@ static __always_inline union memory read_memory(const struct visit *visit)
 {
 	union memory memory = { .fields.previous = L4LB_NOBODY };
 	const struct l4lb_memory *found;
-
-	const __u32 key =
-		visit->slot; /* so that the visit need not lie on the stack */
+	/* A copy, so that the visit itself need not lie on the stack. */
+	const __u32 key = visit->slot;
 
 	found = lookup(&memories, &key);
 	if (found)

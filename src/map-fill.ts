@@ -22,10 +22,10 @@ interface Flags extends MapFlags {
   export?: boolean;
 }
 
-const HOW_TO_FILL = ['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'].concat([
-  'names',
-  'previous',
-]);
+const HOW_TO_FILL = [
+  ...['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'],
+  ...['names', 'previous'],
+];
 const FILL =
   'Fill the tables: one service from a CSV file, or all services from a config file.';
 const FILE =
