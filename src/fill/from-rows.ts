@@ -174,12 +174,10 @@ function alreadyThere(): Failure {
 function withSettings(service: Service, { table, idle, remember }: Prepared): Service {
   const set = (flags: number, flag: number, isSet: boolean | undefined): number =>
     isSet === undefined ? flags : (flags & ~flag) | (isSet ? flag : 0);
-  const isMinimal = table && table === 'minimal';
-  const isNaming = remember && remember === 'destinations';
-  const flags = set(service.flags, CELL_MINIMAL_TABLE, isMinimal);
+  const minimal = set(service.flags, CELL_MINIMAL_TABLE, table && table === 'minimal');
   return {
     ...service,
-    flags: set(flags, CELL_NAMES, isNaming),
+    flags: set(minimal, CELL_NAMES, remember && remember === 'destinations'),
     idle: idle ?? service.idle,
   };
 }

@@ -11,10 +11,12 @@ import { many } from '../text/format.js';
 import { must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
-import { numberOf } from '../wire/names.js';
+import { formatNames, isInNames, numberOf } from '../wire/names.js';
 import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
 import { readConfig } from './from-config.js';
 import { badRows, readFile, resolveRows } from './from-rows.js';
+
+const MOST_WARNINGS = 5;
 
 export interface PreparedSiblings extends Siblings {
   warnings: string[];
@@ -28,7 +30,9 @@ export async function prepareSiblings(
 ): Promise<PreparedSiblings> {
   const rows = differing(files.flatMap(readRows));
   const addresses = rows.map(({ address }) => must(parseAddress(address), address));
-  const { named, warnings } = nameable(names, addresses);
+  checkApart(names, addresses);
+  const { named, warnings: all } = nameable(names, addresses);
+  const warnings = shortened(all);
   const isNamed = new Set(named.map((address) => formatAddress(address)));
   const here = new Set((await tools.ip.hostAddresses()).map(canonical));
   const wanted = rows.filter(({ address }) => isNamed.has(address));
@@ -50,6 +54,28 @@ export async function prepareSiblings(
   const resolved = await resolveRows(tools, link, others);
   const hosts = [...self, ...resolved.map(({ address, mac }) => ({ address, mac }))];
   return { names, hosts, warnings };
+}
+
+/** The address of a host in a prefix would be read as one that names somebody. */
+function checkApart(names: Names, addresses: readonly Buffer[]): void {
+  for (const prefix of Object.values(names)) {
+    const inside = addresses.find((address) => isInNames(prefix, address));
+    if (!inside) continue;
+    throw new Failure(
+      `${formatNames(prefix)} cannot name destinations: ${formatAddress(inside)} lies in it`,
+      {
+        cause: 'its packets would be taken for those that name somebody',
+        next: "give --names the balancers' prefix, in which nobody has an address",
+      },
+    );
+  }
+}
+
+/** A file of thousands of rows may have as many that cannot be named. */
+function shortened(warnings: readonly string[]): string[] {
+  const rest = warnings.length - MOST_WARNINGS;
+  if (rest <= 0) return [...warnings];
+  return [...warnings.slice(0, MOST_WARNINGS), `and ${many(rest, 'warning')} like these`];
 }
 
 /** A config file names its services' destinations; any other file has rows of them. */
@@ -97,7 +123,8 @@ function nameable(
   }
   for (const [key, same] of byNumber) {
     if (same.length === 1) continue;
-    const list = same.map(formatAddress).join(', ');
+    const shown = same.slice(0, MOST_WARNINGS).map(formatAddress).join(', ');
+    const list = same.length > MOST_WARNINGS ? `${shown} and others` : shown;
     warnings.push(
       `${list} cannot be named: all have the number ${key.split(' ')[1] ?? ''}; a shorter prefix tells more apart`,
     );

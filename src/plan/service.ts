@@ -21,10 +21,17 @@ import { idleOf, isHot } from './hot-slots.js';
 import { idealMoves } from './minimal.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
-import { FAMILY_NAMES, familyOf, formatSource, sourcesIn } from '../wire/outer-source.js';
+import type { Source } from '../wire/outer-source.js';
+import {
+  FAMILIES,
+  FAMILY_NAMES,
+  familyOf,
+  formatSource,
+  sourcesIn,
+} from '../wire/outer-source.js';
 import { Failure } from '../text/failure.js';
 import { must } from '../text/must.js';
-import { formatNames } from '../wire/names.js';
+import { formatNames, isInNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 import { planStep } from './steps.js';
@@ -153,7 +160,8 @@ export function plan(live: State, wanted: Wanted): Plan {
 }
 
 /** Refuses what no destination could follow. */
-function checkNames(live: State, { service, destinations, names }: Wanted): void {
+function checkNames(live: State, wanted: Wanted): void {
+  const { service, destinations, names, sources } = wanted;
   const there = servicesIn(reachable(live)).get(service.id);
   const isNaming = (service.flags & CELL_NAMES) !== 0;
   const named = { ...live.device.names, ...names };
@@ -170,8 +178,36 @@ function checkNames(live: State, { service, destinations, names }: Wanted): void
       },
     );
   }
+  if (isNaming) {
+    const used = [
+      ...destinations.map(({ address }) => address),
+      ...Object.values(sources).flatMap((one?: Source) => (one ? [one.address] : [])),
+    ];
+    for (const prefix of Object.values(named)) {
+      const inside = used.find((address) => isInNames(prefix, address));
+      if (!inside) continue;
+      throw new Failure(
+        `${formatNames(prefix)} cannot name destinations: ${formatAddress(inside)} lies in it`,
+        {
+          cause: 'its packets would be taken for those that name somebody',
+          next: 'give --names a prefix in which nobody has an address',
+        },
+      );
+    }
+  }
+  const isHotNow = [...live.slots.values()].some(isHot);
+  const isOther = FAMILIES.some((family) => {
+    const [before, after] = [live.device.names[family], named[family]];
+    return before && after && formatNames(before) !== formatNames(after);
+  });
+  if (isNaming && isOther && isHotNow) {
+    throw new Failure('the prefix of names cannot change while slots are hot', {
+      cause: 'the destinations still read packets by the old one',
+      next: 'wait until none is hot, with l4lb-map --settle --wait, or give them up with --settle --now',
+    });
+  }
   const others = there && (there.flags ^ service.flags) & CELL_NAMES;
-  if (others && [...live.slots.values()].some(isHot)) {
+  if (others && isHotNow) {
     throw new Failure('who remembers cannot change while slots are hot', {
       cause: 'the one does not know the connections that the other knows',
       next: 'wait until none is hot, with l4lb-map --settle --wait, or give them up with --settle --now',

@@ -6,6 +6,7 @@
  * points to its old or to its new destination, and that destination's entry is
  * whole:
  *
+ *   0. prefixes of names that are new
  *   1. counters of ids that get a new owner: what they counted moves to id 0, between
  *      two generations of the device's entry, so that no watcher counts it twice
  *   2. entries of destinations that are new or changed
@@ -90,9 +91,10 @@ export function planStep(
   const ids = giveIds(state, service, destinations);
   const placement = place(state, wanted);
   const device = deviceFor(state, wanted, placement.seed);
-  const counters = planCounters(state, ids);
+  const named = withNames(state, wanted);
   const before = [
-    ...counters,
+    ...planNames(state, named),
+    ...planCounters(named, ids),
     ...planDestinations(state, wanted, destinations, ids),
     ...planSlots(state, wanted, destinations, table, ids),
     ...planNewCells(state, placement),
@@ -109,6 +111,17 @@ export function planStep(
     { map: 'device', key: 0, value: { ...device, generation } },
     ...after,
   ];
+}
+
+function withNames(state: State, { names }: Wanted): State {
+  const { device } = state;
+  return { ...state, device: { ...device, names: { ...device.names, ...names } } };
+}
+
+/** Packets are named as soon as their slots are hot, so the prefixes come before these. */
+function planNames({ device }: State, named: State): Write[] {
+  const isLater = device.abi === 0 || sameDevice(device, named.device);
+  return isLater ? [] : [{ map: 'device', key: 0, value: named.device }];
 }
 
 /** Gives each destination an id: the one it has, or the lowest free one. */
@@ -237,7 +250,7 @@ function moverFor(
     const records = remembersIn(state, wanted) === 'balancer' ? now : undefined;
     return (slot, to, weightOf) => moveSlot(slot, to, weightOf, records);
   }
-  const names = { ...state.device.names, ...wanted.names };
+  const { names } = withNames(state, wanted).device;
   const addresses = new Map(
     ids.map((id, index) => [id, at(destinations, index).address]),
   );
@@ -320,7 +333,7 @@ function deviceFor(state: State, wanted: Wanted, cellSeed: number): Device {
     log2Sets: Math.log2(state.sizes.sets ?? 1),
     flags:
       wanted.echo === undefined ? state.device.flags : wanted.echo ? 0 : DEVICE_NO_ECHO,
-    names: { ...state.device.names, ...wanted.names },
+    names: withNames(state, wanted).device.names,
   };
 }
 

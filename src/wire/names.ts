@@ -4,7 +4,14 @@
  * numbers of two destinations at most. datapath/names.h says what for.
  */
 import { Fault } from '../text/fault.js';
-import { addressFault, formatAddress, isIpv6, parseAddress } from './address.js';
+import {
+  ANY_ADDRESS,
+  addressFault,
+  formatAddress,
+  isIpv6,
+  parseAddress,
+  unusableAddress,
+} from './address.js';
 import type { Family } from './outer-source.js';
 import { FAMILY_NAMES, familyOf } from './outer-source.js';
 
@@ -28,6 +35,9 @@ export function parseNames(text: string): NamesPrefix {
   const [host = '', lengthText = '', ...more] = text.split('/');
   const address = parseAddress(host);
   if (!address) throw new Fault(`"${text}" ${addressFault(host)}`);
+  if (address.equals(ANY_ADDRESS)) {
+    throw new Fault(`"${text}" cannot hold sources: it is reserved (::/32)`);
+  }
   const { shortest, longest, all } = LENGTHS[familyOf(address)];
   const length = /^\d{1,3}$/.test(lengthText) ? Number(lengthText) : NaN;
   if (!(length >= shortest && length <= longest && length % 2 === 0) || more.length > 0) {
@@ -39,7 +49,11 @@ export function parseNames(text: string): NamesPrefix {
   const mask = 2 ** behind - 1;
   const last = address.readUInt32BE(12);
   const whole = (last & ~mask) >>> 0;
-  if (whole === last) return { address, length };
+  if (whole === last) {
+    const unusable = unusableAddress(namingSource({ address, length }, 1));
+    if (unusable) throw new Fault(`"${text}" cannot hold sources: ${unusable}`);
+    return { address, length };
+  }
   address.writeUInt32BE(whole, 12);
   throw new Fault(
     `"${text}" has bits set after its length; write ${formatAddress(address)}/${length}`,
@@ -65,6 +79,15 @@ export function joinNames(all: readonly NamesPrefix[]): Names {
 /** How many bits a number has. */
 export function bitsOfNumber({ address, length }: NamesPrefix): number {
   return ((isIpv6(address) ? 128 : 32) - length) / 2;
+}
+
+/** Whether an address lies in the prefix, and so would be taken for one that names. */
+export function isInNames(prefix: NamesPrefix, address: Buffer): boolean {
+  if (familyOf(address) !== familyOf(prefix.address)) return false;
+  const start = Buffer.from(address);
+  const behind = 2 ** (2 * bitsOfNumber(prefix)) - 1;
+  start.writeUInt32BE((start.readUInt32BE(12) & ~behind) >>> 0, 12);
+  return start.equals(prefix.address);
 }
 
 /** The number of a destination: the last bits of its address. 0 cannot be named. */

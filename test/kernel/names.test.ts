@@ -80,6 +80,11 @@ describe.each(['host', 'portable'])('%s build', (build) => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain('there is no prefix to name IPv4 destinations by');
     expect(stderr).toContain('next: add --names 10.7.0.0/16');
+    const holding = await fill([1, 1, 1], ...way, '--names', '10.0.0.0/16');
+    expect(holding.exitCode).toBe(1);
+    expect(holding.stderr).toMatch(
+      /10\.0\.0\.0\/16 cannot name .*: 10\.0\.1\.1 lies in it/,
+    );
     const filled = await fill([1, 1, 1], ...way, '--names', '10.7.0.0/16');
     expect(filled.exitCode).toBe(0);
   });
@@ -145,6 +150,11 @@ describe.each(['host', 'portable'])('%s build', (build) => {
     const { exitCode, stderr } = await fill([0, 0, 0, 1], '--remember', 'balancer');
     expect(exitCode).toBe(1);
     expect(stderr).toContain('who remembers cannot change while slots are hot');
+    const other = await fill([0, 0, 0, 1], '--names', '10.16.0.0/12');
+    expect(other.exitCode).toBe(1);
+    expect(other.stderr).toContain(
+      'the prefix of names cannot change while slots are hot',
+    );
   });
 
   test('an hour later slots go cold, or at once if that is wanted', async () => {

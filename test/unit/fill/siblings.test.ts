@@ -105,3 +105,20 @@ test('a bad row is listed, as when filling', async () => {
     /2 bad rows, nothing was written/,
   );
 });
+
+test('a prefix in which a host has its address is refused', async () => {
+  const files = { 'a.csv': `${SELF}\n${row('10.0.1.2')}` };
+  await expect(prepare(files, ['10.0.0.0/8'])).rejects.toThrow(
+    '10.0.0.0/8 cannot name destinations: 10.0.1.1 lies in it',
+  );
+});
+
+test('of very many that cannot be named, a few are told, and how many more', async () => {
+  const rows = Array.from(
+    { length: 40 },
+    (_, n) => row(`10.${n}.0.1`) + row(`10.${n}.1.0`),
+  );
+  const { warnings } = await prepare({ 'a.csv': rows.join('') }, ['192.168.0.0/16']);
+  expect(warnings).toHaveLength(7);
+  expect(warnings).toContain('and 36 warnings like these');
+});

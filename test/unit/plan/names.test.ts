@@ -5,7 +5,10 @@ import type { Slot } from '../../../src/abi/slot.js';
 import { NOBODY } from '../../../src/abi/slot.js';
 import { forgetPrevious, moveNaming, namesOfSlot } from '../../../src/plan/names.js';
 import { joinNames, parseNames } from '../../../src/wire/names.js';
-import { ip } from '../wire/names.js';
+import { CELL_NAMES } from '../../../src/abi/cell.js';
+import { plan } from '../../../src/plan/service.js';
+import { BALANCER, BALANCER_MAC, ip } from '../wire/names.js';
+import { filled, planFor, row, untouched } from './states.js';
 
 const NAMES = joinNames([parseNames('10.7.0.0/16'), parseNames('fd00:7::/112')]);
 const ADDRESSES = [
@@ -107,4 +110,25 @@ describe('a slot that moves where destinations decide', () => {
     expect(move(A, 0, 10)).toEqual({ current: 0, previous: 0, since: 0 });
     expect(move({ current: 0, previous: 0, since: 0 }, 1, 10)).toEqual(A);
   });
+});
+
+test('new prefixes are written before the slots whose packets need them', () => {
+  const file = ['10.0.1.1', '10.0.1.2'].map((address) => row(address));
+  const live = filled(untouched(), file, { now: 10, slots: 16 });
+  const { service, ...made } = planFor(live, file, { now: 20 });
+  expect(made.writes).toEqual([]);
+  const { writes } = plan(live, {
+    service: { ...service, flags: service.flags | CELL_NAMES },
+    isNew: false,
+    destinations: file.map((one, index) => ({ ...one, weight: index })),
+    sources: { ipv4: { address: BALANCER, spread: 0 } },
+    names: NAMES,
+    sessionPort: 0,
+    mac: BALANCER_MAC,
+    mtu: 1500,
+    now: 20,
+  });
+  const first = writes.findIndex(({ map }) => map === 'slots');
+  const early = writes.slice(0, first).find(({ map }) => map === 'device');
+  expect(early?.value).toMatchObject({ names: NAMES });
 });

@@ -5,6 +5,7 @@ import {
   bitsOfNames,
   bitsOfNumber,
   formatNames,
+  isInNames,
   joinNames,
   namingSource,
   numberOf,
@@ -34,6 +35,12 @@ describe('a prefix of sources that name destinations', () => {
     ['10.7.0.0/16/2', 'an even length from /8 to /24'],
     ['fd00:7::/64', 'an even length from /96 to /120'],
     ['names', 'is not an IP address'],
+    ['0.0.0.0/8', 'cannot hold sources: it stands for "this network"'],
+    ['127.0.0.0/8', 'cannot hold sources: it is a loopback address'],
+    ['224.0.0.0/8', 'cannot hold sources: it is a multicast address'],
+    ['255.0.0.0/8', 'cannot hold sources: it is a reserved or broadcast address'],
+    ['ff02::/96', 'cannot hold sources: it is a multicast address'],
+    ['::/96', 'cannot hold sources: it is reserved'],
     ['10.7.0.1/16', 'has bits set after its length; write 10.7.0.0/16'],
     ['fd00:7::1:1/112', 'has bits set after its length; write fd00:7::1:0/112'],
   ])('%s is refused', (text, message) => {
@@ -47,6 +54,17 @@ describe('a prefix of sources that name destinations', () => {
       'two prefixes of IPv4',
     );
   });
+});
+
+test.each([
+  ['10.7.0.0/16', '10.7.255.1', true],
+  ['10.7.0.0/16', '10.8.0.1', false],
+  ['10.0.0.0/8', '10.0.1.1', true],
+  ['fd00:7::/112', 'fd00:7::1', true],
+  ['fd00:7::/112', 'fd00:7::1:0', false],
+  ['fd00:7::/96', '10.7.0.1', false],
+])('in %s lies %s: %s', (prefix, address, isIn) => {
+  expect(isInNames(parseNames(prefix), ip(address))).toBe(isIn);
 });
 
 describe('a source that names destinations', () => {
