@@ -212,18 +212,18 @@ async function untilBatch(child: ChildProcess): Promise<number | undefined> {
 
 /**
  * Stops the batch when it has read that share of its file, which it reads as it writes.
- * It goes a fraction of a millisecond at a time: how long it takes differs by machine and
- * moment, and whoever only looked would often look too late.
+ * It goes about a millisecond at a time: how long it takes differs by machine and moment,
+ * and whoever only looked would often look too late. Meanwhile we leave the processor to
+ * it.
  */
-function stopAt(batch: number, share: number): void {
+async function stopAt(batch: number, share: number): Promise<void> {
   const size = statSync(`/proc/${batch}/fd/0`, { throwIfNoEntry: false })?.size ?? 0;
   for (;;) {
     signal(batch, 'SIGSTOP');
     const position = /^pos:\s+(\d+)/.exec(read(`/proc/${batch}/fdinfo/0`))?.[1] ?? size;
     if (Number(position) >= share * size) return;
     signal(batch, 'SIGCONT');
-    const began = performance.now();
-    while (performance.now() - began < 0.2);
+    await sleep(1);
   }
 }
 
@@ -269,7 +269,7 @@ async function killOnce(
   if (kill.of === 'life') await Promise.race([sleep(kill.share * life), ended]);
   else {
     batch = await untilBatch(child);
-    if (batch !== undefined) stopAt(batch, kill.share);
+    if (batch !== undefined) await stopAt(batch, kill.share);
   }
   const lived = child.exitCode === null ? undefined : performance.now() - began;
   if (lived === undefined) killIt(child, kill.victim);
