@@ -98,25 +98,24 @@ write_outer_ipv6(struct ipv6hdr *ip, const struct l4lb_device *device,
 		 const struct l4lb_destination *destination, union outer outer,
 		 __u16 varied, __u32 flow, __be32 names)
 {
-	const __u32 *from = (const __u32 *)destination->source_address;
-	const __u32 *to = (const __u32 *)destination->address;
-	__be32 last = outer.source | bpf_htonl(varied);
+	const __be32 *own = (const __be32 *)destination->source_address;
+	const __u64 *address = (const __u64 *)destination->address;
+	__be32 *word = (__be32 *)ip;
 
-	for (int i = 0; i < 3; i++)
-		ip->saddr.s6_addr32[i] = from[i];
+	*(__u64 *)&word[2] = *(const __u64 *)own;
+	word[4] = own[2];
+	word[5] = outer.source | bpf_htonl(varied);
 	if (names) {
-		for (int i = 0; i < 3; i++)
-			ip->saddr.s6_addr32[i] = device->names[i];
-		last = device->names[3] | names;
+		*(__u64 *)&word[2] = *(const __u64 *)device->names;
+		word[4] = device->names[2];
+		word[5] = device->names[3] | names;
 	}
-	ip->saddr.s6_addr32[3] = last;
-	*(__be32 *)ip = bpf_htonl(6U << 28 | tos_of(packet) << 20 |
-				  (even_out(flow) & FLOW_LABEL));
-	ip->payload_len = bpf_htons(packet->length);
-	ip->nexthdr = protocol_of_inner(packet);
-	ip->hop_limit = OUTER_TTL;
-	for (int i = 0; i < 4; i++)
-		ip->daddr.s6_addr32[i] = to[i];
+	word[0] = bpf_htonl(6U << 28 | tos_of(packet) << 20 |
+			    (even_out(flow) & FLOW_LABEL));
+	word[1] = bpf_htonl(packet->length << 16 |
+			    protocol_of_inner(packet) << 8 | OUTER_TTL);
+	*(__u64 *)&word[6] = address[0];
+	*(__u64 *)&word[8] = address[1];
 }
 
 static __always_inline union outer

@@ -196,14 +196,24 @@ struct l4lb_memory {
 	__u16 drained;		/* for the tools: minutes after `since`, plus one; 0: not drained */
 	__u32 since;		/* when the slot became hot, in seconds of CLOCK_MONOTONIC */
 	/* One word: */
-	__be32 names;		/* for the outer source, behind the prefix; 0: nobody is named */
 	__u16 second;		/* for the tools: the destination before the previous one */
-	__u16 spare;
+	__u16 spare[3];
 };
 
 #define L4LB_NOBODY 0xffff	/* as `previous`: there is none any more */
 
 _Static_assert(sizeof(struct l4lb_memory) == 16, "a memory is two words");
+
+/*
+ * `names`, two slots to a word: what a packet of a hot slot names, where destinations
+ * decide. Each such packet reads this map, so it is small and lies apart from `memories`.
+ * The first slot is in the word's lower half. The tools write it before the slot.
+ */
+struct l4lb_names {
+	__be32 slots[2]; /* for the outer source, behind the prefix; 0: nobody is named */
+};
+
+#define L4LB_PAIR 2
 
 #ifdef L4LB_HOST
 /*
@@ -301,6 +311,7 @@ _Static_assert(L4LB_DESTINATIONS > 0 && L4LB_DESTINATIONS < L4LB_HOT,
 	       "DESTINATIONS is 1 to 32767: an id has 15 bits");
 #ifndef L4LB_HOST
 _Static_assert(1LL + L4LB_CELLS + L4LB_SLOTS / L4LB_QUAD + L4LB_SLOTS +
+			       L4LB_SLOTS / L4LB_PAIR +
 			       2 * (L4LB_DESTINATIONS + 1) +
 			       L4LB_VERDICT_ENTRIES <=
 		       L4LB_CARD_ENTRIES,

@@ -17,6 +17,7 @@ BY_NUMBER(destinations, BPF_MAP_TYPE_ARRAY, L4LB_DESTINATIONS + 1,
 	  struct l4lb_destination);
 BY_NUMBER(counters, COUNTER_MAP, L4LB_DESTINATIONS + 1, struct l4lb_counter);
 BY_NUMBER(verdicts, COUNTER_MAP, L4LB_VERDICT_ENTRIES, struct l4lb_counter);
+BY_NUMBER(names, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS / L4LB_PAIR, struct l4lb_names);
 BY_NUMBER(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
 #ifdef L4LB_HOST
 BY_NUMBER(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);

@@ -25,21 +25,35 @@
 #include "parse.h"
 #include "service.h"
 
+/* Returns what the outer source of a packet in this slot holds behind its prefix. */
+static __always_inline __be32 read_names(__u32 slot)
+{
+	const __u32 key = slot / L4LB_PAIR;
+	const struct l4lb_names *pair = lookup(&names, &key);
+
+	if (never(!pair))
+		return 0; /* there is one for each pair */
+	return read_word(pair) >> (slot % L4LB_PAIR * 32);
+}
+
+static __always_inline __u32 previous_of(__u32 slot, __u32 current)
+{
+	const struct l4lb_memory *memory = lookup(&memories, &slot);
+
+	if (never(!memory))
+		return current; /* there is one for each slot */
+	return memory->previous;
+}
+
 /* Returns what the outer source of this packet holds behind its prefix, 0 for no names. */
 static __always_inline __be32 name_previous(const struct packet *packet,
 					    union target target, __u32 slot,
 					    __u32 *id)
 {
-	const struct l4lb_memory *memory = lookup(&memories, &slot);
-	const bool has_socket = packet->protocol == IPPROTO_TCP &&
-				!packet->is_fragment;
-
-	if (never(!memory))
-		return 0; /* there is one for each slot */
-	if (has_socket)
-		return memory->names;
+	if (packet->protocol == IPPROTO_TCP && !packet->is_fragment)
+		return read_names(slot);
 	if (target.flags & L4LB_CELL_UDP_STAYS)
-		*id = memory->previous;
+		*id = previous_of(slot, *id);
 	return 0;
 }
 

@@ -210,18 +210,12 @@ static __always_inline enum l4lb_verdict
 refuse(const struct xdp_md *ctx, const struct l4lb_device *device,
        const struct packet *packet, enum l4lb_verdict verdict)
 {
-	bool taken;
-
 	if (verdict < L4LB_FIRST_DROP || verdict >= L4LB_FIRST_ANSWER ||
 	    verdict == L4LB_TOO_BIG || verdict == L4LB_NO_ROOM ||
 	    verdict == L4LB_ECHO_LIMITED)
 		return verdict;
-	if (packet->protocol)
-		taken = is_taken(device, packet, packet->protocol);
-	else
-		taken = is_taken(device, packet, IPPROTO_TCP) ||
-			is_taken(device, packet, IPPROTO_UDP);
-	if (!taken)
+	if (!is_taken(device, packet, packet->protocol ?: IPPROTO_TCP) &&
+	    (packet->protocol || !is_taken(device, packet, IPPROTO_UDP)))
 		return L4LB_NOT_OURS;
 	return check_mac(ctx, device) ?: verdict;
 }

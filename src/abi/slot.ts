@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** struct l4lb_quad and struct l4lb_memory: slots, and what hot ones remember. */
+/** struct l4lb_quad, l4lb_memory and l4lb_names: slots, what hot ones remember, and whom they name. */
 import { LITTLE, u16, u32, putU16, putU32 } from './bytes.js';
 import { VALUE_SIZES } from './maps.js';
 
@@ -24,7 +24,7 @@ export interface Slot {
 
 export const EMPTY_SLOT: Slot = { current: 0, previous: 0, since: 0 };
 
-/** Slots lie four to a word; what hot ones remember lies in a map of its own. */
+/** Slots lie four to a word; what hot ones remember and name lies in maps of their own. */
 export const QUAD = 4;
 const HOT = 0x8000;
 
@@ -57,30 +57,42 @@ function inQuad(index: number): number {
 /** A value of `memories`. */
 const MEMORY_SIZE = 16;
 
-export type Memory = Omit<Slot, 'current'>;
+export type Memory = Omit<Slot, 'current' | 'names'>;
 
 export function encodeMemory(memory: Memory): Buffer {
-  const { previous, since, drained = 0, second = 0, names = 0 } = memory;
+  const { previous, since, drained = 0, second = 0 } = memory;
   const buffer = Buffer.alloc(MEMORY_SIZE);
   putU16(buffer, previous, 0);
   putU16(buffer, drained, 2);
   putU32(buffer, since, 4);
-  buffer.writeUInt32BE(names, 8);
-  putU16(buffer, second, 12);
+  putU16(buffer, second, 8);
   return buffer;
 }
 
 export function decodeMemory(buffer: Buffer): Memory {
-  const [drained, names, second] = [
-    u16(buffer, 2),
-    buffer.readUInt32BE(8),
-    u16(buffer, 12),
-  ];
+  const [drained, second] = [u16(buffer, 2), u16(buffer, 8)];
   return {
     previous: u16(buffer, 0),
     since: u32(buffer, 4),
     ...(drained === 0 ? {} : { drained }),
     ...(second === 0 ? {} : { second }),
-    ...(names === 0 ? {} : { names }),
   };
+}
+
+/** Names lie two to a word; the first slot's are in its lower half. */
+export const PAIR = 2;
+const NAMES_SIZE = 8;
+
+export function encodeNames(pair: readonly number[]): Buffer {
+  const buffer = Buffer.alloc(NAMES_SIZE);
+  pair.forEach((names, index) => buffer.writeUInt32BE(names, inPair(index)));
+  return buffer;
+}
+
+export function decodeNames(buffer: Buffer): number[] {
+  return Array.from({ length: PAIR }, (_, index) => buffer.readUInt32BE(inPair(index)));
+}
+
+function inPair(index: number): number {
+  return 4 * (LITTLE ? index : PAIR - 1 - index);
 }

@@ -15,8 +15,10 @@ import { Failure, UsageFailure } from '../text/failure.js';
 import type { AttachedProgram, Link } from '../system/ip/links.js';
 
 export interface Maps extends Record<MapName, MapInfo> {
-  /** Only in a build whose slots remember. */
+  /** Of a program from another release, perhaps not. */
+  names?: MapInfo;
   memories?: MapInfo;
+  /** Only in a build that records connections. */
   flows?: MapInfo;
   secret?: MapInfo;
   kept?: MapInfo;
@@ -141,7 +143,7 @@ export function asMaps(all: readonly MapInfo[]): Maps | undefined {
     if (!map || map.valueSize !== VALUE_SIZES[name]) return undefined;
     maps[name] = map;
   }
-  for (const name of ['memories', 'flows', 'secret', 'kept'] as const) {
+  for (const name of ['names', 'memories', 'flows', 'secret', 'kept'] as const) {
     const map = all.find((one) => one.name === name);
     if (map) maps[name] = map;
   }

@@ -83,7 +83,7 @@ export class PrivateCopy {
     const { maps } = attached;
     const isCard = attached.mode === 'xdpoffload';
     const reuse: MapInfo[] = [];
-    for (const name of [...SHARED, 'memories'] as const) {
+    for (const name of [...SHARED, 'names', 'memories'] as const) {
       const map = maps[name];
       // A program of the host cannot use a card's maps.
       if (map) reuse.push(isCard ? await copyMap(tools, pins, map) : map);

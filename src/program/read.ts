@@ -3,7 +3,14 @@
 import { decodeEntries, valueOf } from '../system/bpftool-text.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
-import { EMPTY_SLOT, QUAD, decodeMemory, decodeQuad } from '../abi/slot.js';
+import {
+  EMPTY_SLOT,
+  PAIR,
+  QUAD,
+  decodeMemory,
+  decodeNames,
+  decodeQuad,
+} from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { decodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
@@ -83,7 +90,27 @@ export async function readSlots(
     const { current } = must(slots.get(key), `slot ${key}`);
     slots.set(key, { current, ...decodeMemory(value) });
   });
+  await readNames(bpftool, maps, slots, hot);
   return slots;
+}
+
+/** Adds whom hot slots name. */
+async function readNames(
+  bpftool: Bpftool,
+  maps: Maps,
+  slots: Map<number, Slot>,
+  hot: readonly number[],
+): Promise<void> {
+  if (!maps.names) return;
+  const pairs = [...new Set(hot.map((key) => Math.floor(key / PAIR)))];
+  const values = await bpftool.lookup(maps.names.id, pairs.map(encodeKey));
+  const named = new Map(
+    pairs.map((pair, index) => [pair, decodeNames(at(values, index))]),
+  );
+  for (const key of hot) {
+    const names = named.get(Math.floor(key / PAIR))?.[key % PAIR];
+    if (names) slots.set(key, { ...must(slots.get(key), `slot ${key}`), names });
+  }
 }
 
 /** Reads the slots of all services. */

@@ -6,16 +6,33 @@ import { encodeCounter } from '../abi/counter.js';
 import { encodeDestination } from '../abi/destination.js';
 import { encodeDevice } from '../abi/device.js';
 import type { Slot } from '../abi/slot.js';
-import { EMPTY_SLOT, QUAD, encodeMemory, encodeQuad } from '../abi/slot.js';
+import {
+  EMPTY_SLOT,
+  PAIR,
+  QUAD,
+  encodeMemory,
+  encodeNames,
+  encodeQuad,
+} from '../abi/slot.js';
 import { isHot } from '../plan/hot-slots.js';
 import type { State, Write } from '../plan/state.js';
 import { updateLine } from '../system/bpftool-text.js';
 import type { Maps } from './find.js';
 
+/** Slots that are to be written: all as they will be, and what changes. */
+interface Pending {
+  slotOf: (key: number) => Slot;
+  quads: Set<number>;
+  /** By slot. */
+  memories: Map<number, Slot>;
+  /** Pairs of slots that are to name others than before. */
+  names: Set<number>;
+}
+
 /**
  * The lines of a bpftool batch. Consecutive writes to slots share the lines of their
- * quads. What the slots of a quad are to remember comes just before it. `slots` are the present ones,
- * since a quad is written whole.
+ * quads. What the slots of a quad are to remember and to name comes just before it. `slots` are the
+ * present ones, since a quad is written whole.
  */
 export function* linesOf(
   maps: Maps,
@@ -24,55 +41,62 @@ export function* linesOf(
 ): Generator<string> {
   const changed = new Map<number, Slot>();
   const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;
-  const quads = new Set<number>();
-  const memories = new Map<number, Slot>();
+  const none = (): Pending => ({
+    ...{ slotOf, quads: new Set(), memories: new Map(), names: new Set() },
+  });
+  let pending = none();
   for (const write of writes) {
     if (write.map === 'slots') {
       const { key, value } = write;
-      if (maps.memories && remembersOther(slotOf(key), value)) {
-        memories.set(key, value);
+      const there = slotOf(key);
+      if (isHot(value)) {
+        if (remembersOther(there, value)) pending.memories.set(key, value);
+        if (there.names !== value.names) pending.names.add(Math.floor(key / PAIR));
       }
       changed.set(key, value);
-      quads.add(Math.floor(key / QUAD));
+      pending.quads.add(Math.floor(key / QUAD));
     } else {
-      yield* quadLines(maps, quads, slotOf, memories);
-      quads.clear();
-      memories.clear();
+      yield* quadLines(maps, pending);
+      pending = none();
       const map = maps[write.map];
       if (!map) throw new Error(`a plan for a program that has ${write.map}`);
       yield updateLine(map, encodeKey(write.key), encode(write));
     }
   }
-  yield* quadLines(maps, quads, slotOf, memories);
+  yield* quadLines(maps, pending);
 }
 
 function remembersOther(there: Slot, value: Slot): boolean {
   return (
-    isHot(value) &&
-    (there.previous !== value.previous ||
-      there.since !== value.since ||
-      there.drained !== value.drained ||
-      there.second !== value.second ||
-      there.names !== value.names)
+    there.previous !== value.previous ||
+    there.since !== value.since ||
+    there.drained !== value.drained ||
+    there.second !== value.second
   );
 }
 
 function* quadLines(
-  maps: Maps,
-  quads: Iterable<number>,
-  slotOf: (key: number) => Slot,
-  memories: ReadonlyMap<number, Slot>,
+  { memories, names, slots }: Maps,
+  pending: Pending,
 ): Generator<string> {
-  for (const quad of quads) {
-    for (let key = quad * QUAD; key < (quad + 1) * QUAD; key++) {
-      const memory = memories.get(key);
-      if (memory && maps.memories) {
-        yield updateLine(maps.memories, encodeKey(key), encodeMemory(memory));
+  for (const quad of pending.quads) {
+    const keys = Array.from({ length: QUAD }, (_, place) => quad * QUAD + place);
+    for (const key of keys) {
+      const memory = pending.memories.get(key);
+      if (memory && memories) {
+        yield updateLine(memories, encodeKey(key), encodeMemory(memory));
       }
     }
-    const four = Array.from({ length: QUAD }, (_, place) => slotOf(quad * QUAD + place));
+    const four = keys.map(pending.slotOf);
+    for (let index = 0; index < QUAD; index += PAIR) {
+      const pair = (quad * QUAD + index) / PAIR;
+      if (names && pending.names.has(pair)) {
+        const both = four.slice(index, index + PAIR).map((slot) => slot.names ?? 0);
+        yield updateLine(names, encodeKey(pair), encodeNames(both));
+      }
+    }
     const value = four.map((slot) => ({ current: slot.current, isHot: isHot(slot) }));
-    yield updateLine(maps.slots, encodeKey(quad), encodeQuad(value));
+    yield updateLine(slots, encodeKey(quad), encodeQuad(value));
   }
 }
 

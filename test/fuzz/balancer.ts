@@ -2,7 +2,7 @@
 /** The balancer in one of its builds. */
 import type { Build } from '../../src/abi/maps.js';
 import type { FlowRecord } from '../../src/abi/record.js';
-import { QUAD } from '../../src/abi/slot.js';
+import { PAIR, QUAD } from '../../src/abi/slot.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { VERDICTS } from '../../src/abi/verdicts.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
@@ -40,6 +40,7 @@ export const SIZES: Record<string, number> = {
   destinations: DESTINATIONS,
   counters: DESTINATIONS,
   memories: SLOTS,
+  names: SLOTS / PAIR,
   flows: 2 ** LOG2_SETS,
   kept: SLOTS,
 };

@@ -9,7 +9,9 @@ import {
   EMPTY_SLOT,
   NOBODY,
   QUAD,
+  PAIR,
   encodeMemory,
+  encodeNames,
   encodeQuad,
 } from '../../src/abi/slot.js';
 import {
@@ -34,6 +36,7 @@ import type {
   Tables,
 } from '../../src/model/types.js';
 import { namesOfSlot } from '../../src/plan/names.js';
+import type { AddressOf } from '../../src/plan/names.js';
 import type { Names, NamesPrefix } from '../../src/wire/names.js';
 import { versionOf } from '../../src/wire/way.js';
 import type { Random } from './random.js';
@@ -432,20 +435,35 @@ export function encodeTables(
   device.names.ipv6?.address.copy(head, 32);
   device.names.ipv4?.address.copy(head, 48, 12);
   const addressOf = (id: number): Buffer | undefined => destinations.get(id)?.address;
-  const memories = [...slots].map(([slot, value]) => {
-    const names = namesOfSlot(device.names, addressOf, value);
-    return [slot, encodeMemory({ ...value, names })] as const;
-  });
+  const memories = [...slots].map(
+    ([slot, value]) => [slot, encodeMemory(value)] as const,
+  );
   return new Map([
     ['device', new Map([[0, head]])],
     ['services', placed.cells],
     ['slots', encodeSlots(slots)],
     ['memories', new Map(memories)],
+    ['names', encodeAllNames(slots, device.names, addressOf)],
     [
       'destinations',
       new Map([...destinations].map(([id, entry]) => [id, encodeEntry(entry)])),
     ],
   ]);
+}
+
+function encodeAllNames(
+  slots: Tables['slots'],
+  prefixes: Names,
+  addressOf: AddressOf,
+): Map<number, Buffer> {
+  const namesOf = (key: number): number =>
+    namesOfSlot(prefixes, addressOf, slots.get(key) ?? EMPTY_SLOT);
+  return new Map(
+    Array.from({ length: SLOTS / PAIR }, (_, pair) => [
+      pair,
+      encodeNames([namesOf(pair * PAIR), namesOf(pair * PAIR + 1)]),
+    ]),
+  );
 }
 
 function encodeSlots(slots: Tables['slots']): Map<number, Buffer> {

@@ -11,8 +11,10 @@ import { decodeDestination, encodeDestination } from '../../../src/abi/destinati
 import type { Destination } from '../../../src/abi/destination.js';
 import {
   decodeMemory,
+  decodeNames,
   decodeQuad,
   encodeMemory,
+  encodeNames,
   encodeQuad,
 } from '../../../src/abi/slot.js';
 import type { Memory } from '../../../src/abi/slot.js';
@@ -227,13 +229,17 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     previous: { previous: ONES_16 },
     drained: { drained: ONES_16 },
     since: { since: ONES_32 },
-    names: { names: ONES_32 },
     second: { second: ONES_16 },
   }).map(([field, one]) => ({
     struct: 'l4lb_memory',
     field,
     value: encodeMemory({ ...EMPTY_MEMORY, ...one }),
   })),
+  {
+    struct: 'l4lb_names',
+    field: 'slots',
+    value: encodeNames([ONES_32, ONES_32]),
+  },
   ...Object.entries({
     address: { address: ONES_ADDRESS },
     mac: { mac: ONES_MAC },
@@ -293,8 +299,8 @@ const MEMORY: Memory = {
   since: 0x05060708,
   drained: 0x090a,
   second: 0x0b0c,
-  names: 0x0d0e0f10,
 };
+const NAMES = [0x0d0e0f10, 0xf1f2f3f4];
 const DESTINATION: Destination = {
   address: WEB_1,
   mac: mac('02:00:0a:00:01:0f'),
@@ -461,6 +467,7 @@ describe('abi', () => {
     expect(decodeCell(encodeCell(WEB_CELL))).toEqual(WEB_CELL);
     expect(decodeQuad(encodeQuad(FOUR))).toEqual(FOUR);
     expect(decodeMemory(encodeMemory(MEMORY))).toEqual(MEMORY);
+    expect(decodeNames(encodeNames(NAMES))).toEqual(NAMES);
     expect(decodeDestination(encodeDestination(DESTINATION))).toEqual(DESTINATION);
     expect(decodeCounter(encodeCounter(COUNTER))).toEqual(COUNTER);
     expect(decodeKey(encodeKey(0x01020304))).toBe(0x01020304);
@@ -501,7 +508,12 @@ describe('abi', () => {
     {
       what: 'a memory',
       value: encodeMemory(MEMORY),
-      expected: '0403 0a09 08070605  0d0e0f10 0c0b 0000',
+      expected: '0403 0a09 08070605  0c0b 0000 0000 0000',
+    },
+    {
+      what: 'the names of two slots',
+      value: encodeNames(NAMES),
+      expected: '0d0e0f10 f1f2f3f4',
     },
     {
       what: 'a destination',

@@ -4,13 +4,20 @@ import { describe, expect, test } from '@jest/globals';
 
 import { linesOf } from '../../../src/program/write.js';
 import type { MapInfo } from '../../../src/system/bpftool-text.js';
-import { EMPTY_SLOT, NOBODY, decodeMemory, decodeQuad } from '../../../src/abi/slot.js';
+import {
+  EMPTY_SLOT,
+  NOBODY,
+  decodeMemory,
+  decodeNames,
+  decodeQuad,
+} from '../../../src/abi/slot.js';
 import type { Slot } from '../../../src/abi/slot.js';
 import { decodeKey } from '../../../src/abi/bytes.js';
 import { MAP_NAMES, VALUE_SIZES } from '../../../src/abi/maps.js';
 import type { Maps } from '../../../src/program/find.js';
 import type { State, Write } from '../../../src/plan/state.js';
 
+const NAMES = 101;
 const MEMORIES = 100;
 
 const mapOf = (name: string, id: number, valueSize: number): MapInfo => ({
@@ -19,7 +26,11 @@ const mapOf = (name: string, id: number, valueSize: number): MapInfo => ({
 const PORTABLE = Object.fromEntries(
   MAP_NAMES.map((name, id) => [name, mapOf(name, id, VALUE_SIZES[name])]),
 ) as unknown as Maps;
-const HOST: Maps = { ...PORTABLE, memories: mapOf('memories', MEMORIES, 8) };
+const HOST: Maps = {
+  ...PORTABLE,
+  memories: mapOf('memories', MEMORIES, 16),
+  names: mapOf('names', NAMES, 8),
+};
 
 const to = (current: number): Slot => ({ ...EMPTY_SLOT, current });
 const hot = (current: number, previous: number, since = 7): Slot => ({
@@ -38,6 +49,9 @@ function told(maps: Maps, writes: Write[], slots: State['slots'] = new Map()): s
     if (Number(id) === MEMORIES) {
       const { previous, since } = decodeMemory(bytes(value));
       return `${number} remembers ${previous} since ${since}`;
+    }
+    if (Number(id) === NAMES) {
+      return `pair ${number} names ${decodeNames(bytes(value)).join(' ')}`;
     }
     const name = MAP_NAMES[Number(id)];
     if (name !== 'slots') return name ?? 'no map';
@@ -78,6 +92,27 @@ describe('lines of a batch', () => {
     expect(told(HOST, [slot(0, hot(3, NOBODY))], live)).toEqual([
       `0 remembers ${NOBODY} since 7`,
       'quad 0: 3+ 0 0 0',
+    ]);
+  });
+
+  test('whom two slots name is written between what they remember and their quad', () => {
+    const naming = (current: number, previous: number, names: number): Slot => ({
+      ...hot(current, previous),
+      names,
+    });
+    const live = new Map([
+      [4, naming(2, 1, 0x0100)],
+      [5, to(1)],
+    ]);
+    expect(told(HOST, [slot(5, naming(2, 1, 0xfffffe00))], live)).toEqual([
+      '5 remembers 1 since 7',
+      `pair 2 names 256 4294966784`,
+      'quad 1: 2+ 2+ 0 0',
+    ]);
+    expect(told(HOST, [slot(4, { ...naming(2, 3, 0x0300), since: 7 })], live)).toEqual([
+      '4 remembers 3 since 7',
+      `pair 2 names 768 0`,
+      'quad 1: 2+ 1 0 0',
     ]);
   });
 
