@@ -20,7 +20,7 @@ CELLS ?=
 
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
 	l4lb_carry.o l4lb_carry_flows.o
-OBJECTS := $(PROGRAMS) testbed/pass.o
+OBJECTS := $(PROGRAMS) testbed/pass.o testbed/hold.o
 # The builds that are also compiled for this machine.
 BALANCERS := host portable frags
 DECAPS := decap decap-frags
@@ -160,7 +160,7 @@ l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: programs/%.c $(wildcard progr
 		$(HEADERS) Makefile
 	$(call compile,-mcpu=v3)
 
-testbed/pass.o: testbed/pass.c Makefile
+testbed/pass.o testbed/hold.o: %.o: %.c Makefile
 	$(call compile,-mcpu=v3)
 
 # ---- The same source for this machine ----

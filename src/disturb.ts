@@ -9,7 +9,7 @@ import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
 import type { CliCommand } from './cli/command.js';
 import { newCommand } from './cli/command.js';
-import type { Change, Schedule } from './disturb/changes.js';
+import type { Schedule, Wish } from './disturb/changes.js';
 import {
   CHANGE_FORMS,
   DEFAULT_CHANGES,
@@ -19,7 +19,7 @@ import {
 } from './disturb/changes.js';
 import { interruptible, perform } from './disturb/perform.js';
 import type { Request } from './disturb/perform.js';
-import { avoidableLosses, describeResult, resultJson } from './disturb/report.js';
+import { allAvoidable, describeResult, resultJson } from './disturb/report.js';
 import { checkFolder, writePicture } from './disturb/picture.js';
 import { drawSvg } from './disturb/svg.js';
 import { Failure, UsageFailure } from './text/failure.js';
@@ -27,7 +27,7 @@ import { many } from './text/format.js';
 import { readDuration, readWhole, reader } from './cli/values.js';
 
 interface Flags extends Request {
-  change?: Change[];
+  change?: Wish[];
   destinations: number;
   failAbove?: number;
   json?: boolean;
@@ -77,6 +77,22 @@ export function disturbCommand(): CliCommand {
       ).choices(REMEMBERS),
     )
     .option(
+      '--flood <pps>',
+      'SYNs a second from random sources beside the connections, 1 to 1000000, such as 20000',
+      readWhole(1, 1_000_000),
+    )
+    .addOption(
+      new Option(
+        '--syncookies <value>',
+        "net.ipv4.tcp_syncookies of the destinations: 0, 1 or 2 (default: the kernel's)",
+      ).choices(['0', '1', '2']),
+    )
+    .option(
+      '--half-open <number>',
+      'connections whose clients keep their ACK back over each change, 1 to 1000',
+      readWhole(1, 1000),
+    )
+    .option(
       '--obj <file>',
       'the object file to load, such as l4lb_xdp.o (default: the host build)',
     )
@@ -99,15 +115,13 @@ stdout.`,
         'l4lb-disturb',
         "l4lb-disturb --change 'remove 1' 'add 1' --svg disturb.svg",
         'l4lb-disturb --connections 100 --duration 6s --change replace --fail-above 0',
+        "l4lb-disturb --remember destinations --flood 20000 --half-open 100 --change 'drain 1' takeover",
       ],
     })
     .action(disturb);
 }
 
-const readChange = reader((text, before: Change[] = []) => [
-  ...before,
-  parseChange(text),
-]);
+const readChange = reader((text, before: Wish[] = []) => [...before, parseChange(text)]);
 
 function scheduleOf(flags: Flags): Schedule {
   if (flags.table === 'modulo' && flags.remember === 'destinations') {
@@ -122,10 +136,11 @@ function scheduleOf(flags: Flags): Schedule {
       next: 'more --destinations, or another --change',
     });
   }
-  if (flags.duration / (changes.length + 1) < 1000) {
-    throw new UsageFailure(`${many(changes.length, 'change')} in too short a time`, {
+  const steps = schedule.steps.length;
+  if (flags.duration / (steps + 1) < 1000) {
+    throw new UsageFailure(`${many(steps, 'change')} in too short a time`, {
       cause: 'between two changes there is at least a second',
-      next: `--duration ${changes.length + 1}s, or longer`,
+      next: `--duration ${steps + 1}s, or longer`,
     });
   }
   return schedule;
@@ -140,7 +155,7 @@ async function disturb(flags: Flags): Promise<void> {
   if (svg !== undefined) writePicture(svg, drawSvg(result));
   if (flags.json) printJson(resultJson(result));
   else describeResult(result).forEach(print);
-  const avoidable = avoidableLosses(result.outcome);
+  const avoidable = allAvoidable(result);
   if (flags.failAbove !== undefined && avoidable > flags.failAbove) {
     throw new Failure(
       `${many(avoidable, 'avoidable loss')}, and --fail-above is ${flags.failAbove}`,

@@ -6,10 +6,15 @@ import { Fault } from '../text/fault.js';
 export const USUAL_WEIGHT = 100;
 export const MAX_DESTINATIONS = 100;
 
+/** What is made: one step of a run. */
 export type Change =
   | { kind: 'remove' | 'add' | 'drain' | 'restore'; count: number }
+  | { kind: 'drain' | 'restore'; number: number }
   | { kind: 'reweight'; count: number; weight: number }
-  | { kind: 'replace' | 'takeover' };
+  | { kind: 'replace' | 'takeover' | 'both' };
+
+/** What can be asked for: a rolling restart is a drain and a restore of each destination. */
+export type Wish = Change | { kind: 'rolling' };
 
 export const DEFAULT_CHANGES = [
   'remove 1',
@@ -20,11 +25,13 @@ export const DEFAULT_CHANGES = [
 ];
 
 export const CHANGE_FORMS =
-  'remove N, add N, drain N, restore N, reweight N WEIGHT, replace, or takeover';
+  'remove N, add N, drain N, drain ADDRESS, restore N, restore ADDRESS, rolling, reweight N WEIGHT, replace, takeover, or both';
 
 /** Parses a change; throws a Fault if the text is not one. */
-export function parseChange(text: string): Change {
+export function parseChange(text: string): Wish {
   const [kind = '', ...numbers] = text.trim().split(/\s+/);
+  const one = parseOne(kind, numbers);
+  if (one) return one;
   const values = numbers.map((number) =>
     /^\d{1,5}$/.test(number) ? Number(number) : NaN,
   );
@@ -50,6 +57,8 @@ export function parseChange(text: string): Change {
       return { kind, count, weight };
     case 'replace':
     case 'takeover':
+    case 'both':
+    case 'rolling':
       if (values.length > 0) throw new Fault(`"${text}": ${kind} takes no number`);
       return { kind };
     default:
@@ -57,9 +66,19 @@ export function parseChange(text: string): Change {
   }
 }
 
-export function formatChange(change: Change): string {
+/** Parses a change of the one destination that has this address. */
+function parseOne(kind: string, words: readonly string[]): Change | undefined {
+  const [, number] = /^10\.0\.1\.([1-9]\d{0,2})$/.exec(words[0] ?? '') ?? [];
+  if (number === undefined || words.length > 1) return undefined;
+  return kind === 'drain' || kind === 'restore'
+    ? { kind, number: Number(number) }
+    : undefined;
+}
+
+export function formatChange(change: Wish): string {
   const { kind } = change;
   if (kind === 'reweight') return `reweight ${change.count} ${change.weight}`;
+  if ('number' in change) return `${kind} ${addressOf(change)}`;
   return 'count' in change ? `${kind} ${change.count}` : kind;
 }
 
@@ -88,31 +107,44 @@ export interface Schedule {
  * Plans all files of a run; throws a Fault if a change is impossible. A change always
  * affects the lowest numbers.
  */
-export function makeSchedule(destinations: number, changes: readonly Change[]): Schedule {
+export function makeSchedule(destinations: number, wishes: readonly Wish[]): Schedule {
   const first = rowsFrom(1, destinations);
   let rows = first;
   let last = destinations;
   const steps: Step[] = [];
-  for (const change of changes) {
-    const after = rowsAfter(rows, last, change);
-    const text = formatChange(change);
-    if (!after)
-      throw new Fault(`"${text}" needs more destinations than there are at that point`);
-    if (after.every(({ weight }) => weight === 0)) {
-      throw new Fault(`"${text}" would leave no destination for new connections`);
+  for (const wish of wishes) {
+    for (const change of wish.kind === 'rolling' ? oneByOne(rows) : [wish]) {
+      const step = nextStep(rows, last, change);
+      steps.push(step);
+      rows = step.rows;
+      if (change.kind === 'add') last += change.count;
     }
-    if (change.kind === 'add') last += change.count;
-    if (last > MAX_DESTINATIONS) {
-      throw new Fault(
-        `"${text}" makes ${last} destinations; at most ${MAX_DESTINATIONS} are possible`,
-      );
-    }
-    const kept = new Set(after.map(({ number }) => number));
-    const removed = rows.map(({ number }) => number).filter((one) => !kept.has(one));
-    steps.push({ change, rows: after, removed });
-    rows = after;
   }
   return { first, steps, destinations: last };
+}
+
+function nextStep(rows: Row[], last: number, change: Change): Step {
+  const after = rowsAfter(rows, last, change);
+  const text = formatChange(change);
+  if (!after) {
+    throw new Fault(
+      'number' in change
+        ? `"${text}": at that point there is no such destination to ${change.kind}`
+        : `"${text}" needs more destinations than there are at that point`,
+    );
+  }
+  if (after.every(({ weight }) => weight === 0)) {
+    throw new Fault(`"${text}" would leave no destination for new connections`);
+  }
+  const most = last + (change.kind === 'add' ? change.count : 0);
+  if (most > MAX_DESTINATIONS) {
+    throw new Fault(
+      `"${text}" makes ${most} destinations; at most ${MAX_DESTINATIONS} are possible`,
+    );
+  }
+  const kept = new Set(after.map(({ number }) => number));
+  const removed = rows.map(({ number }) => number).filter((one) => !kept.has(one));
+  return { change, rows: after, removed };
 }
 
 /** Returns all destinations of the whole run, with the weight that they start with. */
@@ -127,6 +159,16 @@ function rowsFrom(number: number, count: number): Row[] {
   }));
 }
 
+/** A rolling restart of all destinations that get new connections. */
+function oneByOne(rows: readonly Row[]): Change[] {
+  return rows
+    .filter(({ weight }) => weight > 0)
+    .flatMap(({ number }): Change[] => [
+      { kind: 'drain', number },
+      { kind: 'restore', number },
+    ]);
+}
+
 function rowsAfter(rows: Row[], last: number, change: Change): Row[] | undefined {
   switch (change.kind) {
     case 'remove':
@@ -134,39 +176,46 @@ function rowsAfter(rows: Row[], last: number, change: Change): Row[] | undefined
     case 'add':
       return [...rows, ...rowsFrom(last + 1, change.count)];
     case 'drain':
-      return withWeight(rows, change.count, 0);
+      return withWeight(rows, change, isUsed, 0);
     case 'restore':
-      return restored(rows, change.count);
+      return withWeight(rows, change, isDrained, USUAL_WEIGHT);
     case 'reweight':
-      return withWeight(rows, change.count, change.weight);
+      return withWeight(rows, change, isUsed, change.weight);
     default:
       return rows;
   }
 }
 
-/** Changes the weight of the first destinations that get new connections. */
-function withWeight(rows: Row[], count: number, weight: number): Row[] | undefined {
-  const chosen = new Set(rows.filter((row) => row.weight > 0).slice(0, count));
-  if (chosen.size < count) return undefined;
-  return rows.map((row) => (chosen.has(row) ? { ...row, weight } : row));
-}
+const isUsed = ({ weight }: Row): boolean => weight > 0;
+const isDrained = ({ weight }: Row): boolean => weight === 0;
 
-/** Gives the first drained destinations the usual weight again. */
-function restored(rows: Row[], count: number): Row[] | undefined {
-  const chosen = new Set(rows.filter((row) => row.weight === 0).slice(0, count));
-  if (chosen.size < count) return undefined;
-  return rows.map((row) => (chosen.has(row) ? { ...row, weight: USUAL_WEIGHT } : row));
+/** Changes the weight of one destination, or of the first that qualify. */
+function withWeight(
+  rows: Row[],
+  which: { count: number } | { number: number },
+  qualifies: (row: Row) => boolean,
+  weight: number,
+): Row[] | undefined {
+  const possible = rows.filter(qualifies);
+  const chosen =
+    'number' in which
+      ? possible.filter(({ number }) => number === which.number)
+      : possible.slice(0, which.count);
+  if (chosen.length < ('number' in which ? 1 : which.count)) return undefined;
+  return rows.map((row) => (chosen.includes(row) ? { ...row, weight } : row));
 }
 
 export function addressOf({ number }: { number: number }): string {
   return `10.0.1.${number}`;
 }
 
-/** Writes the file for l4lb-map. The MAC addresses are those of testbed/network.sh. */
+/** Returns the MAC address that testbed/network.sh gives. */
+export function macOf({ number }: { number: number }): string {
+  return `02:00:0a:00:01:${number.toString(16).padStart(2, '0')}`;
+}
+
+/** Writes the file for l4lb-map. */
 export function toCsv(rows: readonly Row[]): string {
-  const lines = rows.map((row) => {
-    const byte = row.number.toString(16).padStart(2, '0');
-    return `${addressOf(row)}, 02:00:0a:00:01:${byte}, ${row.weight}`;
-  });
+  const lines = rows.map((row) => `${addressOf(row)}, ${macOf(row)}, ${row.weight}`);
   return ['address, MAC, weight', ...lines, ''].join('\n');
 }

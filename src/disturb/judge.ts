@@ -7,6 +7,8 @@ import type { Row, Schedule } from './changes.js';
 import { addressOf } from './changes.js';
 import type { CountEvent, ClientEvent, LostEvent, OpenEvent } from './protocol.js';
 import { largest, smallest } from '../text/lists.js';
+import type { FloodTotal } from './flood.js';
+import type { HalfOpen } from './judge-half-open.js';
 
 /** When a change was made, by the same clock as the events. */
 export interface Moment {
@@ -22,6 +24,10 @@ export interface Recording {
   /** One for each step of the schedule. */
   moments: Moment[];
   events: ClientEvent[];
+  /** Connections that were held half open over changes. */
+  halfOpen: HalfOpen[];
+  /** The flood beside it; undefined: there was none. */
+  flood: FloodTotal | undefined;
 }
 
 export interface Spread {

@@ -7,7 +7,7 @@ import type { Schedule } from './changes.js';
 import type { Moment, Recording } from './judge.js';
 import type { LongRunning } from '../system/long-running.js';
 import type { Network } from './network.js';
-import { PORT, VIP } from './network.js';
+import { PORT, VIP } from './balancers.js';
 import type { CountEvent, ClientEvent } from './protocol.js';
 import { BOUND, now, settingsFor } from './protocol.js';
 
@@ -50,11 +50,13 @@ export async function measure(
     const opening = request.connections + BOUND + 15_000;
     const started = (await watch.until('ready', opening)).at;
     checkAlive(watch);
+    await network.startFlood(settings.limit);
     const moments: Moment[] = [];
     const settled = settings.every + REST;
     for (const [index, { change, rows }] of schedule.steps.entries()) {
       const due = started + (duration * (index + 1)) / (schedule.steps.length + 1);
       await watch.pause(Math.max(due, (moments.at(-1)?.ended ?? 0) + settled) - now());
+      await network.beforeChange(index);
       const began = now();
       listener.onChange(index, began - started);
       await network.change(change, rows);
@@ -65,7 +67,8 @@ export async function measure(
     await watch.pause(Math.max(started + duration, last) - now());
     client.say('finish');
     await watch.until('end', BOUND + 5000);
-    return { schedule, started, moments, events: watch.events };
+    const { events } = watch;
+    return { schedule, started, moments, events, ...(await network.finish()) };
   } finally {
     clearInterval(ticker);
     client.stop();

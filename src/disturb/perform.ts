@@ -24,6 +24,9 @@ export interface Request {
   table?: string;
   remember?: Remember;
   obj?: string;
+  flood?: number;
+  syncookies?: string;
+  halfOpen?: number;
 }
 
 export async function perform(
@@ -31,9 +34,10 @@ export async function perform(
   schedule: Schedule,
   stop: AbortSignal,
 ): Promise<Result> {
-  const { connections, duration, table, remember } = request;
+  const { connections, duration, table, remember, flood, syncookies, halfOpen } = request;
   const object = request.obj === undefined ? undefined : resolve(request.obj);
-  const network = new Network(startProcess, schedule, { object, table, remember }, stop);
+  const options = { object, table, remember, flood, syncookies, halfOpen };
+  const network = new Network(startProcess, schedule, options, stop);
   try {
     tell(`building a network with ${many(schedule.destinations, 'destination')}`);
     await network.up();
@@ -57,6 +61,8 @@ export async function perform(
       object: basename(object ?? 'l4lb_xdp_host.o'),
       table,
       remember,
+      syncookies,
+      halfOpen,
       record,
       outcome: judge(record),
       verdicts,

@@ -70,6 +70,14 @@ export interface EndEvent {
 
 export type ClientEvent = OpenEvent | LostEvent | CountEvent | ReadyEvent | EndEvent;
 
+/** What testbed/half-open.mjs reports of its connections. */
+export type HalfOpenEvent =
+  | { event: 'begun' }
+  /** The answer to its SYN has come. */
+  | { event: 'held'; id: number; port: number }
+  | { event: 'complete'; id: number; name: string }
+  | { event: 'failed'; id: number; why: string };
+
 /** The monotonic clock in milliseconds, as the client reads it. */
 export function now(): number {
   return Number(process.hrtime.bigint() / 1000n) / 1000;

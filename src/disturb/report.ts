@@ -5,6 +5,7 @@ import { VERDICTS } from '../abi/verdicts.js';
 import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Outcome, Phase, Recording, Spread } from './judge.js';
+import { sumHalfOpen } from './judge-half-open.js';
 import type { Remember } from '../abi/cell.js';
 import type { CountEvent } from './protocol.js';
 import { largest } from '../text/lists.js';
@@ -16,6 +17,10 @@ export interface Result {
   object: string;
   table: string | undefined;
   remember?: Remember | undefined;
+  /** As asked for; undefined: as the kernel has it. */
+  syncookies?: string | undefined;
+  /** How many to hold half open over each change; undefined: none. */
+  halfOpen?: number | undefined;
   record: Recording;
   outcome: Outcome;
   /** Packets by verdict, summed over all balancers. */
@@ -32,6 +37,12 @@ export function progressLine(count: CountEvent, lost: number): string {
 
 export function avoidableLosses({ losses }: Outcome): number {
   return losses.filter(({ avoidable }) => avoidable).length;
+}
+
+/** Those of connections that were half open are told apart, but are losses all the same. */
+export function allAvoidable({ outcome, record }: Result): number {
+  const { avoidable } = sumHalfOpen(record.schedule, record.halfOpen);
+  return avoidableLosses(outcome) + avoidable;
 }
 
 export function droppedByBalancer(verdicts: Result['verdicts']): number {
@@ -58,6 +69,14 @@ export function resultJson(result: Result): Record<string, unknown> {
     object: result.object,
     table: result.table ?? null,
     remember: result.remember ?? 'balancer',
+    syncookies: result.syncookies === undefined ? null : Number(result.syncookies),
+    flood: record.flood
+      ? {
+          rate: record.flood.rate,
+          packets: record.flood.packets,
+          seconds: round(record.flood.seconds, 3),
+        }
+      : null,
     changes: outcome.changes.map((phase, index) => {
       const step = record.schedule.steps[index];
       const moment = record.moments[index];
@@ -66,8 +85,10 @@ export function resultJson(result: Result): Record<string, unknown> {
         at: round(changeTime(record, index), 3),
         took_s: moment ? round((moment.ended - moment.began) / 1000, 3) : 0,
         ...phaseJson(phase),
+        half_open: halfOpenJson(result, index),
       };
     }),
+    half_open: halfOpenJson(result),
     start: phaseJson(start),
     lost_avoidable: avoidable,
     lost_unavoidable: losses.length - avoidable,
@@ -90,7 +111,31 @@ export function resultJson(result: Result): Record<string, unknown> {
       active: one.active,
       lost_avoidable: one.avoidable,
       lost_unavoidable: one.unavoidable,
+      half_open: atDestination(result, one.address),
     })),
+  };
+}
+
+function halfOpenJson(result: Result, change?: number): Record<string, unknown> | null {
+  if (result.halfOpen === undefined) return null;
+  const { schedule, halfOpen } = result.record;
+  const sums = sumHalfOpen(schedule, halfOpen, change);
+  return {
+    held: sums.held,
+    completed: sums.completed,
+    completed_elsewhere: sums.elsewhere,
+    began_unseen: sums.unseen,
+    lost_avoidable: sums.avoidable,
+    lost_unavoidable: sums.unavoidable,
+  };
+}
+
+function atDestination(result: Result, address: string): Record<string, unknown> | null {
+  if (result.halfOpen === undefined) return null;
+  const { halfOpen } = result.record;
+  return {
+    began: halfOpen.filter(({ began }) => began === address).length,
+    completed: halfOpen.filter(({ name }) => name === address).length,
   };
 }
 
@@ -148,10 +193,31 @@ export function describeResult(result: Result): string[] {
     '',
     `Lost: ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} unavoidable ` +
       `(ideal: ${formatCount(ideal)}), of ${many(last.opened, 'connection')}`,
+    ...describeHalfOpen(result),
     `Messages: ${formatCount(last.sent)} sent, ${formatCount(last.received)} echoed, ` +
       `${formatCount(last.sent - last.received)} dropped`,
     `Balancer: ${formatCount(must(verdicts['balanced'], 'balanced'))} packets sent on, ` +
       `${formatCount(droppedByBalancer(verdicts))} dropped`,
+    ...(record.flood
+      ? [
+          `Flood: ${many(record.flood.packets, 'SYN')} in ${record.flood.seconds.toFixed(1)} s`,
+        ]
+      : []),
+  ];
+}
+
+function describeHalfOpen(result: Result): string[] {
+  if (result.halfOpen === undefined) return [];
+  const { schedule, halfOpen } = result.record;
+  const sums = sumHalfOpen(schedule, halfOpen);
+  const { held, completed, elsewhere, unseen, avoidable, unavoidable } = sums;
+  const where =
+    unseen === 0
+      ? `${formatCount(elsewhere)} of them on another destination`
+      : `where ${formatCount(unseen)} began was not seen`;
+  return [
+    `Half-open: ${formatCount(held)} held over changes, ${formatCount(completed)} completed ` +
+      `(${where}), lost ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} unavoidable`,
   ];
 }
 

@@ -76,6 +76,7 @@ interface ResultJson {
   sent: number;
   received: number;
   dropped: number;
+  flood: { packets: number } | null;
   balancer: { packets: number; dropped: number };
   per_destination: { address: string; opened: number; lost_unavoidable: number }[];
 }
@@ -161,13 +162,26 @@ describe('l4lb-disturb', () => {
     expect(stdout).toMatch(/^Lost: 0 avoidable, 0 unavoidable \(/m);
   });
 
-  test('where destinations decide, it takes over in the middle of a change', async () => {
+  test('where destinations decide, balancers take over, and share, in the middle of a change', async () => {
     const { exitCode, stdout, left } = await disturb([
-      ...[...FEW, '--duration', '6s', '--remember', 'destinations'],
-      ...['--change', 'drain 1', 'takeover', 'restore 1', '--fail-above', '0'],
+      ...[...FEW, '--duration', '6s', '--remember', 'destinations', '--json'],
+      ...['--change', 'drain 1', 'takeover', 'both', 'restore 1', '--fail-above', '0'],
+      ...['--flood', '1000', '--syncookies', '1', '--half-open', '10'],
     ]);
     expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
-    expect(stdout).toMatch(/^Lost: 0 avoidable, 0 unavoidable \(/m);
+    const result = JSON.parse(stdout) as ResultJson;
+    expect(result).toMatchObject({
+      lost_avoidable: 0,
+      lost_unavoidable: 0,
+      syncookies: 1,
+      half_open: { held: 40, completed: 40, completed_elsewhere: 0, began_unseen: 0 },
+    });
+    // A slow machine sends fewer; each went through a balancer.
+    expect(result.flood?.packets).toBeGreaterThan(1000);
+    expect(result.balancer.packets).toBeGreaterThan(
+      result.sent + (result.flood?.packets ?? 0),
+    );
+    expect(result.balancer.dropped).toBe(0);
   });
 
   test.each<{ signal: NodeJS.Signals; at: RegExp; code: number }>([
@@ -191,6 +205,13 @@ describe('l4lb-disturb', () => {
     {
       args: ['--table', 'modulo', '--remember', 'destinations'],
       says: 'slots of the table modulo remember nothing',
+    },
+    { args: ['--flood', '0'], says: '"0" is not a whole number from 1 to 1000000' },
+    { args: ['--half-open', '1001'], says: '"1001" is not a whole number from 1 to' },
+    { args: ['--syncookies', '3'], says: 'Allowed choices are 0, 1, 2' },
+    {
+      args: ['--change', 'rolling', '--duration', '20s'],
+      says: '20 changes in too short a time',
     },
     { args: ['--connections', '0'], says: '"0" is not a whole number from 1 to 10000' },
     { args: ['--duration', 'long'], says: '"long" is not a time from 1s to 60m' },

@@ -28,6 +28,10 @@ describe('a change', () => {
     { text: 'reweight 2 50', parsed: { kind: 'reweight', count: 2, weight: 50 } },
     { text: 'replace', parsed: { kind: 'replace' } },
     { text: 'takeover', parsed: { kind: 'takeover' } },
+    { text: 'both', parsed: { kind: 'both' } },
+    { text: 'rolling', parsed: { kind: 'rolling' } },
+    { text: 'drain 10.0.1.12', parsed: { kind: 'drain', number: 12 } },
+    { text: 'restore 10.0.1.3', parsed: { kind: 'restore', number: 3 } },
   ])('"$text" is understood', ({ text, parsed }) => {
     expect(parseChange(text)).toEqual(parsed);
   });
@@ -43,13 +47,20 @@ describe('a change', () => {
     { text: 'reweight 1 0', why: 'the weight must be from 1 to 65535' },
     { text: 'reweight 1 70000', why: 'the weight must be from 1 to 65535' },
     { text: 'replace 1', why: 'takes no number' },
+    { text: 'both 2', why: 'takes no number' },
+    { text: 'drain 10.0.2.1', why: 'not a number' },
+    { text: 'drain 10.0.1.1 10.0.1.2', why: 'not a number' },
+    { text: 'remove 10.0.1.1', why: 'not a number' },
   ])('"$text" is refused: $why', ({ text, why }) => {
     expect(() => parseChange(text)).toThrow(why);
   });
 
-  test.each([...DEFAULT_CHANGES, 'takeover'])('"%s" is printed as it is read', (text) => {
-    expect(formatChange(parseChange(text))).toBe(text);
-  });
+  test.each([...DEFAULT_CHANGES, 'takeover', 'both', 'rolling', 'drain 10.0.1.12'])(
+    '"%s" is printed as it is read',
+    (text) => {
+      expect(formatChange(parseChange(text))).toBe(text);
+    },
+  );
 });
 
 describe('a schedule', () => {
@@ -74,7 +85,22 @@ describe('a schedule', () => {
     expect(destinations).toBe(5);
   });
 
+  test('restarts all destinations in use one after another', () => {
+    const { steps } = schedule(3, 'remove 1', 'add 1', 'drain 10.0.1.3', 'rolling');
+    expect(
+      steps.slice(3).map(({ change, rows }) => [formatChange(change), ...weights(rows)]),
+    ).toEqual([
+      ['drain 10.0.1.2', '2:0', '3:0', '4:100'],
+      ['restore 10.0.1.2', '2:100', '3:0', '4:100'],
+      ['drain 10.0.1.4', '2:100', '3:0', '4:0'],
+      ['restore 10.0.1.4', '2:100', '3:0', '4:100'],
+    ]);
+  });
+
   test.each([
+    { changes: ['drain 10.0.1.4'], why: 'no such destination to drain' },
+    { changes: ['restore 10.0.1.1'], why: 'no such destination to restore' },
+    { changes: ['drain 2', 'rolling'], why: 'would leave no destination' },
     { changes: ['remove 3'], why: 'would leave no destination' },
     { changes: ['remove 4'], why: 'more destinations than there are' },
     { changes: ['drain 2', 'remove 3'], why: 'would leave no destination' },

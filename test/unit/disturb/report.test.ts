@@ -3,7 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 
 import { judge } from '../../../src/disturb/judge.js';
 import type { Result } from '../../../src/disturb/report.js';
+import { synReceivedPorts } from '../../../src/disturb/half-open.js';
+import { sumHalfOpen } from '../../../src/disturb/judge-half-open.js';
 import {
+  allAvoidable,
   describeResult,
   droppedByBalancer,
   progressLine,
@@ -75,6 +78,99 @@ describe('the report', () => {
       'Balancer: 200 packets sent on, 3 dropped',
     ]);
   });
+});
+
+describe('what was beside the connections', () => {
+  const base = record(...EVENTS, count(0, 3), count(2900, 1));
+  const [first, second] = ['10.0.1.1', '10.0.1.2'];
+  const beside: Result = {
+    ...RESULT,
+    syncookies: '1',
+    halfOpen: 2,
+    record: {
+      ...base,
+      flood: { rate: 20_000, packets: 60_123, seconds: 3.0061 },
+      halfOpen: [
+        { change: 0, began: first, name: undefined },
+        { change: 0, began: second, name: second },
+        { change: 1, began: second, name: first },
+        { change: 1, began: second, name: undefined },
+      ],
+    },
+  };
+
+  test('has lines of its own', () => {
+    const lines = describeResult(beside);
+    expect(lines.slice(9, 11)).toEqual([
+      'Lost: 1 avoidable, 1 unavoidable (ideal: 1), of 4 connections',
+      'Half-open: 4 held over changes, 2 completed (1 of them on another destination), lost 1 avoidable, 1 unavoidable',
+    ]);
+    expect(lines.at(-1)).toBe('Flood: 60,123 SYNs in 3.0 s');
+  });
+
+  test('is null in JSON where it was not asked for', () => {
+    expect(resultJson(RESULT)).toMatchObject({
+      syncookies: null,
+      flood: null,
+      half_open: null,
+      changes: [{ half_open: null }, { half_open: null }],
+      per_destination: [{ half_open: null }, { half_open: null }],
+    });
+  });
+
+  test('is in JSON, for each change and destination', () => {
+    expect(resultJson(beside)).toMatchObject({
+      syncookies: 1,
+      flood: { rate: 20_000, packets: 60_123, seconds: 3.006 },
+      half_open: { held: 4, completed: 2, lost_avoidable: 1, lost_unavoidable: 1 },
+      changes: [
+        { half_open: { held: 2, completed: 1, lost_avoidable: 0, lost_unavoidable: 1 } },
+        { half_open: { held: 2, completed_elsewhere: 1, lost_avoidable: 1 } },
+      ],
+      per_destination: [
+        { half_open: { began: 1, completed: 1 } },
+        { half_open: { began: 3, completed: 1 } },
+      ],
+      lost_avoidable: 1,
+    });
+  });
+
+  test('counts for --fail-above, though it is told apart', () => {
+    expect(allAvoidable(RESULT)).toBe(1);
+    expect(allAvoidable(beside)).toBe(2);
+  });
+
+  test('says so where nobody saw who has it, as with SYN cookies', () => {
+    const halfOpen = [{ change: 1, began: undefined, name: second }];
+    const lines = describeResult({ ...beside, record: { ...base, halfOpen } });
+    expect(lines[10]).toContain('1 completed (where 1 began was not seen)');
+  });
+
+  test('may have been on the removed destination if nobody saw it', () => {
+    const one = { began: undefined, name: undefined };
+    const lost = [
+      { ...one, change: 0 },
+      { ...one, change: 1 },
+    ];
+    expect(sumHalfOpen(base.schedule, lost)).toMatchObject({
+      avoidable: 1,
+      unavoidable: 1,
+    });
+  });
+});
+
+test('half-open connections of a client are read from /proc/net/tcp', () => {
+  const row = (remote: string, state: string): string =>
+    `   0: 0164000A:0050 ${remote} ${state} 00000000:00000000 01:00000062 00000000     0`;
+  const table = [
+    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid',
+    row('02FF000A:C35A', '03'),
+    row('02FF000A:C35B', '01'),
+    row('01FF000A:C35C', '03'),
+    row('00000000:0000', '0A'),
+    '',
+  ].join('\n');
+  expect(synReceivedPorts(table, '10.0.255.2')).toEqual([0xc35a]);
 });
 
 describe('the picture', () => {

@@ -35,7 +35,14 @@ export function count(at: number, active: number): ClientEvent {
 }
 
 export function record(...events: ClientEvent[]): Recording {
-  return { schedule: GOES, started: 0, moments: MOMENTS, events };
+  return {
+    schedule: GOES,
+    started: 0,
+    moments: MOMENTS,
+    events,
+    halfOpen: [],
+    flood: undefined,
+  };
 }
 
 export const judged = (...events: ClientEvent[]): Outcome => judge(record(...events));
