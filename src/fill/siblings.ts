@@ -6,8 +6,10 @@ import type { NamedHost, Siblings } from '../program/siblings.js';
 import type { Context } from '../program/tools.js';
 import { MOST_SIBLINGS } from '../abi/siblings.js';
 import type { Link } from '../system/ip/links.js';
+import { Neighbours } from '../system/ip/neighbours.js';
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
+import { append } from '../text/lists.js';
 import { must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
@@ -52,8 +54,29 @@ export async function prepareSiblings(
     );
   }
   const resolved = await resolveRows(tools, link, others);
+  const found = others.filter(({ mac }) => mac === undefined);
+  append(warnings, await keepFresh(tools, link, found));
   const hosts = [...self, ...resolved.map(({ address, mac }) => ({ address, mac }))];
   return { names, hosts, warnings };
+}
+
+/**
+ * The program keeps the MAC that a sibling has now. So that --status can tell when it gets
+ * another, the kernel has to notice, even if this host sends nothing to it otherwise.
+ */
+async function keepFresh(
+  { run }: Pick<Context, 'run'>,
+  link: Link,
+  rows: readonly DestinationRow[],
+): Promise<string[]> {
+  if (rows.length === 0) return [];
+  const addresses = rows.map(({ address }) => address);
+  const [first, ...more] = await new Neighbours(run).manage(link.name, addresses);
+  if (first === undefined) return [];
+  const others = more.length === 0 ? '' : ` and ${many(more.length, 'other')}`;
+  return [
+    `the kernel does not keep the MAC of ${first}${others} up to date, which takes Linux and iproute2 5.16; --status may notice late that it is another`,
+  ];
 }
 
 /** The address of a host in a prefix would be read as one that names somebody. */

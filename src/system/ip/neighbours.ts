@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What `ip` knows of next hops and of the neighbours there, and how the kernel asks for them. */
+import { release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { formatAddress, parseAddress } from '../../wire/address.js';
@@ -16,7 +17,10 @@ export interface Hop {
 /** What the kernel knows of a neighbour. Without a MAC it may still be asking. */
 export interface Neighbour {
   mac: string | undefined;
-  /** The states as `ip neigh` prints them: REACHABLE, STALE, FAILED and so on. */
+  /**
+   * The states as `ip neigh` prints them: REACHABLE, STALE, FAILED and so on; and MANAGED
+   * if the kernel asks for it again and again by itself.
+   */
   states: string[];
 }
 
@@ -32,8 +36,10 @@ interface NeighbourJson {
   dst: string;
   lladdr?: string;
   state?: string[];
+  managed?: null;
 }
 
+const MANAGED = 'MANAGED';
 const BY_HAND = ['PERMANENT', 'NOARP'];
 /** It answered within some 30 seconds, or somebody set it by hand. */
 const SURE = ['REACHABLE', ...BY_HAND];
@@ -125,6 +131,47 @@ export class Neighbours {
     );
   }
 
+  /** The MACs of the next hops towards addresses, as far as the kernel knows them now. */
+  async known(
+    device: string,
+    addresses: readonly string[],
+  ): Promise<Map<string, string>> {
+    if (addresses.length === 0) return new Map();
+    const hops = await this.hops(device, addresses);
+    const neighbours = await this.#neighbours(device);
+    return new Map(
+      [...hops].flatMap(([address, { next }]) => {
+        const mac = neighbours.get(next ?? '')?.mac;
+        return mac === undefined ? [] : [[address, mac] as const];
+      }),
+    );
+  }
+
+  /**
+   * Makes the kernel ask for the next hops towards addresses again and again, so that it
+   * finds one whose MAC changes. Returns the hops for which it does not, because kernel or
+   * ip is too old. Entries that somebody set by hand stay as they are.
+   */
+  async manage(
+    device: string,
+    addresses: readonly string[],
+    kernel = release(),
+  ): Promise<string[]> {
+    const hops = await this.hops(device, addresses);
+    const next = [...new Set([...hops.values()].flatMap((hop) => hop.next ?? []))];
+    const isLeft = (known: ReadonlyMap<string, Neighbour>, hop: string): boolean => {
+      const there = known.get(hop);
+      return !there || !isIn(there, [MANAGED, ...BY_HAND]);
+    };
+    const before = await this.#neighbours(device);
+    const open = next.filter((hop) => isLeft(before, hop));
+    // An older kernel takes the line, but ignores the word, and forgets the MAC.
+    if (open.length === 0 || !canManage(kernel)) return open;
+    await this.#lines(open.map((hop) => `neigh replace ${hop} dev ${device} managed`));
+    const after = await this.#neighbours(device);
+    return open.filter((hop) => isLeft(after, hop));
+  }
+
   /**
    * Makes the kernel ask whether neighbours are there, and waits for the answers. Entries
    * that somebody set by hand stay as they are.
@@ -172,7 +219,10 @@ export class Neighbours {
     const args = ['-j', 'neigh', 'show', 'dev', device];
     const entries = (await askIpJson(this.#run, args)) as NeighbourJson[];
     return new Map(
-      entries.map(({ dst, lladdr, state = [] }) => [dst, { mac: lladdr, states: state }]),
+      entries.map(({ dst, lladdr: mac, state: states = [], managed }) => [
+        dst,
+        { mac, states: managed === undefined ? states : [...states, MANAGED] },
+      ]),
     );
   }
 
@@ -189,6 +239,12 @@ function useLine(device: string, hop: string): string {
 /** Makes the kernel ask the neighbour at the MAC that it remembers. */
 function probeLine(device: string, hop: string): string {
   return `neigh change ${hop} dev ${device} nud probe`;
+}
+
+/** Linux 5.16 brought managed neighbours. */
+function canManage(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split(/[.-]/).map(Number);
+  return major > 5 || (major === 5 && minor >= 16);
 }
 
 /** The form that is the same for two texts of one address. */

@@ -272,3 +272,63 @@ describe('the MAC addresses of destinations', () => {
     expect(asked).toEqual([SHOW]);
   });
 });
+
+describe('neighbours that the kernel keeps', () => {
+  const managed = (address: string): string =>
+    `neigh replace ${address} dev ens4 managed`;
+  const prints = {
+    [route('10.0.1.1')]: { dst: '10.0.1.1', dev: 'ens4' },
+    [route('10.1.0.1')]: { dst: '10.1.0.1', gateway: '10.0.0.254', dev: 'ens4' },
+  };
+  const addresses = ['10.0.1.1', '10.1.0.1'];
+  const kept = (dst: string): object => ({
+    ...entry(dst, 'REACHABLE', MAC),
+    managed: null,
+  });
+
+  test('are the next hops, unless it does so already', async () => {
+    const { neighbours, asked } = kernel({
+      prints,
+      shows: [
+        [entry('10.0.1.1', 'STALE', MAC), kept('10.0.0.254')],
+        [kept('10.0.1.1'), kept('10.0.0.254')],
+      ],
+    });
+    expect(await neighbours.manage('ens4', addresses, '6.1.0-44-amd64')).toEqual([]);
+    expect(asked).toEqual([...addresses.map(route), SHOW, managed('10.0.1.1'), SHOW]);
+  });
+
+  test('are not those that somebody set by hand', async () => {
+    const shows = [addresses.map(() => entry('10.0.1.1', 'PERMANENT', MAC))];
+    const { neighbours, asked } = kernel({ prints, shows });
+    expect(await neighbours.manage('ens4', ['10.0.1.1'], '6.1.0')).toEqual([]);
+    expect(asked).not.toContain(managed('10.0.1.1'));
+  });
+
+  test('are none on an older kernel, which is not even asked', async () => {
+    const { neighbours, asked } = kernel({ prints });
+    expect(await neighbours.manage('ens4', addresses, '5.15.0-91-generic')).toEqual([
+      '10.0.1.1',
+      '10.0.0.254',
+    ]);
+    expect(asked).not.toContain(managed('10.0.1.1'));
+  });
+
+  test('are told if an older ip does not know the word', async () => {
+    const shows = [[entry('10.0.1.1', 'STALE', MAC)]];
+    const { neighbours } = kernel({ prints, shows });
+    expect(await neighbours.manage('ens4', ['10.0.1.1'], '5.16.1')).toEqual(['10.0.1.1']);
+  });
+});
+
+test('what the kernel knows now is read without a question to a neighbour', async () => {
+  const { neighbours, asked } = kernel({
+    prints: { [route('10.1.0.1')]: { dst: '10.1.0.1', gateway: '10.0.0.254' } },
+    shows: [[entry('10.0.0.254', 'STALE', MAC), entry('10.0.1.1', 'FAILED')]],
+  });
+  expect([...(await neighbours.known('ens4', ['10.1.0.1', '10.0.1.1']))]).toEqual([
+    ['10.1.0.1', MAC],
+  ]);
+  expect(asked).toEqual([route('10.1.0.1'), route('10.0.1.1'), SHOW]);
+  expect(await neighbours.known('ens4', [])).toEqual(new Map());
+});
