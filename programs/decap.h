@@ -81,6 +81,7 @@ struct decap_sibling {
 
 /* `pairs`: what this host and one sibling had to do with each other. Times are seconds. */
 struct decap_pair {
+	__u64 since;	/* when the tool made the sibling known: all is counted from then on */
 	__u64 found;	/* packets sent on by the sibling that found a socket here */
 	__u64 found_last;
 	__u64 sent;	/* packets sent on to it */
@@ -101,6 +102,6 @@ _Static_assert(sizeof(struct decap_names) == 24, "names");
 _Static_assert(sizeof(struct decap_host) == 56, "host");
 _Static_assert(sizeof(struct decap_sibling_key) == 8, "sibling's key");
 _Static_assert(sizeof(struct decap_sibling) == 24, "sibling");
-_Static_assert(sizeof(struct decap_pair) == 56, "pair");
+_Static_assert(sizeof(struct decap_pair) == 64, "pair");
 
 #endif

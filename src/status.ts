@@ -25,7 +25,7 @@ export function statusCommand(): CliCommand {
 }
 
 export async function status({ interface: device, json }: Flags): Promise<void> {
-  const programs = await readStatus(context(), device);
-  if (json) printJson(statusJson(device, programs));
-  else describeStatus(device, programs).forEach(print);
+  const status = await readStatus(context(), device);
+  if (json) printJson(statusJson(device, status));
+  else describeStatus(device, status).forEach(print);
 }

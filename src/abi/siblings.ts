@@ -24,6 +24,8 @@ export interface PairEvents {
 
 /** What this host and one sibling had to do with each other. */
 export interface Pair {
+  /** When the tool made the sibling known, in seconds of CLOCK_MONOTONIC. */
+  since: bigint;
   found: PairEvents;
   sent: PairEvents & { bytes: bigint };
   named: PairEvents;
@@ -55,8 +57,9 @@ export function decodeSibling(value: Buffer): Sibling {
   };
 }
 
-export function encodePair({ found, sent, named }: Pair): Buffer {
+export function encodePair({ since, found, sent, named }: Pair): Buffer {
   const words = [
+    since,
     ...[found.packets, found.last],
     ...[sent.packets, sent.bytes, sent.last],
     ...[named.packets, named.last],
@@ -69,14 +72,16 @@ export function encodePair({ found, sent, named }: Pair): Buffer {
 function decodePair(value: Buffer): Pair {
   const word = (index: number): bigint => u64(value, 8 * index);
   return {
-    found: { packets: word(0), last: word(1) },
-    sent: { packets: word(2), bytes: word(3), last: word(4) },
-    named: { packets: word(5), last: word(6) },
+    since: word(0),
+    found: { packets: word(1), last: word(2) },
+    sent: { packets: word(3), bytes: word(4), last: word(5) },
+    named: { packets: word(6), last: word(7) },
   };
 }
 
 const NEVER: PairEvents = { packets: 0n, last: 0n };
 export const EMPTY_PAIR: Pair = {
+  since: 0n,
   found: NEVER,
   sent: { ...NEVER, bytes: 0n },
   named: NEVER,
@@ -86,6 +91,7 @@ export const EMPTY_PAIR: Pair = {
 export function sumPairs(values: readonly Buffer[]): Pair {
   return values.map(decodePair).reduce(
     (one, other) => ({
+      since: one.since > other.since ? one.since : other.since,
       found: addEvents(one.found, other.found),
       sent: {
         ...addEvents(one.sent, other.sent),

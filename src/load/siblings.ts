@@ -2,7 +2,6 @@
 /** Reports what a destination and its siblings had to do with each other. */
 import type { PairEvents } from '../abi/siblings.js';
 import type { DecapRead } from '../program/decap.js';
-import { kernelSeconds } from '../system/clock.js';
 import { formatCount, many } from '../text/format.js';
 import { formatAddress, formatMac } from '../wire/address.js';
 import { formatNames } from '../wire/names.js';
@@ -17,6 +16,10 @@ export interface SiblingStatus {
   address: string;
   number: number;
   mac: string;
+  /** The MAC by which this host's kernel would reach it now; null if it knows none. */
+  neighbour: string | null;
+  /** Since when this host knows the sibling, and counts. */
+  known_since: string;
   /** Packets that the sibling sent on, and that found a socket here. */
   found: Events;
   /** Packets sent on to the sibling. */
@@ -32,27 +35,38 @@ export interface SiblingsStatus {
   siblings: SiblingStatus[];
 }
 
-/** Returns nothing for a destination that does not send on. */
+/** One moment by both clocks: milliseconds as Date.now(), and the kernel's seconds. */
+export interface Moment {
+  wall: number;
+  kernel: number;
+}
+
+/**
+ * Returns nothing for a destination that does not send on. `neighbours` are MACs by the
+ * siblings' addresses, as the kernel knows them.
+ */
 export function siblingsStatus(
   { names, self, siblings }: Pick<DecapRead, 'names' | 'self' | 'siblings'>,
-  now = { wall: Date.now(), kernel: kernelSeconds() },
+  neighbours: ReadonlyMap<string, string>,
+  now: Moment,
 ): Partial<SiblingsStatus> {
   const prefixes = Object.values(names);
   if (prefixes.length === 0) return {};
+  const time = (seconds: bigint): string =>
+    new Date(now.wall - (now.kernel - Number(seconds)) * 1000).toISOString();
   const events = ({ packets, last }: PairEvents): Events => ({
     packets,
-    last:
-      packets === 0n
-        ? null
-        : new Date(now.wall - (now.kernel - Number(last)) * 1000).toISOString(),
+    last: packets === 0n ? null : time(last),
   });
   return {
     names: prefixes.map(formatNames),
     self: self.map(formatAddress),
-    siblings: siblings.map(({ address, number, mac, found, sent, named }) => ({
+    siblings: siblings.map(({ address, number, mac, since, found, sent, named }) => ({
       address: formatAddress(address),
       number,
       mac: formatMac(mac),
+      neighbour: neighbours.get(formatAddress(address)) ?? null,
+      known_since: time(since),
       found: events(found),
       sent: { ...events(sent), bytes: sent.bytes },
       named: events(named),
@@ -60,7 +74,7 @@ export function siblingsStatus(
   };
 }
 
-/** Siblings without a packet are only counted. */
+/** Siblings without a packet and with the right MAC are only counted. */
 export function describeSiblings({
   names,
   self = [],
@@ -74,8 +88,11 @@ export function describeSiblings({
       : [
           `${formatCount(packets)} ${text} (last ${(last ?? '').slice(0, 19).replace('T', ' ')} UTC)`,
         ];
-  const lines = siblings.flatMap(({ address, found, sent, named }) => {
+  const lines = siblings.flatMap(({ address, mac, neighbour, found, sent, named }) => {
     const told = [
+      ...(isStale({ mac, neighbour })
+        ? [`sent to ${mac}, but the kernel finds it at ${neighbour}`]
+        : []),
       ...describe('sent on to it', sent),
       ...describe('came from it and found a socket here', found),
       ...describe('named it and found a socket here', named),
@@ -86,4 +103,11 @@ export function describeSiblings({
     `  is ${who}; sends on to ${many(siblings.length, 'sibling')} named by ${names.join(', ')}`,
     ...lines,
   ];
+}
+
+/** Whether packets to a sibling go to another MAC than the kernel's own would. */
+export function isStale(
+  sibling: Pick<SiblingStatus, 'mac' | 'neighbour'>,
+): sibling is { mac: string; neighbour: string } {
+  return sibling.neighbour !== null && sibling.neighbour !== sibling.mac;
 }

@@ -5,15 +5,18 @@ import type { Build } from '../abi/maps.js';
 import type { Counter } from '../abi/counter.js';
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
-import type { Tools } from '../program/tools.js';
+import type { Context } from '../program/tools.js';
+import { kernelSeconds } from '../system/clock.js';
 import { asMaps, buildOf, isDecap } from '../program/find.js';
 import { readDecap } from '../program/decap.js';
 import { formatCount, many } from '../text/format.js';
 import type { AttachedProgram } from '../system/ip/links.js';
+import { Neighbours } from '../system/ip/neighbours.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
 import { readTables } from '../program/read.js';
+import { formatAddress } from '../wire/address.js';
 import { formatWay } from '../wire/way.js';
-import type { SiblingStatus } from './siblings.js';
+import type { Moment, SiblingStatus } from './siblings.js';
 import { describeSiblings, siblingsStatus } from './siblings.js';
 
 export interface ServiceStatus {
@@ -40,19 +43,39 @@ export interface ProgramStatus {
   siblings?: SiblingStatus[];
 }
 
-export async function readStatus(tools: Tools, device: string): Promise<ProgramStatus[]> {
-  const { programs } = await tools.ip.link(device);
-  return Promise.all(programs.map((program) => readProgram(tools, program)));
+/** What is attached to a device, and when this was read, as Date.now(). */
+export interface DeviceStatus {
+  time: number;
+  programs: ProgramStatus[];
 }
 
-async function readProgram(tools: Tools, there: AttachedProgram): Promise<ProgramStatus> {
+export async function readStatus(tools: Context, device: string): Promise<DeviceStatus> {
+  const { programs } = await tools.ip.link(device);
+  const now = { wall: Date.now(), kernel: kernelSeconds() };
+  return {
+    time: now.wall,
+    programs: await Promise.all(
+      programs.map((program) => readProgram(tools, device, program, now)),
+    ),
+  };
+}
+
+async function readProgram(
+  tools: Context,
+  device: string,
+  there: AttachedProgram,
+  now: Moment,
+): Promise<ProgramStatus> {
   const { id, name, mode } = there;
   const program = await tools.bpftool.programWithMaps('id', id);
   const all = program.maps;
   const head = { id, name, mode, loadedAt: program.loadedAt };
   if (isDecap(name)) {
     const { addresses, verdicts, ...decap } = await readDecap(tools, all);
-    return { ...head, build: 'decap', addresses, verdicts, ...siblingsStatus(decap) };
+    const siblings = decap.siblings.map(({ address }) => formatAddress(address));
+    const known = await new Neighbours(tools.run).known(device, siblings);
+    const status = siblingsStatus(decap, known, now);
+    return { ...head, build: 'decap', addresses, verdicts, ...status };
   }
   const maps = asMaps(all);
   if (!maps) return { ...head, build: 'not l4lb' };
@@ -68,8 +91,9 @@ async function readProgram(tools: Tools, there: AttachedProgram): Promise<Progra
   return { ...head, build: buildOf(maps), services };
 }
 
-export function statusJson(device: string, programs: readonly ProgramStatus[]): unknown {
+export function statusJson(device: string, { time, programs }: DeviceStatus): unknown {
   return {
+    time: new Date(time).toISOString(),
     interface: device,
     programs: programs.map(({ mode, loadedAt, ...rest }) => ({
       mode: MODE_NAMES[mode],
@@ -81,7 +105,7 @@ export function statusJson(device: string, programs: readonly ProgramStatus[]): 
 
 export function describeStatus(
   device: string,
-  programs: readonly ProgramStatus[],
+  { programs }: Pick<DeviceStatus, 'programs'>,
 ): string[] {
   if (programs.length === 0) return [`${device} has no XDP program`];
   return programs.flatMap((program) => {

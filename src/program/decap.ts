@@ -10,6 +10,7 @@ import { sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import { encodeKey } from '../abi/bytes.js';
 import { ABI } from '../abi/maps.js';
+import { kernelSeconds } from '../system/clock.js';
 import type { Tools } from './tools.js';
 import { at, must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
@@ -50,13 +51,20 @@ export async function fillDecap(
   const stale = (await bpftool.dump(map.id))
     .map(({ key }) => key)
     .filter((address) => !now.has(formatAddress(address)));
-  const names = siblings?.names ?? (await readNames({ bpftool }, host));
+  const before = await readNames({ bpftool }, host);
+  const lines = siblings
+    ? await siblingLines(bpftool, maps, siblings, before, kernelSeconds())
+    : [];
   await bpftool.write(
     [
-      ...(siblings ? await siblingLines(bpftool, maps, siblings) : []),
+      ...lines,
       ...stale.map((address) => deleteLine(map, address)),
       ...[...now.values()].map((address) => updateLine(map, address, encodeKey(1))),
-      updateLine(host, encodeKey(0), encodeHost({ abi: ABI, names })),
+      updateLine(
+        host,
+        encodeKey(0),
+        encodeHost({ abi: ABI, names: siblings?.names ?? before }),
+      ),
     ],
     lock,
   );

@@ -22,7 +22,7 @@ import {
 import type { MapInfo } from '../system/bpftool-text.js';
 import { isIpv6 } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
-import { numberOf } from '../wire/names.js';
+import { formatNames, numberOf } from '../wire/names.js';
 import { familyOf } from '../wire/outer-source.js';
 import { must } from '../text/must.js';
 import { mapNamed } from './find.js';
@@ -53,13 +53,17 @@ async function readKnown(bpftool: Pick<Bpftool, 'dump'>, map: MapInfo): Promise<
 
 /**
  * Returns the lines that make these hosts the siblings. A sibling that stays keeps its
- * pair and what was counted there.
+ * pair and what was counted there, unless the names are other ones than `before`: by those
+ * nothing was counted yet. `now` is by the kernel's clock, in seconds.
  */
 export async function siblingLines(
   bpftool: Pick<Bpftool, 'dump'>,
   maps: readonly MapInfo[],
   { names, hosts }: Siblings,
+  before: Names,
+  now: number,
 ): Promise<string[]> {
+  const fresh = encodePair({ ...EMPTY_PAIR, since: BigInt(now) });
   const [map, pairs] = [mapNamed(maps, 'siblings'), mapNamed(maps, 'pairs')];
   const known = await readKnown(bpftool, map);
   const pairOf = new Map(
@@ -79,13 +83,13 @@ export async function siblingLines(
       const self = encodeSibling({ address, mac: Buffer.alloc(6), pair: 0 });
       return [updateLine(map, key, self)];
     }
-    const had = pairOf.get(address.toString('hex'));
-    const pair = had ?? must(free.next().value, 'a free pair');
+    const had = before[familyOf(address)];
+    const keeps = had !== undefined && formatNames(had) === formatNames(prefix);
+    const kept = pairOf.get(address.toString('hex'));
+    const pair = kept ?? must(free.next().value, 'a free pair');
     const value = encodeSibling({ address, mac, pair });
     return [
-      ...(had === undefined
-        ? [updateLine(pairs, encodeKey(pair), encodePair(EMPTY_PAIR))]
-        : []),
+      ...(keeps && kept !== undefined ? [] : [updateLine(pairs, encodeKey(pair), fresh)]),
       updateLine(map, key, value),
     ];
   });

@@ -107,11 +107,13 @@ test('a sibling lies as in the header, and is read back', () => {
 
 test('a pair has its words in the order of the header', () => {
   const pair: Pair = {
-    found: { packets: 1n, last: 2n },
-    sent: { packets: 3n, bytes: 4n, last: 5n },
-    named: { packets: 6n, last: 7n },
+    since: 1n,
+    found: { packets: 2n, last: 3n },
+    sent: { packets: 4n, bytes: 5n, last: 6n },
+    named: { packets: 7n, last: 8n },
   };
   const names = [
+    'since',
     'found',
     'found_last',
     'sent',
@@ -121,7 +123,7 @@ test('a pair has its words in the order of the header', () => {
     'named_last',
   ];
   const offsets = offsetsOf('decap_pair');
-  const expected = Buffer.alloc(56);
+  const expected = Buffer.alloc(64);
   names.forEach((name, index) =>
     putU64(expected, BigInt(index + 1), offsets[name] ?? -1),
   );
@@ -132,12 +134,14 @@ test('the packets of all CPUs are added, and the last time is the latest', () =>
   const cpu = (packets: bigint, last: bigint): Buffer => {
     const events = { packets, last };
     return encodePair({
+      since: last,
       found: events,
       sent: { ...events, bytes: 2n * packets },
       named: events,
     });
   };
   expect(sumPairs([cpu(1n, 9n), cpu(2n, 5n)])).toEqual({
+    since: 9n,
     found: { packets: 3n, last: 9n },
     sent: { packets: 3n, bytes: 6n, last: 9n },
     named: { packets: 3n, last: 9n },

@@ -14,6 +14,7 @@ import { siblingLines } from '../../../src/program/siblings.js';
 import type { NamedHost } from '../../../src/program/siblings.js';
 import { hex } from '../../../src/system/bpftool-text.js';
 import type { Entry, MapInfo } from '../../../src/system/bpftool-text.js';
+import type { Names } from '../../../src/wire/names.js';
 import { parseNames } from '../../../src/wire/names.js';
 import { ip, mac } from '../wire/names.js';
 
@@ -32,16 +33,24 @@ const there = (address: string, number: number, pair: number): Entry => ({
 });
 const other = (address: string): NamedHost => ({ address: ip(address), mac: MAC });
 
-async function lines(known: Entry[], hosts: NamedHost[]): Promise<string[]> {
+const NAMES = { ipv4: IPV4, ipv6: IPV6 };
+const NOW = 5000;
+
+async function lines(
+  known: Entry[],
+  hosts: NamedHost[],
+  before: Names = NAMES,
+): Promise<string[]> {
   const bpftool = { dump: () => Promise.resolve(known) };
-  return siblingLines(bpftool, MAPS, { names: { ipv4: IPV4, ipv6: IPV6 }, hosts });
+  return siblingLines(bpftool, MAPS, { names: NAMES, hosts }, before, NOW);
 }
 
 const update = (address: string, number: number, pair: number, version?: 6): string =>
   `map update id 1 key hex ${hex(key(number, version))} value hex ` +
   hex(encodeSibling({ address: ip(address), mac: pair ? MAC : Buffer.alloc(6), pair }));
+const FRESH = { ...EMPTY_PAIR, since: BigInt(NOW) };
 const zero = (pair: number): string =>
-  `map update id 2 key hex ${hex(encodeKey(pair))} value hex ${hex(encodePair(EMPTY_PAIR))}`;
+  `map update id 2 key hex ${hex(encodeKey(pair))} value hex ${hex(encodePair(FRESH))}`;
 const remove = (number: number): string => `map delete id 1 key hex ${hex(key(number))}`;
 
 describe('siblings', () => {
@@ -63,6 +72,13 @@ describe('siblings', () => {
     ]);
   });
 
+  test('with another prefix each pair begins anew, since nothing was counted by it', async () => {
+    const before = { ...NAMES, ipv4: parseNames('10.8.0.0/16') };
+    expect(await lines([there('10.0.1.2', 2, 5)], [other('10.0.1.2')], before)).toEqual([
+      ...[zero(5), update('10.0.1.2', 2, 5)],
+    ]);
+  });
+
   test('the pair of one that goes is used again only if no other is left', async () => {
     const known = Array.from({ length: MOST_SIBLINGS - 1 }, (_, index) =>
       there('10.0.1.2', index, index + 1),
@@ -79,8 +95,7 @@ describe('siblings', () => {
   test('a host of a family without a prefix is left out', async () => {
     const bpftool = { dump: () => Promise.resolve([]) };
     const hosts = [other('fd00::1:3')];
-    expect(await siblingLines(bpftool, MAPS, { names: { ipv4: IPV4 }, hosts })).toEqual(
-      [],
-    );
+    const wanted = { names: { ipv4: IPV4 }, hosts };
+    expect(await siblingLines(bpftool, MAPS, wanted, {}, NOW)).toEqual([]);
   });
 });
