@@ -12,7 +12,7 @@ _l4lb_options() {
     'l4lb decap') echo '-V --version -i --interface -m --mode --obj --replace --names --siblings --json -h --help' ;;
     'l4lb map') echo '-V --version -i --interface -f --file -c --config --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
     'l4lb export') echo '-V --version -i --interface -m --mode -h --help' ;;
-    'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle -m --mode --json -h --help' ;;
+    'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle --used --quiet -m --mode --json -h --help' ;;
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
@@ -20,7 +20,7 @@ _l4lb_options() {
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lb') echo 'load replace off status check decap map export settle stats explain doctor disturb flood -V --version -h --help' ;;
     'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
-    'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
+    'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb-explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
@@ -81,6 +81,8 @@ _l4lb_values() {
     'l4lb settle -i' | 'l4lb settle --interface') echo 'one devices' ;;
     'l4lb settle -c' | 'l4lb settle --config') echo 'one files' ;;
     'l4lb settle --idle') echo 'one free' ;;
+    'l4lb settle --used') echo 'several files' ;;
+    'l4lb settle --quiet') echo 'one free' ;;
     'l4lb settle -m' | 'l4lb settle --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
     'l4lb stats -i' | 'l4lb stats --interface') echo 'one devices' ;;
     'l4lb stats -m' | 'l4lb stats --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
@@ -137,6 +139,8 @@ _l4lb_values() {
     'l4lb-map -i' | 'l4lb-map --interface') echo 'one devices' ;;
     'l4lb-map -f' | 'l4lb-map --file') echo 'several files' ;;
     'l4lb-map -c' | 'l4lb-map --config') echo 'one files' ;;
+    'l4lb-map --used') echo 'several files' ;;
+    'l4lb-map --quiet') echo 'one free' ;;
     'l4lb-map --idle') echo 'one free' ;;
     'l4lb-map -m' | 'l4lb-map --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
     'l4lb-map -s' | 'l4lb-map --source') echo 'several free' ;;

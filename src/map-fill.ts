@@ -14,9 +14,11 @@ import {
   idleOption,
   jsonOption,
   modeOption,
+  quietOption,
+  usedOption,
   waitOption,
 } from './cli/options.js';
-import { UsageFailure } from './text/failure.js';
+import { checkSettle } from './fill/apply.js';
 
 interface Flags extends MapFlags {
   export?: boolean;
@@ -79,6 +81,8 @@ export function mapCommand(): CliCommand {
       ).conflicts([...HOW_TO_FILL, 'table', 'export', 'dryRun']),
     )
     .option('--now', 'with --settle: turn all of them cold, even those still needed')
+    .addOption(usedOption('with --settle: '))
+    .addOption(quietOption())
     .addOption(waitOption())
     .addOption(
       idleOption(`${IDLE}, but with --settle it is for this run only ${USUAL_IDLE}`),
@@ -95,15 +99,14 @@ export function mapCommand(): CliCommand {
         'l4lb-map -i eth0 -c l4lb.toml',
         'l4lb-map -i eth0 --export > l4lb.toml',
         'l4lb-map -i eth0 --settle --wait',
+        'l4lb-map -i eth0 --settle --used d1.json d2.json',
       ],
     })
     .action(run);
 }
 
 async function run(flags: Flags): Promise<void> {
-  if (flags.now && !flags.settle) {
-    throw new UsageFailure('--now works only with --settle', { next: 'add --settle' });
-  }
+  checkSettle(flags);
   if (flags.export) await exportTables(flags);
   else if (flags.settle) await settle(flags);
   else {

@@ -10,10 +10,13 @@ import {
   idleOption,
   jsonOption,
   modeOption,
+  quietOption,
+  usedOption,
   waitOption,
 } from './cli/options.js';
 import type { SettleFlags } from './fill/apply.js';
-import { describeSettled, settleSlots, settledJson } from './fill/apply.js';
+import { checkSettle, settleSlots } from './fill/apply.js';
+import { describeSettled, settledJson } from './fill/text/settled.js';
 import { whereOf } from './fill/report.js';
 import type { WantedService } from './config/read.js';
 import { findAttached } from './program/find.js';
@@ -42,15 +45,22 @@ export function settleCommand(): CliCommand {
         'let a slot go cold after this many seconds without a packet that needs its memory, such as 60; for this run only (default: what the service has)',
       ),
     )
+    .addOption(usedOption(''))
+    .addOption(quietOption())
     .addOption(modeOption())
     .addOption(jsonOption())
     .explainedBy({
-      examples: ['l4lb settle -i eth0 --wait', 'l4lb settle -i eth0 --idle 60'],
+      examples: [
+        'l4lb settle -i eth0 --wait',
+        'l4lb settle -i eth0 --idle 60',
+        'l4lb settle -i eth0 --used d1.json d2.json',
+      ],
     })
     .action((flags: Flags) => settle({ ...flags, settle: true }));
 }
 
 export async function settle(flags: Flags): Promise<void> {
+  checkSettle(flags);
   const tools = context();
   const attached = await findAttached(tools, flags.interface, flags.mode);
   const settled = await settleSlots(tools, attached, flags, await servicesOf(flags));

@@ -83,6 +83,21 @@ export function waitOption(): Option {
   return new Option('--wait', 'wait until no slot is hot');
 }
 
+/** Names what destinations printed; `when` says with what the option goes. */
+export function usedOption(when: string): Option {
+  return new Option(
+    '--used <file...>',
+    `${when}ask the destinations of slots that name them: files of what l4lb-load --decap --status --json printed at each; slots that a destination still needs stay hot, those that none has needed go cold at once, and where one of its destinations is missing the idle time decides; - reads stdin`,
+  );
+}
+
+export function quietOption(): Option {
+  return new Option(
+    '--quiet <seconds>',
+    'with --used: for how long no destination may have needed a slot (default: 300, or the idle time if that is less)',
+  ).argParser(readIdle);
+}
+
 /** Options of a fill, which l4lb-map and l4lb-load -f share. */
 export interface FillFlags {
   file?: string[];

@@ -10,14 +10,16 @@ import { mapsNow } from '../program/find.js';
 import type { WantedService } from '../config/read.js';
 import type { Planned } from './from-rows.js';
 import { applyPlan } from './from-rows.js';
-import { many } from '../text/format.js';
 import { matchServices } from '../plan/match-services.js';
+import { UsageFailure } from '../text/failure.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { idleOf } from '../plan/hot-slots.js';
 import type { Plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
-import type { KnownTables, Patience, SettleOptions, Settled } from './settle.js';
+import type { KnownTables, Patience, SettleOptions } from './settle.js';
 import { settle } from './settle.js';
+import type { SettledSlots } from './text/settled.js';
+import { readWitnesses } from './used.js';
 
 export interface SettleFlags {
   settle?: boolean;
@@ -26,19 +28,44 @@ export interface SettleFlags {
   now?: boolean;
   /** Waits until no slot is hot. */
   wait?: boolean;
+  /** Files of what destinations printed about their connections. */
+  used?: string[];
+  /** Seconds for which no destination may have needed a slot's memory. */
+  quiet?: number;
 }
 
 /** The most seconds between two looks, since the slots may change meanwhile. */
 const LONGEST_WAIT = 30;
+
+/** Throws if two flags contradict each other, before anything is tried. */
+export function checkSettle({ settle, now, wait, used, quiet }: SettleFlags): void {
+  if (!settle && (now ?? used ?? quiet) !== undefined) {
+    throw new UsageFailure('--now, --used and --quiet work only with --settle', {
+      next: 'add --settle',
+    });
+  }
+  if (quiet !== undefined && !used) {
+    throw new UsageFailure('--quiet is about what destinations said', {
+      next: 'add --used FILE, or give --idle in its place',
+    });
+  }
+  if (used && (now ?? wait)) {
+    throw new UsageFailure('--used does not go with --wait or --now', {
+      cause: 'what destinations said once does not get newer, and --now asks nobody',
+      next: 'print their status anew, and run --settle --used again',
+    });
+  }
+}
 
 export async function settleSlots(
   tools: Context,
   attached: Attached,
   flags: SettleFlags,
   config: readonly WantedService[] = [],
-): Promise<Settled> {
+): Promise<SettledSlots> {
+  const options = optionsFor(flags, config);
   const result = await withLock(tools.run, deviceLock(attached.link), async (lock) =>
-    settle(tools, await mapsNow(tools, attached), optionsFor(flags, config), lock),
+    settle(tools, await mapsNow(tools, attached), options, lock),
   );
   return waitForRest(tools, attached, flags, result, config);
 }
@@ -46,7 +73,7 @@ export async function settleSlots(
 export interface Filled<P> {
   plan: P;
   /** Undefined where nothing was to be written. */
-  settled: Settled | undefined;
+  settled: SettledSlots | undefined;
 }
 
 /**
@@ -110,9 +137,9 @@ async function waitForRest(
   tools: Context,
   attached: Attached,
   flags: SettleFlags,
-  before: Settled,
+  before: SettledSlots,
   config: readonly WantedService[] = [],
-): Promise<Settled> {
+): Promise<SettledSlots> {
   if (!flags.wait || before.hot === 0) return before;
   await sleep(Math.min(LONGEST_WAIT, before.wait + 1) * 1000);
   const after = await settleSlots(tools, attached, flags, config);
@@ -127,6 +154,7 @@ function optionsFor(flags: SettleFlags, config: readonly WantedService[]): Settl
   return {
     patience: (services) => patienceOf(services, flags, config),
     all: flags.now ?? false,
+    used: flags.used && { witnesses: readWitnesses(flags.used), quiet: flags.quiet },
   };
 }
 
@@ -158,32 +186,4 @@ function patienceOf(
     });
   }
   return patience;
-}
-
-export function describeSettled(
-  { settled, forgotten, hot, wait }: Settled,
-  device: string,
-): string[] {
-  const lines: string[] = [];
-  if (settled > 0) lines.push(`  ${many(settled, 'slot')} went cold`);
-  if (forgotten > 0) {
-    lines.push(
-      `  ${many(forgotten, 'slot')} forgot a drained destination, whose deadline has passed`,
-    );
-  }
-  if (hot > 0) {
-    lines.push(
-      `  ${many(hot, 'slot')} hot, remembering their previous destinations; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
-    );
-  }
-  return lines;
-}
-
-export function settledJson(result: Settled): Record<string, number> {
-  return {
-    slots_settled: result.settled,
-    slots_forgot: result.forgotten,
-    slots_hot: result.hot,
-    next_settles_in_s: result.wait,
-  };
 }

@@ -9,7 +9,7 @@ import { configPlanJson, configWarnings, describeConfigPlan } from './text/confi
 import type { Where } from './text/service.js';
 import { describePlan, planJson, planWarnings } from './text/service.js';
 import type { Filled } from './apply.js';
-import { describeSettled, settledJson } from './apply.js';
+import { describeSettled, settledJson } from './text/settled.js';
 
 interface Flags {
   interface: string;

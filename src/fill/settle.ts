@@ -10,22 +10,16 @@ import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import type { State, Write } from '../plan/state.js';
 import { coldSlot, idleOf, isHot, settling } from '../plan/hot-slots.js';
+import type { AddressOf } from '../plan/names.js';
 import { forgetPrevious, namesOfSlot } from '../plan/names.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
+import type { Witness } from '../plan/used.js';
+import { HotPairs, USUAL_QUIET } from '../plan/used.js';
 import { kernelSeconds } from '../system/clock.js';
 import { readSlots, readTables } from '../program/read.js';
-
-export interface Settled {
-  /** Slots that went cold. */
-  settled: number;
-  /** Slots that forgot a drained destination after its deadline, but are still hot. */
-  forgotten: number;
-  /** Slots that are still hot. */
-  hot: number;
-  /** Seconds until the next slot may go cold; 0 where none is hot. */
-  wait: number;
-}
+import type { SettledSlots } from './text/settled.js';
+import { checkWitnesses } from './used.js';
 
 /** How long the slots of a service remember. */
 export interface Patience {
@@ -40,6 +34,14 @@ export interface SettleOptions {
   patience: (services: readonly Service[]) => ReadonlyMap<number, Patience>;
   /** Turns all slots cold, ready or not. */
   all: boolean;
+  used?: Used | undefined;
+}
+
+/** What destinations said about their connections. */
+export interface Used {
+  witnesses: readonly Witness[];
+  /** For how many seconds nobody may have needed a slot's memory; undefined: as usual. */
+  quiet: number | undefined;
 }
 
 /** The tables as a fill has just left them, with the slots of some services. */
@@ -56,13 +58,15 @@ export async function settle(
   options: SettleOptions,
   lock: number,
   known?: KnownTables,
-): Promise<Settled> {
-  const result: Settled = { settled: 0, forgotten: 0, hot: 0, wait: 0 };
+): Promise<SettledSlots> {
+  const result: SettledSlots = { settled: 0, forgotten: 0, hot: 0, wait: 0 };
   if (!maps.memories) return result;
   const tables = known?.tables ?? (await readTables(bpftool, maps));
   const lines: Iterable<string>[] = [];
   const services = [...servicesIn(reachable(tables)).values()];
   const patienceOf = options.patience(services);
+  const { used } = options;
+  if (used) checkWitnesses(used.witnesses, tables, services);
   for (const service of services) {
     const slots = known?.slotsOf.has(service.id)
       ? tables.slots
@@ -74,18 +78,25 @@ export async function settle(
       idle: idleOf(service),
     };
     const isNaming = (service.flags & CELL_NAMES) !== 0;
+    const addressOf: AddressOf = (id) => tables.destinations.get(id)?.address;
     const namesOf = (slot: Slot): number =>
-      namesOfSlot(
-        tables.device.names,
-        (id) => tables.destinations.get(id)?.address,
-        slot,
-      );
+      namesOfSlot(tables.device.names, addressOf, slot);
+    const pairs =
+      used && isNaming
+        ? new HotPairs(
+            used.witnesses,
+            used.quiet ?? Math.min(idle, USUAL_QUIET),
+            addressOf,
+            now,
+          )
+        : undefined;
     for (const { key, slot, kept } of hot) {
       const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
+      const needed = pairs?.add(slot, kept, idle) ?? { kept, idle };
       const deadline = isDrained ? drainDeadline : undefined;
       const settled = options.all
         ? { slot: coldSlot(slot), wait: 0 }
-        : settling(slot, kept, now, idle, deadline);
+        : settling(slot, needed.kept, now, needed.idle, deadline);
       // The one before the previous may be needed still.
       const forgets = isNaming && settled.slot.previous === NOBODY;
       const value = forgets ? forgetPrevious(slot, namesOf) : settled.slot;
@@ -100,6 +111,7 @@ export async function settle(
       result.hot++;
     }
     lines.push(linesOf(maps, writes, slots));
+    if (pairs) result.pairs = [...(result.pairs ?? []), ...pairs.all()];
   }
   await bpftool.write(inTurn(lines), lock);
   return result;

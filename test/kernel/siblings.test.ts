@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import type { Interface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -60,6 +61,12 @@ class Client {
   end(): void {
     this.#child.kill();
   }
+}
+
+interface Settled {
+  slots_settled: number;
+  slots_hot: number;
+  pairs: unknown[];
 }
 
 interface Status {
@@ -213,9 +220,10 @@ describe('three destinations', () => {
   const SERVICE = '198.51.100.10';
   const roles = [1, 2, 3].map((number) => `destination${number}` as const);
 
+  const file = join(folder, 'three.csv');
+
   beforeAll(async () => {
     network = await Network.up('--count', '3', '--vip', SERVICE);
-    const file = join(folder, 'three.csv');
     writeFileSync(file, '10.0.1.1\n10.0.1.2\n10.0.1.3\n');
     await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
     const names = ['--names', '10.7.0.0/16', '--siblings', file];
@@ -260,5 +268,79 @@ describe('three destinations', () => {
         expect(await client.ask()).toBe(roles[index]);
       }
     }
+  });
+
+  const print = async (role: (typeof roles)[number]): Promise<string> => {
+    const args = ['-i', 'eth0', '--decap', '--status', '--json'];
+    return (await network.expectOk(role, 'bin/l4lb-load.js', ...args)).stdout;
+  };
+  const settle = async (asked: readonly (typeof roles)[number][]): Promise<Settled> => {
+    const status = (await Promise.all(asked.map(print))).join('\n');
+    const args = ['-i', 'eth0', '--settle', '--used', '-', '--quiet', '3', '--json'];
+    const settled = await network.run('balancer', 'bin/l4lb-map.js', args, status);
+    expect(settled).toMatchObject({ exitCode: 0, stderr: '' });
+    return JSON.parse(settled.stdout) as Settled;
+  };
+
+  let asked = 0;
+
+  test('the slots stay hot while their destinations find connections', async () => {
+    expect((await settle(roles.slice(1))).pairs).toMatchObject([
+      { seen: false, why: '10.0.1.1 gave no status' },
+    ]);
+    const needed = await settle(roles);
+    expect(needed).toMatchObject({ slots_settled: 0, slots_hot: 64 });
+    expect(needed.pairs).toEqual([
+      {
+        current: '10.0.1.3',
+        previous: ['10.0.1.2', '10.0.1.1'],
+        slots: 64,
+        seen: true,
+        needed: true,
+        quiet_s: expect.any(Number),
+        why: null,
+      },
+    ]);
+    asked = Date.now();
+  });
+
+  test('nothing is written if the input is wrong, or of other balancers', async () => {
+    const args = ['-i', 'eth0', '--settle', '--used', '-'];
+    const status = await print('destination1');
+    const other = status.replace('10.7.0.0/16', '10.8.0.0/16');
+    for (const [text, why] of [
+      [
+        `${status}\nConnection refused`,
+        /^l4lb-map: stdin is not the status of destinations/,
+      ],
+      [other, /^l4lb-map: stdin is of a destination with the names 10\.8\.0\.0\/16/],
+    ] as const) {
+      const refused = await network.run('balancer', 'bin/l4lb-map.js', args, text);
+      expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+      expect(refused.stderr).toMatch(why);
+    }
+  });
+
+  test('the kernel keeps the MACs of siblings, and --status tells one that differs', async () => {
+    const role = 'destination2';
+    const shown = await network.expectOk(role, 'ip', 'neigh', 'show', '10.0.1.3');
+    expect(shown.stdout).toMatch(/ managed /);
+    const wrong = join(folder, 'wrong.csv');
+    writeFileSync(wrong, '10.0.1.1\n10.0.1.2\n10.0.1.3,02:00:0a:00:01:99\n');
+    const load = async (siblings: string) => {
+      const more = ['--replace', '--names', '10.7.0.0/16', '--siblings', siblings];
+      const args = ['-i', 'eth0', '--decap'];
+      await network.expectOk(role, 'bin/l4lb-load.js', ...args, ...more);
+      return network.expectOk(role, 'bin/l4lb-load.js', ...args, '--status');
+    };
+    const told =
+      '10.0.1.3: sent to 02:00:0a:00:01:99, but the kernel finds it at 02:00:0a:00:01:03';
+    expect((await load(wrong)).stdout).toContain(told);
+    expect((await load(file)).stdout).not.toContain('but the kernel finds it');
+  });
+
+  test('the slots go cold once nobody finds any', async () => {
+    await sleep(asked + 4500 - Date.now());
+    expect(await settle(roles)).toMatchObject({ slots_settled: 64, slots_hot: 0 });
   });
 });

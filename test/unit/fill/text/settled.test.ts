@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What --settle --used says. */
+import { expect, test } from '@jest/globals';
+
+import { describeSettled, settledJson } from '../../../../src/fill/text/settled.js';
+import type { HotPair } from '../../../../src/plan/used.js';
+
+const SETTLED = { settled: 4, forgotten: 0, hot: 5, wait: 297 };
+const PAIRS: HotPair[] = [
+  {
+    ...{ current: '10.0.1.2', previous: ['10.0.1.1'], slots: 4 },
+    testimony: { isSeen: true, isUsed: false, age: 4, quiet: Infinity },
+  },
+  {
+    ...{ current: '10.0.1.4', previous: ['10.0.1.1'], slots: 2 },
+    testimony: { isSeen: false, why: '10.0.1.4 gave no status' },
+  },
+  {
+    ...{ current: '10.0.1.3', previous: ['10.0.1.2', '10.0.1.1'], slots: 3 },
+    testimony: { isSeen: true, isUsed: true, age: 4, quiet: 3 },
+  },
+];
+
+test('pairs that are needed come first, then those that nobody could tell of', () => {
+  expect(describeSettled({ ...SETTLED, pairs: PAIRS }, 'eth0')).toEqual([
+    '  4 slots went cold',
+    '  5 slots hot, remembering their previous destinations; the next may go cold in 297 s: l4lb-map -i eth0 --settle',
+    '  from 10.0.1.1, 10.0.1.2 to 10.0.1.3: 3 slots needed, the last time 7 s ago',
+    '  from 10.0.1.1 to 10.0.1.4: 2 slots not seen, so the idle time decides: 10.0.1.4 gave no status',
+    '  from 10.0.1.1 to 10.0.1.2: 4 slots not needed',
+  ]);
+});
+
+test('of very many pairs the first are shown', () => {
+  const pairs = PAIRS.slice(2).concat(
+    Array<HotPair[]>(20).fill(PAIRS.slice(1, 2)).flat(),
+  );
+  const lines = describeSettled({ ...SETTLED, pairs }, 'eth0');
+  expect(lines).toHaveLength(11);
+  expect(lines.at(-1)).toBe('  13 pairs more like these; --json shows all');
+});
+
+test('JSON has all, and null for what nobody knows', () => {
+  expect(settledJson({ ...SETTLED, pairs: PAIRS })).toMatchObject({
+    pairs: [
+      {
+        current: '10.0.1.2',
+        previous: ['10.0.1.1'],
+        slots: 4,
+        seen: true,
+        needed: false,
+        quiet_s: null,
+        why: null,
+      },
+      { seen: false, needed: null, quiet_s: null, why: '10.0.1.4 gave no status' },
+      { previous: ['10.0.1.2', '10.0.1.1'], seen: true, needed: true, quiet_s: 3 },
+    ],
+  });
+  expect(settledJson(SETTLED)).not.toHaveProperty('pairs');
+});
