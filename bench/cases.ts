@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is measured, in the order in which it is told. */
 import type { SubjectName } from './subjects.js';
+import { MOST_HELD } from './subjects.js';
 import type { Traffic } from './traffic.js';
 import { USUAL_TRAFFIC } from './traffic.js';
 
@@ -42,6 +43,19 @@ function begun(flows: number): Different {
     traffic: { kind: 'tcp', flows },
     before: { kind: 'syn', flows },
   };
+}
+
+/** What deciding costs over plain decapsulation of the same packets. */
+function decided(name: string, traffic: Partial<Traffic>): Case {
+  return one('at a destination', `${name}: over decapsulation`, {
+    subject: 'deciding',
+    floor: 'decapsulating',
+    traffic: { kind: 'tcp', isEncapsulated: true, ...traffic },
+  });
+}
+
+function held(flows: number): Partial<Traffic> {
+  return { isNamed: true, isHeld: true, flows };
 }
 
 export const CASES: readonly Case[] = [
@@ -107,6 +121,10 @@ export const CASES: readonly Case[] = [
     floor: 'passing',
     traffic: { isEncapsulated: true },
   }),
+  decided('cold', {}),
+  decided('hot, SYN flood', { kind: 'syn', isNamed: true }),
+  decided('hot, 1,024 flows with sockets', held(1024)),
+  decided('hot, 16,384 flows with sockets', held(MOST_HELD)),
   one('in its place', 'nftables, jhash to a MAC', { subject: 'nftables, forward' }),
   one('in its place', 'nftables, jhash to DNAT, 1,000 flows', {
     subject: 'nftables, DNAT',

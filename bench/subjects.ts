@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import { dnatRules, forwardRules } from './nftables.js';
 import { ROOT } from './started.js';
 import type { Wire } from './wire.js';
-import { DEVICE, GATEWAY, NEAR_MAC, SERVICE } from './wire.js';
+import { CLIENT, CLIENT_PORT, NAMES, SIBLING } from './traffic.js';
+import { DEVICE, FAR_ADDRESS, FAR_MAC, GATEWAY, NEAR_MAC, SERVICE } from './wire.js';
+
+/** Connections that a destination holds; some cases have packets of fewer. */
+export const MOST_HELD = 16_384;
 
 /** Sets one up; in the folder it may write files. */
 type Subject = (wire: Wire, folder: string) => Promise<void>;
@@ -76,7 +80,7 @@ remember = "${wanted.remember}"
 file = "${file}"
 `;
   });
-  return ['names = "10.7.0.0/16"\n', ...services].join('\n');
+  return [`names = "${NAMES}"\n`, ...services].join('\n');
 }
 
 function balancer(different: Partial<Balancer> = {}): Subject {
@@ -120,6 +124,20 @@ async function rules(wire: Wire, folder: string, text: string): Promise<void> {
   await wire.far('nft', ['-f', file]);
 }
 
+/** It decides about packets that name its sibling, and has connections of its own. */
+async function deciding(wire: Wire, folder: string): Promise<void> {
+  const siblings = join(folder, 'siblings.csv');
+  writeFileSync(siblings, `${FAR_ADDRESS},${FAR_MAC},1\n${SIBLING},${NEAR_MAC},1\n`);
+  const known = ['--names', NAMES, '--siblings', siblings];
+  await tool(wire, 'load', '-m', 'xdpdrv', '--decap', ...known);
+  await wire.far('ip', ['link', 'set', 'lo', 'up']);
+  for (const address of [SERVICE.ipv4, CLIENT]) {
+    await wire.far('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  }
+  const service = [SERVICE.ipv4, SERVICE.port, CLIENT, CLIENT_PORT];
+  await wire.keepFar('bench/sockets.mjs', [...service, MOST_HELD].map(String));
+}
+
 /** Counted and dropped at the first place that the kernel offers. */
 const DROP_ALL = `table netdev bench {
   counter came { }
@@ -159,6 +177,7 @@ export const SUBJECTS = {
   'ipv4 in ipv6': balancer({ inside: 'ipv6' }),
   passing: passing(program('testbed/pass.o')),
   decapsulating: passing((wire) => tool(wire, 'load', '-m', 'xdpdrv', '--decap')),
+  deciding: passing(deciding),
   'nftables, forward': (wire, folder) =>
     rules(wire, folder, forwardRules(USUAL.destinations)),
   'nftables, DNAT': async (wire, folder) => {
@@ -167,11 +186,18 @@ export const SUBJECTS = {
   },
 } satisfies Record<string, Subject>;
 
+/** What counts at the first place of the kernel: no packet comes back. */
+const TAKES: ReadonlySet<string> = new Set<keyof typeof SUBJECTS>([
+  'passing',
+  'decapsulating',
+  'deciding',
+]);
+
 export type SubjectName = keyof typeof SUBJECTS;
 
 /** How many packets have come through what is at the far end. */
 export async function came(name: SubjectName, wire: Wire): Promise<number> {
-  if (name !== 'passing' && name !== 'decapsulating') return wire.came();
+  if (!TAKES.has(name)) return wire.came();
   const text = await wire.far('nft', ['-j', 'list', 'counters']);
   const { nftables } = JSON.parse(text) as {
     nftables: { counter?: { packets: number } }[];

@@ -21,6 +21,10 @@ export interface Traffic {
   services: number;
   /** As a balancer sends it to a destination. */
   isEncapsulated: boolean;
+  /** As it sends it in a hot slot where destinations decide; encapsulated, too. */
+  isNamed: boolean;
+  /** Of connections that the far end holds: its sockets are from CLIENT, from CLIENT_PORT on. */
+  isHeld: boolean;
 }
 
 export const USUAL_TRAFFIC: Traffic = {
@@ -30,7 +34,16 @@ export const USUAL_TRAFFIC: Traffic = {
   size: undefined,
   services: 1,
   isEncapsulated: false,
+  isNamed: false,
+  isHeld: false,
 };
+
+/** The client of connections that the far end holds, and the first of its ports. */
+export const CLIENT = '10.8.0.1';
+export const CLIENT_PORT = 0x8000;
+/** A prefix whose addresses name destinations, and the far end's only sibling. */
+export const NAMES = '10.7.0.0/16';
+export const SIBLING = '10.0.0.5';
 
 const ETHERNET = 14;
 const IPV4 = 20;
@@ -42,13 +55,18 @@ const IPIP = 4;
 const UNICAST = parsePrefix('32.0.0.0/3');
 /** Where our frames have the destination's port: behind Ethernet, IPv4 and the source's. */
 const PORT_AT = ETHERNET + IPV4 + 2;
+const TCP_SUM_AT = ETHERNET + IPV4 + 16;
+const BALANCER = '10.0.0.9';
+/** The sibling's number in NAMES is the last byte of its address. */
+const NAMING_SIBLING = '10.7.0.5';
 const UDP_SUM_AT = ETHERNET + IPV4 + 6;
 
 export function floodArguments(traffic: Traffic, count: number): string[] {
   const { family, kind, flows, size } = traffic;
   const address = parsed(parseAddress(SERVICE[family]));
   const way = { address, port: SERVICE.port, protocol: kind === 'udp' ? UDP : TCP };
-  const source = family === 'ipv4' ? UNICAST : anySource(address);
+  const others = family === 'ipv4' ? UNICAST : anySource(address);
+  const source = traffic.isHeld ? parsePrefix(CLIENT) : others;
   const isSyn = kind === 'syn';
   let plan = addMacs(
     planFrame({ way, source, size, isSyn }),
@@ -56,7 +74,10 @@ export function floodArguments(traffic: Traffic, count: number): string[] {
     parsed(parseMac(NEAR_MAC)),
   );
   if (traffic.services > 1) plan = overServices(plan, traffic.services);
-  if (traffic.isEncapsulated) plan = encapsulated(plan);
+  if (traffic.isHeld) plan = overPorts(plan, flows ?? 1);
+  if (traffic.isEncapsulated) {
+    plan = encapsulated(plan, traffic.isNamed ? NAMING_SIBLING : BALANCER);
+  }
   return senderArguments(DEVICE, plan, { threads: 1, flows, count });
 }
 
@@ -75,13 +96,20 @@ function overServices(plan: FramePlan, services: number): FramePlan {
   return { ...plan, varied: [...others, run], bits: plan.bits - 15 + bits };
 }
 
+/** From CLIENT_PORT on, as many ports as there are flows, a power of two. */
+function overPorts(plan: FramePlan, flows: number): FramePlan {
+  const bits = Math.log2(flows);
+  const run = `${PORT_AT * 8 - bits}+${bits}@${TCP_SUM_AT}`;
+  return { ...plan, varied: [run], bits };
+}
+
 /** An outer IPv4 header in front of the inner one, whose fields lie so much further on. */
-function encapsulated(plan: FramePlan): FramePlan {
+function encapsulated(plan: FramePlan, source: string): FramePlan {
   const inner = plan.length - ETHERNET;
   const outer = Buffer.alloc(IPV4);
   outer.set([0x45, 0, (inner + IPV4) >> 8, (inner + IPV4) & 255]);
   outer.set([64, IPIP], 8);
-  outer.set(parsed(parseAddress('10.0.0.9')).subarray(12), 12);
+  outer.set(parsed(parseAddress(source)).subarray(12), 12);
   outer.set(parsed(parseAddress('10.0.0.4')).subarray(12), 16);
   outer.writeUInt16BE(checksum(outer), 10);
   const { headers } = plan;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import type { ProgramInfo } from '../src/system/bpftool-text.js';
 import { Bpftool } from '../src/system/bpftool.js';
+import { LongRunning } from '../src/system/long-running.js';
 import type { Run, RunResult } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';
 
@@ -14,7 +15,8 @@ export const DEVICE = 'eth0';
 export const NEAR_MAC = '02:00:00:00:00:01';
 export const FAR_MAC = '02:00:00:00:00:04';
 /** The far end's own addresses, and its next hop, behind the near end. */
-export const FAR_ADDRESSES = ['10.0.0.4/16', 'fd00::4/64'];
+export const FAR_ADDRESS = '10.0.0.4';
+export const FAR_ADDRESSES = [`${FAR_ADDRESS}/16`, 'fd00::4/64'];
 export const GATEWAY = '10.0.0.3';
 /** Packets go to it, by UDP or TCP; 64 services have the ports from it on. */
 export const SERVICE = { ipv4: '10.0.100.1', ipv6: 'fd00::64:1', port: 8000 };
@@ -25,6 +27,7 @@ export class Wire {
   readonly #run: Run;
   readonly #bpftool: Bpftool;
   readonly #name: string;
+  readonly #running: LongRunning[] = [];
   /** The map of the sink. */
   #sink = 0;
 
@@ -57,6 +60,8 @@ export class Wire {
   }
 
   async down(): Promise<void> {
+    for (const one of this.#running) one.stop();
+    await Promise.all(this.#running.map((one) => one.ended));
     for (const end of ['near', 'far']) {
       await this.#run('ip', ['netns', 'delete', `${this.#name}-${end}`], {
         detached: true,
@@ -93,7 +98,16 @@ export class Wire {
     return this.#within('far', command, args);
   }
 
-  /** The same, where it may well fail. */
+  /** Starts one of our scripts there, which runs until down(), and waits for its first line. */
+  async keepFar(script: string, args: readonly string[]): Promise<void> {
+    const command = [process.execPath, join(ROOT, script), ...args];
+    const inside = [`--net=${this.#namespace('far')}`, '--', ...command];
+    const running = new LongRunning('nsenter', inside);
+    this.#running.push(running);
+    await running.firstLine(script);
+  }
+
+  /** A command where packets are sent from, where it may well fail. */
   async tryNear(command: string, args: readonly string[]): Promise<RunResult> {
     return this.#start('near', command, args);
   }
@@ -104,7 +118,11 @@ export class Wire {
   }
 
   async #start(end: End, command: string, args: readonly string[]): Promise<RunResult> {
-    const inside = [`--net=/run/netns/${this.#name}-${end}`, '--', command, ...args];
+    const inside = [`--net=${this.#namespace(end)}`, '--', command, ...args];
     return this.#run('nsenter', inside);
+  }
+
+  #namespace(end: End): string {
+    return `/run/netns/${this.#name}-${end}`;
   }
 }

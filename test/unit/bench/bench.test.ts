@@ -59,6 +59,16 @@ describe('traffic', () => {
   });
 });
 
+test('a hot packet of a connection that the destination has: only ports differ', () => {
+  const hot = { kind: 'tcp', isEncapsulated: true, isNamed: true, isHeld: true } as const;
+  const { frame, varied } = argumentsOf({ ...hot, flows: 1024 });
+  expect(varied).toEqual(['438+10@70']);
+  const text = frame.join('\n');
+  expect(text).toContain('10.7.0.5');
+  expect(text).toContain('10.8.0.1');
+  expect(text).toContain('32768');
+});
+
 test('every case has a name of its own', () => {
   const names = CASES.map(({ group, name }) => `${group}: ${name}`);
   expect(new Set(names).size).toBe(names.length);
