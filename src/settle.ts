@@ -68,9 +68,8 @@ export async function settle(flags: Flags): Promise<void> {
     printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
     return;
   }
-  const lines = describeSettled(settled, flags.interface);
-  if (lines.length === 0) print(`${flags.interface}: no slot is hot`);
-  lines.forEach(print);
+  if (settled.hot + settled.settled === 0) print(`${flags.interface}: no slot is hot`);
+  describeSettled(settled, flags.interface).forEach(print);
 }
 
 async function servicesOf({ config }: Flags): Promise<readonly WantedService[]> {

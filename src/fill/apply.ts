@@ -154,6 +154,7 @@ function optionsFor(flags: SettleFlags, config: readonly WantedService[]): Settl
   return {
     patience: (services) => patienceOf(services, flags, config),
     all: flags.now ?? false,
+    looks: flags.settle ?? false,
     used: flags.used && { witnesses: readWitnesses(flags.used), quiet: flags.quiet },
   };
 }

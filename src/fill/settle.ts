@@ -19,6 +19,7 @@ import { HotPairs, USUAL_QUIET } from '../plan/used.js';
 import { kernelSeconds } from '../system/clock.js';
 import { readSlots, readTables } from '../program/read.js';
 import type { SettledSlots } from './text/settled.js';
+import { readRecords } from '../program/records.js';
 import { checkWitnesses } from './used.js';
 
 /** How long the slots of a service remember. */
@@ -35,6 +36,8 @@ export interface SettleOptions {
   /** Turns all slots cold, ready or not. */
   all: boolean;
   used?: Used | undefined;
+  /** Looks whether records have room, too. */
+  looks: boolean;
 }
 
 /** What destinations said about their connections. */
@@ -114,6 +117,9 @@ export async function settle(
     if (pairs) result.pairs = [...(result.pairs ?? []), ...pairs.all()];
   }
   await bpftool.write(inTurn(lines), lock);
+  if (options.looks && services.some(({ flags }) => (flags & CELL_NAMES) === 0)) {
+    result.records = await readRecords(bpftool, maps);
+  }
   return result;
 }
 

@@ -22,6 +22,7 @@ export interface Maps extends Record<MapName, MapInfo> {
   flows?: MapInfo;
   secret?: MapInfo;
   kept?: MapInfo;
+  limits?: MapInfo;
 }
 
 export interface Attached {
@@ -143,7 +144,8 @@ export function asMaps(all: readonly MapInfo[]): Maps | undefined {
     if (!map || map.valueSize !== VALUE_SIZES[name]) return undefined;
     maps[name] = map;
   }
-  for (const name of ['names', 'memories', 'flows', 'secret', 'kept'] as const) {
+  const optional = ['names', 'memories', 'flows', 'secret', 'kept', 'limits'] as const;
+  for (const name of optional) {
     const map = all.find((one) => one.name === name);
     if (map) maps[name] = map;
   }

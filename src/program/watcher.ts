@@ -22,11 +22,13 @@ import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from './tools.js';
+import type { Records } from '../plan/records.js';
 import { at, must } from '../text/must.js';
 import { formatAddress } from '../wire/address.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
 import type { Reading, Subject } from './reading.js';
+import { readRecords } from './records.js';
 import { Failure } from '../text/failure.js';
 import { elapsedSeconds } from '../system/clock.js';
 import { RepeatedQueries } from '../system/repeated-queries.js';
@@ -106,6 +108,11 @@ export class Watcher {
         );
       }
     }
+  }
+
+  /** Reads whether records have room, of the program that was observed last. */
+  async records(): Promise<Records> {
+    return this.#watched && readRecords(this.#tools.bpftool, this.#watched.maps);
   }
 
   /** Ends the watching. */

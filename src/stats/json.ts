@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Writes a sample as JSON. Other programs rely on these names. */
+import { recordsJson } from '../plan/records.js';
 import type { DestinationRates, Rates, Sample } from './sample.js';
 
 export function sampleJson(sample: Sample): Record<string, unknown> {
@@ -17,6 +18,7 @@ export function sampleJson(sample: Sample): Record<string, unknown> {
     verdicts: Object.fromEntries(
       Object.entries(sample.verdicts).map(([name, rates]) => [name, ratesJson(rates)]),
     ),
+    records: recordsJson(sample.records),
   };
 }
 

@@ -2,6 +2,7 @@
 /** Draws a sample as a block of lines, like the original tool. */
 import Table from 'cli-table3';
 import { VERDICTS } from '../abi/verdicts.js';
+import { describeRecords } from '../plan/records.js';
 import { formatCount, formatTitle } from '../text/format.js';
 import type { Rates, Sample } from './sample.js';
 import { append } from '../text/lists.js';
@@ -87,5 +88,7 @@ export function plainBlock(sample: Sample): string {
   }
   if (verdicts.length > 0) append(rows, [BLANK, ...verdicts]);
   if (rows.length > 0) append(lines, alignRows(rows));
+  const told = describeRecords(sample.records);
+  if (told.length > 0) append(lines, ['', ...told]);
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }

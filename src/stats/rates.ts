@@ -10,7 +10,11 @@ import { sortedByAddress } from '../wire/address.js';
 import type { DestinationRates, Rates, Sample } from './sample.js';
 
 /** Returns what happened between two readings. */
-export function sampleBetween(subject: Subject, before: Reading, now: Reading): Sample {
+export function sampleBetween(
+  subject: Subject,
+  before: Reading,
+  now: Reading,
+): Omit<Sample, 'records'> {
   const interval = now.at - before.at;
   const rates = (counter: Counter, earlier: Counter | undefined): Rates =>
     ratesOf(counter, earlier, interval);

@@ -4,6 +4,7 @@
  * table, the dashboard and JSON all draw this one value and nothing else.
  */
 import type { VerdictName } from '../abi/verdicts.js';
+import type { Records } from '../plan/records.js';
 import type { ModeName } from '../text/mode.js';
 
 /** Exact sums since the program was loaded, and rates over the interval. */
@@ -34,4 +35,6 @@ export interface Sample {
   totals: Rates;
   /** Bytes of received frames; `balanced` has bytes of sent frames, like the totals. */
   verdicts: Record<VerdictName, Rates>;
+  /** Whether the records of connections have room. */
+  records: Records;
 }

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../text/failure.js';
+import type { Records } from '../plan/records.js';
 import type { Observation, Watcher } from '../program/watcher.js';
 import { elapsedSeconds } from '../system/clock.js';
 import { sampleBetween } from './rates.js';
@@ -15,6 +16,9 @@ export interface Pace {
   once?: boolean;
 }
 
+/** The least seconds between two looks at the records, which take a process each. */
+const RECORDS_PAUSE = 1;
+
 /** How long l4lb-load --replace may take to carry the old sums over. */
 const SETTLING_MS = 300;
 
@@ -23,6 +27,8 @@ export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<v
   let before: Observation | undefined = await watcher.observe();
   const ticks = new Ticks(pace.interval, view.closed);
   let left = pace.once ? 1 : (pace.count ?? Infinity);
+  let records: Records;
+  let lookedAt = -Infinity;
   while (left > 0 && (await ticks.next())) {
     const now = await observeOrWait(watcher, view, pace.once ?? false);
     if (!now) {
@@ -32,7 +38,12 @@ export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<v
       before = await observeOrWait(watcher, view, false);
     } else {
       view.notice(undefined);
-      view.show(sampleBetween(now.subject, before.reading, now.reading));
+      const { at } = now.reading;
+      if (at - lookedAt >= RECORDS_PAUSE) {
+        records = await watcher.records();
+        lookedAt = at;
+      }
+      view.show({ ...sampleBetween(now.subject, before.reading, now.reading), records });
       before = now;
       left--;
     }

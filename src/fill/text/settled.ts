@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Says which slots went cold, and why others did not. */
 import { many } from '../../text/format.js';
+import type { Records } from '../../plan/records.js';
+import { describeRecords, recordsJson } from '../../plan/records.js';
 import type { HotPair } from '../../plan/used.js';
 
 export interface SettledSlots {
@@ -14,10 +16,12 @@ export interface SettledSlots {
   wait: number;
   /** What destinations said about the slots that were hot; undefined: nobody was asked. */
   pairs?: HotPair[];
+  /** Whether records have room; undefined if nobody looked, or no service keeps any. */
+  records?: Records;
 }
 
 export function describeSettled(
-  { settled, forgotten, hot, wait, pairs = [] }: SettledSlots,
+  { settled, forgotten, hot, wait, pairs = [], records }: SettledSlots,
   device: string,
 ): string[] {
   const lines: string[] = [];
@@ -32,7 +36,11 @@ export function describeSettled(
       `  ${many(hot, 'slot')} hot, remembering their previous destinations; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
     );
   }
-  return [...lines, ...describePairs(pairs)];
+  return [
+    ...lines,
+    ...describePairs(pairs),
+    ...describeRecords(records).map((line) => `  ${line}`),
+  ];
 }
 
 /** The most pairs that are shown; a line says how many more there are. */
@@ -72,6 +80,7 @@ export function settledJson(result: SettledSlots): Record<string, unknown> {
     slots_forgot: result.forgotten,
     slots_hot: result.hot,
     next_settles_in_s: result.wait,
+    ...(result.records && { records: recordsJson(result.records) }),
     ...(result.pairs && { pairs: result.pairs.map(pairJson) }),
   };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Draws a state of the dashboard as lines that fit its screen. */
 import { VERDICTS } from '../../abi/verdicts.js';
+import { describeRecords } from '../../plan/records.js';
 import { sortedByAddress } from '../../wire/address.js';
 import {
   formatCount,
@@ -64,6 +65,11 @@ export function firstOnView(top: number, { count, page }: Scrollable): number {
   return Math.max(0, Math.min(top, count - page));
 }
 
+/** Why no samples come, or else what is wrong with the records. */
+function noticeOf({ notice, shown }: ScreenState): string | undefined {
+  return notice ?? describeRecords(shown?.sample.records)[0];
+}
+
 /** Decides how many lines each part gets; the most important parts come first. */
 function layout(state: ScreenState, count: number) {
   const least = Math.max(1, Math.min(count, 3));
@@ -75,7 +81,7 @@ function layout(state: ScreenState, count: number) {
   };
   const verdicts = Math.min(verdictLines(state).length, Math.max(4, state.height / 3));
   return {
-    notice: take(state.notice === undefined ? 0 : 1),
+    notice: take(noticeOf(state) === undefined ? 0 : 1),
     footer: take(1),
     totals: take(1),
     status: take(1),
@@ -254,7 +260,7 @@ export function render(state: ScreenState): Line[] {
     [
       title,
       ...[statusLine({ ...state, top }, all.length, parts.page)].slice(0, parts.status),
-      ...[[span(state.notice ?? '', 'notice')]].slice(0, parts.notice),
+      ...[[span(noticeOf(state) ?? '', 'notice')]].slice(0, parts.notice),
       ...[table?.heads ?? []].slice(0, parts.heads),
       ...rows,
       ...[table?.totals ?? []].slice(0, parts.totals),

@@ -20,6 +20,7 @@ describe('sample-json', () => {
       'destinations',
       'totals',
       'verdicts',
+      'records',
     ]);
     const { destinations, totals, verdicts } = json as {
       destinations: object[];

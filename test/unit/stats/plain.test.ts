@@ -47,6 +47,13 @@ describe('the plain block', () => {
     expect(plainBlock(quiet)).toMatch(/\n\nmalformed +0 pkts\/s +3 in all\n$/);
   });
 
+  test('says what is wrong with the records', () => {
+    const records = { sets: 1 << 17, seen: 256, full: 64, limited: 3 };
+    expect(plainBlock({ ...sample({ '10.0.0.57': 10 }), records })).toMatch(
+      /\n\nrecords are nearly full: 25% of .*\nthe limit of 32,768 new records .* 3 s ago: .*\n$/,
+    );
+  });
+
   test('of an empty table names the next command', () => {
     expect(plainBlock(sample({}))).toBe(
       block(

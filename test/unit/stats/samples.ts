@@ -28,6 +28,7 @@ export function sample(
     destinations,
     totals: rates(Object.values(perDestination).reduce((sum, pps) => sum + pps, 0)),
     verdicts: Object.fromEntries(verdicts) as Record<VerdictName, Rates>,
+    records: { sets: 1 << 17, seen: 256, full: 0, limited: undefined },
   };
 }
 

@@ -100,6 +100,13 @@ describe('what is drawn', () => {
     expect(lines({ ...state, notice: undefined })).not.toContain('The program is gone.');
   });
 
+  test('has what is wrong with the records, if there is no other notice', () => {
+    const records = { sets: 1 << 17, seen: 256, full: 64, limited: undefined };
+    const state = open({ ...sample(THREE), records }, 150);
+    expect(lines(state)[2]).toMatch(/^records are nearly full: 25% of new connections/);
+    expect(lines({ ...state, notice: 'gone' })[2]).toBe('gone');
+  });
+
   test('fits every size, also with the help and without a sample', () => {
     const full = open(sample(manyDestinations(512), { fragment: 1, balanced: 9 }));
     for (const state of [full, open(), press(full, '?'), press(full, '/', '3', 'p')]) {

@@ -58,3 +58,13 @@ test('JSON has all, and null for what nobody knows', () => {
   });
   expect(settledJson(SETTLED)).not.toHaveProperty('pairs');
 });
+
+test('records that are nearly full are told', () => {
+  const records = { sets: 1024, seen: 256, full: 128, limited: undefined };
+  expect(describeSettled({ ...SETTLED, records }, 'eth0').at(-1)).toBe(
+    '  records are nearly full: 50% of new connections in hot slots find no room, and go to the previous destination',
+  );
+  expect(settledJson({ ...SETTLED, records })).toMatchObject({
+    records: { nearly_full: true, full_share: 0.5, limit_reached_s_ago: null },
+  });
+});
