@@ -18,6 +18,8 @@ import {
   checkTools,
   checkVlan,
 } from './checks/program.js';
+import { checkRecords } from './checks/records.js';
+import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
 import { checkCounters, checkMatches } from './checks/traffic.js';
 import { Unseen } from '../text/unseen.js';
@@ -35,12 +37,14 @@ const FUNCTIONS: Record<CheckName, Check> = {
   mtu: checkMtu,
   answers: checkAnswers,
   mac: checkMac,
+  siblings: checkSiblings,
   tunnel: checkTunnel,
   rp_filter: checkRpFilter,
   'service address': checkServiceAddress,
   'veth peer': checkPeer,
   matches: checkMatches,
   counters: checkCounters,
+  records: checkRecords,
   vlan: checkVlan,
 };
 

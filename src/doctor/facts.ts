@@ -6,9 +6,11 @@ import type { Mode } from '../text/mode.js';
 import type { Hardware } from '../system/ethtool.js';
 import type { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
+import type { Records } from '../plan/records.js';
 import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
+import type { Names } from '../wire/names.js';
 
 export interface Facts {
   device: Device;
@@ -20,6 +22,9 @@ export interface Facts {
   program: AttachedProgram | undefined;
   /** Undefined unless the program's maps are those that these tools know. */
   balancer: Balancer | undefined;
+  /** Of the decapsulation program, if it knows siblings. */
+  sending: Sending | undefined;
+  records: Records;
   /** Undefined where the device is no veth. */
   peer: Peer | undefined;
   traffic: Traffic | undefined;
@@ -42,7 +47,29 @@ export interface ServiceFacts extends Service {
   emptySlots: number;
 }
 
-export interface DestinationFacts {
+/** A destination that sends on what is a sibling's. */
+export interface Sending {
+  names: Names;
+  /** Its own addresses that can be named. */
+  self: string[];
+  siblings: SiblingFacts[];
+}
+
+export interface SiblingFacts extends Towards {
+  address: string;
+  mac: string;
+}
+
+/** What the kernel knows of the way to an address. */
+export interface Towards {
+  /** The next hop; undefined without a route over this device. */
+  hop: string | undefined;
+  isLocal: boolean;
+  /** What the kernel knows of the next hop, after asking. */
+  neighbour: { mac: string | undefined; answers: 'yes' | 'no' | 'not asked' } | undefined;
+}
+
+export interface DestinationFacts extends Towards {
   id: number;
   address: string;
   mac: string;
@@ -53,11 +80,6 @@ export interface DestinationFacts {
    */
   isSpread: boolean;
   service: number;
-  /** The next hop towards the destination; undefined without a route over this device. */
-  hop: string | undefined;
-  isLocal: boolean;
-  /** What the kernel knows of the next hop, after asking. */
-  neighbour: { mac: string | undefined; answers: 'yes' | 'no' | 'not asked' } | undefined;
 }
 
 /** The other end of a veth. */
@@ -113,12 +135,14 @@ export const CHECKS = [
   'mtu',
   'answers',
   'mac',
+  'siblings',
   'tunnel',
   'rp_filter',
   'service address',
   'veth peer',
   'matches',
   'counters',
+  'records',
   'vlan',
 ] as const;
 export type CheckName = (typeof CHECKS)[number];

@@ -4,6 +4,7 @@ import { NotTaken, loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
 import type { Mode } from '../text/mode.js';
 import type { Context } from '../program/tools.js';
+import { CELL_NAMES } from '../abi/cell.js';
 import { PROGRAM_NAME } from '../abi/maps.js';
 import { compareAddresses, formatAddress, formatMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
@@ -22,8 +23,7 @@ import { servicesIn } from '../plan/services.js';
 import { formatSource } from '../wire/outer-source.js';
 import type { Device, Namespace } from '../system/ip/namespaces.js';
 import { Namespaces, peerOf } from '../system/ip/namespaces.js';
-import type { Hop, Neighbour } from '../system/ip/neighbours.js';
-import { Neighbours, isSetByHand } from '../system/ip/neighbours.js';
+import { readRecords } from '../program/records.js';
 import { readSlots, readTables } from '../program/read.js';
 import type {
   Balancer,
@@ -33,6 +33,8 @@ import type {
   Peer,
   ServiceFacts,
 } from './facts.js';
+import { readSending } from './sending.js';
+import { lookTowards } from './towards.js';
 import { watchTraffic } from './watch.js';
 
 export interface Question {
@@ -67,10 +69,13 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     offload,
     program,
     balancer,
+    sending: program && (await readSending(tools, device, program)),
     peer: findPeer(device, here, connected),
     farEnds: await findFarEnds(namespaces, connected.slice(1), balancer),
     // Watched last, so that the questions to neighbours are not counted.
     traffic: balancer && (await watchTraffic(tools, device, program, question.interval)),
+    // After the traffic, so that a limit that it reaches is seen.
+    records: maps && balancer && (await readRecordsOf(tools, maps, balancer)),
     addresses: here.devices.flatMap(({ addresses }) => addresses),
     passObject: packaged('testbed/pass.o'),
   };
@@ -131,6 +136,15 @@ async function readBalancer(
   };
 }
 
+async function readRecordsOf(
+  { bpftool }: Context,
+  maps: Maps,
+  { services }: Balancer,
+): Promise<Facts['records']> {
+  const isKept = services.some(({ flags }) => (flags & CELL_NAMES) === 0);
+  return isKept ? readRecords(bpftool, maps) : undefined;
+}
+
 async function countEmpty(
   { bpftool }: Context,
   maps: Maps,
@@ -146,15 +160,10 @@ async function readDestinations(
   tables: State,
 ): Promise<DestinationFacts[]> {
   const owned = [...tables.destinations].filter(([, entry]) => entry.service !== 0);
-  const addresses = [...new Set(owned.map(([, { address }]) => formatAddress(address)))];
-  const asked = new Neighbours(run);
-  const hops =
-    device.up && device.carrier ? await asked.hops(device.name, addresses) : new Map();
-  const next = [...hops.values()].flatMap((hop: Hop) => hop.next ?? []);
-  const neighbours = await asked.probe(device.name, [...new Set(next)]);
+  const addresses = owned.map(([, { address }]) => formatAddress(address));
+  const towards = await lookTowards(run, device, addresses);
   const all = owned.map(([id, entry]) => {
     const address = formatAddress(entry.address);
-    const hop = hops.get(address) as Hop | undefined;
     return {
       id,
       address,
@@ -162,20 +171,10 @@ async function readDestinations(
       source: formatSource({ address: entry.source, spread: entry.spread }),
       isSpread: entry.spread !== 0,
       service: entry.service,
-      hop: hop?.next,
-      isLocal: hop?.isLocal ?? false,
-      neighbour: hop?.next === undefined ? undefined : judge(neighbours.get(hop.next)),
+      ...towards(address),
     };
   });
   return all.sort((one, other) => compareAddresses(one.address, other.address));
-}
-
-function judge(neighbour: Neighbour | undefined): DestinationFacts['neighbour'] {
-  if (!neighbour) return { mac: undefined, answers: 'no' };
-  const { mac } = neighbour;
-  if (isSetByHand(neighbour)) return { mac, answers: 'not asked' };
-  const isThere = mac !== undefined && !neighbour.states.includes('FAILED');
-  return isThere ? { mac, answers: 'yes' } : { mac: undefined, answers: 'no' };
 }
 
 function findPeer(

@@ -82,11 +82,14 @@ export const checkOffload: Check = ({ device, hardware, offload, program }) => {
 };
 
 export const checkProgram: Check = (facts) => {
-  const { device, program, asked, balancer } = facts;
+  const { device, program, asked, balancer, sending } = facts;
   const { name } = device;
   if (!program) return isRefused(facts) ? undefined : [noProgram(facts)];
   const what = `program ${program.id} in mode ${program.mode} is ${program.name || 'nameless'}`;
   const other = /^l4lb_(\d+)$/.exec(program.name)?.[1];
+  if (sending) {
+    return `${program.name} in mode ${MODE_NAMES[program.mode]}, the decapsulation program of a destination (program ${program.id})`;
+  }
   if (isDecap(program.name)) {
     return [
       found({

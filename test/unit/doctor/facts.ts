@@ -148,6 +148,8 @@ export function facts(more: Partial<Facts> = {}): Facts {
     offload: undefined,
     program: { mode: 'xdpdrv', id: 7, name: 'l4lb_1' },
     balancer: balancer(),
+    sending: undefined,
+    records: undefined,
     peer: undefined,
     traffic: traffic(),
     farEnds: [],

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Asks the kernel, and makes it ask the neighbours, how addresses are reached. */
+import type { Device } from '../system/ip/namespaces.js';
+import type { Hop, Neighbour } from '../system/ip/neighbours.js';
+import { Neighbours, isSetByHand } from '../system/ip/neighbours.js';
+import type { Run } from '../system/run.js';
+import type { Towards } from './facts.js';
+
+export async function lookTowards(
+  run: Run,
+  device: Device,
+  addresses: readonly string[],
+): Promise<(address: string) => Towards> {
+  const asked = new Neighbours(run);
+  const works = device.up && device.carrier;
+  const hops: ReadonlyMap<string, Hop> = works
+    ? await asked.hops(device.name, [...new Set(addresses)])
+    : new Map<string, Hop>();
+  const next = [...hops.values()].flatMap((hop) => hop.next ?? []);
+  const neighbours = await asked.probe(device.name, [...new Set(next)]);
+  return (address) => {
+    const hop = hops.get(address);
+    return {
+      hop: hop?.next,
+      isLocal: hop?.isLocal ?? false,
+      neighbour: hop?.next === undefined ? undefined : judge(neighbours.get(hop.next)),
+    };
+  };
+}
+
+function judge(neighbour: Neighbour | undefined): Towards['neighbour'] {
+  if (!neighbour) return { mac: undefined, answers: 'no' };
+  const { mac } = neighbour;
+  if (isSetByHand(neighbour)) return { mac, answers: 'not asked' };
+  const isThere = mac !== undefined && !neighbour.states.includes('FAILED');
+  return isThere ? { mac, answers: 'yes' } : { mac: undefined, answers: 'no' };
+}
