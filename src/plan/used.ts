@@ -60,51 +60,59 @@ interface Need {
   from: string;
 }
 
+/** What was said for an address; several devices of a host may each have said something. */
+export type WitnessesOf = (address: string) => readonly Witness[];
+
+export function witnessesOf(witnesses: readonly Witness[]): WitnessesOf {
+  const byAddress = new Map<string, Witness[]>();
+  for (const witness of witnesses) {
+    for (const address of witness.self) {
+      byAddress.set(address, [...(byAddress.get(address) ?? []), witness]);
+    }
+  }
+  return (address) => byAddress.get(address) ?? [];
+}
+
 /** Tells whether somebody needs what the slots of a chain remember. */
 export function testify(
-  witnesses: readonly Witness[],
+  of: WitnessesOf,
   { current, previous }: Chain,
   enough: number,
   now: number,
 ): Testimony {
-  const unseen = (why: string): Unwitnessed => ({ isSeen: false, why });
-  const of = (address: string): Witness[] =>
-    witnesses.filter(({ self }) => self.includes(address));
+  let why: string | undefined;
+  const doubt = (reason: string): void => {
+    why ??= reason;
+  };
   for (const address of [current, ...previous]) {
     const there = of(address);
-    if (there.length === 0) return unseen(`${address} gave no status`);
     const oldest = now - smallest(there.map(({ printed }) => printed));
-    if (oldest > enough) {
-      return unseen(`the status of ${address} is ${Math.round(oldest)} s old`);
+    if (there.length === 0) doubt(`${address} gave no status`);
+    else if (oldest > enough) {
+      doubt(`the status of ${address} is ${Math.round(oldest)} s old`);
     }
   }
-  const needs = needsOf(current, previous, of);
-  let quiet = Infinity;
-  let age = 0;
-  let isUsed = false;
-  let why: string | undefined;
-  for (const need of needs) {
-    if (need.by === need.at) {
-      return unseen(`the two before are one host, ${need.at}, which counts neither`);
+  let [quiet, age] = [Infinity, 0];
+  for (const { at, by, as, from } of needsOf(current, previous, of)) {
+    if (by === at) doubt(`the two before are one host, ${at}, which counts neither`);
+    for (const { siblings } of of(from)) {
+      const sibling = siblings.get(at);
+      if (!sibling) doubt(`${from} does not know ${at}`);
+      else if (sibling.isMisled) doubt(`${from} has a wrong MAC for ${at}`);
+      else if (sibling.known < enough) doubt(knownFor(from, at, sibling));
     }
-    for (const there of of(need.from)) {
-      const sibling = there.siblings.get(need.at);
-      if (!sibling) return unseen(`${need.from} does not know ${need.at}`);
-      if (sibling.isMisled) return unseen(`${need.from} has a wrong MAC for ${need.at}`);
-      if (sibling.known < enough) why = knownFor(need.from, need.at, sibling);
-    }
-    for (const there of of(need.at)) {
-      const sibling = there.siblings.get(need.by);
-      if (!sibling) return unseen(`${need.at} does not know ${need.by}`);
-      if (sibling.known < enough) why = knownFor(need.at, need.by, sibling);
-      const last = sibling[need.as] ?? Infinity;
-      if (last < enough) isUsed = true;
-      quiet = Math.min(quiet, last);
-      age = Math.max(age, now - there.printed);
+    for (const { siblings, printed } of of(at)) {
+      const sibling = siblings.get(by);
+      if (!sibling) doubt(`${at} does not know ${by}`);
+      else if (sibling.known < enough) doubt(knownFor(at, by, sibling));
+      if (now - printed > enough) continue;
+      quiet = Math.min(quiet, sibling?.[as] ?? Infinity);
+      age = Math.max(age, now - printed);
     }
   }
-  // One sign of use is enough, however short the time.
-  if (why !== undefined && !isUsed) return unseen(why);
+  const isUsed = quiet < enough;
+  // One sign of use is enough, whatever else is unknown.
+  if (why !== undefined && !isUsed) return { isSeen: false, why };
   return { isSeen: true, isUsed, age, quiet };
 }
 
@@ -113,11 +121,7 @@ function knownFor(one: string, other: string, { known }: SiblingSeen): string {
 }
 
 /** Follows a packet of the chain that nobody takes, as programs/names.h does. */
-function needsOf(
-  current: string,
-  previous: readonly string[],
-  of: (address: string) => readonly DestinationStatus[],
-): Need[] {
+function needsOf(current: string, previous: readonly string[], of: WitnessesOf): Need[] {
   const isOneHost = (one: string, other: string): boolean =>
     one === other || of(one).some(({ self }) => self.includes(other));
   // A host has the sockets of all of its addresses, so it passes over its own names.
@@ -143,7 +147,7 @@ export interface HotPair extends Chain {
 /** Puts the hot slots of a service together by their destinations. */
 export class HotPairs {
   readonly #pairs = new Map<string, HotPair>();
-  readonly #witnesses: readonly Witness[];
+  readonly #of: WitnessesOf;
   readonly #enough: number;
   readonly #addressOf: AddressOf;
 
@@ -157,7 +161,7 @@ export class HotPairs {
     now: number,
   ) {
     this.#now = now;
-    this.#witnesses = witnesses;
+    this.#of = witnessesOf(witnesses);
     this.#enough = enough;
     this.#addressOf = addressOf;
   }
@@ -191,7 +195,7 @@ export class HotPairs {
       return address ? formatAddress(address) : `destination ${id}, which is gone,`;
     });
     const chain = { current, previous };
-    const testimony = testify(this.#witnesses, chain, this.#enough, this.#now);
+    const testimony = testify(this.#of, chain, this.#enough, this.#now);
     const pair = { current, previous, slots: 1, testimony };
     this.#pairs.set(key, pair);
     return pair;

@@ -95,8 +95,8 @@ describe('three destinations', () => {
   let asked = 0;
 
   test('the slots stay hot while their destinations find connections', async () => {
-    expect((await settle(roles.slice(1), '30')).pairs).toMatchObject([
-      { seen: false, why: '10.0.1.1 gave no status' },
+    expect((await settle(roles.slice(2), '30')).pairs).toMatchObject([
+      { seen: false, why: '10.0.1.2 gave no status' },
     ]);
     const needed = await settle(roles, '30');
     expect(needed).toMatchObject({ slots_settled: 0, slots_hot: 64 });

@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { SiblingSeen } from '../../../src/config/destination-status.js';
 import { settling } from '../../../src/plan/hot-slots.js';
 import type { Witness } from '../../../src/plan/used.js';
-import { HotPairs, testify } from '../../../src/plan/used.js';
+import { HotPairs, testify, witnessesOf } from '../../../src/plan/used.js';
 import { ip } from '../wire/names.js';
 
 const [A, B, C] = ['10.0.1.1', '10.0.1.2', '10.0.1.3'] as const;
@@ -36,7 +36,8 @@ const AT_B = witness([B], { [A]: {}, [C]: {} });
 
 describe('a slot that moved from A to B', () => {
   const moved = { current: B, previous: [A] };
-  const hear = (...witnesses: Witness[]) => testify(witnesses, moved, ENOUGH, NOW);
+  const hear = (...witnesses: Witness[]) =>
+    testify(witnessesOf(witnesses), moved, ENOUGH, NOW);
 
   test('is not needed if A found no socket for what B sent on', () => {
     expect(hear(AT_B, witness([A], { [B]: {} }))).toEqual({
@@ -102,15 +103,20 @@ describe('a slot that moved from A to B', () => {
     expect(hear(...witnesses)).toEqual({ isSeen: false, why });
   });
 
-  test('is needed if A found a socket, however short it has known B', () => {
+  test('is needed if A found a socket, whatever else is unknown', () => {
     const young = witness([A], { [B]: { known: 20, found: 3 } });
-    expect(hear(AT_B, young)).toMatchObject({ isSeen: true, isUsed: true });
+    for (const witnesses of [[AT_B, young], [young], [witness([B], {}), young]]) {
+      expect(hear(...witnesses)).toMatchObject({ isSeen: true, isUsed: true, quiet: 3 });
+    }
+    const old = witness([A], { [B]: { found: 3 } }, 301);
+    expect(hear(AT_B, old)).toMatchObject({ isSeen: false });
   });
 });
 
 describe('a slot that moved from C to A to B', () => {
   const moved = { current: B, previous: [A, C] };
-  const hear = (...witnesses: Witness[]) => testify(witnesses, moved, ENOUGH, NOW);
+  const hear = (...witnesses: Witness[]) =>
+    testify(witnessesOf(witnesses), moved, ENOUGH, NOW);
   const AT_A = witness([A], { [B]: {}, [C]: {} });
   const AT_C = witness([C], { [A]: {}, [B]: {} });
 
@@ -141,7 +147,7 @@ describe('a slot that moved from C to A to B', () => {
 test('a slot that came back needs only the one in between', () => {
   const back = { current: A, previous: [B, A] };
   const at = witness([A], { [B]: { found: 1, named: 1 } });
-  const hear = (other: Witness) => testify([at, other], back, ENOUGH, NOW);
+  const hear = (other: Witness) => testify(witnessesOf([at, other]), back, ENOUGH, NOW);
   expect(hear(witness([B], { [A]: {} }))).toMatchObject({ isSeen: true, isUsed: false });
   expect(hear(witness([B], { [A]: { named: 2 } }))).toMatchObject({ isUsed: true });
 });
@@ -152,16 +158,20 @@ describe('a host with two addresses', () => {
   test('takes what is its own, so its other address needs nothing', () => {
     const both = witness([B, SECOND], { [A]: {} });
     const within = { current: B, previous: [SECOND] };
-    expect(testify([both], within, ENOUGH, NOW)).toMatchObject({ isUsed: false });
+    expect(testify(witnessesOf([both]), within, ENOUGH, NOW)).toMatchObject({
+      isUsed: false,
+    });
     const beyond = { current: B, previous: [SECOND, A] };
     const busy = witness([A], { [B]: { found: 4 }, [SECOND]: {} });
-    expect(testify([both, busy], beyond, ENOUGH, NOW)).toMatchObject({ quiet: 4 });
+    expect(testify(witnessesOf([both, busy]), beyond, ENOUGH, NOW)).toMatchObject({
+      quiet: 4,
+    });
   });
 
   test('counts nothing if it is both destinations before', () => {
     const both = witness([A, SECOND], { [B]: {} });
     const moved = { current: B, previous: [A, SECOND] };
-    expect(testify([AT_B, both], moved, ENOUGH, NOW)).toEqual({
+    expect(testify(witnessesOf([AT_B, both]), moved, ENOUGH, NOW)).toEqual({
       isSeen: false,
       why: `the two before are one host, ${A}, which counts neither`,
     });
