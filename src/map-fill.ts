@@ -26,7 +26,7 @@ interface Flags extends MapFlags {
 
 const HOW_TO_FILL = [
   ...['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'],
-  ...['names', 'previous'],
+  ...['names', 'seed', 'previous'],
 ];
 const FILL =
   'Fill the tables: one service from a CSV file, or all services from a config file.';

@@ -6,6 +6,7 @@ import type { Remember, TableKind } from '../abi/cell.js';
 import { REMEMBERS, TABLES } from '../abi/cell.js';
 import type { FillWishes } from '../fill/from-rows.js';
 import type { Names } from '../wire/names.js';
+import type { SlotSeed } from '../wire/slot-seed.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import type { CliCommand } from './command.js';
@@ -13,6 +14,7 @@ import {
   readIdle,
   readMegabytes,
   readNames,
+  readSlotSeed,
   readSlotCount,
   readSource,
   readWays,
@@ -110,14 +112,27 @@ export interface FillFlags {
   echo?: boolean;
   remember?: Remember;
   names?: Names;
+  seed?: SlotSeed;
   previous?: string[];
 }
 
 /** Turns flags into the wishes of a fill. */
 export function fillWishes(flags: FillFlags): FillWishes {
   const { vip: ways, source, takeSsh, slots, table, idle, echo, ...rest } = flags;
-  const { remember, names, previous } = rest;
-  return { source, ways, takeSsh, slots, table, idle, echo, remember, names, previous };
+  const { remember, names, seed, previous } = rest;
+  return {
+    source,
+    ways,
+    takeSsh,
+    slots,
+    table,
+    idle,
+    echo,
+    remember,
+    names,
+    seed,
+    previous,
+  };
 }
 
 export function addFillOptions(command: CliCommand): CliCommand {
@@ -158,6 +173,11 @@ export function addFillOptions(command: CliCommand): CliCommand {
       '--names <prefix...>',
       'with --remember destinations: outer sources that name previous destinations, such as 10.7.0.0/16, one prefix for each address family; kept until changed',
       readNames,
+    )
+    .option(
+      '--seed <text>',
+      'seed of the hash that chooses slots: a passphrase that all balancers of a fleet share, or random, which is drawn once and kept; cannot change while there are services (default for new tables: one that is public)',
+      readSlotSeed,
     )
     .option(
       '--previous <file...>',

@@ -8,6 +8,7 @@ import { UsageFailure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Names } from '../wire/names.js';
 import { joinNames, parseNames } from '../wire/names.js';
+import { parseSlotSeed } from '../wire/slot-seed.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { TWO_SOURCES, familyOf, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
@@ -56,6 +57,8 @@ export const readSource = reader((text: string, before: AskedSources = {}) => {
   if (before[family]) throw new Fault(TWO_SOURCES);
   return { ...before, [family]: source };
 });
+
+export const readSlotSeed = reader((text: string) => parseSlotSeed(text));
 
 export const readNames = reader((text: string, before: Names = {}) =>
   joinNames([...Object.values(before), parseNames(text)]),

@@ -26,6 +26,12 @@ export const TOP_KEYS: readonly Key[] = [
       'where destinations decide (`remember`): prefix of the outer sources that name previous destinations, such as "10.7.0.0/16", or a list with one for each family',
     usual: 'unchanged',
   },
+  {
+    name: 'seed',
+    meaning:
+      'of the hash that chooses slots: a passphrase that all balancers of a fleet share, or "random", which is drawn once and kept; cannot change while there are services',
+    usual: 'unchanged; at first one that is public',
+  },
 ];
 
 export const WAY_KEYS: readonly Key[] = [

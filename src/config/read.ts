@@ -20,6 +20,7 @@ import {
   readDuration,
   readName,
   readNames,
+  readSlotSeed,
   readPort,
   readProtocol,
   readServiceAddress,
@@ -31,6 +32,7 @@ import type { DestinationFile, DestinationRow } from './destinations-csv.js';
 import { many } from '../text/format.js';
 import { Problems, show } from './problems.js';
 import type { Names } from '../wire/names.js';
+import type { SlotSeed } from '../wire/slot-seed.js';
 import type { Sources } from '../wire/outer-source.js';
 import { TomlLines } from './toml-lines.js';
 import type { Way } from '../wire/way.js';
@@ -71,6 +73,8 @@ export interface Config {
   echo: boolean;
   /** Prefixes of the sources that name destinations; a family that is missing stays as it is. */
   names: Names;
+  /** Undefined: stays as it is. */
+  seed: SlotSeed | undefined;
   /** `FILE:LINE: key: reason`, one for each fault. */
   problems: string[];
 }
@@ -86,6 +90,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
       services: [],
       echo: true,
       names: {},
+      seed: undefined,
       problems: [`${name}:${error.line}: not TOML: ${reason}`],
     };
   }
@@ -98,6 +103,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   const sources = readSources(top) ?? {};
   const echo = top.get('echo', readBoolean) ?? true;
   const names = readNames(top);
+  const seed = top.get('seed', readSlotSeed);
   if (!top.has('service')) {
     problems.add(['service'], 'there is none; write [[service]], or service = []');
   }
@@ -116,7 +122,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     ...service,
     sources: { ...sources, ...service.sources },
   }));
-  return { services, echo, names, problems: problems.all() };
+  return { services, echo, names, seed, problems: problems.all() };
 }
 
 /**

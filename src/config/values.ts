@@ -18,6 +18,8 @@ import { MAX_WEIGHT, unusableMac } from './destinations-csv.js';
 import { nearestOf, show } from './problems.js';
 import type { Names, NamesPrefix } from '../wire/names.js';
 import { joinNames, parseNames } from '../wire/names.js';
+import type { SlotSeed } from '../wire/slot-seed.js';
+import { parseSlotSeed } from '../wire/slot-seed.js';
 import type { Source, Sources } from '../wire/outer-source.js';
 import { TWO_SOURCES, joinSources, parseSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
@@ -124,6 +126,12 @@ export function readNames(section: Section): Names {
   if (!(names instanceof Fault)) return names;
   section.fault('names', names.message);
   return {};
+}
+
+/** Reads the seed of slots. A message must not show it. */
+export function readSlotSeed(value: unknown): SlotSeed {
+  if (typeof value === 'string') return parseSlotSeed(value);
+  throw new Fault('the seed is no text, such as "random"');
 }
 
 export function readServiceAddress(value: unknown): Buffer {

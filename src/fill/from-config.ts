@@ -14,7 +14,7 @@ import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Planned } from './from-rows.js';
 import { chooseSources, ownSources } from './outer-source.js';
-import { macOf, readFile, resolveRows } from './from-rows.js';
+import { askSeed, macOf, readFile, resolveRows } from './from-rows.js';
 import type { Link } from '../system/ip/links.js';
 import { layOut } from '../plan/match-services.js';
 import type { State } from '../plan/state.js';
@@ -65,7 +65,7 @@ function open(config: string, name: string): DestinationFile {
 export async function prepareConfig(
   tools: Pick<Context, 'run'>,
   link: Link,
-  { services: wanted, echo, names }: Omit<Config, 'problems'>,
+  { services: wanted, echo, names, seed }: Omit<Config, 'problems'>,
 ): Promise<PreparedConfig> {
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
@@ -85,7 +85,8 @@ export async function prepareConfig(
       destinations: destinations.slice(at - count, at),
     };
   });
-  const surroundings = { sessionPort: sessionPort(), mac, mtu: link.mtu, echo, names };
+  const device = { mac, mtu: link.mtu, echo, names, slotSeed: askSeed(seed) };
+  const surroundings = { sessionPort: sessionPort(), ...device };
   return { services, surroundings };
 }
 

@@ -4,6 +4,7 @@
  * it attaches.
  */
 import { at, must } from '../text/must.js';
+import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
@@ -30,13 +31,16 @@ import type { Plan } from '../plan/service.js';
 import type { WantedDestination } from '../plan/steps.js';
 import { plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
-import { chooseService } from '../plan/services.js';
+import { chooseService, servicesIn } from '../plan/services.js';
+import type { AskedSeed } from '../plan/device.js';
+import { changesNames, checkDevice } from '../plan/device.js';
 import { sessionPort } from '../system/ssh-session.js';
 import type { Names } from '../wire/names.js';
+import type { SlotSeed } from '../wire/slot-seed.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { sourcesIn } from '../wire/outer-source.js';
 import { kernelSeconds } from '../system/clock.js';
-import { readSlots, readTables } from '../program/read.js';
+import { readAllSlots, readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
 
 /** What a fill may be asked for. A setting that is left out stays as it is. */
@@ -52,14 +56,16 @@ export interface FillWishes {
   remember?: Remember | undefined;
   /** A family that is not named stays as it is. */
   names?: Names | undefined;
+  seed?: SlotSeed | undefined;
   /** Files that a new service remembers as if it had been filled from them, the oldest first. */
   previous?: readonly string[] | undefined;
 }
 
 /** All that a fill needs, already checked: nothing after this can find fault with it. */
-export interface Prepared extends Omit<FillWishes, 'previous'> {
+export interface Prepared extends Omit<FillWishes, 'previous' | 'seed'> {
   /** The rows of `previous`, file by file. */
   before: WantedDestination[][];
+  slotSeed?: AskedSeed | undefined;
   destinations: WantedDestination[];
   source: AskedSources;
   ownSources: OwnSources;
@@ -74,7 +80,7 @@ export async function prepareFill(
   files: readonly string[],
   wishes: FillWishes,
 ): Promise<Prepared> {
-  const { previous = [], ...others } = wishes;
+  const { previous = [], seed, ...others } = wishes;
   const rows = readRows(files);
   const older = previous.map((file) => readRows([file]));
   const mac = macOf(link);
@@ -83,12 +89,20 @@ export async function prepareFill(
     destinations,
     before: older.map((all) => all.map((row) => asBefore(row, destinations))),
     ...others,
+    slotSeed: askSeed(seed),
     source: wishes.source ?? {},
     ownSources: ownSources(link, rows),
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,
   };
+}
+
+/** What a fill asks for by a seed that was given. */
+export function askSeed(seed: SlotSeed | undefined): AskedSeed | undefined {
+  if (seed === undefined) return undefined;
+  const isDrawn = seed === 'random';
+  return { value: isDrawn ? randomInt(2 ** 32) : seed, isDrawn };
 }
 
 function readRows(files: readonly string[]): DestinationRow[] {
@@ -141,6 +155,10 @@ export async function planFill(
   // Slots that nobody ever wrote are zero, so they need not be read.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);
+  const touched = changesNames(tables.device, prepared)
+    ? await readAllSlots(bpftool, maps, servicesIn(reachable(tables)).values())
+    : slots;
+  checkDevice({ ...tables, slots: touched }, prepared);
   const now = maps.memories && kernelSeconds();
   const live = { ...tables, slots };
   const kept = chosen.isNew ? {} : sourcesIn(ownedBy(tables, service.id).values());

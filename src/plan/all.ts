@@ -15,6 +15,7 @@ import type { Plan } from './service.js';
 import { plan } from './service.js';
 import type { GoneService } from './remove.js';
 import { planRemoval } from './remove.js';
+import { checkDevice } from './device.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
 import { formatWay, wayKey } from '../wire/way.js';
@@ -28,7 +29,7 @@ export interface ResolvedService extends WantedService {
 /** What is the same for all services. */
 export type Surroundings = Pick<
   Wanted,
-  'sessionPort' | 'mac' | 'mtu' | 'echo' | 'names' | 'now'
+  'sessionPort' | 'mac' | 'mtu' | 'echo' | 'names' | 'slotSeed' | 'now'
 >;
 
 export interface RemovedService {
@@ -60,6 +61,7 @@ export function planConfig(
   { fills, removed, isTight }: Layout<ResolvedService>,
   surroundings: Surroundings,
 ): ConfigPlan {
+  checkDevice(live, surroundings);
   if (!isTight) {
     try {
       const made = planAll(live, takersFirst(live, fills), removed, surroundings, false);

@@ -14,7 +14,10 @@ import {
   CELL_NAMES,
   CELL_UDP_STAYS,
 } from '../abi/cell.js';
+import type { Device } from '../abi/device.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
+import { SLOT_SEED } from '../wire/hash.js';
+import { formatSlotSeed } from '../wire/slot-seed.js';
 import { compareBytes, formatAddress, formatMac } from '../wire/address.js';
 import type { State } from './state.js';
 import { ownedBy } from './state.js';
@@ -36,6 +39,7 @@ export function exportConfig(live: State): string {
   const device = [
     ...(live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : []),
     ...namesLine(live.device.names),
+    ...seedLine(live.device),
   ];
   if (services.length === 0) return [HEAD, ...device, 'service = []', ''].join('\n');
   const sources = services.map(({ id }) => sourcesIn(ownedBy(live, id).values()));
@@ -68,6 +72,11 @@ export function exportConfig(live: State): string {
   return [HEAD + top.join('\n'), ...blocks]
     .map((block) => `${block.trimEnd()}\n`)
     .join('\n');
+}
+
+function seedLine({ abi, slotSeed }: Device): string[] {
+  if (abi === 0 || slotSeed === SLOT_SEED) return [];
+  return [`seed = ${quote(formatSlotSeed(slotSeed))}`];
 }
 
 function namesLine(names: Names): string[] {

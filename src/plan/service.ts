@@ -22,13 +22,7 @@ import { idealMoves } from './minimal.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import type { Source } from '../wire/outer-source.js';
-import {
-  FAMILIES,
-  FAMILY_NAMES,
-  familyOf,
-  formatSource,
-  sourcesIn,
-} from '../wire/outer-source.js';
+import { FAMILY_NAMES, familyOf, formatSource, sourcesIn } from '../wire/outer-source.js';
 import { Failure } from '../text/failure.js';
 import { must } from '../text/must.js';
 import { formatNames, isInNames } from '../wire/names.js';
@@ -196,16 +190,6 @@ function checkNames(live: State, wanted: Wanted): void {
     }
   }
   const isHotNow = [...live.slots.values()].some(isHot);
-  const isOther = FAMILIES.some((family) => {
-    const [before, after] = [live.device.names[family], named[family]];
-    return before && after && formatNames(before) !== formatNames(after);
-  });
-  if (isNaming && isOther && isHotNow) {
-    throw new Failure('the prefix of names cannot change while slots are hot', {
-      cause: 'the destinations still read packets by the old one',
-      next: 'wait until none is hot, with l4lb-map --settle --wait, or give them up with --settle --now',
-    });
-  }
   const others = there && (there.flags ^ service.flags) & CELL_NAMES;
   if (others && isHotNow) {
     throw new Failure('who remembers cannot change while slots are hot', {

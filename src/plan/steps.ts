@@ -34,7 +34,8 @@ import {
 import type { Device } from '../abi/device.js';
 import { ABI } from '../abi/maps.js';
 import { formatAddress } from '../wire/address.js';
-import { SLOT_SEED } from '../wire/hash.js';
+import type { WantedDevice } from './device.js';
+import { slotSeedFor } from './device.js';
 import { headerSum, largestInner } from '../wire/outer-header.js';
 import type { State, Write } from './state.js';
 import { freeIds, ownedBy } from './state.js';
@@ -43,7 +44,6 @@ import { isKeptByMove, moveSlot } from './hot-slots.js';
 import { moveNaming, namesOfSlot } from './names.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
-import type { Names } from '../wire/names.js';
 import type { Sources } from '../wire/outer-source.js';
 import { familyOf } from '../wire/outer-source.js';
 import { versionOf, wayKey } from '../wire/way.js';
@@ -54,7 +54,7 @@ export interface WantedDestination {
   weight: number;
 }
 
-export interface Wanted {
+export interface Wanted extends WantedDevice {
   service: Service;
   isNew: boolean;
   destinations: readonly WantedDestination[];
@@ -67,8 +67,6 @@ export interface Wanted {
   /** The device's own MAC. */
   mac: Buffer;
   mtu: number;
-  /** Prefixes of the sources that name destinations; a family that is missing stays as it is. */
-  names?: Names | undefined;
   /** Whether ICMP echo is answered; undefined: stays as it is. */
   echo?: boolean | undefined;
   /** Seconds by the clock that the program reads. */
@@ -320,12 +318,11 @@ function planGoneDestinations(
 }
 
 function deviceFor(state: State, wanted: Wanted, cellSeed: number): Device {
-  const filled = state.device.abi !== 0;
   return {
     abi: ABI,
     generation: state.device.generation,
     cellSeed,
-    slotSeed: filled ? state.device.slotSeed : SLOT_SEED,
+    slotSeed: slotSeedFor(state.device, wanted.slotSeed),
     mac: wanted.mac,
     // A run from a timer has no session, so the port of the last one stays kept.
     sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,

@@ -265,7 +265,7 @@ file = "${ROOT}${SAMPLE}"
   test('that wants more slots than there are is refused', async () => {
     const { exitCode, stderr } = await network.l4lb('map', '-c', EXAMPLE);
     expect(exitCode).toBe(1);
-    expect(stderr).toContain(`${EXAMPLE}:22: slots: web wants 4096`);
+    expect(stderr).toContain(`${EXAMPLE}:26: slots: web wants 4096`);
     expect(await services(network)).toEqual([]);
   });
 

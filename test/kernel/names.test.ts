@@ -182,6 +182,9 @@ describe.each(['host', 'portable'])('%s build', (build) => {
       stdout,
     );
     expect(again.stdout).toContain('nothing to do: the tables already match');
+    const other = await fill([0, 0, 0, 1], '--seed', 'a passphrase');
+    expect(other.exitCode).toBe(1);
+    expect(other.stderr).toContain('the seed of slots cannot change while there are');
   });
 });
 

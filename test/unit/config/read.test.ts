@@ -166,8 +166,21 @@ describe('a config file', () => {
       services: [],
       echo: true,
       names: {},
+      seed: undefined,
       problems: [],
     });
+  });
+
+  test('may have a seed of its own, which no message repeats', () => {
+    expect(read('seed = "0x00000063"\nservice = []').seed).toBe(99);
+    expect(read('seed = "random"\nservice = []').seed).toBe('random');
+    const { problems } = read('seed = "short"\nservice = []');
+    expect(problems).toEqual([
+      expect.stringMatching(/^l4lb.toml:1: seed: the seed is neither "random", nor /),
+    ]);
+    expect(read('seed = 12345678\nservice = []').problems).toEqual([
+      'l4lb.toml:1: seed: the seed is no text, such as "random"',
+    ]);
   });
 
   test('of the example is right, and uses every key', () => {

@@ -6,6 +6,8 @@ import { parseConfig } from '../../../src/config/read.js';
 import { layOut } from '../../../src/plan/match-services.js';
 import type { State } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
+import type { AskedSeed } from '../../../src/plan/device.js';
+import type { SlotSeed } from '../../../src/wire/slot-seed.js';
 import type { ConfigPlan, ResolvedService } from '../../../src/plan/all.js';
 import { planConfig } from '../../../src/plan/all.js';
 import { BALANCER, BALANCER_6, BALANCER_MAC, mac } from '../wire/names.js';
@@ -34,9 +36,20 @@ export function servicesOf(text: string): ResolvedService[] {
   }));
 }
 
+/** What a test draws at random. */
+export const DRAWN = 0x5eed5eed;
+
+function asked(seed: SlotSeed | undefined): AskedSeed | undefined {
+  if (seed === undefined) return undefined;
+  return seed === 'random'
+    ? { value: DRAWN, isDrawn: true }
+    : { value: seed, isDrawn: false };
+}
+
 export function planText(live: State, text: string, now?: number): ConfigPlan {
-  const { echo } = parseConfig({ name: 'l4lb.toml', text }, noFile);
-  const surroundings = { sessionPort: 0, mac: BALANCER_MAC, mtu: 1500, echo, now };
+  const { echo, names, seed } = parseConfig({ name: 'l4lb.toml', text }, noFile);
+  const device = { mac: BALANCER_MAC, mtu: 1500, echo, names, slotSeed: asked(seed) };
+  const surroundings = { sessionPort: 0, now, ...device };
   return planConfig(live, layOut(live, servicesOf(text)), surroundings);
 }
 
