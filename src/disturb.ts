@@ -18,13 +18,14 @@ import {
   parseChange,
 } from './disturb/changes.js';
 import { interruptible, perform } from './disturb/perform.js';
+import { MODULO_SLOTS } from './disturb/modulo.js';
 import type { Request } from './disturb/perform.js';
 import { allAvoidable, describeResult, resultJson } from './disturb/report.js';
 import { checkFolder, writePicture } from './disturb/picture.js';
 import { drawSvg } from './disturb/svg.js';
 import { Failure, UsageFailure } from './text/failure.js';
 import { many } from './text/format.js';
-import { readDuration, readWhole, reader } from './cli/values.js';
+import { readDuration, readSlotCount, readWhole, reader } from './cli/values.js';
 
 interface Flags extends Request {
   change?: Wish[];
@@ -93,6 +94,11 @@ export function disturbCommand(): CliCommand {
       readWhole(1, 1000),
     )
     .option(
+      '--slots <number>',
+      'slots of the service, a power of two, such as 4096 (default: as many as l4lb-map gives it)',
+      readSlotCount,
+    )
+    .option(
       '--obj <file>',
       'the object file to load, such as l4lb_xdp.o (default: the host build)',
     )
@@ -127,6 +133,11 @@ function scheduleOf(flags: Flags): Schedule {
   if (flags.table === 'modulo' && flags.remember === 'destinations') {
     throw new UsageFailure('slots of the table modulo remember nothing', {
       next: 'leave --table or --remember out',
+    });
+  }
+  if (flags.table === 'modulo' && flags.slots !== undefined) {
+    throw new UsageFailure(`the table modulo has ${MODULO_SLOTS} slots`, {
+      next: 'leave --table or --slots out',
     });
   }
   const changes = flags.change ?? DEFAULT_CHANGES.map(parseChange);

@@ -23,6 +23,8 @@ export interface ToolOptions {
   table: string | undefined;
   /** Who knows the connections of slots that moved, for l4lb-map. */
   remember: Remember | undefined;
+  /** Of the service, for l4lb-map. */
+  slots: number | undefined;
 }
 
 /** A namespace that a balancer runs in. */
@@ -164,7 +166,7 @@ export class Balancers {
   async #startOne(place: Place): Promise<void> {
     await this.#load(place);
     const ways = ['--vip', `${VIP}:${PORT}/tcp`];
-    const { table, remember } = this.#options;
+    const { table, remember, slots } = this.#options;
     if (table === 'modulo') {
       // First all destinations of the run, so that each gets an id; then the slots.
       const all = this.#write('all.csv', everyRow(this.#schedule));
@@ -176,6 +178,7 @@ export class Balancers {
       const previous = older.length === 0 ? [] : ['--previous', ...older];
       await this.#roles.tool(place.role, 'map', [
         ...['-f', this.#files.at(-1) ?? '', ...ways],
+        ...(slots === undefined ? [] : ['--slots', String(slots)]),
         ...(table === undefined ? [] : ['--table', table]),
         ...(remember === undefined ? [] : ['--remember', remember]),
         ...(remember === 'destinations' ? [...NAMES, ...previous] : []),

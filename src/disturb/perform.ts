@@ -23,6 +23,7 @@ export interface Request {
   duration: number;
   table?: string;
   remember?: Remember;
+  slots?: number;
   obj?: string;
   flood?: number;
   syncookies?: string;
@@ -34,9 +35,10 @@ export async function perform(
   schedule: Schedule,
   stop: AbortSignal,
 ): Promise<Result> {
-  const { connections, duration, table, remember, flood, syncookies, halfOpen } = request;
+  const { connections, duration, table, remember, slots } = request;
+  const { flood, syncookies, halfOpen } = request;
   const object = request.obj === undefined ? undefined : resolve(request.obj);
-  const options = { object, table, remember, flood, syncookies, halfOpen };
+  const options = { object, table, remember, slots, flood, syncookies, halfOpen };
   const network = new Network(startProcess, schedule, options, stop);
   try {
     tell(`building a network with ${many(schedule.destinations, 'destination')}`);

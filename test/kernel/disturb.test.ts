@@ -82,12 +82,14 @@ interface ResultJson {
 }
 
 const FEW = ['--connections', '100', '--destinations', '4'];
+/** Each change reads and writes all slots, and usually there are 65,536. */
+const SMALL = [...FEW, '--slots', '1024'];
 
 describe('l4lb-disturb', () => {
   test('loses none when the program is replaced, and those of a removed destination', async () => {
     const svg = join(tmpdir(), `disturb-${process.pid}.svg`);
     const { exitCode, stdout, stderr, left } = await disturb([
-      ...[...FEW, '--duration', '6s', '--change', 'replace', 'remove 1'],
+      ...[...SMALL, '--duration', '6s', '--change', 'replace', 'remove 1'],
       ...['--fail-above', '100', '--json', '--svg', svg],
     ]);
     expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
@@ -139,7 +141,7 @@ describe('l4lb-disturb', () => {
 
   test('a minimal table moves the least, and loses none whose destination stays', async () => {
     const { exitCode, stdout, left } = await disturb([
-      ...[...FEW, '--duration', '6s', '--change', 'remove 1', 'add 1', 'drain 1'],
+      ...[...SMALL, '--duration', '6s', '--change', 'remove 1', 'add 1', 'drain 1'],
       ...['--table', 'minimal', '--fail-above', '0', '--json'],
     ]);
     expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
@@ -164,7 +166,7 @@ describe('l4lb-disturb', () => {
 
   test('where destinations decide, balancers take over, and share, in the middle of a change', async () => {
     const { exitCode, stdout, left } = await disturb([
-      ...[...FEW, '--duration', '6s', '--remember', 'destinations', '--json'],
+      ...[...SMALL, '--duration', '6s', '--remember', 'destinations', '--json'],
       ...['--change', 'drain 1', 'takeover', 'both', 'restore 1', '--fail-above', '0'],
       ...['--flood', '1000', '--syncookies', '1', '--half-open', '10'],
     ]);
@@ -213,6 +215,11 @@ describe('l4lb-disturb', () => {
       args: ['--change', 'rolling', '--duration', '20s'],
       says: '20 changes in too short a time',
     },
+    {
+      args: ['--table', 'modulo', '--slots', '1024'],
+      says: 'the table modulo has 512 slots',
+    },
+    { args: ['--slots', '1000'], says: '"1000" is not a power of two' },
     { args: ['--connections', '0'], says: '"0" is not a whole number from 1 to 10000' },
     { args: ['--duration', 'long'], says: '"long" is not a time from 1s to 60m' },
     { args: ['--duration', '2s'], says: '5 changes in too short a time' },
