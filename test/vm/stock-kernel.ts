@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Build } from '../../src/abi/maps.js';
 import type { Role, SampleJson, Tool } from '../kernel/network.js';
 import type { Vm } from './vm.js';
+import { NAMES, stockNames } from './stock-names.js';
 import { MOST_MS } from './vm.js';
 
 interface Way {
@@ -78,15 +79,34 @@ const BUSYBOX = '/run/l4lb-vm/busybox';
 const SLOTS = 64;
 
 /** The service in a config file. */
-function service({ vip, destination, inner, outer }: Way): string {
+function service({ vip, inner, outer }: Way, rows: string, more = ''): string {
   return `[[service]]
 name = "${inner}-in-${outer}"
 address = "${vip}"
 ports = ${PORT}
 protocol = "tcp"
 slots = ${SLOTS}
-destinations = [{ address = "${destination}" }]
+${more}destinations = [${rows}]
 `;
+}
+
+/** Packets that come back to SENT, or it fails. */
+function ask(vip: string): string {
+  const line = `${BUSYBOX} timeout 20 ${BUSYBOX} nc ${vip} ${PORT} <${SENT}`;
+  return `${line} | ${BUSYBOX} cmp - ${SENT}`;
+}
+
+/** The services with another destination beside the stock one, where both know the other. */
+function shared(stock: number, deciding: number): string {
+  const services = ways.map((way) => {
+    const other = way.destination.replace(/1$/, '2');
+    const rows = [
+      `{ address = "${way.destination}", weight = ${stock} }`,
+      `{ address = "${other}", weight = ${deciding} }`,
+    ];
+    return service(way, rows.join(', '), 'remember = "destinations"\n');
+  });
+  return [`names = ${JSON.stringify(NAMES)}\n`, ...services].join('');
 }
 
 export function stockKernel(vm: Vm): void {
@@ -117,8 +137,12 @@ export function stockKernel(vm: Vm): void {
       return link?.stats64.rx.packets ?? 0;
     }
 
+    async function l4lbIn(role: Role, tool: Tool, ...args: string[]): Promise<string> {
+      return vm.l4lbIn(NETWORK, role, tool, '-i', 'eth0', ...args);
+    }
+
     async function l4lb(tool: Tool, ...args: string[]): Promise<string> {
-      return vm.l4lbIn(NETWORK, 'balancer', tool, '-i', 'eth0', ...args);
+      return l4lbIn('balancer', tool, ...args);
     }
 
     async function ipIn(role: Role, command: string): Promise<void> {
@@ -129,7 +153,7 @@ export function stockKernel(vm: Vm): void {
       // Before the namespaces are made, so that each has the device of each module.
       for (const { module } of ways) await vm.expectOk('modprobe', module);
       const vips = ways.flatMap(({ vip }) => ['--vip', vip]);
-      const options = ['--ipv6', '--count', '1', ...vips];
+      const options = ['--ipv6', '--count', '2', ...vips];
       await vm.expectOk('testbed/network.sh', 'up', NETWORK, ...options);
       for (const { device, prepare } of ways) {
         if (prepare !== undefined) await within('destination1', ...prepare.split(' '));
@@ -154,7 +178,11 @@ export function stockKernel(vm: Vm): void {
         // Loaded as docs/guide/walkthrough.md does it.
         if (build === 'host') await l4lb('load', '-m', 'xdpdrv');
         else await ipIn('balancer', 'link set dev eth0 xdpdrv obj l4lb_xdp.o sec xdp');
-        await vm.run('tee', ['/tmp/l4lb.toml'], ways.map(service).join(''));
+        await vm.run(
+          'tee',
+          ['/tmp/l4lb.toml'],
+          ways.map((way) => service(way, `{ address = "${way.destination}" }`)).join(''),
+        );
         await l4lb('map', '-c', '/tmp/l4lb.toml');
       }, MOST_MS);
 
@@ -164,8 +192,7 @@ export function stockKernel(vm: Vm): void {
         '$inner in $outer: TCP to $vip is decapsulated by $device and answered',
         async ({ device, vip }) => {
           const before = await decapsulated(device);
-          const ask = `${BUSYBOX} timeout 20 ${BUSYBOX} nc ${vip} ${PORT} <${SENT}`;
-          await inShell('client', `${ask} | ${BUSYBOX} cmp - ${SENT}`);
+          await inShell('client', ask(vip));
           const packets = (await decapsulated(device)) - before;
           // At least as many packets as these bytes need, so they belong to the transfer.
           expect(packets).toBeGreaterThan(BYTES / 1500);
@@ -191,5 +218,9 @@ export function stockKernel(vm: Vm): void {
         MOST_MS,
       );
     });
+
+    const vips = ways.map(({ vip }) => vip);
+    const tools = { vm, inShell, l4lb: l4lbIn, busybox: BUSYBOX };
+    stockNames({ ...tools, vips, config: shared, ask, port: PORT });
   });
 }
