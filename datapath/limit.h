@@ -12,12 +12,6 @@
 
 #ifdef L4LB_HOST
 
-/* Reads CLOCK_MONOTONIC. The coarse clock is a few milliseconds behind, but costs less. */
-static __always_inline __u32 seconds_now(void)
-{
-	return coarse_nanoseconds() / 1000000000;
-}
-
 /* Tells whether this may be done once more, and if so counts it as done. */
 static __always_inline bool may(enum l4lb_limit what, __u32 most, __u32 seconds)
 {

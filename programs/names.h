@@ -9,8 +9,6 @@
 #include "datapath/sums.h"
 #include "decap.h"
 
-#define NANOSECONDS 1000000000
-
 MAP(siblings, BPF_MAP_TYPE_HASH, DECAP_SIBLINGS,
     sizeof(struct decap_sibling_key), sizeof(struct decap_sibling));
 MAP(pairs, BPF_MAP_TYPE_PERCPU_ARRAY, DECAP_SIBLINGS, sizeof(__u32),
@@ -63,11 +61,6 @@ find_sibling(__u32 number, const struct packet *outer)
 	};
 
 	return number ? find(&siblings, &key) : NULL;
-}
-
-static __always_inline __u64 seconds_now(void)
-{
-	return coarse_nanoseconds() / NANOSECONDS;
 }
 
 static __always_inline struct decap_pair *

@@ -2,6 +2,7 @@
 /** Reads the siblings of a destination from the balancers' files, and finds their MACs. */
 import type { DestinationRow } from '../config/destinations-csv.js';
 import { parseDestinations } from '../config/destinations-csv.js';
+import { checkOutside } from '../plan/check-names.js';
 import type { NamedHost, Siblings } from '../program/siblings.js';
 import type { Context } from '../program/tools.js';
 import { MOST_SIBLINGS } from '../abi/siblings.js';
@@ -13,7 +14,7 @@ import { append } from '../text/lists.js';
 import { must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
-import { formatNames, isInNames, numberOf } from '../wire/names.js';
+import { numberOf } from '../wire/names.js';
 import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
 import { readConfig } from './from-config.js';
 import { badRows, readFile, resolveRows } from './from-rows.js';
@@ -32,7 +33,7 @@ export async function prepareSiblings(
 ): Promise<PreparedSiblings> {
   const rows = differing(files.flatMap(readRows));
   const addresses = rows.map(({ address }) => must(parseAddress(address), address));
-  checkApart(names, addresses);
+  checkOutside(names, addresses);
   const { named, warnings: all } = nameable(names, addresses);
   const warnings = shortened(all);
   const isNamed = new Set(named.map((address) => formatAddress(address)));
@@ -77,21 +78,6 @@ async function keepFresh(
   return [
     `the kernel does not keep the MAC of ${first}${others} up to date, which takes Linux and iproute2 5.16; --status may notice late that it is another`,
   ];
-}
-
-/** The address of a host in a prefix would be read as one that names somebody. */
-function checkApart(names: Names, addresses: readonly Buffer[]): void {
-  for (const prefix of Object.values(names)) {
-    const inside = addresses.find((address) => isInNames(prefix, address));
-    if (!inside) continue;
-    throw new Failure(
-      `${formatNames(prefix)} cannot name destinations: ${formatAddress(inside)} lies in it`,
-      {
-        cause: 'its packets would be taken for those that name somebody',
-        next: "give --names the balancers' prefix, in which nobody has an address",
-      },
-    );
-  }
 }
 
 /** A file of thousands of rows may have as many that cannot be named. */

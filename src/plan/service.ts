@@ -12,20 +12,19 @@ import {
 } from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
+import { checkNames } from './check-names.js';
 import { chainOf } from './names.js';
 import { NoRoom } from './no-room.js';
 import type { State, Write } from './state.js';
 import { applyWrites, byAddress, freeIds, ownedBy } from './state.js';
 import { chooseTable, liveTable } from './choose-table.js';
-import { idleOf, isHot } from './hot-slots.js';
+import { idleOf } from './hot-slots.js';
 import { idealMoves } from './minimal.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
-import type { Source } from '../wire/outer-source.js';
-import { FAMILY_NAMES, familyOf, formatSource, sourcesIn } from '../wire/outer-source.js';
-import { Failure } from '../text/failure.js';
+import { formatSource, sourcesIn } from '../wire/outer-source.js';
 import { must } from '../text/must.js';
-import { formatNames, isInNames } from '../wire/names.js';
+import { formatNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 import { planStep } from './steps.js';
@@ -151,52 +150,6 @@ export function plan(live: State, wanted: Wanted): Plan {
     keepsSsh: keepsSsh(state, service),
     isEmpty: target.every(({ weight }) => weight === 0),
   };
-}
-
-/** Refuses what no destination could follow. */
-function checkNames(live: State, wanted: Wanted): void {
-  const { service, destinations, names, sources } = wanted;
-  const there = servicesIn(reachable(live)).get(service.id);
-  const isNaming = (service.flags & CELL_NAMES) !== 0;
-  const named = { ...live.device.names, ...names };
-  const family = destinations
-    .map(({ address }) => familyOf(address))
-    .find((one) => !named[one]);
-  if (isNaming && family !== undefined) {
-    throw new Failure(
-      `there is no prefix to name ${FAMILY_NAMES[family]} destinations by`,
-      {
-        cause:
-          'the destinations are to remember, but --names, or names in a config file, is missing',
-        next: `add --names ${family === 'ipv4' ? '10.7.0.0/16' : 'fd00:7::/112'}, a prefix that your network routes nowhere`,
-      },
-    );
-  }
-  if (isNaming) {
-    const used = [
-      ...destinations.map(({ address }) => address),
-      ...Object.values(sources).flatMap((one?: Source) => (one ? [one.address] : [])),
-    ];
-    for (const prefix of Object.values(named)) {
-      const inside = used.find((address) => isInNames(prefix, address));
-      if (!inside) continue;
-      throw new Failure(
-        `${formatNames(prefix)} cannot name destinations: ${formatAddress(inside)} lies in it`,
-        {
-          cause: 'its packets would be taken for those that name somebody',
-          next: 'give --names a prefix in which nobody has an address',
-        },
-      );
-    }
-  }
-  const isHotNow = [...live.slots.values()].some(isHot);
-  const others = there && (there.flags ^ service.flags) & CELL_NAMES;
-  if (others && isHotNow) {
-    throw new Failure('who remembers cannot change while slots are hot', {
-      cause: 'the one does not know the connections that the other knows',
-      next: 'wait until none is hot, with l4lb-map --settle --wait, or give them up with --settle --now',
-    });
-  }
 }
 
 /** Where destinations decide: those that a slot had connections on, and now names no more. */
