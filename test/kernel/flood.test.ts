@@ -36,7 +36,8 @@ let network: Network;
 
 beforeAll(async () => {
   network = await Network.up('--count', '1');
-  await network.l4lb('load', '-m', 'xdpdrv', '-f', SAMPLE);
+  const few = ['--slots', '1024'];
+  await network.l4lb('load', '-m', 'xdpdrv', '-f', SAMPLE, ...few);
 });
 
 afterAll(async () => {

@@ -21,7 +21,8 @@ let lock: string;
 
 beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
-  await network.expectOk('balancer', 'bin/l4lb-load.js', ...FILL);
+  const few = ['--slots', '4096'];
+  await network.expectOk('balancer', 'bin/l4lb-load.js', ...FILL, ...few);
   lock = await network.lockFile();
 });
 afterAll(() => network.down());

@@ -41,7 +41,7 @@ beforeAll(async () => {
   await network.expectOk(
     'balancer',
     'bin/l4lb-load.js',
-    ...['-i', 'eth0', '-f', csv(1, 2, 3, 4)],
+    ...['-i', 'eth0', '-f', csv(1, 2, 3, 4), '--slots', '1024'],
   );
   await setCounters();
 });
