@@ -99,15 +99,16 @@ export interface Built {
 
 /** Builds it as the documentation says, but in a copy of the tree. */
 export async function buildOf(sizes: {
-  slots: number;
+  slots?: number;
   destinations?: number;
+  cells?: number;
 }): Promise<Built> {
   const folder = mkdtempSync(join(tmpdir(), 'l4lb-offload-'));
   for (const name of ['Makefile', 'l4lb_xdp.c', 'datapath', 'src', 'package.json']) {
     cpSync(join(ROOT, name), join(folder, name), { recursive: true });
   }
-  const { slots, destinations = 512 } = sizes;
-  const wanted = [`SLOTS=${slots}`, `DESTINATIONS=${destinations}`];
+  const { slots = 512, destinations = 512, cells = 16 } = sizes;
+  const wanted = [`SLOTS=${slots}`, `DESTINATIONS=${destinations}`, `CELLS=${cells}`];
   await execa('make', ['l4lb_xdp.o', ...wanted], { cwd: folder });
   return {
     object: join(folder, 'l4lb_xdp.o'),

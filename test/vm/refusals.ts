@@ -8,8 +8,8 @@ import type { Vm } from './vm.js';
 import { MOST_MS } from './vm.js';
 
 /**
- * More entries of `memories`, which has one for each slot, than netdevsim takes: see
- * build-vm.sh.
+ * More entries of `services` than netdevsim takes: see build-vm.sh. So many slots would be
+ * more than a card holds in all.
  */
 const TOO_MANY = 2_097_152;
 const ON_CARD = ['-i', 'eth0', '-m', 'xdpoffload'];
@@ -20,7 +20,7 @@ export function refusals(vm: Vm): void {
   describe('a card that refuses', () => {
     let large: Built;
     beforeAll(async () => {
-      large = await buildOf({ slots: TOO_MANY });
+      large = await buildOf({ cells: TOO_MANY });
       await vm.shell('ip link add veth0 type veth peer name veth1');
     }, MOST_MS);
     afterAll(async () => {
@@ -112,8 +112,8 @@ export function refusals(vm: Vm): void {
       () =>
         expectRefusal(
           [...ON_CARD, '--obj', large.object],
-          "the kernel does not take l4lb_xdp.o: map 'memories': failed to create",
-          'likely cause: map memories has more entries than the card has left',
+          "the kernel does not take l4lb_xdp.o: map 'services': failed to create",
+          'likely cause: map services has more entries than the card has left',
           'next: make l4lb_xdp.o with smaller numbers than it has, such as SLOTS=256',
         ),
       MOST_MS,
