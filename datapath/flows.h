@@ -40,8 +40,12 @@
  *   leave it to be sent again. An attacker who sends a SYN and the packet after it can
  *   still move a connection. And if the first packets after a SYN are lost and a later
  *   one arrives first, that one goes to the previous destination.
+ * - A record lasts with the third packet. Until then it is outdated after 64 seconds of
+ *   silence, and later after an hour. So whoever sends a SYN and one packet more from
+ *   addresses that are not its own has to repeat that every minute to hold a record.
  * - A SYN replaces an empty or outdated record, or else the oldest one that is not
- *   established. If there is none, the new connection goes to the previous destination
+ *   established. One that has ended counts as 16 seconds older than it is, so that it goes
+ *   before one that is still in its handshake. If there is none, the new connection goes to the previous destination
  *   without a record, because its later packets will go there.
  * - A FIN or RST ends a record: it is no longer established, so that a SYN may replace
  *   it at once. Otherwise short connections would fill the sets, and new ones would go
@@ -185,7 +189,7 @@ static __always_inline __u32 find_established(const struct l4lb_set *set,
 {
 	const __u32 signature = visit->visitor.signature;
 
-	return find_record(set, signature, signature);
+	return find_record(set, signature, signature & ~L4LB_LASTING);
 }
 
 /* Returns 1 for a number below 0, otherwise 0. The asm keeps the compiler from making a branch. */
@@ -205,12 +209,16 @@ static __always_inline __u32 rank(const struct visit *visit,
 {
 	const __u32 silent = age(visit->now, record);
 	const __u32 is_empty = ~record.fields.signature >> 31;
+	const __u32 is_ended = record.fields.destination >> 15;
 	/* See is_protected(). */
-	const __u32 is_established = record.fields.signature >> 30 &
-				     ~(record.fields.destination >> 15) & 1;
-	const __u32 is_remembered = is_negative(silent - (L4LB_FORGOTTEN + 1));
+	const __u32 is_established = record.fields.signature >> 30 & ~is_ended &
+				     1;
+	const __u32 is_remembered =
+		is_negative(silent - (longest_silence(record) + 1));
 
-	return ((silent + 1) & ((is_established & is_remembered) - 1)) |
+	/* One that has ended goes before one that may still be in its handshake. */
+	return ((silent + is_ended * L4LB_HANDSHAKE + 1) &
+		((is_established & is_remembered) - 1)) |
 	       is_empty << 17;
 }
 
@@ -306,14 +314,15 @@ static __always_inline void remove_established(struct l4lb_set *set,
 		write_record(set, place, empty);
 }
 
-/* Notes a packet in its connection's record. */
+/* Notes a packet in its connection's record. The second packet does not make it a lasting one. */
 static __always_inline void follow_record(struct l4lb_set *set, __u32 place,
 					  const struct visit *visit,
-					  union record record)
+					  union record record, bool is_second)
 {
+	const __u32 lasting = visit->visitor.signature;
 	union record noted = record;
 
-	noted.fields.signature = visit->visitor.signature;
+	noted.fields.signature = is_second ? lasting & ~L4LB_LASTING : lasting;
 	if (visit->visitor.role == ENDS)
 		noted.fields.destination |= L4LB_ENDED;
 	noted.fields.seen = visit->now;
@@ -344,7 +353,7 @@ static __always_inline __u16 continue_connection(struct l4lb_set *set,
 		return destination_id(record);
 	if (is_second)
 		remove_established(set, visit);
-	follow_record(set, place, visit, record);
+	follow_record(set, place, visit, record, is_second);
 	return destination_id(record);
 }
 
@@ -444,8 +453,8 @@ static __always_inline union begun begun_by(union visitor visitor,
 				       (is_syn ? end + 1 : segment.sequence));
 	begun.repeating = L4LB_FULL |
 			  (visitor.signature ^ (is_syn ? end + 1 : end));
-	begun.following &= ~L4LB_ESTABLISHED;
-	begun.repeating &= ~L4LB_ESTABLISHED;
+	begun.following &= ~(L4LB_ESTABLISHED | L4LB_LASTING);
+	begun.repeating &= ~(L4LB_ESTABLISHED | L4LB_LASTING);
 	return begun;
 }
 

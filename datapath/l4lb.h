@@ -222,7 +222,7 @@ struct l4lb_names {
  */
 struct l4lb_record {
 	/*
-	 * Of the 5-tuple, with L4LB_FULL; 0: empty. Without L4LB_ESTABLISHED it is XORed
+	 * Of the 5-tuple, with the flags below; 0: empty. Without L4LB_ESTABLISHED it is XORed
 	 * with the sequence number that the packet after the SYN must have.
 	 */
 	__u32 signature;
@@ -232,11 +232,13 @@ struct l4lb_record {
 
 #define L4LB_FULL 0x80000000
 #define L4LB_ESTABLISHED 0x40000000 /* a packet came after the SYN */
+#define L4LB_LASTING 0x20000000 /* and another one after that */
 #define L4LB_ENDED 0x8000	/* and after it a FIN or RST: any SYN may replace the record */
 #define L4LB_RECORDS 8
 #define L4LB_SEEN_SHIFT 2	/* wraps after three days */
+#define L4LB_HANDSHAKE 4	/* 16 seconds: the longest that one takes */
 #define L4LB_YOUNG 16		/* 64 seconds: longer than a sender repeats a SYN */
-#define L4LB_FORGOTTEN 900	/* an hour: after that even an established record may be replaced */
+#define L4LB_FORGOTTEN 900	/* an hour: after that even a lasting record may be replaced */
 
 struct l4lb_set {
 	__u64 records[L4LB_RECORDS];

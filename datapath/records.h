@@ -36,6 +36,14 @@ static __always_inline bool is_protected(union record record)
 	       !(record.fields.destination & L4LB_ENDED);
 }
 
+/* Returns how long such a record may be silent before it is outdated. There is no branch. */
+static __always_inline __u32 longest_silence(union record record)
+{
+	const __u32 is_lasting = !!(record.fields.signature & L4LB_LASTING);
+
+	return L4LB_YOUNG + is_lasting * (L4LB_FORGOTTEN - L4LB_YOUNG);
+}
+
 static __always_inline __u16 destination_id(union record record)
 {
 	return record.fields.destination & ~L4LB_ENDED;

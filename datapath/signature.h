@@ -55,7 +55,7 @@ static __always_inline __u64 sum_address(__u64 key, const __be32 *address,
 	       multiply(key * ODD_WORD, address[2], address[3]);
 }
 
-/* Returns the signature, and sets the number of the set that holds the record. */
+/* Returns the signature of a lasting record, and sets the number of the set that holds the record. */
 static __always_inline __u32 sign(const struct l4lb_device *device,
 				  const struct packet *packet, __u32 *set)
 {
@@ -73,7 +73,7 @@ static __always_inline __u32 sign(const struct l4lb_device *device,
 			  packet->version);
 	sum = (sum ^ sum >> 32) * ODD_WORD;
 	*set = sum & ((1U << device->log2_sets) - 1);
-	return sum >> 32 | L4LB_FULL | L4LB_ESTABLISHED;
+	return sum >> 32 | L4LB_FULL | L4LB_ESTABLISHED | L4LB_LASTING;
 }
 
 #endif

@@ -29,7 +29,7 @@ MAP(flows, BPF_MAP_TYPE_ARRAY, 1, sizeof(__u32), sizeof(struct l4lb_set));
 static __always_inline bool goes_before(__u32 now, union record record,
 					union record there)
 {
-	if (is_protected(there) && age(now, there) <= L4LB_FORGOTTEN)
+	if (is_protected(there) && age(now, there) <= longest_silence(there))
 		return false;
 	return is_protected(record) || age(now, record) < age(now, there);
 }
@@ -40,13 +40,25 @@ static __always_inline bool is_known(__u32 now, union record record,
 {
 	if (age(now, record) != age(now, there))
 		return age(now, there) < age(now, record);
-	return !is_protected(there) || is_protected(record);
+	if (!is_protected(there))
+		return true; /* it has ended */
+	return is_protected(record) &&
+	       longest_silence(there) >= longest_silence(record);
+}
+
+/* Returns the bits of a signature that tell connections apart: whether it lasts does not. */
+static __always_inline __u32 telling_bits(union record record)
+{
+	const bool is_established = record.fields.signature & L4LB_ESTABLISHED;
+
+	return is_established ? ~L4LB_LASTING : ~0;
 }
 
 /* Puts a record into a set. Returns whether the set holds the connection afterwards. */
 static __always_inline bool put(struct l4lb_set *set, __u32 now,
 				union record record)
 {
+	const __u32 telling = telling_bits(record);
 	const __s32 empty = 1 << 16, same = 1 << 17; /* more than any age */
 	__u32 place, best = L4LB_RECORDS;
 	union record there, victim = {};
@@ -55,7 +67,8 @@ static __always_inline bool put(struct l4lb_set *set, __u32 now,
 #pragma unroll
 	for (place = 0; place < L4LB_RECORDS; place++) {
 		there = read_record(set, place);
-		if (there.fields.signature == record.fields.signature) {
+		if (!((there.fields.signature ^ record.fields.signature) &
+		      telling)) {
 			if (is_known(now, record, there))
 				return true;
 			rank = same;

@@ -7,11 +7,13 @@ export const SEEN_SECONDS = 4;
 
 /** One record of `flows`, of a connection that began in a hot slot. */
 export interface FlowRecord {
-  /** 0: empty. Without the bit that says whether the connection is established. */
+  /** 0: empty. Without the bits that are named below. */
   signature: number;
   destination: number;
   /** A packet came after the SYN. */
   established: boolean;
+  /** And another one after that. */
+  lasting: boolean;
   /** A FIN or RST came after that. */
   ended: boolean;
   /** In units of 4 seconds, 16 bits. */
@@ -19,7 +21,8 @@ export interface FlowRecord {
 }
 
 const RECORD_SIZE = 8;
-const ESTABLISHED = 0x40000000;
+export const ESTABLISHED = 0x40000000;
+export const LASTING = 0x20000000;
 const ENDED = 0x8000;
 
 /** The value of `secret`: the key of the hash that finds records. */
@@ -33,10 +36,13 @@ export function decodeRecords(set: Buffer): FlowRecord[] {
     const at = place * RECORD_SIZE;
     const signature = u32(set, at);
     const destination = u16(set, at + 4);
+    const established = (signature & ESTABLISHED) !== 0;
     return {
-      signature: (signature & ~ESTABLISHED) >>> 0,
+      // In a record that is not established the other bit says nothing.
+      signature: (signature & ~(ESTABLISHED | LASTING)) >>> 0,
       destination: destination & ~ENDED,
-      established: (signature & ESTABLISHED) !== 0,
+      established,
+      lasting: established && (signature & LASTING) !== 0,
       ended: (destination & ENDED) !== 0,
       seen: u16(set, at + 6),
     };

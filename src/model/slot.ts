@@ -21,19 +21,22 @@ const ACK = 0x10;
 const RECORDS = 8;
 /** Records count time in units of 4 seconds. */
 const SEEN_SHIFT = 2n;
+/** 16 seconds, in these units. A handshake takes no longer. */
+const HANDSHAKE = 4;
 /** 64 seconds, in these units. Within that time a second SYN is a repetition. */
 const YOUNG = 16;
 /** Set in every signature, so that none equals the signature of an empty record. */
 const FULL = 0x80000000;
-/** The bits that tell connections apart: one more says whether it is established. */
-const SIGNATURE = 0x3fffffff;
-/** An hour. After that even an established record may be replaced. */
+/** The bits that tell connections apart. Two more say how much of a connection was seen. */
+const SIGNATURE = 0x1fffffff;
+/** An hour. After that even a lasting record may be replaced. */
 const FORGOTTEN = 900;
 
 export const NO_RECORD: FlowRecord = {
   signature: 0,
   destination: 0,
   established: false,
+  lasting: false,
   ended: false,
   seen: 0,
 };
@@ -244,7 +247,7 @@ class RecordSet {
     const repeated = this.#findBegun([promised]);
     const begin = (place: number, hot: string): Choice => {
       const destination = this.#slot.current;
-      const fields = { destination, established: false, ended: false };
+      const fields = { ...NO_RECORD, destination };
       return { id: destination, hot, records: [this.#write(place, promised, fields)] };
     };
     const known = repeated >= 0 ? repeated : this.#findFollowed();
@@ -288,10 +291,11 @@ class RecordSet {
     const { destination } = there;
     const choice = { id: destination, hot: 'a packet follows its record' };
     const ended = there.ended || (flags & (FIN | RST)) !== 0;
-    const isKnown = there.established && there.ended === ended;
+    const isKnown = there.lasting && there.ended === ended;
     const isFresh = isKnown && this.#age(there) === 0;
     if (isFresh || isError) return choice;
-    const fields = { destination, established: true, ended };
+    const lasting = begun < 0;
+    const fields = { destination, established: true, lasting, ended };
     const records = [this.#write(place, this.#signature, fields)];
     if (begun >= 0 && followed >= 0) {
       // The connection on record ended unseen: the new one has its addresses and ports.
@@ -319,11 +323,14 @@ class RecordSet {
     if (empty >= 0) return empty;
     const mayGo = this.#records.flatMap((record, place) => {
       const age = this.#age(record);
-      const isProtected = record.established && !record.ended && age <= FORGOTTEN;
-      return !isProtected ? [{ place, age }] : [];
+      const longest = record.lasting ? FORGOTTEN : YOUNG;
+      const isProtected = record.established && !record.ended && age <= longest;
+      // One that has ended goes before one that may still be in its handshake.
+      const rank = age + (record.ended ? HANDSHAKE : 0);
+      return !isProtected ? [{ place, rank }] : [];
     });
-    const oldest = largest(mayGo.map(({ age }) => age));
-    return mayGo.find(({ age }) => age === oldest)?.place;
+    const best = largest(mayGo.map(({ rank }) => rank));
+    return mayGo.find(({ rank }) => rank === best)?.place;
   }
 
   #age({ seen }: FlowRecord): number {
@@ -346,6 +353,6 @@ class RecordSet {
     fields: Omit<FlowRecord, 'signature' | 'seen'>,
   ): RecordWrite {
     const seen = this.#now & 0xffff;
-    return { set: this.#set, place, record: { signature, ...fields, seen } };
+    return { set: this.#set, place, record: { ...fields, signature, seen } };
   }
 }

@@ -8,8 +8,10 @@ import { largest } from '../text/lists.js';
 import { many } from '../text/format.js';
 import { Unseen } from '../text/unseen.js';
 
-/** L4LB_FORGOTTEN, in seconds: then even an established record may be replaced. */
+/** L4LB_FORGOTTEN, in seconds: then even a lasting record may be replaced. */
 const FORGOTTEN = 900 * SEEN_SECONDS;
+/** L4LB_YOUNG: then an established one may be that does not last. */
+const YOUNG = 16 * SEEN_SECONDS;
 const SEEN_WRAPS = 1 << 16;
 
 /**
@@ -48,10 +50,13 @@ export function judgeRecords(
 }
 
 /** As is_protected() and rank() have it. */
-function isProtected({ established, ended, seen }: FlowRecord, now: number): boolean {
+function isProtected(
+  { established, lasting, ended, seen }: FlowRecord,
+  now: number,
+): boolean {
   const units = Math.floor(now / SEEN_SECONDS) - seen;
   const age = (((units % SEEN_WRAPS) + SEEN_WRAPS) % SEEN_WRAPS) * SEEN_SECONDS;
-  return established && !ended && age <= FORGOTTEN;
+  return established && !ended && age <= (lasting ? FORGOTTEN : YOUNG);
 }
 
 export function fullShare({ full, seen }: RecordsRead): number {

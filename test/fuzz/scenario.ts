@@ -4,6 +4,7 @@ import { onWire } from '../../src/wire/address.js';
 import { onesSum } from '../../src/wire/checksum.js';
 import { cellIndex } from '../../src/plan/cells.js';
 import type { FlowRecord } from '../../src/abi/record.js';
+import { ESTABLISHED, LASTING } from '../../src/abi/record.js';
 import type { Slot } from '../../src/abi/slot.js';
 import {
   EMPTY_SLOT,
@@ -48,7 +49,6 @@ export const LOG2_SETS = 3;
 export const RECORDS = 8;
 /** Set in the signature of each record that is not empty. */
 const FULL = 0x80000000;
-const ESTABLISHED = 0x40000000;
 const ENDED = 0x8000;
 const SERVICES = 4;
 /** Of the portable build's 16, so that a seed is found soon. */
@@ -314,9 +314,18 @@ function makeRecords(
     const isTaken = random.chance(40);
     const makeRecord = (): FlowRecord => {
       if (!random.chance(fill)) return NO_RECORD;
-      const record = aged(random, ((random.word() & ~ESTABLISHED) | FULL) >>> 0);
+      const record = aged(
+        random,
+        ((random.word() & ~(ESTABLISHED | LASTING)) | FULL) >>> 0,
+      );
       return isTaken
-        ? { ...record, established: true, ended: false, seen: random.below(901) }
+        ? {
+            ...record,
+            established: true,
+            lasting: true,
+            ended: false,
+            seen: random.below(901),
+          }
         : record;
     };
     records.set(set, Array.from({ length: RECORDS }, makeRecord));
@@ -353,11 +362,17 @@ function makeRecords(
     const kind = random.pick(['begun', 'followed', 'both']);
     if (kind !== 'begun') {
       const record = stands(aged(random, signature));
-      set[random.below(RECORDS)] = { ...record, established: true };
+      set[random.below(RECORDS)] = {
+        ...record,
+        established: true,
+        lasting: random.chance(50),
+      };
     }
     if (kind !== 'followed') {
       const record = stands(aged(random, begun.record.signature));
-      set[random.below(RECORDS)] = { ...record, established: random.chance(5) };
+      const established = random.chance(5);
+      const lasting = established && random.chance(50);
+      set[random.below(RECORDS)] = { ...record, established, lasting };
     }
   }
   return records;
@@ -372,13 +387,15 @@ function leadsTo(cell: ModelCell, { protocol, address, ports }: Flow): boolean {
 }
 
 function aged(random: Random, signature: number): FlowRecord {
+  const established = random.chance(50);
   const age = random.pick([0, 0, 1, 5, 15, 16, 17, 100, 899, 900, 901, 1000, 40000]);
   return {
     signature,
     destination: random.chance(90)
       ? random.between(1, 12)
       : random.pick([0, 15, 16, 0x7fff]),
-    established: random.chance(50),
+    established,
+    lasting: established && random.chance(50),
     ended: random.chance(20),
     seen: age,
   };
@@ -529,8 +546,10 @@ function placeCells(
 
 export function encodeRecords(records: readonly FlowRecord[]): Buffer {
   const bytes = Buffer.alloc(8 * RECORDS);
-  records.forEach(({ signature, destination, established, ended, seen }, place) => {
-    const sign = (signature | (established ? ESTABLISHED : 0)) >>> 0;
+  records.forEach(({ signature, destination, established, ...rest }, place) => {
+    const { lasting, ended, seen } = rest;
+    const flags = (established ? ESTABLISHED : 0) | (lasting ? LASTING : 0);
+    const sign = (signature | flags) >>> 0;
     bytes.writeUInt32LE(sign, place * 8);
     bytes.writeUInt16LE(destination | (ended ? ENDED : 0), place * 8 + 4);
     bytes.writeUInt16LE(seen, place * 8 + 6);

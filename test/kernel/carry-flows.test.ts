@@ -20,6 +20,7 @@ import { hex } from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { decodeCarriedFlows, flowsFrame } from '../../src/abi/carry.js';
 import type { CarriedFlows } from '../../src/abi/carry.js';
+import { ESTABLISHED, LASTING } from '../../src/abi/record.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { Bpftool } from '../../src/system/bpftool.js';
 import { run } from '../../src/system/run.js';
@@ -30,7 +31,6 @@ import { Network, ROOT } from './network.js';
 const SYN = 0x02;
 const ACK = 0x10;
 const RECORDS = 8;
-const ESTABLISHED = 0x40000000;
 const ENDED = 0x8000;
 const bpftool = new Bpftool(run);
 
@@ -45,6 +45,7 @@ describe('l4lb_carry_flows', () => {
     /** Seconds. */
     age: number;
     established?: boolean;
+    lasting?: boolean;
     ended?: boolean;
   }
   type Sets = Partial<{ [set: number]: Record[] }>;
@@ -62,8 +63,9 @@ describe('l4lb_carry_flows', () => {
 
   function encodeSet(records: readonly Record[]): Buffer {
     const set = Buffer.alloc(8 * RECORDS);
-    records.forEach(({ of, to, age, established, ended }, place) => {
-      set.writeUInt32LE(established ? of + ESTABLISHED : of, 8 * place);
+    records.forEach(({ of, to, age, established, lasting, ended }, place) => {
+      const flags = (established ? ESTABLISHED : 0) + (lasting ? LASTING : 0);
+      set.writeUInt32LE(of + flags, 8 * place);
       set.writeUInt16LE(to | (ended ? ENDED : 0), 8 * place + 4);
       set.writeUInt16LE((now - (age >> 2)) & 0xffff, 8 * place + 6);
     });
@@ -75,10 +77,11 @@ describe('l4lb_carry_flows', () => {
       const signature = set.readUInt32LE(8 * place);
       const destination = set.readUInt16LE(8 * place + 4);
       return {
-        of: signature & ~ESTABLISHED,
+        of: signature & ~(ESTABLISHED | LASTING),
         to: destination & ~ENDED,
         age: ((now - set.readUInt16LE(8 * place + 6)) & 0xffff) << 2,
         established: (signature & ESTABLISHED) !== 0,
+        ...((signature & LASTING) !== 0 && { lasting: true }),
         ...((destination & ENDED) !== 0 && { ended: true }),
       };
     }).filter(({ of }) => of !== 0);
@@ -125,6 +128,10 @@ describe('l4lb_carry_flows', () => {
     age,
     established,
   });
+  const lasting = (of: number, age = 40): Record => ({
+    ...record(of, age),
+    lasting: true,
+  });
   const over = (of: number): Record => ({ ...record(of), ended: true });
   const crowd = (first: number, age: number, established = true): Record[] =>
     Array.from({ length: RECORDS }, (_, index) =>
@@ -164,6 +171,8 @@ describe('l4lb_carry_flows', () => {
     ['seen later in the old sets goes over', record(1, 8), record(1, 40), record(1, 8)],
     ['ended meanwhile goes over', over(1), record(1), over(1)],
     ['ended in the new sets stays', record(1), over(1), over(1)],
+    ['that lasts goes over', lasting(1), record(1), lasting(1)],
+    ['that lasts in the new sets stays', record(1), lasting(1), lasting(1)],
   ])('a record %s', async (_, before, there, expected) => {
     const { sets } = await carry([1, { 0: [before] }], [1, { 0: [there] }]);
     expect(sets).toEqual([[expected]]);
@@ -184,6 +193,13 @@ describe('l4lb_carry_flows', () => {
     const there = [...crowd(10, 40).slice(0, 7), { ...over(30), age: 60 }];
     const { lost, sets } = await carry([1, { 0: [record(1)] }], [1, { 0: there }]);
     expect([lost, sets]).toEqual([0, [[...there.slice(0, 7), record(1)]]]);
+  });
+
+  test('pushes out an established record after a minute of silence, unless it lasts', async () => {
+    const there = [...crowd(10, 40).slice(0, 6), record(30, 80), lasting(31, 100)];
+    const { lost, sets } = await carry([1, { 0: [record(1)] }], [1, { 0: there }]);
+    expect(lost).toBe(0);
+    expect(sets[0]).toEqual([...there.slice(0, 6), record(1), lasting(31, 100)]);
   });
 
   test('pushes out no established record, and counts what finds no room', async () => {

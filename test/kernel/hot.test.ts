@@ -492,6 +492,7 @@ describe('a record', () => {
         await hot(B, A);
         expect(await send(SYN, victim)).toBe('B');
         expect(await send(ACK, victim)).toBe('B');
+        expect(await send(ACK, victim)).toBe('B');
       }
       await age(seconds);
       await hot(C, A);
@@ -507,6 +508,7 @@ describe('a record', () => {
       await hot(B, A);
       for (const victim of victims.slice(0, RECORDS)) {
         expect(await send(SYN, victim)).toBe('B');
+        expect(await send(ACK, victim)).toBe('B');
         expect(await send(ACK, victim)).toBe('B');
       }
       await age(72);
@@ -549,7 +551,18 @@ describe('a record', () => {
     test('makes room when it was not seen for more than an hour', async () => {
       await hot(B, A, 2 * 3600);
       expect(await establish(crowd(2000))).toBe('BBBBBBBB');
+      for (const one of crowd(2000)) expect(await send(ACK, one)).toBe('B');
+      await age(70);
+      expect([await send(SYN), await send(ACK)]).toEqual(['A', 'A']);
       await age(3700);
+      expect(await establish([mine()])).toBe('B');
+    });
+
+    // Whoever sends a SYN and one packet more from addresses that are not its own.
+    test('that two packets made gives way after a minute of silence', async () => {
+      await hot(B, A, 2 * 3600);
+      expect(await establish(crowd(2000))).toBe('BBBBBBBB');
+      await age(70);
       expect(await establish([mine()])).toBe('B');
     });
 
@@ -561,6 +574,16 @@ describe('a record', () => {
       expect(await establish([mine()])).toBe('B');
       expect(await send(ACK, first)).toBe('A');
       for (const one of others) expect(await send(ACK, one)).toBe('B');
+    });
+
+    test('a new connection takes the place of one that has ended, not of one that begins', async () => {
+      await hot(B, A);
+      expect(await send(SYN)).toBe('B');
+      const others = crowd(2000, RECORDS - 1);
+      await establish(others);
+      for (const one of others) expect(await send(FIN | ACK, one)).toBe('B');
+      for (const one of crowd(3000, RECORDS - 1)) expect(await send(SYN, one)).toBe('B');
+      expect(await send(ACK)).toBe('B');
     });
 
     test('short connections all go to the current destination', async () => {

@@ -54,15 +54,17 @@ function hot(fields: Partial<Slot> = {}, flags = CELL_USED): Partial<Tables> {
 }
 
 const FULL = 0x80000000;
-const full = (word: number): number => ((word & 0x3fffffff) | FULL) >>> 0;
+const full = (word: number): number => ((word & 0x1fffffff) | FULL) >>> 0;
 /** As datapath/signature.h works it out, in another language. */
 const SIGNATURE = 0x99f66cee;
+const LASTING = { established: true, lasting: true };
 const promising = (sequence: number): number => full(SIGNATURE ^ sequence);
 
 const mine = (fields: Partial<FlowRecord> = {}): FlowRecord => ({
   signature: fields.established ? SIGNATURE : promising(1),
   destination: B,
   established: false,
+  lasting: false,
   ended: false,
   seen: SEEN,
   ...fields,
@@ -82,7 +84,8 @@ const told = ({ id, records = [], kept }: Answer): unknown => ({
 describe('a hot slot', () => {
   const recorded = mine();
   const followed = mine({ established: true });
-  const ended = mine({ established: true, ended: true });
+  const lasting = mine(LASTING);
+  const ended = mine({ ...LASTING, ended: true });
   test.each<[string, string, ProgramState, unknown]>([
     ['a SYN is recorded on the current', SYN, at(), { id: B, record: [0, recorded] }],
     [
@@ -100,12 +103,18 @@ describe('a hot slot', () => {
     ['SYN and ACK is no beginning', SYN_ACK, at(), { id: A, kept: NOW }],
     ['without a record, to the previous', ACK, at(), { id: A, kept: NOW }],
     ['after a record', ACK, at(mine()), { id: B, record: [0, followed] }],
-    ['after an established one, unwritten', ACK, at(followed), { id: B }],
+    [
+      'the third packet makes it last',
+      ACK,
+      at(followed),
+      { id: B, record: [0, lasting] },
+    ],
+    ['after a lasting one, unwritten', ACK, at(lasting), { id: B }],
     [
       'after an older one, which is seen again',
       ACK,
-      at(NO_RECORD, { ...followed, seen: SEEN - 1 }),
-      { id: B, record: [1, followed] },
+      at(NO_RECORD, { ...lasting, seen: SEEN - 1 }),
+      { id: B, record: [1, lasting] },
     ],
     [
       'a record as old as the slot is hot stands',
@@ -146,15 +155,27 @@ describe('a hot slot', () => {
       { id: B, record: [5, recorded] },
     ],
     [
-      'an established one only after an hour',
+      'a lasting one only after an hour',
       SYN,
-      at(...others((place) => ({ seen: SEEN - 898 - place, established: true }))),
+      at(...others((place) => ({ seen: SEEN - 898 - place, ...LASTING }))),
       { id: B, record: [7, recorded] },
     ],
     [
       'without a place, to the previous and unrecorded',
       SYN,
-      at(...others(() => ({ seen: SEEN - 900, established: true }))),
+      at(...others(() => ({ seen: SEEN - 900, ...LASTING }))),
+      { id: A, kept: NOW },
+    ],
+    [
+      'an established one that does not last after 64 seconds',
+      SYN,
+      at(...others((place) => ({ seen: SEEN - 14 - (place % 4), established: true }))),
+      { id: B, record: [3, recorded] },
+    ],
+    [
+      'and not before',
+      SYN,
+      at(...others(() => ({ seen: SEEN - 16, established: true }))),
       { id: A, kept: NOW },
     ],
     ['a packet with another number', OTHER_ACK, at(mine()), { id: A, kept: NOW }],
@@ -186,13 +207,19 @@ describe('a hot slot', () => {
       'or follows it if there is no other room',
       OTHER_SYN,
       at(
-        { ...followed, destination: A, seen: SEEN - 17 },
-        ...others(() => ({ established: true })).slice(1),
+        { ...lasting, destination: A, seen: SEEN - 17 },
+        ...others(() => LASTING).slice(1),
       ),
       { id: A, kept: NOW },
     ],
-    ['a FIN ends a record', FIN, at(followed), { id: B, record: [0, ended] }],
-    ['so does an RST', RST, at(mine()), { id: B, record: [0, ended] }],
+    ['a FIN ends a record', FIN, at(lasting), { id: B, record: [0, ended] }],
+    ['so does an RST', RST, at(lasting), { id: B, record: [0, ended] }],
+    [
+      'one that is the second packet, too',
+      RST,
+      at(mine()),
+      { id: B, record: [0, { ...followed, ended: true }] },
+    ],
     ['after an ended record, unwritten', ACK, at(ended), { id: B }],
     [
       'after an older ended record, which stays ended',
@@ -211,6 +238,26 @@ describe('a hot slot', () => {
       SYN,
       at(...others((place) => ({ established: true, ended: place === 3 }))),
       { id: B, record: [3, recorded] },
+    ],
+    [
+      'an ended record goes before one that began up to 16 seconds earlier',
+      SYN,
+      at(
+        ...others((place) =>
+          place === 5 ? { ...LASTING, ended: true } : { seen: SEEN - 3 },
+        ),
+      ),
+      { id: B, record: [5, recorded] },
+    ],
+    [
+      'and after one that began earlier than that',
+      SYN,
+      at(
+        ...others((place) =>
+          place === 5 ? { ...LASTING, ended: true } : { seen: SEEN - 5 },
+        ),
+      ),
+      { id: B, record: [0, recorded] },
     ],
     ['an error without a record', ERROR, at(), { id: A }],
     ['an error about a connection that begins', ERROR, at(mine()), { id: A }],
@@ -248,10 +295,10 @@ describe('a hot slot', () => {
   test('seen wraps after 65,536 units', () => {
     const seconds = (65536 + 3) * 4;
     const on = hot({ since: seconds - 40 });
-    const when = state([mine({ seen: 65534, established: true })], seconds);
+    const when = state([mine({ seen: 65534, ...LASTING })], seconds);
     expect(told(ask(ACK, on, when))).toEqual({
       id: B,
-      record: [0, mine({ seen: 3, established: true })],
+      record: [0, mine({ seen: 3, ...LASTING })],
     });
   });
 });

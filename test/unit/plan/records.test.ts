@@ -19,7 +19,8 @@ import { Unseen } from '../../../src/text/unseen.js';
 const NOW = 4 * (0x10000 + 10);
 
 const record = (more: Partial<FlowRecord> = {}): FlowRecord => ({
-  ...{ signature: 1, destination: 1, established: true, ended: false, seen: 10, ...more },
+  ...{ signature: 1, destination: 1, established: true, lasting: true },
+  ...{ ended: false, seen: 10, ...more },
 });
 const set = (...odd: FlowRecord[]): FlowRecord[] =>
   [...odd, ...Array.from({ length: 8 }, () => record())].slice(0, 8);
@@ -32,15 +33,20 @@ describe('a set is full', () => {
 
   test.each<[string, FlowRecord]>([
     ['is empty', record({ signature: 0, established: false, seen: 0 })],
-    ['is of a SYN alone', record({ established: false })],
+    ['is of a SYN alone', record({ established: false, lasting: false })],
+    [
+      'has had two packets, the last 68 seconds ago',
+      record({ lasting: false, seen: 0x10000 - 7 }),
+    ],
     ['has ended', record({ ended: true })],
     ['is older than an hour', record({ seen: 0x10000 + 10 - 901 })],
   ])('but not if one %s', (_, odd) => {
     expect(full(set(odd))).toBe(0);
   });
 
-  test('even if one is an hour old', () => {
+  test('even if one is an hour old, or had its second packet a minute ago', () => {
     expect(full(set(record({ seen: 0x10000 + 10 - 900 })))).toBe(1);
+    expect(full(set(record({ lasting: false, seen: 0x10000 - 6 })))).toBe(1);
   });
 });
 
@@ -72,6 +78,7 @@ describe('the limit', () => {
     const [, shift] = /#define L4LB_MOST_RECORDS \(1 << (\d+)\)/.exec(header) ?? [];
     expect(2 ** Number(shift)).toBe(MOST_RECORDS);
     expect(header).toContain('#define L4LB_FORGOTTEN 900\t');
+    expect(header).toContain('#define L4LB_YOUNG 16\t');
     const [, names = ''] = /enum l4lb_limit \{([^}]*)\}/.exec(header) ?? [];
     expect(names.split(',').map((name) => name.trim())[LIMIT_RECORDS]).toBe(
       'L4LB_LIMIT_RECORDS',
