@@ -10,9 +10,10 @@ import { initialState } from './screen/state.js';
 import type { ScreenState } from './screen/state.js';
 
 export interface Dashboard {
+  /** Also ends a notice. */
   show(sample: Sample): void;
-  /** Shows a line that says why no samples come; undefined clears it. */
-  notice(text: string | undefined): void;
+  /** Shows a line that says why no samples come. */
+  notice(text: string): void;
   /** Resolves when the user quits (q, Ctrl-C) or close() is called. */
   closed: Promise<void>;
   /** Restores the terminal; may be called more than once. */
@@ -116,11 +117,11 @@ export function openDashboard(options: {
   resize();
   return {
     show(sample) {
-      const next = collect(state, sample);
-      if (next.shown === state.shown) state = next;
+      const next = collect({ ...state, notice: undefined }, sample);
+      if (next.shown === state.shown && next.notice === state.notice) state = next;
       else draw(next);
     },
-    notice: (text) => draw({ ...state, notice: text?.replaceAll(/[^ -~]/g, ' ') }),
+    notice: (text) => draw({ ...state, notice: text.replaceAll(/[^ -~]/g, ' ') }),
     closed,
     close,
   };

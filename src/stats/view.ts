@@ -13,9 +13,10 @@ export interface ViewFlags {
 }
 
 export interface View {
+  /** Also ends a notice. */
   show(sample: Sample): void;
-  /** Says why no samples come; undefined when they come again. */
-  notice(text: string | undefined): void;
+  /** Says why no samples come. */
+  notice(text: string): void;
   /** Settles when the user wants to leave. */
   closed: Promise<void>;
   close(): void;
@@ -34,9 +35,12 @@ export async function openView(flags: ViewFlags): Promise<View> {
     : await blocksOfLines();
   let noticed: string | undefined;
   return {
-    show,
+    show: (sample) => {
+      noticed = undefined;
+      show(sample);
+    },
     notice: (text) => {
-      if (text !== undefined && text !== noticed) warn(text);
+      if (text !== noticed) warn(text);
       noticed = text;
     },
     closed: new Promise(() => {}),

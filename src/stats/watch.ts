@@ -37,7 +37,6 @@ export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<v
       await sleep(SETTLING_MS);
       before = await observeOrWait(watcher, view, false);
     } else {
-      view.notice(undefined);
       const { at } = now.reading;
       if (at - lookedAt >= RECORDS_PAUSE) {
         records = await watcher.records();

@@ -16,6 +16,7 @@ export const LONG_FILES = [
   { file: 'test/kernel/load.test.ts' },
   { file: 'test/kernel/lock.test.ts' },
   { file: 'test/kernel/disturb.test.ts' },
+  { file: 'test/kernel/disturb-changes.test.ts' },
   { file: 'test/kernel/dashboard.test.ts' },
   { file: 'test/kernel/kills.test.ts' },
   { file: 'test/kernel/large-services.test.ts' },

@@ -1,89 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** l4lb-disturb with few connections: it measures, and leaves nothing behind. */
+/** l4lb-disturb measures, and leaves nothing behind. */
 import { describe, expect, test } from '@jest/globals';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 
-import { ROOT } from './network.js';
-
-interface Outcome {
-  exitCode: number;
-  stdout: string;
-  stderr: string;
-  /** Namespaces, files and processes that are still there. */
-  left: string[];
-}
-
-/** Runs it, and stops it when it has printed `stopAt`. */
-async function disturb(
-  args: string[],
-  stopAt?: RegExp,
-  signal: NodeJS.Signals = 'SIGINT',
-): Promise<Outcome> {
-  const scratch = mkdtempSync(join(tmpdir(), 'disturb-test-'));
-  const env = { TMPDIR: scratch };
-  // Taking the network down may take longer than execa would wait before SIGKILL.
-  const patience = { timeout: 60_000, forceKillAfterDelay: false } as const;
-  const options = { cwd: ROOT, reject: false, env, ...patience } as const;
-  const running = execa(join(ROOT, 'bin/l4lb-disturb.js'), args, options);
-  let said = '';
-  running.stderr.on('data', (text: Buffer) => {
-    const before = stopAt?.test(said);
-    said += text.toString();
-    if (stopAt?.test(said) && !before) running.kill(signal);
-  });
-  const { exitCode, stdout, stderr } = await running;
-  const name = `disturb-${running.pid ?? 0}`;
-  const spaces = readdirSync('/run/netns').filter((one) => one.includes(`-${name}-`));
-  const files = readdirSync(scratch);
-  rmSync(scratch, { recursive: true });
-  if (existsSync(`/run/l4lb-testbed/${name}`)) files.push(name);
-  const left = [...spaces, ...files, ...processesWith(`TMPDIR=${scratch}`)];
-  return { exitCode: exitCode ?? -1, stdout, stderr, left };
-}
-
-/** Everything that it starts inherits its environment. */
-function processesWith(variable: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => readProcess(pid, 'environ').split('\0').includes(variable))
-    .map((pid) => readProcess(pid, 'cmdline').replaceAll('\0', ' '));
-}
-
-function readProcess(pid: string, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return ''; // it has ended meanwhile
-  }
-}
-
-interface ResultJson {
-  connections: number;
-  changes: {
-    change: string;
-    at: number;
-    lost_avoidable: number;
-    lost_unavoidable: number;
-    ideal: number;
-  }[];
-  lost_avoidable: number;
-  lost_unavoidable: number;
-  opened: number;
-  active: number;
-  sent: number;
-  received: number;
-  dropped: number;
-  flood: { packets: number } | null;
-  balancer: { packets: number; dropped: number };
-  per_destination: { address: string; opened: number; lost_unavoidable: number }[];
-}
-
-const FEW = ['--connections', '100', '--destinations', '4'];
-/** Each change reads and writes all slots, and usually there are 65,536. */
-const SMALL = [...FEW, '--slots', '1024'];
+import type { ResultJson } from './disturb.js';
+import { FEW, SMALL, disturb } from './disturb.js';
 
 describe('l4lb-disturb', () => {
   test('loses none when the program is replaced, and those of a removed destination', async () => {
@@ -137,53 +60,6 @@ describe('l4lb-disturb', () => {
     expect(stderr).toMatch(
       /^l4lb-disturb: \d+ avoidable losses, and --fail-above is 20$/m,
     );
-  });
-
-  test('a minimal table moves the least, and loses none whose destination stays', async () => {
-    const { exitCode, stdout, left } = await disturb([
-      ...[...SMALL, '--duration', '6s', '--change', 'remove 1', 'add 1', 'drain 1'],
-      ...['--table', 'minimal', '--fail-above', '0', '--json'],
-    ]);
-    expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
-    const result = JSON.parse(stdout) as ResultJson & { table: string };
-    expect(result).toMatchObject({ table: 'minimal', lost_avoidable: 0 });
-    expect(result.changes.map(({ change }) => change)).toEqual([
-      'remove 1',
-      'add 1',
-      'drain 1',
-    ]);
-    expect(result.lost_unavoidable).toBe(result.changes[0]?.ideal);
-    expect(result.received).toBeGreaterThan(1000);
-  });
-
-  test('another balancer with the same file takes over without a loss', async () => {
-    const { exitCode, stdout, left } = await disturb([
-      ...[...FEW, '--duration', '3s', '--change', 'takeover', '--fail-above', '0'],
-    ]);
-    expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
-    expect(stdout).toMatch(/^Lost: 0 avoidable, 0 unavoidable \(/m);
-  });
-
-  test('where destinations decide, balancers take over, and share, in the middle of a change', async () => {
-    const { exitCode, stdout, left } = await disturb([
-      ...[...SMALL, '--duration', '6s', '--remember', 'destinations', '--json'],
-      ...['--change', 'drain 1', 'takeover', 'both', 'restore 1', '--fail-above', '0'],
-      ...['--flood', '1000', '--syncookies', '1', '--half-open', '10'],
-    ]);
-    expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
-    const result = JSON.parse(stdout) as ResultJson;
-    expect(result).toMatchObject({
-      lost_avoidable: 0,
-      lost_unavoidable: 0,
-      syncookies: 1,
-      half_open: { held: 40, completed: 40, completed_elsewhere: 0, began_unseen: 0 },
-    });
-    // A slow machine sends fewer; each went through a balancer.
-    expect(result.flood?.packets).toBeGreaterThan(1000);
-    expect(result.balancer.packets).toBeGreaterThan(
-      result.sent + (result.flood?.packets ?? 0),
-    );
-    expect(result.balancer.dropped).toBe(0);
   });
 
   test.each<{ signal: NodeJS.Signals; at: RegExp; code: number }>([
