@@ -20,6 +20,7 @@ import { readConfig } from './from-config.js';
 import { badRows, readFile, resolveRows } from './from-rows.js';
 
 const MOST_WARNINGS = 5;
+const LONGEST_CAUSE = 300;
 
 export interface PreparedSiblings extends Siblings {
   warnings: string[];
@@ -49,10 +50,18 @@ export async function prepareSiblings(
   const self = wanted.flatMap(({ address }): NamedHost[] =>
     here.has(address) ? [{ address: must(parseAddress(address), address) }] : [],
   );
+  if (others.length === 0 && rows.some(({ address }) => !here.has(address))) {
+    throw new Failure('no sibling can be named', {
+      cause: all.join('; ').slice(0, LONGEST_CAUSE),
+      next: 'give --names a shorter prefix, and one for each address family of the siblings',
+    });
+  }
   if (self.length === 0) {
-    warnings.push(
-      `no file names an address of this host; a sibling cannot tell who sent a packet on`,
-    );
+    const isThere = rows.some(({ address }) => here.has(address));
+    const why = isThere
+      ? 'this host cannot be named itself'
+      : 'no file names an address of this host';
+    warnings.push(`${why}; a sibling cannot tell who sent a packet on`);
   }
   const resolved = await resolveRows(tools, link, others);
   const found = others.filter(({ mac }) => mac === undefined);

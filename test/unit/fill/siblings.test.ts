@@ -71,8 +71,8 @@ destinations = [{ address = "10.0.1.3", mac = "02:00:0a:00:01:03" }]
 test.each<[string, string[], string[], string[]]>([
   [
     'the number 0',
-    [SELF, '10.0.2.0'],
-    ['10.0.1.1'],
+    [SELF, '10.0.2.0', '10.0.1.3'],
+    ['10.0.1.1', '10.0.1.3 02:00:0a:00:01:09'],
     ['10.0.2.0 cannot be named: its last bits, which are its number, are 0'],
   ],
   [
@@ -85,8 +85,8 @@ test.each<[string, string[], string[], string[]]>([
   ],
   [
     'a family without a prefix',
-    [SELF, 'fd00::1:2'],
-    ['10.0.1.1'],
+    [SELF, 'fd00::1:2', '10.0.1.3'],
+    ['10.0.1.1', '10.0.1.3 02:00:0a:00:01:09'],
     ['the IPv6 destinations cannot be named: there is no prefix of theirs'],
   ],
   [
@@ -95,9 +95,32 @@ test.each<[string, string[], string[], string[]]>([
     ['10.0.1.2 02:00:0a:00:01:09'],
     ['no file names an address of this host; a sibling cannot tell who sent a packet on'],
   ],
+  [
+    'a number that this host shares',
+    [SELF, '10.0.2.1', '10.0.1.3'],
+    ['10.0.1.3 02:00:0a:00:01:09'],
+    [
+      '10.0.1.1, 10.0.2.1 cannot be named: all have the number 1; a shorter prefix tells more apart',
+      'this host cannot be named itself; a sibling cannot tell who sent a packet on',
+    ],
+  ],
 ])('%s is reported', async (_, addresses, hosts, warnings) => {
   const text = addresses.map((address) => row(address)).join('');
   expect(await prepare({ 'a.csv': text })).toEqual({ hosts, warnings });
+});
+
+test('a destination is not left without a sibling that can be named', async () => {
+  const files = { 'a.csv': `${SELF}\n${row('10.0.2.0')}` };
+  await expect(prepare(files)).rejects.toMatchObject({
+    message: 'no sibling can be named',
+    advice: {
+      cause: '10.0.2.0 cannot be named: its last bits, which are its number, are 0',
+    },
+  });
+  expect(await prepare({ 'a.csv': `${SELF}\n` })).toEqual({
+    hosts: ['10.0.1.1'],
+    warnings: [],
+  });
 });
 
 test('a bad row is listed, as when filling', async () => {
@@ -118,7 +141,8 @@ test('of very many that cannot be named, a few are told, and how many more', asy
     { length: 40 },
     (_, n) => row(`10.${n}.0.1`) + row(`10.${n}.1.0`),
   );
-  const { warnings } = await prepare({ 'a.csv': rows.join('') }, ['192.168.0.0/16']);
+  const text = rows.join('') + row('10.40.0.2');
+  const { warnings } = await prepare({ 'a.csv': text }, ['192.168.0.0/16']);
   expect(warnings).toHaveLength(7);
   expect(warnings).toContain('and 36 warnings like these');
 });
