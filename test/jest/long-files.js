@@ -17,8 +17,14 @@ export const LONG_FILES = [
   { file: 'test/kernel/lock.test.ts' },
   { file: 'test/kernel/disturb.test.ts' },
   { file: 'test/kernel/disturb-changes.test.ts' },
-  { file: 'test/kernel/dashboard.test.ts' },
-  { file: 'test/kernel/kills.test.ts' },
+  {
+    file: 'test/kernel/dashboard.test.ts',
+    why: 'it waits for a screen that is drawn tick by tick, behind whatever else the machine does',
+  },
+  {
+    file: 'test/kernel/kills.test.ts',
+    why: 'it kills again and again until a batch was cut in half, which takes luck',
+  },
   { file: 'test/kernel/large-services.test.ts' },
   { file: 'test/kernel/carry-flows.test.ts' },
   { file: 'test/kernel/fuzz.test.ts' },
