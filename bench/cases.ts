@@ -88,10 +88,6 @@ export const CASES: readonly Case[] = [
     subject: 'hot, named',
     traffic: { kind: 'tcp' },
   }),
-  one('hot slots', 'TCP, cold', {
-    subject: 'host',
-    traffic: { kind: 'tcp' },
-  }),
   one('hot slots', 'TCP, SYN flood, destinations decide', {
     subject: 'hot, named',
     traffic: { kind: 'syn' },

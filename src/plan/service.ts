@@ -156,16 +156,18 @@ export function plan(live: State, wanted: Wanted): Plan {
 function forgetsOf(before: State, after: State, service: Service): Forgets[] {
   if ((service.flags & CELL_NAMES) === 0) return [];
   const counts = new Map<number, number>();
+  const [was, addresses] = [addressesById(before), addressesById(after)];
   for (const [key, slot] of before.slots) {
     const is = after.slots.get(key);
     if (!is || is === slot) continue;
     const knows = new Set([is.current, ...chainOf(is)]);
     for (const id of [slot.current, ...chainOf(slot)]) {
-      const isThere = after.destinations.get(id)?.service === service.id;
+      // An id may have another owner by now, where so many come that ids are short.
+      const isSame = was.get(id) === addresses.get(id);
+      const isThere = isSame && after.destinations.get(id)?.service === service.id;
       if (isThere && !knows.has(id)) counts.set(id, (counts.get(id) ?? 0) + 1);
     }
   }
-  const addresses = addressesById(after);
   return [...counts].map(([id, slots]) => ({
     address: must(addresses.get(id), `the address of ${id}`),
     slots,

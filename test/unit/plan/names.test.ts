@@ -8,6 +8,7 @@ import { joinNames, parseNames } from '../../../src/wire/names.js';
 import { CELL_NAMES } from '../../../src/abi/cell.js';
 import { plan } from '../../../src/plan/service.js';
 import { BALANCER, BALANCER_MAC, ip } from '../wire/names.js';
+import { applyConfig, planText } from './configs.js';
 import { filled, planFor, row, untouched } from './states.js';
 
 const NAMES = joinNames([parseNames('10.7.0.0/16'), parseNames('fd00:7::/112')]);
@@ -131,4 +132,21 @@ test('new prefixes are written before the slots whose packets need them', () => 
   const first = writes.findIndex(({ map }) => map === 'slots');
   const early = writes.slice(0, first).find(({ map }) => map === 'device');
   expect(early?.value).toMatchObject({ names: NAMES });
+});
+
+test('nobody is said to be forgotten who only has the id of one that is gone', () => {
+  // All ids are taken, so that those of the old destinations are given out again.
+  const sizes = { slots: 64, destinations: 3, cells: 1024 };
+  const config = (...last: number[]): string => `names = "10.7.0.0/16"
+[[service]]
+name = "web"
+ways = ["192.0.2.10:80/tcp"]
+slots = 16
+remember = "destinations"
+destinations = [${last.map((one) => `"10.0.1.${one}"`).join(', ')}]
+`;
+  const full = applyConfig(untouched(sizes), config(1, 2, 3), 10);
+  const [web] = planText(full, config(4, 5, 6), 20).services;
+  expect(web?.plan.removed).toHaveLength(3);
+  expect(web?.plan.forgets).toEqual([]);
 });
