@@ -12,7 +12,7 @@ _l4lb_options() {
     'l4lb decap') echo '-V --version -i --interface -m --mode --obj --replace --names --siblings --json -h --help' ;;
     'l4lb map') echo '-V --version -i --interface -f --file -c --config --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb export') echo '-V --version -i --interface -m --mode -h --help' ;;
-    'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle --used --quiet -m --mode --json -h --help' ;;
+    'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle --used --quiet -m --mode --dry-run --json -h --help' ;;
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;

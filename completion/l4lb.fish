@@ -120,6 +120,7 @@ complete -c l4lb -n '__fish_seen_subcommand_from settle' -l idle -x -d 'let a sl
 complete -c l4lb -n '__fish_seen_subcommand_from settle' -l used -r -F -d 'ask the destinations of slots that name them: files of what...'
 complete -c l4lb -n '__fish_seen_subcommand_from settle' -l quiet -x -d 'with --used: for how long no destination may have needed a slot'
 complete -c l4lb -n '__fish_seen_subcommand_from settle' -s m -l mode -x -a 'xdpdrv xdpgeneric xdpoffload' -d 'the program in this mode, if the device has several'
+complete -c l4lb -n '__fish_seen_subcommand_from settle' -l dry-run -d 'print what would go cold and write nothing'
 complete -c l4lb -n '__fish_seen_subcommand_from settle' -l json -d 'print the result as JSON'
 complete -c l4lb -n '__fish_seen_subcommand_from settle' -s h -l help -d 'print this help'
 complete -c l4lb -n '__fish_seen_subcommand_from stats' -s V -l version -d 'print the version'

@@ -78,7 +78,7 @@ export function mapCommand(): CliCommand {
       new Option(
         '--settle',
         'turn hot slots cold if no connection needs what they remember',
-      ).conflicts([...HOW_TO_FILL, 'table', 'export', 'dryRun']),
+      ).conflicts([...HOW_TO_FILL, 'table', 'export']),
     )
     .option('--now', 'with --settle: turn all of them cold, even those still needed')
     .addOption(usedOption('with --settle: '))

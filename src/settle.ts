@@ -48,12 +48,14 @@ export function settleCommand(): CliCommand {
     .addOption(usedOption(''))
     .addOption(quietOption())
     .addOption(modeOption())
+    .option('--dry-run', 'print what would go cold and write nothing')
     .addOption(jsonOption())
     .explainedBy({
       examples: [
         'l4lb settle -i eth0 --wait',
         'l4lb settle -i eth0 --idle 60',
         'l4lb settle -i eth0 --used d1.json d2.json',
+        'l4lb settle -i eth0 --used d1.json d2.json --dry-run',
       ],
     })
     .action((flags: Flags) => settle({ ...flags, settle: true }));
@@ -65,11 +67,12 @@ export async function settle(flags: Flags): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
   const settled = await settleSlots(tools, attached, flags, await servicesOf(flags));
   if (flags.json) {
-    printJson({ ...whereOf(attached, flags), ...settledJson(settled) });
+    const head = { ...whereOf(attached, flags), dry_run: flags.dryRun ?? false };
+    printJson({ ...head, ...settledJson(settled) });
     return;
   }
   if (settled.hot + settled.settled === 0) print(`${flags.interface}: no slot is hot`);
-  describeSettled(settled, flags.interface).forEach(print);
+  describeSettled(settled, flags.interface, flags.dryRun).forEach(print);
 }
 
 async function servicesOf({ config }: Flags): Promise<readonly WantedService[]> {

@@ -32,13 +32,15 @@ export interface SettleFlags {
   used?: string[];
   /** Seconds for which no destination may have needed a slot's memory. */
   quiet?: number;
+  dryRun?: boolean;
 }
 
 /** The most seconds between two looks, since the slots may change meanwhile. */
 const LONGEST_WAIT = 30;
 
 /** Throws if two flags contradict each other, before anything is tried. */
-export function checkSettle({ settle, now, wait, used, quiet }: SettleFlags): void {
+export function checkSettle(flags: SettleFlags): void {
+  const { settle, now, wait, used, quiet, dryRun } = flags;
   if (!settle && (now ?? used ?? quiet) !== undefined) {
     throw new UsageFailure('--now, --used and --quiet work only with --settle', {
       next: 'add --settle',
@@ -47,6 +49,12 @@ export function checkSettle({ settle, now, wait, used, quiet }: SettleFlags): vo
   if (quiet !== undefined && !used) {
     throw new UsageFailure('--quiet is about what destinations said', {
       next: 'add --used FILE, or give --idle in its place',
+    });
+  }
+  if (settle && dryRun && wait) {
+    throw new UsageFailure('--dry-run does not go with --wait', {
+      cause: 'it turns no slot cold, so there is nothing to wait for',
+      next: 'leave --wait out',
     });
   }
   if (used && (now ?? wait)) {
@@ -84,7 +92,7 @@ export interface Filled<P> {
 export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
   tools: Context,
   attached: Attached,
-  flags: SettleFlags & { dryRun?: boolean },
+  flags: SettleFlags,
   makePlan: (maps: Maps) => Promise<Planned<P>>,
 ): Promise<Filled<P>> {
   const { plan, settled } = await withLock(
@@ -155,6 +163,7 @@ function optionsFor(flags: SettleFlags, config: readonly WantedService[]): Settl
     patience: (services) => patienceOf(services, flags, config),
     all: flags.now ?? false,
     looks: flags.settle ?? false,
+    isDryRun: flags.dryRun ?? false,
     used: flags.used && { witnesses: readWitnesses(flags.used), quiet: flags.quiet },
   };
 }

@@ -14,7 +14,7 @@ import type { AddressOf } from '../plan/names.js';
 import { forgetPrevious, namesOfSlot } from '../plan/names.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
-import type { Witness } from '../plan/used.js';
+import type { Asked, Witness } from '../plan/used.js';
 import { HotPairs, USUAL_QUIET } from '../plan/used.js';
 import { kernelSeconds } from '../system/clock.js';
 import { readSlots, readTables } from '../program/read.js';
@@ -38,6 +38,8 @@ export interface SettleOptions {
   used?: Used | undefined;
   /** Looks whether records have room, too. */
   looks: boolean;
+  /** Writes nothing. */
+  isDryRun: boolean;
 }
 
 /** What destinations said about their connections. */
@@ -95,7 +97,7 @@ export async function settle(
         : undefined;
     for (const { key, slot, kept } of hot) {
       const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
-      const needed = pairs?.add(slot, kept, idle) ?? { kept, idle };
+      const needed: Asked = pairs?.add(slot, kept, idle) ?? { kept, idle };
       const deadline = isDrained ? drainDeadline : undefined;
       const settled = options.all
         ? { slot: coldSlot(slot), wait: 0 }
@@ -107,6 +109,7 @@ export async function settle(
       if (value !== slot) writes.push({ map: 'slots', key, value });
       if (!isHot(value)) {
         result.settled++;
+        if (needed.pair) needed.pair.settled++;
         continue;
       }
       if (value !== slot) result.forgotten++;
@@ -116,7 +119,7 @@ export async function settle(
     lines.push(linesOf(maps, writes, slots));
     if (pairs) result.pairs = [...(result.pairs ?? []), ...pairs.all()];
   }
-  await bpftool.write(inTurn(lines), lock);
+  if (!options.isDryRun) await bpftool.write(inTurn(lines), lock);
   if (options.looks && services.some(({ flags }) => (flags & CELL_NAMES) === 0)) {
     result.records = await readRecords(bpftool, maps);
   }

@@ -12,6 +12,7 @@ import type { Slot } from '../abi/slot.js';
 import type { DestinationStatus, SiblingSeen } from '../config/destination-status.js';
 import { smallest } from '../text/lists.js';
 import { formatAddress } from '../wire/address.js';
+import { FAMILY_NAMES, familyOfText } from '../wire/outer-source.js';
 import type { AddressOf } from './names.js';
 import { chainOf } from './names.js';
 
@@ -75,7 +76,7 @@ export function witnessesOf(witnesses: readonly Witness[]): WitnessesOf {
 
 /** Tells whether somebody needs what the slots of a chain remember. */
 export function testify(
-  of: WitnessesOf,
+  all: WitnessesOf,
   { current, previous }: Chain,
   enough: number,
   now: number,
@@ -84,10 +85,16 @@ export function testify(
   const doubt = (reason: string): void => {
     why ??= reason;
   };
+  // All destinations of a chain are of one family. Without names of it a program does not
+  // look at these packets, so it has counted none, whatever came.
+  const family = familyOfText(current);
+  const of: WitnessesOf = (address) => all(address).filter(({ names }) => names[family]);
   for (const address of [current, ...previous]) {
     const there = of(address);
     const oldest = now - smallest(there.map(({ printed }) => printed));
-    if (there.length === 0) doubt(`${address} gave no status`);
+    if (there.length < all(address).length) {
+      doubt(`${address} has no --names for ${FAMILY_NAMES[family]}`);
+    } else if (there.length === 0) doubt(`${address} gave no status`);
     else if (oldest > enough) {
       doubt(`the status of ${address} is ${Math.round(oldest)} s old`);
     }
@@ -141,7 +148,16 @@ function needsOf(current: string, previous: readonly string[], of: WitnessesOf):
 /** The hot slots that have the same destinations, and what is known of their need. */
 export interface HotPair extends Chain {
   slots: number;
+  /** How many of these went cold. */
+  settled: number;
   testimony: Testimony;
+}
+
+/** A slot by what its destinations said, with its pair. */
+export interface Asked {
+  pair?: HotPair;
+  kept: number;
+  idle: number;
 }
 
 /** Puts the hot slots of a service together by their destinations. */
@@ -167,12 +183,14 @@ export class HotPairs {
   }
 
   /** Since when a slot is quiet, and for how long that has to be, as settling() wants it. */
-  add(slot: Slot, kept: number, idle: number): { kept: number; idle: number } {
-    const { testimony } = this.#pairOf(slot);
-    if (!testimony.isSeen) return { kept, idle };
+  add(slot: Slot, kept: number, idle: number): Asked {
+    const pair = this.#pairOf(slot);
+    const { testimony } = pair;
+    if (!testimony.isSeen) return { pair, kept, idle };
     // What came after the status was printed is unknown, so that time does not count.
     const { age, quiet } = testimony;
     return {
+      pair,
       kept: Math.floor(this.#now - age - quiet),
       idle: Math.ceil(this.#enough + age),
     };
@@ -196,7 +214,7 @@ export class HotPairs {
     });
     const chain = { current, previous };
     const testimony = testify(this.#of, chain, this.#enough, this.#now);
-    const pair = { current, previous, slots: 1, testimony };
+    const pair = { current, previous, slots: 1, settled: 0, testimony };
     this.#pairs.set(key, pair);
     return pair;
   }

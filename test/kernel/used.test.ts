@@ -84,9 +84,20 @@ describe('three destinations', () => {
   const settle = async (
     asked: readonly (typeof roles)[number][],
     quiet: string,
+    ...more: string[]
   ): Promise<Settled> => {
     const status = (await Promise.all(asked.map(print))).join('\n');
-    const args = ['-i', 'eth0', '--settle', '--used', '-', '--quiet', quiet, '--json'];
+    const args = [
+      '-i',
+      'eth0',
+      '--settle',
+      '--used',
+      '-',
+      '--quiet',
+      quiet,
+      '--json',
+      ...more,
+    ];
     const settled = await network.run('balancer', 'bin/l4lb-map.js', args, status);
     expect(settled).toMatchObject({ exitCode: 0, stderr: '' });
     return JSON.parse(settled.stdout) as Settled;
@@ -105,6 +116,7 @@ describe('three destinations', () => {
         current: '10.0.1.3',
         previous: ['10.0.1.2', '10.0.1.1'],
         slots: 64,
+        slots_settled: 0,
         seen: true,
         needed: true,
         quiet_s: expect.any(Number),
@@ -162,6 +174,10 @@ describe('three destinations', () => {
 
   test('the slots go cold once nobody finds any', async () => {
     await sleep(asked + 4500 - Date.now());
-    expect(await settle(roles, '3')).toMatchObject({ slots_settled: 64, slots_hot: 0 });
+    const cold = { slots_settled: 64, slots_hot: 0 };
+    const planned = await settle(roles, '3', '--dry-run');
+    expect(planned).toMatchObject({ ...cold, dry_run: true });
+    // The dry run has written nothing.
+    expect(await settle(roles, '3')).toMatchObject({ ...cold, dry_run: false });
   });
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Says which slots went cold, and why others did not. */
-import { many } from '../../text/format.js';
+import { formatCount, many } from '../../text/format.js';
 import type { Records } from '../../plan/records.js';
 import { describeRecords, recordsJson } from '../../plan/records.js';
 import type { HotPair } from '../../plan/used.js';
@@ -23,22 +23,26 @@ export interface SettledSlots {
 export function describeSettled(
   { settled, forgotten, hot, wait, pairs = [], records }: SettledSlots,
   device: string,
+  isDryRun = false,
 ): string[] {
   const lines: string[] = [];
-  if (settled > 0) lines.push(`  ${many(settled, 'slot')} went cold`);
+  if (settled > 0) {
+    lines.push(`  ${many(settled, 'slot')} ${isDryRun ? 'would go' : 'went'} cold`);
+  }
   if (forgotten > 0) {
+    const forget = isDryRun ? 'would forget' : 'forgot';
     lines.push(
-      `  ${many(forgotten, 'slot')} forgot a drained destination, whose deadline has passed`,
+      `  ${many(forgotten, 'slot')} ${forget} a drained destination, whose deadline has passed`,
     );
   }
   if (hot > 0) {
     lines.push(
-      `  ${many(hot, 'slot')} hot, remembering their previous destinations; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
+      `  ${many(hot, 'slot')} ${isDryRun ? 'would stay hot' : 'hot'}, remembering their previous destinations; the next may go cold in ${wait} s: l4lb-map -i ${device} --settle`,
     );
   }
   return [
     ...lines,
-    ...describePairs(pairs),
+    ...describePairs(pairs, isDryRun),
     ...describeRecords(records).map((line) => `  ${line}`),
   ];
 }
@@ -47,12 +51,15 @@ export function describeSettled(
 const MOST_PAIRS = 8;
 
 /** Pairs that are needed come first, then those that nobody could tell of. */
-function describePairs(pairs: readonly HotPair[]): string[] {
+function describePairs(pairs: readonly HotPair[], isDryRun: boolean): string[] {
   const rank = ({ testimony }: HotPair): number =>
     testimony.isSeen ? (testimony.isUsed ? 0 : 2) : 1;
   const told = [...pairs]
     .sort((one, other) => rank(one) - rank(other) || other.slots - one.slots)
-    .map((pair) => `  from ${namesOf(pair)}: ${describeTestimony(pair)}`);
+    .map((pair) => {
+      const outcome = isDryRun ? describeOutcome(pair) : '';
+      return `  from ${namesOf(pair)}: ${describeTestimony(pair)}${outcome}`;
+    });
   const rest = told.length - MOST_PAIRS;
   if (rest <= 0) return told;
   const more = `  ${many(rest, 'pair')} more like these; --json shows all`;
@@ -63,7 +70,7 @@ function namesOf({ current, previous }: HotPair): string {
   return `${[...previous].reverse().join(', ')} to ${current}`;
 }
 
-function describeTestimony({ slots, testimony }: HotPair): string {
+function describeTestimony({ slots, settled, testimony }: HotPair): string {
   const were = many(slots, 'slot');
   if (!testimony.isSeen) {
     return `${were} not seen, so the idle time decides: ${testimony.why}`;
@@ -71,7 +78,17 @@ function describeTestimony({ slots, testimony }: HotPair): string {
   const { isUsed, age, quiet } = testimony;
   if (isUsed) return `${were} needed, the last time ${Math.round(age + quiet)} s ago`;
   const since = Number.isFinite(quiet) ? ` for ${Math.floor(quiet)} s` : '';
-  return `${were} not needed${since}`;
+  const late = slots - settled;
+  const who = late === slots ? 'all' : formatCount(late);
+  const but = late > 0 ? `, but ${who} moved too lately` : '';
+  return `${were} not needed${since}${but}`;
+}
+
+function describeOutcome({ slots, settled }: HotPair): string {
+  if (settled === 0) return '; would stay hot';
+  return settled === slots
+    ? '; would go cold'
+    : `; ${formatCount(settled)} would go cold`;
 }
 
 export function settledJson(result: SettledSlots): Record<string, unknown> {
@@ -85,12 +102,13 @@ export function settledJson(result: SettledSlots): Record<string, unknown> {
   };
 }
 
-function pairJson({ current, previous, slots, testimony }: HotPair): unknown {
+function pairJson({ current, previous, slots, settled, testimony }: HotPair): unknown {
   const seen = testimony.isSeen ? testimony : undefined;
   return {
     current,
     previous,
     slots,
+    slots_settled: settled,
     seen: testimony.isSeen,
     needed: seen?.isUsed ?? null,
     quiet_s: seen && Number.isFinite(seen.quiet) ? Math.floor(seen.quiet) : null,

@@ -13,6 +13,7 @@ test.each<[SettleFlags, string]>([
   [{ settle: true, quiet: 60 }, '--quiet is about what destinations said'],
   [{ settle: true, used, wait: true }, '--used does not go with --wait or --now'],
   [{ settle: true, used, now: true }, '--used does not go with --wait or --now'],
+  [{ settle: true, dryRun: true, wait: true }, '--dry-run does not go with --wait'],
 ])('%j is refused', (flags, message) => {
   expect(() => checkSettle(flags)).toThrow(message);
 });
@@ -21,6 +22,8 @@ test.each<SettleFlags>([
   {},
   { settle: true, used, quiet: 60, idle: 60 },
   { settle: true, wait: true, idle: 60 },
+  { settle: true, dryRun: true, now: true },
+  { settle: true, dryRun: true, used },
 ])('%j is accepted', (flags) => {
   expect(() => checkSettle(flags)).not.toThrow();
 });

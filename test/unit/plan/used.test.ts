@@ -6,9 +6,12 @@ import type { SiblingSeen } from '../../../src/config/destination-status.js';
 import { settling } from '../../../src/plan/hot-slots.js';
 import type { Witness } from '../../../src/plan/used.js';
 import { HotPairs, testify, witnessesOf } from '../../../src/plan/used.js';
+import { parseNames } from '../../../src/wire/names.js';
 import { ip } from '../wire/names.js';
 
 const [A, B, C] = ['10.0.1.1', '10.0.1.2', '10.0.1.3'] as const;
+const NAMES = { ipv4: parseNames('10.7.0.0/16') };
+const OTHER_NAMES = { ipv6: parseNames('fd00:7::/112') };
 const NOW = 10_000;
 const ENOUGH = 300;
 
@@ -29,7 +32,8 @@ function witness(
     ([address, one]) => [address, { ...QUIET, ...one }] as const,
   );
   const file = `${self[0] ?? ''}.json`;
-  return { file, printed: NOW - age, time: 0, names: {}, self, siblings: new Map(seen) };
+  const known = { self, siblings: new Map(seen) };
+  return { file, printed: NOW - age, time: 0, names: NAMES, ...known };
 }
 
 const AT_B = witness([B], { [A]: {}, [C]: {} });
@@ -68,6 +72,26 @@ describe('a slot that moved from A to B', () => {
       witness([A], { [B]: { found: 3 } }),
     ];
     expect(hear(AT_B, one, other)).toMatchObject({ isUsed: true, age: 9, quiet: 3 });
+  });
+
+  test.each([
+    { at: 'A', whose: A, names: {}, found: undefined },
+    { at: 'B', whose: B, names: {}, found: undefined },
+    { at: 'A', whose: A, names: OTHER_NAMES, found: undefined },
+    { at: 'A', whose: A, names: OTHER_NAMES, found: 3 },
+  ])('is not seen if $at has no names of its family', ({ whose, names, found }) => {
+    const all = [AT_B, witness([A], { [B]: { found } })].map((one) =>
+      one.self.includes(whose) ? { ...one, names } : one,
+    );
+    const why = `${whose} has no --names for IPv4`;
+    expect(hear(...all)).toEqual({ isSeen: false, why });
+  });
+
+  test('is not seen if A has no names on one of its devices, unless it is needed', () => {
+    const blind = { ...witness([A], { [B]: {} }), names: {} };
+    expect(hear(AT_B, blind, witness([A], { [B]: {} }))).toMatchObject({ isSeen: false });
+    const needed = witness([A], { [B]: { found: 3 } });
+    expect(hear(AT_B, blind, needed)).toMatchObject({ isUsed: true, quiet: 3 });
   });
 
   test.each<[string, Witness[], string]>([

@@ -8,15 +8,15 @@ import type { HotPair } from '../../../../src/plan/used.js';
 const SETTLED = { settled: 4, forgotten: 0, hot: 5, wait: 297 };
 const PAIRS: HotPair[] = [
   {
-    ...{ current: '10.0.1.2', previous: ['10.0.1.1'], slots: 4 },
+    ...{ current: '10.0.1.2', previous: ['10.0.1.1'], slots: 4, settled: 4 },
     testimony: { isSeen: true, isUsed: false, age: 4, quiet: Infinity },
   },
   {
-    ...{ current: '10.0.1.4', previous: ['10.0.1.1'], slots: 2 },
+    ...{ current: '10.0.1.4', previous: ['10.0.1.1'], slots: 2, settled: 0 },
     testimony: { isSeen: false, why: '10.0.1.4 gave no status' },
   },
   {
-    ...{ current: '10.0.1.3', previous: ['10.0.1.2', '10.0.1.1'], slots: 3 },
+    ...{ current: '10.0.1.3', previous: ['10.0.1.2', '10.0.1.1'], slots: 3, settled: 0 },
     testimony: { isSeen: true, isUsed: true, age: 4, quiet: 3 },
   },
 ];
@@ -30,6 +30,31 @@ test('pairs that are needed come first, then those that nobody could tell of', (
     '  from 10.0.1.1 to 10.0.1.2: 4 slots not needed',
   ]);
 });
+
+test('a dry run says what each pair would do', () => {
+  expect(
+    describeSettled({ ...SETTLED, forgotten: 1, pairs: PAIRS }, 'eth0', true),
+  ).toEqual([
+    '  4 slots would go cold',
+    '  1 slot would forget a drained destination, whose deadline has passed',
+    '  5 slots would stay hot, remembering their previous destinations; the next may go cold in 297 s: l4lb-map -i eth0 --settle',
+    '  from 10.0.1.1, 10.0.1.2 to 10.0.1.3: 3 slots needed, the last time 7 s ago; would stay hot',
+    '  from 10.0.1.1 to 10.0.1.4: 2 slots not seen, so the idle time decides: 10.0.1.4 gave no status; would stay hot',
+    '  from 10.0.1.1 to 10.0.1.2: 4 slots not needed; would go cold',
+  ]);
+});
+
+test.each([
+  { settled: 0, then: '4 slots not needed, but all moved too lately; would stay hot' },
+  { settled: 3, then: '4 slots not needed, but 1 moved too lately; 3 would go cold' },
+])(
+  'a slot that moved too lately stays hot, needed or not: $then',
+  ({ settled, then }) => {
+    const pairs = PAIRS.slice(0, 1).map((pair) => ({ ...pair, settled }));
+    const lines = describeSettled({ ...SETTLED, pairs }, 'eth0', true);
+    expect(lines.at(-1)).toBe(`  from 10.0.1.1 to 10.0.1.2: ${then}`);
+  },
+);
 
 test('of very many pairs the first are shown', () => {
   const pairs = PAIRS.slice(2).concat(
@@ -47,6 +72,7 @@ test('JSON has all, and null for what nobody knows', () => {
         current: '10.0.1.2',
         previous: ['10.0.1.1'],
         slots: 4,
+        slots_settled: 4,
         seen: true,
         needed: false,
         quiet_s: null,
