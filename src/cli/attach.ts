@@ -26,6 +26,9 @@ import { deviceLock, withLock } from '../system/lock.js';
 import { withPins } from '../program/pins.js';
 import { sizesOf } from '../program/read.js';
 import { describePlan, planJson, planWarnings } from '../fill/text/service.js';
+import { describeSettled, settledJson } from '../fill/text/settled.js';
+import { stillHot } from '../plan/still-hot.js';
+import { kernelSeconds } from '../system/clock.js';
 import { replaceProgram } from '../load/replace.js';
 import { describeRoom, roomFor } from '../wire/largest-packet.js';
 
@@ -134,10 +137,16 @@ function report(flags: LoadFlags, result: LoadResult, room: number | undefined):
     ? planWarnings(plan, sizesOf(mapsOfLoaded(result)).destinations)
     : [];
   [...result.warnings, ...warnings].forEach(warn);
+  // A load settles nothing: the next fill does, or --settle.
+  const left = plan && {
+    ...{ settled: 0, forgotten: 0 },
+    ...stillHot(plan.after, kernelSeconds()),
+  };
   if (flags.json) {
     printJson({
       ...loadedJson(flags.interface, result),
-      ...(plan ? planJson(plan) : {}),
+      ...(plan && planJson(plan)),
+      ...(left && settledJson(left)),
       ...(room === undefined ? {} : { largest_packet: room }),
     });
     return;
@@ -145,5 +154,6 @@ function report(flags: LoadFlags, result: LoadResult, room: number | undefined):
   const where = { interface: flags.interface, mode: MODE_NAMES[result.mode] };
   describeLoaded(flags.interface, result).forEach(print);
   if (plan) describePlan(plan, where, false).forEach(print);
+  if (left) describeSettled(left, flags.interface).forEach(print);
   if (room !== undefined) print(describeRoom(room));
 }

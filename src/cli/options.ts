@@ -171,12 +171,12 @@ export function addFillOptions(command: CliCommand): CliCommand {
     )
     .option(
       '--names <prefix...>',
-      'with --remember destinations: outer sources that name previous destinations, such as 10.7.0.0/16, one prefix for each address family; kept until changed',
+      'with --remember destinations: outer sources that name previous destinations, such as 10.7.0.0/16, one prefix for each address family; kept until changed; a config file has names in its place',
       readNames,
     )
     .option(
       '--seed <text>',
-      'seed of the hash that chooses slots: a passphrase that all balancers of a fleet share, or random, which is drawn once and kept; cannot change while there are services (default for new tables: one that is public)',
+      'seed of the hash that chooses slots: a passphrase that all balancers of a fleet share, or random, which is drawn once and kept; cannot change while there are services; a config file has seed in its place (default for new tables: one that is public)',
       readSlotSeed,
     )
     .option(

@@ -73,6 +73,8 @@ export interface Config {
   echo: boolean;
   /** Prefixes of the sources that name destinations; a family that is missing stays as it is. */
   names: Names;
+  /** FILE:LINE of the names, for messages. */
+  namesPlace: string;
   /** Undefined: stays as it is. */
   seed: SlotSeed | undefined;
   /** `FILE:LINE: key: reason`, one for each fault. */
@@ -90,6 +92,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
       services: [],
       echo: true,
       names: {},
+      namesPlace: name,
       seed: undefined,
       problems: [`${name}:${error.line}: not TOML: ${reason}`],
     };
@@ -103,6 +106,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   const sources = readSources(top) ?? {};
   const echo = top.get('echo', readBoolean) ?? true;
   const names = readNames(top);
+  const namesPlace = problems.place(top.at('names'));
   const seed = top.get('seed', readSlotSeed);
   if (!top.has('service')) {
     problems.add(['service'], 'there is none; write [[service]], or service = []');
@@ -122,7 +126,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     ...service,
     sources: { ...sources, ...service.sources },
   }));
-  return { services, echo, names, seed, problems: problems.all() };
+  return { services, echo, names, namesPlace, seed, problems: problems.all() };
 }
 
 /**

@@ -61,12 +61,31 @@ function open(config: string, name: string): DestinationFile {
   }
 }
 
+/** Refuses names that no service uses, as --names is without --remember destinations. */
+export function checkConfigNames({
+  services,
+  names,
+  namesPlace,
+}: Pick<Config, 'services' | 'names' | 'namesPlace'>): void {
+  const isUsed = services.some(({ remember }) => remember === 'destinations');
+  if (isUsed || Object.keys(names).length === 0) return;
+  throw new Failure(
+    `${namesPlace}: names: there is no service whose destinations remember`,
+    {
+      cause: 'where the balancer remembers, its packets name nobody',
+      next: 'write remember = "destinations" into a service, or leave names out',
+    },
+  );
+}
+
 /** Asks the network for what the file leaves open. */
 export async function prepareConfig(
   tools: Pick<Context, 'run'>,
   link: Link,
-  { services: wanted, echo, names, seed }: Omit<Config, 'problems'>,
+  config: Omit<Config, 'problems'>,
 ): Promise<PreparedConfig> {
+  checkConfigNames(config);
+  const { services: wanted, echo, names, seed } = config;
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
   const destinations = await resolveRows(tools, link, rows);
@@ -86,7 +105,8 @@ export async function prepareConfig(
     };
   });
   const device = { mac, mtu: link.mtu, echo, names, slotSeed: askSeed(seed) };
-  const surroundings = { sessionPort: sessionPort(), ...device };
+  const deviceName = link.name;
+  const surroundings = { sessionPort: sessionPort(), deviceName, ...device };
   return { services, surroundings };
 }
 

@@ -33,6 +33,7 @@ import { plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
 import { chooseService, servicesIn } from '../plan/services.js';
 import type { AskedSeed } from '../plan/device.js';
+import { checkNamesUsed } from '../plan/check-names.js';
 import { changesNames, checkDevice } from '../plan/device.js';
 import { sessionPort } from '../system/ssh-session.js';
 import type { Names } from '../wire/names.js';
@@ -66,6 +67,7 @@ export interface Prepared extends Omit<FillWishes, 'previous' | 'seed'> {
   /** The rows of `previous`, file by file. */
   before: WantedDestination[][];
   slotSeed?: AskedSeed | undefined;
+  deviceName: string;
   destinations: WantedDestination[];
   source: AskedSources;
   ownSources: OwnSources;
@@ -95,6 +97,7 @@ export async function prepareFill(
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,
+    deviceName: link.name,
   };
 }
 
@@ -152,6 +155,8 @@ export async function planFill(
     prepared.slots,
   );
   const service = withSettings(chosen.service, prepared);
+  const all = servicesIn(reachable(tables)).set(service.id, service);
+  checkNamesUsed(prepared, all.values());
   // Slots that nobody ever wrote are zero, so they need not be read.
   const isUntouched = tables.device.abi === 0;
   const slots = isUntouched ? tables.slots : await readSlots(bpftool, maps, service);

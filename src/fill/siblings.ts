@@ -2,7 +2,7 @@
 /** Reads the siblings of a destination from the balancers' files, and finds their MACs. */
 import type { DestinationRow } from '../config/destinations-csv.js';
 import { parseDestinations } from '../config/destinations-csv.js';
-import { checkOutside } from '../plan/check-names.js';
+import { checkOutside, nameable, shortened } from '../plan/check-names.js';
 import type { NamedHost, Siblings } from '../program/siblings.js';
 import type { Context } from '../program/tools.js';
 import { MOST_SIBLINGS } from '../abi/siblings.js';
@@ -14,12 +14,9 @@ import { append } from '../text/lists.js';
 import { must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
-import { numberOf } from '../wire/names.js';
-import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
 import { readConfig } from './from-config.js';
 import { badRows, readFile, resolveRows } from './from-rows.js';
 
-const MOST_WARNINGS = 5;
 const LONGEST_CAUSE = 300;
 
 export interface PreparedSiblings extends Siblings {
@@ -89,13 +86,6 @@ async function keepFresh(
   ];
 }
 
-/** A file of thousands of rows may have as many that cannot be named. */
-function shortened(warnings: readonly string[]): string[] {
-  const rest = warnings.length - MOST_WARNINGS;
-  if (rest <= 0) return [...warnings];
-  return [...warnings.slice(0, MOST_WARNINGS), `and ${many(rest, 'warning')} like these`];
-}
-
 /** A config file names its services' destinations; any other file has rows of them. */
 function readRows(name: string): DestinationRow[] {
   if (name.endsWith('.toml'))
@@ -113,51 +103,6 @@ function differing(rows: readonly DestinationRow[]): DestinationRow[] {
     first.set(row.address, there?.mac === undefined ? { ...there, ...row } : there);
   }
   return [...first.values()];
-}
-
-/**
- * Two destinations of the same number cannot be told apart, so neither can be named; 0 is
- * nobody.
- */
-function nameable(
-  names: Names,
-  addresses: readonly Buffer[],
-): { named: Buffer[]; warnings: string[] } {
-  const warnings: string[] = [];
-  const byNumber = new Map<string, Buffer[]>();
-  for (const address of addresses) {
-    const family = familyOf(address);
-    const prefix = names[family];
-    if (!prefix) continue;
-    const number = numberOf(prefix, address);
-    if (number === 0) {
-      warnings.push(
-        `${formatAddress(address)} cannot be named: its last bits, which are its number, are 0`,
-      );
-      continue;
-    }
-    const key = `${family} ${number}`;
-    byNumber.set(key, [...(byNumber.get(key) ?? []), address]);
-  }
-  for (const [key, same] of byNumber) {
-    if (same.length === 1) continue;
-    const shown = same.slice(0, MOST_WARNINGS).map(formatAddress).join(', ');
-    const list = same.length > MOST_WARNINGS ? `${shown} and others` : shown;
-    warnings.push(
-      `${list} cannot be named: all have the number ${key.split(' ')[1] ?? ''}; a shorter prefix tells more apart`,
-    );
-  }
-  const missing = (['ipv4', 'ipv6'] as const).filter(
-    (family) =>
-      !names[family] && addresses.some((address) => familyOf(address) === family),
-  );
-  for (const family of missing) {
-    warnings.push(
-      `the ${FAMILY_NAMES[family]} destinations cannot be named: there is no prefix of theirs`,
-    );
-  }
-  const named = [...byNumber.values()].flatMap((same) => (same.length === 1 ? same : []));
-  return { named, warnings };
 }
 
 function canonical(text: string): string {

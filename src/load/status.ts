@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads and reports what is attached to a device, for l4lb-load --status. */
 import { reachable } from '../plan/cells.js';
+import { CELL_NAMES } from '../abi/cell.js';
+import type { Remember } from '../abi/cell.js';
 import type { Build } from '../abi/maps.js';
 import type { Counter } from '../abi/counter.js';
 import type { Mode } from '../text/mode.js';
@@ -12,9 +14,13 @@ import { readDecap } from '../program/decap.js';
 import { formatCount, many } from '../text/format.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import { Neighbours } from '../system/ip/neighbours.js';
+import type { Service } from '../plan/services.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
-import { readTables } from '../program/read.js';
+import type { State } from '../plan/state.js';
+import { countHot } from '../plan/still-hot.js';
+import { readAllSlots, readTables } from '../program/read.js';
 import { formatAddress } from '../wire/address.js';
+import { formatNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Moment, SiblingStatus } from './siblings.js';
 import { describeSiblings, siblingsStatus } from './siblings.js';
@@ -23,6 +29,9 @@ export interface ServiceStatus {
   ways: string[];
   slots: number;
   destinations: number;
+  /** Who knows the connections of hot slots; null in a build that remembers none. */
+  remember: Remember | null;
+  slots_hot: number;
   /** Whether ssh is left to the host; null without a way on all ports. */
   keeps_ssh: boolean | null;
 }
@@ -37,7 +46,7 @@ export interface ProgramStatus {
   services?: ServiceStatus[];
   addresses?: number | 'all';
   verdicts?: Record<string, Counter>;
-  /** Of a destination that sends on. */
+  /** Prefixes by which a balancer names destinations, or a destination its siblings. */
   names?: string[];
   self?: string[];
   siblings?: SiblingStatus[];
@@ -80,15 +89,31 @@ async function readProgram(
   const maps = asMaps(all);
   if (!maps) return { ...head, build: 'not l4lb' };
   const tables = await readTables(tools.bpftool, maps);
+  const services = [...servicesIn(reachable(tables)).values()];
+  const slots = await readAllSlots(tools.bpftool, maps, services);
+  return { ...head, build: buildOf(maps), ...tablesStatus({ ...tables, slots }) };
+}
+
+/** What the tables of a balancer say, the slots of all services among them. */
+export function tablesStatus(tables: State): Pick<ProgramStatus, 'services' | 'names'> {
   const services = [...servicesIn(reachable(tables)).values()].map((service) => ({
     ways: service.ways.map(formatWay),
     slots: 1 << service.log2Slots,
+    slots_hot: countHot(tables, service),
+    remember: remembers(tables, service),
     keeps_ssh: keepsSsh(tables, service) ?? null,
     destinations: [...tables.destinations.values()].filter(
       (one) => one.service === service.id,
     ).length,
   }));
-  return { ...head, build: buildOf(maps), services };
+  const names = Object.values(tables.device.names).map(formatNames);
+  return { services, ...(names.length > 0 && { names }) };
+}
+
+/** Only a build with sets of records can remember by itself. */
+function remembers({ sizes }: State, { flags }: Service): Remember | null {
+  if ((flags & CELL_NAMES) !== 0) return 'destinations';
+  return sizes.sets === undefined ? null : 'balancer';
 }
 
 export function statusJson(device: string, { time, programs }: DeviceStatus): unknown {
@@ -122,7 +147,7 @@ export function describeStatus(
 }
 
 function describeTables(program: ProgramStatus): string[] {
-  const { services, addresses, verdicts } = program;
+  const { services, addresses, verdicts, names } = program;
   if (verdicts) {
     const counted = Object.entries(verdicts).filter(([, { packets }]) => packets > 0n);
     const whose =
@@ -138,8 +163,14 @@ function describeTables(program: ProgramStatus): string[] {
   // Of a program that is not ours, nothing is known.
   if (!services) return [];
   if (services.length === 0) return ['  no service yet: everything passes to the host'];
-  return services.map(({ ways, slots, destinations, keeps_ssh: keeps }) => {
+  const lines = services.map((service) => {
+    const { ways, slots, destinations, keeps_ssh: keeps, remember } = service;
     const ssh = keeps === null ? '' : keeps ? ', ssh kept' : ', ssh taken';
-    return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${ssh}`;
+    const who =
+      remember === 'balancer' ? 'the balancer remembers' : 'destinations remember';
+    const hot =
+      remember === null ? '' : `, ${formatCount(service.slots_hot)} hot; ${who}`;
+    return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${ssh}${hot}`;
   });
+  return names ? [...lines, `  names destinations by ${names.join(', ')}`] : lines;
 }

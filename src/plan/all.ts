@@ -29,7 +29,7 @@ export interface ResolvedService extends WantedService {
 /** What is the same for all services. */
 export type Surroundings = Pick<
   Wanted,
-  'sessionPort' | 'mac' | 'mtu' | 'echo' | 'names' | 'slotSeed' | 'now'
+  'sessionPort' | 'mac' | 'mtu' | 'echo' | 'names' | 'slotSeed' | 'deviceName' | 'now'
 >;
 
 export interface RemovedService {

@@ -21,6 +21,8 @@ export interface AskedSeed {
 export interface WantedDevice {
   names?: Names | undefined;
   slotSeed?: AskedSeed | undefined;
+  /** The name of the device, for advice. */
+  deviceName?: string | undefined;
 }
 
 export function slotSeedFor({ abi, slotSeed }: Device, asked?: AskedSeed): number {
@@ -49,7 +51,7 @@ export function checkDevice(live: State, wanted: WantedDevice): void {
   if (hasServices && slotSeedFor(device, wanted.slotSeed) !== device.slotSeed) {
     throw new Failure('the seed of slots cannot change while there are services', {
       cause: 'every connection would come to another slot',
-      next: `leave the seed out, or load the program anew: l4lb-load -i DEV --off`,
+      next: `leave the seed out, or load the program anew: l4lb-load -i ${wanted.deviceName ?? 'DEVICE'} --off`,
     });
   }
 }

@@ -38,7 +38,9 @@ export function exportConfig(live: State): string {
   const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
   const device = [
     ...(live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : []),
-    ...namesLine(live.device.names),
+    ...(services.some(({ flags }) => flags & CELL_NAMES)
+      ? namesLine(live.device.names)
+      : []),
     ...seedLine(live.device),
   ];
   if (services.length === 0) return [HEAD, ...device, 'service = []', ''].join('\n');

@@ -12,7 +12,7 @@ import {
 } from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
-import { checkNames } from './check-names.js';
+import { checkNames, nameable } from './check-names.js';
 import { chainOf } from './names.js';
 import { NoRoom } from './no-room.js';
 import type { State, Write } from './state.js';
@@ -24,6 +24,7 @@ import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { formatSource, sourcesIn } from '../wire/outer-source.js';
 import { must } from '../text/must.js';
+import type { NamesPrefix } from '../wire/names.js';
 import { formatNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
@@ -61,6 +62,8 @@ export interface Plan {
   removed: string[];
   /** Destinations whose weight becomes 0. */
   drained: string[];
+  /** Destinations of weight 0 that get one again. */
+  restored: string[];
   /** Destinations that change otherwise: in weight or MAC. */
   changed: string[];
   slots: number;
@@ -72,6 +75,8 @@ export interface Plan {
   slotsIdeal: number;
   /** Destinations that are there, but that slots no longer remember. */
   forgets: Forgets[];
+  /** Destinations that packets cannot name, where destinations decide: what is wrong with them. */
+  unnamed: string[];
   /** All wanted destinations, then those that are removed. */
   shares: Share[];
   waysAdded: string[];
@@ -121,9 +126,15 @@ export function plan(live: State, wanted: Wanted): Plan {
   const old = byAddress([...before.values()]);
   const after = byAddress(target);
   const shares = sharesOf(live, state, old, after);
-  const isDrained = ({ weightBefore, weight }: Share): boolean =>
-    weight === 0 && weightBefore !== undefined && weightBefore > 0;
-  const drained = shares.filter(isDrained).map(({ address }) => address);
+  const turned = (which: (before: number, after: number) => boolean): string[] =>
+    shares.flatMap(({ address, weightBefore: before, weight }) =>
+      before !== undefined && weight !== undefined && which(before, weight)
+        ? [address]
+        : [],
+    );
+  const drained = turned((before, weight) => before > 0 && weight === 0);
+  const restored = turned((before, weight) => before === 0 && weight > 0);
+  const told = new Set([...drained, ...restored]);
   return {
     writes,
     after: state,
@@ -134,15 +145,17 @@ export function plan(live: State, wanted: Wanted): Plan {
     added: [...after.keys()].filter((address) => !old.has(address)),
     removed: [...old.keys()].filter((address) => !after.has(address)),
     drained,
+    restored,
     changed: [...after].flatMap(([address, { mac, weight }]) => {
       const was = old.get(address);
       const isOther = was && (!was.mac.equals(mac) || was.weight !== weight);
-      return isOther && !drained.includes(address) ? [address] : [];
+      return isOther && !told.has(address) ? [address] : [];
     }),
     slots,
     slotsMoved,
     slotsIdeal: Math.min(slotsMoved, slotsIdeal),
     forgets: forgetsOf(live, state, service),
+    unnamed: unnamedIn(state, service, target),
     shares,
     waysAdded: ways.filter((way) => !waysBefore.includes(way)),
     waysRemoved: waysBefore.filter((way) => !ways.includes(way)),
@@ -174,6 +187,17 @@ function forgetsOf(before: State, after: State, service: Service): Forgets[] {
   }));
 }
 
+/** Where destinations decide: what keeps packets from naming some of them. */
+function unnamedIn(
+  { device }: State,
+  { flags }: Service,
+  destinations: readonly WantedDestination[],
+): string[] {
+  if ((flags & CELL_NAMES) === 0) return [];
+  const addresses = destinations.map(({ address }) => address);
+  return nameable(device.names, addresses).warnings;
+}
+
 function waysOf(state: State, { id }: Service): string[] {
   return (servicesIn(reachable(state)).get(id)?.ways ?? []).map(formatWay);
 }
@@ -200,8 +224,8 @@ function settingsChanged(before: State, after: State, service: Service): string[
       ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
       ['table', isSet(CELL_MINIMAL_TABLE, 'minimal', 'consistent')],
       ['remember', isSet(CELL_NAMES, 'destinations', 'balancer')],
-      ['names', state.device.names.ipv4 ? formatNames(state.device.names.ipv4) : ''],
-      ['IPv6 names', state.device.names.ipv6 ? formatNames(state.device.names.ipv6) : ''],
+      ['names', prefix(state.device.names.ipv4)],
+      ['IPv6 names', prefix(state.device.names.ipv6)],
       ['idle', there ? `${idleOf(there)} s` : ''],
       ['drain deadline', there ? deadline(there) : ''],
       ['echo', echo],
@@ -214,6 +238,11 @@ function settingsChanged(before: State, after: State, service: Service): string[
       return before !== '' && value !== '' && before !== value;
     })
     .map((setting) => setting.join(' '));
+}
+
+/** The first prefix is told like any other, so without one this is not empty. */
+function prefix(names: NamesPrefix | undefined): string {
+  return names ? formatNames(names) : 'none';
 }
 
 function deadline({ drainDeadline }: Service): string {

@@ -85,6 +85,9 @@ describe.each(['host', 'portable'])('%s build', (build) => {
     expect(holding.stderr).toMatch(
       /10\.0\.0\.0\/16 cannot name .*: 10\.0\.1\.1 lies in it/,
     );
+    const useless = await fill([1, 1, 1], ...way.slice(0, 4), '--names', '10.7.0.0/16');
+    expect(useless.exitCode).toBe(1);
+    expect(useless.stderr).toContain('next: add --remember destinations');
     const filled = await fill([1, 1, 1], ...way, '--names', '10.7.0.0/16');
     expect(filled.exitCode).toBe(0);
   });
@@ -155,6 +158,11 @@ describe.each(['host', 'portable'])('%s build', (build) => {
     expect(other.stderr).toContain(
       'the prefix of names cannot change while slots are hot',
     );
+    const status = ['-i', 'eth0', '--status'];
+    const { stdout } = await network.expectOk('balancer', 'bin/l4lb-load.js', ...status);
+    expect(stdout).toMatch(
+      /4 destinations in 64 slots, [1-9]\d* hot; destinations remember\n {2}names destinations by 10\.7\.0\.0\/16$/,
+    );
   });
 
   test('an hour later slots go cold, or at once if that is wanted', async () => {
@@ -184,7 +192,9 @@ describe.each(['host', 'portable'])('%s build', (build) => {
     expect(again.stdout).toContain('nothing to do: the tables already match');
     const other = await fill([0, 0, 0, 1], '--seed', 'a passphrase');
     expect(other.exitCode).toBe(1);
-    expect(other.stderr).toContain('the seed of slots cannot change while there are');
+    expect(other.stderr).toMatch(
+      /the seed of slots cannot change while there are(.|\n)*: l4lb-load -i eth0 --off$/,
+    );
   });
 });
 
@@ -231,12 +241,19 @@ describe('a balancer that stands in for another', () => {
     const filled = await slots();
     expect(filled.filter((slot) => (slot as Slot).second !== undefined)).not.toEqual([]);
 
-    await begin();
-    await map('-f', newest, '--previous', oldest, middle, ...WAY, ...NAMING);
+    await network.run('balancer', 'bin/l4lb-load.js', ['-i', 'eth0', '--off']);
+    const again = ['-i', 'eth0', '-f', newest, '--previous', oldest, middle];
+    const loaded = await network.expectOk(
+      ...(['balancer', 'bin/l4lb-load.js', ...again, ...WAY, ...NAMING] as const),
+    );
+    const hot = filled.filter((slot) => (slot as Slot).previous !== 0).length;
+    expect(loaded.stdout).toContain(
+      `\n  ${hot} slots hot, remembering their previous destinations; the next may go cold in 3600 s: `,
+    );
     expect(await slots()).toEqual(filled);
 
-    const again = ['-i', 'eth0', '-f', newest, '--previous', oldest];
-    const refused = await network.run('balancer', 'bin/l4lb-map.js', again);
+    const late = ['-i', 'eth0', '-f', newest, '--previous', oldest];
+    const refused = await network.run('balancer', 'bin/l4lb-map.js', late);
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toContain('--previous is for a service that is not there yet');
   });

@@ -123,6 +123,7 @@ export class Program {
       sessionPort: fill.sessionPort ?? 0,
       mac: parseMac(fill.mac) ?? Buffer.alloc(6),
       mtu: fill.mtu ?? 1500,
+      deviceName: 'eth0',
     };
     await withLock(run, this.#lock, async (lock) => {
       const planned = await planFill(this, this.maps, prepared);

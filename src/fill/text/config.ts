@@ -5,6 +5,7 @@ import type { ConfigPlan } from '../../plan/all.js';
 import type { Where } from './service.js';
 import {
   countDrained,
+  countRestored,
   describeMoved,
   describePlan,
   planJson,
@@ -18,6 +19,7 @@ interface Totals {
   added: number;
   gone: number;
   drained: number;
+  restored: number;
   changed: number;
   slots: number;
   slotsMoved: number;
@@ -37,6 +39,7 @@ function totalsOf({ services, removed }: ConfigPlan): Totals {
       ...removed.map(({ destinations }) => destinations.length),
     ]),
     drained: sum(plans.map(({ drained }) => drained.length)),
+    restored: sum(plans.map(({ restored }) => restored.length)),
     changed: sum(plans.map(({ changed }) => changed.length)),
     slots: sum(plans.map(({ slots }) => slots)),
     slotsMoved: sum(plans.map(({ slotsMoved }) => slotsMoved)),
@@ -58,6 +61,7 @@ export function describeConfigPlan(
     `${formatCount(totals.added)} added`,
     `${formatCount(totals.gone)} removed`,
     ...countDrained(totals.drained, isDryRun),
+    ...countRestored(totals.restored),
     `${formatCount(totals.changed)} changed`,
     describeMoved(totals, isDryRun),
   ];
@@ -114,6 +118,7 @@ export function configPlanJson(made: ConfigPlan): Record<string, unknown> {
       added: totals.added,
       removed: totals.gone,
       drained: totals.drained,
+      restored: totals.restored,
       changed: totals.changed,
       slots: totals.slots,
       slots_moved: totals.slotsMoved,

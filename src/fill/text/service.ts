@@ -2,6 +2,7 @@
 /** The plan of one service, in words for people and as JSON for programs. */
 import type { ModeName } from '../../text/mode.js';
 import { formatCount, many } from '../../text/format.js';
+import { shortened } from '../../plan/check-names.js';
 import type { Plan } from '../../plan/service.js';
 import { describeShares, sharesJson } from './shares.js';
 
@@ -30,6 +31,7 @@ export function describePlan(
     `${plan.added.length} added`,
     `${plan.removed.length} removed`,
     ...countDrained(plan.drained.length, isDryRun),
+    ...countRestored(plan.restored.length),
     `${plan.changed.length} changed`,
     describeMoved(plan, isDryRun),
     ...(plan.isNew ? [] : waysChanged(plan)),
@@ -63,6 +65,11 @@ export function countDrained(count: number, isDryRun: boolean): string[] {
   return count > 0 || isDryRun ? [`${formatCount(count)} drained`] : [];
 }
 
+/** Even a dry run leaves this out where there is none. */
+export function countRestored(count: number): string[] {
+  return count > 0 ? [`${formatCount(count)} restored`] : [];
+}
+
 export function describeMoved(
   { slotsMoved, slots, slotsIdeal }: Pick<Plan, 'slotsMoved' | 'slots' | 'slotsIdeal'>,
   isDryRun: boolean,
@@ -84,6 +91,7 @@ export function planJson(plan: Plan): Record<string, unknown> {
     added: plan.added,
     removed: plan.removed,
     drained: plan.drained,
+    restored: plan.restored,
     changed: plan.changed,
     slots: plan.slots,
     slots_moved: plan.slotsMoved,
@@ -107,6 +115,9 @@ export function planWarnings(plan: Plan, limit: number): string[] {
       `${many(slots, 'slot')} no longer ${slots === 1 ? 'names' : 'name'} ${address}, whose older connections there break: ` +
         'a slot names two destinations at most, whose addresses end differently',
     );
+  }
+  for (const why of shortened(plan.unnamed)) {
+    warnings.push(`${why}; connections there break when their slots move`);
   }
   if (plan.isEmpty) {
     warnings.push(

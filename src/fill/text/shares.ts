@@ -7,10 +7,20 @@ import { largest, smallest } from '../../text/lists.js';
 /** If more destinations than this change alike, one line describes them all. */
 const ALIKE = 32;
 
-type Change = 'added' | 'removed' | 'drained' | 'changed' | '';
+type Change = 'added' | 'removed' | 'drained' | 'restored' | 'changed' | '';
 /** Changes come first. */
-const ORDER: readonly Change[] = ['added', 'removed', 'drained', 'changed', ''];
-const MARKS = { added: '+', removed: '-', drained: '~', changed: '~', '': ' ' };
+const ORDER: readonly Change[] = [
+  'added',
+  'removed',
+  'drained',
+  'restored',
+  'changed',
+  '',
+];
+const MARKS = {
+  ...{ added: '+', removed: '-', drained: '~', restored: '~', changed: '~' },
+  '': ' ',
+};
 
 interface Row extends Share {
   change: Change;
@@ -31,11 +41,12 @@ export function describeShares(plan: Plan): string[] {
   ]);
 }
 
-function rowsOf({ shares, added, removed, drained, changed }: Plan): Row[] {
+function rowsOf({ shares, added, removed, drained, restored, changed }: Plan): Row[] {
   const changes = new Map<string, Change>([
     ...added.map((address) => [address, 'added'] as const),
     ...removed.map((address) => [address, 'removed'] as const),
     ...drained.map((address) => [address, 'drained'] as const),
+    ...restored.map((address) => [address, 'restored'] as const),
     ...changed.map((address) => [address, 'changed'] as const),
   ]);
   return shares.map((share) => ({ ...share, change: changes.get(share.address) ?? '' }));

@@ -166,6 +166,7 @@ describe('a config file', () => {
       services: [],
       echo: true,
       names: {},
+      namesPlace: 'l4lb.toml:1',
       seed: undefined,
       problems: [],
     });

@@ -5,7 +5,13 @@ import { describe, expect, test } from '@jest/globals';
 import { exportConfig } from '../../../src/plan/export.js';
 import type { State } from '../../../src/plan/state.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
-import { DRAWN, applyConfig, planText } from './configs.js';
+import { checkConfigNames } from '../../../src/fill/from-config.js';
+import { checkNamesUsed } from '../../../src/plan/check-names.js';
+import { checkDevice } from '../../../src/plan/device.js';
+import { CELL_NAMES } from '../../../src/abi/cell.js';
+import { parseConfig } from '../../../src/config/read.js';
+import { joinNames, parseNames } from '../../../src/wire/names.js';
+import { DRAWN, applyConfig, noFile, planText } from './configs.js';
 import { untouched } from './states.js';
 
 const HOST: State['sizes'] = { slots: 8192, destinations: 512, cells: 1024 };
@@ -66,6 +72,14 @@ describe('the seed of slots', () => {
     expect(applyConfig(none, other, NOW).device.slotSeed).toBe(99);
   });
 
+  test('is kept by loading anew on this very device, as the error says', () => {
+    const slotSeed = { value: 99, isDrawn: false };
+    const next = 'leave the seed out, or load the program anew: l4lb-load -i ens4 --off';
+    expect(() =>
+      checkDevice(filled(config(NAMES)), { slotSeed, deviceName: 'ens4' }),
+    ).toThrow(expect.objectContaining({ advice: expect.objectContaining({ next }) }));
+  });
+
   test('is exported unless it is public', () => {
     expect(exportConfig(filled(config(NAMES)))).not.toContain('seed');
     const own = filled(config(`${NAMES}\nseed = "0x00000063"`));
@@ -89,5 +103,49 @@ describe('the prefix of names', () => {
     expect(other.device.names.ipv4?.address.subarray(12)).toEqual(
       Buffer.from([10, 8, 0, 0]),
     );
+  });
+
+  test('is told if it changes, and if it is the first', () => {
+    const settings = (before: string, after: string): string[] =>
+      planText(filled(before), after, NOW).services.flatMap(({ plan }) => plan.settings);
+    expect(settings(config(NAMES), config(NAMES))).toEqual([]);
+    expect(settings(config(NAMES), config('names = "10.8.0.0/16"'))).toEqual([
+      'names 10.8.0.0/16',
+    ]);
+    const both = 'names = ["10.7.0.0/16", "fd00:7::/112"]';
+    expect(settings(config(NAMES), config(both))).toEqual(['IPv6 names fd00:7::/112']);
+    const forgetful = config('').replace('remember = "destinations"', '');
+    expect(settings(forgetful, config(NAMES))).toEqual([
+      'names 10.7.0.0/16',
+      'remember destinations',
+      'idle 3600 s',
+    ]);
+  });
+
+  test('is refused where no service would use it', () => {
+    const names = joinNames([parseNames('10.7.0.0/16')]);
+    expect(() => checkNamesUsed({ names }, [{ flags: 0 }])).toThrow(
+      '--names is for services whose destinations remember',
+    );
+    checkNamesUsed({ names }, [{ flags: 0 }, { flags: CELL_NAMES }]);
+    checkNamesUsed({ names: {} }, [{ flags: 0 }]);
+  });
+
+  test('is refused in a config file by its line', () => {
+    const read = (text: string) => parseConfig({ name: 'l4lb.toml', text }, noFile);
+    const forgetful = config(NAMES).replace('remember = "destinations"', '');
+    expect(() => checkConfigNames(read(forgetful))).toThrow(
+      'l4lb.toml:1: names: there is no service whose destinations remember',
+    );
+    checkConfigNames(read(config(NAMES)));
+    checkConfigNames(read('service = []'));
+  });
+
+  test('is exported where a service uses it', () => {
+    const live = filled(config(NAMES));
+    expect(exportConfig(live)).toContain('names = "10.7.0.0/16"');
+    const none = applyConfig(live, 'service = []', NOW);
+    expect(none.device.names).toHaveProperty('ipv4');
+    expect(exportConfig(none)).not.toContain('names =');
   });
 });

@@ -8,6 +8,9 @@ import { joinNames, parseNames } from '../../../src/wire/names.js';
 import { CELL_NAMES } from '../../../src/abi/cell.js';
 import { plan } from '../../../src/plan/service.js';
 import { BALANCER, BALANCER_MAC, ip } from '../wire/names.js';
+import { configWarnings } from '../../../src/fill/text/config.js';
+import { isHot } from '../../../src/plan/hot-slots.js';
+import { stillHot } from '../../../src/plan/still-hot.js';
 import { applyConfig, planText } from './configs.js';
 import { filled, planFor, row, untouched } from './states.js';
 
@@ -149,4 +152,44 @@ destinations = [${last.map((one) => `"10.0.1.${one}"`).join(', ')}]
   const [web] = planText(full, config(4, 5, 6), 20).services;
   expect(web?.plan.removed).toHaveLength(3);
   expect(web?.plan.forgets).toEqual([]);
+});
+
+test.each([
+  { last: ['1.1', '1.2'], told: [] },
+  {
+    last: ['1.1', '2.0'],
+    told: ['10.0.2.0 cannot be named: its last bits, which are its number, are 0'],
+  },
+  {
+    last: ['1.1', '2.1', '1.2'],
+    told: [
+      '10.0.1.1, 10.0.2.1 cannot be named: all have the number 1; a shorter prefix tells more apart',
+    ],
+  },
+])('who of $last cannot be named is told by the first fill', ({ last, told }) => {
+  const config = (remember: string): string => `names = "10.7.0.0/16"
+[[service]]
+name = "web"
+ways = ["192.0.2.10:80/tcp"]
+slots = 16
+remember = "${remember}"
+destinations = [${last.map((one) => `"10.0.${one}"`).join(', ')}]
+`;
+  const warnings = (remember: string): string[] =>
+    configWarnings(planText(untouched(), config(remember), 10), 512);
+  expect(warnings('destinations')).toEqual(
+    told.map((why) => `web: ${why}; connections there break when their slots move`),
+  );
+  expect(warnings('balancer')).toEqual([]);
+});
+
+test('hot slots that a fill leaves are counted, with the time until one may go cold', () => {
+  const live = filled(untouched(), [row('10.0.1.1'), row('10.0.1.2')], {
+    ...{ now: 10, slots: 16, vip: ['192.0.2.10:80/tcp'] },
+  });
+  expect(stillHot(live, 10)).toEqual({ hot: 0, wait: 0 });
+  const drained = filled(live, [row('10.0.1.1'), row('10.0.1.2', 0)], { now: 100 });
+  const hot = [...drained.slots.values()].filter(isHot).length;
+  expect(hot).toBeGreaterThan(0);
+  expect(stillHot(drained, 150)).toEqual({ hot, wait: 250 });
 });

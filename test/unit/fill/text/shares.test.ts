@@ -41,6 +41,21 @@ describe('the shares of a plan', () => {
     ]);
   });
 
+  test('tell who gets a weight again as restored, beside who drained', () => {
+    const drained = filled(untouched(), [...rows(3), row('10.0.1.3', 0)], MINIMAL);
+    const back = planFor(drained, [...rows(2), row('10.0.1.2', 0), row('10.0.1.3')]);
+    expect(back).toMatchObject({ restored: ['10.0.1.3'], changed: [] });
+    const lines = describePlan(back, WHERE, false);
+    expect(lines[1]).toMatch(
+      /^ {2}0 added, 0 removed, 1 drained, 1 restored, 0 changed, /,
+    );
+    expect(describeShares(back)[2]).toMatch(/^ {2}~ 10\.0\.1\.3 +restored +0 -> 1 /);
+    expect(planJson(back)).toMatchObject({
+      restored: ['10.0.1.3'],
+      drained: ['10.0.1.2'],
+    });
+  });
+
   test('as JSON have all of them', () => {
     expect(planJson(made)).toMatchObject({
       added: ['10.0.9.9'],

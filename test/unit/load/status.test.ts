@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What --status says of a balancer's services. */
+import { expect, test } from '@jest/globals';
+
+import { isHot } from '../../../src/plan/hot-slots.js';
+import type { State } from '../../../src/plan/state.js';
+import { describeStatus, statusJson, tablesStatus } from '../../../src/load/status.js';
+import { applyConfig } from '../plan/configs.js';
+import { PORTABLE, SMALL, untouched } from '../plan/states.js';
+
+const service = (port: number, remember: string, weight: number): string =>
+  `[[service]]
+name = "on ${port}"
+ways = ["192.0.2.10:${port}/tcp"]
+slots = 16
+remember = "${remember}"
+destinations = ["10.0.1.1", { address = "10.0.1.2", weight = ${weight} }]
+`.replace('on ', 'on-');
+
+function statusOf(live: State): Parameters<typeof describeStatus>[1] {
+  const head = { id: 7, name: 'l4lb_1', mode: 'xdpdrv', loadedAt: 0 } as const;
+  return { programs: [{ ...head, build: 'host', ...tablesStatus(live) }] };
+}
+
+const both = (weight: number): string =>
+  `names = "10.7.0.0/16"\n${service(80, 'destinations', weight)}${service(81, 'balancer', 1)}`;
+
+test('each service says who remembers, and how many slots are hot', () => {
+  const sizes = { ...SMALL, cells: 1024 };
+  const live = applyConfig(applyConfig(untouched(sizes), both(1), 10), both(0), 20);
+  const hot = [...live.slots.values()].filter(isHot).length;
+  expect(hot).toBeGreaterThan(0);
+  const status = statusOf(live);
+  expect(describeStatus('eth0', status)).toEqual([
+    'eth0 [Driver] l4lb_1 (program 7, host), loaded 1970-01-01 00:00:00 UTC',
+    `  192.0.2.10:80/tcp: 2 destinations in 16 slots, ${hot} hot; destinations remember`,
+    '  192.0.2.10:81/tcp: 2 destinations in 16 slots, 0 hot; the balancer remembers',
+    '  names destinations by 10.7.0.0/16',
+  ]);
+  expect(statusJson('eth0', { time: 0, ...status })).toMatchObject({
+    programs: [
+      {
+        names: ['10.7.0.0/16'],
+        services: [
+          { remember: 'destinations', slots_hot: hot },
+          { remember: 'balancer', slots_hot: 0 },
+        ],
+      },
+    ],
+  });
+});
+
+test('a build that keeps no records says nothing where nobody remembers', () => {
+  const live = applyConfig(untouched(PORTABLE), service(80, 'balancer', 1), 10);
+  const status = statusOf(live);
+  expect(describeStatus('eth0', status).slice(1)).toEqual([
+    '  192.0.2.10:80/tcp: 2 destinations in 16 slots',
+  ]);
+  expect(status.programs[0]).toMatchObject({
+    services: [{ remember: null, slots_hot: 0 }],
+  });
+  expect(status.programs[0]).not.toHaveProperty('names');
+});
