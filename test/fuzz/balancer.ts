@@ -9,22 +9,16 @@ import type { VerdictName } from '../../src/abi/verdicts.js';
 import { model } from '../../src/model/model.js';
 import { wrongSums } from '../../src/model/sums.js';
 import type { Answer, ProgramState, Tables } from '../../src/model/types.js';
+import { DESTINATIONS, LOG2_SETS, SLOTS } from './choices.js';
 import type { ExpectedMaps } from './compare.js';
 import { Sums, compareMaps } from './compare.js';
 import type { Expected, Prepared, Time } from './engines.js';
 import { makeFrames } from './packets.js';
 import type { Random } from './random.js';
+import { encodeRecords } from './records.js';
 import type { Scenario } from './scenario.js';
-import {
-  DESTINATIONS,
-  LOG2_SETS,
-  SLOTS,
-  begin,
-  encodeRecords,
-  encodeSecret,
-  encodeTables,
-  makeScenario,
-} from './scenario.js';
+import { begin, makeScenario } from './scenario.js';
+import { encodeSecret, encodeTables } from './tables.js';
 import type { Program } from './target.js';
 import { PROGRAMS } from './target.js';
 import { Request } from './worker.js';

@@ -4,7 +4,7 @@ import type { FlowRecord } from '../../src/abi/record.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { sumCounters } from '../../src/abi/counter.js';
 import type { Dumped } from './engines.js';
-import { encodeRecords } from './scenario.js';
+import { encodeRecords } from './records.js';
 
 export interface ExpectedMaps {
   verdicts: Map<number, string>;

@@ -2,12 +2,11 @@
 /** Frames by chance: right ones of every kind first, then wrong in every way. */
 import { checksum } from '../../src/wire/checksum.js';
 import { pseudoHeader } from '../../src/model/answers.js';
+import { PORTS, TCP, UDP } from './choices.js';
+import type { Flow } from './flow.js';
 import type { Random } from './random.js';
-import type { Flow, Scenario } from './scenario.js';
-import { PORTS } from './scenario.js';
+import type { Scenario } from './scenario.js';
 
-const TCP = 6;
-const UDP = 17;
 /** Long contents are of bytes that no chain of extension headers goes on by. */
 const LEAST_FILLER = 64;
 const EXTENSIONS = [0, 43, 44, 51, 60];
