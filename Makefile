@@ -28,7 +28,7 @@ BUILDS := $(BALANCERS) $(DECAPS)
 SENDER := flood/flood
 COMMANDS := $(patsubst bin/%.js,%,$(wildcard bin/*.js))
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
-C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
+C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
 SCRIPTS := setup.sh .ci/run completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # Includes the directories, whose time changes when a file is removed.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
@@ -201,7 +201,7 @@ $(DECAPS:%=.make/sanitized/%.o): .make/sanitized/%.o: programs/l4lb_decap.c $(wi
 # ---- The fuzzer's processes: each runs one build, natively or in the kernel ----
 
 WORKER_OBJECTS := .make/worker/worker.o .make/worker/variants.o
-WORKER_HEADERS := $(wildcard test/fuzz/worker/*.h)
+WORKER_HEADERS := $(wildcard test/fuzz/worker/*.h) test/tcp_repair.h
 WORKERS := .make/worker/kernel $(foreach kind,native sanitized,$(BUILDS:%=.make/worker/$(kind)-%))
 
 workers: $(WORKERS) ## compile the processes of make fuzz

@@ -11,17 +11,17 @@ import {
 } from '../../src/abi/siblings.js';
 import type { Pair } from '../../src/abi/siblings.js';
 import { decap } from '../../src/model/decap.js';
-import type { Neighbourhood, PairEvent } from '../../src/model/names.js';
+import type { Neighbourhood, PairEvent, Socket } from '../../src/model/names.js';
 import { wrongInnerSums } from '../../src/model/sums.js';
 import { onWire } from '../../src/wire/address.js';
 import type { Names, NamesPrefix } from '../../src/wire/names.js';
 import { bitsOfNumber, formatNames } from '../../src/wire/names.js';
 import { Sums, compareSums, counted } from './compare.js';
 import type { Expected, Prepared, Time } from './engines.js';
-import type { Flow } from './flow.js';
 import { makeTunnels } from './packets.js';
 import type { Random } from './random.js';
-import { SIBLINGS, SOCKETS, numberOf, socketEntry } from './siblings.js';
+import { SIBLINGS, numberOf } from './siblings.js';
+import { flowsOf, socketEntry } from './sockets.js';
 import type { Program } from './target.js';
 import { PROGRAMS } from './target.js';
 import { Request } from './worker.js';
@@ -42,16 +42,25 @@ const PREFIX_V4 = Buffer.from('00000000000000000000ffff0a000000', 'hex');
 const PREFIX_V6 = Buffer.from('fd000007000000000000000000000000', 'hex');
 const DECAPSULATED = ['decapsulated', 'taken hot', 'nobody named'];
 
-export function prepareDecap(program: Program, random: Random, count: number): Prepared {
+export function prepareDecap(
+  program: Program,
+  random: Random,
+  count: number,
+  sockets: readonly Socket[],
+): Prepared {
   const { longest } = PROGRAMS[program];
   const names = chooseNames(random);
   const all = [names.ipv4, names.ipv6].flatMap((one) => one ?? []);
   const neighbourhood: Neighbourhood = {
     names: all.map(({ address, length }) => ({ prefix: onWire(address), length })),
     siblings: SIBLINGS.map((one) => ({ ...one, address: onWire(one.address) })),
-    sockets: SOCKETS,
+    sockets,
   };
-  const choices = { own: ON_WIRE, source: sourceOf(all), flows: flowsOf(random) };
+  const choices = {
+    own: ON_WIRE,
+    source: sourceOf(all),
+    flows: flowsOf(random, sockets),
+  };
   return {
     frames: makeTunnels(random, choices, count, longest),
     tables: () =>
@@ -62,7 +71,7 @@ export function prepareDecap(program: Program, random: Random, count: number): P
         )
         .write('host', [[encodeKey(0), encodeHost({ abi: ABI, names })]])
         .write('siblings', SIBLINGS.map(siblingEntry))
-        .write('sockets', SOCKETS.map(socketEntry))
+        .write('sockets', sockets.map(socketEntry))
         .zeros('pairs')
         .zeros('verdicts'),
     dumps: ['verdicts', 'pairs'],
@@ -95,18 +104,6 @@ function sourceOf(names: readonly NamesPrefix[]) {
     source.writeUInt32BE(source.readUInt32BE(length - 4) + numbers, length - 4);
     return source;
   };
-}
-
-/** Packets of connections that the host has, or whose port it listens on. */
-function flowsOf(random: Random): Flow[] {
-  return SOCKETS.map(({ address, port, peer }) => ({
-    source: peer?.address ?? random.bytes(address.length),
-    address,
-    protocol: 6,
-    ports: { source: peer?.port ?? random.between(1, 65535), destination: port },
-    sequence: random.word(),
-    data: 0,
-  }));
 }
 
 function siblingEntry(one: (typeof SIBLINGS)[number]): readonly [Buffer, Buffer] {

@@ -61,6 +61,7 @@ interface Reply {
 
 export class Engines {
   readonly #workers: readonly [Worker, ...Worker[]];
+  readonly #kernel: Worker;
   /** Of the last chunk. */
   #took = 0.2;
 
@@ -72,15 +73,23 @@ export class Engines {
     const { longest } = PROGRAMS[program];
     const start = (binary: string): Worker =>
       new Worker({ binary, object, longest, sizes });
+    this.#kernel = start('kernel');
     this.#workers = [
       start(`native-${program}`),
       start(`sanitized-${program}`),
-      start('kernel'),
+      this.#kernel,
     ];
   }
 
   close(): void {
     for (const worker of this.#workers) worker.close();
+  }
+
+  /** The kernel opens these and no others; returns the sequence number of each. */
+  async openSockets(sockets: readonly (readonly [Buffer, Buffer])[]): Promise<number[]> {
+    const request = new Request().openSockets(sockets);
+    const answers = new Answers(await this.#kernel.ask(request.bytes()));
+    return sockets.map(() => answers.number());
   }
 
   async chunk(prepared: Prepared, variants: number, seed: number): Promise<Found[]> {

@@ -14,6 +14,9 @@ export interface Flow {
   /** The sequence number of its SYN, and how many bytes of data the SYN has. */
   sequence: number;
   data: number;
+  /** The numbers of its segments, if they are not to follow from the SYN's or chance. */
+  sequences?: readonly number[];
+  acknowledged?: readonly number[];
 }
 
 export function makeFlow(random: Random, cells: readonly ModelCell[]): Flow {

@@ -4,6 +4,7 @@ import { SIZES, prepareBalancer } from './balancer.js';
 import { DECAP_SIZES, prepareDecap } from './decap.js';
 import { Engines } from './engines.js';
 import type { Difference, Found, Program } from './target.js';
+import { Sockets } from './sockets.js';
 import { randomOf } from './target.js';
 import { WorkerEnded } from './worker.js';
 
@@ -35,15 +36,19 @@ export async function fuzz(
   { program, engines }: Target,
   { count, seed, only, progress }: Wanted,
 ): Promise<{ packets: number; modelled: number; differences: Difference[] }> {
-  const prepare = program.startsWith('decap') ? prepareDecap : prepareBalancer;
+  const sockets = program.startsWith('decap') ? new Sockets(engines) : undefined;
   let [packets, modelled] = [0, 0];
   for (let chunk = only ?? 0; packets < count; chunk++) {
     const size = Math.min(CHUNK, count - packets);
     const made = Math.ceil(size / (1 + VARIANTS));
-    const prepared = prepare(program, randomOf(seed, chunk), made);
-    const found = await engines
-      .chunk(prepared, size - made, seed + chunk * CHUNK)
-      .catch(endOfWorker);
+    const random = randomOf(seed, chunk);
+    const run = async (): Promise<Found[]> => {
+      const prepared = sockets
+        ? prepareDecap(program, random, made, await sockets.forChunk())
+        : prepareBalancer(program, random, made);
+      return engines.chunk(prepared, size - made, seed + chunk * CHUNK);
+    };
+    const found = await run().catch(endOfWorker);
     packets += size;
     modelled += made;
     if (found.length > 0) {

@@ -120,13 +120,13 @@ function transport(random: Random, flow: Flow, longest: number): Buffer {
     random.below(256),
   ]);
   const isSyn = (flags & 0x12) === 0x02;
-  const sequence = random.chance(20)
-    ? random.word()
-    : flow.sequence +
-      random.pick(isSyn ? [0, 0, 1] : [0, 1, 1, 1 + flow.data, 1 + flow.data - length]);
+  const next = isSyn ? [0, 0, 1] : [0, 1, 1, 1 + flow.data, 1 + flow.data - length];
+  const sequences = flow.sequences ?? next.map((by) => flow.sequence + by);
+  const sequence = random.chance(20) ? random.word() : random.pick(sequences);
+  const { acknowledged } = flow;
   const rest = Buffer.concat([
     u32(sequence),
-    random.bytes(4),
+    acknowledged && random.chance(90) ? u32(random.pick(acknowledged)) : random.bytes(4),
     Buffer.from([random.chance(95) ? 0x50 : random.below(256), flags]),
     random.bytes(6),
   ]);

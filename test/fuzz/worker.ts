@@ -55,6 +55,13 @@ export class Request {
     );
   }
 
+  /** Only of the kernel, which answers with the number of each. */
+  openSockets(sockets: readonly (readonly [Buffer, Buffer])[]): this {
+    this.#add('o', sockets.length);
+    this.#parts.push(...sockets.flat());
+    return this;
+  }
+
   zeros(name: string): this {
     return this.#addName('z', name);
   }

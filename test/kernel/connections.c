@@ -4,8 +4,6 @@
  * itself, leaves their servers' ends in the states that a destination has to know, and
  * says on a line for each: SERVICE STATE PORT CLIENT-PORT SEQUENCE ACKNOWLEDGED, which
  * are what the client would send next. Keeps them until stdin ends.
- *
- * TCP_REPAIR tells the sequence numbers, so no packet has to be looked at.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "../tcp_repair.h"
 
 #define ALWAYS_COOKIES "2"
 #define COOKIES_IF_NEEDED "1"
@@ -90,34 +90,19 @@ static int accept_one(int listener)
 	return fd;
 }
 
-static unsigned int number_of(int fd, int queue)
-{
-	unsigned int number;
-	socklen_t length = sizeof(number);
-
-	check(setsockopt(fd, SOL_TCP, TCP_REPAIR_QUEUE, &queue, sizeof(queue)),
-	      "TCP_REPAIR_QUEUE");
-	check(getsockopt(fd, SOL_TCP, TCP_QUEUE_SEQ, &number, &length),
-	      "TCP_QUEUE_SEQ");
-	return number;
-}
-
 /* `more` is what the client will have sent by then. */
 static void tell(const char *service, const char *state, int port, int client,
 		 int more)
 {
-	const int on = TCP_REPAIR_ON, off = TCP_REPAIR_OFF_NO_WP;
 	struct sockaddr_in6 own = {}; /* the port is where IPv4 has it, too */
 	socklen_t length = sizeof(own);
 	unsigned int sent, received;
 
 	check(getsockname(client, (void *)&own, &length), "getsockname");
-	check(setsockopt(client, SOL_TCP, TCP_REPAIR, &on, sizeof(on)),
-	      "TCP_REPAIR");
-	sent = number_of(client, TCP_SEND_QUEUE);
-	received = number_of(client, TCP_RECV_QUEUE);
-	check(setsockopt(client, SOL_TCP, TCP_REPAIR, &off, sizeof(off)),
-	      "TCP_REPAIR off");
+	check(set_repair(client, TCP_REPAIR_ON), "TCP_REPAIR");
+	check(get_number(client, TCP_SEND_QUEUE, &sent), "TCP_SEND_QUEUE");
+	check(get_number(client, TCP_RECV_QUEUE, &received), "TCP_RECV_QUEUE");
+	check(set_repair(client, TCP_REPAIR_OFF_NO_WP), "TCP_REPAIR off");
 	printf("%s %s %d %d %u %u\n", service, state, port,
 	       ntohs(own.sin6_port), sent + more, received);
 }
@@ -132,7 +117,6 @@ static void set_cookies(const char *how)
 static void open_all(const char *service, const char *client)
 {
 	const struct linger at_once = { .l_onoff = 1 };
-	const int seconds = 600;
 	int listener, server, fd;
 
 	listener = listen_at(service, 80);
@@ -140,11 +124,8 @@ static void open_all(const char *service, const char *client)
 	accept_one(listener);
 	tell(service, "open", 80, fd, 0);
 
-	/* With this option a connection is half-open until data comes. */
 	listener = listen_at(service, 81);
-	check(setsockopt(listener, SOL_TCP, TCP_DEFER_ACCEPT, &seconds,
-			 sizeof(seconds)),
-	      "TCP_DEFER_ACCEPT");
+	check(defer_accept(listener), "TCP_DEFER_ACCEPT");
 	fd = connect_from(client, service, 81);
 	tell(service, "half-open", 81, fd, 0);
 

@@ -39,6 +39,9 @@ struct table *engine_table(const char *name);
 void engine_write(struct table *table, const void *key, const void *value);
 /* All values of a table, those of this CPU where each has its own. */
 void engine_read(struct table *table, void *values);
+/* Where the program asks the kernel for sockets, and not a table; only there. */
+void engine_close_sockets(void);
+__u32 engine_open_socket(const void *key, const void *value);
 /* The clock that the program sees; the kernel has its own. */
 void engine_set_clock(__u64 nanoseconds);
 __u32 engine_seconds(void);

@@ -104,7 +104,8 @@ void engine_write(struct table *table, const void *key, const void *value)
 	int fd;
 
 	if (table == &sockets) {
-		open_socket(key, value);
+		if (!is_open(key, value))
+			fail("a socket is not as it was opened");
 		return;
 	}
 	fd = bpf_map__fd(table->handle);
@@ -115,6 +116,16 @@ void engine_write(struct table *table, const void *key, const void *value)
 	}
 	if (bpf_map_update_elem(fd, key, value, BPF_ANY))
 		fail("cannot write %s: %s", table->name, strerror(errno));
+}
+
+void engine_close_sockets(void)
+{
+	close_sockets();
+}
+
+__u32 engine_open_socket(const void *key, const void *value)
+{
+	return open_socket(key, value);
 }
 
 void engine_read(struct table *table, void *values)

@@ -7,6 +7,9 @@
  *                                  how long it is, and its letters
  *   z NAME                         zeros into all of it
  *   d NAME                         dumps it: entries, bytes of a value, all values
+ *   o COUNT (KEY VALUE)...         closes all sockets and opens these, where the program
+ *                                  asks the kernel for sockets; tells the sequence
+ *                                  number of each
  *   c NANOSECONDS                  sets the clock, where it is not the kernel's
  *   t                              tells its seconds
  *   f COUNT (LENGTH FRAME)...      runs frames: for each an action, a length, the frame.
@@ -25,6 +28,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "sockets.h"
 #include "variants.h"
 
 #define MOST_FRAMES 4096
@@ -125,6 +129,18 @@ static void write_values(void)
 		take(key, table->key_size);
 		take(value, table->value_size);
 		engine_write(table, key, value);
+	}
+}
+
+static void open_sockets(void)
+{
+	__u8 key[SOCKET_KEY], value[SOCKET_VALUE];
+
+	engine_close_sockets();
+	for (__u32 left = take_number(); left; left--) {
+		take(key, sizeof(key));
+		take(value, sizeof(value));
+		give_number(engine_open_socket(key, value));
 	}
 }
 
@@ -244,6 +260,9 @@ int main(int argc, char **argv)
 		switch (letter) {
 		case 'w':
 			write_values();
+			break;
+		case 'o':
+			open_sockets();
 			break;
 		case 'z':
 			write_zeros();
