@@ -177,7 +177,7 @@ SANITIZED := -DL4LB_PROVE -fsanitize=address,undefined -fno-sanitize=alignment \
 
 # The flags of a build. The decapsulation program has L4LB_HOST in its source.
 build_flags = $(if $(filter host frags,$1),-DL4LB_HOST) $(if $(filter %frags,$1),-DL4LB_FRAGS) \
-	-DENTRY=$(if $(filter decap%,$1),l4lb_decap_1,l4lb_1)
+	-DENTRY=$(if $(filter decap%,$1),l4lb_decap_1,l4lb_2)
 
 define compile-native
 @mkdir -p $(@D)

@@ -2,7 +2,7 @@
 /*
  * l4lb: the path of a packet.
  *
- *   frame -> parse -> service -> slot -> destination -> encapsulate -> count -> XDP_TX
+ *   frame -> parse -> service -> slot -> destination -> forward -> count -> XDP_TX
  *
  * Each step is one header in datapath/. A step that ends the path returns a
  * verdict, under which the packet is counted. A packet that is not ours passes to
@@ -29,7 +29,7 @@
 #include "datapath/service.h"
 #include "datapath/echo.h"
 #include "datapath/slot.h"
-#include "datapath/encapsulate.h"
+#include "datapath/forward.h"
 
 static __always_inline const struct l4lb_device *this_device(void)
 {
@@ -55,8 +55,8 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	if (!destination)
 		return L4LB_EMPTY_SLOT;
 
-	verdict = encapsulate(ctx, device, packet, destination, flow, names,
-			      &sent_length);
+	verdict = forward(ctx, device, packet, destination, flow, names,
+			  &sent_length);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
 
@@ -112,7 +112,7 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 
 /* The name tells tools the ABI version before they read anything. */
 PROGRAM
-int l4lb_1(struct xdp_md *ctx)
+int l4lb_2(struct xdp_md *ctx)
 {
 	const struct l4lb_device *device = this_device();
 	struct packet packet = {};

@@ -4,13 +4,13 @@
 # Prints the options and verbs of "COMMAND".
 _l4lb_options() {
     case $1 in
-    'l4lb load') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --seed --previous --echo --no-echo -h --help' ;;
-    'l4lb replace') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb load') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb replace') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb off') echo '-V --version -i --interface -m --mode --json -h --help' ;;
     'l4lb status') echo '-V --version -i --interface --json -h --help' ;;
     'l4lb check') echo '-V --version --json -h --help' ;;
     'l4lb decap') echo '-V --version -i --interface -m --mode --obj --replace --names --siblings --json -h --help' ;;
-    'l4lb map') echo '-V --version -i --interface -f --file -c --config --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb map') echo '-V --version -i --interface -f --file -c --config --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb export') echo '-V --version -i --interface -m --mode -h --help' ;;
     'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle --used --quiet -m --mode --dry-run --json -h --help' ;;
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
@@ -19,8 +19,8 @@ _l4lb_options() {
     'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lb') echo 'load replace off status check decap map export settle stats explain doctor disturb flood -V --version -h --help' ;;
-    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --seed --previous --echo --no-echo -h --help' ;;
-    'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb-explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
@@ -42,6 +42,7 @@ _l4lb_values() {
     'l4lb load --slots') echo 'one free' ;;
     'l4lb load --table') echo 'one words consistent minimal' ;;
     'l4lb load --remember') echo 'one words balancer destinations' ;;
+    'l4lb load --forward') echo 'one words tunnel link' ;;
     'l4lb load --names') echo 'several free' ;;
     'l4lb load --seed') echo 'one free' ;;
     'l4lb load --previous') echo 'several files' ;;
@@ -55,6 +56,7 @@ _l4lb_values() {
     'l4lb replace --slots') echo 'one free' ;;
     'l4lb replace --table') echo 'one words consistent minimal' ;;
     'l4lb replace --remember') echo 'one words balancer destinations' ;;
+    'l4lb replace --forward') echo 'one words tunnel link' ;;
     'l4lb replace --names') echo 'several free' ;;
     'l4lb replace --seed') echo 'one free' ;;
     'l4lb replace --previous') echo 'several files' ;;
@@ -76,6 +78,7 @@ _l4lb_values() {
     'l4lb map --slots') echo 'one free' ;;
     'l4lb map --table') echo 'one words consistent minimal' ;;
     'l4lb map --remember') echo 'one words balancer destinations' ;;
+    'l4lb map --forward') echo 'one words tunnel link' ;;
     'l4lb map --names') echo 'several free' ;;
     'l4lb map --seed') echo 'one free' ;;
     'l4lb map --previous') echo 'several files' ;;
@@ -138,6 +141,7 @@ _l4lb_values() {
     'l4lb-load --slots') echo 'one free' ;;
     'l4lb-load --table') echo 'one words consistent minimal' ;;
     'l4lb-load --remember') echo 'one words balancer destinations' ;;
+    'l4lb-load --forward') echo 'one words tunnel link' ;;
     'l4lb-load --names') echo 'several free' ;;
     'l4lb-load --seed') echo 'one free' ;;
     'l4lb-load --previous') echo 'several files' ;;
@@ -153,6 +157,7 @@ _l4lb_values() {
     'l4lb-map --slots') echo 'one free' ;;
     'l4lb-map --table') echo 'one words consistent minimal' ;;
     'l4lb-map --remember') echo 'one words balancer destinations' ;;
+    'l4lb-map --forward') echo 'one words tunnel link' ;;
     'l4lb-map --names') echo 'several free' ;;
     'l4lb-map --seed') echo 'one free' ;;
     'l4lb-map --previous') echo 'several files' ;;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Step 5, encapsulate: the frame grows at its head by an outer header, IPv4 or
+ * Forwards through a tunnel: the frame grows at its head by an outer header, IPv4 or
  * IPv6 like the destination's address (RFC 2003, 2473, 4213), and gets the MACs
  * for the path to the destination.
  *
@@ -20,7 +20,6 @@
 #include "hash.h"
 #include "link.h"
 #include "parse.h"
-#include "too_big.h"
 
 #define OUTER_TTL 64
 #define FLOW_LABEL 0xfffff
@@ -31,7 +30,7 @@ union outer {
 	struct {
 		__be32 source; /* its last 4 bytes */
 		__u16 header_sum;
-		__u16 largest_inner;
+		__u16 largest_packet;
 	};
 };
 
@@ -158,9 +157,6 @@ encapsulate(struct xdp_md *ctx, const struct l4lb_device *device,
 {
 	__u32 grown;
 	void *ip;
-
-	if (packet->length > destination->largest_inner)
-		return tell_sender(ctx, packet, destination->largest_inner);
 
 	/* The sum of an IPv4 header is never 0, so 0 stands for IPv6. */
 	if (destination->header_sum) {

@@ -22,10 +22,10 @@
 
 /*
  * The version of this contract. It goes up when an older tool would misread a
- * newer program's maps. It is part of the program's name (l4lb_1), so that a
+ * newer program's maps. It is part of the program's name (l4lb_2), so that a
  * tool knows it before it reads a map.
  */
-#define L4LB_ABI 1
+#define L4LB_ABI 2
 
 /*
  * The sizes of the two builds; tools read them from the loaded maps. There are
@@ -81,7 +81,7 @@
 	V(MALFORMED, 17, "malformed",					\
 	  "a header is cut short, or a length exceeds the packet")\
 	V(TOO_BIG, 18, "too big",					\
-	  "longer than the device's MTU with the outer header")		\
+	  "longer than the way to its destination can carry")		\
 	V(NO_ROOM, 19, "no room",					\
 	  "the frame has no room for an outer header")		\
 	V(EXTENSION_HEADERS, 20, "extension headers",			\
@@ -261,6 +261,12 @@ _Static_assert(sizeof(struct l4lb_set) == 64, "a set is one cache line");
  */
 #endif
 
+/* How a packet reaches its destination: a choice of the service (forward.h). */
+enum l4lb_forward {
+	L4LB_TUNNEL = 0,	/* behind an outer header */
+	L4LB_LINK = 1,		/* by other MAC addresses, unchanged otherwise */
+};
+
 /*
  * `destinations`, by id. An id belongs to one destination of one service, and
  * its address never changes while a slot points to it.
@@ -275,7 +281,10 @@ struct l4lb_destination {
 	__u8 source_address[16];
 	/* One word with the last 4 bytes of the source, which hold a whole IPv4 address: */
 	__u16 header_sum;	/* of the outer IPv4 header without its first word, 0: IPv6 */
-	__u16 largest_inner;	/* bytes of the longest inner packet that fits the MTU */
+	__u16 largest_packet;	/* bytes of the longest one that the MTU lets through */
+	/* One word: */
+	__u8 forward;		/* enum l4lb_forward */
+	__u8 spare[7];
 } __attribute__((aligned(8)));
 
 #ifdef L4LB_HOST
@@ -340,11 +349,13 @@ _Static_assert(L4LB_OFFSET(l4lb_cell, port) == 20,
 _Static_assert(L4LB_OFFSET(l4lb_cell, first_slot) == 24,
 	       "a cell's target is one word");
 _Static_assert(sizeof(struct l4lb_quad) == 8, "four slots are one word");
-_Static_assert(sizeof(struct l4lb_destination) == 48, "destination");
+_Static_assert(sizeof(struct l4lb_destination) == 56, "destination");
 _Static_assert(L4LB_OFFSET(l4lb_destination, mac) == 16,
 	       "the MAC is in one word");
 _Static_assert(L4LB_OFFSET(l4lb_destination, source_address) == 28,
 	       "an IPv4 source, its sum and the largest packet are one word");
+_Static_assert(L4LB_OFFSET(l4lb_destination, forward) == 48,
+	       "how to forward is one word");
 _Static_assert(sizeof(struct l4lb_counter) == 16, "counter");
 
 #endif

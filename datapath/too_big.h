@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Drops a packet that is too big with its outer header. The host build also tells the
- * sender what would fit: ICMP "fragmentation needed" (RFC 1191) or ICMPv6 "packet too
+ * Drops a packet that is too big for the way to its destination: with a tunnel, together
+ * with its outer header. The host build also tells the sender what would fit: ICMP "fragmentation needed" (RFC 1191) or ICMPv6 "packet too
  * big" (RFC 8201). The frame itself becomes the message.
  *
  * A SmartNIC cannot limit the rate, and cannot sum up that many bytes.

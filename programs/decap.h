@@ -8,6 +8,12 @@
 
 #include "datapath/l4lb.h"
 
+/*
+ * The version of this contract, apart from that of the balancer's: it is part of the
+ * program's name (l4lb_decap_1).
+ */
+#define DECAP_ABI 1
+
 /* clang-format off */
 
 /* The numbers follow L4LB_VERDICTS: 0 to 15 pass, 16 to 31 drop, 32 sends. */
@@ -62,7 +68,7 @@ struct decap_names {
 
 /* `host`, one entry. */
 struct decap_host {
-	__u32 abi;	/* L4LB_ABI of the tool that filled `addresses`, 0: no tool did */
+	__u32 abi;	/* DECAP_ABI of the tool that filled `addresses`, 0: no tool did */
 	__u32 spare;
 	struct decap_names names[2]; /* of IPv4 and of IPv6 */
 };

@@ -2,6 +2,8 @@
 /** struct l4lb_destination. */
 import { u16, putU16 } from './bytes.js';
 import { VALUE_SIZES } from './maps.js';
+import type { Forward } from '../wire/forward.js';
+import { FORWARDS, USUAL_FORWARD } from '../wire/forward.js';
 
 /** An entry of the destination table. */
 export interface Destination {
@@ -14,8 +16,11 @@ export interface Destination {
   spread: number;
   source: Buffer;
   headerSum: number;
-  largestInner: number;
+  largestPacket: number;
+  forward: Forward;
 }
+
+const FORWARD_AT = 48;
 
 export function encodeDestination(destination: Destination): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.destinations);
@@ -26,7 +31,8 @@ export function encodeDestination(destination: Destination): Buffer {
   putU16(buffer, destination.spread, 26);
   destination.source.copy(buffer, 28);
   putU16(buffer, destination.headerSum, 44);
-  putU16(buffer, destination.largestInner, 46);
+  putU16(buffer, destination.largestPacket, 46);
+  buffer.writeUInt8(FORWARDS.indexOf(destination.forward), FORWARD_AT);
   return buffer;
 }
 
@@ -39,6 +45,8 @@ export function decodeDestination(buffer: Buffer): Destination {
     spread: u16(buffer, 26),
     source: buffer.subarray(28, 44),
     headerSum: u16(buffer, 44),
-    largestInner: u16(buffer, 46),
+    largestPacket: u16(buffer, 46),
+    // The entry of ABI 1 ends here. Like the program, takes any other number for a tunnel.
+    forward: FORWARDS[buffer[FORWARD_AT] ?? 0] ?? USUAL_FORWARD,
   };
 }

@@ -71,7 +71,7 @@ export const VERDICTS = [
     number: 18,
     name: 'too big',
     action: 'DROP',
-    meaning: "longer than the device's MTU with the outer header",
+    meaning: 'longer than the way to its destination can carry',
   },
   {
     number: 19,

@@ -25,12 +25,16 @@ import { describeLoaded, loadedJson } from '../load/report.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { withPins } from '../program/pins.js';
 import { sizesOf } from '../program/read.js';
-import { describePlan, planJson, planWarnings } from '../fill/text/service.js';
+import {
+  describePlan,
+  describeRoom,
+  planJson,
+  planWarnings,
+} from '../fill/text/service.js';
 import { describeSettled, settledJson } from '../fill/text/settled.js';
 import { stillHot } from '../plan/still-hot.js';
 import { kernelSeconds } from '../system/clock.js';
 import { replaceProgram } from '../load/replace.js';
-import { describeRoom, roomFor } from '../wire/largest-packet.js';
 
 export interface LoadFlags extends FillFlags {
   interface: string;
@@ -125,13 +129,13 @@ export async function attach(flags: LoadFlags): Promise<void> {
     }),
   );
   siblings?.warnings.forEach(warn);
-  report(flags, result, prepared && roomFor(prepared.mtu, prepared.destinations));
+  report(flags, result);
   if (flags.decap || result.mode === 'xdpoffload') return;
   const note = tagNote(link.name, await readHardware(tools.run, link.name));
   if (note !== undefined) warn(note);
 }
 
-function report(flags: LoadFlags, result: LoadResult, room: number | undefined): void {
+function report(flags: LoadFlags, result: LoadResult): void {
   const { plan } = result;
   const warnings = plan
     ? planWarnings(plan, sizesOf(mapsOfLoaded(result)).destinations)
@@ -145,15 +149,15 @@ function report(flags: LoadFlags, result: LoadResult, room: number | undefined):
   if (flags.json) {
     printJson({
       ...loadedJson(flags.interface, result),
-      ...(plan && planJson(plan)),
+      ...(plan && { ...planJson(plan), largest_packet: plan.room }),
       ...(left && settledJson(left)),
-      ...(room === undefined ? {} : { largest_packet: room }),
     });
     return;
   }
   const where = { interface: flags.interface, mode: MODE_NAMES[result.mode] };
   describeLoaded(flags.interface, result).forEach(print);
-  if (plan) describePlan(plan, where, false).forEach(print);
+  if (!plan) return;
+  describePlan(plan, where, false).forEach(print);
   if (left) describeSettled(left, flags.interface).forEach(print);
-  if (room !== undefined) print(describeRoom(room));
+  print(describeRoom(plan.room));
 }

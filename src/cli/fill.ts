@@ -44,6 +44,7 @@ async function fillAll(flags: MapFlags, config: string): Promise<void> {
     ...service,
     table: service.table ?? flags.table,
     remember: service.remember ?? flags.remember,
+    forward: service.forward ?? flags.forward,
     idle: service.idle ?? flags.idle,
   }));
   const attached = await findAttached(tools, flags.interface, flags.mode);

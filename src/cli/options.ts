@@ -4,6 +4,8 @@ import { Option } from 'commander';
 
 import type { Remember, TableKind } from '../abi/cell.js';
 import { REMEMBERS, TABLES } from '../abi/cell.js';
+import type { Forward } from '../wire/forward.js';
+import { FORWARDS } from '../wire/forward.js';
 import type { FillWishes } from '../fill/from-rows.js';
 import type { Names } from '../wire/names.js';
 import type { SlotSeed } from '../wire/slot-seed.js';
@@ -111,6 +113,7 @@ export interface FillFlags {
   idle?: number;
   echo?: boolean;
   remember?: Remember;
+  forward?: Forward;
   names?: Names;
   seed?: SlotSeed;
   previous?: string[];
@@ -119,7 +122,7 @@ export interface FillFlags {
 /** Turns flags into the wishes of a fill. */
 export function fillWishes(flags: FillFlags): FillWishes {
   const { vip: ways, source, takeSsh, slots, table, idle, echo, ...rest } = flags;
-  const { remember, names, seed, previous } = rest;
+  const { remember, forward, names, seed, previous } = rest;
   return {
     source,
     ways,
@@ -129,6 +132,7 @@ export function fillWishes(flags: FillFlags): FillWishes {
     idle,
     echo,
     remember,
+    forward,
     names,
     seed,
     previous,
@@ -168,6 +172,12 @@ export function addFillOptions(command: CliCommand): CliCommand {
         '--remember <who>',
         'who knows the connections of a slot that moved: the balancer, by records; or the destinations, by their sockets, which then run the decapsulation program with --names; kept until changed (default for a new service: balancer)',
       ).choices(REMEMBERS),
+    )
+    .addOption(
+      new Option(
+        '--forward <way>',
+        'how packets reach the destinations: through a tunnel, behind an outer header; or on the same link, by their MAC addresses only: they then have the address of the service on their loopback device, and no router is on the way; kept until changed (default for a new service: tunnel)',
+      ).choices(FORWARDS),
     )
     .option(
       '--names <prefix...>',

@@ -87,6 +87,12 @@ export const SERVICE_KEYS: readonly Key[] = [
     usual: '"balancer", or what the command line says',
   },
   {
+    name: 'forward',
+    meaning:
+      'how packets reach the destinations: through a "tunnel", or on the same "link" by their MAC addresses only; they then have the address of the service on their loopback device',
+    usual: '"tunnel", or what the command line says',
+  },
+  {
     name: 'take_ssh',
     meaning:
       'whether a way on all ports takes ssh too, and does not leave it to the host',

@@ -7,6 +7,8 @@
 import { TomlError, parse } from 'smol-toml';
 
 import { REMEMBERS, TABLES } from '../abi/cell.js';
+import type { Forward } from '../wire/forward.js';
+import { FORWARDS } from '../wire/forward.js';
 import type { Remember, TableKind } from '../abi/cell.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { ANY_ADDRESS } from '../wire/address.js';
@@ -55,6 +57,8 @@ export interface WantedService {
   table: TableKind | undefined;
   /** Undefined: as the command line says, else the balancer. */
   remember: Remember | undefined;
+  /** Undefined: as the command line says, else through a tunnel. */
+  forward: Forward | undefined;
   takeSsh: boolean;
   /** Undefined: as many as the service has, or the default of a new one. */
   slots: number | undefined;
@@ -145,6 +149,7 @@ function readService(section: Section, open: OpenFile): WantedService {
     udp: section.get('udp', oneOf(['current', 'previous'])) ?? 'current',
     table: section.get('table', oneOf(TABLES)),
     remember: section.get('remember', oneOf(REMEMBERS)),
+    forward: section.get('forward', oneOf(FORWARDS)),
     takeSsh: section.get('take_ssh', readBoolean) ?? false,
     slots,
     sources: readSources(section) ?? {},
@@ -155,6 +160,12 @@ function readService(section: Section, open: OpenFile): WantedService {
   if (slots !== undefined && service.rows.length > slots) {
     const count = many(service.rows.length, 'destination');
     section.fault('slots', `${count} do not fit ${many(slots, 'slot')}`);
+  }
+  if (service.forward === 'link' && section.has('source')) {
+    section.fault('source', 'only the outer header of a tunnel has one');
+  }
+  if (service.forward === 'link' && service.remember === 'destinations') {
+    section.fault('remember', 'destinations are named in the outer header of a tunnel');
   }
   if (service.takeSsh && service.ways.every(({ port }) => port !== 0)) {
     section.fault(

@@ -61,7 +61,7 @@ function describeReasons({ live, program, model }: Explained): [string, string][
   if (entry && program.id !== undefined) {
     lines.push([
       'destination',
-      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})`,
+      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}`,
     ]);
   }
   const meaning = must(
@@ -125,7 +125,13 @@ export function explainedJson(one: Explained): Record<string, unknown> {
     slot: slotNumber ?? null,
     hot: slot ? slot.previous !== 0 : null,
     because: hot ?? null,
-    destination: entry ? { id: program.id, address: formatAddress(entry.address) } : null,
+    destination: entry
+      ? {
+          id: program.id,
+          address: formatAddress(entry.address),
+          forward: entry.forward,
+        }
+      : null,
     agrees: differences.length === 0,
     differences,
     before: sideJson(frame),

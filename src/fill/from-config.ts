@@ -24,6 +24,7 @@ import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { sessionPort } from '../system/ssh-session.js';
 import { kernelSeconds } from '../system/clock.js';
+import { USUAL_FORWARD } from '../wire/forward.js';
 import { familyOfText } from '../wire/outer-source.js';
 import { readAllSlots, readTables } from '../program/read.js';
 
@@ -90,16 +91,17 @@ export async function prepareConfig(
   const rows = wanted.flatMap((service) => service.rows);
   const destinations = await resolveRows(tools, link, rows);
   // The device's own addresses are looked up once for all services.
-  const needing = wanted.flatMap(({ sources, rows: own }) =>
-    own.filter(({ address }) => !sources[familyOfText(address)]),
+  const needing = wanted.flatMap(({ forward, sources, rows: own }) =>
+    own.filter(({ address }) => forward !== 'link' && !sources[familyOfText(address)]),
   );
-  const defaults = chooseSources({}, {}, ownSources(link, needing));
+  const defaults = chooseSources({}, {}, ownSources(link, needing), 'tunnel');
   let at = 0;
   const services = wanted.map((service) => {
     const count = service.rows.length;
     at += count;
     return {
       ...service,
+      forward: service.forward ?? USUAL_FORWARD,
       sources: { ...defaults, ...service.sources },
       destinations: destinations.slice(at - count, at),
     };

@@ -14,6 +14,7 @@ import { reachable } from '../plan/cells.js';
 import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../abi/cell.js';
 import type { Context, Tools } from '../program/tools.js';
 import { Neighbours } from '../system/ip/neighbours.js';
+import type { Answering } from '../system/ip/neighbours.js';
 import { parseAddress, parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
@@ -36,6 +37,8 @@ import type { AskedSeed } from '../plan/device.js';
 import { checkNamesUsed } from '../plan/check-names.js';
 import { changesNames, checkDevice } from '../plan/device.js';
 import { sessionPort } from '../system/ssh-session.js';
+import type { Forward } from '../wire/forward.js';
+import { forwardIn } from '../wire/forward.js';
 import type { Names } from '../wire/names.js';
 import type { SlotSeed } from '../wire/slot-seed.js';
 import type { AskedSources } from '../wire/outer-source.js';
@@ -55,6 +58,7 @@ export interface FillWishes {
   idle?: number | undefined;
   echo?: boolean | undefined;
   remember?: Remember | undefined;
+  forward?: Forward | undefined;
   /** A family that is not named stays as it is. */
   names?: Names | undefined;
   seed?: SlotSeed | undefined;
@@ -166,11 +170,18 @@ export async function planFill(
   checkDevice({ ...tables, slots: touched }, prepared);
   const now = maps.memories && kernelSeconds();
   const live = { ...tables, slots };
-  const kept = chosen.isNew ? {} : sourcesIn(ownedBy(tables, service.id).values());
-  const sources = chooseSources(prepared.source, kept, prepared.ownSources);
+  const entries = chosen.isNew ? [] : [...ownedBy(tables, service.id).values()];
+  const forward = prepared.forward ?? forwardIn(entries);
+  const sources = chooseSources(
+    prepared.source,
+    sourcesIn(entries),
+    prepared.ownSources,
+    forward,
+  );
   const { before, ...wanted } = {
     ...prepared,
     service,
+    forward,
     sources,
     isNew: chosen.isNew,
     now,
@@ -275,7 +286,7 @@ export async function resolveRows(
   const missing = rows.filter((row) => row.mac === undefined);
   const resolved =
     missing.length === 0
-      ? new Map<string, string>()
+      ? new Map<string, Answering>()
       : await new Neighbours(run).resolve(
           link.name,
           missing.map((row) => row.address),
@@ -288,12 +299,16 @@ export async function resolveRows(
       next: `run ip route get ${at(unknown, 0).address} oif ${link.name}; or write the MAC into the row`,
     });
   }
-  return rows.map((row) => ({
-    address: parseAddress(row.address) as Buffer,
-    mac: must(
-      parseMac(row.mac ?? must(resolved.get(row.address), row.address)),
-      `the MAC of ${row.address}`,
-    ),
-    weight: row.weight,
-  }));
+  return rows.map((row) => {
+    const hop = resolved.get(row.address);
+    return {
+      address: parseAddress(row.address) as Buffer,
+      mac: must(
+        parseMac(row.mac ?? must(hop, row.address).mac),
+        `the MAC of ${row.address}`,
+      ),
+      weight: row.weight,
+      router: hop?.router,
+    };
+  });
 }

@@ -5,6 +5,7 @@
 import { parseAddress } from '../wire/address.js';
 import type { DestinationRow } from '../config/destinations-csv.js';
 import { Failure } from '../text/failure.js';
+import type { Forward } from '../wire/forward.js';
 import type { Link } from '../system/ip/links.js';
 import type { AskedSources, Family, Sources } from '../wire/outer-source.js';
 import { FAMILIES, FAMILY_NAMES, familyOfText } from '../wire/outer-source.js';
@@ -32,13 +33,15 @@ export function ownSources(link: Link, rows: readonly DestinationRow[]): OwnSour
 
 /**
  * For each family: the address asked for, else what the service has, else the device's
- * own.
+ * own. Without a tunnel there is no outer header to have a source.
  */
 export function chooseSources(
   { isOwn, ...asked }: AskedSources,
   kept: Sources,
   own: OwnSources,
+  forward: Forward,
 ): Sources {
+  if (forward !== 'tunnel') return {};
   const sources = { ...own.sources, ...(isOwn ? {} : kept), ...asked };
   for (const [family, failure] of own.missing) if (!sources[family]) throw failure;
   return sources;

@@ -57,7 +57,9 @@ export async function nextMac(
   destination: Buffer,
 ): Promise<Buffer> {
   const address = formatAddress(destination);
-  const text = (await new Neighbours(tools.run).resolve(device, [address])).get(address);
+  const text = (await new Neighbours(tools.run).resolve(device, [address])).get(
+    address,
+  )?.mac;
   const mac = text === undefined ? undefined : parseMac(text);
   if (mac) return mac;
   throw new Failure(`no MAC address towards ${address} over ${device}`, {

@@ -221,8 +221,8 @@ export async function planLoaded(
   return { plan: planned?.plan, write };
 }
 
-export function mapsOfLoaded({ maps }: { maps: MapInfo[] }): Maps {
-  const named = asMaps(maps);
+export function mapsOfLoaded({ maps }: { maps: MapInfo[] }, program?: string): Maps {
+  const named = asMaps(maps, program);
   if (!named) {
     throw new Failure('this program has no destination table to fill', {
       cause: 'it decapsulates, or its maps have other sizes than these tools know',

@@ -4,7 +4,8 @@
  *
  * If the new program's maps have the same kinds and sizes, it takes over the old maps,
  * and only the code changes. If only the size of `flows` differs, it takes over all
- * other maps: see carry-flows.ts. Otherwise it gets maps of its own. They are filled like
+ * other maps: see carry-flows.ts. The maps of an earlier release first get the form of
+ * today: see earlier.ts. Otherwise it gets maps of its own. They are filled like
  * the old ones, the programs are swapped, and then the old counters' sums are added.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,9 +21,10 @@ import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
 import type { Tools } from '../program/tools.js';
 import { parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
-import { isDecap, isOurs, notOurs, severalPrograms } from '../program/find.js';
+import { isDecap, isEarlier, isOurs, notOurs, severalPrograms } from '../program/find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import { carryTables } from '../plan/carry-tables.js';
+import { renewMaps } from './earlier.js';
 import { SumCarrier } from './carry-sums.js';
 import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
 import { Failure } from '../text/failure.js';
@@ -56,8 +58,10 @@ export async function replaceProgram(
   const object = request.object ?? objectFor(there.mode, isDecap(there.name));
   const options = optionsFor(request, there.mode);
   const fresh = await loadObject(bpftool, pins, object, options);
-  if (fresh.name !== there.name) throw cannotFollow(request, there, fresh);
-  const { maps: old } = await bpftool.programWithMaps('id', there.id);
+  const isNext = isEarlier(there.name) && !isDecap(fresh.name);
+  if (fresh.name !== there.name && !isNext) throw cannotFollow(request, there, fresh);
+  const before = await bpftool.programWithMaps('id', there.id);
+  const old = await renewMaps(bpftool, before, fresh.maps, lock);
 
   const allSame = sameMaps(old, fresh.maps);
   const otherFlows = !allSame && onlyFlowsDiffer(old, fresh.maps, sameMaps);
@@ -71,7 +75,9 @@ export async function replaceProgram(
     : fresh;
   // The pin keeps the old program's maps until their sums are read.
   if (!keptMaps) await bpftool.pin(there.id, pins.next());
-  const carried = keptMaps ? undefined : await carryContent(tools, request, old, loaded);
+  const carried = keptMaps
+    ? undefined
+    : await carryContent(tools, request, before, loaded);
   const { plan, write } = await planLoaded(tools, request, loaded);
   // Maps that are kept are in use, so they are written only after the swap succeeds.
   if (!keptMaps) await write(loaded);
@@ -211,12 +217,12 @@ function sameMaps(one: readonly MapInfo[], other: readonly MapInfo[]): boolean {
 async function carryContent(
   { bpftool }: Tools,
   { link, lock }: LoadRequest,
-  old: readonly MapInfo[],
+  old: { name: string; maps: MapInfo[] },
   loaded: Loaded,
 ): Promise<{ ids: Map<number, number>; losses: string[] }> {
   if (isDecap(loaded.name)) return { ids: new Map(), losses: [] };
   const maps = mapsOfLoaded(loaded);
-  const oldMaps = mapsOfLoaded({ maps: [...old] });
+  const oldMaps = mapsOfLoaded(old, old.name);
   const live = await readCarried(bpftool, oldMaps);
   const mac = parseMac(link.mac) ?? live.device.mac;
   const { writes, ids, losses } = carryTables(live, sizesOf(maps), {

@@ -17,9 +17,12 @@ import { Neighbours } from '../system/ip/neighbours.js';
 import type { Service } from '../plan/services.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
 import type { State } from '../plan/state.js';
+import { ownedBy } from '../plan/state.js';
 import { countHot } from '../plan/still-hot.js';
 import { readAllSlots, readTables } from '../program/read.js';
 import { formatAddress } from '../wire/address.js';
+import type { Forward } from '../wire/forward.js';
+import { USUAL_FORWARD, forwardIn } from '../wire/forward.js';
 import { formatNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Moment, SiblingStatus } from './siblings.js';
@@ -29,6 +32,7 @@ export interface ServiceStatus {
   ways: string[];
   slots: number;
   destinations: number;
+  forward: Forward;
   /** Who knows the connections of hot slots; null in a build that remembers none. */
   remember: Remember | null;
   slots_hot: number;
@@ -86,7 +90,7 @@ async function readProgram(
     const status = siblingsStatus(decap, known, now);
     return { ...head, build: 'decap', addresses, verdicts, ...status };
   }
-  const maps = asMaps(all);
+  const maps = asMaps(all, name);
   if (!maps) return { ...head, build: 'not l4lb' };
   const tables = await readTables(tools.bpftool, maps);
   const services = [...servicesIn(reachable(tables)).values()];
@@ -102,9 +106,8 @@ export function tablesStatus(tables: State): Pick<ProgramStatus, 'services' | 'n
     slots_hot: countHot(tables, service),
     remember: remembers(tables, service),
     keeps_ssh: keepsSsh(tables, service) ?? null,
-    destinations: [...tables.destinations.values()].filter(
-      (one) => one.service === service.id,
-    ).length,
+    destinations: ownedBy(tables, service.id).size,
+    forward: forwardIn(ownedBy(tables, service.id).values()),
   }));
   const names = Object.values(tables.device.names).map(formatNames);
   return { services, ...(names.length > 0 && { names }) };
@@ -164,13 +167,14 @@ function describeTables(program: ProgramStatus): string[] {
   if (!services) return [];
   if (services.length === 0) return ['  no service yet: everything passes to the host'];
   const lines = services.map((service) => {
-    const { ways, slots, destinations, keeps_ssh: keeps, remember } = service;
+    const { ways, slots, destinations, forward, keeps_ssh: keeps, remember } = service;
+    const how = forward === USUAL_FORWARD ? '' : `, forward ${forward}`;
     const ssh = keeps === null ? '' : keeps ? ', ssh kept' : ', ssh taken';
     const who =
       remember === 'balancer' ? 'the balancer remembers' : 'destinations remember';
     const hot =
       remember === null ? '' : `, ${formatCount(service.slots_hot)} hot; ${who}`;
-    return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${ssh}${hot}`;
+    return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${how}${ssh}${hot}`;
   });
   return names ? [...lines, `  names destinations by ${names.join(', ')}`] : lines;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Step 5: adds an outer header (RFC 2003, 4213 for IPv6 in IPv4, 2473 for IPv6). */
+/** A tunnel adds an outer header (RFC 2003, 4213 for IPv6 in IPv4, 2473 for IPv6). */
 import { onWire } from '../wire/address.js';
 import { checksum } from '../wire/checksum.js';
 import { evenOut } from '../wire/hash.js';

@@ -10,7 +10,7 @@ import {
   mayBeTold,
   tooBigAnswer,
 } from './answers.js';
-import { encapsulate } from './encapsulate.js';
+import { forward } from './forward.js';
 import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
 import type { Connection, Ip, Link, Refused } from './parse.js';
 import { isTcpOrUdp, parseIp, parseLink, parseTransport } from './parse.js';
@@ -58,15 +58,15 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
   const written = writes(chosen);
   if (!destination) return { ...untouched('empty slot', reasons), ...written };
 
-  if (ip.length > destination.largestInner) {
+  if (ip.length > destination.largestPacket) {
     const isTold =
       tables.build === 'host' && mayBeTold(link, ip, connection) && state.mayTell;
     if (!isTold) return { ...untouched('too big', reasons), ...written };
-    const told = tooBigAnswer(link, ip, destination.largestInner);
+    const told = tooBigAnswer(link, ip, destination.largestPacket);
     return { ...answer('too big told', told, frame.length, reasons), ...written };
   }
   const { mac } = tables.device;
-  const sent = encapsulate(link, ip, destination, mac, chosen.hash, chosen.source);
+  const sent = forward(link, ip, destination, mac, chosen.hash, chosen.source);
   return {
     ...answer('balanced', sent, sent.length, reasons),
     ...written,

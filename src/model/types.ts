@@ -26,7 +26,14 @@ export type ModelCell = Pick<
 >;
 export type ModelDestination = Pick<
   Destination,
-  'address' | 'mac' | 'service' | 'weight' | 'source' | 'spread' | 'largestInner'
+  | 'address'
+  | 'mac'
+  | 'service'
+  | 'weight'
+  | 'source'
+  | 'spread'
+  | 'largestPacket'
+  | 'forward'
 >;
 
 export interface Tables {

@@ -6,6 +6,7 @@
 import { must } from '../text/must.js';
 import { isWay, reachable } from './cells.js';
 import { formatAddress } from '../wire/address.js';
+import type { Forward } from '../wire/forward.js';
 import type { WantedService } from '../config/read.js';
 import { NoRoom } from './no-room.js';
 import type { Assignment, Layout } from './match-services.js';
@@ -23,6 +24,7 @@ import type { Wanted, WantedDestination } from './steps.js';
 
 /** A service of the file, completed with what the network had to tell. */
 export interface ResolvedService extends WantedService {
+  forward: Forward;
   destinations: readonly WantedDestination[];
 }
 
@@ -110,11 +112,11 @@ function planAll(
   };
   if (removeFirst) remove();
   for (const { wanted, service, isNew } of fills) {
-    const { destinations, sources, takeSsh } = wanted;
+    const { destinations, forward, sources, takeSsh } = wanted;
     const { cells, claimed } = claimWays(state, service);
     const made = plan(
       { ...state, cells, slots: slotsIn(state, service) },
-      { ...surroundings, service, isNew, destinations, sources, takeSsh },
+      { ...surroundings, service, isNew, destinations, forward, sources, takeSsh },
     );
     const waysAdded = [...made.waysAdded, ...claimed];
     result.services.push({ name: wanted.name, plan: { ...made, waysAdded } });

@@ -13,6 +13,7 @@ import { applyWrites } from './state.js';
 import { plan } from './service.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { forwardIn } from '../wire/forward.js';
 import { sourcesIn } from '../wire/outer-source.js';
 import { formatWay } from '../wire/way.js';
 import { append } from '../text/lists.js';
@@ -58,6 +59,7 @@ export function carryTables(
       service,
       isNew: true,
       destinations: owned.map(([, entry]) => entry),
+      forward: forwardIn(owned.map(([, entry]) => entry)),
       sources: sourcesIn(owned.map(([, entry]) => entry)),
       takeSsh: keepsSsh(old, service) === false,
       sessionPort: old.device.sessionPort,

@@ -27,6 +27,7 @@ import type { Way } from '../wire/way.js';
 import type { Names } from '../wire/names.js';
 import { formatNames } from '../wire/names.js';
 import type { Family, Sources } from '../wire/outer-source.js';
+import { USUAL_FORWARD, forwardIn } from '../wire/forward.js';
 import { FAMILIES, formatSource, sourcesIn } from '../wire/outer-source.js';
 import { formatHost, formatWay, wayKey } from '../wire/way.js';
 
@@ -130,12 +131,14 @@ function waysOf(ways: readonly Way[]): string[] {
 }
 
 function settingsOf(live: State, service: Service): string[] {
-  const { flags, log2Slots, idle, drainDeadline } = service;
+  const { id, flags, log2Slots, idle, drainDeadline } = service;
+  const forward = forwardIn(ownedBy(live, id).values());
   return [
     ...(flags & CELL_HASH_SOURCE ? ['hash = "source"'] : []),
     ...(flags & CELL_UDP_STAYS ? ['udp = "previous"'] : []),
     ...(flags & CELL_MINIMAL_TABLE ? ['table = "minimal"'] : []),
     ...(flags & CELL_NAMES ? ['remember = "destinations"'] : []),
+    ...(forward === USUAL_FORWARD ? [] : [`forward = ${quote(forward)}`]),
     ...(keepsSsh(live, service) === false ? ['take_ssh = true'] : []),
     `slots = ${1 << log2Slots}`,
     ...(idle === 0 ? [] : [`idle = ${idle}`]),

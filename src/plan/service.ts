@@ -12,6 +12,7 @@ import {
 } from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
+import { checkForward } from './check-forward.js';
 import { checkNames, nameable } from './check-names.js';
 import { chainOf } from './names.js';
 import { NoRoom } from './no-room.js';
@@ -22,6 +23,8 @@ import { idleOf } from './hot-slots.js';
 import { idealMoves } from './minimal.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import type { Forward } from '../wire/forward.js';
+import { forwardIn } from '../wire/forward.js';
 import { formatSource, sourcesIn } from '../wire/outer-source.js';
 import { must } from '../text/must.js';
 import type { NamesPrefix } from '../wire/names.js';
@@ -29,7 +32,7 @@ import { formatNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
 import { planStep } from './steps.js';
-import { append } from '../text/lists.js';
+import { append, smallest } from '../text/lists.js';
 
 /** A destination, and how many slots forget that connections of theirs are on it. */
 export interface Forgets {
@@ -66,6 +69,9 @@ export interface Plan {
   restored: string[];
   /** Destinations that change otherwise: in weight or MAC. */
   changed: string[];
+  forward: Forward;
+  /** Bytes of the largest packet that can be sent to any of them. */
+  room: number;
   slots: number;
   slotsMoved: number;
   /**
@@ -100,6 +106,7 @@ export interface Plan {
 export function plan(live: State, wanted: Wanted): Plan {
   const { service } = wanted;
   checkNames(live, wanted);
+  checkForward(wanted);
   const slots = 1 << service.log2Slots;
   const before = ownedBy(live, service.id);
   const limit = Math.min(slots, before.size + freeIds(live).length);
@@ -125,6 +132,7 @@ export function plan(live: State, wanted: Wanted): Plan {
   const waysBefore = waysOf(live, service);
   const old = byAddress([...before.values()]);
   const after = byAddress(target);
+  const sent = [...ownedBy(state, service.id).values()];
   const shares = sharesOf(live, state, old, after);
   const turned = (which: (before: number, after: number) => boolean): string[] =>
     shares.flatMap(({ address, weightBefore: before, weight }) =>
@@ -151,6 +159,8 @@ export function plan(live: State, wanted: Wanted): Plan {
       const isOther = was && (!was.mac.equals(mac) || was.weight !== weight);
       return isOther && !told.has(address) ? [address] : [];
     }),
+    forward: wanted.forward,
+    room: smallest([wanted.mtu, ...sent.map(({ largestPacket }) => largestPacket)]),
     slots,
     slotsMoved,
     slotsIdeal: Math.min(slotsMoved, slotsIdeal),
@@ -223,6 +233,7 @@ function settingsChanged(before: State, after: State, service: Service): string[
       ['hash', isSet(CELL_HASH_SOURCE, 'source', 'source+ports')],
       ['udp', isSet(CELL_UDP_STAYS, 'previous', 'current')],
       ['table', isSet(CELL_MINIMAL_TABLE, 'minimal', 'consistent')],
+      ['forward', there ? forwardIn(ownedBy(state, service.id).values()) : ''],
       ['remember', isSet(CELL_NAMES, 'destinations', 'balancer')],
       ['names', prefix(state.device.names.ipv4)],
       ['IPv6 names', prefix(state.device.names.ipv6)],

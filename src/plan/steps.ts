@@ -36,7 +36,9 @@ import { ABI } from '../abi/maps.js';
 import { formatAddress } from '../wire/address.js';
 import type { WantedDevice } from './device.js';
 import { slotSeedFor } from './device.js';
-import { headerSum, largestInner } from '../wire/outer-header.js';
+import { ANY_ADDRESS } from '../wire/address.js';
+import type { Forward } from '../wire/forward.js';
+import { headerSum, largestPacket } from '../wire/outer-header.js';
 import type { State, Write } from './state.js';
 import { freeIds, ownedBy } from './state.js';
 import type { WeightOf } from './hot-slots.js';
@@ -44,7 +46,7 @@ import { isKeptByMove, moveSlot } from './hot-slots.js';
 import { moveNaming, namesOfSlot } from './names.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
-import type { Sources } from '../wire/outer-source.js';
+import type { Source, Sources } from '../wire/outer-source.js';
 import { familyOf } from '../wire/outer-source.js';
 import { versionOf, wayKey } from '../wire/way.js';
 
@@ -52,12 +54,15 @@ export interface WantedDestination {
   address: Buffer;
   mac: Buffer;
   weight: number;
+  /** The router that has this MAC, if it was looked up and is not the destination's own. */
+  router?: string | undefined;
 }
 
 export interface Wanted extends WantedDevice {
   service: Service;
   isNew: boolean;
   destinations: readonly WantedDestination[];
+  forward: Forward;
   /** Sources of the outer header, for each family that a destination has. */
   sources: Sources;
   /** Undefined: stays as it is; a new service leaves ssh to the host. */
@@ -176,14 +181,12 @@ function planDestinations(
   destinations: readonly WantedDestination[],
   ids: readonly number[],
 ): Write[] {
-  return destinations.flatMap(({ address, mac, weight }, index) => {
+  const { forward } = wanted;
+  return destinations.flatMap((destination, index) => {
+    const { address, mac, weight } = destination;
     const key = at(ids, index);
     const there = state.destinations.get(key);
-    // A destination that stays only for one more step may be the last of its family.
-    const source =
-      wanted.sources[familyOf(address)] ??
-      (there && { address: there.source, spread: there.spread });
-    if (!source) throw new Error(`${formatAddress(address)} was promised a source`);
+    const source = sourceFor(wanted, address, there);
     const value: Destination = {
       address,
       mac,
@@ -191,13 +194,39 @@ function planDestinations(
       service: wanted.service.id,
       spread: source.spread,
       source: source.address,
-      headerSum: headerSum(source.address, address),
-      largestInner: largestInner(wanted.mtu, address),
+      headerSum: forward === 'tunnel' ? headerSum(source.address, address) : 0,
+      largestPacket: largestPacket(wanted.mtu, address, forward),
+      forward,
     };
-    return there && sameDestination(there, value)
-      ? []
-      : [{ map: 'destinations', key, value }];
+    if (!there || there.service === 0) return [{ map: 'destinations', key, value }];
+    if (sameDestination(there, value)) return [];
+    return rewrite(there, value).map((one) => ({ map: 'destinations', key, value: one }));
   });
+}
+
+const NO_SOURCE: Source = { address: ANY_ADDRESS, spread: 0 };
+
+function sourceFor(
+  { forward, sources }: Wanted,
+  address: Buffer,
+  there: Destination | undefined,
+): Source {
+  if (forward !== 'tunnel') return NO_SOURCE;
+  const source = sources[familyOf(address)];
+  if (source) return source;
+  // A destination that stays only for one more step may be the last of its family.
+  if (there) return { address: there.source, spread: there.spread };
+  throw new Error(`${formatAddress(address)} was promised a source`);
+}
+
+/**
+ * An entry that packets are using changes word by word. A tunnel needs several of them, so
+ * it gets its source last when it goes, and first when it comes.
+ */
+function rewrite(there: Destination, value: Destination): Destination[] {
+  if (there.forward === value.forward) return [value];
+  const tunnel = there.forward === 'tunnel' ? there : value;
+  return [{ ...tunnel, forward: 'link' }, value];
 }
 
 /** Plans the slots; hot-slots.ts decides what they remember of a move. */

@@ -9,7 +9,7 @@ import { DECAP_VERDICTS, decodeHost, encodeHost } from '../abi/decap.js';
 import { sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import { encodeKey } from '../abi/bytes.js';
-import { ABI } from '../abi/maps.js';
+import { DECAP_ABI } from '../abi/maps.js';
 import { kernelSeconds } from '../system/clock.js';
 import type { Tools } from './tools.js';
 import { at, must } from '../text/must.js';
@@ -63,7 +63,7 @@ export async function fillDecap(
       updateLine(
         host,
         encodeKey(0),
-        encodeHost({ abi: ABI, names: siblings?.names ?? before }),
+        encodeHost({ abi: DECAP_ABI, names: siblings?.names ?? before }),
       ),
     ],
     lock,
@@ -89,7 +89,7 @@ export async function readDecap(
   const { abi, names } = decodeHost(valueOf(at(at(entries, 2), 0)));
   const hasNames = Object.keys(names).length > 0;
   return {
-    addresses: abi === ABI ? addresses.length : 'all',
+    addresses: abi === DECAP_ABI ? addresses.length : 'all',
     names,
     ...(hasNames ? await readSiblings(bpftool, maps) : { self: [], siblings: [] }),
     verdicts: Object.fromEntries(

@@ -7,6 +7,7 @@ import type { MapName, Build } from '../abi/maps.js';
 import {
   ABI,
   DECAP_PROGRAM_NAME,
+  EARLIER_SIZES,
   MAP_NAMES,
   PROGRAM_NAME,
   VALUE_SIZES,
@@ -51,17 +52,17 @@ export async function findAttached(
       },
     );
   }
-  const other = /^l4lb_(\d+)$/.exec(attached.name);
-  if (other && attached.name !== PROGRAM_NAME) {
+  const abi = abiOf(attached.name);
+  if (abi !== undefined && abi !== ABI) {
     throw new Failure(
-      `the program on ${device} has ABI version ${other[1]}, these tools have ${ABI}`,
+      `the program on ${device} has ABI version ${abi}, these tools have ${ABI}`,
       {
         cause: 'program and tools come from different releases',
         next: `l4lb-load -i ${device} --replace`,
       },
     );
   }
-  if (!other) throw notOurs(device, attached);
+  if (abi === undefined) throw notOurs(device, attached);
   const program = await bpftool.programWithMaps('id', attached.id);
   const maps = asMaps(program.maps);
   if (!maps) throw notOurs(device, attached);
@@ -115,8 +116,20 @@ export function severalPrograms(
   });
 }
 
+/** The ABI version of a balancer, of whatever release; undefined for other programs. */
+export function abiOf(name: string): number | undefined {
+  const version = /^l4lb_(\d+)$/.exec(name)?.[1];
+  return version === undefined ? undefined : Number(version);
+}
+
+/** Whether it is the balancer of an earlier release whose tables can be carried over. */
+export function isEarlier(name: string): boolean {
+  return EARLIER_SIZES.has(abiOf(name) ?? ABI);
+}
+
 /**
- * l4lb_1 is the balancer, l4lb_decap_1 the decapsulation program; 1 is the ABI version.
+ * l4lb_2 is the balancer, l4lb_decap_1 the decapsulation program; the number is the ABI
+ * version.
  */
 export function isOurs(name: string): boolean {
   return /^l4lb_(?:decap_)?\d+$/.test(name);
@@ -136,12 +149,19 @@ export function notOurs(device: string, { name, id, mode }: AttachedProgram): Fa
   );
 }
 
-/** Our six maps by name; undefined if one is missing or has another size. */
-export function asMaps(all: readonly MapInfo[]): Maps | undefined {
+/**
+ * The six maps of a balancer with this name; undefined if one is missing or has another
+ * size.
+ */
+export function asMaps(
+  all: readonly MapInfo[],
+  program = PROGRAM_NAME,
+): Maps | undefined {
   const maps: Partial<Maps> = {};
+  const sizes = { ...VALUE_SIZES, ...EARLIER_SIZES.get(abiOf(program) ?? ABI) };
   for (const name of MAP_NAMES) {
     const map = all.find((one) => one.name === name);
-    if (!map || map.valueSize !== VALUE_SIZES[name]) return undefined;
+    if (!map || map.valueSize !== sizes[name]) return undefined;
     maps[name] = map;
   }
   const optional = ['names', 'memories', 'flows', 'secret', 'kept', 'limits'] as const;

@@ -5,6 +5,7 @@
  * spreads them over its queues, which it chooses by the outer addresses.
  */
 import { Fault } from '../text/fault.js';
+import type { Forward } from './forward.js';
 import {
   addressFault,
   formatAddress,
@@ -91,12 +92,21 @@ export function joinSources(all: readonly Source[]): Sources | undefined {
 
 export const TWO_SOURCES = 'each family has one source, and two of one family are given';
 
-/** Reads the sources from a service's entries; all of a family have the same, unless a tool was killed. */
+/**
+ * Reads the sources from a service's entries; all of a family have the same, unless a tool
+ * was killed. Without a tunnel there is no outer header, and so no source.
+ */
 export function sourcesIn(
-  entries: Iterable<{ address: Buffer; source: Buffer; spread: number }>,
+  entries: Iterable<{
+    address: Buffer;
+    source: Buffer;
+    spread: number;
+    forward: Forward;
+  }>,
 ): Sources {
   const sources: Sources = {};
-  for (const { address, source, spread } of entries) {
+  for (const { address, source, spread, forward } of entries) {
+    if (forward !== 'tunnel') continue;
     sources[familyOf(address)] ??= { address: source, spread };
   }
   return sources;

@@ -2,7 +2,7 @@
 /** The decapsulation program. */
 import { DECAP_VERDICTS, encodeHost } from '../../src/abi/decap.js';
 import { encodeKey } from '../../src/abi/bytes.js';
-import { ABI } from '../../src/abi/maps.js';
+import { DECAP_ABI } from '../../src/abi/maps.js';
 import {
   EMPTY_PAIR,
   encodePair,
@@ -69,7 +69,7 @@ export function prepareDecap(
           'addresses',
           OWN.map((address) => [address, encodeKey(1)] as const),
         )
-        .write('host', [[encodeKey(0), encodeHost({ abi: ABI, names })]])
+        .write('host', [[encodeKey(0), encodeHost({ abi: DECAP_ABI, names })]])
         .write('siblings', SIBLINGS.map(siblingEntry))
         .write('sockets', sockets.map(socketEntry))
         .zeros('pairs')

@@ -106,7 +106,8 @@ function makeDestination(random: Random, id: number): ModelDestination {
       weight: 0,
       spread: 0,
       source: ANY,
-      largestInner: 0,
+      largestPacket: 0,
+      forward: 'tunnel',
     };
   }
   const isV4 = random.chance(50);
@@ -124,7 +125,8 @@ function makeDestination(random: Random, id: number): ModelDestination {
     weight: random.chance(30) ? 0 : random.between(1, 100),
     spread,
     source,
-    largestInner: random.chance(50) ? 1460 : random.pick(LARGEST),
+    largestPacket: random.chance(50) ? 1460 : random.pick(LARGEST),
+    forward: random.chance(30) ? 'link' : 'tunnel',
   };
 }
 

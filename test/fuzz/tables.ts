@@ -104,7 +104,7 @@ function encodeCell(cell: ModelCell): Buffer {
 }
 
 function encodeEntry(entry: ModelDestination): Buffer {
-  const bytes = Buffer.alloc(48);
+  const bytes = Buffer.alloc(56);
   entry.address.copy(bytes, 0);
   entry.mac.copy(bytes, 16);
   bytes.writeUInt16LE(entry.service, 22);
@@ -112,7 +112,8 @@ function encodeEntry(entry: ModelDestination): Buffer {
   bytes.writeUInt16LE(entry.spread, 26);
   entry.source.copy(bytes, 28);
   bytes.writeUInt16LE(headerSum(entry), 44);
-  bytes.writeUInt16LE(entry.largestInner, 46);
+  bytes.writeUInt16LE(entry.largestPacket, 46);
+  bytes.writeUInt8(entry.forward === 'link' ? 1 : 0, 48);
   return bytes;
 }
 

@@ -26,6 +26,7 @@ import { Bpftool } from '../../src/system/bpftool.js';
 import { run } from '../../src/system/run.js';
 import { kernelSeconds } from '../../src/system/clock.js';
 import { TCP, ethernet, ipv4, tcp } from '../frames.js';
+import { takeBackToFirst } from './first-version.js';
 import { Network, ROOT } from './network.js';
 
 const SYN = 0x02;
@@ -230,7 +231,7 @@ describe('l4lb_carry_flows', () => {
   });
 });
 
-describe('l4lb-load --replace --flows', () => {
+describe('l4lb-load --replace', () => {
   const CONNECTIONS = 300;
   let network: Network;
   let folder: string;
@@ -313,6 +314,50 @@ describe('l4lb-load --replace --flows', () => {
     const isNew = (address: string): boolean => Number(address.split('.')[3]) > 10;
     expect(older.filter(isNew).length).toBeGreaterThan(20);
     expect(young.filter(isNew).length).toBeGreaterThan(20);
+  });
+
+  test('of a program of the first version keeps its tables, records and counters', async () => {
+    const oldest = await send(ACK, 10_000);
+    await network.l4lb('map', ...rows(13));
+    const young = await send(SYN, 20_000);
+    expect(await send(ACK, 20_000)).toEqual(young);
+    const before = (await network.l4lb('map', '--export')).stdout;
+    const counted = await network.sample();
+    await takeBackToFirst(network, bpftool, program, folder);
+
+    const refused = await network.l4lb('map', ...rows(16));
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain('has ABI version 1, these tools have 2');
+    expect(refused.stderr).toContain('next: l4lb-load -i eth0 --replace');
+    const { stdout: status } = await network.l4lb('load', '--status');
+    expect(status).toMatch(
+      /l4lb_1 \(program \d+, host\).*\n.*: 13 destinations in 4,096 slots/,
+    );
+
+    const replaced = await network.l4lb('load', '--replace');
+    expect([replaced.exitCode, replaced.stderr]).toEqual([0, '']);
+    expect(replaced.stdout).toMatch(/maps and counters are kept$/);
+    await lookForProgram();
+    expect(await send(ACK, 10_000)).toEqual(oldest);
+    expect(await send(ACK, 20_000)).toEqual(young);
+    expect((await network.l4lb('map', '--export')).stdout).toBe(before);
+    const later = (await network.sample()).destinations.map(({ packets }) => packets);
+    counted.destinations.forEach(({ packets }, index) => {
+      expect(later[index]).toBeGreaterThanOrEqual(packets);
+    });
+  });
+
+  test('of a program of the first version can give flows another size, too', async () => {
+    const oldest = await send(ACK, 10_000);
+    await network.l4lb('map', ...rows(13));
+    const young = await send(SYN, 20_000);
+    expect(await send(ACK, 20_000)).toEqual(young);
+    await takeBackToFirst(network, bpftool, program, folder);
+    const replaced = await network.l4lb('load', '--replace', '--flows', '16');
+    expect([replaced.exitCode, replaced.stderr]).toEqual([0, '']);
+    await lookForProgram();
+    expect(await send(ACK, 10_000)).toEqual(oldest);
+    expect(await send(ACK, 20_000)).toEqual(young);
   });
 
   test('fills too, before the swap', async () => {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { hex } from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { encodeHost } from '../../src/abi/decap.js';
-import { ABI } from '../../src/abi/maps.js';
+import { DECAP_ABI } from '../../src/abi/maps.js';
 import { formatAddress, parseAddress } from '../../src/wire/address.js';
 import { Bpftool } from '../../src/system/bpftool.js';
 import { readDecap } from '../../src/program/decap.js';
@@ -89,7 +89,7 @@ describe('single frames', () => {
     const address = parseAddress(destination.address) as Buffer;
     await bpftool.queries([
       `map update id ${id('addresses')} key hex ${hex(address)} value hex 01 00 00 00`,
-      `map update id ${id('host')} key hex 00 00 00 00 value hex ${hex(encodeHost({ abi: ABI, names: {} }))}`,
+      `map update id ${id('host')} key hex 00 00 00 00 value hex ${hex(encodeHost({ abi: DECAP_ABI, names: {} }))}`,
     ]);
     const stranger = outer({ to: '10.9.9.9' });
     expect(await send(stranger)).toEqual({

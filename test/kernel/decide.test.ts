@@ -16,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { encodeKey } from '../../src/abi/bytes.js';
 import { encodeHost } from '../../src/abi/decap.js';
-import { ABI } from '../../src/abi/maps.js';
+import { DECAP_ABI } from '../../src/abi/maps.js';
 import { encodeSibling, encodeSiblingKey, sumPairs } from '../../src/abi/siblings.js';
 import { decap } from '../../src/model/decap.js';
 import type { Neighbourhood, Socket } from '../../src/model/names.js';
@@ -171,7 +171,7 @@ describe.each(['l4lb_decap.o', 'l4lb_decap_frags.o'])('%s', (object) => {
       ...[...HOSTS, '10.0.1.9'].map((text) =>
         updateLine(addresses, must(parseAddress(text), text), encodeKey(1)),
       ),
-      updateLine(host, encodeKey(0), encodeHost({ abi: ABI, names })),
+      updateLine(host, encodeKey(0), encodeHost({ abi: DECAP_ABI, names })),
       ...SIBLINGS.map((one) => {
         const version = onWire(one.address).length === 4 ? 4 : 6;
         const key = encodeSiblingKey({ number: one.number, version });

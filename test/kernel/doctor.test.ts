@@ -211,7 +211,7 @@ describe('finds', () => {
       broken:
         `clang -O2 -g -target bpf -I/usr/include/$(uname -m)-linux-gnu -Dpass=l4lb_9 -c ${ROOT}testbed/pass.c -o old.o; ` +
         'l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj old.o sec xdp',
-      evidence: 'its ABI version is 9, and the tools have 1',
+      evidence: 'its ABI version is 9, and the tools have 2',
       fix: 'l4lb-load -i eth0 --replace',
       undo: `ip link set dev eth0 xdpdrv off; ${reload()}`,
     },

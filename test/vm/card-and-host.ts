@@ -113,21 +113,21 @@ export function cardAndHost(vm: Vm): void {
       const [driver = '', passes, offload = '', filled] = (
         await ok('load', '--status')
       ).split('\n');
-      expect(driver).toMatch(/^eth0 \[Driver\] l4lb_1 \(program \d+, host\)/);
+      expect(driver).toMatch(/^eth0 \[Driver\] l4lb_2 \(program \d+, host\)/);
       expect(passes).toBe('  no service yet: everything passes to the host');
-      expect(offload).toMatch(/^eth0 \[Offload\] l4lb_1 \(program \d+, portable\)/);
+      expect(offload).toMatch(/^eth0 \[Offload\] l4lb_2 \(program \d+, portable\)/);
       expect(filled).toBe('  any/tcp, any/udp: 32 destinations in 512 slots, ssh kept');
     });
 
     row('--off with a mode takes that one off', async () => {
       const taken = await ok('load', '--off', '-m', 'xdpdrv');
-      expect(taken).toMatch(/^eth0 \[Driver\] l4lb_1 \(program \d+\) removed\n$/);
+      expect(taken).toMatch(/^eth0 \[Driver\] l4lb_2 \(program \d+\) removed\n$/);
       expect(await programsOn(vm, 'eth0')).toMatchObject([{ mode: 'xdpoffload' }]);
     });
 
     row('auto adds none to that of the card, and says how to', async () => {
       const { exitCode, stderr } = await vm.l4lb('load', '-i', 'eth0');
-      expect(stderr).toContain('eth0 already has an XDP program: l4lb_1');
+      expect(stderr).toContain('eth0 already has an XDP program: l4lb_2');
       expect(stderr).toContain('--replace; or --off; or -m xdpdrv');
       expect(exitCode).toBe(1);
     });
@@ -175,7 +175,7 @@ export function cardAndHost(vm: Vm): void {
     });
 
     row('--off takes the card off too', async () => {
-      expect(await ok('load', '--off')).toMatch(/^eth0 \[Offload\] l4lb_1 .* removed\n$/);
+      expect(await ok('load', '--off')).toMatch(/^eth0 \[Offload\] l4lb_2 .* removed\n$/);
       expect(await programsOn(vm, 'eth0')).toEqual([]);
     });
   });

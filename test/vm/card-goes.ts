@@ -49,7 +49,7 @@ export function cardGoes(vm: Vm): void {
       const replaced = await vm.l4lb('load', '-i', 'eth1', '--replace');
       expect(replaced.stdout).toContain('maps and counters are kept');
       const off = await vm.l4lb('load', '-i', 'eth1', '--off');
-      expect(off.stdout).toMatch(/^eth1 \[Offload\] l4lb_1 .* removed/);
+      expect(off.stdout).toMatch(/^eth1 \[Offload\] l4lb_2 .* removed/);
       await vm.shell(`rm ${PIN}`);
     });
 

@@ -53,14 +53,14 @@ export function refusals(vm: Vm): void {
       {
         what: 'any program',
         knob: 'bpf_bind_accept',
-        says: "the kernel does not take l4lb_xdp.o: prog 'l4lb_1': BPF program load failed",
+        says: "the kernel does not take l4lb_xdp.o: prog 'l4lb_2': BPF program load failed",
         cause: 'the driver refused before it looked at the program',
         next: LOOK,
       },
       {
         what: 'an instruction',
         knob: 'bpf_bind_verifier_accept',
-        says: "the kernel does not take l4lb_xdp.o: prog 'l4lb_1': BPF program load failed",
+        says: "the kernel does not take l4lb_xdp.o: prog 'l4lb_2': BPF program load failed",
         cause: 'the program does what this card cannot, or is too long for it',
         next: 'next: l4lb-load --check-offload ',
       },

@@ -43,7 +43,7 @@ export function walkthrough(vm: Vm): void {
       const silence = { exitCode: 0, stdout: '', stderr: '' };
       expect(await vm.run(command, args)).toEqual(silence);
       expect(await programsOn(vm, 'eth0')).toMatchObject([
-        { mode: 'xdpoffload', name: 'l4lb_1' },
+        { mode: 'xdpoffload', name: 'l4lb_2' },
       ]);
     });
 
@@ -185,7 +185,7 @@ export function walkthrough(vm: Vm): void {
       const kinds = [...stdout.matchAll(/^finding \((.+)\):/gm)].map(([, kind]) => kind);
       expect(new Set(kinds)).toEqual(new Set(['answers', 'counters']));
       expect(stdout).toContain('eth0 accepts the portable build');
-      expect(stdout).toMatch(/l4lb_1 in mode Offload, portable build \(program \d+\)/);
+      expect(stdout).toMatch(/l4lb_2 in mode Offload, portable build \(program \d+\)/);
       expect(stdout).toContain(
         '1 service with 32 destinations; every slot has a destination',
       );

@@ -2,7 +2,7 @@
 /** Checks of the device and of the program on it. */
 import { MODE_NAMES } from '../../text/mode.js';
 import { ABI, PROGRAM_NAME } from '../../abi/maps.js';
-import { isDecap } from '../../program/find.js';
+import { abiOf, isDecap } from '../../program/find.js';
 import type { Check, Facts } from '../facts.js';
 import { must } from '../../text/must.js';
 import { Unseen } from '../../text/unseen.js';
@@ -86,7 +86,7 @@ export const checkProgram: Check = (facts) => {
   const { name } = device;
   if (!program) return isRefused(facts) ? undefined : [noProgram(facts)];
   const what = `program ${program.id} in mode ${program.mode} is ${program.name || 'nameless'}`;
-  const other = /^l4lb_(\d+)$/.exec(program.name)?.[1];
+  const abi = abiOf(program.name);
   if (sending) {
     return `${program.name} in mode ${MODE_NAMES[program.mode]}, the decapsulation program of a destination (program ${program.id})`;
   }
@@ -99,11 +99,11 @@ export const checkProgram: Check = (facts) => {
       }),
     ];
   }
-  if (other !== undefined && program.name !== PROGRAM_NAME) {
+  if (abi !== undefined && abi !== ABI) {
     return [
       found({
         finding: `the program on ${name} is from another release than these tools`,
-        evidence: `${what}; its ABI version is ${other}, and the tools have ${ABI}`,
+        evidence: `${what}; its ABI version is ${abi}, and the tools have ${ABI}`,
         fix: `l4lb-load -i ${name} --replace`,
       }),
     ];

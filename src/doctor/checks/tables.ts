@@ -145,15 +145,15 @@ export const checkMtu: Check = (facts) => {
       }),
     ];
   }
-  return `packets of up to ${formatCount(largest)} bytes fit an MTU of ${formatCount(mtu)} with the outer header`;
+  return `packets of up to ${formatCount(largest)} bytes fit an MTU of ${formatCount(mtu)}`;
 };
 
 function largestOf(
-  destinations: Iterable<{ service: number; largestInner: number }>,
+  destinations: Iterable<{ service: number; largestPacket: number }>,
 ): number {
   let largest = 0xffff;
-  for (const { service, largestInner } of destinations) {
-    if (service !== 0) largest = Math.min(largest, largestInner);
+  for (const { service, largestPacket } of destinations) {
+    if (service !== 0) largest = Math.min(largest, largestPacket);
   }
   return largest;
 }

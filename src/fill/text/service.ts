@@ -3,8 +3,13 @@
 import type { ModeName } from '../../text/mode.js';
 import { formatCount, many } from '../../text/format.js';
 import { shortened } from '../../plan/check-names.js';
+import { USUAL_FORWARD } from '../../wire/forward.js';
 import type { Plan } from '../../plan/service.js';
 import { describeShares, sharesJson } from './shares.js';
+
+const IPV4_HEADER = 20;
+const IPV6_HEADER = 40;
+const TCP_HEADER = 20;
 
 export interface Where {
   interface: string;
@@ -21,9 +26,10 @@ export function describePlan(
   const ssh =
     plan.keepsSsh === undefined ? '' : plan.keepsSsh ? ', ssh kept' : ', ssh taken';
   const ways = plan.ways.join(', ');
+  const forward = plan.forward === USUAL_FORWARD ? '' : `, forward ${plan.forward}`;
   const head =
     `${where.interface} [${where.mode}] ${name === undefined ? ways : `${name} (${ways})`}: ` +
-    `${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}${ssh}`;
+    `${many(plan.used, 'destination')} in ${many(plan.slots, 'slot')}${forward}${ssh}`;
   if (plan.writes.length === 0) {
     return [head, '  nothing to do: the table already matches'];
   }
@@ -93,6 +99,7 @@ export function planJson(plan: Plan): Record<string, unknown> {
     drained: plan.drained,
     restored: plan.restored,
     changed: plan.changed,
+    forward: plan.forward,
     slots: plan.slots,
     slots_moved: plan.slotsMoved,
     slots_ideal: plan.slotsIdeal,
@@ -125,4 +132,10 @@ export function planWarnings(plan: Plan, limit: number): string[] {
     );
   }
   return warnings;
+}
+
+/** Says in one line which MTU or MSS clients and destinations need. */
+export function describeRoom(room: number): string {
+  const segment = (header: number): number => Math.max(0, room - header - TCP_HEADER);
+  return `  largest packet that fits: ${room} bytes; TCP MSS ${segment(IPV4_HEADER)} (IPv6 ${segment(IPV6_HEADER)})`;
 }

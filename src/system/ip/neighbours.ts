@@ -7,11 +7,19 @@ import { formatAddress, parseAddress } from '../../wire/address.js';
 import type { Run } from '../run.js';
 import { askIpJson, askIpLines, ipFailure } from './ask.js';
 
+/** Where frames to an address go. */
 export interface Hop {
   /** Undefined without a route over the device. */
   next: string | undefined;
   /** Whether the address is one of this host's own. */
   isLocal: boolean;
+}
+
+/** A next hop that answers. */
+export interface Answering {
+  mac: string;
+  /** The router that has this MAC; undefined if the address is on the link itself. */
+  router: string | undefined;
 }
 
 /** What the kernel knows of a neighbour. Without a MAC it may still be asking. */
@@ -80,14 +88,14 @@ export class Neighbours {
   }
 
   /**
-   * The MACs of the next hops towards addresses, without those that do not answer. If the
+   * The next hops towards addresses, without those that do not answer. If the
    * kernel has not heard from a neighbour lately, that host may be dead or have another
    * MAC by now, so it is asked again.
    */
   async resolve(
     device: string,
     addresses: readonly string[],
-  ): Promise<Map<string, string>> {
+  ): Promise<Map<string, Answering>> {
     const hops = await this.hops(device, addresses);
     const wanted = [...new Set([...hops.values()].flatMap(({ next }) => next ?? []))];
     let known = await this.#neighbours(device);
@@ -126,7 +134,9 @@ export class Neighbours {
     return new Map(
       [...hops].flatMap(([address, { next }]) => {
         const mac = next === undefined ? undefined : macs.get(next);
-        return mac === undefined ? [] : [[address, mac] as const];
+        if (mac === undefined) return [];
+        const router = canonical(next ?? '') === canonical(address) ? undefined : next;
+        return [[address, { mac, router }] as const];
       }),
     );
   }

@@ -16,7 +16,7 @@
 /* From the linker, around what MAP() defines. */
 extern struct native_map __start_native_maps[], __stop_native_maps[];
 
-/* The program: l4lb_1 or l4lb_decap_1. */
+/* The program: l4lb_2 or l4lb_decap_1. */
 int ENTRY(struct xdp_md *ctx);
 
 static struct table tables[MOST_TABLES];

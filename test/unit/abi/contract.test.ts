@@ -40,12 +40,14 @@ import { decodeKey, encodeKey } from '../../../src/abi/bytes.js';
 import { VERDICTS } from '../../../src/abi/verdicts.js';
 import {
   ABI,
+  DECAP_ABI,
   DECAP_PROGRAM_NAME,
   PROGRAM_NAME,
   VALUE_SIZES,
 } from '../../../src/abi/maps.js';
 import { parseNames } from '../../../src/wire/names.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
+import { FORWARDS } from '../../../src/wire/forward.js';
 import { headerSum } from '../../../src/wire/outer-header.js';
 import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from '../wire/names.js';
 
@@ -167,7 +169,8 @@ const EMPTY_DESTINATION: Destination = {
   spread: 0,
   source: NO_ADDRESS,
   headerSum: 0,
-  largestInner: 0,
+  largestPacket: 0,
+  forward: 'tunnel',
 };
 const EMPTY_COUNTER: Counter = { packets: 0n, bytes: 0n };
 
@@ -248,7 +251,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     spread: { spread: ONES_16 },
     source_address: { source: ONES_ADDRESS },
     header_sum: { headerSum: ONES_16 },
-    largest_inner: { largestInner: ONES_16 },
+    largest_packet: { largestPacket: ONES_16 },
   }).map(([field, one]) => ({
     struct: 'l4lb_destination',
     field,
@@ -265,7 +268,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
 ];
 
 const DEVICE: Device = {
-  abi: 1,
+  abi: 2,
   generation: 0x01020304,
   cellSeed: 0x11121314,
   slotSeed: SLOT_SEED,
@@ -309,7 +312,8 @@ const DESTINATION: Destination = {
   spread: 0x00ff,
   source: BALANCER,
   headerSum: headerSum(BALANCER, WEB_1),
-  largestInner: 1480,
+  largestPacket: 1480,
+  forward: 'link',
 };
 const COUNTER: Counter = { packets: 0x0102030405060708n, bytes: 0xf1f2f3f4f5f6f7f8n };
 
@@ -323,7 +327,8 @@ describe('abi', () => {
   test('has the version of the header, and it is in the names of the programs', () => {
     expect(ABI).toBe(defined(L4LB, 'L4LB_ABI'));
     expect(PROGRAM_NAME).toBe(`l4lb_${ABI}`);
-    expect(DECAP_PROGRAM_NAME).toBe(`l4lb_decap_${ABI}`);
+    expect(DECAP_PROGRAM_NAME).toBe(`l4lb_decap_${DECAP_ABI}`);
+    expect(DECAP_ABI).toBe(defined(DECAP, 'DECAP_ABI'));
   });
 
   test('has the verdicts of the header: numbers, names and meanings', () => {
@@ -431,12 +436,33 @@ describe('abi', () => {
     },
   );
 
+  test('has the numbers of all ways to forward, in their byte', () => {
+    const { at = 0 } =
+      fieldsOf(L4LB, 'l4lb_destination').find(({ name }) => name === 'forward') ?? {};
+    const numbers = FORWARDS.map((forward) =>
+      Number(new RegExp(`L4LB_${forward.toUpperCase()} = (\\d+),`).exec(L4LB)?.[1]),
+    );
+    expect(numbers).toEqual(
+      FORWARDS.map((forward) => {
+        const bytes = encodeDestination({ ...EMPTY_DESTINATION, forward });
+        return bytes[at];
+      }),
+    );
+    expect(new Set(numbers).size).toBe(FORWARDS.length);
+  });
+
+  test('an entry of the first version is one of a tunnel', () => {
+    const tunnel = { ...DESTINATION, forward: 'tunnel' as const };
+    const short = encodeDestination(tunnel).subarray(0, 48);
+    expect(decodeDestination(short)).toEqual(tunnel);
+  });
+
   test('knows every field of the header but the constant and the spare ones', () => {
     const known = SINGLE_FIELDS.map(({ struct, field }) => `${struct}.${field}`);
     const inHeader = [...new Set(SINGLE_FIELDS.map(({ struct }) => struct))].flatMap(
       (struct) =>
         fieldsOf(L4LB, struct)
-          .filter(({ name }) => name !== 'spare' && name !== 'ipv4')
+          .filter(({ name }) => !['spare', 'ipv4', 'forward'].includes(name))
           .map(({ name }) => `${struct}.${name}`),
     );
     expect(known).toEqual(inHeader);
@@ -491,7 +517,7 @@ describe('abi', () => {
       what: 'the device',
       value: encodeDevice(DEVICE),
       expected:
-        '01000000 04030201 14131211 626c346c  02000a000001 0800  08ae dc05 11 01 1070' +
+        '02000000 04030201 14131211 626c346c  02000a000001 0800  08ae dc05 11 01 1070' +
         'fd000007000000000000000000000000 0a070000 00000000',
     },
     {
@@ -520,7 +546,8 @@ describe('abi', () => {
       value: encodeDestination(DESTINATION),
       expected:
         '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
-        '00000000000000000000ffff0a000001  1495  c805',
+        '00000000000000000000ffff0a000001  1495  c805' +
+        '01 00000000000000',
     },
     {
       what: 'a counter',

@@ -61,7 +61,7 @@ test.each<[string, string, string]>([
   ['no JSON', 'ssh: no route', 'line 1 is not JSON'],
   ['another command’s JSON', '{"slots_hot": 3}', 'did not print it'],
   ['a device without a program', status({}, { programs: [] }), 'eth0 had no XDP program'],
-  ['a balancer', status({ name: 'l4lb_1' }), 'has l4lb_1, not the decapsulation program'],
+  ['a balancer', status({ name: 'l4lb_2' }), 'has l4lb_2, not the decapsulation program'],
   ['another version', status({ name: 'l4lb_decap_2' }), 'is of another version'],
   ['no names', status({ names: undefined }), 'has no --names'],
   ['nobody', status({ self: [] }), '"self" is empty'],

@@ -203,7 +203,7 @@ describe('a config file', () => {
     ]);
     expect(services[0]).toMatchObject({ idle: 300, drainDeadline: 3600, slots: 4096 });
     const keys =
-      'name address ports protocol ways hash udp take_ssh slots source echo idle drain_deadline destinations file';
+      'name address ports protocol ways hash udp take_ssh slots source echo idle drain_deadline destinations file table remember forward names';
     for (const key of keys.split(' '))
       expect(text).toMatch(new RegExp(`^${key} = `, 'm'));
   });

@@ -19,11 +19,11 @@ import {
 import { mac } from '../wire/names.js';
 
 function program(more: Partial<AttachedProgram>): Partial<Facts> {
-  const one: AttachedProgram = { mode: 'xdpdrv', id: 7, name: 'l4lb_1', ...more };
+  const one: AttachedProgram = { mode: 'xdpdrv', id: 7, name: 'l4lb_2', ...more };
   return {
     program: one,
     device: device({ programs: [one] }),
-    ...(one.name === 'l4lb_1' ? {} : { balancer: undefined, traffic: undefined }),
+    ...(one.name === 'l4lb_2' ? {} : { balancer: undefined, traffic: undefined }),
   };
 }
 
@@ -168,7 +168,7 @@ describe('doctor', () => {
       broken: { ...NOTHING, device: device(), asked: 'xdpgeneric' },
       check: 'program',
       finding: 'no XDP program on ens4 in mode xdpgeneric',
-      evidence: 'ip link show dev ens4 lists l4lb_1 in mode xdpdrv',
+      evidence: 'ip link show dev ens4 lists l4lb_2 in mode xdpdrv',
       fix: 'l4lb-load -i ens4 --off && l4lb-load -i ens4 -m xdpgeneric -f FILE',
     },
     {
@@ -213,7 +213,7 @@ describe('doctor', () => {
       broken: { balancer: undefined, traffic: undefined },
       check: 'program',
       finding: 'the program on ens4 is not l4lb',
-      evidence: 'program 7 in mode xdpdrv is l4lb_1, but its maps are not those of l4lb',
+      evidence: 'program 7 in mode xdpdrv is l4lb_2, but its maps are not those of l4lb',
       fix: 'ip link set dev ens4 xdpdrv off && l4lb-load -i ens4 -f FILE',
     },
     {
@@ -243,7 +243,7 @@ describe('doctor', () => {
       what: 'generic mode with jumbo frames',
       broken: {
         ...tables({ mtu: 9000 }),
-        program: { mode: 'xdpgeneric', id: 7, name: 'l4lb_1' },
+        program: { mode: 'xdpgeneric', id: 7, name: 'l4lb_2' },
         device: device({ mtu: 9000 }),
       },
       check: 'mode',

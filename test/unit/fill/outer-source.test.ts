@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { chooseSources, ownSources } from '../../../src/fill/outer-source.js';
+import { Failure } from '../../../src/text/failure.js';
 import type { Link } from '../../../src/system/ip/links.js';
 import { BALANCER, BALANCER_6, ip } from '../wire/names.js';
 
@@ -34,20 +35,28 @@ describe('the source of a fill', () => {
     },
   ])('$what', ({ asked, kept, ipv4 }) => {
     // The other family goes its own way.
-    expect(chooseSources(asked, kept, OWN)).toEqual({ ipv4, ipv6: OWN.sources.ipv6 });
+    expect(chooseSources(asked, kept, OWN, 'tunnel')).toEqual({
+      ipv4,
+      ipv6: OWN.sources.ipv6,
+    });
   });
 
   test('own and an address: that address in its family, the own in the other', () => {
     const kept = { ipv4: SPREAD, ipv6: { address: ip('2001:db8::700'), spread: 0xff } };
-    expect(chooseSources({ isOwn: true, ipv4: OTHER }, kept, OWN)).toEqual({
+    expect(chooseSources({ isOwn: true, ipv4: OTHER }, kept, OWN, 'tunnel')).toEqual({
       ipv4: OTHER,
       ipv6: OWN.sources.ipv6,
     });
   });
 
   test('a family that nobody is of needs none', () => {
-    expect(chooseSources({}, {}, NO_OWN)).toEqual({});
+    expect(chooseSources({}, {}, NO_OWN, 'tunnel')).toEqual({});
   });
+});
+
+test('a service without a tunnel has no source, and needs none', () => {
+  const missing = new Map([['ipv4', new Failure('none')] as const]);
+  expect(chooseSources({}, {}, { sources: {}, missing }, 'link')).toEqual({});
 });
 
 describe('a device without an address of its own', () => {
@@ -59,8 +68,8 @@ describe('a device without an address of its own', () => {
 
   test('does with a source that is asked for, or kept', () => {
     const own = ownSources(LINK, [row]);
-    expect(chooseSources({ ipv4: SPREAD }, {}, own)).toEqual({ ipv4: SPREAD });
-    expect(chooseSources({}, { ipv4: SPREAD }, own)).toEqual({ ipv4: SPREAD });
+    expect(chooseSources({ ipv4: SPREAD }, {}, own, 'tunnel')).toEqual({ ipv4: SPREAD });
+    expect(chooseSources({}, { ipv4: SPREAD }, own, 'tunnel')).toEqual({ ipv4: SPREAD });
   });
 
   test.each([
@@ -68,7 +77,7 @@ describe('a device without an address of its own', () => {
     { what: 'nor to go back to', asked: { isOwn: true }, kept: { ipv4: SPREAD } },
   ])('$what, and the row that needs it is named', ({ asked, kept }) => {
     const own = ownSources(LINK, [row]);
-    expect(() => chooseSources(asked, kept, own)).toThrow(
+    expect(() => chooseSources(asked, kept, own, 'tunnel')).toThrow(
       'ens4 has no IPv4 address to send from',
     );
     expect(own.missing.get('ipv4')?.advice.cause).toMatch(/^web\.csv:3: 10\.0\.1\.15 /);

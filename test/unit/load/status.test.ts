@@ -18,7 +18,7 @@ destinations = ["10.0.1.1", { address = "10.0.1.2", weight = ${weight} }]
 `.replace('on ', 'on-');
 
 function statusOf(live: State): Parameters<typeof describeStatus>[1] {
-  const head = { id: 7, name: 'l4lb_1', mode: 'xdpdrv', loadedAt: 0 } as const;
+  const head = { id: 7, name: 'l4lb_2', mode: 'xdpdrv', loadedAt: 0 } as const;
   return { programs: [{ ...head, build: 'host', ...tablesStatus(live) }] };
 }
 
@@ -32,7 +32,7 @@ test('each service says who remembers, and how many slots are hot', () => {
   expect(hot).toBeGreaterThan(0);
   const status = statusOf(live);
   expect(describeStatus('eth0', status)).toEqual([
-    'eth0 [Driver] l4lb_1 (program 7, host), loaded 1970-01-01 00:00:00 UTC',
+    'eth0 [Driver] l4lb_2 (program 7, host), loaded 1970-01-01 00:00:00 UTC',
     `  192.0.2.10:80/tcp: 2 destinations in 16 slots, ${hot} hot; destinations remember`,
     '  192.0.2.10:81/tcp: 2 destinations in 16 slots, 0 hot; the balancer remembers',
     '  names destinations by 10.7.0.0/16',
@@ -48,6 +48,13 @@ test('each service says who remembers, and how many slots are hot', () => {
       },
     ],
   });
+});
+
+test('a service without a tunnel says how it forwards', () => {
+  const text = service(80, 'balancer', 1).replace('slots', 'forward = "link"\nslots');
+  const status = statusOf(applyConfig(untouched(), text, 10));
+  expect(describeStatus('eth0', status)[1]).toMatch(/ in 16 slots, forward link, 0 hot;/);
+  expect(status.programs[0]).toMatchObject({ services: [{ forward: 'link' }] });
 });
 
 test('a build that keeps no records says nothing where nobody remembers', () => {

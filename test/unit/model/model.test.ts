@@ -48,11 +48,39 @@ const toV6 = (fields = {}): Partial<Tables> => ({
       destination({
         address: bytes(DESTINATION_V6),
         source: bytes(BALANCER_V6),
-        largestInner: 1460,
+        largestPacket: 1460,
         ...fields,
       }),
     ],
   ]),
+});
+
+describe('the link', () => {
+  const byLink = { destinations: new Map([[1, destination({ forward: 'link' })]]) };
+
+  test.each([
+    { what: 'IPv4', frame: UDP_FRAME },
+    { what: 'IPv6', frame: bytes(`${ETHERNET} 86dd ${UDP_V6}`), more: withV6 },
+    { what: 'a tag', frame: bytes(`${ETHERNET} 81002007 0800 ${UDP}`) },
+  ])('$what: the MAC addresses change, and nothing else', ({ frame, more }) => {
+    const macs = bytes(`${DESTINATION_MAC} ${BALANCER_MAC}`);
+    expect(ask(frame, { ...more, ...byLink })).toMatchObject({
+      verdict: 'balanced',
+      action: 'TX',
+      id: 1,
+      bytes: frame.length,
+      frame: Buffer.concat([macs, frame.subarray(12)]),
+    });
+  });
+
+  test('takes a packet as long as the MTU, and no longer one', () => {
+    const length = UDP_FRAME.length - 14;
+    const of = (largestPacket: number): Partial<Tables> => ({
+      destinations: new Map([[1, destination({ forward: 'link', largestPacket })]]),
+    });
+    expect(ask(UDP_FRAME, of(length)).verdict).toBe('balanced');
+    expect(ask(UDP_FRAME, of(length - 1)).verdict).toBe('too big');
+  });
 });
 
 describe('encapsulation', () => {
@@ -426,7 +454,7 @@ describe('ICMP', () => {
 describe('too big', () => {
   const narrow: Partial<Tables> = {
     ...withV6,
-    destinations: new Map([[1, destination({ largestInner: 600 })]]),
+    destinations: new Map([[1, destination({ largestPacket: 600 })]]),
   };
   const big = (length: number, flags = '4000'): string =>
     `${ETHERNET} 0800 4500 ${length.toString(16).padStart(4, '0')} 0000 ${flags} 4011 0000
@@ -481,7 +509,7 @@ describe('too big', () => {
   test('nor beyond the rate, nor by the portable build, nor of a small packet', () => {
     expect(ask(big(601), narrow, state([], 1, false)).verdict).toBe('too big');
     expect(ask(big(601), { ...narrow, build: 'portable' }).verdict).toBe('too big');
-    const tiny = new Map([[1, destination({ largestInner: 500 })]]);
+    const tiny = new Map([[1, destination({ largestPacket: 500 })]]);
     expect(ask(big(511), { destinations: tiny }).verdict).toBe('too big');
     expect(ask(big(512), { destinations: tiny }).verdict).toBe('too big told');
   });

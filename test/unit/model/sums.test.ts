@@ -81,6 +81,14 @@ describe('what is wrong', () => {
     ]);
   });
 
+  test('a packet that goes by the link is as right or wrong as it came', () => {
+    expect(wrongSums(RIGHT, RIGHT, 'balanced')).toEqual([]);
+    expect(wrongSums(WRONG, WRONG, 'balanced')).toEqual([]);
+    expect(wrongSums(RIGHT, WRONG, 'balanced')).toEqual([
+      'checksum of the IPv4 header: wrong',
+    ]);
+  });
+
   test('an answer is as right or wrong as its question', () => {
     const reply = (sum: string): Buffer => {
       const frame = echo(sum);

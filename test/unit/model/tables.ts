@@ -51,7 +51,8 @@ export function destination(fields: Partial<ModelDestination> = {}): ModelDestin
     weight: 1,
     spread: 0,
     source: mapped(BALANCER),
-    largestInner: 1480,
+    largestPacket: 1480,
+    forward: 'tunnel',
     ...fields,
   };
 }

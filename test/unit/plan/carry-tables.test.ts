@@ -50,7 +50,7 @@ describe('tables that are carried over', () => {
     for (const way of ways('any')) {
       expect(lookUp(state, way)).toMatchObject({ service: 1, log2Slots: 9, flags: 3 });
     }
-    expect(state.device).toMatchObject({ abi: 1, slotSeed: old.device.slotSeed });
+    expect(state.device).toMatchObject({ abi: 2, slotSeed: old.device.slotSeed });
   });
 
   test('the ids lead from each destination to itself', () => {
@@ -83,7 +83,7 @@ describe('tables that are carried over', () => {
       mtu: 9000,
     });
     for (const entry of state.destinations.values()) {
-      expect(entry.largestInner).toBe(8980);
+      expect(entry.largestPacket).toBe(8980);
     }
   });
 

@@ -7,6 +7,7 @@ import { layOut } from '../../../src/plan/match-services.js';
 import type { State } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import type { AskedSeed } from '../../../src/plan/device.js';
+import { USUAL_FORWARD } from '../../../src/wire/forward.js';
 import type { SlotSeed } from '../../../src/wire/slot-seed.js';
 import type { ConfigPlan, ResolvedService } from '../../../src/plan/all.js';
 import { planConfig } from '../../../src/plan/all.js';
@@ -23,6 +24,7 @@ export function servicesOf(text: string): ResolvedService[] {
   if (problems.length > 0) throw new Error(problems.join('\n'));
   return services.map((service) => ({
     ...service,
+    forward: service.forward ?? USUAL_FORWARD,
     sources: {
       ipv4: { address: BALANCER, spread: 0 },
       ipv6: { address: BALANCER_6, spread: 0 },

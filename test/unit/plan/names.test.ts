@@ -124,6 +124,7 @@ test('new prefixes are written before the slots whose packets need them', () => 
   const { writes } = plan(live, {
     service: { ...service, flags: service.flags | CELL_NAMES },
     isNew: false,
+    forward: 'tunnel',
     destinations: file.map((one, index) => ({ ...one, weight: index })),
     sources: { ipv4: { address: BALANCER, spread: 0 } },
     names: NAMES,

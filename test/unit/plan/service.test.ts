@@ -5,7 +5,7 @@ import { CELL_BY_PORT, CELL_KEEPS_SSH } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
-import { headerSum, largestInner } from '../../../src/wire/outer-header.js';
+import { headerSum, largestPacket } from '../../../src/wire/outer-header.js';
 import type { State, Write } from '../../../src/plan/state.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
 import { applyWrites } from '../../../src/plan/state.js';
@@ -171,13 +171,14 @@ describe('plan of the first fill', () => {
       spread: 0,
       source: BALANCER,
       headerSum: headerSum(BALANCER, ip('10.0.1.0')),
-      largestInner: 1480,
+      largestPacket: 1480,
+      forward: 'tunnel',
     });
   });
 
   test('describes the device', () => {
     expect(state.device).toEqual({
-      abi: 1,
+      abi: 2,
       generation: 2,
       cellSeed: state.device.cellSeed,
       slotSeed: SLOT_SEED,
@@ -345,7 +346,7 @@ describe('plan of a refill', () => {
     const after = filled(before, FILE, { mtu: 9000 });
     expect(after.device.mtu).toBe(9000);
     for (const entry of after.destinations.values()) {
-      expect(entry.largestInner).toBe(largestInner(9000, entry.address));
+      expect(entry.largestPacket).toBe(largestPacket(9000, entry.address, 'tunnel'));
     }
   });
 

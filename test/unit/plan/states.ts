@@ -8,10 +8,12 @@ import { Failure } from '../../../src/text/failure.js';
 import type { State } from '../../../src/plan/state.js';
 import type { Plan } from '../../../src/plan/service.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
-import { applyWrites } from '../../../src/plan/state.js';
+import { applyWrites, ownedBy } from '../../../src/plan/state.js';
 import { plan } from '../../../src/plan/service.js';
 import type { Service } from '../../../src/plan/services.js';
 import { chooseService } from '../../../src/plan/services.js';
+import type { Forward } from '../../../src/wire/forward.js';
+import { forwardIn } from '../../../src/wire/forward.js';
 import type { Sources } from '../../../src/wire/outer-source.js';
 import type { Way } from '../../../src/wire/way.js';
 import { parseWays, wayKey } from '../../../src/wire/way.js';
@@ -68,6 +70,7 @@ export interface Fill {
   slots?: number;
   takeSsh?: boolean;
   sessionPort?: number;
+  forward?: Forward;
   source?: Buffer;
   sources?: Sources;
   echo?: boolean;
@@ -103,6 +106,7 @@ export function planFor(
       service,
       isNew,
       destinations: file,
+      forward: fill.forward ?? forwardIn(ownedBy(live, service.id).values()),
       sources: fill.sources ?? {
         ipv4: { address: fill.source ?? BALANCER, spread: 0 },
         ipv6: { address: BALANCER_6, spread: 0 },

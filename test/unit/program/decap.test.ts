@@ -6,7 +6,7 @@ import { hex } from '../../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../../src/system/bpftool-text.js';
 import { encodeKey } from '../../../src/abi/bytes.js';
 import { encodeHost } from '../../../src/abi/decap.js';
-import { ABI } from '../../../src/abi/maps.js';
+import { DECAP_ABI } from '../../../src/abi/maps.js';
 import { fillDecap, readDecap } from '../../../src/program/decap.js';
 import { Bpftool } from '../../../src/system/bpftool.js';
 import { Iproute } from '../../../src/system/ip/links.js';
@@ -32,7 +32,7 @@ const COMPLETE = /^map update id 3 key hex 00 00 00 00 value hex /;
 async function written(
   had: readonly string[],
   has: readonly string[],
-  host = encodeHost({ abi: ABI, names: {} }),
+  host = encodeHost({ abi: DECAP_ABI, names: {} }),
 ): Promise<string[]> {
   const links = [{ addr_info: has.map((local) => ({ local })) }];
   const fake = fakeRun({
@@ -86,13 +86,13 @@ test('the names that the program has stay', async () => {
   const names = { ipv4: { address: ip('10.7.0.0'), length: 16 } };
   const lines = await written([], ['10.0.1.15'], encodeHost({ abi: 0, names }));
   expect(lines.at(-1)).toBe(
-    `map update id 3 key hex 00 00 00 00 value hex ${hex(encodeHost({ abi: ABI, names }))}`,
+    `map update id 3 key hex 00 00 00 00 value hex ${hex(encodeHost({ abi: DECAP_ABI, names }))}`,
   );
 });
 
 test('a program of an earlier build has no names, and gets none', async () => {
   const lines = await written([], ['10.0.1.15'], Buffer.alloc(8));
-  const host = encodeHost({ abi: ABI, names: {} });
+  const host = encodeHost({ abi: DECAP_ABI, names: {} });
   expect(lines.at(-1)).toContain(`value hex ${hex(host)}`);
 });
 

@@ -16,12 +16,12 @@ function said(reason: string, log: string[] = []): string {
   ].join('\n');
 }
 
-const REFUSED = "prog 'l4lb_1': BPF program load failed: Operation not supported";
+const REFUSED = "prog 'l4lb_2': BPF program load failed: Operation not supported";
 const logOf = (processed: number): string[] => [
-  "prog 'l4lb_1': -- BEGIN PROG LOAD LOG --",
+  "prog 'l4lb_2': -- BEGIN PROG LOAD LOG --",
   `processed ${processed} insns (limit 1000000) max_states_per_insn 0 total_states 0`,
   '-- END PROG LOAD LOG --',
-  "prog 'l4lb_1': failed to load: -95",
+  "prog 'l4lb_2': failed to load: -95",
 ];
 
 describe('what was said when a program was loaded for a card', () => {
@@ -104,7 +104,7 @@ describe('what was said when it was attached', () => {
 });
 
 describe('a program that is there', () => {
-  const on = (mode: Mode, id: number): AttachedProgram => ({ mode, id, name: 'l4lb_1' });
+  const on = (mode: Mode, id: number): AttachedProgram => ({ mode, id, name: 'l4lb_2' });
   const [host, generic, card] = [
     on('xdpdrv', 1),
     on('xdpgeneric', 2),

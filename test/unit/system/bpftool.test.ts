@@ -28,11 +28,11 @@ describe('bpftool', () => {
   test('reads a program', async () => {
     const { bpftool: tool } = bpftool({
       'bpftool -j prog show id 7':
-        '{"id":7,"type":"xdp","name":"l4lb_1","tag":"0123456789abcdef","loaded_at":1795251600,"map_ids":[1,2]}',
+        '{"id":7,"type":"xdp","name":"l4lb_2","tag":"0123456789abcdef","loaded_at":1795251600,"map_ids":[1,2]}',
     });
     expect(await tool.program('id', 7)).toEqual({
       id: 7,
-      name: 'l4lb_1',
+      name: 'l4lb_2',
       tag: '0123456789abcdef',
       loadedAt: 1_795_251_600,
       mapIds: [1, 2],
@@ -97,7 +97,7 @@ describe('bpftool', () => {
   describe('a program with its maps', () => {
     const ASKED = 'bpftool -j batch file - < prog show id 7; map show';
     const PROGRAM = {
-      ...{ id: 7, type: 'xdp', name: 'l4lb_1', map_ids: [2, 1] },
+      ...{ id: 7, type: 'xdp', name: 'l4lb_2', map_ids: [2, 1] },
       ...{ tag: '0123456789abcdef', loaded_at: 1_795_251_600 },
     };
     const map = (id: number): object => ({
@@ -112,7 +112,7 @@ describe('bpftool', () => {
         [ASKED]: answered(PROGRAM, [map(1), map(2), map(3)]),
       });
       const { name, maps } = await tool.programWithMaps('id', 7);
-      expect([name, ...maps.map(({ id }) => id)]).toEqual(['l4lb_1', 2, 1]);
+      expect([name, ...maps.map(({ id }) => id)]).toEqual(['l4lb_2', 2, 1]);
       expect(lines).toHaveLength(1);
     });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { headerSum, largestInner, outerLength } from '../../../src/wire/outer-header.js';
+import { headerSum, largestPacket, outerLength } from '../../../src/wire/outer-header.js';
 import { BALANCER_6, WEB_1, WEB_6, ip, randomNumbers } from './names.js';
 
 /** The outer header as encapsulate() writes it, with its checksum left zero. */
@@ -127,7 +127,7 @@ describe('header-sum', () => {
     { mtu: 65536, inner: 65515 },
     { mtu: 262144, inner: 65515 },
   ])('an MTU of $mtu has room for an inner packet of $inner bytes', ({ mtu, inner }) => {
-    expect(largestInner(mtu, WEB_1)).toBe(inner);
+    expect(largestPacket(mtu, WEB_1, 'tunnel')).toBe(inner);
   });
 
   test.each([
@@ -136,7 +136,7 @@ describe('header-sum', () => {
     { mtu: 39, inner: 0 },
     { mtu: 262144, inner: 65495 },
   ])('to IPv6 an MTU of $mtu has room for $inner bytes', ({ mtu, inner }) => {
-    expect(largestInner(mtu, WEB_6)).toBe(inner);
+    expect(largestPacket(mtu, WEB_6, 'tunnel')).toBe(inner);
   });
 
   test('the outer header is of the family of the destination', () => {

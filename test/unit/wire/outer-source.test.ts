@@ -79,7 +79,7 @@ describe('sources', () => {
       { address: WEB_1, source: BALANCER, spread: 0 },
       { address: WEB_6, source: BALANCER_6, spread: 0xff },
       { address: WEB_2, source: WEB_1, spread: 1 },
-    ];
+    ].map((entry) => ({ ...entry, forward: 'tunnel' as const }));
     expect(sourcesIn(entries)).toEqual({
       ipv4: { address: BALANCER, spread: 0 },
       ipv6: { address: BALANCER_6, spread: 0xff },

@@ -67,18 +67,18 @@ describe('iproute', () => {
     { programs: 'an empty entry', xdp: {}, expected: [] },
     {
       programs: 'one in driver mode',
-      xdp: { mode: 1, prog: { id: 7, name: 'l4lb_1', tag: 'ab', jited: 1 } },
-      expected: ['xdpdrv 7 l4lb_1'],
+      xdp: { mode: 1, prog: { id: 7, name: 'l4lb_2', tag: 'ab', jited: 1 } },
+      expected: ['xdpdrv 7 l4lb_2'],
     },
     {
       programs: 'one in generic mode',
-      xdp: { mode: 2, prog: { id: 7, name: 'l4lb_1' } },
-      expected: ['xdpgeneric 7 l4lb_1'],
+      xdp: { mode: 2, prog: { id: 7, name: 'l4lb_2' } },
+      expected: ['xdpgeneric 7 l4lb_2'],
     },
     {
       programs: 'one in offload mode',
-      xdp: { mode: 3, prog: { id: 7, name: 'l4lb_1' } },
-      expected: ['xdpoffload 7 l4lb_1'],
+      xdp: { mode: 3, prog: { id: 7, name: 'l4lb_2' } },
+      expected: ['xdpoffload 7 l4lb_2'],
     },
     {
       programs: 'one without a name',
@@ -89,21 +89,21 @@ describe('iproute', () => {
       programs: 'one, which is also listed as attached',
       xdp: {
         mode: 1,
-        prog: { id: 7, name: 'l4lb_1' },
-        attached: [{ mode: 1, prog: { id: 7, name: 'l4lb_1' } }],
+        prog: { id: 7, name: 'l4lb_2' },
+        attached: [{ mode: 1, prog: { id: 7, name: 'l4lb_2' } }],
       },
-      expected: ['xdpdrv 7 l4lb_1'],
+      expected: ['xdpdrv 7 l4lb_2'],
     },
     {
       programs: 'two, of which only xdp.attached tells',
       xdp: {
         mode: 4,
         attached: [
-          { mode: 1, prog: { id: 7, name: 'l4lb_1' } },
-          { mode: 3, prog: { id: 9, name: 'l4lb_1' } },
+          { mode: 1, prog: { id: 7, name: 'l4lb_2' } },
+          { mode: 3, prog: { id: 9, name: 'l4lb_2' } },
         ],
       },
-      expected: ['xdpdrv 7 l4lb_1', 'xdpoffload 9 l4lb_1'],
+      expected: ['xdpdrv 7 l4lb_2', 'xdpoffload 9 l4lb_2'],
     },
   ])('finds $programs', async ({ xdp, expected }) => {
     const { ip } = iproute({ [LINK]: link({ xdp }) });

@@ -127,7 +127,9 @@ describe('the MAC addresses of destinations', () => {
       prints: DIRECT,
       shows: [[entry(HOST, 'REACHABLE', MAC)]],
     });
-    expect(await neighbours.resolve('ens4', [HOST])).toEqual(new Map([[HOST, MAC]]));
+    expect(await neighbours.resolve('ens4', [HOST])).toEqual(
+      new Map([[HOST, { mac: MAC, router: undefined }]]),
+    );
     expect(asked).toEqual([route(HOST), SHOW]);
   });
 
@@ -140,8 +142,8 @@ describe('the MAC addresses of destinations', () => {
       shows: [[], [entry('10.0.0.254', 'REACHABLE', MAC)]],
     });
     expect([...(await neighbours.resolve('ens4', addresses))]).toEqual([
-      ['10.0.1.15', MAC],
-      ['10.0.1.16', MAC],
+      ['10.0.1.15', { mac: MAC, router: '10.0.0.254' }],
+      ['10.0.1.16', { mac: MAC, router: '10.0.0.254' }],
     ]);
     expect(asked).toEqual([...addresses.map(route), SHOW, use('10.0.0.254'), SHOW]);
   });
@@ -163,9 +165,9 @@ describe('the MAC addresses of destinations', () => {
     });
     const addresses = ['2001:db8:1::15', '10.0.2.15', '2001:db8::9'];
     expect([...(await neighbours.resolve('ens4', addresses))]).toEqual([
-      ['2001:db8:1::15', MAC],
-      ['10.0.2.15', MAC],
-      ['2001:db8::9', OTHER_MAC],
+      ['2001:db8:1::15', { mac: MAC, router: 'fe80::fe' }],
+      ['10.0.2.15', { mac: MAC, router: 'fe80::fe' }],
+      ['2001:db8::9', { mac: OTHER_MAC, router: undefined }],
     ]);
     expect(asked.filter((line) => line.includes('fe80::fe'))).toHaveLength(1);
   });
@@ -175,7 +177,7 @@ describe('the MAC addresses of destinations', () => {
       prints: DIRECT,
       shows: [[], [entry(HOST, 'INCOMPLETE')], [entry(HOST, 'REACHABLE', MAC)]],
     });
-    expect((await neighbours.resolve('ens4', [HOST])).get(HOST)).toBe(MAC);
+    expect((await neighbours.resolve('ens4', [HOST])).get(HOST)?.mac).toBe(MAC);
   });
 
   test.each<{ address: string; prints: Record<string, object> }>([
@@ -216,7 +218,9 @@ describe('the MAC addresses of destinations', () => {
         [entry(HOST, 'REACHABLE', MAC)],
       ],
     });
-    expect(await neighbours.resolve('ens4', [HOST])).toEqual(new Map([[HOST, MAC]]));
+    expect(await neighbours.resolve('ens4', [HOST])).toEqual(
+      new Map([[HOST, { mac: MAC, router: undefined }]]),
+    );
     expect(asked).toEqual([route(HOST), SHOW, check(HOST), SHOW, SHOW]);
   });
 
@@ -238,7 +242,7 @@ describe('the MAC addresses of destinations', () => {
         [entry(HOST, 'REACHABLE', OTHER_MAC)],
       ],
     });
-    expect((await neighbours.resolve('ens4', [HOST])).get(HOST)).toBe(OTHER_MAC);
+    expect((await neighbours.resolve('ens4', [HOST])).get(HOST)?.mac).toBe(OTHER_MAC);
   });
 
   test('one that somebody set by hand is not asked', async () => {
@@ -256,7 +260,7 @@ describe('the MAC addresses of destinations', () => {
       shows: [[entry(HOST, 'STALE', MAC)], [], [entry(HOST, 'REACHABLE', MAC)]],
       refuses: 'neigh change',
     });
-    expect((await neighbours.resolve('ens4', [HOST])).get(HOST)).toBe(MAC);
+    expect((await neighbours.resolve('ens4', [HOST])).get(HOST)?.mac).toBe(MAC);
   });
 
   test('that nobody may be asked is told in the words of ip', async () => {

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Step 5, forward: how the packet reaches its destination. The service chooses one way
+ * for all its destinations, and each entry has it, because the program reads the entry
+ * anyway.
+ *
+ * - A tunnel: encapsulate.h adds an outer header. It works across routers, and the
+ *   destination needs a tunnel device or l4lb_decap.o.
+ * - The link: the frame gets other MAC addresses, and nothing else in it changes. It
+ *   costs less than a tunnel and nothing of the MTU, and IPv4, IPv6, tags and fragments
+ *   are all alike. The destination has the service's address on its loopback device, and
+ *   has to be on the same link: a router would send the packet back to us.
+ */
+#ifndef FORWARD_H
+#define FORWARD_H
+
+#include "encapsulate.h"
+#include "link.h"
+#include "parse.h"
+#include "too_big.h"
+
+/* Writes the MAC addresses of the frame, and leaves the type behind them as it is. */
+static __always_inline bool
+readdress(struct xdp_md *ctx, const struct l4lb_device *device,
+	  const struct l4lb_destination *destination)
+{
+	void *frame = frame_start(ctx);
+
+	if (never(frame + sizeof(struct ethhdr) > frame_end(ctx)))
+		return false; /* all of it has been read */
+	write_ethernet(frame, read_mac(destination->mac),
+		       read_mac_before(device->mac,
+				       *(__be16 *)(frame + MACS_LENGTH)));
+	return true;
+}
+
+static __always_inline enum l4lb_verdict
+forward(struct xdp_md *ctx, const struct l4lb_device *device,
+	const struct packet *packet, const struct l4lb_destination *destination,
+	__u32 flow, __be32 names, __u64 *sent_length)
+{
+	if (packet->length > destination->largest_packet)
+		return tell_sender(ctx, packet, destination->largest_packet);
+	if (destination->forward == L4LB_LINK) {
+		*sent_length = packet->frame_length;
+		return readdress(ctx, device, destination) ? L4LB_NO_OBJECTION :
+							     L4LB_NO_ROOM;
+	}
+	return encapsulate(ctx, device, packet, destination, flow, names,
+			   sent_length);
+}
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Step 5: the frame as it leaves for its destination. */
+import { encapsulate, etherType } from './encapsulate.js';
+import type { Ip, Link } from './parse.js';
+import type { ModelDestination } from './types.js';
+
+export function forward(
+  link: Link,
+  ip: Ip,
+  destination: ModelDestination,
+  mac: Buffer,
+  h: number,
+  naming?: Buffer,
+): Buffer {
+  if (destination.forward === 'link') {
+    const type = etherType(link.isIpv4 ? 'IPv4' : 'IPv6');
+    return Buffer.concat([destination.mac, mac, link.tags, type, link.rest]);
+  }
+  return encapsulate(link, ip, destination, mac, h, naming);
+}
