@@ -18,6 +18,7 @@ import {
   checkTools,
   checkVlan,
 } from './checks/program.js';
+import { checkLink } from './checks/link.js';
 import { checkRecords } from './checks/records.js';
 import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
@@ -39,6 +40,7 @@ const FUNCTIONS: Record<CheckName, Check> = {
   mac: checkMac,
   siblings: checkSiblings,
   tunnel: checkTunnel,
+  link: checkLink,
   rp_filter: checkRpFilter,
   'service address': checkServiceAddress,
   'veth peer': checkPeer,

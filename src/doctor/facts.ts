@@ -10,6 +10,7 @@ import type { Records } from '../plan/records.js';
 import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
+import type { Forward } from '../wire/forward.js';
 import type { Names } from '../wire/names.js';
 
 export interface Facts {
@@ -80,6 +81,7 @@ export interface DestinationFacts extends Towards {
    */
   isSpread: boolean;
   service: number;
+  forward: Forward;
 }
 
 /** The other end of a veth. */
@@ -121,6 +123,8 @@ export interface FarEnd {
   devices: Device[];
   rpFilters: ReadonlyMap<string, RpFilter> | Unseen;
   defaultDevices: string[] | Unseen;
+  /** The value that counts for the device; undefined if no service sends to it by the link. */
+  arpIgnore: number | Unseen | undefined;
 }
 
 export const CHECKS = [
@@ -137,6 +141,7 @@ export const CHECKS = [
   'mac',
   'siblings',
   'tunnel',
+  'link',
   'rp_filter',
   'service address',
   'veth peer',

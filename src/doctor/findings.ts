@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the checks of l4lb-doctor share. */
 import type { Facts, Finding, Passed, Said, ServiceFacts, Traffic } from './facts.js';
+import { formatAddress } from '../wire/address.js';
+import type { Forward } from '../wire/forward.js';
 import { Unseen } from '../text/unseen.js';
 import { formatWay } from '../wire/way.js';
 
@@ -38,6 +40,32 @@ export function fillCommand(
 
 export function waysOf({ ways }: ServiceFacts): string[] {
   return ways.map(formatWay);
+}
+
+/** The addresses that services name which send to this destination, by any way or by this one. */
+export function serviceAddresses(
+  { balancer }: Facts,
+  destination: string,
+  forward?: Forward,
+): string[] {
+  const services = (balancer?.destinations ?? [])
+    .filter(({ address }) => address === destination)
+    .filter((one) => forward === undefined || one.forward === forward)
+    .map(({ service }) => service);
+  const ways = (balancer?.services ?? [])
+    .filter(({ id }) => services.includes(id))
+    .flatMap((service) => service.ways);
+  return [...new Set(ways.map(({ address }) => formatAddress(address)))].filter(
+    (address) => address !== 'any',
+  );
+}
+
+/** How services send to this destination, which may be one of several. */
+export function forwardsOf({ balancer }: Facts, destination: string): Set<Forward> {
+  const all = balancer?.destinations ?? [];
+  return new Set(
+    all.filter(({ address }) => address === destination).map(({ forward }) => forward),
+  );
 }
 
 /** An address of the device that hosts of this family can send to. */

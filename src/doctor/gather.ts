@@ -171,6 +171,7 @@ async function readDestinations(
       source: formatSource({ address: entry.source, spread: entry.spread }),
       isSpread: entry.spread !== 0,
       service: entry.service,
+      forward: entry.forward,
       ...towards(address),
     };
   });
@@ -196,6 +197,11 @@ async function findFarEnds(
   const destinations = new Map(
     balancer?.destinations.map((one) => [one.address, one] as const),
   );
+  const byLink = new Set(
+    balancer?.destinations
+      .filter(({ forward }) => forward === 'link')
+      .map(({ address }) => address),
+  );
   const ends: FarEnd[] = [];
   for (const { name, devices } of others) {
     const own = devices.flatMap(({ addresses }) => addresses);
@@ -208,15 +214,19 @@ async function findFarEnds(
       const device =
         devices.find((one) => one.mac === mac) ??
         devices.find((one) => one.addresses.includes(address));
-      if (device)
-        ends.push({
-          address,
-          namespace: name,
-          device,
-          devices,
-          rpFilters,
-          defaultDevices,
-        });
+      if (!device) continue;
+      const arpIgnore = byLink.has(address)
+        ? await seen(namespaces.arpIgnore(name, device.name))
+        : undefined;
+      ends.push({
+        address,
+        namespace: name,
+        device,
+        devices,
+        rpFilters,
+        defaultDevices,
+        arpIgnore,
+      });
     }
   }
   return ends;

@@ -5,17 +5,18 @@
  */
 import { at, must } from '../../text/must.js';
 import { isDecap, isOurs } from '../../program/find.js';
-import { formatAddress } from '../../wire/address.js';
 import { many } from '../../text/format.js';
 import { Unseen } from '../../text/unseen.js';
 import type { Device, RpFilter } from '../../system/ip/namespaces.js';
 import type { Check, DestinationFacts, Facts, FarEnd } from '../facts.js';
 import {
   fillCommand,
+  forwardsOf,
   found,
   orWell,
   passedIn,
   remark,
+  serviceAddresses,
   some,
   within,
 } from '../findings.js';
@@ -74,7 +75,11 @@ export const checkAnswers: Check = (facts) => {
 export const checkMac: Check = (facts) => {
   const { balancer, device } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
-  const known = balancer.destinations.filter(({ neighbour }) => neighbour?.mac);
+  // What is by the link has its own MAC; checkLink judges a router on the way to it.
+  const known = balancer.destinations.filter(
+    ({ neighbour, forward, hop, address }) =>
+      neighbour?.mac && (forward === 'tunnel' || hop === address),
+  );
   if (known.length === 0) return undefined;
   const wrong = known.filter(({ mac, neighbour }) => neighbour?.mac !== mac);
   return orWell(
@@ -109,23 +114,35 @@ function hasForeignProgram({ device }: FarEnd): boolean {
   return device.programs.some(({ name }) => !isOurs(name));
 }
 
-/** The devices on which the inner packet comes to the stack. */
-function innerDevices(end: FarEnd): Device[] {
+/** The devices on which the inner packet of a tunnel comes to the stack. */
+function tunnelEnds(end: FarEnd): Device[] {
   return hasDecap(end) ? [end.device] : tunnelsOf(end);
+}
+
+/** The devices on which packets to the service come to the stack. */
+function innerDevices(facts: Facts, end: FarEnd): Device[] {
+  const forwards = forwardsOf(facts, end.address);
+  const devices = new Set<Device>();
+  if (forwards.has('tunnel')) tunnelEnds(end).forEach((one) => devices.add(one));
+  if (forwards.has('link')) devices.add(end.device);
+  return [...devices];
 }
 
 export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
   if (!balancer) return undefined;
+  const destinations = balancer.destinations.filter(
+    ({ forward }) => forward === 'tunnel',
+  );
   const saying = new Map(
     passedIn(traffic).flatMap((one) =>
       one.withoutTunnel === undefined ? [] : [[one.withoutTunnel, one] as const],
     ),
   );
-  const findings = balancer.destinations.flatMap(({ address }) => {
+  const findings = destinations.flatMap(({ address }) => {
     const end = farEnds.find((one) => one.address === address);
     const said = saying.get(address);
     const isMissing =
-      end && innerDevices(end).length === 0 && !hasForeignProgram(end) ? end : undefined;
+      end && tunnelEnds(end).length === 0 && !hasForeignProgram(end) ? end : undefined;
     if (!isMissing && !said) return [];
     const evidence = [
       ...(isMissing
@@ -147,7 +164,10 @@ export const checkTunnel: Check = ({ balancer, farEnds, traffic }) => {
       }),
     ];
   });
-  const seen = farEnds.filter((end) => innerDevices(end).length > 0).length;
+  const ends = farEnds.filter((end) =>
+    destinations.some(({ address }) => address === end.address),
+  );
+  const seen = ends.filter((end) => tunnelEnds(end).length > 0).length;
   if (findings.length > 0) return findings;
   return seen === 0
     ? undefined
@@ -178,18 +198,19 @@ function drops(end: FarEnd, device: string): boolean | Unseen {
     : !defaultDevices.includes(device);
 }
 
-export const checkRpFilter: Check = ({ farEnds }) => {
-  const ends = farEnds.filter((end) => innerDevices(end).length > 0);
+export const checkRpFilter: Check = (facts) => {
+  const inner = (end: FarEnd): Device[] => innerDevices(facts, end);
+  const ends = facts.farEnds.filter((end) => inner(end).length > 0);
   if (ends.length === 0) return undefined;
   const all = ends.flatMap((end) =>
-    innerDevices(end).map(({ name }) => ({ end, name, dropped: drops(end, name) })),
+    inner(end).map(({ name }) => ({ end, name, dropped: drops(end, name) })),
   );
   const findings = all
     .filter(({ dropped }) => dropped === true)
     .map(({ end, name }) =>
       found({
         finding: `rp_filter drops packets at ${end.address}`,
-        evidence: `in ${end.namespace} rp_filter is strict on ${name}, where the inner packets arrive, and the default route does not leave by ${name}`,
+        evidence: `in ${end.namespace} rp_filter is strict on ${name}, where packets to the service arrive, and the default route does not leave by ${name}`,
         fix: within(
           end.namespace,
           `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${name}.rp_filter=0`,
@@ -223,16 +244,3 @@ export const checkServiceAddress: Check = (facts) => {
     `the service's address is set at ${many(farEnds.length, 'destination')}`,
   );
 };
-
-/** The addresses that the services of a destination name. */
-function serviceAddresses({ balancer }: Facts, destination: string): string[] {
-  const services = (balancer?.destinations ?? [])
-    .filter(({ address }) => address === destination)
-    .map(({ service }) => service);
-  const ways = (balancer?.services ?? [])
-    .filter(({ id }) => services.includes(id))
-    .flatMap((service) => service.ways);
-  return [...new Set(ways.map(({ address }) => formatAddress(address)))].filter(
-    (address) => address !== 'any',
-  );
-}

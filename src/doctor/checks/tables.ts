@@ -64,15 +64,19 @@ export const checkDeviceMac: Check = (facts) => {
 
 export const checkSource: Check = (facts) => {
   const { balancer, device, addresses } = facts;
-  if (!balancer || balancer.destinations.length === 0) return undefined;
-  const sources = [...new Set(balancer.destinations.map(({ source }) => source))];
+  // Only the outer header of a tunnel has a source.
+  const destinations = (balancer?.destinations ?? []).filter(
+    ({ forward }) => forward === 'tunnel',
+  );
+  if (destinations.length === 0) return undefined;
+  const sources = [...new Set(destinations.map(({ source }) => source))];
   // A prefix need not be on a device.
-  const spread = balancer.destinations.filter(({ isSpread }) => isSpread);
+  const spread = destinations.filter(({ isSpread }) => isSpread);
   const known = [...addresses, ...spread.map(({ source }) => source)];
   const foreign = sources.filter((source) => !known.includes(source));
   return orWell(
     foreign.map((source) => {
-      const users = balancer.destinations.filter((one) => one.source === source);
+      const users = destinations.filter((one) => one.source === source);
       const own = ownAddress(facts, source);
       const length = source.includes(':') ? 128 : 32;
       return found({
@@ -113,14 +117,18 @@ export const checkMtu: Check = (facts) => {
   }
   const now = must(traffic.verdicts.get('too big'), 'too big');
   const ever = must(traffic.sums.get('too big'), 'too big');
+  const limit = `limit senders to ${largest}`;
+  const needed = Math.max(mtu, ETHERNET_MTU) + outer;
   const fix =
-    `ip link set dev ${name} mtu ${Math.max(mtu, ETHERNET_MTU) + outer} && ${again}, ` +
-    `if the path to the destinations allows it; or limit senders to ${largest}`;
+    needed === mtu
+      ? limit
+      : `ip link set dev ${name} mtu ${needed} && ${again}, ` +
+        `if the path to the destinations allows it; or ${limit}`;
   if (now > 0) {
     return [
       found({
         finding: `the MTU of ${name} is too small for the packets that come`,
-        evidence: `${many(now, 'packet')} of more than ${largest} bytes came during the check: the outer header takes ${outer} of ${mtu}`,
+        evidence: `${many(now, 'packet')} of more than ${largest} bytes came during the check${outer > 0 ? `: the outer header takes ${outer} of ${mtu}` : ', and without a tunnel nothing but the MTU limits them'}`,
         fix,
       }),
     ];

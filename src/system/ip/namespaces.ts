@@ -123,6 +123,23 @@ export class Namespaces {
     );
   }
 
+  /**
+   * The arp_ignore that counts for a device: the larger of its own and that of `all`. `ip
+   * netconf` does not list it, and a process sees the settings of the namespace it is in.
+   */
+  async arpIgnore(name: string, device: string): Promise<number> {
+    const files = ['all', device].map(
+      (one) => `/proc/sys/net/ipv4/conf/${one}/arp_ignore`,
+    );
+    const command = ['netns', 'exec', name, 'cat', ...files];
+    const { exitCode, stdout, stderr } = await this.#run('ip', command);
+    const [all = NaN, own = NaN] = stdout.trim().split('\n').map(Number);
+    const larger = Math.max(all, own);
+    if (exitCode === 0 && Number.isInteger(larger)) return larger;
+    const why = stderr.trim().split('\n')[0] ?? '';
+    throw new Failure(`arp_ignore of ${device} could not be read in ${name}: ${why}`);
+  }
+
   /** The devices that default routes lead over. */
   async defaultDevices(name: string | undefined): Promise<string[]> {
     const where = [...inNamespace(name), '-j'];

@@ -41,6 +41,7 @@ export function destination(more: Partial<DestinationFacts> = {}): DestinationFa
     source: '10.0.0.1',
     isSpread: false,
     service: 1,
+    forward: 'tunnel',
     hop: '10.0.1.15',
     isLocal: false,
     neighbour: { mac: WEB_1_MAC, answers: 'yes' },
@@ -136,6 +137,7 @@ export function farEnd(more: Partial<FarEnd> = {}): FarEnd {
       ['eth0', 'off'],
     ]),
     defaultDevices: [],
+    arpIgnore: undefined,
     ...more,
   };
 }

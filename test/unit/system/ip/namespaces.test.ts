@@ -91,10 +91,13 @@ describe('namespaces', () => {
         { interface: 'eth0', rp_filter: 'strict' },
         { interface: 'eth0' },
       ]),
+      'ip netns exec web-1 cat /proc/sys/net/ipv4/conf/all/arp_ignore /proc/sys/net/ipv4/conf/eth0.7/arp_ignore':
+        '2\n0\n',
       'ip -n web-1 -j -4 route show default': JSON.stringify([{ dev: 'eth0' }]),
       'ip -n web-1 -j -6 route show default': '[]',
     });
     const namespaces = new Namespaces(run);
+    expect(await namespaces.arpIgnore('web-1', 'eth0.7')).toBe(2);
     expect([...(await namespaces.rpFilters('web-1'))]).toEqual([
       ['all', 'off'],
       ['eth0', 'strict'],
@@ -108,11 +111,14 @@ test('what a namespace does not tell is not taken for nothing', async () => {
   const { run } = fakeRun({
     'ip -n web-1 -j netconf show': refused,
     'ip -n web-1 -j -4 route show default': refused,
+    'ip netns exec web-1 cat /proc/sys/net/ipv4/conf/all/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_ignore':
+      refused,
   });
   const namespaces = new Namespaces(run);
   for (const asked of [
     () => namespaces.rpFilters('web-1'),
     () => namespaces.defaultDevices('web-1'),
+    () => namespaces.arpIgnore('web-1', 'eth0'),
   ]) {
     await expect(asked()).rejects.toThrow(Failure);
   }
