@@ -54,16 +54,23 @@ static __always_inline __u32 telling_bits(union record record)
 	return is_established ? ~L4LB_LASTING : ~0;
 }
 
-/* Puts a record into a set. Returns whether the set holds the connection afterwards. */
-static __always_inline bool put(struct l4lb_set *set, __u32 now,
-				union record record)
+/*
+ * Puts a record into the set with this number. Returns whether the set holds the
+ * connection afterwards. The verifier looks at it once, and not for each record of a
+ * set, since it is global and takes nothing but numbers.
+ */
+__noinline bool put(__u32 number, __u32 now, __u64 word)
 {
+	const union record record = { .word = word };
 	const __u32 telling = telling_bits(record);
 	const __s32 empty = 1 << 16, same = 1 << 17; /* more than any age */
+	struct l4lb_set *set = lookup(&flows, &number);
 	__u32 place, best = L4LB_RECORDS;
 	union record there, victim = {};
 	__s32 best_rank = -1, rank;
 
+	if (!set)
+		return false;
 #pragma unroll
 	for (place = 0; place < L4LB_RECORDS; place++) {
 		there = read_record(set, place);
@@ -101,7 +108,6 @@ int l4lb_carry_flows(struct xdp_md *ctx)
 		(__u32)(bpf_ktime_get_ns() / 1000000000 >> L4LB_SEEN_SHIFT) + 1;
 	const struct l4lb_set *from;
 	union record record;
-	struct l4lb_set *to;
 	__u32 number, key;
 
 	if ((void *)(frame + 1) > frame_end(ctx))
@@ -109,9 +115,7 @@ int l4lb_carry_flows(struct xdp_md *ctx)
 	number = frame->next++;
 	key = number & frame->mask_before;
 	from = lookup(&flows_before, &key);
-	key = number & frame->mask;
-	to = lookup(&flows, &key);
-	if (!from || !to)
+	if (!from)
 		return XDP_ABORTED;
 
 	for (int place = 0; place < L4LB_RECORDS; place++) {
@@ -119,7 +123,7 @@ int l4lb_carry_flows(struct xdp_md *ctx)
 		if (!record.fields.signature ||
 		    age(now, record) > now - frame->since)
 			continue;
-		if (!put(to, now, record))
+		if (!put(number & frame->mask, now, record.word))
 			frame->lost++;
 		else if (number <= frame->mask_before)
 			frame->carried++;
