@@ -16,7 +16,7 @@ _l4lb_options() {
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
-    'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
+    'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lb') echo 'load replace off status check decap map export settle stats explain doctor disturb flood -V --version -h --help' ;;
     'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
@@ -24,7 +24,7 @@ _l4lb_options() {
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb-explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
-    'l4lb-disturb') echo '-V --version --connections --duration --change --destinations --table --remember --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
+    'l4lb-disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb-flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     esac
 }
@@ -112,6 +112,7 @@ _l4lb_values() {
     'l4lb disturb --destinations') echo 'one free' ;;
     'l4lb disturb --table') echo 'one words minimal modulo' ;;
     'l4lb disturb --remember') echo 'one words balancer destinations' ;;
+    'l4lb disturb --forward') echo 'one words tunnel link' ;;
     'l4lb disturb --flood') echo 'one free' ;;
     'l4lb disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb disturb --half-open') echo 'one free' ;;
@@ -183,6 +184,7 @@ _l4lb_values() {
     'l4lb-disturb --destinations') echo 'one free' ;;
     'l4lb-disturb --table') echo 'one words minimal modulo' ;;
     'l4lb-disturb --remember') echo 'one words balancer destinations' ;;
+    'l4lb-disturb --forward') echo 'one words tunnel link' ;;
     'l4lb-disturb --flood') echo 'one free' ;;
     'l4lb-disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb-disturb --half-open') echo 'one free' ;;

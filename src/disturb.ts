@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 
 import { REMEMBERS } from './abi/cell.js';
+import { FORWARDS } from './wire/forward.js';
 import { Fault, tryParse } from './text/fault.js';
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
@@ -77,6 +78,12 @@ export function disturbCommand(): CliCommand {
         'who knows the connections of slots that moved, as with l4lb-map: the balancer, or the destinations',
       ).choices(REMEMBERS),
     )
+    .addOption(
+      new Option(
+        '--forward <way>',
+        'how packets reach the destinations, as with l4lb-map; by the link they need no decapsulation program, and have none (default: tunnel)',
+      ).choices(FORWARDS),
+    )
     .option(
       '--flood <pps>',
       'SYNs a second from random sources beside the connections, 1 to 1000000, such as 20000',
@@ -138,6 +145,12 @@ function scheduleOf(flags: Flags): Schedule {
   if (flags.table === 'modulo' && flags.slots !== undefined) {
     throw new UsageFailure(`the table modulo has ${MODULO_SLOTS} slots`, {
       next: 'leave --table or --slots out',
+    });
+  }
+  if (flags.forward === 'link' && flags.remember === 'destinations') {
+    throw new UsageFailure('the destinations cannot remember without a tunnel', {
+      cause: 'the outer header of a tunnel names those that a slot had before',
+      next: 'leave --forward or --remember out',
     });
   }
   const changes = flags.change ?? DEFAULT_CHANGES.map(parseChange);

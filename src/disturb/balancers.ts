@@ -4,6 +4,7 @@
  * packets, until the second takes over or carries half of them.
  */
 import type { Remember } from '../abi/cell.js';
+import type { Forward } from '../wire/forward.js';
 import type { Run } from '../system/run.js';
 import type { Change, Row, Schedule } from './changes.js';
 import { addressOf, everyRow, macOf } from './changes.js';
@@ -23,6 +24,8 @@ export interface ToolOptions {
   table: string | undefined;
   /** Who knows the connections of slots that moved, for l4lb-map. */
   remember: Remember | undefined;
+  /** How packets reach the destinations, for l4lb-map. */
+  forward: Forward | undefined;
   /** Of the service, for l4lb-map. */
   slots: number | undefined;
 }
@@ -165,8 +168,11 @@ export class Balancers {
 
   async #startOne(place: Place): Promise<void> {
     await this.#load(place);
-    const ways = ['--vip', `${VIP}:${PORT}/tcp`];
-    const { table, remember, slots } = this.#options;
+    const { table, remember, forward, slots } = this.#options;
+    const ways = [
+      ...['--vip', `${VIP}:${PORT}/tcp`],
+      ...(forward === undefined ? [] : ['--forward', forward]),
+    ];
     if (table === 'modulo') {
       // First all destinations of the run, so that each gets an id; then the slots.
       const all = this.#write('all.csv', everyRow(this.#schedule));

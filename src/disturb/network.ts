@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The network of a run: namespaces by testbed/network.sh, destinations that decapsulate
- * and echo, balancers that the real tools load and fill, and the client. When down()
+ * The network of a run: namespaces by testbed/network.sh, destinations that echo, and
+ * decapsulate if there is a tunnel, balancers that the real tools load and fill, and the client. When down()
  * returns, everything that was started is gone.
  */
 import { existsSync, writeFileSync } from 'node:fs';
@@ -126,6 +126,10 @@ export class Network {
     return this.#balancers.verdicts();
   }
 
+  get #hasTunnel(): boolean {
+    return this.#options.forward !== 'link';
+  }
+
   /** Behind the destinations are the second balancer, if any, and then the flooder. */
   get #flooder(): { role: string; address: string } {
     const number = this.#schedule.destinations + (needsSecond(this.#schedule) ? 2 : 1);
@@ -139,7 +143,8 @@ export class Network {
   }
 
   #check(): void {
-    const needed = ['testbed/network.sh', 'testbed/pass.o', 'l4lb_decap.o'];
+    const needed = ['testbed/network.sh', 'testbed/pass.o'];
+    if (this.#hasTunnel) needed.push('l4lb_decap.o');
     if (this.#halfOpens) needed.push('testbed/hold.o');
     const missing = needed.map(packaged).filter((path) => !existsSync(path));
     if (missing.length === 0) return;
@@ -154,7 +159,8 @@ export class Network {
     const servers = numbers.map(async (number) => {
       const role = `destination${number}`;
       await this.#configure(role);
-      await this.#loadDecap(role);
+      // Without a tunnel, a connection shows that no program is needed.
+      if (this.#hasTunnel) await this.#loadDecap(role);
       const name = addressOf({ number });
       const server = this.#roles.start(role, 'echo.mjs', name, String(PORT));
       await server.firstLine(`the echo server in ${role}`);

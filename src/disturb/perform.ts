@@ -8,6 +8,7 @@ import { tell } from '../system/output.js';
 import { many } from '../text/format.js';
 import { run as startProcess } from '../system/run.js';
 import type { Remember } from '../abi/cell.js';
+import type { Forward } from '../wire/forward.js';
 import type { Schedule } from './changes.js';
 import { formatChange } from './changes.js';
 import { judge } from './judge.js';
@@ -23,6 +24,7 @@ export interface Request {
   duration: number;
   table?: string;
   remember?: Remember;
+  forward?: Forward;
   slots?: number;
   obj?: string;
   flood?: number;
@@ -36,9 +38,10 @@ export async function perform(
   stop: AbortSignal,
 ): Promise<Result> {
   const { connections, duration, table, remember, slots } = request;
-  const { flood, syncookies, halfOpen } = request;
+  const { forward, flood, syncookies, halfOpen } = request;
   const object = request.obj === undefined ? undefined : resolve(request.obj);
-  const options = { object, table, remember, slots, flood, syncookies, halfOpen };
+  const beside = { flood, syncookies, halfOpen };
+  const options = { object, table, remember, forward, slots, ...beside };
   const network = new Network(startProcess, schedule, options, stop);
   try {
     tell(`building a network with ${many(schedule.destinations, 'destination')}`);
@@ -63,6 +66,7 @@ export async function perform(
       object: basename(object ?? 'l4lb_xdp_host.o'),
       table,
       remember,
+      forward,
       syncookies,
       halfOpen,
       record,

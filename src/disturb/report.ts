@@ -7,6 +7,8 @@ import { formatChange } from './changes.js';
 import type { Outcome, Phase, Recording, Spread } from './judge.js';
 import { sumHalfOpen } from './judge-half-open.js';
 import type { Remember } from '../abi/cell.js';
+import type { Forward } from '../wire/forward.js';
+import { USUAL_FORWARD } from '../wire/forward.js';
 import type { CountEvent } from './protocol.js';
 import { largest } from '../text/lists.js';
 
@@ -17,6 +19,7 @@ export interface Result {
   object: string;
   table: string | undefined;
   remember?: Remember | undefined;
+  forward?: Forward | undefined;
   /** As asked for; undefined: as the kernel has it. */
   syncookies?: string | undefined;
   /** How many to hold half open over each change; undefined: none. */
@@ -69,6 +72,7 @@ export function resultJson(result: Result): Record<string, unknown> {
     object: result.object,
     table: result.table ?? null,
     remember: result.remember ?? 'balancer',
+    forward: result.forward ?? USUAL_FORWARD,
     syncookies: result.syncookies === undefined ? null : Number(result.syncookies),
     flood: record.flood
       ? {
@@ -196,7 +200,7 @@ export function describeResult(result: Result): string[] {
     ...describeHalfOpen(result),
     `Messages: ${formatCount(last.sent)} sent, ${formatCount(last.received)} echoed, ` +
       `${formatCount(last.sent - last.received)} dropped`,
-    `Balancer: ${formatCount(must(verdicts['balanced'], 'balanced'))} packets sent on, ` +
+    `Balancer: ${formatCount(must(verdicts['balanced'], 'balanced'))} packets sent on${result.forward === 'link' ? ' by the link' : ''}, ` +
       `${formatCount(droppedByBalancer(verdicts))} dropped`,
     ...(record.flood
       ? [

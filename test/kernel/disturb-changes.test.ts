@@ -30,6 +30,23 @@ test('another balancer with the same file takes over without a loss', async () =
   expect(stdout).toMatch(/^Lost: 0 avoidable, 0 unavoidable \(/m);
 });
 
+test('by the link, without a program at the destinations, none is lost either', async () => {
+  const { exitCode, stdout, left } = await disturb([
+    ...[...SMALL, '--duration', '4s', '--forward', 'link', '--json'],
+    ...['--change', 'takeover', 'drain 1', 'replace', '--fail-above', '0'],
+  ]);
+  expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
+  const result = JSON.parse(stdout) as ResultJson;
+  expect(result).toMatchObject({
+    forward: 'link',
+    lost_avoidable: 0,
+    lost_unavoidable: 0,
+  });
+  expect(result.received).toBeGreaterThan(1000);
+  expect(result.balancer.packets).toBeGreaterThan(result.sent);
+  expect(result.balancer.dropped).toBe(0);
+});
+
 test('where destinations decide, balancers take over, and share, in the middle of a change', async () => {
   const { exitCode, stdout, left } = await disturb([
     ...[...SMALL, '--duration', '6s', '--remember', 'destinations', '--json'],

@@ -84,6 +84,10 @@ describe('l4lb-disturb', () => {
       args: ['--table', 'modulo', '--remember', 'destinations'],
       says: 'slots of the table modulo remember nothing',
     },
+    {
+      args: ['--forward', 'link', '--remember', 'destinations'],
+      says: 'the destinations cannot remember without a tunnel',
+    },
     { args: ['--flood', '0'], says: '"0" is not a whole number from 1 to 1000000' },
     { args: ['--half-open', '1001'], says: '"1001" is not a whole number from 1 to' },
     { args: ['--syncookies', '3'], says: 'Allowed choices are 0, 1, 2' },

@@ -44,6 +44,8 @@ describe('the report', () => {
       connections: 3,
       duration_s: 3,
       table: null,
+      remember: 'balancer',
+      forward: 'tunnel',
       changes: [
         { change: 'remove 1', at: 1, lost_avoidable: 1, lost_unavoidable: 1, ideal: 1 },
         { change: 'replace', at: 2, lost_avoidable: 0, lost_unavoidable: 0, ideal: 0 },
@@ -78,6 +80,14 @@ describe('the report', () => {
       'Balancer: 200 packets sent on, 3 dropped',
     ]);
   });
+});
+
+test('names the link', () => {
+  const byLink: Result = { ...RESULT, forward: 'link' };
+  expect(resultJson(byLink)).toMatchObject({ forward: 'link' });
+  expect(describeResult(byLink).at(-1)).toBe(
+    'Balancer: 200 packets sent on by the link, 3 dropped',
+  );
 });
 
 describe('what was beside the connections', () => {
