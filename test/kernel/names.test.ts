@@ -247,8 +247,10 @@ describe('a balancer that stands in for another', () => {
       ...(['balancer', 'bin/l4lb-load.js', ...again, ...WAY, ...NAMING] as const),
     );
     const hot = filled.filter((slot) => (slot as Slot).previous !== 0).length;
-    expect(loaded.stdout).toContain(
-      `\n  ${hot} slots hot, remembering their previous destinations; the next may go cold in 3600 s: `,
+    // A second may be over meanwhile.
+    const isHot = `\n  ${hot} slots hot, remembering their previous destinations; `;
+    expect(loaded.stdout).toMatch(
+      new RegExp(`${isHot}the next may go cold in (3600|359\\d) s: `),
     );
     expect(await slots()).toEqual(filled);
 

@@ -331,9 +331,9 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
             ),
           ),
         );
-        const outcomes = await own.sendAll(frames);
-        for (const { frame } of outcomes)
-          expect(checksum(frame.subarray(14, 34))).toBe(0);
+        const { ran, verdicts } = await own.runAll(frames);
+        expect(verdicts).toEqual({ balanced: 256 });
+        for (const { frame } of ran) expect(checksum(frame.subarray(14, 34))).toBe(0);
       }));
   });
 
@@ -449,8 +449,9 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
           { from: 1000 + (number % 200), to: 80 },
         ),
       );
-      const outcomes = await own.sendAll(frames);
-      const chosen = outcomes.map(({ frame }) => [...frame.subarray(30, 34)].join('.'));
+      const { ran, verdicts } = await own.runAll(frames);
+      expect(verdicts).toEqual({ balanced: 400 });
+      const chosen = ran.map(({ frame }) => [...frame.subarray(30, 34)].join('.'));
       expect(new Set(chosen)).toEqual(new Set(addresses));
       expect(chosen.slice(0, 200)).toEqual(chosen.slice(200));
     }));
