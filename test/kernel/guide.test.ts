@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Runs the guide's first page, command for command, and expects what the page shows. */
+/** Runs pages of the guide, command for command, and expects what they show. */
 import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,15 +12,20 @@ import { isAsShown, shownBy, stable } from '../console.js';
 import type { ShownCommand } from '../console.js';
 import { ROOT } from './network.js';
 
-const PAGE = 'docs/guide/first-balancer.md';
+const TOOLS = ['l4lb-load', 'l4lb-map', 'l4lb-explain', 'l4lb-doctor', 'curl'];
+/** In this order: the first page installs the commands that the other uses. */
+const PAGES = [
+  { page: 'docs/guide/first-balancer.md', words: ['make', 'l4lb-stats', ...TOOLS] },
+  { page: 'docs/guide/link.md', words: ['sysctl', ...TOOLS] },
+];
 /**
- * The page's name of the network, and ours, since other tests and people may have a
+ * The pages' name of the network, and ours, since other tests and people may have a
  * "try".
  */
 const SHOWN_NETWORK = 'try';
 const NETWORK = `guide-${process.pid}`;
 
-// Holds the sources, what the reader writes beside them, and what "make install"
+// Holds the sources, what a reader writes beside them, and what "make install"
 // installs.
 const scratch = mkdtempSync(join(tmpdir(), 'l4lb-guide-'));
 const folder = mkdtempSync(join(scratch, 'sources-'));
@@ -30,8 +35,6 @@ const env = {
   DESTDIR: installed,
   PATH: `${installed}/usr/local/bin:${process.env.PATH ?? ''}`,
 };
-
-const steps = shownBy(readFileSync(join(ROOT, PAGE), 'utf8'));
 
 function renamed(command: string): string {
   return command
@@ -71,18 +74,22 @@ async function start(step: ShownCommand): Promise<string[]> {
   return words.toString().trimEnd().split('\n');
 }
 
-afterAll(async () => {
-  // If everything went well, the page itself has taken the network down.
-  await execa('testbed/network.sh', ['down', NETWORK], { cwd: ROOT, reject: false });
+afterAll(() => {
   rmSync(scratch, { recursive: true });
 });
 
-describe(PAGE, () => {
-  test('shows the whole way: build, load, fill, watch, ask, take off', () => {
+describe.each(PAGES)('$page', ({ page, words }) => {
+  afterAll(async () => {
+    // If everything went well, the page itself has taken the network down.
+    await execa('testbed/network.sh', ['down', NETWORK], { cwd: ROOT, reject: false });
+  });
+
+  const steps = shownBy(readFileSync(join(ROOT, page), 'utf8'));
+
+  test('shows the whole way: load, fill, ask, take off', () => {
     const commands = steps.flatMap((step) => (step.kind === 'command' ? [step] : []));
-    const words = commands.map(({ command }) => command.split(' ')[0]);
-    const tools = ['make', 'l4lb-load', 'l4lb-map', 'l4lb-stats', 'l4lb-explain'];
-    expect(words).toEqual(expect.arrayContaining([...tools, 'l4lb-doctor', 'curl']));
+    const shown = commands.map(({ command }) => command.split(' ')[0]);
+    expect(shown).toEqual(expect.arrayContaining(words));
     expect(commands.length).toBeGreaterThan(20);
   });
 
