@@ -30,6 +30,7 @@
 #include "datapath/echo.h"
 #include "datapath/slot.h"
 #include "datapath/forward.h"
+#include "datapath/leave.h"
 
 static __always_inline const struct l4lb_device *this_device(void)
 {
@@ -38,10 +39,13 @@ static __always_inline const struct l4lb_device *this_device(void)
 	return lookup(&device, &only);
 }
 
-/* Finds the packet's destination in its service, and sends the packet there. */
+/*
+ * Finds the packet's destination in its service, and sends the packet there. The action
+ * becomes another one if the packet leaves by another device.
+ */
 static __always_inline enum l4lb_verdict
 balance(struct xdp_md *ctx, const struct l4lb_device *device,
-	const struct packet *packet, union target target)
+	const struct packet *packet, union target target, int *action)
 {
 	const struct l4lb_destination *destination;
 	enum l4lb_verdict verdict;
@@ -55,10 +59,14 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	if (!destination)
 		return L4LB_EMPTY_SLOT;
 
+	if (!find_exit(destination, action))
+		return L4LB_EXIT_GONE;
 	verdict = forward(ctx, device, packet, destination, flow, names,
 			  &sent_length);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
+	if (!leave(ctx, packet, destination, &sent_length))
+		return L4LB_NO_ROOM;
 
 	count(&counters, id, sent_length);
 	return L4LB_BALANCED;
@@ -66,10 +74,10 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 
 /* Counts the packet and returns its action. balance() counts balanced packets itself. */
 static __always_inline int finish(enum l4lb_verdict verdict,
-				  const struct packet *packet)
+				  const struct packet *packet, int action)
 {
 	if (verdict == L4LB_BALANCED)
-		return XDP_TX;
+		return action;
 	count(&verdicts, verdict, packet->frame_length);
 	if (verdict >= L4LB_FIRST_ANSWER)
 		return XDP_TX;
@@ -92,6 +100,7 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 	enum l4lb_verdict verdict;
 	struct cursor cursor;
 	union target target;
+	int action = XDP_TX;
 
 	if (never(!device))
 		return XDP_PASS; /* the map has its one entry */
@@ -106,8 +115,8 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 	if (verdict == L4LB_NO_OBJECTION)
 		verdict = check_mac(ctx, device);
 	if (verdict == L4LB_NO_OBJECTION)
-		verdict = balance(ctx, device, &packet, target);
-	return finish(refuse(ctx, device, &packet, verdict), &packet);
+		verdict = balance(ctx, device, &packet, target, &action);
+	return finish(refuse(ctx, device, &packet, verdict), &packet, action);
 }
 
 /* The name tells tools the ABI version before they read anything. */
@@ -119,6 +128,7 @@ int l4lb_2(struct xdp_md *ctx)
 	enum l4lb_verdict verdict;
 	struct cursor cursor;
 	union target target;
+	int action = XDP_TX;
 
 	if (never(!device))
 		return XDP_PASS;
@@ -127,8 +137,8 @@ int l4lb_2(struct xdp_md *ctx)
 		return any_packet(ctx);
 	verdict = find_service(device, &packet, &target);
 	if (verdict == L4LB_NO_OBJECTION)
-		verdict = balance(ctx, device, &packet, target);
-	return finish(verdict, &packet);
+		verdict = balance(ctx, device, &packet, target, &action);
+	return finish(verdict, &packet, action);
 }
 
 LICENSE;

@@ -88,6 +88,8 @@
 	  "too many IPv6 extension headers, or a route with more hops") \
 	V(ECHO_LIMITED, 21, "echo limited",				\
 	  "an ICMP echo request beyond the limit per second")	\
+	V(EXIT_GONE, 22, "exit gone",					\
+	  "the device that leads to its destination is not there any more") \
 	V(ECHO_ANSWERED, 32, "echo answered",				\
 	  "an ICMP echo request to a service's address, answered")	\
 	V(TOO_BIG_TOLD, 33, "too big told",				\
@@ -284,10 +286,27 @@ struct l4lb_destination {
 	__u16 largest_packet;	/* bytes of the longest one that the MTU lets through */
 	/* One word: */
 	__u8 forward;		/* enum l4lb_forward */
-	__u8 spare[7];
+	__u8 spare;
+	__u16 exit;		/* its number, 0: packets leave where they came in */
+	__u8 spare2[4];
 } __attribute__((aligned(8)));
 
 #ifdef L4LB_HOST
+/*
+ * `exits`, by number from 1: devices that packets leave by, where a destination is not
+ * reached by the one that they came in on. `exit_devices` has the kernel's hold on each.
+ */
+struct l4lb_exit {
+	/* One word: */
+	__u8 mac[6];		/* its own: frames leave with it as their source */
+	__be16 tag;		/* of its VLAN, 0: none */
+	/* Only for the tools: */
+	__u32 ifindex;		/* of the device, 0: the number is free */
+	__u32 mtu;
+};
+
+#define L4LB_EXITS 64
+
 /* `limits`, one entry for each of these: how often this CPU did it in the current second. */
 enum l4lb_limit {
 	L4LB_LIMIT_ANSWERS,

@@ -23,6 +23,8 @@ BY_NUMBER(memories, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, struct l4lb_memory);
 BY_NUMBER(flows, BPF_MAP_TYPE_ARRAY, L4LB_SETS, struct l4lb_set);
 BY_NUMBER(secret, BPF_MAP_TYPE_ARRAY, 1, __u64);
 BY_NUMBER(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
+BY_NUMBER(exits, BPF_MAP_TYPE_ARRAY, L4LB_EXITS + 1, struct l4lb_exit);
+BY_NUMBER(exit_devices, BPF_MAP_TYPE_DEVMAP, L4LB_EXITS + 1, __u32);
 BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
 #endif
 

@@ -212,7 +212,7 @@ refuse(const struct xdp_md *ctx, const struct l4lb_device *device,
 {
 	if (verdict < L4LB_FIRST_DROP || verdict >= L4LB_FIRST_ANSWER ||
 	    verdict == L4LB_TOO_BIG || verdict == L4LB_NO_ROOM ||
-	    verdict == L4LB_ECHO_LIMITED)
+	    verdict == L4LB_ECHO_LIMITED || verdict == L4LB_EXIT_GONE)
 		return verdict;
 	if (!is_taken(device, packet, packet->protocol ?: IPPROTO_TCP) &&
 	    (packet->protocol || !is_taken(device, packet, IPPROTO_UDP)))

@@ -21,6 +21,9 @@ readonly destinations_address=10.0.0.3 destinations_mac=02:00:00:00:00:03
 readonly switch_mac=02:00:00:00:00:02
 readonly most_separate=250
 
+# shellcheck source=testbed/gateway.sh
+. "$here/gateway.sh"
+
 usage() {
     cat <<USAGE
 Usage: $me up [NAME] [options]       build a network
@@ -37,6 +40,9 @@ Options of up:
   --destinations FILE  the destinations namespace answers for all addresses in FILE, with
                        rows "address, MAC[, weight]"
   --count N            make N separate destinations instead, 10.0.1.1 to 10.0.1.N
+  --gateway            with --count, at most $most_behind: the balancer is the router, and has eth0
+                       towards the client and eth1, eth2, ... towards the destinations 10.2.0.2,
+                       10.2.1.2, ...; the address of the service is its own, $service_address
   --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
                        destinations have it on lo; may be given more than once
   --ipv6               each role has an IPv6 address too, in fd00::/64 with the numbers of its
@@ -365,9 +371,9 @@ no_offload() { # ROLE DEVICE
         rx-vlan-stag-hw-parse off tx-vlan-stag-hw-insert off >/dev/null 2>&1 || true
 }
 
-make_namespaces() {
+make_namespaces() { # ROLE...
     local role commands=""
-    for role in switch "${roles[@]}"; do
+    for role in "$@"; do
         commands+="netns add $(namespace "$role")"$'\n'
     done
     step "make the namespaces" "Does this kernel have network namespaces, and is this the real root?" \
@@ -376,7 +382,7 @@ make_namespaces() {
 
 build() {
     local role
-    make_namespaces
+    make_namespaces switch "${roles[@]}"
     for role in switch "${roles[@]}"; do
         configure_kernel "$role"
     done
@@ -400,7 +406,7 @@ report() {
     echo "network $name"
     for role in "${roles[@]}"; do
         printf '  %-13s %-11s ' "$role" "${address[$role]}"
-        [[ -z $ipv6 ]] || printf '%-10s ' "$(ipv6_of "${address[$role]}")"
+        [[ -z $ipv6 || -n $gateway ]] || printf '%-10s ' "$(ipv6_of "${address[$role]}")"
         printf '%s  in %s' "${mac[$role]}" "$(namespace "$role")"
         [[ $role != destinations || $more == 0 ]] || printf '; it has %s more addresses' "$more"
         echo
@@ -429,6 +435,7 @@ parse_up() {
             shift
             ;;
         --ipv6) ipv6=yes ;;
+        --gateway) gateway=yes ;;
         -q | --quiet) quiet=yes ;;
         -*) wrong_usage "up has no option $1" ;;
         *)
@@ -453,6 +460,10 @@ check_up() {
     fi
     [[ $owner =~ ^[0-9]+$ ]] || wrong_usage "--owner $owner is no process number"
     [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count exclude each other"
+    if [[ -n $gateway ]]; then
+        ((count >= 1 && count <= most_behind)) || wrong_usage "--gateway needs --count, from 1 to $most_behind"
+        [[ ${#vips[@]} == 0 ]] || wrong_usage "--gateway and --vip exclude each other: the address is $service_address"
+    fi
     for vip in "${vips[@]}"; do
         [[ $vip =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ || $vip =~ ^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$ ]] ||
             wrong_usage "--vip $vip is no IP address"
@@ -462,7 +473,7 @@ check_up() {
 }
 
 command_up() {
-    local file="" count=0 mtu=1500 owner quiet="" ipv6="" vips=() destinations="" roles
+    local file="" count=0 mtu=1500 owner quiet="" ipv6="" gateway="" vips=() destinations="" roles
     local -A address mac
     owner=$(calling_process)
     name=""
@@ -471,13 +482,13 @@ command_up() {
     if [[ -n $file ]]; then
         destinations=$(read_destinations "$file") || fail 1 "$file has bad rows: nothing was built"
     fi
-    choose_roles
+    if [[ -n $gateway ]]; then gateway_roles; else choose_roles; fi
     trap 'if [[ -n $building ]]; then take_down; fi' EXIT # leave no half-built network
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
     claim
-    build
+    if [[ -n $gateway ]]; then build_gateway; else build; fi
     building=""
     report
 }

@@ -41,6 +41,9 @@
 #define lookup(map, key) bpf_map_lookup_elem(map, key)
 #define find(map, key) bpf_map_lookup_elem(map, key)
 
+/* The action that sends the frame by a device of a map; XDP_DROP if the map has none. */
+#define redirect(map, number) bpf_redirect_map(map, number, XDP_DROP)
+
 #define coarse_nanoseconds() bpf_ktime_get_coarse_ns()
 #define random_word() bpf_get_prandom_u32()
 

@@ -6,6 +6,7 @@
 #ifndef PLATFORM_NATIVE_MAP_H
 #define PLATFORM_NATIVE_MAP_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 #include <stddef.h>
 #include <string.h>
@@ -37,6 +38,14 @@ static inline void *lookup(const struct native_map *map, const void *key)
 	const __u32 at = *(const __u32 *)key;
 
 	return at < map->entries ? map->values + at * map->stride : NULL;
+}
+
+/* The process sends nothing; it only says what would be sent. */
+static inline int redirect(const struct native_map *map, __u32 number)
+{
+	const __u32 *device = lookup(map, &number);
+
+	return device && *device ? XDP_REDIRECT : XDP_DROP;
 }
 
 /* Compares one entry after the other, because such tables have few entries. */

@@ -18,9 +18,12 @@ export interface Destination {
   headerSum: number;
   largestPacket: number;
   forward: Forward;
+  /** The number of its exit, 0 if packets leave where they came in. */
+  exit: number;
 }
 
 const FORWARD_AT = 48;
+const EXIT_AT = 50;
 
 export function encodeDestination(destination: Destination): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.destinations);
@@ -33,6 +36,7 @@ export function encodeDestination(destination: Destination): Buffer {
   putU16(buffer, destination.headerSum, 44);
   putU16(buffer, destination.largestPacket, 46);
   buffer.writeUInt8(FORWARDS.indexOf(destination.forward), FORWARD_AT);
+  putU16(buffer, destination.exit, EXIT_AT);
   return buffer;
 }
 
@@ -48,5 +52,6 @@ export function decodeDestination(buffer: Buffer): Destination {
     largestPacket: u16(buffer, 46),
     // The entry of ABI 1 ends here. Like the program, takes any other number for a tunnel.
     forward: FORWARDS[buffer[FORWARD_AT] ?? 0] ?? USUAL_FORWARD,
+    exit: buffer.length > EXIT_AT ? u16(buffer, EXIT_AT) : 0,
   };
 }

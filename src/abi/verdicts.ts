@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** L4LB_VERDICTS: each packet is counted under exactly one, which says what happens to it. */
 
-export type Action = 'TX' | 'PASS' | 'DROP';
+/** REDIRECT is TX by another device. */
+export type Action = 'TX' | 'REDIRECT' | 'PASS' | 'DROP';
 
 export interface Verdict {
   number: number;
@@ -90,6 +91,12 @@ export const VERDICTS = [
     name: 'echo limited',
     action: 'DROP',
     meaning: 'an ICMP echo request beyond the limit per second',
+  },
+  {
+    number: 22,
+    name: 'exit gone',
+    action: 'DROP',
+    meaning: 'the device that leads to its destination is not there any more',
   },
   {
     number: 32,

@@ -106,8 +106,12 @@ export async function attach(flags: LoadFlags): Promise<void> {
   }
   const { names, siblings: files } = flags;
   const siblings = names && files && (await prepareSiblings(tools, link, names, files));
+  const isCard = [flags.mode, there?.mode].includes('xdpoffload');
+  // An object of the user's own may be of the portable build, which cannot do it either.
+  const canLeave = !isCard && flags.obj === undefined;
   const prepared =
-    flags.file && (await prepareFill(tools, link, flags.file, fillWishes(flags)));
+    flags.file &&
+    (await prepareFill(tools, link, flags.file, fillWishes(flags), canLeave));
   if (prepared && !flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }

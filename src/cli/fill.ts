@@ -7,6 +7,7 @@ import type { Mode } from '../text/mode.js';
 import { context } from '../program/tools.js';
 import { print } from '../system/output.js';
 import { findAttached } from '../program/find.js';
+import type { Attached } from '../program/find.js';
 import { UsageFailure } from '../text/failure.js';
 import { planFill, prepareFill } from '../fill/from-rows.js';
 import { many } from '../text/format.js';
@@ -32,13 +33,13 @@ export async function fill(flags: MapFlags, next: string): Promise<void> {
   else throw new UsageFailure('nothing to fill from', { next });
 }
 
-async function fillAll(flags: MapFlags, config: string): Promise<void> {
+async function fillAll(flags: MapFlags, file: string): Promise<void> {
   const tools = context();
   // The code that reads TOML takes a while to load, and a fill from rows does not need
   // it.
   const { planPrepared, prepareConfig, readConfig } =
     await import('../fill/from-config.js');
-  const read = readConfig(config);
+  const read = readConfig(file);
   // The file takes precedence; the command line fills in what it leaves open.
   const wanted = read.services.map((service) => ({
     ...service,
@@ -48,10 +49,8 @@ async function fillAll(flags: MapFlags, config: string): Promise<void> {
     idle: service.idle ?? flags.idle,
   }));
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const prepared = await prepareConfig(tools, attached.link, {
-    ...read,
-    services: wanted,
-  });
+  const config = { ...read, services: wanted };
+  const prepared = await prepareConfig(tools, attached.link, config, canLeave(attached));
   if (!flags.json) {
     const total = wanted.reduce((sum, { rows }) => sum + rows.length, 0);
     const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;
@@ -66,10 +65,17 @@ async function fillAll(flags: MapFlags, config: string): Promise<void> {
   );
 }
 
+/** Whether the program can send by another device. */
+function canLeave({ maps }: Attached): boolean {
+  return maps.exits !== undefined;
+}
+
 async function fillOne(flags: MapFlags, files: string[]): Promise<void> {
   const tools = context();
   const attached = await findAttached(tools, flags.interface, flags.mode);
-  const prepared = await prepareFill(tools, attached.link, files, fillWishes(flags));
+  const wishes = fillWishes(flags);
+  const { link } = attached;
+  const prepared = await prepareFill(tools, link, files, wishes, canLeave(attached));
   if (!flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }

@@ -23,6 +23,8 @@ export interface DestinationRow {
   address: string;
   /** Undefined: l4lb looks it up. */
   mac: string | undefined;
+  /** The device that leads to it; undefined: l4lb finds it, or takes its own for a row with a MAC. */
+  device?: string | undefined;
   /** 0: takes no new connections. */
   weight: number;
   /** FILE:LINE, for messages. */

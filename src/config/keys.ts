@@ -142,6 +142,12 @@ export const DESTINATION_KEYS: readonly Key[] = [
     usual: 'looked up',
   },
   {
+    name: 'device',
+    meaning:
+      'device that leads to the destination, if packets do not come in on it; one of a VLAN is the device beneath it with a tag',
+    usual: "the one that the kernel's route has; with a mac, the device that is balanced",
+  },
+  {
     name: 'weight',
     meaning: 'share of the slots, from 0 to 65535; 0 drains the destination',
     usual: '1',

@@ -3,7 +3,13 @@
 import type { Path } from './toml-lines.js';
 import { DESTINATION_KEYS, namesOf } from './keys.js';
 import { Section, isSection } from './section.js';
-import { readDestination, readFileName, readMac, readWeight } from './values.js';
+import {
+  readDestination,
+  readDevice,
+  readFileName,
+  readMac,
+  readWeight,
+} from './values.js';
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
 import { parseDestinations } from './destinations-csv.js';
 
@@ -56,7 +62,11 @@ function readRow(
   const address = row.get('address', readDestination);
   const mac = row.get('mac', readMac);
   const weight = row.get('weight', readWeight) ?? 1;
+  const device = row.get('device', readDevice);
   return address === undefined
     ? undefined
-    : { address, mac, weight, place: section.problems.place(path) };
+    : {
+        ...{ address, mac, weight, place: section.problems.place(path) },
+        ...(device !== undefined && { device }),
+      };
 }

@@ -168,6 +168,16 @@ export function readMac(value: unknown): string {
   throw new Fault(`${show(value)} is not a destination's MAC address: ${fault ?? ''}`);
 }
 
+/** Reads the name of a device, as the kernel allows it. */
+export function readDevice(value: unknown): string {
+  const isName =
+    typeof value === 'string' &&
+    /^[^\s/:\p{Cc}]{1,15}$/u.test(value) &&
+    !/^[-.]/.test(value);
+  if (isName) return value;
+  throw new Fault(`${show(value)} is not the name of a device, such as "eth1"`);
+}
+
 export function readWeight(value: unknown): number {
   const isWeight =
     typeof value === 'number' &&

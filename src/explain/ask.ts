@@ -128,7 +128,8 @@ async function isCurrent({ bpftool }: Tools, { attached, live }: View): Promise<
 
 async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explained> {
   const { attached, live, copy } = view;
-  const { answer, sets, secret } = await askModel(tools, attached, live, frame);
+  const exits = await readExits(tools, live);
+  const { answer, sets, secret } = await askModel(tools, attached, live, frame, exits);
   const program = await copy.run(frame, { sets, secret }, answer.id);
   const differences = [
     ...differencesOf(program, answer),
@@ -189,6 +190,21 @@ class Asks<V> extends Map<number, V> {
   }
 }
 
+/** The exits, and which of their devices are still there. */
+async function readExits(
+  { ip }: Pick<Tools, 'ip'>,
+  { exits }: State,
+): Promise<Tables['exits']> {
+  if (!exits?.size) return exits && new Map();
+  const there = new Set((await ip.senders()).map(({ ifindex }) => ifindex));
+  return new Map(
+    [...exits].map(([number, exit]) => [
+      number,
+      { ...exit, isThere: there.has(exit.ifindex) },
+    ]),
+  );
+}
+
 /** The limits never apply, since the copy has done nothing yet. */
 const UNLIMITED = { mayTell: true, mayRecord: true, mayEcho: true };
 
@@ -198,6 +214,7 @@ async function askModel(
   { build, maps }: Attached,
   live: State,
   frame: Buffer,
+  exits: Tables['exits'],
 ): Promise<{ answer: Answer } & Remembered> {
   const secret = maps.secret && (await readValue(bpftool, maps.secret, 0));
   const slots = new Asks<Slot>();
@@ -209,6 +226,7 @@ async function askModel(
     secret: secret ? decodeSecret(secret) : 0n,
     cells: [...reachable(live).values()],
     destinations: live.destinations,
+    exits,
     slots,
   };
   for (;;) {

@@ -36,6 +36,7 @@ export function describeExplained(one: Explained, number: number): string[] {
 
 const WHERE: Record<Explained['program']['action'], string> = {
   TX: 'sent back',
+  REDIRECT: 'sent by another device',
   PASS: "passed to the host's stack",
   DROP: 'dropped',
 };
@@ -61,7 +62,7 @@ function describeReasons({ live, program, model }: Explained): [string, string][
   if (entry && program.id !== undefined) {
     lines.push([
       'destination',
-      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}`,
+      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}${entry.exit === 0 ? '' : ', by another device'}`,
     ]);
   }
   const meaning = must(

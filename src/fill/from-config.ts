@@ -14,7 +14,9 @@ import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Planned } from './from-rows.js';
 import { chooseSources, ownSources } from './outer-source.js';
-import { askSeed, macOf, readFile, resolveRows } from './from-rows.js';
+import { askSeed, macOf, readFile } from './from-rows.js';
+import { nameOfExit } from './exits.js';
+import { resolveRows } from './resolve.js';
 import type { Link } from '../system/ip/links.js';
 import { layOut } from '../plan/match-services.js';
 import type { State } from '../plan/state.js';
@@ -81,15 +83,16 @@ export function checkConfigNames({
 
 /** Asks the network for what the file leaves open. */
 export async function prepareConfig(
-  tools: Pick<Context, 'run'>,
+  tools: Pick<Context, 'run' | 'ip'>,
   link: Link,
   config: Omit<Config, 'problems'>,
+  canLeave: boolean,
 ): Promise<PreparedConfig> {
   checkConfigNames(config);
   const { services: wanted, echo, names, seed } = config;
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
-  const destinations = await resolveRows(tools, link, rows);
+  const destinations = await resolveRows(tools, link, rows, canLeave);
   // The device's own addresses are looked up once for all services.
   const needing = wanted.flatMap(({ forward, sources, rows: own }) =>
     own.filter(({ address }) => forward !== 'link' && !sources[familyOfText(address)]),
@@ -141,9 +144,9 @@ async function withSlots(
   return { ...tables, slots: await readAllSlots(bpftool, maps, services) };
 }
 
-export async function readExport(
-  { bpftool }: Pick<Tools, 'bpftool'>,
-  maps: Maps,
-): Promise<string> {
-  return exportConfig(await readTables(bpftool, maps));
+export async function readExport({ bpftool, ip }: Tools, maps: Maps): Promise<string> {
+  const live = await readTables(bpftool, maps);
+  if (!live.exits?.size) return exportConfig(live);
+  const all = await ip.senders();
+  return exportConfig(live, (exit) => nameOfExit(all, exit));
 }

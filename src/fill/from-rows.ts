@@ -3,7 +3,7 @@
  * Fills the tables from rows of destinations: for l4lb-map, and for l4lb-load -f before
  * it attaches.
  */
-import { at, must } from '../text/must.js';
+import { must } from '../text/must.js';
 import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -13,8 +13,6 @@ import type { Remember, TableKind } from '../abi/cell.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../abi/cell.js';
 import type { Context, Tools } from '../program/tools.js';
-import { Neighbours } from '../system/ip/neighbours.js';
-import type { Answering } from '../system/ip/neighbours.js';
 import { parseAddress, parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
@@ -43,6 +41,7 @@ import type { Names } from '../wire/names.js';
 import type { SlotSeed } from '../wire/slot-seed.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { sourcesIn } from '../wire/outer-source.js';
+import { resolveRows } from './resolve.js';
 import { kernelSeconds } from '../system/clock.js';
 import { readAllSlots, readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
@@ -81,16 +80,17 @@ export interface Prepared extends Omit<FillWishes, 'previous' | 'seed'> {
 }
 
 export async function prepareFill(
-  tools: Pick<Context, 'run'>,
+  tools: Pick<Context, 'run' | 'ip'>,
   link: Link,
   files: readonly string[],
   wishes: FillWishes,
+  canLeave: boolean,
 ): Promise<Prepared> {
   const { previous = [], seed, ...others } = wishes;
   const rows = readRows(files);
   const older = previous.map((file) => readRows([file]));
   const mac = macOf(link);
-  const destinations = await resolveRows(tools, link, rows);
+  const destinations = await resolveRows(tools, link, rows, canLeave);
   return {
     destinations,
     before: older.map((all) => all.map((row) => asBefore(row, destinations))),
@@ -274,41 +274,5 @@ export function badRows(problems: string[]): Failure {
   const count = problems.length === 1 ? '1 bad row' : `${problems.length} bad rows`;
   return new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
     next: 'fix the rows and run this command again',
-  });
-}
-
-/** Gives a row without a MAC that of its next hop, from the kernel's own tables. */
-export async function resolveRows(
-  { run }: Pick<Context, 'run'>,
-  link: Link,
-  rows: readonly DestinationRow[],
-): Promise<WantedDestination[]> {
-  const missing = rows.filter((row) => row.mac === undefined);
-  const resolved =
-    missing.length === 0
-      ? new Map<string, Answering>()
-      : await new Neighbours(run).resolve(
-          link.name,
-          missing.map((row) => row.address),
-        );
-  const unknown = missing.filter((row) => !resolved.has(row.address));
-  if (unknown.length > 0) {
-    const list = unknown.map((row) => `${row.place}: no host answers for ${row.address}`);
-    throw new Failure(`no MAC address found, nothing was written\n${list.join('\n')}`, {
-      cause: `there is no route to it over ${link.name}, or its host is down`,
-      next: `run ip route get ${at(unknown, 0).address} oif ${link.name}; or write the MAC into the row`,
-    });
-  }
-  return rows.map((row) => {
-    const hop = resolved.get(row.address);
-    return {
-      address: parseAddress(row.address) as Buffer,
-      mac: must(
-        parseMac(row.mac ?? must(hop, row.address).mac),
-        `the MAC of ${row.address}`,
-      ),
-      weight: row.weight,
-      router: hop?.router,
-    };
   });
 }

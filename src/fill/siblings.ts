@@ -15,7 +15,8 @@ import { must } from '../text/must.js';
 import { formatAddress, parseAddress } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
 import { readConfig } from './from-config.js';
-import { badRows, readFile, resolveRows } from './from-rows.js';
+import { badRows, readFile } from './from-rows.js';
+import { resolveRows } from './resolve.js';
 
 const LONGEST_CAUSE = 300;
 
@@ -60,7 +61,7 @@ export async function prepareSiblings(
       : 'no file names an address of this host';
     warnings.push(`${why}; a sibling cannot tell who sent a packet on`);
   }
-  const resolved = await resolveRows(tools, link, others);
+  const resolved = await resolveRows(tools, link, others, false);
   const found = others.filter(({ mac }) => mac === undefined);
   append(warnings, await keepFresh(tools, link, found));
   const hosts = [...self, ...resolved.map(({ address, mac }) => ({ address, mac }))];

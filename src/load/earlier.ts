@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * Brings the maps of a program of an earlier release into the form of today, so that it
- * can be replaced like any other. ABI 1 had shorter entries of destinations; everything
- * else is the same, records and hot slots too.
+ * can be replaced like any other. ABI 1 had shorter entries of destinations, and no exits;
+ * everything else is the same, records and hot slots too.
  */
 import { decodeDestination, encodeDestination } from '../abi/destination.js';
 import { isEarlier } from '../program/find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import { decodeEntries, updateLine, valueOf } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
+
+/** Maps that ABI 1 did not have; they are empty at first. */
+const LATER = ['exits', 'exit_devices'];
 
 /**
  * Fills the fresh program's `destinations` from those of the old one, and returns the old
@@ -32,5 +35,7 @@ export async function renewMaps(
     updateLine(to, entry.key, encodeDestination(decodeDestination(valueOf(entry)))),
   );
   await bpftool.write(lines, lock);
-  return old.maps.map((map) => (map === from ? to : map));
+  const known = new Set(old.maps.map(({ name }) => name));
+  const added = fresh.filter(({ name }) => LATER.includes(name) && !known.has(name));
+  return [...old.maps.map((map) => (map === from ? to : map)), ...added];
 }

@@ -10,7 +10,7 @@ import {
   mayBeTold,
   tooBigAnswer,
 } from './answers.js';
-import { forward } from './forward.js';
+import { forward, leaveBy } from './forward.js';
 import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
 import type { Connection, Ip, Link, Refused } from './parse.js';
 import { isTcpOrUdp, parseIp, parseLink, parseTransport } from './parse.js';
@@ -58,6 +58,9 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
   const written = writes(chosen);
   if (!destination) return { ...untouched('empty slot', reasons), ...written };
 
+  const exit = destination.exit === 0 ? undefined : tables.exits?.get(destination.exit);
+  if (exit && !exit.isThere) return { ...untouched('exit gone', reasons), ...written };
+
   if (ip.length > destination.largestPacket) {
     const isTold =
       tables.build === 'host' && mayBeTold(link, ip, connection) && state.mayTell;
@@ -65,10 +68,12 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
     const told = tooBigAnswer(link, ip, destination.largestPacket);
     return { ...answer('too big told', told, frame.length, reasons), ...written };
   }
-  const { mac } = tables.device;
-  const sent = forward(link, ip, destination, mac, chosen.hash, chosen.source);
+  const leaving = exit ? leaveBy(exit, link) : link;
+  const { mac } = exit ?? tables.device;
+  const sent = forward(leaving, ip, destination, mac, chosen.hash, chosen.source);
   return {
     ...answer('balanced', sent, sent.length, reasons),
+    ...(exit && { action: 'REDIRECT' }),
     ...written,
     id: chosen.id,
   };

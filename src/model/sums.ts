@@ -55,7 +55,7 @@ export function wrongSums(before: Buffer, after: Buffer, verdict: VerdictName): 
   switch (verdict) {
     case 'balanced':
       // Only a tunnel adds a header; what goes by the link has the sums that it came with.
-      return after.length > before.length ? asMade() : asBefore();
+      return packetIn(after) > packetIn(before) ? asMade() : asBefore();
     case 'too big told':
       return asMade();
     case 'echo answered':
@@ -63,6 +63,11 @@ export function wrongSums(before: Buffer, after: Buffer, verdict: VerdictName): 
     default:
       return [];
   }
+}
+
+/** The bytes behind Ethernet header and tags. */
+function packetIn(frame: Buffer): number {
+  return parseLink(frame)?.rest.length ?? 0;
 }
 
 /** Does the same for a decapsulated packet, whose IPv4 header ECN may have changed. */

@@ -10,6 +10,7 @@
 import type { Build } from '../abi/maps.js';
 import type { FlowRecord } from '../abi/record.js';
 import type { Destination } from '../abi/destination.js';
+import type { Exit } from '../abi/exit.js';
 import type { Slot } from '../abi/slot.js';
 import type { Cell } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
@@ -34,7 +35,11 @@ export type ModelDestination = Pick<
   | 'spread'
   | 'largestPacket'
   | 'forward'
+  | 'exit'
 >;
+
+/** A device that packets leave by, if it is not the one that they came in on. */
+export type ModelExit = Pick<Exit, 'mac' | 'vlan'> & { isThere: boolean };
 
 export interface Tables {
   build: Build;
@@ -45,6 +50,8 @@ export interface Tables {
   slots: ReadonlyMap<number, Slot>;
   /** The key of the hash that finds records; 0 before there are any. */
   secret: bigint;
+  /** By number; undefined in a build that cannot send by another device. */
+  exits?: ReadonlyMap<number, ModelExit> | undefined;
   /** All entries of the table: an id that is missing here lies beyond its end. */
   destinations: ReadonlyMap<number, ModelDestination>;
 }

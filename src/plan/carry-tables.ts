@@ -5,6 +5,7 @@
  */
 import { must } from '../text/must.js';
 import { reachable } from './cells.js';
+import { asWanted } from './exits.js';
 import { addCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import type { Slot } from '../abi/slot.js';
@@ -43,6 +44,7 @@ export function carryTables(
     device: old.device,
     cells: new Map(),
     destinations: new Map(),
+    ...(sizes.canLeave && { exits: new Map() }),
     counters: new Map(),
     slots: new Map(),
   };
@@ -58,7 +60,7 @@ export function carryTables(
     const step = plan(state, {
       service,
       isNew: true,
-      destinations: owned.map(([, entry]) => entry),
+      destinations: owned.map(([, entry]) => asWanted(old, entry)),
       forward: forwardIn(owned.map(([, entry]) => entry)),
       sources: sourcesIn(owned.map(([, entry]) => entry)),
       takeSsh: keepsSsh(old, service) === false,

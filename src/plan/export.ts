@@ -8,6 +8,7 @@ import { at } from '../text/must.js';
 import { reachable } from './cells.js';
 import { TCP } from '../wire/protocols.js';
 import type { Destination } from '../abi/destination.js';
+import type { Exit } from '../abi/exit.js';
 import {
   CELL_HASH_SOURCE,
   CELL_MINIMAL_TABLE,
@@ -35,7 +36,11 @@ const HEAD = `# The services of this device as they were, written by l4lb-map --
 # Their names are not in the maps: put them in again.
 `;
 
-export function exportConfig(live: State): string {
+/** `deviceOf` tells the device of an exit, if it is still there. */
+export function exportConfig(
+  live: State,
+  deviceOf: (exit: Exit) => string | undefined = () => undefined,
+): string {
   const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
   const device = [
     ...(live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : []),
@@ -68,7 +73,10 @@ export function exportConfig(live: State): string {
       ...settingsOf(live, service),
       ...sourceLine(at(sources, index), own),
       'destinations = [',
-      ...[...ownedBy(live, service.id).values()].sort(byAddress).map(destinationLine),
+      ...[...ownedBy(live, service.id).values()].sort(byAddress).map((entry) => {
+        const exit = live.exits?.get(entry.exit);
+        return destinationLine(entry, exit && { device: deviceOf(exit) });
+      }),
       ']',
     ].join('\n'),
   );
@@ -146,10 +154,16 @@ function settingsOf(live: State, service: Service): string[] {
   ];
 }
 
-function destinationLine({ address, mac, weight }: Destination): string {
+/** A MAC is good for one device only, so both are looked up anew if that is gone. */
+function destinationLine(
+  { address, mac, weight }: Destination,
+  exit: { device: string | undefined } | undefined,
+): string {
+  const isKnown = !exit || exit.device !== undefined;
   const cells = [
     `address = ${quote(formatAddress(address))}`,
-    `mac = ${quote(formatMac(mac))}`,
+    ...(isKnown ? [`mac = ${quote(formatMac(mac))}`] : []),
+    ...(exit?.device === undefined ? [] : [`device = ${JSON.stringify(exit.device)}`]),
     ...(weight === 1 ? [] : [`weight = ${weight}`]),
   ];
   return `  { ${cells.join(', ')} },`;

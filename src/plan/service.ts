@@ -14,6 +14,7 @@ import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
 import { checkForward } from './check-forward.js';
 import { checkNames, nameable } from './check-names.js';
+import { asWanted, isSameExit } from './exits.js';
 import { chainOf } from './names.js';
 import { NoRoom } from './no-room.js';
 import type { State, Write } from './state.js';
@@ -67,9 +68,11 @@ export interface Plan {
   drained: string[];
   /** Destinations of weight 0 that get one again. */
   restored: string[];
-  /** Destinations that change otherwise: in weight or MAC. */
+  /** Destinations that change otherwise: in weight, in MAC, or in where packets leave. */
   changed: string[];
   forward: Forward;
+  /** Destinations that packets leave for by another device, by the name of that. */
+  exits: { device: string; destinations: string[] }[];
   /** Bytes of the largest packet that can be sent to any of them. */
   room: number;
   slots: number;
@@ -154,12 +157,17 @@ export function plan(live: State, wanted: Wanted): Plan {
     removed: [...old.keys()].filter((address) => !after.has(address)),
     drained,
     restored,
-    changed: [...after].flatMap(([address, { mac, weight }]) => {
+    changed: [...after].flatMap(([address, { mac, weight, exit }]) => {
       const was = old.get(address);
-      const isOther = was && (!was.mac.equals(mac) || was.weight !== weight);
+      const isOther =
+        was &&
+        (!was.mac.equals(mac) ||
+          was.weight !== weight ||
+          !isSameExit(live.exits?.get(was.exit), exit));
       return isOther && !told.has(address) ? [address] : [];
     }),
     forward: wanted.forward,
+    exits: exitsIn(target),
     room: smallest([wanted.mtu, ...sent.map(({ largestPacket }) => largestPacket)]),
     slots,
     slotsMoved,
@@ -210,6 +218,15 @@ function unnamedIn(
 
 function waysOf(state: State, { id }: Service): string[] {
   return (servicesIn(reachable(state)).get(id)?.ways ?? []).map(formatWay);
+}
+
+function exitsIn(destinations: readonly WantedDestination[]): Plan['exits'] {
+  const exits = new Map<string, string[]>();
+  for (const { address, exit } of destinations) {
+    if (!exit || !('name' in exit)) continue;
+    exits.set(exit.name, [...(exits.get(exit.name) ?? []), formatAddress(address)]);
+  }
+  return [...exits].map(([device, addresses]) => ({ device, destinations: addresses }));
 }
 
 /** The settings that neither destinations, slots nor ways show. */
@@ -317,7 +334,9 @@ function nextStep(
   service: Service,
   target: readonly WantedDestination[],
 ): readonly WantedDestination[] {
-  const owned = [...ownedBy(state, service.id).values()];
+  const owned = [...ownedBy(state, service.id).values()].map((entry) =>
+    asWanted(state, entry),
+  );
   const there = byAddress(owned);
   const after = byAddress(target);
   const isThere = ({ address }: WantedDestination): boolean =>

@@ -2,6 +2,7 @@
 /** What the maps hold, as one value, and what they hold after some writes. */
 import type { Counter } from '../abi/counter.js';
 import type { Destination } from '../abi/destination.js';
+import type { Exit } from '../abi/exit.js';
 import type { Slot } from '../abi/slot.js';
 import type { Cell } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
@@ -10,10 +11,19 @@ import { formatAddress } from '../wire/address.js';
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */
 export interface State {
   /** Only a build that records flows has sets. */
-  sizes: { slots: number; destinations: number; cells: number; sets?: number };
+  sizes: {
+    slots: number;
+    destinations: number;
+    cells: number;
+    sets?: number;
+    /** Whether packets can leave by another device. */
+    canLeave?: boolean;
+  };
   device: Device;
   cells: ReadonlyMap<number, Cell>;
   destinations: ReadonlyMap<number, Destination>;
+  /** By number; undefined where packets cannot leave by another device. */
+  exits?: ReadonlyMap<number, Exit> | undefined;
   counters: ReadonlyMap<number, Counter>;
   /** The slots of the service that is planned for. */
   slots: ReadonlyMap<number, Slot>;
@@ -23,6 +33,7 @@ export interface State {
 interface Values {
   counters: Counter;
   destinations: Destination;
+  exits: Exit;
   slots: Slot;
   /** Seconds by the clock that the program reads. The program writes them too. */
   kept: number;
@@ -38,6 +49,7 @@ export type Write = {
 export function applyWrites(live: State, writes: readonly Write[]): State {
   const cells = new Map(live.cells);
   const destinations = new Map(live.destinations);
+  const exits = new Map(live.exits);
   const counters = new Map(live.counters);
   const slots = new Map(live.slots);
   let device = live.device;
@@ -47,10 +59,19 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
     else if (write.map === 'slots') slots.set(write.key, write.value);
     else if (write.map === 'device') device = write.value;
     else if (write.map === 'kept') continue;
+    else if (write.map === 'exits') exits.set(write.key, write.value);
     else if (write.value) cells.set(write.key, write.value);
     else cells.delete(write.key);
   }
-  return { ...live, device, cells, destinations, counters, slots };
+  return {
+    ...live,
+    device,
+    cells,
+    destinations,
+    ...(live.exits && { exits }),
+    counters,
+    slots,
+  };
 }
 
 /**
@@ -59,6 +80,9 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
  */
 export function writesBetween(before: State, after: State): Write[] {
   const writes: Write[] = [];
+  for (const [key, value] of after.exits ?? []) {
+    if (before.exits?.get(key) !== value) writes.push({ map: 'exits', key, value });
+  }
   for (const [key, value] of after.destinations) {
     if (before.destinations.get(key) !== value && value.service !== 0) {
       writes.push({ map: 'destinations', key, value });

@@ -9,18 +9,21 @@
  *   0. prefixes of names that are new
  *   1. counters of ids that get a new owner: what they counted moves to id 0, between
  *      two generations of the device's entry, so that no watcher counts it twice
- *   2. entries of destinations that are new or changed
+ *   2. exits, and entries of destinations that are new or changed
  *   3. slots
  *   4. new ways into the service, and the ids of destinations that are gone
  *   5. the device's entry: from here on the ways are found under its seed, and
  *      watchers read the rows anew
  *   6. ways that are gone
  */
-import { at } from '../text/must.js';
+import { at, must } from '../text/must.js';
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import type { Placement } from './cells.js';
+import type { ExitNumbers } from './exits.js';
+import { exitKey, exitNumbers, planExits } from './exits.js';
 import { encodeDestination } from '../abi/destination.js';
 import type { Destination } from '../abi/destination.js';
+import type { Exit } from '../abi/exit.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { CELL_KEEPS_SSH, CELL_NAMES, CELL_USED, encodeCell } from '../abi/cell.js';
@@ -56,6 +59,13 @@ export interface WantedDestination {
   weight: number;
   /** The router that has this MAC, if it was looked up and is not the destination's own. */
   router?: string | undefined;
+  /** The device that leads to it, if packets do not come in on that. */
+  exit?: WantedExit | Exit | undefined;
+}
+
+/** An exit with the name of its device, for messages. */
+export interface WantedExit extends Exit {
+  name: string;
 }
 
 export interface Wanted extends WantedDevice {
@@ -95,10 +105,12 @@ export function planStep(
   const placement = place(state, wanted);
   const device = deviceFor(state, wanted, placement.seed);
   const named = withNames(state, wanted);
+  const numbers = exitNumbers(state, destinations);
   const before = [
     ...planNames(state, named),
     ...planCounters(named, ids),
-    ...planDestinations(state, wanted, destinations, ids),
+    ...planExits(state, numbers),
+    ...planDestinations(state, wanted, destinations, ids, numbers),
     ...planSlots(state, wanted, destinations, table, ids),
     ...planNewCells(state, placement),
     ...planGoneDestinations(state, service, ids),
@@ -180,10 +192,11 @@ function planDestinations(
   wanted: Wanted,
   destinations: readonly WantedDestination[],
   ids: readonly number[],
+  numbers: ExitNumbers,
 ): Write[] {
   const { forward } = wanted;
   return destinations.flatMap((destination, index) => {
-    const { address, mac, weight } = destination;
+    const { address, mac, weight, exit } = destination;
     const key = at(ids, index);
     const there = state.destinations.get(key);
     const source = sourceFor(wanted, address, there);
@@ -195,8 +208,9 @@ function planDestinations(
       spread: source.spread,
       source: source.address,
       headerSum: forward === 'tunnel' ? headerSum(source.address, address) : 0,
-      largestPacket: largestPacket(wanted.mtu, address, forward),
+      largestPacket: largestPacket(exit?.mtu ?? wanted.mtu, address, forward),
       forward,
+      exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
     };
     if (!there || there.service === 0) return [{ map: 'destinations', key, value }];
     if (sameDestination(there, value)) return [];

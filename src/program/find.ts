@@ -24,6 +24,8 @@ export interface Maps extends Record<MapName, MapInfo> {
   secret?: MapInfo;
   kept?: MapInfo;
   limits?: MapInfo;
+  exits?: MapInfo;
+  exit_devices?: MapInfo;
 }
 
 export interface Attached {
@@ -164,7 +166,10 @@ export function asMaps(
     if (!map || map.valueSize !== sizes[name]) return undefined;
     maps[name] = map;
   }
-  const optional = ['names', 'memories', 'flows', 'secret', 'kept', 'limits'] as const;
+  const optional = [
+    ...(['names', 'memories', 'flows', 'secret', 'kept', 'limits'] as const),
+    ...(['exits', 'exit_devices'] as const),
+  ];
   for (const name of optional) {
     const map = all.find((one) => one.name === name);
     if (map) maps[name] = map;

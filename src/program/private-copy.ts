@@ -41,6 +41,7 @@ const ACTIONS = new Map<number, Action>([
   [1, 'DROP'],
   [2, 'PASS'],
   [3, 'TX'],
+  [4, 'REDIRECT'],
 ]);
 
 /** What the live program remembers of connections: values of its maps. */
@@ -83,7 +84,8 @@ export class PrivateCopy {
     const { maps } = attached;
     const isCard = attached.mode === 'xdpoffload';
     const reuse: MapInfo[] = [];
-    for (const name of [...SHARED, 'names', 'memories'] as const) {
+    const others = ['names', 'memories', 'exits', 'exit_devices'] as const;
+    for (const name of [...SHARED, ...others] as const) {
       const map = maps[name];
       // A program of the host cannot use a card's maps.
       if (map) reuse.push(isCard ? await copyMap(tools, pins, map) : map);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the tables from the maps. */
 import { decodeEntries, valueOf } from '../system/bpftool-text.js';
+import type { Entry } from '../system/bpftool-text.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
+import { decodeExit } from '../abi/exit.js';
+import type { Exit } from '../abi/exit.js';
 import {
   EMPTY_SLOT,
   PAIR,
@@ -24,9 +27,11 @@ import type { Service } from '../plan/services.js';
 
 /** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
-  const names = ['device', 'services', 'destinations', 'counters'] as const;
+  const { device: one, services, destinations: all, counters: sums, exits } = maps;
   const answers = await bpftool.queries(
-    names.map((name) => `map dump id ${maps[name].id}`),
+    [one, services, all, sums, ...(exits ? [exits] : [])].map(
+      ({ id }) => `map dump id ${id}`,
+    ),
   );
   const dumps = answers.map(decodeEntries);
   const [device, cells] = [at(dumps, 0), at(dumps, 1)];
@@ -52,8 +57,18 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
         return [id, id === 0 ? retiredCounter(values) : sumCounters(values)] as const;
       }),
     ),
+    ...(exits && { exits: decodeExits(at(dumps, 4)) }),
     slots: new Map(),
   };
+}
+
+function decodeExits(entries: readonly Entry[]): Map<number, Exit> {
+  return new Map(
+    entries.flatMap((entry) => {
+      const found = decodeExit(valueOf(entry));
+      return found ? [[decodeKey(entry.key), found] as const] : [];
+    }),
+  );
 }
 
 export function sizesOf(maps: Maps): State['sizes'] {
@@ -62,6 +77,7 @@ export function sizesOf(maps: Maps): State['sizes'] {
     destinations: maps.destinations.entries - 1,
     cells: maps.services.entries,
     ...(maps.flows && { sets: maps.flows.entries }),
+    ...(maps.exits && { canLeave: true }),
   };
 }
 

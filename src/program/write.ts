@@ -5,6 +5,8 @@ import { EMPTY_CELL, encodeCell } from '../abi/cell.js';
 import { encodeCounter } from '../abi/counter.js';
 import { encodeDestination } from '../abi/destination.js';
 import { encodeDevice } from '../abi/device.js';
+import { encodeExit } from '../abi/exit.js';
+import type { Exit } from '../abi/exit.js';
 import type { Slot } from '../abi/slot.js';
 import {
   EMPTY_SLOT,
@@ -14,6 +16,7 @@ import {
   encodeNames,
   encodeQuad,
 } from '../abi/slot.js';
+import { must } from '../text/must.js';
 import { isHot } from '../plan/hot-slots.js';
 import type { State, Write } from '../plan/state.js';
 import { updateLine } from '../system/bpftool-text.js';
@@ -60,7 +63,8 @@ export function* linesOf(
       pending = none();
       const map = maps[write.map];
       if (!map) throw new Error(`a plan for a program that has ${write.map}`);
-      yield updateLine(map, encodeKey(write.key), encode(write));
+      if (write.map === 'exits') yield* exitLines(maps, write.key, write.value);
+      else yield updateLine(map, encodeKey(write.key), encode(write));
     }
   }
   yield* quadLines(maps, pending);
@@ -100,7 +104,19 @@ function* quadLines(
   }
 }
 
-function encode(write: Exclude<Write, { map: 'slots' }>): Buffer {
+/** What packets need of an exit comes before the device that makes it usable. */
+function exitLines(
+  { exits, exit_devices: devices }: Maps,
+  key: number,
+  value: Exit,
+): string[] {
+  return [
+    updateLine(must(exits, 'exits'), encodeKey(key), encodeExit(value)),
+    updateLine(must(devices, 'their devices'), encodeKey(key), encodeKey(value.ifindex)),
+  ];
+}
+
+function encode(write: Exclude<Write, { map: 'slots' | 'exits' }>): Buffer {
   switch (write.map) {
     case 'counters':
       return encodeCounter(write.value);

@@ -3,6 +3,8 @@
 
 /** Maps of these sizes take the place of the object's: their content is read each time. */
 export const SLOTS = 64;
+/** Exits, numbered from 1. */
+export const EXITS = 5;
 export const DESTINATIONS = 16;
 export const LOG2_SETS = 3;
 export const RECORDS = 8;

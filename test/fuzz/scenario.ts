@@ -4,10 +4,19 @@ import type { FlowRecord } from '../../src/abi/record.js';
 import type { Slot } from '../../src/abi/slot.js';
 import { NOBODY } from '../../src/abi/slot.js';
 import { DEVICE_NO_ECHO } from '../../src/abi/device.js';
-import type { ModelDestination, Tables } from '../../src/model/types.js';
+import type { ModelDestination, ModelExit, Tables } from '../../src/model/types.js';
 import type { Names, NamesPrefix } from '../../src/wire/names.js';
 import { makeCells } from './cells.js';
-import { ANY, DESTINATIONS, IPV4, LOG2_SETS, PORTS, SERVICES, SLOTS } from './choices.js';
+import {
+  ANY,
+  DESTINATIONS,
+  EXITS,
+  IPV4,
+  LOG2_SETS,
+  PORTS,
+  SERVICES,
+  SLOTS,
+} from './choices.js';
 import type { Flow } from './flow.js';
 import { makeFlow } from './flow.js';
 import type { Random } from './random.js';
@@ -46,6 +55,9 @@ export function makeScenario(random: Random): Scenario {
       cells,
       slots: new Map(
         Array.from({ length: SLOTS }, (_, slot) => [slot, makeSlot(random)]),
+      ),
+      exits: new Map(
+        Array.from({ length: EXITS }, (_, index) => [index + 1, makeExit(random)]),
       ),
       destinations: new Map(
         Array.from({ length: DESTINATIONS }, (_, id) => [
@@ -97,6 +109,14 @@ function makeSlot(random: Random): Slot {
   };
 }
 
+function makeExit(random: Random): ModelExit {
+  return {
+    mac: random.bytes(6),
+    vlan: random.chance(50) ? 0 : random.between(1, 4094),
+    isThere: random.chance(85),
+  };
+}
+
 function makeDestination(random: Random, id: number): ModelDestination {
   if (id === 0 || id > 13) {
     return {
@@ -108,6 +128,7 @@ function makeDestination(random: Random, id: number): ModelDestination {
       source: ANY,
       largestPacket: 0,
       forward: 'tunnel',
+      exit: 0,
     };
   }
   const isV4 = random.chance(50);
@@ -127,6 +148,7 @@ function makeDestination(random: Random, id: number): ModelDestination {
     source,
     largestPacket: random.chance(50) ? 1460 : random.pick(LARGEST),
     forward: random.chance(30) ? 'link' : 'tunnel',
+    exit: random.chance(70) ? 0 : random.between(1, EXITS),
   };
 }
 

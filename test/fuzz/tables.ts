@@ -11,10 +11,16 @@ import {
   encodeNames,
   encodeQuad,
 } from '../../src/abi/slot.js';
+import { encodeKey } from '../../src/abi/bytes.js';
 import { ABI } from '../../src/abi/maps.js';
 import { hash } from '../../src/wire/hash.js';
 import { isIpv4 } from '../../src/model/bytes.js';
-import type { ModelCell, ModelDestination, Tables } from '../../src/model/types.js';
+import type {
+  ModelCell,
+  ModelDestination,
+  ModelExit,
+  Tables,
+} from '../../src/model/types.js';
 import { namesOfSlot } from '../../src/plan/names.js';
 import type { AddressOf } from '../../src/plan/names.js';
 import type { Names } from '../../src/wire/names.js';
@@ -29,7 +35,7 @@ export function encodeTables(
   slots: Tables['slots'],
   cells: number,
 ): Content {
-  const { device, destinations } = scenario.tables;
+  const { device, destinations, exits } = scenario.tables;
   const head = Buffer.alloc(56);
   const placed = placeCells(scenario, cells);
   head.writeUInt32LE(ABI, 0);
@@ -58,7 +64,30 @@ export function encodeTables(
       'destinations',
       new Map([...destinations].map(([id, entry]) => [id, encodeEntry(entry)])),
     ],
+    ['exits', encodeExits(exits, encodeExit)],
+    [
+      'exit_devices',
+      encodeExits(exits, ({ isThere }) => encodeKey(isThere ? LOOPBACK : 0)),
+    ],
   ]);
+}
+
+/** The device of every exit that is there: any will do, since nothing is really sent. */
+const LOOPBACK = 1;
+
+function encodeExits(
+  exits: Tables['exits'],
+  encode: (exit: ModelExit) => Buffer,
+): Map<number, Buffer> {
+  return new Map([...(exits ?? [])].map(([number, exit]) => [number, encode(exit)]));
+}
+
+function encodeExit({ mac, vlan, isThere }: ModelExit): Buffer {
+  const bytes = Buffer.alloc(16);
+  mac.copy(bytes, 0);
+  bytes.writeUInt16BE(vlan, 6);
+  bytes.writeUInt32LE(isThere ? LOOPBACK : 0, 8);
+  return bytes;
 }
 
 function encodeAllNames(
@@ -114,6 +143,7 @@ function encodeEntry(entry: ModelDestination): Buffer {
   bytes.writeUInt16LE(headerSum(entry), 44);
   bytes.writeUInt16LE(entry.largestPacket, 46);
   bytes.writeUInt8(entry.forward === 'link' ? 1 : 0, 48);
+  bytes.writeUInt16LE(entry.exit, 50);
   return bytes;
 }
 

@@ -4,6 +4,7 @@ import type { ModeName } from '../../text/mode.js';
 import { formatCount, many } from '../../text/format.js';
 import { shortened } from '../../plan/check-names.js';
 import { USUAL_FORWARD } from '../../wire/forward.js';
+import { printableLine } from '../../text/printable.js';
 import type { Plan } from '../../plan/service.js';
 import { describeShares, sharesJson } from './shares.js';
 
@@ -48,6 +49,12 @@ export function describePlan(
     ...(isDryRun ? describeShares(plan) : []),
     (isDryRun ? '  would be: ' : '  ') + counts.join(', '),
   ];
+  for (const { device, destinations } of plan.exits) {
+    const [count, verb] = [destinations.length, isDryRun ? 'would leave' : 'leave'];
+    lines.push(
+      `  packets for ${many(count, 'destination')} ${verb} by ${printableLine(device)}`,
+    );
+  }
   if (plan.isNew && plan.ways.includes('any/tcp')) {
     lines.push(
       '  answers to connections that this host opens are balanced too;' +
@@ -100,6 +107,7 @@ export function planJson(plan: Plan): Record<string, unknown> {
     restored: plan.restored,
     changed: plan.changed,
     forward: plan.forward,
+    exits: plan.exits,
     slots: plan.slots,
     slots_moved: plan.slotsMoved,
     slots_ideal: plan.slotsIdeal,

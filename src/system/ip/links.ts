@@ -27,6 +27,26 @@ export interface Link {
   programs: AttachedProgram[];
 }
 
+/** What has to be known of a device to send frames by it. */
+export interface Sender {
+  name: string;
+  ifindex: number;
+  mac: string;
+  mtu: number;
+  up: boolean;
+  isLoopback: boolean;
+  /** `vlan`, `veth`, `bridge` and so on; empty for a real device. */
+  kind: string;
+  /** Of a VLAN device: the one beneath it, if that is in this namespace. */
+  parent: string | undefined;
+  vlan: { id: number; protocol: string } | undefined;
+}
+
+interface SenderJson extends LinkJson {
+  link?: string;
+  linkinfo?: { info_kind?: string; info_data?: { id?: number; protocol?: string } };
+}
+
 export interface LinkJson {
   ifname: string;
   ifindex: number;
@@ -88,6 +108,12 @@ export class Iproute {
     };
   }
 
+  /** All devices, as far as sending by them needs it. */
+  async senders(): Promise<Sender[]> {
+    const args = ['-j', '-d', 'link', 'show'];
+    return ((await askIpJson(this.#run, args)) as SenderJson[]).map(readSender);
+  }
+
   /** All addresses of the host. */
   async hostAddresses(): Promise<string[]> {
     const args = ['-j', 'addr', 'show'];
@@ -110,6 +136,22 @@ export class Iproute {
     if (link?.stats64) return link.stats64.rx.packets;
     throw new Failure(`ip -s link show dev ${device} does not say how much it received`);
   }
+}
+
+function readSender({ link, linkinfo, ...json }: SenderJson): Sender {
+  const { id, protocol = '' } = linkinfo?.info_data ?? {};
+  return {
+    name: json.ifname,
+    ifindex: json.ifindex,
+    mac: json.address ?? '',
+    mtu: json.mtu,
+    up: json.flags.includes('UP'),
+    isLoopback: json.flags.includes('LOOPBACK'),
+    kind: linkinfo?.info_kind ?? '',
+    parent: link,
+    vlan:
+      id === undefined || linkinfo?.info_kind !== 'vlan' ? undefined : { id, protocol },
+  };
 }
 
 function lastingAddress(

@@ -34,6 +34,7 @@ export interface Neighbour {
 
 interface RouteJson {
   dst: string;
+  dev?: string;
   gateway?: string;
   /** A gateway of the other address family. */
   via?: { host: string };
@@ -83,6 +84,25 @@ export class Neighbours {
           ? undefined
           : (route?.gateway ?? route?.via?.host ?? route?.dst);
         return [address, { next, isLocal }];
+      }),
+    );
+  }
+
+  /** The device that the kernel would send by; an address without a route is missing. */
+  async devices(addresses: readonly string[]): Promise<Map<string, string>> {
+    const lines = addresses.map((address) => `route get ${address}`);
+    const routes = new Map(
+      ((await this.#lines(lines)) as RouteJson[]).map((route) => [
+        canonical(route.dst),
+        route,
+      ]),
+    );
+    return new Map(
+      addresses.flatMap((address) => {
+        const route = routes.get(canonical(address));
+        // An own address is found out later, when its next hop is asked for.
+        const isUsable = route?.dev !== undefined && route.type !== 'local';
+        return isUsable ? [[address, route.dev as string] as const] : [];
       }),
     );
   }

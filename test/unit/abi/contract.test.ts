@@ -9,6 +9,8 @@ import { decodeCounter, encodeCounter } from '../../../src/abi/counter.js';
 import type { Counter } from '../../../src/abi/counter.js';
 import { decodeDestination, encodeDestination } from '../../../src/abi/destination.js';
 import type { Destination } from '../../../src/abi/destination.js';
+import { EXITS, decodeExit, encodeExit } from '../../../src/abi/exit.js';
+import type { Exit } from '../../../src/abi/exit.js';
 import {
   decodeMemory,
   decodeNames,
@@ -171,7 +173,9 @@ const EMPTY_DESTINATION: Destination = {
   headerSum: 0,
   largestPacket: 0,
   forward: 'tunnel',
+  exit: 0,
 };
+const EMPTY_EXIT: Exit = { mac: NO_MAC, vlan: 0, ifindex: 0, mtu: 0 };
 const EMPTY_COUNTER: Counter = { packets: 0n, bytes: 0n };
 
 const ONES_8 = 0xff;
@@ -252,10 +256,21 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     source_address: { source: ONES_ADDRESS },
     header_sum: { headerSum: ONES_16 },
     largest_packet: { largestPacket: ONES_16 },
+    exit: { exit: ONES_16 },
   }).map(([field, one]) => ({
     struct: 'l4lb_destination',
     field,
     value: encodeDestination({ ...EMPTY_DESTINATION, ...one }),
+  })),
+  ...Object.entries({
+    mac: { mac: ONES_MAC },
+    tag: { vlan: ONES_16 },
+    ifindex: { ifindex: ONES_32 },
+    mtu: { mtu: ONES_32 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_exit',
+    field,
+    value: encodeExit({ ...EMPTY_EXIT, ...one }),
   })),
   ...Object.entries({
     packets: { packets: ONES_64 },
@@ -314,6 +329,7 @@ const DESTINATION: Destination = {
   headerSum: headerSum(BALANCER, WEB_1),
   largestPacket: 1480,
   forward: 'link',
+  exit: 0x0506,
 };
 const COUNTER: Counter = { packets: 0x0102030405060708n, bytes: 0xf1f2f3f4f5f6f7f8n };
 
@@ -452,7 +468,7 @@ describe('abi', () => {
   });
 
   test('an entry of the first version is one of a tunnel', () => {
-    const tunnel = { ...DESTINATION, forward: 'tunnel' as const };
+    const tunnel = { ...DESTINATION, forward: 'tunnel' as const, exit: 0 };
     const short = encodeDestination(tunnel).subarray(0, 48);
     expect(decodeDestination(short)).toEqual(tunnel);
   });
@@ -462,7 +478,7 @@ describe('abi', () => {
     const inHeader = [...new Set(SINGLE_FIELDS.map(({ struct }) => struct))].flatMap(
       (struct) =>
         fieldsOf(L4LB, struct)
-          .filter(({ name }) => !['spare', 'ipv4', 'forward'].includes(name))
+          .filter(({ name }) => !['spare', 'spare2', 'ipv4', 'forward'].includes(name))
           .map(({ name }) => `${struct}.${name}`),
     );
     expect(known).toEqual(inHeader);
@@ -496,6 +512,10 @@ describe('abi', () => {
     expect(decodeNames(encodeNames(NAMES))).toEqual(NAMES);
     expect(decodeDestination(encodeDestination(DESTINATION))).toEqual(DESTINATION);
     expect(decodeCounter(encodeCounter(COUNTER))).toEqual(COUNTER);
+    const exit = { mac: ONES_MAC, vlan: 20, ifindex: 7, mtu: 1500 };
+    expect(decodeExit(encodeExit(exit))).toEqual(exit);
+    expect(decodeExit(encodeExit({ ...exit, ifindex: 0 }))).toBeUndefined();
+    expect(EXITS).toBe(defined(L4LB, 'L4LB_EXITS'));
     expect(decodeKey(encodeKey(0x01020304))).toBe(0x01020304);
   });
 
@@ -547,7 +567,7 @@ describe('abi', () => {
       expected:
         '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
         '00000000000000000000ffff0a000001  1495  c805' +
-        '01 00000000000000',
+        '01 00 0605 00000000',
     },
     {
       what: 'a counter',

@@ -80,6 +80,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
             headerSum: 0,
             largestPacket: 1480,
             forward: 'tunnel',
+            exit: 0,
           },
         ],
       ]),

@@ -53,6 +53,7 @@ export function destination(fields: Partial<ModelDestination> = {}): ModelDestin
     source: mapped(BALANCER),
     largestPacket: 1480,
     forward: 'tunnel',
+    exit: 0,
     ...fields,
   };
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Completes rows by what the kernel knows of the way to each destination: the next hop's
+ * MAC, and the device that leads there. A row that names a MAC is for the device of the
+ * program, unless it names another one.
+ */
+import type { Context } from '../program/tools.js';
+import type { DestinationRow } from '../config/destinations-csv.js';
+import type { WantedDestination } from '../plan/steps.js';
+import type { Link } from '../system/ip/links.js';
+import type { Answering } from '../system/ip/neighbours.js';
+import { Neighbours } from '../system/ip/neighbours.js';
+import { Failure } from '../text/failure.js';
+import { at, must } from '../text/must.js';
+import { parseAddress, parseMac } from '../wire/address.js';
+import { exitsOf } from './exits.js';
+
+/** A program that cannot send by another device asks for all rows on its own. */
+export async function resolveRows(
+  tools: Pick<Context, 'run' | 'ip'>,
+  link: Link,
+  rows: readonly DestinationRow[],
+  canLeave: boolean,
+): Promise<WantedDestination[]> {
+  const neighbours = new Neighbours(tools.run);
+  const devices = await devicesOf(neighbours, link, rows, canLeave);
+  const exits = await exitsOf(tools, link, devices);
+  const hops = new Map<string, Answering>();
+  for (const device of new Set(devices.values())) {
+    const missing = rows
+      .filter(({ address, mac }) => mac === undefined && devices.get(address) === device)
+      .map(({ address }) => address);
+    if (missing.length === 0) continue;
+    const found = await neighbours.resolve(device, missing);
+    for (const [address, hop] of found) hops.set(address, hop);
+  }
+  const unknown = rows.filter(
+    ({ address, mac }) => mac === undefined && !hops.has(address),
+  );
+  if (unknown.length > 0) throw noMac(unknown, (row) => device(devices, row));
+  return rows.map((row) => {
+    const hop = hops.get(row.address);
+    return {
+      address: parseAddress(row.address) as Buffer,
+      mac: must(
+        parseMac(row.mac ?? must(hop, row.address).mac),
+        `the MAC of ${row.address}`,
+      ),
+      weight: row.weight,
+      router: hop?.router,
+      exit: exits.get(device(devices, row)),
+    };
+  });
+}
+
+function device(
+  devices: ReadonlyMap<string, string>,
+  { address }: DestinationRow,
+): string {
+  return must(devices.get(address), `the device towards ${address}`);
+}
+
+/** The device towards each address: the one that the row names, or that its route has. */
+async function devicesOf(
+  neighbours: Neighbours,
+  link: Link,
+  rows: readonly DestinationRow[],
+  canLeave: boolean,
+): Promise<Map<string, string>> {
+  const asked = rows.filter(
+    ({ mac, device: named }) => canLeave && mac === undefined && named === undefined,
+  );
+  const routed = await neighbours.devices(asked.map(({ address }) => address));
+  return new Map(
+    rows.map(({ address, device: named }) => [
+      address,
+      named ?? routed.get(address) ?? link.name,
+    ]),
+  );
+}
+
+function noMac(
+  rows: readonly DestinationRow[],
+  deviceOf: (row: DestinationRow) => string,
+): Failure {
+  const list = rows.map((row) => `${row.place}: no host answers for ${row.address}`);
+  const first = at(rows, 0);
+  const name = deviceOf(first);
+  return new Failure(`no MAC address found, nothing was written\n${list.join('\n')}`, {
+    cause: `there is no route to it over ${name}, or its host is down`,
+    next: `run ip route get ${first.address} oif ${name}; or write the MAC into the row`,
+  });
+}

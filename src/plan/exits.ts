@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Numbers the exits: other devices that destinations are reached by. An exit keeps its
+ * number as long as an entry has it, so that no packet leaves by the wrong one. One that
+ * no entry has stays until its number is needed.
+ */
+import type { Destination } from '../abi/destination.js';
+import type { Exit } from '../abi/exit.js';
+import { EXITS } from '../abi/exit.js';
+import { Failure } from '../text/failure.js';
+import { formatAddress } from '../wire/address.js';
+import type { State, Write } from './state.js';
+import type { WantedDestination } from './steps.js';
+
+/** By exitKey(). */
+export type ExitNumbers = ReadonlyMap<string, { number: number; exit: Exit }>;
+
+/** A device may have several exits, one for each VLAN on it. */
+export function exitKey({ ifindex, vlan }: Exit): string {
+  return `${ifindex} ${vlan}`;
+}
+
+export function isSameExit(one: Exit | undefined, other: Exit | undefined): boolean {
+  return (one && exitKey(one)) === (other && exitKey(other));
+}
+
+/** A destination that is to stay as it is. */
+export function asWanted(
+  { exits }: Pick<State, 'exits'>,
+  { address, mac, weight, exit }: Destination,
+): WantedDestination {
+  return { address, mac, weight, exit: exits?.get(exit) };
+}
+
+/** Gives each wanted exit a number: the one that it has, or a free one. */
+export function exitNumbers(
+  { exits, destinations }: State,
+  wanted: readonly WantedDestination[],
+): ExitNumbers {
+  const numbers = new Map<string, { number: number; exit: Exit }>();
+  const first = wanted.find(({ exit }) => exit);
+  if (!first) return numbers;
+  if (!exits) throw cannotLeave(first);
+  const have = new Map([...exits].map(([number, exit]) => [exitKey(exit), number]));
+  const used = new Set([...destinations.values()].map(({ exit }) => exit));
+  const free: number[] = [];
+  for (let number = 1; number <= EXITS; number++) {
+    if (!exits.has(number) || !used.has(number)) free.push(number);
+  }
+  for (const { exit } of wanted) {
+    if (!exit || numbers.has(exitKey(exit))) continue;
+    const number = have.get(exitKey(exit)) ?? free.find((one) => !isTaken(numbers, one));
+    if (number === undefined) throw tooMany();
+    numbers.set(exitKey(exit), { number, exit });
+  }
+  return numbers;
+}
+
+function isTaken(numbers: ExitNumbers, number: number): boolean {
+  return [...numbers.values()].some((one) => one.number === number);
+}
+
+/** Plans what is new of the exits, or has changed: its MAC address or its MTU. */
+export function planExits({ exits }: State, numbers: ExitNumbers): Write[] {
+  return [...numbers.values()].flatMap(({ number: key, exit: value }): Write[] => {
+    const there = exits?.get(key);
+    const isSame =
+      there &&
+      exitKey(there) === exitKey(value) &&
+      there.mtu === value.mtu &&
+      there.mac.equals(value.mac);
+    return isSame ? [] : [{ map: 'exits', key, value }];
+  });
+}
+
+function cannotLeave({ address }: WantedDestination): Failure {
+  return new Failure(
+    `${formatAddress(address)} is reached over another device, and this program cannot send there`,
+    {
+      cause: 'only the host build sends by another device; a card sends by its own port',
+      next: 'load l4lb_xdp_host.o, or take destinations on the network of this device',
+    },
+  );
+}
+
+function tooMany(): Failure {
+  return new Failure(`there are more than ${EXITS} devices that packets leave by`, {
+    cause: 'each VLAN on a device counts as one',
+    next: 'take destinations on fewer networks',
+  });
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A balancer that is the router: packets leave by other devices than they come in on. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+import { Network } from './network.js';
+import { SERVER } from './talk.js';
+
+const VIP = '10.0.0.1';
+const VIP_6 = '2001:db8::1';
+const PORT = 80;
+
+let network: Network;
+let folder: string;
+
+beforeAll(async () => {
+  network = await Network.up('--gateway', '--count', '2', '--ipv6');
+  folder = mkdtempSync(join(tmpdir(), 'l4lb-exits-'));
+  for (const number of [1, 2] as const) {
+    network.start(`destination${number}`, 'node', '-e', SERVER, String(number));
+  }
+  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
+});
+afterAll(async () => {
+  await network.down();
+  rmSync(folder, { recursive: true });
+});
+
+async function shell(
+  role: Parameters<Network['run']>[0],
+  command: string,
+): Promise<string> {
+  return (await network.expectOk(role, 'bash', '-ec', command)).stdout;
+}
+
+/** Fills from a config file with these lines, and returns what the tool says. */
+async function fill(lines: string, ...more: string[]): Promise<string> {
+  const file = join(folder, 'l4lb.toml');
+  const ways = `address = ["${VIP}", "${VIP_6}"]\nports = ${PORT}\nprotocol = "tcp"`;
+  writeFileSync(file, `[[service]]\nname = "web"\nslots = 16\n${ways}\n${lines}\n`);
+  const args = ['-i', 'eth0', '-c', file, ...more];
+  const { exitCode, stdout, stderr } = await network.run(
+    'balancer',
+    'bin/l4lb-map.js',
+    args,
+  );
+  return `${exitCode}\n${stdout}\n${stderr}`;
+}
+
+/** Connects some times, and returns who answers. */
+async function whoAnswers(address: string, times = 12): Promise<string[]> {
+  const talk = `exec 3<>/dev/tcp/${address}/${PORT}; echo hello >&3; read -r line <&3; echo $line`;
+  const one = `timeout 2 bash -c '${talk}' 2>/dev/null || echo nobody`;
+  const all = await shell('client', `for i in {1..${times}}; do ${one}; done`);
+  return [...new Set(all.split('\n'))].sort();
+}
+
+const BOTH = 'destinations = ["10.2.0.2", "10.2.1.2"]';
+
+describe('destinations behind other devices', () => {
+  test('are reached by the link, over both families', async () => {
+    const said = await fill(`forward = "link"\n${BOTH}`);
+    expect(said).toContain('packets for 1 destination leave by eth1\n');
+    expect(said).toContain('packets for 1 destination leave by eth2\n');
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+    expect(await whoAnswers(VIP_6)).toEqual(['1', '2']);
+  });
+
+  test('are exported with their devices, which changes nothing when read again', async () => {
+    const { stdout } = await network.l4lb('map', '--export');
+    expect(stdout).toContain('mac = "02:00:0a:02:00:01", device = "eth1"');
+    const file = join(folder, 'exported.toml');
+    writeFileSync(file, stdout);
+    const again = await network.l4lb('map', '-c', file, '--dry-run', '--json');
+    expect(JSON.parse(again.stdout)).toMatchObject({ totals: { writes: 0 } });
+  });
+
+  test('are reached through a tunnel', async () => {
+    for (const role of ['destination1', 'destination2'] as const) {
+      await network.expectOk(role, 'bin/l4lb-load.js', '-i', 'eth0', '--decap');
+    }
+    expect(await fill(BOTH)).toContain('now forward tunnel');
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+    expect(await whoAnswers(VIP_6)).toEqual(['1', '2']);
+  });
+
+  test('are explained: program and model agree', async () => {
+    const ends = ['--src', '10.0.0.2:5555', '--dst', `${VIP}:${PORT}/tcp`];
+    const { stdout, stderr } = await network.l4lb('explain', ...ends, '--vlan', '7');
+    expect([stderr, stdout]).toEqual(['', expect.stringContaining('by another device')]);
+    expect(stdout).toContain('program and model agree');
+    expect(stdout).toMatch(/from +02:00:00:00:02:0[12]/);
+  });
+});
+
+describe('a device that is gone', () => {
+  test('drops packets under a verdict of its own, until the file is read again', async () => {
+    const pair = 'ip link add dev eth9 type veth peer name peer9';
+    const up =
+      'ip addr add 10.4.0.1/24 dev eth9; ip link set eth9 up; ip link set peer9 up';
+    await shell('balancer', `${pair}; ${up}`);
+    const gone = '{ address = "10.4.0.2", mac = "02:00:0a:04:00:02", device = "eth9" }';
+    expect(await fill(`forward = "link"\ndestinations = [${gone}]`)).toMatch(/^0\n/);
+    await shell('balancer', 'ip link del eth9');
+    const before = (await network.sample()).verdicts;
+    expect(await whoAnswers(VIP, 1)).toEqual(['nobody']);
+    const after = (await network.sample()).verdicts;
+    expect(after['exit gone']?.packets).toBeGreaterThan(
+      before['exit gone']?.packets ?? 0,
+    );
+    expect(await fill(`forward = "link"\ndestinations = [${gone}]`)).toContain(
+      'there is no such device',
+    );
+    expect(await fill(`forward = "link"\n${BOTH}`)).toMatch(/^0\n/);
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+  });
+});
+
+describe('is refused', () => {
+  test.each([
+    {
+      what: 'a bridge',
+      make: 'ip link add br9 type bridge; ip addr add 10.5.0.1/24 dev br9; ip link set br9 up',
+      row: '"10.5.0.2"',
+      says: 'br9 is a bridge device, which drops frames from XDP without a word',
+    },
+    {
+      what: 'a device that is down',
+      make: 'ip link add dev eth8 type veth peer name peer8',
+      row: '{ address = "10.6.0.2", mac = "02:00:0a:06:00:02", device = "eth8" }',
+      says: 'next: ip link set dev eth8 up',
+    },
+    {
+      what: 'a device that does not exist',
+      make: 'true',
+      row: '{ address = "10.6.0.2", mac = "02:00:0a:06:00:02", device = "eth7" }',
+      says: 'no packet can leave for 10.6.0.2 by eth7',
+    },
+    {
+      what: 'a name that no device can have',
+      make: 'true',
+      row: '{ address = "10.6.0.2", device = "-all" }',
+      says: 'device: "-all" is not the name of a device, such as "eth1"',
+    },
+  ])('$what', async ({ make, row, says }) => {
+    await shell('balancer', make);
+    const said = await fill(`forward = "link"\ndestinations = [${row}]`);
+    expect(said).toMatch(/^1\n/);
+    expect(said).toContain(says);
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+  });
+
+  test('another device, where the program cannot send by it', async () => {
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--off');
+    const object = ['--obj', 'l4lb_xdp.o'];
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', ...object);
+    const row = '{ address = "10.2.0.2", mac = "02:00:0a:02:00:01", device = "eth1" }';
+    const said = await fill(`destinations = [${row}]`);
+    expect(said).toMatch(/^1\n/);
+    expect(said).toContain('this program cannot send there');
+  });
+});
