@@ -4,15 +4,7 @@ import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  test,
-} from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { SampleJson } from './network.js';
 import { Network, ROOT, pinsOf, sumOfVerdicts } from './network.js';
@@ -24,7 +16,6 @@ let network: Network;
 beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
 });
-afterEach(() => network.reset());
 afterAll(() => network.down());
 
 interface ProgramJson {
@@ -59,6 +50,8 @@ async function setJumboFrames(): Promise<void> {
 }
 
 describe('loading', () => {
+  afterEach(() => network.reset());
+
   test('takes driver mode and the host build if it can', async () => {
     const { stdout, stderr, exitCode } = await network.l4lb('load');
     expect([exitCode, stderr]).toEqual([0, '']);
@@ -151,39 +144,16 @@ describe('loading', () => {
   });
 });
 
-test('a replacement that the driver refuses leaves the tables as they were', async () => {
-  await setJumboFrames();
-  const folder = mkdtempSync(join(tmpdir(), 'l4lb-load-'));
-  // With another name, so that no other object is known to replace it.
-  const object = join(folder, 'single-buffer.o');
-  copyFileSync(join(ROOT, 'l4lb_xdp_host.o'), object);
-  try {
-    expect((await network.l4lb('load', '-f', SAMPLE, '--slots', '1024')).exitCode).toBe(
-      0,
-    );
-    const other = ['-f', 'destination_samples/256_destinations.csv'];
-    for (const more of [[], ['--flows', '4']]) {
-      const args = ['--replace', '--obj', object, ...other, ...more];
-      const refused = await network.l4lb('load', ...args);
-      expect(refused.exitCode).toBe(1);
-      expect(refused.stderr).toMatch(/MTU|does not take the program/);
-      const { stdout } = await network.l4lb('map', '-f', SAMPLE, '--dry-run', '--json');
-      expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 32 });
-    }
-    const replaced = await network.l4lb('load', '--replace', ...other);
-    expect(replaced.exitCode).toBe(0);
-    const { stdout } = await network.l4lb('map', ...other, '--dry-run', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 256 });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-});
+/** Loads it with one service. */
+async function load(): Promise<void> {
+  const fill = ['-f', SAMPLE, '--slots', '512'];
+  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', ...fill);
+}
 
 describe('with a program already there', () => {
-  beforeEach(async () => {
-    const fill = ['-f', SAMPLE, '--slots', '512'];
-    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', ...fill);
-  });
+  // Each of them leaves the program and its tables, so all share one.
+  beforeAll(load);
+  afterAll(() => network.reset());
 
   test.each([
     [['-m', 'xdpdrv'], '--replace, which loses no packet'],
@@ -200,8 +170,13 @@ describe('with a program already there', () => {
     expect(stderr).toContain('next: ');
     expect(await status()).toEqual(before);
   });
+});
 
-  test('--off takes it off, and again says that there is none', async () => {
+describe('--off', () => {
+  afterEach(() => network.reset());
+
+  test('takes it off, and again says that there is none', async () => {
+    await load();
     expect((await network.l4lb('load', '--off')).stdout).toMatch(
       /^eth0 \[Driver\] .* removed$/,
     );
@@ -212,23 +187,56 @@ describe('with a program already there', () => {
     });
   });
 
-  test('--off knows generic mode too', async () => {
-    await network.l4lb('load', '--off');
+  test('knows generic mode too', async () => {
     await network.l4lb('load', '-m', 'xdpgeneric');
     expect((await network.l4lb('load', '--off')).exitCode).toBe(0);
     expect(await status()).toEqual([]);
   });
+
+  test('does not touch the program of others', async () => {
+    const link = ['link', 'set', 'dev', 'eth0', 'xdpdrv'];
+    await network.expectOk('balancer', 'ip', ...link, 'obj', PASS, 'sec', 'xdp');
+    const { exitCode, stderr } = await network.l4lb('load', '--off');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('is not l4lb, but pass');
+  });
 });
 
-test('--off does not touch the program of others', async () => {
-  const link = ['link', 'set', 'dev', 'eth0', 'xdpdrv'];
-  await network.expectOk('balancer', 'ip', ...link, 'obj', PASS, 'sec', 'xdp');
-  const { exitCode, stderr } = await network.l4lb('load', '--off');
-  expect(exitCode).toBe(1);
-  expect(stderr).toContain('is not l4lb, but pass');
+describe('--replace', () => {
+  afterEach(() => network.reset());
+
+  test('that the driver refuses leaves the tables as they were', async () => {
+    await setJumboFrames();
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-load-'));
+    // With another name, so that no other object is known to replace it.
+    const object = join(folder, 'single-buffer.o');
+    copyFileSync(join(ROOT, 'l4lb_xdp_host.o'), object);
+    try {
+      expect((await network.l4lb('load', '-f', SAMPLE, '--slots', '1024')).exitCode).toBe(
+        0,
+      );
+      const other = ['-f', 'destination_samples/256_destinations.csv'];
+      for (const more of [[], ['--flows', '4']]) {
+        const args = ['--replace', '--obj', object, ...other, ...more];
+        const refused = await network.l4lb('load', ...args);
+        expect(refused.exitCode).toBe(1);
+        expect(refused.stderr).toMatch(/MTU|does not take the program/);
+        const { stdout } = await network.l4lb('map', '-f', SAMPLE, '--dry-run', '--json');
+        expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 32 });
+      }
+      const replaced = await network.l4lb('load', '--replace', ...other);
+      expect(replaced.exitCode).toBe(0);
+      const { stdout } = await network.l4lb('map', ...other, '--dry-run', '--json');
+      expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 256 });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 describe('--replace under traffic', () => {
+  afterEach(() => network.reset());
+
   /** Sends a fixed number of packets, a few each millisecond. */
   function flood(count: number): Promise<unknown> {
     const args = ['30', 'hping3', '10.0.0.4', '--rand-source', '-2', '-q'];

@@ -74,13 +74,14 @@ export class Terminal {
 
   async until(what: string, holds: (screen: Screen) => boolean): Promise<Screen> {
     const deadline = performance.now() + PATIENCE;
-    for (;;) {
+    // To look starts a process, so a longer wait is looked after less often.
+    for (let pause = 20; ; pause = Math.min(2 * pause, 150)) {
       const screen = await this.screen();
       if (holds(screen)) return screen;
       if (performance.now() > deadline) {
         throw new Error(`${what} did not come. There is:\n${screen.join('\n')}`);
       }
-      await sleep(20);
+      await sleep(pause);
     }
   }
 
