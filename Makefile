@@ -74,7 +74,7 @@ test: ## set up, build, lint, type check, and run all tests (as root)
 	wait "$$look" || { status=$$?; cat .make/looked >&2; }; \
 	exit "$$status"
 
-test-all: ## the same with all kills, ten times the fuzz, and an emulated processor (as root)
+test-all: ## the same with all kills, larger floods, ten times the fuzz, and an emulated processor (as root)
 	@L4LB_TEST=all L4LB_ACCELERATOR=tcg $(MAKE) --no-print-directory test
 
 check: ## lint, type check, and the tests that need no root and no kernel

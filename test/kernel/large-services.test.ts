@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 import { Network } from './network.js';
 
@@ -52,22 +52,15 @@ test(`a service of ${4 * QUADS} slots is filled, exported, and settled`, async (
   expect(await map('--settle')).toMatchObject({ slots_hot: 0 });
 }, 60_000);
 
-describe('65,536 slots', () => {
+test('65,536 slots move to green, stay hot in a program with other flows, and move back to blue', async () => {
   const slots = 65_536;
-  beforeEach(() => load(slots));
-
-  test('move to green and, while all are hot, back to blue', async () => {
-    const green = await map('-f', fileOf('green.csv'));
-    expect(green).toMatchObject({ slots_moved: slots, slots_hot: slots });
-    const blue = await map('-f', fileOf('blue.csv'));
-    expect(blue).toMatchObject({ slots_moved: slots, slots_hot: slots });
-    expect(await map('--settle', '--now')).toMatchObject({ slots_settled: slots });
-  }, 60_000);
-
-  test('are hot when a program with other flows takes over', async () => {
-    await map('-f', fileOf('green.csv'));
-    const replace = ['--replace', '--flows', '16', '--json'];
-    const { stdout } = await network.l4lb('load', ...replace);
-    expect(JSON.parse(stdout)).toMatchObject({ replaced: true, kept_maps: true });
-  }, 60_000);
-});
+  await load(slots);
+  const green = await map('-f', fileOf('green.csv'));
+  expect(green).toMatchObject({ slots_moved: slots, slots_hot: slots });
+  const replace = ['--replace', '--flows', '16', '--json'];
+  const { stdout } = await network.l4lb('load', ...replace);
+  expect(JSON.parse(stdout)).toMatchObject({ replaced: true, kept_maps: true });
+  const blue = await map('-f', fileOf('blue.csv'));
+  expect(blue).toMatchObject({ slots_moved: slots, slots_hot: slots });
+  expect(await map('--settle', '--now')).toMatchObject({ slots_settled: slots });
+}, 120_000);
