@@ -8,6 +8,7 @@ import type { MapInfo, ProgramInfo } from '../system/bpftool-text.js';
 import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from '../abi/maps.js';
 import type { Bpftool } from '../system/bpftool.js';
 import { Failure } from '../text/failure.js';
+import { fillExitDevices, shareable } from './exit-devices.js';
 import { noObject } from './objects.js';
 import type { Pins } from './pins.js';
 import { adviceOnLoading } from './refusal.js';
@@ -41,7 +42,9 @@ export async function loadObject(
   if (!existsSync(object)) throw noObject(object);
   const pin = pins.next();
   try {
-    const reuse = options.reuse ?? (await makeFlows(bpftool, pins, options.sets));
+    const reuse = options.reuse
+      ? shareable(options.reuse)
+      : await makeFlows(bpftool, pins, options.sets);
     const { device, lock } = options;
     await bpftool.load(object, pin, { device, reuse, lock });
   } catch (error) {
@@ -67,6 +70,7 @@ export async function loadObject(
       },
     );
   }
+  if (options.reuse) await fillExitDevices(bpftool, program.maps);
   return { ...program, pin };
 }
 

@@ -77,6 +77,24 @@ describe('destinations behind other devices', () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ totals: { writes: 0 } });
   });
 
+  // The kernel ties a map of devices to programs for one buffer, or for several.
+  test.each(['l4lb_xdp_frags.o', 'l4lb_xdp_host.o'])(
+    'are reached when the program is replaced by %s',
+    async (object) => {
+      const { exitCode, stdout } = await network.l4lb(
+        'load',
+        '--replace',
+        '--obj',
+        object,
+      );
+      expect([exitCode, stdout]).toEqual([
+        0,
+        expect.stringContaining('maps and counters are kept'),
+      ]);
+      expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+    },
+  );
+
   test('are reached through a tunnel', async () => {
     for (const role of ['destination1', 'destination2'] as const) {
       await network.expectOk(role, 'bin/l4lb-load.js', '-i', 'eth0', '--decap');

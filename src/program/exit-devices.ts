@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The devices that a program can send by. The kernel ties a map of devices to the first
+ * program that uses it: one for frames in several buffers cannot share it with one for a
+ * single buffer. So each program has its own, filled from `exits`, which all share.
+ */
+import { decodeExit } from '../abi/exit.js';
+import { encodeKey } from '../abi/bytes.js';
+import type { Bpftool } from '../system/bpftool.js';
+import {
+  BpftoolFailure,
+  decodeEntries,
+  updateLine,
+  valueOf,
+} from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
+
+/** The maps that a program may share with another. */
+export function shareable(maps: readonly MapInfo[]): MapInfo[] {
+  return maps.filter(({ name }) => name !== 'exit_devices');
+}
+
+export async function fillExitDevices(
+  bpftool: Bpftool,
+  maps: readonly MapInfo[],
+): Promise<void> {
+  const exits = maps.find(({ name }) => name === 'exits');
+  const devices = maps.find(({ name }) => name === 'exit_devices');
+  if (!exits || !devices) return;
+  const [answer] = await bpftool.queries([`map dump id ${exits.id}`]);
+  for (const entry of decodeEntries(answer)) {
+    const exit = decodeExit(valueOf(entry));
+    if (!exit) continue;
+    try {
+      const line = updateLine(devices, entry.key, encodeKey(exit.ifindex));
+      await bpftool.write([line], undefined);
+    } catch (error) {
+      // The kernel takes no device that is gone; its packets count as "exit gone".
+      if (!(error instanceof BpftoolFailure)) throw error;
+    }
+  }
+}
