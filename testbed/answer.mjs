@@ -14,6 +14,7 @@ if (name === undefined) {
 const server = createServer((_request, response) => {
   response.end(`${name}\n`);
 });
-server.listen(Number(port), '0.0.0.0', () => {
+// Over both families, where the kernel has both.
+server.listen(Number(port), () => {
   process.stdout.write(`${name} answers on port ${port}\n`);
 });

@@ -24,6 +24,8 @@ import type { State } from '../plan/state.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
 import type { Answer, Tables } from '../model/types.js';
+import type { Sender } from '../system/ip/links.js';
+import { senderOf } from '../system/ip/links.js';
 import type { Pins } from '../program/pins.js';
 import { kernelNanoseconds } from '../system/clock.js';
 import { deviceLock, withLock } from '../system/lock.js';
@@ -35,6 +37,8 @@ export interface Explained {
   live: State;
   program: Ran;
   model: Answer;
+  /** The device that the packet leaves by, if it is not the one that it came in on. */
+  exit: string | undefined;
   /** Where program and model do not agree; empty where all is well. */
   differences: string[];
 }
@@ -128,14 +132,28 @@ async function isCurrent({ bpftool }: Tools, { attached, live }: View): Promise<
 
 async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explained> {
   const { attached, live, copy } = view;
-  const exits = await readExits(tools, live);
+  const senders = live.exits?.size ? await tools.ip.senders() : [];
+  const exits = asExits(live, senders);
   const { answer, sets, secret } = await askModel(tools, attached, live, frame, exits);
   const program = await copy.run(frame, { sets, secret }, answer.id);
   const differences = [
     ...differencesOf(program, answer),
     ...wrongSums(frame, program.frame, program.verdict),
   ];
-  return { frame, live, program, model: answer, differences };
+  const exit = nameOfExit(live, senders, program.id);
+  return { frame, live, program, model: answer, exit, differences };
+}
+
+/** Undefined for a packet that stays on its device. */
+function nameOfExit(
+  { destinations, exits }: State,
+  senders: readonly Sender[],
+  id: number | undefined,
+): string | undefined {
+  const number = id === undefined ? 0 : (destinations.get(id)?.exit ?? 0);
+  const exit = exits?.get(number);
+  if (number === 0 || !exit) return undefined;
+  return senderOf(senders, exit)?.name ?? `device ${exit.ifindex}, which is gone`;
 }
 
 const ETHERNET = 14;
@@ -191,17 +209,16 @@ class Asks<V> extends Map<number, V> {
 }
 
 /** The exits, and which of their devices are still there. */
-async function readExits(
-  { ip }: Pick<Tools, 'ip'>,
-  { exits }: State,
-): Promise<Tables['exits']> {
-  if (!exits?.size) return exits && new Map();
-  const there = new Set((await ip.senders()).map(({ ifindex }) => ifindex));
-  return new Map(
-    [...exits].map(([number, exit]) => [
-      number,
-      { ...exit, isThere: there.has(exit.ifindex) },
-    ]),
+function asExits({ exits }: State, senders: readonly Sender[]): Tables['exits'] {
+  const there = new Set(senders.map(({ ifindex }) => ifindex));
+  return (
+    exits &&
+    new Map(
+      [...exits].map(([number, exit]) => [
+        number,
+        { ...exit, isThere: there.has(exit.ifindex) },
+      ]),
+    )
   );
 }
 

@@ -42,7 +42,7 @@ const WHERE: Record<Explained['program']['action'], string> = {
 };
 
 /** How the packet came to its verdict, step by step, as far as it got. */
-function describeReasons({ live, program, model }: Explained): [string, string][] {
+function describeReasons({ live, program, model, exit }: Explained): [string, string][] {
   const { cell, hash, slotNumber, slot, hot } = model.reasons;
   const lines: [string, string][] = [];
   if (cell) {
@@ -62,7 +62,7 @@ function describeReasons({ live, program, model }: Explained): [string, string][
   if (entry && program.id !== undefined) {
     lines.push([
       'destination',
-      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}${entry.exit === 0 ? '' : ', by another device'}`,
+      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}${exit === undefined ? '' : `, by ${exit}`}`,
     ]);
   }
   const meaning = must(
@@ -115,7 +115,7 @@ function describeField({ at, bytes, name, meaning }: Field): string[] {
 }
 
 export function explainedJson(one: Explained): Record<string, unknown> {
-  const { frame, live, program, model, differences } = one;
+  const { frame, live, program, model, exit, differences } = one;
   const { cell, hash, slotNumber, slot, hot } = model.reasons;
   const entry = program.id === undefined ? undefined : live.destinations.get(program.id);
   return {
@@ -131,6 +131,7 @@ export function explainedJson(one: Explained): Record<string, unknown> {
           id: program.id,
           address: formatAddress(entry.address),
           forward: entry.forward,
+          device: exit ?? null,
         }
       : null,
     agrees: differences.length === 0,

@@ -70,14 +70,3 @@ function exitBy(
     vlan: one.vlan?.id ?? 0,
   };
 }
-
-/** The device that an exit was found for, if it is still there. */
-export function nameOfExit(
-  all: readonly Sender[],
-  { ifindex, vlan }: Pick<WantedExit, 'ifindex' | 'vlan'>,
-): string | undefined {
-  const beneath = all.find((one) => one.ifindex === ifindex);
-  if (!beneath || vlan === 0) return beneath?.name;
-  return all.find(({ parent, vlan: own }) => parent === beneath.name && own?.id === vlan)
-    ?.name;
-}

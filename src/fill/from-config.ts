@@ -15,7 +15,7 @@ import { printableLine } from '../text/printable.js';
 import type { Planned } from './from-rows.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import { askSeed, macOf, readFile } from './from-rows.js';
-import { nameOfExit } from './exits.js';
+import { senderOf } from '../system/ip/links.js';
 import { resolveRows } from './resolve.js';
 import type { Link } from '../system/ip/links.js';
 import { layOut } from '../plan/match-services.js';
@@ -148,5 +148,5 @@ export async function readExport({ bpftool, ip }: Tools, maps: Maps): Promise<st
   const live = await readTables(bpftool, maps);
   if (!live.exits?.size) return exportConfig(live);
   const all = await ip.senders();
-  return exportConfig(live, (exit) => nameOfExit(all, exit));
+  return exportConfig(live, (exit) => senderOf(all, exit)?.name);
 }

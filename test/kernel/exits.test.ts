@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 
-import { Network } from './network.js';
+import { Network, ROOT } from './network.js';
 import { SERVER } from './talk.js';
 
 const VIP = '10.0.0.1';
@@ -107,7 +108,7 @@ describe('destinations behind other devices', () => {
   test('are explained: program and model agree', async () => {
     const ends = ['--src', '10.0.0.2:5555', '--dst', `${VIP}:${PORT}/tcp`];
     const { stdout, stderr } = await network.l4lb('explain', ...ends, '--vlan', '7');
-    expect([stderr, stdout]).toEqual(['', expect.stringContaining('by another device')]);
+    expect([stderr, stdout]).toEqual(['', expect.stringMatching(/, by eth[12]\n/)]);
     expect(stdout).toContain('program and model agree');
     expect(stdout).toMatch(/from +02:00:00:00:02:0[12]/);
   });
@@ -179,4 +180,11 @@ describe('is refused', () => {
     expect(said).toMatch(/^1\n/);
     expect(said).toContain('this program cannot send there');
   });
+});
+
+test('make demo-link: pages over both families, of which only MAC addresses change', async () => {
+  const { stdout } = await execa('testbed/demo-link.sh', ['0'], { cwd: ROOT });
+  expect(stdout.match(/^ +\d+ destination[12]$/gm)).toHaveLength(4);
+  expect(stdout).toContain('the other 42 bytes are as they came');
+  expect(stdout).toContain('balanced');
 });

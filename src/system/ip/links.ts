@@ -138,6 +138,19 @@ export class Iproute {
   }
 }
 
+/**
+ * The device that an exit was found for, if it is still there: of those with this index,
+ * the VLAN device on it if the exit has a tag.
+ */
+export function senderOf(
+  all: readonly Sender[],
+  { ifindex, vlan }: { ifindex: number; vlan: number },
+): Sender | undefined {
+  const beneath = all.find((one) => one.ifindex === ifindex);
+  if (!beneath || vlan === 0) return beneath;
+  return all.find(({ parent, vlan: own }) => parent === beneath.name && own?.id === vlan);
+}
+
 function readSender({ link, linkinfo, ...json }: SenderJson): Sender {
   const { id, protocol = '' } = linkinfo?.info_data ?? {};
   return {

@@ -2,7 +2,8 @@
 /** The devices that packets can leave by, and why others are refused. */
 import { describe, expect, test } from '@jest/globals';
 
-import { exitsOf, nameOfExit } from '../../../src/fill/exits.js';
+import { exitsOf } from '../../../src/fill/exits.js';
+import { senderOf } from '../../../src/system/ip/links.js';
 import type { WantedExit } from '../../../src/plan/steps.js';
 import { Iproute } from '../../../src/system/ip/links.js';
 import type { Link } from '../../../src/system/ip/links.js';
@@ -85,8 +86,8 @@ test.each([
 test('an exit has the name of its device, or that of its VLAN', async () => {
   const answer = { exitCode: 0, stdout: JSON.stringify(LINKS), stderr: '' };
   const all = await new Iproute(() => Promise.resolve(answer)).senders();
-  expect(nameOfExit(all, { ifindex: 3, vlan: 0 })).toBe('eth1');
-  expect(nameOfExit(all, { ifindex: 3, vlan: 20 })).toBe('eth1.20');
-  expect(nameOfExit(all, { ifindex: 3, vlan: 21 })).toBeUndefined();
-  expect(nameOfExit(all, { ifindex: 99, vlan: 0 })).toBeUndefined();
+  expect(senderOf(all, { ifindex: 3, vlan: 0 })?.name).toBe('eth1');
+  expect(senderOf(all, { ifindex: 3, vlan: 20 })?.name).toBe('eth1.20');
+  expect(senderOf(all, { ifindex: 3, vlan: 21 })?.name).toBeUndefined();
+  expect(senderOf(all, { ifindex: 99, vlan: 0 })?.name).toBeUndefined();
 });

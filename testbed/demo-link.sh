@@ -1,0 +1,231 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# make demo-link: the balancer is the gateway. It has the service's address itself, and
+# sends each packet on by another device, with nothing changed but the MAC addresses. The
+# destinations have the service's address on lo, and the kernel routes their answers.
+set -euo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+PATH=$PATH:/usr/sbin:/sbin
+
+readonly vip=10.0.0.1 vip6=2001:db8::1 # those of testbed/gateway.sh
+readonly client=10.0.0.2
+readonly count=2 # destinations
+readonly network=link-$$
+readonly requests=50 # to each address
+readonly port=23     # of iperf, as in the walkthrough
+seconds=2
+made="" scratch="" started=()
+
+usage() {
+    cat <<USAGE
+Usage: testbed/demo-link.sh [SECONDS]
+
+Fetches $requests pages over IPv4 and $requests over IPv6 through a gateway that balances by
+forward = "link", with $count destinations behind other devices. Shows who answered, and that
+nothing but the MAC addresses of a packet changes. Then measures TCP for SECONDS (default:
+$seconds, 0 for not at all) beside the kernel's own routing, if iperf is installed.
+Fails if a request fails, if a destination gets none, or if more than the MACs changes.
+USAGE
+}
+
+fail() {
+    printf 'demo-link: %s\n' "$@" >&2
+    exit 1
+}
+
+note() {
+    printf '\n# %s\n' "$*"
+}
+
+# Shows a command as it could be typed, then runs it.
+run() {
+    printf '$ %s\n' "$*"
+    "$@"
+}
+
+within() { # ROLE COMMAND...
+    testbed/network.sh exec "$network" "$1" -- "${@:2}"
+}
+
+# The same, shown.
+at() { # ROLE COMMAND...
+    printf '%s# %s\n' "$1" "${*:2}"
+    within "$@"
+}
+
+start() { # LOG ROLE COMMAND...
+    within "${@:2}" >"$scratch/$1" 2>&1 &
+    started+=($!)
+}
+
+# Waits until a log has a line.
+await() { # LOG WORDS
+    local tries=100
+    while ((tries--)); do
+        grep -q "$2" "$scratch/$1" && return
+        sleep 0.05
+    done
+    fail "a server does not start:" "$(cat "$scratch/$1")"
+}
+
+check() {
+    ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo-link"
+    command -v curl >/dev/null || fail "curl, the client, is missing." "Run: make setup"
+    [[ -f l4lb_xdp_host.o && -d dist ]] || fail "not everything is built." "Run: make"
+}
+
+clean_up() {
+    trap '' INT TERM HUP # cleaning up must not stop midway
+    if ((${#started[@]})); then
+        kill "${started[@]}" 2>/dev/null || true
+        wait "${started[@]}" 2>/dev/null || true
+    fi
+    [[ -z $made ]] || testbed/network.sh down "$network" || true
+    [[ -z $scratch ]] || rm -rf "$scratch"
+}
+
+set_up_network() {
+    local i
+    note "A gateway with the service's address $vip, a client and $count destinations behind it."
+    made=yes
+    run testbed/network.sh up "$network" --gateway --count "$count" --ipv6 --owner $$
+    note "Each destination has the address on lo, and answers with its name."
+    for ((i = 1; i <= count; i++)); do
+        at "destination$i" ip -brief address show dev lo
+        start "server$i" "destination$i" node testbed/answer.mjs "destination$i"
+    done
+    for ((i = 1; i <= count; i++)); do
+        await "server$i" ' answers on '
+    done
+}
+
+set_up_balancer() {
+    note "The gateway: the program, and a config file. The devices are those of the kernel's routes."
+    cat >"$scratch/link.toml" <<CONFIG
+[[service]]
+name = "web"
+address = ["$vip", "$vip6"]
+ports = [80, $port]
+protocol = "tcp"
+forward = "link"
+destinations = ["10.2.0.2", "10.2.1.2"]
+CONFIG
+    run cat "$scratch/link.toml"
+    at balancer bin/l4lb-load.js -i eth0
+    at balancer bin/l4lb-map.js -i eth0 -c "$scratch/link.toml"
+}
+
+ask() { # HOST
+    local answers i n
+    printf '%s# %s\n' client "curl -H 'Connection: close' 'http://$1/[1-$requests]' | sort | uniq -c"
+    # Brackets in the host, and in the path a range: curl has to tell them apart.
+    answers=$(within client curl --silent --show-error --fail --fail-early --noproxy '*' \
+        --connect-timeout 3 --max-time 5 --header 'Connection: close' "http://$1/[1-$requests]") ||
+        fail "a request to $1 failed." "Ask: testbed/network.sh exec $network balancer -- bin/l4lb-doctor.js -i eth0"
+    sort <<<"$answers" | uniq -c
+    for ((i = 1; i <= count; i++)); do
+        n=$(grep -cx "destination$i" <<<"$answers" || true)
+        ((n)) || fail "destination$i got no request to $1."
+    done
+}
+
+# Says what differs between the frame that comes and the frame that leaves.
+# shellcheck disable=SC2016 # these are variables of JavaScript
+readonly compare='
+const { before, after, verdict, agrees } = JSON.parse(require("fs").readFileSync(0));
+const [one, other] = [before, after].map(({ frame }) => Buffer.from(frame, "hex"));
+const isSame = one.length === other.length && one.subarray(12).equals(other.subarray(12));
+if (verdict !== "balanced" || !agrees || !isSame) process.exit(1);
+const mac = (frame, at) => frame.toString("hex", at, at + 6).replace(/..(?!$)/g, "$&:");
+console.log(`  to    ${mac(one, 0)} becomes ${mac(other, 0)}`);
+console.log(`  from  ${mac(one, 6)} becomes ${mac(other, 6)}`);
+console.log(`  the other ${one.length - 12} bytes are as they came`);
+'
+
+show_packet() {
+    local packet=(-i eth0 --src "$client:40000" --dst "$vip:80/tcp")
+    note "What becomes of a packet: l4lb-explain shows each byte, here are those that change."
+    at balancer bin/l4lb-explain.js "${packet[@]}" | sed '/^before/,$ d'
+    within balancer bin/l4lb-explain.js "${packet[@]}" --json | node -e "$compare" ||
+        fail "more changed than the MAC addresses." \
+            "See: testbed/network.sh exec $network balancer -- bin/l4lb-explain.js ${packet[*]}"
+}
+
+# The rate of one TCP connection, or an empty text.
+measure() { # ADDRESS [OPTION]
+    within client iperf "${@:2}" -c "$1" -p "$port" -w 64K -t "$seconds" -f g 2>&1 |
+        tee -a "$scratch/iperf" | awk '/Gbits\/sec/ { print $(NF - 1) }'
+}
+
+throughput() {
+    local i address rate what option
+    ((seconds)) || return 0
+    if ! command -v iperf >/dev/null; then
+        note "How fast? Install iperf with ./setup.sh demo-link, and run this again."
+        return
+    fi
+    note "How fast? One TCP connection of iperf for $seconds seconds each, with a window of 64 KB."
+    for ((i = 1; i <= count; i++)); do
+        start "iperf$i" "destination$i" iperf -s -p "$port" -B "$vip"
+        start "iperf6$i" "destination$i" iperf -s -p "$port" -V -B "$vip6"
+    done
+    start routed destination1 iperf -s -p "$port" -B 10.2.0.2
+    for ((i = 1; i <= count; i++)); do
+        await "iperf$i" listening
+        await "iperf6$i" listening
+    done
+    await routed listening
+    while read -r address what; do
+        option=()
+        [[ $address != *:* ]] || option=(-V)
+        rate=$(measure "$address" "${option[@]}")
+        [[ -n $rate ]] || fail "iperf to $address failed:" "$(cat "$scratch/iperf")"
+        printf '%-12s %5s Gbit/s  %s\n' "$address" "$rate" "$what"
+    done <<RUNS
+$vip balanced by l4lb, IPv4
+$vip6 balanced by l4lb, IPv6
+10.2.0.2 routed by the kernel, without l4lb
+RUNS
+    echo "The client computes its checksums itself in all three, since XDP has no offload for them."
+}
+
+show() {
+    note "What l4lb counts in a second, while the client asks on."
+    start asking client curl --silent --noproxy '*' --header 'Connection: close' "http://$vip/[1-1000000]"
+    at balancer bin/l4lb-stats.js -i eth0 --once
+}
+
+parse() {
+    case ${1:-} in
+    -h | --help) usage && exit ;;
+    esac
+    seconds=${1:-$seconds}
+    if (($# > 1)) || [[ ! $seconds =~ ^[0-9]{1,3}$ ]]; then
+        usage >&2
+        exit 2
+    fi
+    seconds=$((10#$seconds))
+}
+
+main() {
+    parse "$@"
+    check
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+    scratch=$(mktemp -d /tmp/l4lb-demo-link.XXXXXX)
+    set_up_network
+    set_up_balancer
+    note "The client: $requests requests over IPv4, and over IPv6."
+    ask "$vip"
+    ask "[$vip6]"
+    show_packet
+    throughput
+    show
+    note "The answers went through the gateway's kernel, which only routed them. Read docs/guide/gateway.md."
+}
+
+main "$@"
