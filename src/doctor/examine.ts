@@ -18,11 +18,13 @@ import {
   checkTools,
   checkVlan,
 } from './checks/program.js';
+import { checkExitDrops, checkExitVeth, checkExits } from './checks/exits.js';
 import { checkLink } from './checks/link.js';
 import { checkRecords } from './checks/records.js';
 import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
 import { checkCounters, checkMatches } from './checks/traffic.js';
+import { checkWayBack } from './checks/way-back.js';
 import { Unseen } from '../text/unseen.js';
 import { append } from '../text/lists.js';
 
@@ -38,6 +40,10 @@ const FUNCTIONS: Record<CheckName, Check> = {
   mtu: checkMtu,
   answers: checkAnswers,
   mac: checkMac,
+  exits: checkExits,
+  'exit veth': checkExitVeth,
+  'exit drops': checkExitDrops,
+  'way back': checkWayBack,
   siblings: checkSiblings,
   tunnel: checkTunnel,
   link: checkLink,

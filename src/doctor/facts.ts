@@ -10,6 +10,8 @@ import type { Records } from '../plan/records.js';
 import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
+import type { Exit } from '../abi/exit.js';
+import type { Routing } from '../system/settings.js';
 import type { Forward } from '../wire/forward.js';
 import type { Names } from '../wire/names.js';
 
@@ -41,6 +43,32 @@ export interface Balancer {
   tables: State;
   services: ServiceFacts[];
   destinations: DestinationFacts[];
+  /** Other devices that packets leave by, as far as destinations are behind them. */
+  exits: ExitFacts[];
+}
+
+/** A device that packets leave by, if it is not the one that they come in on. */
+export interface ExitFacts {
+  number: number;
+  /** What the table has. */
+  entry: Exit;
+  /** Whether the program still has the device: the kernel takes one out that was removed. */
+  isLost: boolean;
+  /** The device with this number now, or the VLAN device on it. */
+  device: Device | undefined;
+  /** The device that frames leave by: the one beneath a VLAN device. */
+  sender: Device | undefined;
+  /** The destinations behind it. */
+  destinations: string[];
+  services: number[];
+  /** The devices by which the kernel reaches these destinations now. */
+  routed: string[];
+  /** Undefined where the sender is no veth. */
+  peer: Peer | undefined;
+  /** Whether the other end of a veth has GRO. */
+  gro: boolean | Unseen | undefined;
+  /** Undefined where there is no device. */
+  routing: Routing | undefined;
 }
 
 export interface ServiceFacts extends Service {
@@ -82,6 +110,8 @@ export interface DestinationFacts extends Towards {
   isSpread: boolean;
   service: number;
   forward: Forward;
+  /** The device that packets to it leave by; undefined if that does not work. */
+  device: string | undefined;
 }
 
 /** The other end of a veth. */
@@ -102,6 +132,21 @@ export interface Traffic {
   transmitErrors: number | Unseen;
   /** What XDP passed to the host. */
   passed: Passed[] | Unseen;
+  /** What went to exits, and came back by them, by the exit's number. */
+  exits: ReadonlyMap<number, ExitTraffic>;
+}
+
+export interface ExitTraffic {
+  /** Packets that the program sent to the destinations behind it. */
+  balanced: number;
+  /** Packets that the device sent, by its own counter. */
+  sent: number;
+  /** Counters of frames that the device did not take, if they rose, and by how much. */
+  drops: ReadonlyMap<string, number>;
+  /** Why such counters were not read. */
+  unseen: Unseen | undefined;
+  /** Packets that came in by it from an address of its services, by this address. */
+  answers: ReadonlyMap<string, number>;
 }
 
 /** Frames of one kind. */
@@ -139,6 +184,10 @@ export const CHECKS = [
   'mtu',
   'answers',
   'mac',
+  'exits',
+  'exit veth',
+  'exit drops',
+  'way back',
   'siblings',
   'tunnel',
   'link',

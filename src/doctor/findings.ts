@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the checks of l4lb-doctor share. */
-import type { Facts, Finding, Passed, Said, ServiceFacts, Traffic } from './facts.js';
+import type {
+  ExitFacts,
+  Facts,
+  Finding,
+  Passed,
+  Said,
+  ServiceFacts,
+  Traffic,
+} from './facts.js';
 import { formatAddress } from '../wire/address.js';
 import type { Forward } from '../wire/forward.js';
 import { Unseen } from '../text/unseen.js';
@@ -90,4 +98,9 @@ export function some(list: readonly string[], most = 3): string {
 /** Makes a command run in another namespace of this host. */
 export function within(namespace: string | undefined, command: string): string {
   return namespace === undefined ? command : `ip netns exec ${namespace} ${command}`;
+}
+
+/** Whether frames can leave by an exit, as far as this host can tell. */
+export function works({ device, sender, isLost }: ExitFacts): boolean {
+  return !isLost && [device, sender].every((one) => one?.up === true && one.carrier);
 }

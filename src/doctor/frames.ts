@@ -27,6 +27,27 @@ export function countFrames(frames: readonly Buffer[], ownMac: string): Passed[]
   return [...kinds.values()].sort((one, other) => other.count - one.count);
 }
 
+/** Counts packets by the address that they come from. */
+export function countSources(frames: readonly Buffer[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const frame of frames) {
+    const source = sourceOf(frame);
+    if (source !== undefined) counts.set(source, (counts.get(source) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function sourceOf(frame: Buffer): string | undefined {
+  let at = 12;
+  while (TAGS.includes(u16(frame, at))) at += TAG;
+  const type = u16(frame, at);
+  const packet = frame.subarray(at + 2);
+  if (type === IPV4 && packet.length >= 20) return [...packet.subarray(12, 16)].join('.');
+  return type === IPV6 && packet.length >= 40
+    ? ipv6Text(packet.subarray(8, 24))
+    : undefined;
+}
+
 type Kind = Omit<Passed, 'count'>;
 
 function describeFrame(frame: Buffer, ownMac: string): Kind {

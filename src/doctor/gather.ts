@@ -11,7 +11,7 @@ import type { Maps } from '../program/find.js';
 import { asMaps, buildOf, severalPrograms } from '../program/find.js';
 import { readHardware } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
-import { Unseen } from '../text/unseen.js';
+import { must } from '../text/must.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { State } from '../plan/state.js';
 import { deviceLock, withLock } from '../system/lock.js';
@@ -22,19 +22,24 @@ import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { formatSource } from '../wire/outer-source.js';
 import type { Device, Namespace } from '../system/ip/namespaces.js';
-import { Namespaces, peerOf } from '../system/ip/namespaces.js';
+import { Namespaces } from '../system/ip/namespaces.js';
 import { readRecords } from '../program/records.js';
 import { readSlots, readTables } from '../program/read.js';
 import type {
   Balancer,
   DestinationFacts,
+  ExitFacts,
   Facts,
   FarEnd,
-  Peer,
   ServiceFacts,
+  Towards,
 } from './facts.js';
+import type { Around } from './around.js';
+import { findPeer, seen } from './around.js';
+import { readExits } from './exits.js';
+import { works } from './findings.js';
 import { readSending } from './sending.js';
-import { lookTowards } from './towards.js';
+import { UNKNOWN, lookTowards } from './towards.js';
 import { watchTraffic } from './watch.js';
 
 export interface Question {
@@ -61,7 +66,8 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
   const mode = offload?.refusal === undefined ? asked : undefined;
   const program = chooseProgram(device, mode);
   const maps = program && (await mapsOf(tools, program));
-  const balancer = maps && (await readBalancer(tools, device, maps));
+  const around = { here, connected };
+  const balancer = maps && (await readBalancer(tools, device, around, maps));
   return {
     device,
     hardware: await readHardware(tools.run, name),
@@ -70,10 +76,12 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     program,
     balancer,
     sending: program && (await readSending(tools, device, program)),
-    peer: findPeer(device, here, connected),
+    peer: findPeer(device, around),
     farEnds: await findFarEnds(namespaces, connected.slice(1), balancer),
     // Watched last, so that the questions to neighbours are not counted.
-    traffic: balancer && (await watchTraffic(tools, device, program, question.interval)),
+    traffic:
+      balancer &&
+      (await watchTraffic(tools, device, program, balancer, question.interval)),
     // After the traffic, so that a limit that it reaches is seen.
     records: maps && balancer && (await readRecordsOf(tools, maps, balancer)),
     addresses: here.devices.flatMap(({ addresses }) => addresses),
@@ -121,9 +129,11 @@ async function tryOffload(
 async function readBalancer(
   tools: Context,
   device: Device,
+  around: Around,
   maps: Maps,
 ): Promise<Balancer> {
   const tables = await readTables(tools.bpftool, maps);
+  const exits = await readExits(tools, around, tables);
   const services: ServiceFacts[] = [];
   for (const service of servicesIn(reachable(tables)).values()) {
     services.push({ ...service, emptySlots: await countEmpty(tools, maps, service) });
@@ -132,7 +142,8 @@ async function readBalancer(
     build: buildOf(maps),
     tables,
     services,
-    destinations: await readDestinations(tools, device, tables),
+    destinations: await readDestinations(tools, device, exits, tables),
+    exits,
   };
 }
 
@@ -157,11 +168,23 @@ async function countEmpty(
 async function readDestinations(
   { run }: Context,
   device: Device,
+  exits: readonly ExitFacts[],
   tables: State,
 ): Promise<DestinationFacts[]> {
   const owned = [...tables.destinations].filter(([, entry]) => entry.service !== 0);
-  const addresses = owned.map(([, { address }]) => formatAddress(address));
-  const towards = await lookTowards(run, device, addresses);
+  // Each by the number of its exit; 0 is the program's own device.
+  const ways = new Map<number, Device | undefined>([
+    [0, device.up && device.carrier ? device : undefined],
+    ...exits.map((one) => [one.number, works(one) ? one.device : undefined] as const),
+  ]);
+  const towards = new Map<number, (address: string) => Towards>();
+  await Promise.all(
+    [...ways].map(async ([number, by]) => {
+      const behind = owned.filter(([, { exit }]) => exit === number);
+      const addresses = behind.map(([, { address }]) => formatAddress(address));
+      towards.set(number, by ? await lookTowards(run, by, addresses) : () => UNKNOWN);
+    }),
+  );
   const all = owned.map(([id, entry]) => {
     const address = formatAddress(entry.address);
     return {
@@ -172,21 +195,11 @@ async function readDestinations(
       isSpread: entry.spread !== 0,
       service: entry.service,
       forward: entry.forward,
-      ...towards(address),
+      device: ways.get(entry.exit)?.name,
+      ...must(towards.get(entry.exit), `the exit ${entry.exit}`)(address),
     };
   });
   return all.sort((one, other) => compareAddresses(one.address, other.address));
-}
-
-function findPeer(
-  device: Device,
-  here: Namespace,
-  all: readonly Namespace[],
-): Peer | undefined {
-  if (device.kind !== 'veth') return undefined;
-  const peer = peerOf(device, here, all);
-  if (!peer) return { isSeen: false };
-  return { isSeen: true, namespace: peer.namespace.name, device: peer.device };
 }
 
 async function findFarEnds(
@@ -230,14 +243,4 @@ async function findFarEnds(
     }
   }
   return ends;
-}
-
-/** A namespace may disappear; then what is in it stays unseen. */
-async function seen<T>(asked: Promise<T>): Promise<T | Unseen> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    return new Unseen(error.message);
-  }
 }

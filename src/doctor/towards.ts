@@ -6,6 +6,9 @@ import { Neighbours, isSetByHand } from '../system/ip/neighbours.js';
 import type { Run } from '../system/run.js';
 import type { Towards } from './facts.js';
 
+/** What is known of the way if the device on it does not work. */
+export const UNKNOWN: Towards = { hop: undefined, isLocal: false, neighbour: undefined };
+
 export async function lookTowards(
   run: Run,
   device: Device,

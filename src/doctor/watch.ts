@@ -8,41 +8,50 @@ import type { Reading } from '../program/reading.js';
 import type { Context } from '../program/tools.js';
 import type { Observation } from '../program/watcher.js';
 import { Watcher } from '../program/watcher.js';
-import { readTransmitErrors } from '../system/ethtool.js';
+import { readSendDrops, readTransmitErrors } from '../system/ethtool.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Device } from '../system/ip/namespaces.js';
 import { captureIncoming } from '../system/tcpdump.js';
 import { Failure } from '../text/failure.js';
-import { must } from '../text/must.js';
+import { at, must } from '../text/must.js';
 import { Unseen } from '../text/unseen.js';
-import type { Traffic } from './facts.js';
-import { countFrames } from './frames.js';
+import { works } from './findings.js';
+import type { Balancer, ExitFacts, ExitTraffic, Traffic } from './facts.js';
+import { countFrames, countSources } from './frames.js';
 
 export async function watchTraffic(
   { run, ip, bpftool }: Context,
   device: Device,
   program: AttachedProgram | undefined,
+  balancer: Balancer,
   interval: number,
 ): Promise<Traffic> {
+  const exits = balancer.exits.filter(works);
   const watcher = new Watcher({ ip, bpftool }, device.name, program?.mode);
-  const look = async (): Promise<[Observation, number, number | Unseen]> => [
+  const look = async (): Promise<Look> => [
     await watcher.observe(),
     await ip.received(device.name),
     await readTransmitErrors(run, device.name),
+    await Promise.all(exits.map((exit) => lookAtExit({ run, ip }, exit))),
   ];
   const twice = async () => {
     const before = await look();
-    const [frames] = await Promise.all([
+    const [frames, back] = await Promise.all([
       // Nothing comes in on a device that is down, and tcpdump does not open it.
       device.up ? captureIncoming(run, device.name, interval) : [],
+      Promise.all(
+        exits
+          .slice(0, MOST_CAPTURES)
+          .map(async (exit) => captureIncoming(run, nameOf(exit), interval)),
+      ),
       sleep(interval * 1000),
     ]);
-    return { before, frames, now: await look() };
+    return { before, frames, back, now: await look() };
   };
   const looks = await twice().finally(() => watcher.close());
-  const { frames } = looks;
-  const [before, receivedBefore, errorsBefore] = looks.before;
-  const [now, received, errors] = looks.now;
+  const { frames, back } = looks;
+  const [before, receivedBefore, errorsBefore, exitsBefore] = looks.before;
+  const [now, received, errors, exitsNow] = looks.now;
   if (now.isNew) {
     throw new Failure(`the program on ${device.name} was replaced in the meantime`, {
       next: 'run this command again',
@@ -59,7 +68,84 @@ export async function watchTraffic(
     received: received - receivedBefore,
     transmitErrors: difference(errorsBefore, errors),
     passed: frames instanceof Unseen ? frames : countFrames(frames, device.mac),
+    exits: new Map(
+      exits.map((exit, index) => {
+        const captured = back[index] ?? [];
+        return [
+          exit.number,
+          {
+            balanced:
+              balancedTo(balancer, exit, now) - balancedTo(balancer, exit, before),
+            ...differenceOf(at(exitsBefore, index), at(exitsNow, index)),
+            answers: countSources(captured instanceof Unseen ? [] : captured),
+          },
+        ];
+      }),
+    ),
   };
+}
+
+/** What the counters of an exit's device say. */
+interface ExitLook {
+  sent: number;
+  drops: Map<string, number>;
+  unseen: Unseen | undefined;
+}
+
+type Look = [
+  observation: Observation,
+  received: number,
+  errors: number | Unseen,
+  exits: ExitLook[],
+];
+
+/** The doctor does not listen on more exits than this. */
+const MOST_CAPTURES = 8;
+
+function nameOf({ device }: ExitFacts): string {
+  return must(device, 'the device of an exit that works').name;
+}
+
+/** Frames of XDP are counted by the device beneath a VLAN device. */
+async function lookAtExit(
+  { run, ip }: Pick<Context, 'run' | 'ip'>,
+  { sender }: ExitFacts,
+): Promise<ExitLook> {
+  const { name } = must(sender, 'the device that an exit sends by');
+  const { packets, dropped } = await ip.sent(name);
+  const counters = await readSendDrops(run, name);
+  const isUnseen = counters instanceof Unseen;
+  return {
+    sent: packets,
+    drops: new Map([['TX dropped', dropped], ...(isUnseen ? [] : counters)]),
+    unseen: isUnseen ? counters : undefined,
+  };
+}
+
+function differenceOf(
+  before: ExitLook,
+  now: ExitLook,
+): Omit<ExitTraffic, 'balanced' | 'answers'> {
+  const rises = [...now.drops].map(
+    ([name, count]) => [name, count - (before.drops.get(name) ?? 0)] as const,
+  );
+  return {
+    sent: now.sent - before.sent,
+    drops: new Map(rises.filter(([, rise]) => rise > 0)),
+    unseen: now.unseen,
+  };
+}
+
+function balancedTo(
+  { tables }: Balancer,
+  { number }: ExitFacts,
+  { reading }: Observation,
+): number {
+  let sum = 0n;
+  for (const [id, { exit }] of tables.destinations) {
+    if (exit === number) sum += reading.destinations.get(id)?.packets ?? 0n;
+  }
+  return Number(sum);
 }
 
 function difference(before: number | Unseen, now: number | Unseen): number | Unseen {

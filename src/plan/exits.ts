@@ -60,12 +60,13 @@ function isTaken(numbers: ExitNumbers, number: number): boolean {
   return [...numbers.values()].some((one) => one.number === number);
 }
 
-/** Plans what is new of the exits, or has changed: its MAC address or its MTU. */
-export function planExits({ exits }: State, numbers: ExitNumbers): Write[] {
+/** Plans what is new of the exits, was lost, or has changed: its MAC address or its MTU. */
+export function planExits({ exits, lostExits }: State, numbers: ExitNumbers): Write[] {
   return [...numbers.values()].flatMap(({ number: key, exit: value }): Write[] => {
     const there = exits?.get(key);
     const isSame =
       there &&
+      !lostExits?.has(key) &&
       exitKey(there) === exitKey(value) &&
       there.mtu === value.mtu &&
       there.mac.equals(value.mac);

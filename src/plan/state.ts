@@ -24,6 +24,8 @@ export interface State {
   destinations: ReadonlyMap<number, Destination>;
   /** By number; undefined where packets cannot leave by another device. */
   exits?: ReadonlyMap<number, Exit> | undefined;
+  /** Those of the exits whose device the program no longer has; it may be back by now. */
+  lostExits?: ReadonlySet<number>;
   counters: ReadonlyMap<number, Counter>;
   /** The slots of the service that is planned for. */
   slots: ReadonlyMap<number, Slot>;

@@ -5,11 +5,13 @@
  * single buffer. So each program has its own, filled from `exits`, which all share.
  */
 import { decodeExit } from '../abi/exit.js';
-import { encodeKey } from '../abi/bytes.js';
+import type { Exit } from '../abi/exit.js';
+import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Bpftool } from '../system/bpftool.js';
 import {
   BpftoolFailure,
   decodeEntries,
+  decodeEntry,
   updateLine,
   valueOf,
 } from '../system/bpftool-text.js';
@@ -39,4 +41,21 @@ export async function fillExitDevices(
       if (!(error instanceof BpftoolFailure)) throw error;
     }
   }
+}
+
+/**
+ * The exits whose device the program no longer has. The kernel takes a device out when it
+ * is removed or moves to another namespace, even if it comes back with the same number.
+ */
+export async function readLostExits(
+  bpftool: Bpftool,
+  { id }: MapInfo,
+  exits: ReadonlyMap<number, Exit>,
+): Promise<Set<number>> {
+  const [answer] = await bpftool.queries([`map dump id ${id}`]);
+  // An entry without a device has an error in place of a value.
+  const there = (answer as { value?: unknown }[])
+    .filter(({ value }) => Array.isArray(value))
+    .map((entry) => decodeKey(decodeEntry(entry).key));
+  return new Set([...exits.keys()].filter((number) => !there.includes(number)));
 }

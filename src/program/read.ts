@@ -20,6 +20,7 @@ import type { Cell } from '../abi/cell.js';
 import { decodeDevice } from '../abi/device.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { at, must } from '../text/must.js';
+import { readLostExits } from './exit-devices.js';
 import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { State } from '../plan/state.js';
@@ -28,6 +29,7 @@ import type { Service } from '../plan/services.js';
 /** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const { device: one, services, destinations: all, counters: sums, exits } = maps;
+  const { exit_devices: devices } = maps;
   const answers = await bpftool.queries(
     [one, services, all, sums, ...(exits ? [exits] : [])].map(
       ({ id }) => `map dump id ${id}`,
@@ -36,6 +38,8 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const dumps = answers.map(decodeEntries);
   const [device, cells] = [at(dumps, 0), at(dumps, 1)];
   const [destinations, counters] = [at(dumps, 2), at(dumps, 3)];
+  const ways = exits && decodeExits(at(dumps, 4));
+  const isAsked = ways && devices && ways.size > 0;
   return {
     sizes: sizesOf(maps),
     device: decodeDevice(valueOf(at(device, 0))),
@@ -57,7 +61,8 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
         return [id, id === 0 ? retiredCounter(values) : sumCounters(values)] as const;
       }),
     ),
-    ...(exits && { exits: decodeExits(at(dumps, 4)) }),
+    ...(ways && { exits: ways }),
+    ...(isAsked && { lostExits: await readLostExits(bpftool, devices, ways) }),
     slots: new Map(),
   };
 }

@@ -48,8 +48,43 @@ export async function readTransmitErrors(
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-async function ask(run: Run, args: string[]): Promise<string | Unseen> {
-  const result = await runIfThere(run, 'ethtool', args);
+/** Names of counters of frames that XDP sent and the device did not take. */
+const SEND_DROPS = /^\s*(tx\S*xdp\S*(?:err|drop|full)\S*): (\d+)$/gm;
+
+/** What a device counts of frames that it did not take from XDP, by the counter's name. */
+export async function readSendDrops(
+  run: Run,
+  device: string,
+): Promise<Map<string, number> | Unseen> {
+  const text = await ask(run, ['-S', device]);
+  if (text instanceof Unseen) return text;
+  return new Map(
+    [...text.matchAll(SEND_DROPS)].map(([, name = '', count]) => [name, Number(count)]),
+  );
+}
+
+/** Whether a device has GRO, maybe in another namespace. */
+export async function readGro(
+  run: Run,
+  device: string,
+  namespace: string | undefined,
+): Promise<boolean | Unseen> {
+  const features = await ask(run, ['-k', device], namespace);
+  if (features instanceof Unseen) return features;
+  const state = /^generic-receive-offload: (on|off)/m.exec(features)?.[1];
+  if (state !== undefined) return state === 'on';
+  return new Unseen(`ethtool -k ${device} does not name generic-receive-offload`);
+}
+
+async function ask(
+  run: Run,
+  args: string[],
+  namespace?: string,
+): Promise<string | Unseen> {
+  const result =
+    namespace === undefined
+      ? await runIfThere(run, 'ethtool', args)
+      : await run('ip', ['netns', 'exec', namespace, 'ethtool', ...args]);
   if (result instanceof Unseen || result.exitCode === 0) {
     return result instanceof Unseen ? result : result.stdout;
   }

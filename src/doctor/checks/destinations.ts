@@ -22,11 +22,10 @@ import {
 } from '../findings.js';
 
 export const checkAnswers: Check = (facts) => {
-  const { balancer, device } = facts;
-  if (!balancer || balancer.destinations.length === 0) return undefined;
-  // If the device does not work, no destination can answer.
-  if (!device.up || !device.carrier) return undefined;
-  const { destinations } = balancer;
+  const { balancer } = facts;
+  // If the device does not work, no destination behind it can answer.
+  const destinations = (balancer?.destinations ?? []).filter((one) => one.device);
+  if (destinations.length === 0) return undefined;
   const local = destinations.filter(({ isLocal }) => isLocal);
   const lost = destinations.filter(({ hop, isLocal }) => hop === undefined && !isLocal);
   const silent = new Map<string, DestinationFacts[]>();
@@ -38,28 +37,29 @@ export const checkAnswers: Check = (facts) => {
     ...local.map((one) =>
       found({
         finding: `the destination ${one.address} is this host itself`,
-        evidence: `ip route get ${one.address} says local; packets to it still leave by ${device.name}`,
+        evidence: `ip route get ${one.address} says local; packets to it still leave by ${by(one)}`,
         fix: `${fillCommand(facts, one.service)}, without ${one.address}`,
       }),
     ),
     ...[...silent].map(([hop, behind]) => {
       const addresses = behind.map(({ address }) => address);
       const isRouter = addresses.some((address) => address !== hop);
+      const name = by(at(behind, 0));
       return found({
         finding: isRouter
           ? `${hop}, the router towards ${some(addresses)}, does not answer`
           : `the destination ${hop} does not answer`,
-        evidence: `the kernel asked for its MAC on ${device.name}, and nobody answered`,
+        evidence: `the kernel asked for its MAC on ${name}, and nobody answered`,
         fix: isRouter
-          ? `ip route get ${at(addresses, 0)} oif ${device.name}, and check ${hop}`
+          ? `ip route get ${at(addresses, 0)} oif ${name}, and check ${hop}`
           : `start ${hop}, or give it weight 0 with ${fillCommand(facts, behind[0]?.service)}`,
       });
     }),
-    ...lost.map(({ address }) =>
+    ...lost.map(({ address, ...one }) =>
       remark({
-        finding: `no route to the destination ${address} over ${device.name}`,
+        finding: `no route to the destination ${address} over ${by(one)}`,
         evidence: 'so neither its MAC nor whether it answers could be checked',
-        fix: `ip route add ${address}/${address.includes(':') ? 128 : 32} via ROUTER dev ${device.name}`,
+        fix: `ip route add ${address}/${address.includes(':') ? 128 : 32} via ROUTER dev ${by(one)}`,
       }),
     ),
   ];
@@ -72,8 +72,13 @@ export const checkAnswers: Check = (facts) => {
   );
 };
 
+/** The device that packets to a destination leave by, which works. */
+function by({ device }: Pick<DestinationFacts, 'device'>): string {
+  return must(device, 'the device towards a destination');
+}
+
 export const checkMac: Check = (facts) => {
-  const { balancer, device } = facts;
+  const { balancer } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
   // What is by the link has its own MAC; checkLink judges a router on the way to it.
   const known = balancer.destinations.filter(
@@ -83,7 +88,7 @@ export const checkMac: Check = (facts) => {
   if (known.length === 0) return undefined;
   const wrong = known.filter(({ mac, neighbour }) => neighbour?.mac !== mac);
   return orWell(
-    wrong.map(({ address, mac, hop, neighbour, service }) => {
+    wrong.map(({ address, mac, hop, neighbour, service, device }) => {
       const is = must(neighbour?.mac, `the MAC of ${address}`);
       const whose =
         hop === address
@@ -91,7 +96,7 @@ export const checkMac: Check = (facts) => {
           : `${must(hop, `the next hop of ${address}`)}, the router towards ${address},`;
       return found({
         finding: `the table has a wrong MAC for ${address}`,
-        evidence: `it has ${mac}; ip neigh show dev ${device.name} has ${whose} at ${is}`,
+        evidence: `it has ${mac}; ip neigh show dev ${by({ device })} has ${whose} at ${is}`,
         fix: `${fillCommand(facts, service)}, with the row ${address}, ${is}`,
       });
     }),

@@ -32,7 +32,7 @@ export const checkLink: Check = (facts) => {
 function behindRouter(facts: Facts, one: DestinationFacts): Found[] {
   const { address, hop, mac, neighbour, service } = one;
   if (hop === undefined || hop === address) return [];
-  const { name } = facts.device;
+  const name = one.device ?? facts.device.name;
   const route = `ip route get ${address} oif ${name} names the router ${hop}`;
   const fix = `${fillCommand(facts, service)} --forward tunnel, or put ${address} on the link of ${name}`;
   if (neighbour?.mac !== undefined && neighbour.mac !== mac) {

@@ -4,7 +4,8 @@ import { must } from '../../text/must.js';
 import { formatMac } from '../../wire/address.js';
 import { formatCount, many } from '../../text/format.js';
 import { formatWay } from '../../wire/way.js';
-import type { Check } from '../facts.js';
+import type { Device } from '../../system/ip/namespaces.js';
+import type { Balancer, Check } from '../facts.js';
 import { fillCommand, found, orWell, ownAddress, remark, some } from '../findings.js';
 
 export const checkTable: Check = (facts) => {
@@ -96,12 +97,12 @@ const ETHERNET_MTU = 1500;
 export const checkMtu: Check = (facts) => {
   const { balancer, device, traffic } = facts;
   if (!balancer || !traffic || balancer.destinations.length === 0) return undefined;
-  const { name, mtu } = device;
-  const filled = balancer.tables.device.mtu;
   const again = fillCommand(facts, balancer.services[0]?.id);
   const largest = largestOf(balancer.tables.destinations.values());
+  const { name, mtu, filled } = narrowest(balancer, device, largest);
   const outer = filled - largest;
-  if (filled !== mtu) {
+  // checkExits judges the MTU of an exit.
+  if (name === device.name && filled !== mtu) {
     const text = {
       evidence: `the device has ${mtu}, the table was filled for ${filled}`,
       fix: again,
@@ -155,6 +156,22 @@ export const checkMtu: Check = (facts) => {
   }
   return `packets of up to ${formatCount(largest)} bytes fit an MTU of ${formatCount(mtu)}`;
 };
+
+/** The device that the largest packet just fits: an exit's, or the program's own. */
+function narrowest(
+  { tables, exits }: Balancer,
+  { name, mtu }: Device,
+  largest: number,
+): { name: string; mtu: number; filled: number } {
+  const own = { name, mtu, filled: tables.device.mtu };
+  if (own.filled !== mtu) return own;
+  const tightest = [...tables.destinations.values()].find(
+    ({ service, largestPacket }) => service !== 0 && largestPacket === largest,
+  );
+  const exit = exits.find(({ number }) => number === tightest?.exit);
+  if (!exit?.device) return own;
+  return { name: exit.device.name, mtu: exit.device.mtu, filled: exit.entry.mtu };
+}
 
 function largestOf(
   destinations: Iterable<{ service: number; largestPacket: number }>,

@@ -62,6 +62,11 @@ interface XdpJson {
   prog?: { id: number; name?: string };
 }
 
+interface CountsJson {
+  rx: { packets: number };
+  tx: { packets: number; dropped?: number; errors?: number };
+}
+
 /** States of IPv6 addresses that cannot be used as a source, or not for long. */
 const PASSING = ['temporary', 'deprecated', 'tentative', 'dadfailed'] as const;
 
@@ -129,12 +134,20 @@ export class Iproute {
 
   /** Packets that the device has received, by its own counter. */
   async received(device: string): Promise<number> {
+    return (await this.#counts(device)).rx.packets;
+  }
+
+  /** Packets that the device has sent, and has dropped instead, by its own counters. */
+  async sent(device: string): Promise<{ packets: number; dropped: number }> {
+    const { packets, dropped = 0, errors = 0 } = (await this.#counts(device)).tx;
+    return { packets, dropped: dropped + errors };
+  }
+
+  async #counts(device: string): Promise<CountsJson> {
     const args = ['-j', '-s', 'link', 'show', 'dev', device];
-    const [link] = (await askIpJson(this.#run, args)) as {
-      stats64?: { rx: { packets: number } };
-    }[];
-    if (link?.stats64) return link.stats64.rx.packets;
-    throw new Failure(`ip -s link show dev ${device} does not say how much it received`);
+    const [link] = (await askIpJson(this.#run, args)) as { stats64?: CountsJson }[];
+    if (link?.stats64) return link.stats64;
+    throw new Failure(`ip -s link show dev ${device} has no counters of packets`);
   }
 }
 

@@ -42,6 +42,7 @@ export function destination(more: Partial<DestinationFacts> = {}): DestinationFa
     isSpread: false,
     service: 1,
     forward: 'tunnel',
+    device: 'ens4',
     hop: '10.0.1.15',
     isLocal: false,
     neighbour: { mac: WEB_1_MAC, answers: 'yes' },
@@ -100,6 +101,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
       },
     ],
     destinations: [destination()],
+    exits: [],
     ...more,
   };
 }
@@ -116,6 +118,7 @@ export function traffic(
     received: counts.reduce((sum, [, count]) => sum + count, 0),
     transmitErrors: 0,
     passed: [],
+    exits: new Map(),
     ...more,
   };
 }

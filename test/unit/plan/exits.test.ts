@@ -109,6 +109,16 @@ describe('exits', () => {
     expect(exits).toEqual([]);
   });
 
+  test('that the program has lost are written again, with the number that they had', () => {
+    const all = [by(first, exit(7)), by(second, exit(9))];
+    const { after } = planFor(host(), all, SLOTS);
+    const lost = { ...after, lostExits: new Set([2]) };
+    const { writes } = planFor(lost, all, SLOTS);
+    expect(writes.filter(({ map }) => map === 'exits')).toMatchObject([
+      { key: 2, value: { ifindex: 9 } },
+    ]);
+  });
+
   test('a program that cannot send by another device is told so', () => {
     expect(() => planFor(untouched(), [by(first, exit(7))], SLOTS)).toThrow(
       '10.0.1.0 is reached over another device, and this program cannot send there',

@@ -2,7 +2,9 @@
 import { describe, expect, test } from '@jest/globals';
 
 import {
+  readGro,
   readHardware,
+  readSendDrops,
   readTransmitErrors,
   tagNote,
 } from '../../../src/system/ethtool.js';
@@ -75,4 +77,43 @@ describe('ethtool', () => {
     expect(await readTransmitErrors(run, 'ens4')).toBe(7);
     expect(await readTransmitErrors(run, 'ens5')).toBeInstanceOf(Unseen);
   });
+});
+
+describe('frames that XDP sent and a device did not take', () => {
+  test.each([
+    [
+      'a veth',
+      '     rx_queue_0_xdp_drops: 4\n     rx_queue_0_xdp_tx_errors: 5\n     tx_queue_0_xdp_xmit: 6\n     tx_queue_0_xdp_xmit_errors: 7\n',
+      [['tx_queue_0_xdp_xmit_errors', 7]],
+    ],
+    [
+      'mlx5',
+      '     rx_xdp_drop: 1\n     tx_xdp_xmit: 9\n     tx_xdp_full: 2\n     tx_xdp_err: 3\n',
+      [
+        ['tx_xdp_full', 2],
+        ['tx_xdp_err', 3],
+      ],
+    ],
+    ['a device that counts none', '     tx_packets: 3\n', []],
+  ])('of %s', async (_what, statistics, expected) => {
+    const { run } = fakeRun({ 'ethtool -S eth1': `NIC statistics:\n${statistics}` });
+    expect([...((await readSendDrops(run, 'eth1')) as Map<string, number>)]).toEqual(
+      expected,
+    );
+  });
+});
+
+test('GRO is read here, and in another namespace', async () => {
+  const features = (state: string): string =>
+    `Features for eth0:\ngeneric-segmentation-offload: on\ngeneric-receive-offload: ${state}\n`;
+  const { run } = fakeRun({
+    'ethtool -k eth0': features('off'),
+    'ip netns exec web-1 ethtool -k eth0': features('on'),
+    'ip netns exec web-2 ethtool -k eth0': '',
+  });
+  expect(await readGro(run, 'eth0', undefined)).toBe(false);
+  expect(await readGro(run, 'eth0', 'web-1')).toBe(true);
+  expect(await readGro(run, 'eth0', 'web-2')).toEqual(
+    new Unseen('ethtool -k eth0 does not name generic-receive-offload'),
+  );
 });

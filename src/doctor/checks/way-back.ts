@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Checks whether answers come through: what destinations behind another device answer often
+ * comes back by it, and the kernel has to route it to the client. Its source is the
+ * service's address, which this host may have itself.
+ */
+import { many } from '../../text/format.js';
+import type { Check, ExitFacts, Facts, Finding } from '../facts.js';
+import { found, orWell, remark, serviceAddresses, some, works } from '../findings.js';
+import { must } from '../../text/must.js';
+
+type Found = Omit<Finding, 'check'>;
+
+/** An exit that the check applies to, with the service addresses that answers come from. */
+interface Way {
+  name: string;
+  destinations: string[];
+  routing: NonNullable<ExitFacts['routing']>;
+  sources: string[];
+  answers: ReadonlyMap<string, number>;
+}
+
+export const checkWayBack: Check = (facts) => {
+  const ways = waysBack(facts);
+  if (ways.length === 0) return undefined;
+  const local = facts.addresses;
+  const findings = [
+    ...judge(ways, {
+      isWrong: ({ routing }) => !routing.acceptLocal,
+      counts: (source) => !isIpv6(source) && local.includes(source),
+      evidence: (names, sources) =>
+        `${sources} is an address of this host, and accept_local is 0 on ${names}, so the kernel takes answers for forged`,
+      fix: (name) => `net.ipv4.conf.${setting(name)}.accept_local=1`,
+    }),
+    ...judge(ways, {
+      isWrong: ({ routing }) => routing.rpFilter === STRICT,
+      counts: (source) => !isIpv6(source),
+      evidence: (names, sources) =>
+        `rp_filter is strict on ${names}, and answers have ${sources} as their source, which the kernel reaches by another device`,
+      fix: (name) => `net.ipv4.conf.${setting(name)}.rp_filter=2`,
+    }),
+    ...judge(ways, {
+      isWrong: ({ routing }) => !routing.forwarding,
+      counts: (source) => !isIpv6(source),
+      evidence: (names) => `forwarding of IPv4 is off on ${names}`,
+      fix: (name, { isRouter }) =>
+        isRouter
+          ? `net.ipv4.conf.${setting(name)}.forwarding=1`
+          : 'net.ipv4.ip_forward=1',
+    }),
+    ...judge(ways, {
+      isWrong: ({ routing }) => !routing.forwardingIpv6,
+      counts: isIpv6,
+      evidence: (names) => `forwarding of IPv6 is off, also on ${names}`,
+      fix: () => 'net.ipv6.conf.all.forwarding=1',
+    }),
+  ];
+  const came = ways.reduce((sum, { answers }) => sum + total(answers), 0);
+  const names = some(ways.map(({ name }) => name));
+  return orWell(
+    findings,
+    came > 0
+      ? `${many(came, 'answer')} came in by ${names}, and the kernel may route them`
+      : `the kernel may route answers that come in by ${names}; none came during the check`,
+  );
+};
+
+const STRICT = 1;
+
+interface Fault {
+  isWrong: (way: Way) => boolean;
+  /** Whether the fault harms answers from this address. */
+  counts: (source: string) => boolean;
+  evidence: (names: string, sources: string) => string;
+  /** The setting that fixes it. */
+  fix: (name: string, routing: Way['routing']) => string;
+}
+
+/** One finding for all devices with the same fault. */
+function judge(ways: readonly Way[], { isWrong, counts, evidence, fix }: Fault): Found[] {
+  const wrong = ways
+    .map((way) => ({ ...way, sources: way.sources.filter(counts) }))
+    .filter((way) => way.sources.length > 0 && isWrong(way));
+  if (wrong.length === 0) return [];
+  const came = wrong.reduce(
+    (sum, { answers, sources }) =>
+      sum + sources.reduce((some, one) => some + (answers.get(one) ?? 0), 0),
+    0,
+  );
+  const from = some([...new Set(wrong.flatMap(({ destinations }) => destinations))]);
+  const names = some(wrong.map(({ name }) => name));
+  const text = evidence(
+    names,
+    some([...new Set(wrong.flatMap(({ sources }) => sources))]),
+  );
+  const settings = new Set(wrong.map(({ name, routing }) => fix(name, routing)));
+  const command = `sysctl -w ${[...settings].join(' ')}`;
+  if (came > 0) {
+    return [
+      found({
+        finding: `the kernel drops what ${from} answer`,
+        evidence: `${text}; ${many(came, 'answer')} came in by it during the check`,
+        fix: command,
+      }),
+    ];
+  }
+  return [
+    remark({
+      finding: `the kernel would drop what ${from} answer, if it came through this host`,
+      evidence: `${text}; no answer came during the check`,
+      fix: command,
+    }),
+  ];
+}
+
+function waysBack(facts: Facts): Way[] {
+  return (facts.balancer?.exits ?? []).filter(works).flatMap((exit) => {
+    const { number, routing, destinations, device } = exit;
+    const addresses = destinations.flatMap((one) => serviceAddresses(facts, one));
+    const sources = [...new Set(addresses)];
+    if (!routing || sources.length === 0) return [];
+    const came = facts.traffic?.exits.get(number)?.answers ?? [];
+    const answers = new Map([...came].filter(([source]) => sources.includes(source)));
+    const { name } = must(device, 'the device of an exit that works');
+    return [{ name, destinations, routing, sources, answers }];
+  });
+}
+
+function total(answers: Way['answers']): number {
+  return [...answers.values()].reduce((sum, count) => sum + count, 0);
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':');
+}
+
+/** A dot in a device's name is written as a slash, since sysctl takes dots for slashes. */
+function setting(name: string): string {
+  return name.replaceAll('.', '/');
+}
