@@ -8,7 +8,7 @@ import { readdirSync } from 'node:fs';
 
 const BOTTOM = ['text', 'wire', 'abi'];
 const PURE = ['config', 'plan', 'model', 'card'];
-const JOBS = ['load', 'fill', 'stats', 'explain', 'doctor', 'disturb', 'flood'];
+const JOBS = ['load', 'fill', 'watch', 'stats', 'explain', 'doctor', 'disturb', 'flood'];
 
 const MAY_IMPORT = {
   text: [],

@@ -286,10 +286,13 @@ struct l4lb_destination {
 	__u16 largest_packet;	/* bytes of the longest one that the MTU lets through */
 	/* One word: */
 	__u8 forward;		/* enum l4lb_forward */
-	__u8 spare;
+	__u8 flags;		/* for the tools */
 	__u16 exit;		/* its number, 0: packets leave where they came in */
-	__u8 spare2[4];
+	__u8 spare[4];
 } __attribute__((aligned(8)));
+
+/* MAC and exit were found by the kernel's routes, and follow what these say later. */
+#define L4LB_DESTINATION_FOUND 1
 
 #ifdef L4LB_HOST
 /*

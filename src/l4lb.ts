@@ -16,6 +16,7 @@ import { replaceCommand } from './replace.js';
 import { settleCommand } from './settle.js';
 import { statsCommand } from './stats.js';
 import { statusCommand } from './status.js';
+import { watchCommand } from './watch.js';
 
 /** In the order of the help. To add a command, add it here and nowhere else. */
 const VERBS: readonly (() => CliCommand)[] = [
@@ -28,6 +29,7 @@ const VERBS: readonly (() => CliCommand)[] = [
   mapVerb,
   exportCommand,
   settleCommand,
+  watchCommand,
   statsCommand,
   explainCommand,
   doctorCommand,

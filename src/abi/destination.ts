@@ -18,12 +18,18 @@ export interface Destination {
   headerSum: number;
   largestPacket: number;
   forward: Forward;
+  /** Whether MAC and exit were found by the kernel's routes, and shall follow them. */
+  isFound: boolean;
   /** The number of its exit, 0 if packets leave where they came in. */
   exit: number;
 }
 
 const FORWARD_AT = 48;
+const FLAGS_AT = 49;
 const EXIT_AT = 50;
+
+/** L4LB_DESTINATION_FOUND. */
+export const DESTINATION_FOUND = 1;
 
 export function encodeDestination(destination: Destination): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.destinations);
@@ -36,6 +42,7 @@ export function encodeDestination(destination: Destination): Buffer {
   putU16(buffer, destination.headerSum, 44);
   putU16(buffer, destination.largestPacket, 46);
   buffer.writeUInt8(FORWARDS.indexOf(destination.forward), FORWARD_AT);
+  buffer.writeUInt8(destination.isFound ? DESTINATION_FOUND : 0, FLAGS_AT);
   putU16(buffer, destination.exit, EXIT_AT);
   return buffer;
 }
@@ -52,6 +59,7 @@ export function decodeDestination(buffer: Buffer): Destination {
     largestPacket: u16(buffer, 46),
     // The entry of ABI 1 ends here. Like the program, takes any other number for a tunnel.
     forward: FORWARDS[buffer[FORWARD_AT] ?? 0] ?? USUAL_FORWARD,
+    isFound: ((buffer[FLAGS_AT] ?? 0) & DESTINATION_FOUND) !== 0,
     exit: buffer.length > EXIT_AT ? u16(buffer, EXIT_AT) : 0,
   };
 }

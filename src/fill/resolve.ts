@@ -13,7 +13,7 @@ import { Neighbours } from '../system/ip/neighbours.js';
 import { Failure } from '../text/failure.js';
 import { at, must } from '../text/must.js';
 import { parseAddress, parseMac } from '../wire/address.js';
-import { exitsOf } from './exits.js';
+import { exitsOf } from '../program/exits.js';
 
 /** A program that cannot send by another device asks for all rows on its own. */
 export async function resolveRows(
@@ -48,6 +48,7 @@ export async function resolveRows(
       ),
       weight: row.weight,
       router: hop?.router,
+      isFound: row.mac === undefined,
       exit: exits.get(device(devices, row)),
     };
   });

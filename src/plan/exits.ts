@@ -27,9 +27,9 @@ export function isSameExit(one: Exit | undefined, other: Exit | undefined): bool
 /** A destination that is to stay as it is. */
 export function asWanted(
   { exits }: Pick<State, 'exits'>,
-  { address, mac, weight, exit }: Destination,
+  { address, mac, weight, isFound, exit }: Destination,
 ): WantedDestination {
-  return { address, mac, weight, exit: exits?.get(exit) };
+  return { address, mac, weight, isFound, exit: exits?.get(exit) };
 }
 
 /** Gives each wanted exit a number: the one that it has, or a free one. */

@@ -154,16 +154,21 @@ function settingsOf(live: State, service: Service): string[] {
   ];
 }
 
-/** A MAC is good for one device only, so both are looked up anew if that is gone. */
+/**
+ * What was looked up is left out, so that it is looked up again. A MAC is good for one
+ * device only, so it is left out if that is gone.
+ */
 function destinationLine(
-  { address, mac, weight }: Destination,
+  { address, mac, weight, isFound }: Destination,
   exit: { device: string | undefined } | undefined,
 ): string {
-  const isKnown = !exit || exit.device !== undefined;
+  const isKnown = !isFound && (!exit || exit.device !== undefined);
   const cells = [
     `address = ${quote(formatAddress(address))}`,
     ...(isKnown ? [`mac = ${quote(formatMac(mac))}`] : []),
-    ...(exit?.device === undefined ? [] : [`device = ${JSON.stringify(exit.device)}`]),
+    ...(isFound || exit?.device === undefined
+      ? []
+      : [`device = ${JSON.stringify(exit.device)}`]),
     ...(weight === 1 ? [] : [`weight = ${weight}`]),
   ];
   return `  { ${cells.join(', ')} },`;

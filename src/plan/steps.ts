@@ -57,6 +57,8 @@ export interface WantedDestination {
   address: Buffer;
   mac: Buffer;
   weight: number;
+  /** Whether MAC and exit were looked up; undefined: they were given. */
+  isFound?: boolean | undefined;
   /** The router that has this MAC, if it was looked up and is not the destination's own. */
   router?: string | undefined;
   /** The device that leads to it, if packets do not come in on that. */
@@ -196,7 +198,7 @@ function planDestinations(
 ): Write[] {
   const { forward } = wanted;
   return destinations.flatMap((destination, index) => {
-    const { address, mac, weight, exit } = destination;
+    const { address, mac, weight, exit, isFound = false } = destination;
     const key = at(ids, index);
     const there = state.destinations.get(key);
     const source = sourceFor(wanted, address, there);
@@ -210,6 +212,7 @@ function planDestinations(
       headerSum: forward === 'tunnel' ? headerSum(source.address, address) : 0,
       largestPacket: largestPacket(exit?.mtu ?? wanted.mtu, address, forward),
       forward,
+      isFound,
       exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
     };
     if (!there || there.service === 0) return [{ map: 'destinations', key, value }];

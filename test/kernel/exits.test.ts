@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A balancer that is the router: packets leave by other devices than they come in on. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
@@ -40,7 +44,7 @@ async function shell(
 async function fill(lines: string, ...more: string[]): Promise<string> {
   const file = join(folder, 'l4lb.toml');
   const ways = `address = ["${VIP}", "${VIP_6}"]\nports = ${PORT}\nprotocol = "tcp"`;
-  writeFileSync(file, `[[service]]\nname = "web"\nslots = 16\n${ways}\n${lines}\n`);
+  writeFileSync(file, `[[service]]\nname = "web"\nslots = 256\n${ways}\n${lines}\n`);
   const args = ['-i', 'eth0', '-c', file, ...more];
   const { exitCode, stdout, stderr } = await network.run(
     'balancer',
@@ -51,7 +55,7 @@ async function fill(lines: string, ...more: string[]): Promise<string> {
 }
 
 /** Connects some times, and returns who answers. */
-async function whoAnswers(address: string, times = 12): Promise<string[]> {
+async function whoAnswers(address: string, times = 20): Promise<string[]> {
   const talk = `exec 3<>/dev/tcp/${address}/${PORT}; echo hello >&3; read -r line <&3; echo $line`;
   const one = `timeout 2 bash -c '${talk}' 2>/dev/null || echo nobody`;
   const all = await shell('client', `for i in {1..${times}}; do ${one}; done`);
@@ -71,7 +75,7 @@ describe('destinations behind other devices', () => {
 
   test('are exported with their devices, which changes nothing when read again', async () => {
     const { stdout } = await network.l4lb('map', '--export');
-    expect(stdout).toContain('mac = "02:00:0a:02:00:01", device = "eth1"');
+    expect(stdout).toContain('{ address = "10.2.0.2" },');
     const file = join(folder, 'exported.toml');
     writeFileSync(file, stdout);
     const again = await network.l4lb('map', '-c', file, '--dry-run', '--json');
@@ -111,6 +115,85 @@ describe('destinations behind other devices', () => {
     expect([stderr, stdout]).toEqual(['', expect.stringMatching(/, by eth[12]\n/)]);
     expect(stdout).toContain('program and model agree');
     expect(stdout).toMatch(/from +02:00:00:00:02:0[12]/);
+  });
+});
+
+describe('l4lb watch', () => {
+  let watching: ChildProcess;
+  let lines: string[];
+
+  beforeAll(async () => {
+    await fill(`forward = "link"\n${BOTH}`);
+    const where = network.namespaceOf('balancer');
+    const args = [where, 'node', 'bin/l4lb.js', 'watch', '-i', 'eth0', '--json'];
+    lines = [];
+    watching = spawn('nsenter', args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    watching.stdout?.setEncoding('utf8').on('data', (text: string) => lines.push(text));
+    await until(async () => {
+      const neighbours = await shell('balancer', 'ip neigh show');
+      return neighbours.match(/managed/g)?.length === 2;
+    });
+  });
+  afterAll(() => {
+    watching.kill();
+  });
+
+  /** Waits for at most six seconds. */
+  async function until(isTrue: () => Promise<boolean>): Promise<void> {
+    const end = Date.now() + 6000;
+    while (!(await isTrue())) {
+      if (Date.now() > end) throw new Error(`not within 6 s: ${lines.join('')}`);
+      await sleep(20);
+    }
+  }
+
+  const toldOf = (change: string) => (): Promise<boolean> =>
+    Promise.resolve(lines.join('').includes(change));
+
+  test('a destination that is replaced, and says nothing of it, is back in 6 seconds', async () => {
+    const other = '02:00:0a:02:00:99';
+    await shell('destination1', `ip link set dev eth0 address ${other}`);
+    await until(toldOf(`10.2.0.2: MAC ${other}, was 02:00:0a:02:00:01`));
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+  });
+
+  test('a route that leads elsewhere moves the exit', async () => {
+    // destination2 gets the address of destination1, and the route follows.
+    await shell(
+      'destination2',
+      'ip addr add 10.2.0.2/32 dev lo; ip addr add 10.2.1.3/24 dev eth0',
+    );
+    await shell('balancer', 'ip route add 10.2.0.2/32 via 10.2.1.3');
+    await until(toldOf('10.2.0.2: leaves by eth2'));
+    expect(await whoAnswers(VIP)).toEqual(['2']);
+    await shell('balancer', 'ip route del 10.2.0.2/32 via 10.2.1.3');
+    await until(toldOf('10.2.0.2: leaves by eth1'));
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+  });
+
+  test('another MTU or MAC of a device is in the table', async () => {
+    await shell('balancer', 'ip link set dev eth1 mtu 1400');
+    await until(toldOf('eth1: MTU 1400, was 1500'));
+    await shell('balancer', 'ip link set dev eth0 mtu 1450');
+    await until(toldOf('eth0: MTU 1450, was 1500'));
+    const dry = await fill(`forward = "link"\n${BOTH}`, '--dry-run');
+    expect(dry).toContain('nothing to do');
+    await shell(
+      'balancer',
+      'ip link set dev eth1 mtu 1500; ip link set dev eth0 mtu 1500',
+    );
+    await until(toldOf('eth0: MTU 1500, was 1450'));
+  });
+
+  test('ends with the program, and says so', async () => {
+    const ended = once(watching, 'exit') as Promise<[number]>;
+    await network.l4lb('load', '--off');
+    const [code] = await ended;
+    expect(code).toBe(1);
+    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
   });
 });
 

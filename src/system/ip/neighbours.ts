@@ -161,19 +161,31 @@ export class Neighbours {
     );
   }
 
+  /** The next hops towards addresses, with their MACs as far as the kernel knows them now. */
+  async towards(
+    device: string,
+    addresses: readonly string[],
+  ): Promise<Map<string, { next: string | undefined; mac: string | undefined }>> {
+    const hops = await this.hops(device, addresses);
+    const neighbours = await this.#neighbours(device);
+    return new Map(
+      [...hops].map(([address, { next }]) => [
+        address,
+        { next, mac: neighbours.get(next ?? '')?.mac },
+      ]),
+    );
+  }
+
   /** The MACs of the next hops towards addresses, as far as the kernel knows them now. */
   async known(
     device: string,
     addresses: readonly string[],
   ): Promise<Map<string, string>> {
     if (addresses.length === 0) return new Map();
-    const hops = await this.hops(device, addresses);
-    const neighbours = await this.#neighbours(device);
     return new Map(
-      [...hops].flatMap(([address, { next }]) => {
-        const mac = neighbours.get(next ?? '')?.mac;
-        return mac === undefined ? [] : [[address, mac] as const];
-      }),
+      [...(await this.towards(device, addresses))].flatMap(([address, { mac }]) =>
+        mac === undefined ? [] : [[address, mac] as const],
+      ),
     );
   }
 
@@ -197,9 +209,30 @@ export class Neighbours {
     const open = next.filter((hop) => isLeft(before, hop));
     // An older kernel takes the line, but ignores the word, and forgets the MAC.
     if (open.length === 0 || !canManage(kernel)) return open;
-    await this.#lines(open.map((hop) => `neigh replace ${hop} dev ${device} managed`));
+    await this.#lines(open.map((hop) => manageLine(device, hop)));
     const after = await this.#neighbours(device);
     return open.filter((hop) => isLeft(after, hop));
+  }
+
+  /**
+   * Makes the kernel ask whether neighbours are there, and does not wait. Those that it is
+   * asking already are left alone; or, if they have had their time, they are looked for by
+   * broadcast, since a host that has another MAC by now hears no question to the old one.
+   */
+  async ask(
+    device: string,
+    addresses: readonly string[],
+    hadTime: boolean,
+  ): Promise<void> {
+    const before = await this.#neighbours(device);
+    const lines = addresses.flatMap((address) => {
+      const neighbour = before.get(address);
+      const asked = questions(device, address, neighbour, hadTime);
+      // Any of these changes ends the management, unless it is said again.
+      const isKept = asked.length > 0 && neighbour && isIn(neighbour, [MANAGED]);
+      return isKept ? [...asked, manageLine(device, address)] : asked;
+    });
+    await this.#lines(lines);
   }
 
   /**
@@ -210,16 +243,7 @@ export class Neighbours {
     device: string,
     addresses: readonly string[],
   ): Promise<Map<string, Neighbour>> {
-    const before = await this.#neighbours(device);
-    const lines = addresses.flatMap((address) => {
-      const neighbour = before.get(address);
-      if (neighbour && isSetByHand(neighbour)) return [];
-      // Only an entry with a MAC can be probed.
-      return neighbour?.mac === undefined
-        ? useLine(device, address)
-        : probeLine(device, address);
-    });
-    await this.#lines(lines);
+    await this.ask(device, addresses, false);
     const known = await this.#settled(device, addresses);
     return new Map([...known].filter(([address]) => addresses.includes(address)));
   }
@@ -261,6 +285,20 @@ export class Neighbours {
   }
 }
 
+/** The lines that make the kernel ask for a neighbour. */
+function questions(
+  device: string,
+  hop: string,
+  there: Neighbour | undefined,
+  hadTime: boolean,
+): string[] {
+  // Only an entry with a MAC can be probed.
+  if (there?.mac === undefined) return [useLine(device, hop)];
+  if (isSetByHand(there)) return [];
+  if (!isIn(there, ASKING)) return [probeLine(device, hop)];
+  return hadTime ? [failLine(device, hop), useLine(device, hop)] : [];
+}
+
 /** Makes the kernel look for a neighbour, by broadcast. */
 function useLine(device: string, hop: string): string {
   return `neigh replace ${hop} dev ${device} use`;
@@ -269,6 +307,16 @@ function useLine(device: string, hop: string): string {
 /** Makes the kernel ask the neighbour at the MAC that it remembers. */
 function probeLine(device: string, hop: string): string {
   return `neigh change ${hop} dev ${device} nud probe`;
+}
+
+/** Makes the kernel forget the MAC of a neighbour. */
+function failLine(device: string, hop: string): string {
+  return `neigh change ${hop} dev ${device} nud failed`;
+}
+
+/** Makes the kernel ask for a neighbour again and again; its state stays. */
+function manageLine(device: string, hop: string): string {
+  return `neigh replace ${hop} dev ${device} managed`;
 }
 
 /** Linux 5.16 brought managed neighbours. */

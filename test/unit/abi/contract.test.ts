@@ -7,7 +7,11 @@ import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../../src/abi/ca
 import { DECAP_VERDICTS } from '../../../src/abi/decap.js';
 import { decodeCounter, encodeCounter } from '../../../src/abi/counter.js';
 import type { Counter } from '../../../src/abi/counter.js';
-import { decodeDestination, encodeDestination } from '../../../src/abi/destination.js';
+import {
+  DESTINATION_FOUND,
+  decodeDestination,
+  encodeDestination,
+} from '../../../src/abi/destination.js';
 import type { Destination } from '../../../src/abi/destination.js';
 import { EXITS, decodeExit, encodeExit } from '../../../src/abi/exit.js';
 import type { Exit } from '../../../src/abi/exit.js';
@@ -173,6 +177,7 @@ const EMPTY_DESTINATION: Destination = {
   headerSum: 0,
   largestPacket: 0,
   forward: 'tunnel',
+  isFound: false,
   exit: 0,
 };
 const EMPTY_EXIT: Exit = { mac: NO_MAC, vlan: 0, ifindex: 0, mtu: 0 };
@@ -329,6 +334,7 @@ const DESTINATION: Destination = {
   headerSum: headerSum(BALANCER, WEB_1),
   largestPacket: 1480,
   forward: 'link',
+  isFound: true,
   exit: 0x0506,
 };
 const COUNTER: Counter = { packets: 0x0102030405060708n, bytes: 0xf1f2f3f4f5f6f7f8n };
@@ -407,6 +413,7 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_KEEPS_SSH', value: CELL_KEEPS_SSH },
     { flag: 'L4LB_CELL_BY_PORT', value: CELL_BY_PORT },
     { flag: 'L4LB_CELL_HASH_SOURCE', value: CELL_HASH_SOURCE },
+    { flag: 'L4LB_DESTINATION_FOUND', value: DESTINATION_FOUND },
     { flag: 'L4LB_CELL_UDP_STAYS', value: CELL_UDP_STAYS },
     { flag: 'L4LB_CELL_NAMES', value: CELL_NAMES },
     { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
@@ -468,7 +475,10 @@ describe('abi', () => {
   });
 
   test('an entry of the first version is one of a tunnel', () => {
-    const tunnel = { ...DESTINATION, forward: 'tunnel' as const, exit: 0 };
+    const tunnel = {
+      ...{ ...DESTINATION, forward: 'tunnel' as const },
+      ...{ isFound: false, exit: 0 },
+    };
     const short = encodeDestination(tunnel).subarray(0, 48);
     expect(decodeDestination(short)).toEqual(tunnel);
   });
@@ -478,8 +488,9 @@ describe('abi', () => {
     const inHeader = [...new Set(SINGLE_FIELDS.map(({ struct }) => struct))].flatMap(
       (struct) =>
         fieldsOf(L4LB, struct)
-          .filter(({ name }) => !['spare', 'spare2', 'ipv4', 'forward'].includes(name))
-          .map(({ name }) => `${struct}.${name}`),
+          .filter(({ name }) => !['spare', 'ipv4', 'forward'].includes(name))
+          .map(({ name }) => `${struct}.${name}`)
+          .filter((name) => name !== 'l4lb_destination.flags'),
     );
     expect(known).toEqual(inHeader);
   });
@@ -567,7 +578,7 @@ describe('abi', () => {
       expected:
         '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
         '00000000000000000000ffff0a000001  1495  c805' +
-        '01 00 0605 00000000',
+        '01 01 0605 00000000',
     },
     {
       what: 'a counter',

@@ -81,6 +81,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
             headerSum: 0,
             largestPacket: 1480,
             forward: 'tunnel',
+            isFound: false,
             exit: 0,
           },
         ],

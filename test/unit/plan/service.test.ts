@@ -173,6 +173,7 @@ describe('plan of the first fill', () => {
       headerSum: headerSum(BALANCER, ip('10.0.1.0')),
       largestPacket: 1480,
       forward: 'tunnel',
+      isFound: false,
       exit: 0,
     });
   });

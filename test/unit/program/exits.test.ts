@@ -2,7 +2,7 @@
 /** The devices that packets can leave by, and why others are refused. */
 import { describe, expect, test } from '@jest/globals';
 
-import { exitsOf } from '../../../src/fill/exits.js';
+import { exitsOf } from '../../../src/program/exits.js';
 import { senderOf } from '../../../src/system/ip/links.js';
 import type { WantedExit } from '../../../src/plan/steps.js';
 import { Iproute } from '../../../src/system/ip/links.js';

@@ -4,7 +4,7 @@
  * frames from it. A VLAN device has no XDP itself: frames leave by the one beneath it,
  * with a tag.
  */
-import type { Context } from '../program/tools.js';
+import type { Context } from './tools.js';
 import type { WantedExit } from '../plan/steps.js';
 import type { Link, Sender } from '../system/ip/links.js';
 import { Failure } from '../text/failure.js';

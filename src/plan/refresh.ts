@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Plans the writes that bring entries up to date with the network: MACs, exits and MTUs.
+ * No slot moves, and no destination comes or goes.
+ */
+import type { Destination } from '../abi/destination.js';
+import { encodeDestination } from '../abi/destination.js';
+import { encodeDevice } from '../abi/device.js';
+import type { Exit } from '../abi/exit.js';
+import { formatAddress, formatMac } from '../wire/address.js';
+import { largestPacket } from '../wire/outer-header.js';
+import { exitKey, exitNumbers, isSameExit, planExits } from './exits.js';
+import type { State, Write } from './state.js';
+import type { WantedExit } from './steps.js';
+
+/** What the kernel says of the way to a destination. */
+export interface Way {
+  mac: Buffer;
+  /** Undefined: by the device that packets come in on. */
+  exit: WantedExit | Exit | undefined;
+}
+
+export interface Seen {
+  /** Of the device that packets come in on. */
+  device: { name: string; mac: Buffer; mtu: number };
+  /** By id, of destinations whose way is looked up. One that is missing stays as it is. */
+  ways: ReadonlyMap<number, Way>;
+  /** What an exit is now; undefined if it is gone. */
+  exitNow: (exit: Exit) => WantedExit | undefined;
+}
+
+export interface Refresh {
+  writes: Write[];
+  /** What changes, in words. */
+  changes: string[];
+}
+
+export function planRefresh(state: State, seen: Seen): Refresh {
+  const { device } = seen;
+  const changes: string[] = [];
+  const tell = (what: string, before: string, now: string): void => {
+    if (before !== now) changes.push(`${what} ${now}, was ${before}`);
+  };
+  tell(`${device.name}: MAC`, formatMac(state.device.mac), formatMac(device.mac));
+  tell(`${device.name}: MTU`, String(state.device.mtu), String(device.mtu));
+
+  const wanted = [...state.destinations]
+    .filter(([, { service }]) => service !== 0)
+    .map(([id, entry]) => ({ id, entry, ...wayOf(state, seen, id, entry) }));
+  const numbers = exitNumbers(
+    state,
+    wanted.map(({ entry, mac, exit }) => ({ ...entry, mac, exit })),
+  );
+  const exits = planExits(state, numbers);
+  for (const { exit } of numbers.values()) {
+    const there = [...(state.exits?.values() ?? [])].find((one) => isSameExit(one, exit));
+    if (!there) continue;
+    const name = nameOf(exit);
+    tell(`${name}: MAC`, formatMac(there.mac), formatMac(exit.mac));
+    tell(`${name}: MTU`, String(there.mtu), String(exit.mtu));
+  }
+  const entries = wanted.flatMap(({ id, entry, mac, exit }): Write[] => {
+    const value: Destination = {
+      ...entry,
+      mac,
+      exit: exit ? (numbers.get(exitKey(exit))?.number ?? 0) : 0,
+      largestPacket: largestPacket(exit?.mtu ?? device.mtu, entry.address, entry.forward),
+    };
+    if (encodeDestination(value).equals(encodeDestination(entry))) return [];
+    const address = formatAddress(entry.address);
+    tell(`${address}: MAC`, formatMac(entry.mac), formatMac(mac));
+    if (!isSameExit(state.exits?.get(entry.exit), exit)) {
+      changes.push(`${address}: leaves by ${exit ? nameOf(exit) : device.name}`);
+    }
+    return [{ map: 'destinations', key: id, value }];
+  });
+  const own = { ...state.device, mac: device.mac, mtu: device.mtu };
+  const isOwn = encodeDevice(own).equals(encodeDevice(state.device));
+  return {
+    writes: [
+      ...exits,
+      ...entries,
+      ...(isOwn ? [] : [{ map: 'device' as const, key: 0, value: own }]),
+    ],
+    changes,
+  };
+}
+
+function nameOf(exit: Exit | WantedExit): string {
+  return 'name' in exit ? exit.name : `device ${exit.ifindex}`;
+}
+
+/** A way that was given stays, but its exit may have another MAC or MTU by now. */
+function wayOf(
+  { exits }: State,
+  { ways, exitNow }: Seen,
+  id: number,
+  { mac, exit: number }: Destination,
+): Way {
+  const way = ways.get(id);
+  if (way) return way;
+  const exit = exits?.get(number);
+  return { mac, exit: exit && (exitNow(exit) ?? exit) };
+}

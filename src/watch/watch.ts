@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Keeps the tables of a device right while the network changes. The kernel hears of most
+ * changes by itself. But a host that is replaced and says nothing keeps its old MAC in the
+ * kernel's table for up to a minute, so all next hops are asked every second. One that
+ * does not answer within that time is looked for by broadcast.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { encodeKey } from '../abi/bytes.js';
+import { decodeDevice } from '../abi/device.js';
+import { planRefresh } from '../plan/refresh.js';
+import { attachedNow, findAttached } from '../program/find.js';
+import type { Attached } from '../program/find.js';
+import { readTables } from '../program/read.js';
+import type { Context } from '../program/tools.js';
+import { linesOf } from '../program/write.js';
+import { decodeEntry, lookupLine, valueOf } from '../system/bpftool-text.js';
+import { deviceLock, withLock } from '../system/lock.js';
+import { Monitor } from '../system/ip/monitor.js';
+import { Neighbours } from '../system/ip/neighbours.js';
+import { append } from '../text/lists.js';
+import type { Mode } from '../text/mode.js';
+import { look } from './look.js';
+import type { Look } from './look.js';
+
+/** What changed, and what is wrong that was not before. */
+export interface Event {
+  changes: string[];
+  troubles: string[];
+}
+
+/** Milliseconds between two questions to all next hops, and two looks at the tables. */
+const PERIOD = 1000;
+/** Changes come in bursts, and one look is enough for each. */
+const BURST = 50;
+
+interface Refreshed {
+  attached: Attached;
+  /** Of the tables: rises when somebody fills them. */
+  generation: number;
+  changes: string[];
+  looked: Look;
+}
+
+/** Runs until its process ends, or until the program is gone, which is a failure. */
+export async function watchTables(
+  tools: Context,
+  device: string,
+  mode: Mode | undefined,
+  tell: (event: Event) => void,
+): Promise<never> {
+  const monitor = await Monitor.start();
+  try {
+    let attached = await findAttached(tools, device, mode);
+    let told = new Set<string>();
+    let managed = '';
+    for (;;) {
+      const done = await refresh(tools, attached);
+      const { changes, looked } = done;
+      const troubles = looked.troubles.filter((one) => !told.has(one));
+      told = new Set(looked.troubles);
+      const hops = JSON.stringify([...looked.hops]);
+      if (hops !== managed) append(troubles, await manage(tools, looked));
+      managed = hops;
+      if (changes.length + troubles.length > 0) tell({ changes, troubles });
+      if (looked.troubles.length > 0) await ask(tools, looked);
+      await untilChange(tools, monitor, done);
+      attached = await attachedNow(tools, done.attached);
+    }
+  } finally {
+    monitor.close();
+  }
+}
+
+/** Asks the next hops again and again until the network changes, or the tables do. */
+async function untilChange(
+  tools: Context,
+  monitor: Monitor,
+  { attached, generation, looked }: Refreshed,
+): Promise<void> {
+  while (!(await monitor.change(PERIOD))) {
+    await ask(tools, looked);
+    const [entry] = await tools.bpftool.queries([
+      lookupLine(attached.maps.device, encodeKey(0)),
+    ]);
+    if (decodeDevice(valueOf(decodeEntry(entry))).generation !== generation) return;
+    const { programs } = await tools.ip.link(attached.link.name);
+    if (programs.every(({ id }) => id !== attached.program)) return;
+  }
+  await sleep(BURST);
+}
+
+async function refresh(tools: Context, known: Attached): Promise<Refreshed> {
+  const link = await tools.ip.link(known.link.name);
+  return withLock(tools.run, deviceLock(link), async (lock) => {
+    const attached = await attachedNow(tools, { ...known, link });
+    const tables = await readTables(tools.bpftool, attached.maps);
+    const looked = await look(tools, link, tables);
+    const { writes, changes } = planRefresh(tables, looked.seen);
+    if (writes.length > 0) {
+      await tools.bpftool.write(linesOf(attached.maps, writes, new Map()), lock);
+    }
+    return { attached, generation: tables.device.generation, changes, looked };
+  });
+}
+
+async function ask({ run }: Context, { hops }: Look): Promise<void> {
+  const neighbours = new Neighbours(run);
+  for (const [device, there] of hops) await neighbours.ask(device, there, true);
+}
+
+/** Makes the kernel keep the neighbours by itself too; says for which it does not. */
+async function manage({ run }: Context, { hops }: Look): Promise<string[]> {
+  const neighbours = new Neighbours(run);
+  const left: string[] = [];
+  for (const [device, there] of hops)
+    append(left, await neighbours.manage(device, there));
+  return left.map(
+    (hop) =>
+      `the kernel does not keep ${hop} by itself; Linux 5.16 with iproute2 5.16 does`,
+  );
+}
