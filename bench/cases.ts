@@ -73,6 +73,15 @@ export const CASES: readonly Case[] = [
     traffic: { family: 'ipv6' },
   }),
   one('packets', 'IPv4 in IPv6', { subject: 'ipv4 in ipv6' }),
+  one('ways to forward', 'through a tunnel'),
+  one('ways to forward', 'by the link', { subject: 'the link' }),
+  one('ways to forward', 'by the link, portable', { subject: 'portable, the link' }),
+  one('ways to forward', 'through a tunnel, by another device', {
+    subject: 'another device',
+  }),
+  one('ways to forward', 'by the link, by another device', {
+    subject: 'another device, the link',
+  }),
   one('hot slots', 'TCP, SYN flood', {
     subject: 'hot, flooded',
     traffic: { kind: 'syn' },

@@ -7,7 +7,16 @@ import { dnatRules, forwardRules } from './nftables.js';
 import { ROOT } from './started.js';
 import type { Wire } from './wire.js';
 import { CLIENT, CLIENT_PORT, NAMES, SIBLING } from './traffic.js';
-import { DEVICE, FAR_ADDRESS, FAR_MAC, GATEWAY, NEAR_MAC, SERVICE } from './wire.js';
+import type { Forward } from '../src/wire/forward.js';
+import {
+  DEVICE,
+  FAR_ADDRESS,
+  FAR_MAC,
+  GATEWAY,
+  NEAR_MAC,
+  OTHER_DEVICE,
+  SERVICE,
+} from './wire.js';
 
 /** Connections that a destination holds; some cases have packets of fewer. */
 export const MOST_HELD = 16_384;
@@ -28,6 +37,9 @@ interface Balancer {
   isHot: boolean;
   /** Who knows the connections of hot slots. */
   remember: 'balancer' | 'destinations';
+  forward: Forward;
+  /** Its destinations are behind another device. */
+  isElsewhere: boolean;
 }
 
 const USUAL: Balancer = {
@@ -39,6 +51,8 @@ const USUAL: Balancer = {
   inside: 'ipv4',
   isHot: false,
   remember: 'balancer',
+  forward: 'tunnel',
+  isElsewhere: false,
 };
 
 async function tool(wire: Wire, name: string, ...args: string[]): Promise<void> {
@@ -68,7 +82,19 @@ function destinations(
   return rows.join('');
 }
 
-function config(wanted: Balancer, file: string): string {
+/** The same rows with the device that leads to them, which a CSV file cannot name. */
+function elsewhere(csv: string): string {
+  const rows = csv
+    .trimEnd()
+    .split('\n')
+    .map((row) => {
+      const [address, mac] = row.split(',');
+      return `  { address = "${address}", mac = "${mac}", device = "${OTHER_DEVICE}" },\n`;
+    });
+  return `destinations = [\n${rows.join('')}]`;
+}
+
+function config(wanted: Balancer, file: string, rows: string): string {
   const address = wanted.outside === 'ipv4' ? SERVICE.ipv4 : `[${SERVICE.ipv6}]`;
   const services = Array.from({ length: wanted.services }, (_, i) => {
     const port = SERVICE.port + i;
@@ -77,10 +103,12 @@ name = "port-${port}"
 ways = ["${address}:${port}/udp", "${address}:${port}/tcp"]
 slots = ${wanted.slots / wanted.services}
 remember = "${wanted.remember}"
-file = "${file}"
+forward = "${wanted.forward}"
+${wanted.isElsewhere ? elsewhere(rows) : `file = "${file}"`}
 `;
   });
-  return [`names = "${NAMES}"\n`, ...services].join('\n');
+  const names = wanted.remember === 'destinations' ? [`names = "${NAMES}"\n`] : [];
+  return [...names, ...services].join('\n');
 }
 
 function balancer(different: Partial<Balancer> = {}): Subject {
@@ -90,7 +118,7 @@ function balancer(different: Partial<Balancer> = {}): Subject {
     const [csv, toml] = [join(folder, 'destinations.csv'), join(folder, 'config.toml')];
     const rows = (network: number, weight: number): string =>
       destinations(wanted.destinations, wanted.inside, network, weight);
-    writeFileSync(toml, config(wanted, csv));
+    writeFileSync(toml, config(wanted, csv, rows(1, 100)));
     writeFileSync(csv, rows(1, 100));
     await tool(wire, 'map', '--config', toml);
     if (!wanted.isHot) return;
@@ -169,6 +197,14 @@ export const SUBJECTS = {
     isHot: true,
     remember: 'destinations',
   }),
+  'the link': balancer({ forward: 'link' }),
+  'portable, the link': balancer({
+    object: 'l4lb_xdp.o',
+    slots: 512,
+    forward: 'link',
+  }),
+  'another device': balancer({ isElsewhere: true }),
+  'another device, the link': balancer({ isElsewhere: true, forward: 'link' }),
   'one destination': balancer({ destinations: 1 }),
   '512 destinations': balancer({ destinations: 512 }),
   '4,096 destinations': balancer({ destinations: 4096 }),

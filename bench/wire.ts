@@ -12,6 +12,8 @@ import type { Run, RunResult } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';
 
 export const DEVICE = 'eth0';
+/** A second wire, whose near end counts with the first one's. */
+export const OTHER_DEVICE = 'eth1';
 export const NEAR_MAC = '02:00:00:00:00:01';
 export const FAR_MAC = '02:00:00:00:00:04';
 /** The far end's own addresses, and its next hop, behind the near end. */
@@ -55,8 +57,22 @@ export class Wire {
     await this.far('ethtool', ['-K', DEVICE, 'gro', 'on']);
     const sink = ['obj', join(ROOT, '.make/sink.o'), 'sec', 'xdp'];
     await this.#ip('-n', near, 'link', 'set', 'dev', DEVICE, 'xdpdrv', ...sink);
-    const [map] = (await this.program('near'))?.mapIds ?? [];
-    this.#sink = map ?? 0;
+    const near0 = await this.program('near');
+    this.#sink = near0?.mapIds[0] ?? 0;
+    await this.#addOther(near, far, near0?.id ?? 0);
+  }
+
+  /** The same program is on both, so that they count together. */
+  async #addOther(near: string, far: string, sink: number): Promise<void> {
+    await this.#ip(
+      ...['link', 'add', OTHER_DEVICE, 'netns', near, 'type', 'veth'],
+      ...['peer', 'name', OTHER_DEVICE, 'netns', far],
+    );
+    for (const space of [near, far]) {
+      await this.#ip('-n', space, 'link', 'set', 'dev', OTHER_DEVICE, 'up');
+    }
+    const attach = ['net', 'attach', 'xdpdrv', 'id', String(sink), 'dev', OTHER_DEVICE];
+    await this.#within('near', 'bpftool', attach);
   }
 
   async down(): Promise<void> {
