@@ -10,6 +10,7 @@ import { cardGoes } from './card-goes.js';
 import { refusals } from './refusals.js';
 import { stockKernel } from './stock-kernel.js';
 import { MOST_MS, Vm } from './vm.js';
+import { vlan } from './vlan.js';
 import { walkthrough } from './walkthrough.js';
 
 // The module for the card has to be compiled. If that fails, the kernel is still there.
@@ -29,7 +30,7 @@ function inVm(booted: Vm | string, scenarios: ((vm: Vm) => void)[]): void {
   });
 }
 
-inVm(plain, [stockKernel]);
+inVm(plain, [stockKernel, vlan]);
 inVm(withCard, [walkthrough, cardAndHost, cardGoes, refusals]);
 
 afterAll(async () => {
