@@ -12,7 +12,9 @@ import { kernelSeconds } from '../system/clock.js';
 import { asMaps, buildOf, isDecap } from '../program/find.js';
 import { readDecap } from '../program/decap.js';
 import { formatCount, many } from '../text/format.js';
-import type { AttachedProgram } from '../system/ip/links.js';
+import { printableLine } from '../text/printable.js';
+import type { AttachedProgram, Sender } from '../system/ip/links.js';
+import { senderOf } from '../system/ip/links.js';
 import { Neighbours } from '../system/ip/neighbours.js';
 import type { Service } from '../plan/services.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
@@ -33,6 +35,11 @@ export interface ServiceStatus {
   slots: number;
   destinations: number;
   forward: Forward;
+  /**
+   * Other devices that packets leave by than the one that they came in on; null if it is
+   * gone.
+   */
+  exits: { device: string | null; destinations: string[] }[];
   /** Who knows the connections of hot slots; null in a build that remembers none. */
   remember: Remember | null;
   slots_hot: number;
@@ -95,11 +102,19 @@ async function readProgram(
   const tables = await readTables(tools.bpftool, maps);
   const services = [...servicesIn(reachable(tables)).values()];
   const slots = await readAllSlots(tools.bpftool, maps, services);
-  return { ...head, build: buildOf(maps), ...tablesStatus({ ...tables, slots }) };
+  const senders = tables.exits?.size ? await tools.ip.senders() : [];
+  return {
+    ...head,
+    build: buildOf(maps),
+    ...tablesStatus({ ...tables, slots }, senders),
+  };
 }
 
 /** What the tables of a balancer say, the slots of all services among them. */
-export function tablesStatus(tables: State): Pick<ProgramStatus, 'services' | 'names'> {
+export function tablesStatus(
+  tables: State,
+  senders: readonly Sender[] = [],
+): Pick<ProgramStatus, 'services' | 'names'> {
   const services = [...servicesIn(reachable(tables)).values()].map((service) => ({
     ways: service.ways.map(formatWay),
     slots: 1 << service.log2Slots,
@@ -108,9 +123,26 @@ export function tablesStatus(tables: State): Pick<ProgramStatus, 'services' | 'n
     keeps_ssh: keepsSsh(tables, service) ?? null,
     destinations: ownedBy(tables, service.id).size,
     forward: forwardIn(ownedBy(tables, service.id).values()),
+    exits: exitsOf(tables, service, senders),
   }));
   const names = Object.values(tables.device.names).map(formatNames);
   return { services, ...(names.length > 0 && { names }) };
+}
+
+function exitsOf(
+  tables: State,
+  { id }: Service,
+  senders: readonly Sender[],
+): ServiceStatus['exits'] {
+  const exits = new Map<string | null, string[]>();
+  for (const { address, exit: number } of ownedBy(tables, id).values()) {
+    if (number === 0) continue;
+    const exit = tables.exits?.get(number);
+    const isThere = exit && tables.lostExits?.has(number) !== true;
+    const device = (isThere && senderOf(senders, exit)?.name) || null;
+    exits.set(device, [...(exits.get(device) ?? []), formatAddress(address)]);
+  }
+  return [...exits].map(([device, destinations]) => ({ device, destinations }));
 }
 
 /** Only a build with sets of records can remember by itself. */
@@ -166,7 +198,7 @@ function describeTables(program: ProgramStatus): string[] {
   // Of a program that is not ours, nothing is known.
   if (!services) return [];
   if (services.length === 0) return ['  no service yet: everything passes to the host'];
-  const lines = services.map((service) => {
+  const lines = services.flatMap((service) => {
     const { ways, slots, destinations, forward, keeps_ssh: keeps, remember } = service;
     const how = forward === USUAL_FORWARD ? '' : `, forward ${forward}`;
     const ssh = keeps === null ? '' : keeps ? ', ssh kept' : ', ssh taken';
@@ -174,7 +206,17 @@ function describeTables(program: ProgramStatus): string[] {
       remember === 'balancer' ? 'the balancer remembers' : 'destinations remember';
     const hot =
       remember === null ? '' : `, ${formatCount(service.slots_hot)} hot; ${who}`;
-    return `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${how}${ssh}${hot}`;
+    return [
+      `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${how}${ssh}${hot}`,
+      ...service.exits.map(describeExit),
+    ];
   });
   return names ? [...lines, `  names destinations by ${names.join(', ')}`] : lines;
+}
+
+function describeExit({ device, destinations }: ServiceStatus['exits'][number]): string {
+  const packets = `    packets for ${many(destinations.length, 'destination')}`;
+  return device === null
+    ? `${packets} are dropped: the device that they leave by is gone; fill again`
+    : `${packets} leave by ${printableLine(device)}`;
 }

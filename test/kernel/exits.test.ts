@@ -74,6 +74,8 @@ describe('destinations behind other devices', () => {
   });
 
   test('are exported with their devices, which changes nothing when read again', async () => {
+    const status = await network.l4lb('load', '--status');
+    expect(status.stdout).toContain('    packets for 1 destination leave by eth1\n');
     const { stdout } = await network.l4lb('map', '--export');
     expect(stdout).toContain('{ address = "10.2.0.2" },');
     const file = join(folder, 'exported.toml');
@@ -206,6 +208,10 @@ describe('a device that is gone', () => {
     const gone = '{ address = "10.4.0.2", mac = "02:00:0a:04:00:02", device = "eth9" }';
     expect(await fill(`forward = "link"\ndestinations = [${gone}]`)).toMatch(/^0\n/);
     await shell('balancer', 'ip link del eth9');
+    const status = await network.l4lb('load', '--status');
+    expect(status.stdout).toContain(
+      '    packets for 1 destination are dropped: the device that they leave by is gone; fill again',
+    );
     const before = (await network.sample()).verdicts;
     expect(await whoAnswers(VIP, 1)).toEqual(['nobody']);
     const after = (await network.sample()).verdicts;

@@ -13,10 +13,11 @@ import type { ShownCommand } from '../console.js';
 import { ROOT } from './network.js';
 
 const TOOLS = ['l4lb-load', 'l4lb-map', 'l4lb-explain', 'l4lb-doctor', 'curl'];
-/** In this order: the first page installs the commands that the other uses. */
+/** In this order: the first page installs the commands that the others use. */
 const PAGES = [
   { page: 'docs/guide/first-balancer.md', words: ['make', 'l4lb-stats', ...TOOLS] },
   { page: 'docs/guide/link.md', words: ['sysctl', ...TOOLS] },
+  { page: 'docs/guide/gateway.md', words: ['sysctl', ...TOOLS] },
 ];
 /**
  * The pages' name of the network, and ours, since other tests and people may have a

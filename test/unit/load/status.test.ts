@@ -57,6 +57,39 @@ test('a service without a tunnel says how it forwards', () => {
   expect(status.programs[0]).toMatchObject({ services: [{ forward: 'link' }] });
 });
 
+test('a service says by which other devices its packets leave, or that one is gone', () => {
+  const live = applyConfig(untouched(), service(80, 'balancer', 1), 10);
+  const behind = [...live.destinations].map(
+    ([id, entry], index) => [id, { ...entry, exit: index + 1 }] as const,
+  );
+  const way = { mac: Buffer.alloc(6), vlan: 0, mtu: 1500 };
+  const tables: State = {
+    ...live,
+    destinations: new Map(behind),
+    exits: new Map([
+      [1, { ...way, ifindex: 3 }],
+      [2, { ...way, ifindex: 4 }],
+    ]),
+    lostExits: new Set([2]),
+  };
+  const sender = { mac: '', mtu: 1500, up: true, isLoopback: false, kind: '' };
+  const none = { parent: undefined, vlan: undefined };
+  const senders = [3, 4].map((ifindex) => ({
+    ...{ ...sender, ...none, ifindex, name: `eth${ifindex - 2}` },
+  }));
+  const { services } = tablesStatus(tables, senders);
+  expect(services?.[0]?.exits).toEqual([
+    { device: 'eth1', destinations: ['10.0.1.1'] },
+    { device: null, destinations: ['10.0.1.2'] },
+  ]);
+  const head = { id: 7, name: 'l4lb_2', mode: 'xdpdrv', loadedAt: 0 } as const;
+  const programs = [{ ...head, build: 'host', ...(services && { services }) }] as const;
+  expect(describeStatus('eth0', { programs: [...programs] }).slice(2)).toEqual([
+    '    packets for 1 destination leave by eth1',
+    '    packets for 1 destination are dropped: the device that they leave by is gone; fill again',
+  ]);
+});
+
 test('a build that keeps no records says nothing where nobody remembers', () => {
   const live = applyConfig(untouched(PORTABLE), service(80, 'balancer', 1), 10);
   const status = statusOf(live);
