@@ -21,11 +21,17 @@ export const checkLink: Check = (facts) => {
     if (arpIgnore instanceof Unseen) return new Unseen(`at ${address}: ${arpIgnore.why}`);
   }
   const direct = all.filter(({ hop, address }) => hop === address);
+  // Where no device towards them works, nothing was asked.
+  if (direct.length === 0 && ends.length === 0) return undefined;
   const silent =
     ends.length > 0
       ? `; ${many(ends.length, 'destination')} of this host ${ends.length === 1 ? 'does' : 'do'} not answer ARP for the service's address`
       : '';
-  return `no router is on the way to ${many(direct.length, 'destination')}${silent}`;
+  const near =
+    direct.length > 0
+      ? `no router is on the way to ${many(direct.length, 'destination')}`
+      : '';
+  return `${near}${silent}`.replace(/^; /, '');
 };
 
 /** A router would look at the address in the packet, which is the service's. */

@@ -318,6 +318,20 @@ test('where packets are too big for an exit, its MTU is the one to raise', () =>
   ]);
 });
 
+test('where no device towards destinations works, nothing is said of routers', () => {
+  const one = gateway({ isLost: true });
+  const own = one.balancer ?? balancer();
+  const destinations = own.destinations.map((each) => ({
+    ...each,
+    device: undefined,
+    hop: undefined,
+    neighbour: undefined,
+  }));
+  const { well } = examine({ ...one, balancer: { ...own, destinations } });
+  expect(well.map(({ check }) => check)).not.toContain('link');
+  expect(well.map(({ check }) => check)).not.toContain('answers');
+});
+
 test('packets are counted by where they come from, with tags and in both families', () => {
   const ethernet = '020000000001020000000002';
   const ipv4 = '0800450000140000000040110000c000020a0a000002';
