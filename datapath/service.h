@@ -204,7 +204,8 @@ static __always_inline bool is_taken(const struct l4lb_device *device,
  * if it was meant for us: for an address that has a service for its protocol, and
  * for the device's own MAC. If the header holds no address, a service on all addresses
  * claims the packet; if it holds no protocol, a service of either protocol does. A
- * packet that is too big has come further and was meant for us; so was an echo request.
+ * packet that is too big, or whose exit is gone, has come further and was meant for us;
+ * so was an echo request.
  */
 static __always_inline enum l4lb_verdict
 refuse(const struct xdp_md *ctx, const struct l4lb_device *device,

@@ -42,22 +42,19 @@ export function exitNumbers(
   if (!first) return numbers;
   if (!exits) throw cannotLeave(first);
   const have = new Map([...exits].map(([number, exit]) => [exitKey(exit), number]));
-  const used = new Set([...destinations.values()].map(({ exit }) => exit));
-  const free: number[] = [];
-  for (let number = 1; number <= EXITS; number++) {
-    if (!exits.has(number) || !used.has(number)) free.push(number);
-  }
+  const taken = new Set([
+    ...[...destinations.values()].map(({ exit }) => exit),
+    ...wanted.map(({ exit }) => exit && have.get(exitKey(exit))),
+  ]);
+  let next = 1;
   for (const { exit } of wanted) {
     if (!exit || numbers.has(exitKey(exit))) continue;
-    const number = have.get(exitKey(exit)) ?? free.find((one) => !isTaken(numbers, one));
-    if (number === undefined) throw tooMany();
+    while (taken.has(next)) next++;
+    const number = have.get(exitKey(exit)) ?? next++;
+    if (number > EXITS) throw tooMany();
     numbers.set(exitKey(exit), { number, exit });
   }
   return numbers;
-}
-
-function isTaken(numbers: ExitNumbers, number: number): boolean {
-  return [...numbers.values()].some((one) => one.number === number);
 }
 
 /** Plans what is new of the exits, was lost, or has changed: its MAC address or its MTU. */

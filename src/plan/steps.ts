@@ -16,13 +16,11 @@
  *      watchers read the rows anew
  *   6. ways that are gone
  */
-import { at, must } from '../text/must.js';
+import { at } from '../text/must.js';
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import type { Placement } from './cells.js';
-import type { ExitNumbers } from './exits.js';
-import { exitKey, exitNumbers, planExits } from './exits.js';
-import { encodeDestination } from '../abi/destination.js';
-import type { Destination } from '../abi/destination.js';
+import { planDestinations } from './entries.js';
+import { exitNumbers, planExits } from './exits.js';
 import type { Exit } from '../abi/exit.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
@@ -39,9 +37,7 @@ import { ABI } from '../abi/maps.js';
 import { formatAddress } from '../wire/address.js';
 import type { WantedDevice } from './device.js';
 import { slotSeedFor } from './device.js';
-import { ANY_ADDRESS } from '../wire/address.js';
 import type { Forward } from '../wire/forward.js';
-import { headerSum, largestPacket } from '../wire/outer-header.js';
 import type { State, Write } from './state.js';
 import { freeIds, ownedBy } from './state.js';
 import type { WeightOf } from './hot-slots.js';
@@ -49,8 +45,7 @@ import { isKeptByMove, moveSlot } from './hot-slots.js';
 import { moveNaming, namesOfSlot } from './names.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
-import type { Source, Sources } from '../wire/outer-source.js';
-import { familyOf } from '../wire/outer-source.js';
+import type { Sources } from '../wire/outer-source.js';
 import { versionOf, wayKey } from '../wire/way.js';
 
 export interface WantedDestination {
@@ -187,63 +182,6 @@ function planCounters(state: State, ids: readonly number[]): Write[] {
     })),
     { map: 'device', key: 0, value: moved },
   ];
-}
-
-function planDestinations(
-  state: State,
-  wanted: Wanted,
-  destinations: readonly WantedDestination[],
-  ids: readonly number[],
-  numbers: ExitNumbers,
-): Write[] {
-  const { forward } = wanted;
-  return destinations.flatMap((destination, index) => {
-    const { address, mac, weight, exit, isFound = false } = destination;
-    const key = at(ids, index);
-    const there = state.destinations.get(key);
-    const source = sourceFor(wanted, address, there);
-    const value: Destination = {
-      address,
-      mac,
-      weight,
-      service: wanted.service.id,
-      spread: source.spread,
-      source: source.address,
-      headerSum: forward === 'tunnel' ? headerSum(source.address, address) : 0,
-      largestPacket: largestPacket(exit?.mtu ?? wanted.mtu, address, forward),
-      forward,
-      isFound,
-      exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
-    };
-    if (!there || there.service === 0) return [{ map: 'destinations', key, value }];
-    if (sameDestination(there, value)) return [];
-    return rewrite(there, value).map((one) => ({ map: 'destinations', key, value: one }));
-  });
-}
-
-const NO_SOURCE: Source = { address: ANY_ADDRESS, spread: 0 };
-
-function sourceFor(
-  { forward, sources }: Wanted,
-  address: Buffer,
-  there: Destination | undefined,
-): Source {
-  if (forward !== 'tunnel') return NO_SOURCE;
-  const source = sources[familyOf(address)];
-  if (source) return source;
-  // A destination that stays only for one more step may be the last of its family.
-  if (there) return { address: there.source, spread: there.spread };
-  throw new Error(`${formatAddress(address)} was promised a source`);
-}
-
-/**
- * An entry that packets are using changes word by word. A tunnel needs several of them, so
- * it gets its source last when it goes, and first when it comes.
- */
-function rewrite(there: Destination, value: Destination): Destination[] {
-  if (there.forward === value.forward) return [value];
-  const tunnel = there.forward === 'tunnel' ? there : value;
-  return [{ ...tunnel, forward: 'link' }, value];
 }
 
 /** Plans the slots; hot-slots.ts decides what they remember of a move. */
@@ -385,9 +323,6 @@ function sameDevice(one: Device, other: Device): boolean {
 }
 function sameCell(one: Cell, other: Cell): boolean {
   return encodeCell(one).equals(encodeCell(other));
-}
-function sameDestination(one: Destination, other: Destination): boolean {
-  return encodeDestination(one).equals(encodeDestination(other));
 }
 function sameSlot(one: Slot, other: Slot): boolean {
   return (

@@ -101,6 +101,15 @@ describe('exits', () => {
     expect(after.exits?.get(1)?.ifindex).toBe(10);
   });
 
+  test('one that no entry has any more keeps its number from others when it comes back', () => {
+    const both = filled(host(), [by(first, exit(7)), by(second, exit(8))], SLOTS);
+    const without = filled(both, [first, second]);
+    expect([...(without.exits?.keys() ?? [])]).toEqual([1, 2]);
+    const { after } = planFor(without, [by(first, exit(9)), by(second, exit(7))]);
+    expect(deviceOf(after, '10.0.1.0')).toBe(9);
+    expect(deviceOf(after, '10.0.1.1')).toBe(7);
+  });
+
   test('a destination goes back to the device that packets come in on', () => {
     const live = filled(host(), [by(first, exit(7))], SLOTS);
     const { after, changed, exits } = planFor(live, [first]);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** The entries of a service's destinations: what each holds, and how it changes. */
+import { encodeDestination } from '../abi/destination.js';
+import type { Destination } from '../abi/destination.js';
+import { at, must } from '../text/must.js';
+import { ANY_ADDRESS, formatAddress } from '../wire/address.js';
+import { headerSum, largestPacket } from '../wire/outer-header.js';
+import type { Source } from '../wire/outer-source.js';
+import { familyOf } from '../wire/outer-source.js';
+import type { ExitNumbers } from './exits.js';
+import { exitKey } from './exits.js';
+import type { State, Write } from './state.js';
+import type { Wanted, WantedDestination } from './steps.js';
+
+export function planDestinations(
+  state: State,
+  wanted: Wanted,
+  destinations: readonly WantedDestination[],
+  ids: readonly number[],
+  numbers: ExitNumbers,
+): Write[] {
+  const { forward } = wanted;
+  return destinations.flatMap((destination, index) => {
+    const { address, mac, weight, exit, isFound = false } = destination;
+    const key = at(ids, index);
+    const there = state.destinations.get(key);
+    const source = sourceFor(wanted, address, there);
+    const value: Destination = {
+      address,
+      mac,
+      weight,
+      service: wanted.service.id,
+      spread: source.spread,
+      source: source.address,
+      headerSum: forward === 'tunnel' ? headerSum(source.address, address) : 0,
+      largestPacket: largestPacket(exit?.mtu ?? wanted.mtu, address, forward),
+      forward,
+      isFound,
+      exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
+    };
+    if (!there || there.service === 0) return [{ map: 'destinations', key, value }];
+    if (sameDestination(there, value)) return [];
+    return rewrite(there, value).map((one) => ({ map: 'destinations', key, value: one }));
+  });
+}
+
+const NO_SOURCE: Source = { address: ANY_ADDRESS, spread: 0 };
+
+function sourceFor(
+  { forward, sources }: Wanted,
+  address: Buffer,
+  there: Destination | undefined,
+): Source {
+  if (forward !== 'tunnel') return NO_SOURCE;
+  const source = sources[familyOf(address)];
+  if (source) return source;
+  // A destination that stays only for one more step may be the last of its family.
+  if (there) return { address: there.source, spread: there.spread };
+  throw new Error(`${formatAddress(address)} was promised a source`);
+}
+
+/**
+ * An entry that packets are using changes word by word. A tunnel needs several of them, so
+ * it gets its source last when it goes, and first when it comes.
+ */
+function rewrite(there: Destination, value: Destination): Destination[] {
+  if (there.forward === value.forward) return [value];
+  const tunnel = there.forward === 'tunnel' ? there : value;
+  return [{ ...tunnel, forward: 'link' }, value];
+}
+
+function sameDestination(one: Destination, other: Destination): boolean {
+  return encodeDestination(one).equals(encodeDestination(other));
+}
