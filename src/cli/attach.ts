@@ -50,12 +50,13 @@ export interface LoadFlags extends FillFlags {
 
 /** Throws if two flags contradict each other, before anything is tried. */
 export function checkFlags(flags: LoadFlags): void {
-  const { source, vip, takeSsh, slots, table, echo, remember, previous } = flags;
-  const fills =
-    source ?? vip ?? takeSsh ?? slots ?? table ?? echo ?? remember ?? previous;
+  const { source, vip, takeSsh, slots, table, echo, remember, ...rest } = flags;
+  const { forward, seed, previous } = rest;
+  const others = remember ?? forward ?? seed ?? previous;
+  const fills = source ?? vip ?? takeSsh ?? slots ?? table ?? echo ?? others;
   if (fills !== undefined && !flags.file) {
     throw new UsageFailure(
-      '--source, --vip, --take-ssh, --slots, --table, --remember, --previous and --echo say how to fill',
+      '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --seed, --previous and --echo say how to fill',
       { next: 'add -f FILE, or give them to l4lb-map' },
     );
   }

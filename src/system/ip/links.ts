@@ -47,6 +47,14 @@ interface SenderJson extends LinkJson {
   linkinfo?: { info_kind?: string; info_data?: { id?: number; protocol?: string } };
 }
 
+/** No IP packet is longer, but the MTU of lo is. */
+const LONGEST_PACKET = 65_535;
+
+/** The MTU, as far as it limits IP packets. */
+export function mtuOf({ mtu }: { mtu: number }): number {
+  return Math.min(mtu, LONGEST_PACKET);
+}
+
 export interface LinkJson {
   ifname: string;
   ifindex: number;
@@ -103,7 +111,7 @@ export class Iproute {
       name: link.ifname,
       ifindex: link.ifindex,
       mac: link.address ?? '',
-      mtu: link.mtu,
+      mtu: mtuOf(link),
       up: link.flags.includes('UP'),
       addresses: {
         ipv4: lastingAddress(link, 'inet'),
@@ -170,7 +178,7 @@ function readSender({ link, linkinfo, ...json }: SenderJson): Sender {
     name: json.ifname,
     ifindex: json.ifindex,
     mac: json.address ?? '',
-    mtu: json.mtu,
+    mtu: mtuOf(json),
     up: json.flags.includes('UP'),
     isLoopback: json.flags.includes('LOOPBACK'),
     kind: linkinfo?.info_kind ?? '',

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { Failure } from '../../text/failure.js';
 import { askIpJson } from './ask.js';
 import type { AttachedProgram, LinkJson } from './links.js';
-import { attachedPrograms } from './links.js';
+import { attachedPrograms, mtuOf } from './links.js';
 import type { Run } from '../run.js';
 import { append } from '../../text/lists.js';
 
@@ -183,7 +183,7 @@ function readDevice(json: DeviceJson): Device {
     name: json.ifname,
     ifindex: json.ifindex,
     mac: json.address ?? '',
-    mtu: json.mtu,
+    mtu: mtuOf(json),
     up: json.flags.includes('UP'),
     carrier: json.flags.includes('LOWER_UP'),
     kind,

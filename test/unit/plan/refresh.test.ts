@@ -49,6 +49,13 @@ describe('a refresh', () => {
     expect(planRefresh(live(), seen(AS_BEFORE))).toEqual({ writes: [], changes: [] });
   });
 
+  test('of tables that nobody has filled writes nothing', () => {
+    const device = { name: 'eth0', mac: NEW, mtu: 1300 };
+    expect(planRefresh(untouched(), seen(undefined, { device }))).toEqual({
+      ...{ writes: [], changes: [] },
+    });
+  });
+
   test('without an answer from a host leaves its entry as it is', () => {
     expect(planRefresh(live(), seen(undefined))).toEqual({ writes: [], changes: [] });
   });

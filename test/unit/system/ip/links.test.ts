@@ -55,6 +55,11 @@ describe('iproute', () => {
     });
   });
 
+  test('reads no MTU that an IP packet cannot have, such as that of lo', async () => {
+    const { ip } = iproute({ [LINK]: link({ mtu: 65_536 }) });
+    expect(await ip.link('ens4')).toMatchObject({ mtu: 65_535 });
+  });
+
   test('reads a device that is down, and one without an address', async () => {
     const { ip } = iproute({
       [LINK]: link({ flags: ['NOARP'], address: undefined }),
