@@ -37,7 +37,8 @@ export async function resolveRows(
   const unknown = rows.filter(
     ({ address, mac }) => mac === undefined && !hops.has(address),
   );
-  if (unknown.length > 0) throw noMac(unknown, (row) => device(devices, row));
+  if (unknown.length > 0)
+    throw noMac(unknown, (row) => devices.get(row.address) ?? link.name);
   return rows.map((row) => {
     const hop = hops.get(row.address);
     return {
@@ -48,20 +49,18 @@ export async function resolveRows(
       ),
       weight: row.weight,
       router: hop?.router,
-      isFound: row.mac === undefined,
-      exit: exits.get(device(devices, row)),
+      // What the file names stays as it is there.
+      isFound: row.mac === undefined && row.device === undefined,
+      exit: exits.get(must(devices.get(row.address), row.address)),
     };
   });
 }
 
-function device(
-  devices: ReadonlyMap<string, string>,
-  { address }: DestinationRow,
-): string {
-  return must(devices.get(address), `the device towards ${address}`);
-}
-
-/** The device towards each address: the one that the row names, or that its route has. */
+/**
+ * The device towards each address: the one that the row names, or that its route has. An
+ * address without a route is missing: asked about a device, the kernel would take it for the
+ * right one, and whoever answers there would get the packets.
+ */
 async function devicesOf(
   neighbours: Neighbours,
   link: Link,
@@ -72,11 +71,14 @@ async function devicesOf(
     ({ mac, device: named }) => canLeave && mac === undefined && named === undefined,
   );
   const routed = await neighbours.devices(asked.map(({ address }) => address));
+  const isAsked = new Set(asked);
   return new Map(
-    rows.map(({ address, device: named }) => [
-      address,
-      named ?? routed.get(address) ?? link.name,
-    ]),
+    rows.flatMap((row) => {
+      const device = isAsked.has(row)
+        ? routed.get(row.address)
+        : (row.device ?? link.name);
+      return device === undefined ? [] : [[row.address, device] as const];
+    }),
   );
 }
 

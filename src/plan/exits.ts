@@ -83,7 +83,7 @@ function cannotLeave({ address }: WantedDestination): Failure {
 
 function tooMany(): Failure {
   return new Failure(`there are more than ${EXITS} devices that packets leave by`, {
-    cause: 'each VLAN on a device counts as one',
-    next: 'take destinations on fewer networks',
+    cause: 'each VLAN on a device counts as one, and so do devices that are being left',
+    next: 'take destinations on fewer networks, or fill in two steps if others go',
   });
 }

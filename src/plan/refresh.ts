@@ -48,7 +48,10 @@ export function planRefresh(state: State, seen: Seen): Refresh {
 
   const wanted = [...state.destinations]
     .filter(([, { service }]) => service !== 0)
-    .map(([id, entry]) => ({ id, entry, ...wayOf(state, seen, id, entry) }));
+    .flatMap(([id, entry]) => {
+      const way = wayOf(state, seen, id, entry);
+      return way ? [{ id, entry, ...way }] : [];
+    });
   const numbers = exitNumbers(
     state,
     wanted.map(({ entry, mac, exit }) => ({ ...entry, mac, exit })),
@@ -92,15 +95,20 @@ function nameOf(exit: Exit | WantedExit): string {
   return 'name' in exit ? exit.name : `device ${exit.ifindex}`;
 }
 
-/** A way that was given stays, but its exit may have another MAC or MTU by now. */
+/**
+ * A way that was given stays, but its exit may have another MAC or MTU by now. Undefined if
+ * the exit is gone: then nothing is right, and the entry stays as it is.
+ */
 function wayOf(
   { exits }: State,
   { ways, exitNow }: Seen,
   id: number,
   { mac, exit: number }: Destination,
-): Way {
+): Way | undefined {
   const way = ways.get(id);
   if (way) return way;
   const exit = exits?.get(number);
-  return { mac, exit: exit && (exitNow(exit) ?? exit) };
+  if (!exit) return { mac, exit };
+  const now = exitNow(exit);
+  return now && { mac, exit: now };
 }

@@ -35,11 +35,17 @@ export async function look(
   const routed = state.exits
     ? await neighbours.devices([...found.keys()])
     : new Map<string, string>();
+  const troubles: string[] = [];
+  // Asked about a device, the kernel would take it for the right one, route or not.
+  const hasRoute = (address: string): boolean => !state.exits || routed.has(address);
+  const all = [...found.keys()];
+  for (const address of all) {
+    if (!hasRoute(address)) troubles.push(`there is no route to ${address}`);
+  }
   const devices = groupBy(
-    [...found.keys()],
+    all.filter(hasRoute),
     (address) => routed.get(address) ?? link.name,
   );
-  const troubles: string[] = [];
   const ways = new Map<number, Way>();
   const hops = new Map<string, string[]>();
   for (const [device, there] of devices) {
@@ -57,6 +63,13 @@ export async function look(
     }
   }
   const senders = state.exits?.size ? await ip.senders() : [];
+  for (const [id, { address, service, exit }] of state.destinations) {
+    const there = state.exits?.get(exit);
+    if (service === 0 || !there || ways.has(id) || asItIs(senders, there)) continue;
+    troubles.push(
+      `the device that packets for ${formatAddress(address)} leave by is gone`,
+    );
+  }
   const device = {
     name: link.name,
     mac: parseMac(link.mac) ?? state.device.mac,

@@ -19,6 +19,7 @@ import { decodeEntry, lookupLine, valueOf } from '../system/bpftool-text.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { Monitor } from '../system/ip/monitor.js';
 import { Neighbours } from '../system/ip/neighbours.js';
+import { Failure } from '../text/failure.js';
 import { append } from '../text/lists.js';
 import type { Mode } from '../text/mode.js';
 import { look } from './look.js';
@@ -97,11 +98,19 @@ async function refresh(tools: Context, known: Attached): Promise<Refreshed> {
     const attached = await attachedNow(tools, { ...known, link });
     const tables = await readTables(tools.bpftool, attached.maps);
     const looked = await look(tools, link, tables);
-    const { writes, changes } = planRefresh(tables, looked.seen);
-    if (writes.length > 0) {
-      await tools.bpftool.write(linesOf(attached.maps, writes, new Map()), lock);
+    const done = { attached, generation: tables.device.generation, looked };
+    try {
+      const { writes, changes } = planRefresh(tables, looked.seen);
+      if (writes.length > 0) {
+        await tools.bpftool.write(linesOf(attached.maps, writes, new Map()), lock);
+      }
+      return { ...done, changes };
+    } catch (error) {
+      // A device may go after the look. The other entries must still be kept.
+      if (!(error instanceof Failure)) throw error;
+      looked.troubles.push(error.message);
+      return { ...done, changes: [] };
     }
-    return { attached, generation: tables.device.generation, changes, looked };
   });
 }
 

@@ -190,6 +190,31 @@ describe('l4lb watch', () => {
     await until(toldOf('eth0: MTU 1500, was 1450'));
   });
 
+  test('goes on while a device is gone, and takes nobody else for what was behind it', async () => {
+    const pair = 'ip link add dev eth6 type veth peer name peer6; ip link set peer6 up';
+    const up = 'ip addr add 10.8.0.1/24 dev eth6; ip link set eth6 up';
+    const there = 'ip neigh replace 10.8.0.2 lladdr 02:00:0a:08:00:02 dev eth6';
+    await shell('balancer', `${pair}; ${up}; ${there}`);
+    expect(
+      await fill('forward = "link"\ndestinations = ["10.2.0.2", "10.8.0.2"]'),
+    ).toMatch(/^0\n/);
+    // Somebody on the clients' side answers for it, as a router with proxy ARP would.
+    await shell('client', 'ip addr add 10.8.0.2/24 dev eth0');
+    await shell('balancer', 'ip link del eth6');
+    await until(toldOf('the device that packets for 10.8.0.2 leave by is gone'));
+    expect(lines.join('')).toContain('there is no route to 10.8.0.2');
+    await shell('balancer', 'ip link set dev eth1 mtu 1400');
+    await until(() =>
+      Promise.resolve(lines.join('').split('eth1: MTU 1400').length === 3),
+    );
+    expect(lines.join('')).not.toContain('10.8.0.2: leaves by');
+    const refilled = await fill('forward = "link"\ndestinations = ["10.8.0.2"]');
+    expect(refilled).toContain('no host answers for 10.8.0.2');
+    await shell('client', 'ip addr del 10.8.0.2/24 dev eth0');
+    await shell('balancer', 'ip link set dev eth1 mtu 1500');
+    expect(await fill(`forward = "link"\n${BOTH}`)).toMatch(/^0\n/);
+  });
+
   test('ends with the program, and says so', async () => {
     const ended = once(watching, 'exit') as Promise<[number]>;
     await network.l4lb('load', '--off');

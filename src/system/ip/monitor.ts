@@ -2,14 +2,21 @@
 /** Hears from `ip monitor` when links, addresses, routes or neighbours change. */
 import { LongRunning } from '../long-running.js';
 
-/** It ends with its input, so at the latest when this process ends for whatever reason. */
+/**
+ * It ends with ip; and with its input, so at the latest when this process ends for
+ * whatever reason. What runs in the background of a shell has no input of its own.
+ */
 const SHELL = [
   'PATH=$PATH:/usr/sbin:/sbin LC_ALL=C',
   'export PATH LC_ALL',
+  'exec 3<&0',
   'ip -o monitor label link address route neigh &',
+  'monitor=$!',
+  '{ read -r _ <&3; kill "$monitor"; } 2>/dev/null &',
+  'reader=$!',
   'echo ready',
-  'read -r _',
-  'kill $!',
+  'wait "$monitor"',
+  'kill "$reader" 2>/dev/null',
 ].join('\n');
 
 const WHO = 'the shell that runs ip monitor';

@@ -367,7 +367,8 @@ describe('command', () => {
     },
     ...['--forward link', '--seed random'].map((option) => ({
       line: `l4lb-load -i ens4 ${option}`,
-      error: '--forward, --seed, --previous and --echo say how to fill',
+      error:
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --seed, --previous and --echo say how to fill',
     })),
     {
       line: 'l4lb-load -i ens4 --slots 512',

@@ -2,6 +2,7 @@
 /** Which lines of `ip monitor` tell of a change. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
+import { run } from '../../../../src/system/run.js';
 import { Monitor } from '../../../../src/system/ip/monitor.js';
 
 let monitor: Monitor;
@@ -33,4 +34,13 @@ test.each([
 
 test('nothing changes within its time', async () => {
   expect(await monitor.change(1)).toBe(false);
+});
+
+test('whoever waits is told when ip ends', async () => {
+  const other = await Monitor.start();
+  const waiting = other.change(10_000);
+  // The newest shell of this process, since other tests have monitors too.
+  const shell = await run('pgrep', ['-n', '-P', String(process.pid), '-x', 'sh']);
+  await run('pkill', ['-P', shell.stdout.trim(), '-x', 'ip']);
+  await expect(waiting).rejects.toThrow('the shell that runs ip monitor has ended');
 });
