@@ -28,6 +28,8 @@ interface Batch {
   events: HalfOpenEvent[];
   /** The destination whose kernel had the half-open connection, by the client's port. */
   seen: Map<number, string>;
+  /** Those whose kernel gave up before the change was complete. */
+  expired: Set<number>;
 }
 
 export class HalfOpens {
@@ -48,28 +50,46 @@ export class HalfOpens {
     ]);
   }
 
-  /** Opens them half before change `change`. */
+  /**
+   * Opens them half before change `change`. What is dropped from here on would be the
+   * earlier ones' as well, so these must have ended.
+   */
   async begin(change: number): Promise<void> {
+    await this.#batches.at(-1)?.client.ended;
     await this.#switchPort('testbed/hold.o');
     const client = this.#roles.start(
       'client',
       'half-open.mjs',
       JSON.stringify(this.#settings),
     );
-    const batch: Batch = { change, client, events: [], seen: new Map() };
+    const batch = {
+      change,
+      client,
+      events: [],
+      seen: new Map(),
+      expired: new Set(),
+    } as Batch;
     this.#batches.push(batch);
     client.onLine((line) => batch.events.push(JSON.parse(line) as HalfOpenEvent));
     await client.firstLine('the client of half-open connections');
     const deadline = now() + HANDSHAKES;
     // One line says that it has begun.
     while (batch.events.length <= this.#count && now() < deadline) await sleep(20);
-    await this.#see(batch);
+    batch.seen = await this.#look();
   }
 
-  /** The change is complete: lets them go on. */
+  /**
+   * The change is complete: lets them go on. A kernel whose backlog is more than half full,
+   * as in a flood, forgets a half-open connection after 3 s, and then no balancer can help.
+   */
   async release(): Promise<void> {
+    const batch = this.#batches.at(-1);
+    if (batch) {
+      const kept = await this.#look();
+      batch.expired = new Set([...batch.seen.keys()].filter((port) => !kept.has(port)));
+    }
     await this.#switchPort('testbed/pass.o');
-    this.#batches.at(-1)?.client.say('go on');
+    batch?.client.say('go on');
   }
 
   /** Waits until each is complete or lost. */
@@ -91,20 +111,22 @@ export class HalfOpens {
   }
 
   /** Asks each destination's kernel which it has. With SYN cookies it knows none. */
-  async #see(batch: Batch): Promise<void> {
+  async #look(): Promise<Map<number, string>> {
+    const seen = new Map<number, string>();
     const numbers = Array.from({ length: this.#destinations }, (_, i) => i + 1);
     for (const number of numbers) {
       const what = `could not read the sockets of destination${number}`;
       const role = `destination${number}`;
       const table = await this.#roles.within(role, what, 'cat', ['/proc/net/tcp']);
       for (const port of synReceivedPorts(table, HELD_ADDRESS)) {
-        batch.seen.set(port, addressOf({ number }));
+        seen.set(port, addressOf({ number }));
       }
     }
+    return seen;
   }
 }
 
-function outcomes({ change, events, seen }: Batch): HalfOpen[] {
+function outcomes({ change, events, seen, expired }: Batch): HalfOpen[] {
   return events.flatMap((event): HalfOpen[] => {
     if (event.event !== 'held') return [];
     const end = events.find(
@@ -112,7 +134,9 @@ function outcomes({ change, events, seen }: Batch): HalfOpen[] {
         other.event !== 'begun' && other.event !== 'held' && other.id === event.id,
     );
     const name = end?.event === 'complete' ? end.name : undefined;
-    return [{ change, began: seen.get(event.port), name }];
+    return [
+      { change, began: seen.get(event.port), expired: expired.has(event.port), name },
+    ];
   });
 }
 

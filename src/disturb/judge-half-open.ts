@@ -8,6 +8,8 @@ export interface HalfOpen {
   change: number;
   /** The destination that had it; undefined: none was seen to, as with SYN cookies. */
   began: string | undefined;
+  /** That destination's kernel had given it up before the change was complete. */
+  expired: boolean;
   /** The destination that answered in the end; undefined: it was lost. */
   name: string | undefined;
 }
@@ -19,6 +21,8 @@ export interface HalfOpenSums {
   elsewhere: number;
   /** Where they began was not seen, so nobody knows whether they completed elsewhere. */
   unseen: number;
+  /** Lost, because their destination's kernel had given them up. */
+  expired: number;
   avoidable: number;
   unavoidable: number;
 }
@@ -39,13 +43,15 @@ export function sumHalfOpen(
       ({ began, name }) => began !== undefined && name !== undefined && name !== began,
     ),
     unseen: count(({ began }) => began === undefined),
+    expired: lost.filter(({ expired }) => expired).length,
     avoidable: lost.length - unavoidable,
     unavoidable,
   };
 }
 
 /** One that was not seen may have been on the destination that the change removed. */
-function hadToBe({ steps }: Schedule, { change, began }: HalfOpen): boolean {
+function hadToBe({ steps }: Schedule, { change, began, expired }: HalfOpen): boolean {
+  if (expired) return true;
   const removed = (steps[change]?.removed ?? []).map((number) => addressOf({ number }));
   return began === undefined ? removed.length > 0 : removed.includes(began);
 }

@@ -129,6 +129,7 @@ function halfOpenJson(result: Result, change?: number): Record<string, unknown> 
     completed: sums.completed,
     completed_elsewhere: sums.elsewhere,
     began_unseen: sums.unseen,
+    expired: sums.expired,
     lost_avoidable: sums.avoidable,
     lost_unavoidable: sums.unavoidable,
   };
@@ -214,14 +215,17 @@ function describeHalfOpen(result: Result): string[] {
   if (result.halfOpen === undefined) return [];
   const { schedule, halfOpen } = result.record;
   const sums = sumHalfOpen(schedule, halfOpen);
-  const { held, completed, elsewhere, unseen, avoidable, unavoidable } = sums;
+  const { held, completed, elsewhere, unseen, expired, avoidable, unavoidable } = sums;
   const where =
     unseen === 0
       ? `${formatCount(elsewhere)} of them on another destination`
       : `where ${formatCount(unseen)} began was not seen`;
   return [
     `Half-open: ${formatCount(held)} held over changes, ${formatCount(completed)} completed ` +
-      `(${where}), lost ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} unavoidable`,
+      `(${where}), lost ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} unavoidable` +
+      (expired > 0
+        ? ` (${formatCount(expired)} given up by their destination's kernel)`
+        : ''),
   ];
 }
 

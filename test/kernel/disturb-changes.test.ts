@@ -51,7 +51,7 @@ test('where destinations decide, balancers take over, and share, in the middle o
   const { exitCode, stdout, left } = await disturb([
     ...[...SMALL, '--duration', '6s', '--remember', 'destinations', '--json'],
     ...['--change', 'drain 1', 'takeover', 'both', 'restore 1', '--fail-above', '0'],
-    ...['--flood', '1000', '--syncookies', '1', '--half-open', '10'],
+    ...['--flood', '300', '--syncookies', '1', '--half-open', '10'],
   ]);
   expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
   const result = JSON.parse(stdout) as ResultJson;
@@ -61,8 +61,8 @@ test('where destinations decide, balancers take over, and share, in the middle o
     syncookies: 1,
     half_open: { held: 40, completed: 40, completed_elsewhere: 0, began_unseen: 0 },
   });
-  // A slow machine sends fewer; each went through a balancer.
-  expect(result.flood?.packets).toBeGreaterThan(1000);
+  // Few enough for the backlogs, so no kernel gives up what is half open on a slow machine.
+  expect(result.flood?.packets).toBeGreaterThan(500);
   expect(result.balancer.packets).toBeGreaterThan(
     result.sent + (result.flood?.packets ?? 0),
   );

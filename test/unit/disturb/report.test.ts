@@ -101,10 +101,10 @@ describe('what was beside the connections', () => {
       ...base,
       flood: { rate: 20_000, packets: 60_123, seconds: 3.0061 },
       halfOpen: [
-        { change: 0, began: first, name: undefined },
-        { change: 0, began: second, name: second },
-        { change: 1, began: second, name: first },
-        { change: 1, began: second, name: undefined },
+        { change: 0, began: first, expired: false, name: undefined },
+        { change: 0, began: second, expired: false, name: second },
+        { change: 1, began: second, expired: false, name: first },
+        { change: 1, began: second, expired: false, name: undefined },
       ],
     },
   };
@@ -151,13 +151,13 @@ describe('what was beside the connections', () => {
   });
 
   test('says so where nobody saw who has it, as with SYN cookies', () => {
-    const halfOpen = [{ change: 1, began: undefined, name: second }];
+    const halfOpen = [{ change: 1, began: undefined, expired: false, name: second }];
     const lines = describeResult({ ...beside, record: { ...base, halfOpen } });
     expect(lines[10]).toContain('1 completed (where 1 began was not seen)');
   });
 
   test('may have been on the removed destination if nobody saw it', () => {
-    const one = { began: undefined, name: undefined };
+    const one = { began: undefined, expired: false, name: undefined };
     const lost = [
       { ...one, change: 0 },
       { ...one, change: 1 },
@@ -166,6 +166,23 @@ describe('what was beside the connections', () => {
       avoidable: 1,
       unavoidable: 1,
     });
+  });
+
+  test('was not lost by a balancer if its kernel had given it up', () => {
+    const one = { change: 1, began: second, expired: true };
+    const halfOpen = [
+      { ...one, name: undefined },
+      { ...one, name: second },
+    ];
+    expect(sumHalfOpen(base.schedule, halfOpen)).toMatchObject({
+      expired: 1,
+      avoidable: 0,
+      unavoidable: 1,
+    });
+    const lines = describeResult({ ...beside, record: { ...base, halfOpen } });
+    expect(lines[10]).toContain(
+      "0 avoidable, 1 unavoidable (1 given up by their destination's kernel)",
+    );
   });
 });
 
