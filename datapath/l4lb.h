@@ -56,8 +56,8 @@
 /*
  * Verdicts: each packet is counted under exactly one. V(NAME, number, "name",
  * meaning). The number tells the action: 0 sends, 1 to 15 pass to the host's
- * stack, 16 to 31 drop, 32 to 47 send an answer back. A number never gets a new
- * meaning.
+ * stack, 16 to 31 drop, 32 to 39 send an answer back, 40 to 47 send the packet on by
+ * the kernel's routes. A number never gets a new meaning.
  */
 #define L4LB_VERDICTS(V)						\
 	V(BALANCED, 0, "balanced",					\
@@ -76,6 +76,8 @@
 	  "a DHCP answer, let through a service on all ports")		\
 	V(EMPTY_SLOT, 7, "empty slot",					\
 	  "the slot of this packet has no destination")			\
+	V(ANSWER_PASSED, 8, "answer passed",				\
+	  "an answer of a nat destination, with the service's address put back") \
 	V(FRAGMENT, 16, "fragment",					\
 	  "a fragment whose service cannot be found without a port")	\
 	V(MALFORMED, 17, "malformed",					\
@@ -90,10 +92,14 @@
 	  "an ICMP echo request beyond the limit per second")	\
 	V(EXIT_GONE, 22, "exit gone",					\
 	  "the device that leads to its destination is not there any more") \
+	V(OTHER_FAMILY, 23, "other family",				\
+	  "nat cannot turn IPv4 into IPv6, as its destination needs")	\
 	V(ECHO_ANSWERED, 32, "echo answered",				\
 	  "an ICMP echo request to a service's address, answered")	\
 	V(TOO_BIG_TOLD, 33, "too big told",				\
-	  "too big, and the sender was told what would fit")
+	  "too big, and the sender was told what would fit")		\
+	V(ANSWER_SENT, 40, "answer sent",				\
+	  "as answer passed, but XDP sends it to the client")
 
 enum l4lb_verdict {
 	/* A step found nothing against the packet, so the next step looks at it. */
@@ -103,6 +109,7 @@ enum l4lb_verdict {
 #undef L4LB_VERDICT
 	L4LB_FIRST_DROP = 16,	/* from here on packets are dropped, below they pass */
 	L4LB_FIRST_ANSWER = 32,	/* from here on the frame has become an answer and is sent back */
+	L4LB_FIRST_ROUTED = 40,	/* from here on it is sent where the kernel's routes lead */
 	L4LB_VERDICT_ENTRIES = 48,
 };
 
@@ -132,6 +139,8 @@ struct l4lb_device {
 #define L4LB_NAMES_IPV4 4 /* the last word of `names` */
 
 #define L4LB_DEVICE_NO_ECHO 1	/* echo requests to services pass to the host */
+#define L4LB_DEVICE_ANSWERS 2	/* there is something in `answers` */
+#define L4LB_DEVICE_XDP_ANSWERS 4	/* they are sent by XDP, not passed to the host */
 
 /*
  * `services`, an array of cells; their number is a power of two. A cell is one way
@@ -310,6 +319,37 @@ struct l4lb_exit {
 
 #define L4LB_EXITS 64
 
+/*
+ * `exit_numbers`, a hash by ifindex: the number of the exit that leads to this device of
+ * the kernel's routes. XDP sends answers by these devices, and no others.
+ */
+
+/*
+ * `answers`, a hash: what a nat destination sends its answers from. The program puts the
+ * service's address and port back into their place.
+ */
+struct l4lb_answer_key {
+	__u8 address[16];	/* the destination's */
+	__be16 port;		/* 0: any; only looked up if the port itself is not found */
+	__u8 protocol;
+	__u8 spare;
+};
+
+struct l4lb_answer {
+	__u8 address[16];	/* the service's, of the same IP version */
+	__be16 port;		/* 0: the packet keeps its own */
+	__u8 flags;
+	__u8 spare[5];
+} __attribute__((aligned(8)));
+
+/*
+ * Only for fragments, which have no ports and are looked up with port 0. Without this flag
+ * an entry with port 0 is for whole packets and fragments.
+ */
+#define L4LB_ANSWER_FRAGMENTS 1
+
+#define L4LB_ANSWERS (1 << 14)
+
 /* `limits`, one entry for each of these: how often this CPU did it in the current second. */
 enum l4lb_limit {
 	L4LB_LIMIT_ANSWERS,
@@ -379,5 +419,9 @@ _Static_assert(L4LB_OFFSET(l4lb_destination, source_address) == 28,
 _Static_assert(L4LB_OFFSET(l4lb_destination, forward) == 48,
 	       "how to forward is one word");
 _Static_assert(sizeof(struct l4lb_counter) == 16, "counter");
+#ifdef L4LB_HOST
+_Static_assert(sizeof(struct l4lb_answer_key) == 20, "answer_key");
+_Static_assert(sizeof(struct l4lb_answer) == 24, "answer");
+#endif
 
 #endif

@@ -25,6 +25,9 @@ BY_NUMBER(secret, BPF_MAP_TYPE_ARRAY, 1, __u64);
 BY_NUMBER(kept, BPF_MAP_TYPE_ARRAY, L4LB_SLOTS, __u32);
 BY_NUMBER(exits, BPF_MAP_TYPE_ARRAY, L4LB_EXITS + 1, struct l4lb_exit);
 BY_NUMBER(exit_devices, BPF_MAP_TYPE_DEVMAP, L4LB_EXITS + 1, __u32);
+BY_NUMBER(exit_numbers, BPF_MAP_TYPE_HASH, L4LB_EXITS, __u32);
+MAP(answers, BPF_MAP_TYPE_HASH, L4LB_ANSWERS, sizeof(struct l4lb_answer_key),
+    sizeof(struct l4lb_answer));
 BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
 #endif
 

@@ -49,6 +49,7 @@ function verdictTable(verdicts: readonly Verdict[], other = 'answered'): string 
 
 function actionOf({ number, action }: Verdict, other: string): string {
   if (action === 'TX') return number >= 32 ? other : 'sent';
+  if (action === 'REDIRECT') return 'sent on';
   return action === 'PASS' ? 'passed' : 'dropped';
 }
 

@@ -27,6 +27,10 @@ const ETHERTYPE_IPV4 = 0x0800;
 
 /** The host answers ICMP echo to a service's address. */
 export const DEVICE_NO_ECHO = 1;
+/** There is something in `answers`, so packets that are no service's are looked up there. */
+export const DEVICE_ANSWERS = 2;
+/** XDP sends answers, and does not pass them to the host. */
+export const DEVICE_XDP_ANSWERS = 4;
 
 export function encodeDevice(device: Device): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.device);

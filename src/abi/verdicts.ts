@@ -11,7 +11,10 @@ export interface Verdict {
   meaning: string;
 }
 
-/** In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop, 32 to 47 answer. */
+/**
+ * In the order of their numbers: 0 sends, 1 to 15 pass, 16 to 31 drop, 32 to 39 answer, and
+ * 40 to 47 send on where the kernel's routes lead.
+ */
 export const VERDICTS = [
   { number: 0, name: 'balanced', action: 'TX', meaning: 'sent to a destination' },
   {
@@ -57,6 +60,12 @@ export const VERDICTS = [
     meaning: 'the slot of this packet has no destination',
   },
   {
+    number: 8,
+    name: 'answer passed',
+    action: 'PASS',
+    meaning: "an answer of a nat destination, with the service's address put back",
+  },
+  {
     number: 16,
     name: 'fragment',
     action: 'DROP',
@@ -99,6 +108,12 @@ export const VERDICTS = [
     meaning: 'the device that leads to its destination is not there any more',
   },
   {
+    number: 23,
+    name: 'other family',
+    action: 'DROP',
+    meaning: 'nat cannot turn IPv4 into IPv6, as its destination needs',
+  },
+  {
     number: 32,
     name: 'echo answered',
     action: 'TX',
@@ -109,6 +124,12 @@ export const VERDICTS = [
     name: 'too big told',
     action: 'TX',
     meaning: 'too big, and the sender was told what would fit',
+  },
+  {
+    number: 40,
+    name: 'answer sent',
+    action: 'REDIRECT',
+    meaning: 'as answer passed, but XDP sends it to the client',
   },
 ] as const satisfies Verdict[];
 export type VerdictName = (typeof VERDICTS)[number]['name'];

@@ -26,6 +26,8 @@ export interface Maps extends Record<MapName, MapInfo> {
   limits?: MapInfo;
   exits?: MapInfo;
   exit_devices?: MapInfo;
+  exit_numbers?: MapInfo;
+  answers?: MapInfo;
 }
 
 export interface Attached {
@@ -168,7 +170,7 @@ export function asMaps(
   }
   const optional = [
     ...(['names', 'memories', 'flows', 'secret', 'kept', 'limits'] as const),
-    ...(['exits', 'exit_devices'] as const),
+    ...(['exits', 'exit_devices', 'exit_numbers', 'answers'] as const),
   ];
   for (const name of optional) {
     const map = all.find((one) => one.name === name);

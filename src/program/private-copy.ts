@@ -84,7 +84,7 @@ export class PrivateCopy {
     const { maps } = attached;
     const isCard = attached.mode === 'xdpoffload';
     const reuse: MapInfo[] = [];
-    const others = ['names', 'memories', 'exits'] as const;
+    const others = ['names', 'memories', 'exits', 'exit_numbers', 'answers'] as const;
     for (const name of [...SHARED, ...others] as const) {
       const map = maps[name];
       // A program of the host cannot use a card's maps.

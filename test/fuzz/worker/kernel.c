@@ -15,7 +15,7 @@
 #include "engine.h"
 #include "sockets.h"
 
-#define MOST_TABLES 16
+#define MOST_TABLES 32
 #define LONGEST_VALUE 256
 
 static struct table tables[MOST_TABLES];

@@ -11,7 +11,7 @@
 #include "engine.h"
 
 #define GAP 32 /* between two values */
-#define MOST_TABLES 16
+#define MOST_TABLES 32
 
 /* From the linker, around what MAP() defines. */
 extern struct native_map __start_native_maps[], __stop_native_maps[];

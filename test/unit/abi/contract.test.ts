@@ -3,6 +3,16 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 
+import {
+  ANSWERS,
+  ANSWER_FRAGMENTS,
+  ANSWER_KEY_SIZE,
+  ANSWER_SIZE,
+  decodeAnswer,
+  decodeAnswerKey,
+  encodeAnswer,
+  encodeAnswerKey,
+} from '../../../src/abi/answer.js';
 import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../../src/abi/carry.js';
 import { DECAP_VERDICTS } from '../../../src/abi/decap.js';
 import { decodeCounter, encodeCounter } from '../../../src/abi/counter.js';
@@ -40,7 +50,13 @@ import {
   storableTime,
 } from '../../../src/abi/cell.js';
 import type { Cell } from '../../../src/abi/cell.js';
-import { DEVICE_NO_ECHO, decodeDevice, encodeDevice } from '../../../src/abi/device.js';
+import {
+  DEVICE_ANSWERS,
+  DEVICE_NO_ECHO,
+  DEVICE_XDP_ANSWERS,
+  decodeDevice,
+  encodeDevice,
+} from '../../../src/abi/device.js';
 import type { Device } from '../../../src/abi/device.js';
 import { decodeKey, encodeKey } from '../../../src/abi/bytes.js';
 import { VERDICTS } from '../../../src/abi/verdicts.js';
@@ -91,8 +107,9 @@ function verdictsOf(text: string): HeaderVerdict[] {
   );
 }
 
-/** 0 sends, 1 to 15 pass, then come those that drop, then those that answer. */
+/** 0 sends, 1 to 15 pass, then come those that drop, that answer, and that send on. */
 function actionOf(number: number): string {
+  if (number >= 40) return 'REDIRECT';
   if (number === 0 || number >= 32) return 'TX';
   return number < 16 ? 'PASS' : 'DROP';
 }
@@ -181,6 +198,8 @@ const EMPTY_DESTINATION: Destination = {
   exit: 0,
 };
 const EMPTY_EXIT: Exit = { mac: NO_MAC, vlan: 0, ifindex: 0, mtu: 0 };
+const EMPTY_ANSWER_KEY = { address: NO_ADDRESS, port: 0, protocol: 0 };
+const EMPTY_ANSWER = { address: NO_ADDRESS, port: 0, isForFragments: false };
 const EMPTY_COUNTER: Counter = { packets: 0n, bytes: 0n };
 
 const ONES_8 = 0xff;
@@ -278,6 +297,23 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     value: encodeExit({ ...EMPTY_EXIT, ...one }),
   })),
   ...Object.entries({
+    address: { address: ONES_ADDRESS },
+    port: { port: ONES_16 },
+    protocol: { protocol: ONES_8 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_answer_key',
+    field,
+    value: encodeAnswerKey({ ...EMPTY_ANSWER_KEY, ...one }),
+  })),
+  ...Object.entries({
+    address: { address: ONES_ADDRESS },
+    port: { port: ONES_16 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_answer',
+    field,
+    value: encodeAnswer({ ...EMPTY_ANSWER, ...one }),
+  })),
+  ...Object.entries({
     packets: { packets: ONES_64 },
     bytes: { bytes: ONES_64 },
   }).map(([field, one]) => ({
@@ -337,6 +373,8 @@ const DESTINATION: Destination = {
   isFound: true,
   exit: 0x0506,
 };
+/** Their flags have other values than all ones. */
+const WITH_ONE_FLAG = ['l4lb_destination.flags', 'l4lb_answer.flags'];
 const COUNTER: Counter = { packets: 0x0102030405060708n, bytes: 0xf1f2f3f4f5f6f7f8n };
 
 const IS_LITTLE = endianness() === 'LE';
@@ -391,6 +429,7 @@ describe('abi', () => {
 
   test('the drops begin where the header says, and all verdicts fit the map', () => {
     expect(L4LB).toContain('L4LB_FIRST_DROP = 16,');
+    expect(L4LB).toContain('L4LB_FIRST_ROUTED = 40,');
     expect(L4LB).toContain('L4LB_VERDICT_ENTRIES = 48,');
     for (const { number } of [...VERDICTS, ...DECAP_VERDICTS]) {
       expect(number).toBeLessThan(48);
@@ -419,6 +458,9 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
     { flag: 'L4LB_CELL_FRAGMENTS', value: CELL_FRAGMENTS },
     { flag: 'L4LB_DEVICE_NO_ECHO', value: DEVICE_NO_ECHO },
+    { flag: 'L4LB_DEVICE_ANSWERS', value: DEVICE_ANSWERS },
+    { flag: 'L4LB_DEVICE_XDP_ANSWERS', value: DEVICE_XDP_ANSWERS },
+    { flag: 'L4LB_ANSWER_FRAGMENTS', value: ANSWER_FRAGMENTS },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
     expect(value).toBe(defined(L4LB, flag));
   });
@@ -435,6 +477,12 @@ describe('abi', () => {
     expect(Number(asserted?.[1])).toBe(VALUE_SIZES[map]);
     const last = fieldsOf(L4LB, struct).at(-1) ?? { at: 0, length: 0 };
     expect(Math.ceil((last.at + last.length) / 8) * 8).toBe(VALUE_SIZES[map]);
+  });
+
+  test('the map answers has keys and values of these sizes, and as many as fit', () => {
+    expect(L4LB).toContain(`sizeof(struct l4lb_answer_key) == ${ANSWER_KEY_SIZE},`);
+    expect(L4LB).toContain(`sizeof(struct l4lb_answer) == ${ANSWER_SIZE},`);
+    expect(L4LB).toContain(`L4LB_ANSWERS (1 << ${Math.log2(ANSWERS)})`);
   });
 
   test.each([
@@ -490,7 +538,7 @@ describe('abi', () => {
         fieldsOf(L4LB, struct)
           .filter(({ name }) => !['spare', 'ipv4', 'forward'].includes(name))
           .map(({ name }) => `${struct}.${name}`)
-          .filter((name) => name !== 'l4lb_destination.flags'),
+          .filter((name) => !WITH_ONE_FLAG.includes(name)),
     );
     expect(known).toEqual(inHeader);
   });
@@ -527,6 +575,12 @@ describe('abi', () => {
     expect(decodeExit(encodeExit(exit))).toEqual(exit);
     expect(decodeExit(encodeExit({ ...exit, ifindex: 0 }))).toBeUndefined();
     expect(EXITS).toBe(defined(L4LB, 'L4LB_EXITS'));
+    const key = { address: WEB_1, port: 8080, protocol: 17 };
+    expect(decodeAnswerKey(encodeAnswerKey(key))).toEqual(key);
+    for (const isForFragments of [false, true]) {
+      const answer = { address: VIP, port: 80, isForFragments };
+      expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
+    }
     expect(decodeKey(encodeKey(0x01020304))).toBe(0x01020304);
   });
 
@@ -579,6 +633,16 @@ describe('abi', () => {
         '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
         '00000000000000000000ffff0a000001  1495  c805' +
         '01 01 0605 00000000',
+    },
+    {
+      what: 'the key of an answer',
+      value: encodeAnswerKey({ address: WEB_1, port: 8080, protocol: 17 }),
+      expected: '00000000000000000000ffff0a00010f  1f90 11 00',
+    },
+    {
+      what: 'an answer',
+      value: encodeAnswer({ address: VIP, port: 80, isForFragments: true }),
+      expected: '00000000000000000000ffffc000020a  0050 01 0000000000',
     },
     {
       what: 'a counter',

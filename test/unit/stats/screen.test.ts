@@ -77,8 +77,8 @@ describe('what is drawn', () => {
 
   test('says how many verdicts there was room for', () => {
     const all = Object.fromEntries(VERDICTS.map(({ name }) => [name, 1]));
-    const text = lines(open(sample(manyDestinations(512), all), 80, 24)).join('\n');
-    expect(text).toContain(`verdict (7 of ${VERDICTS.length})`);
+    const text = lines(open(sample(manyDestinations(512), all), 80, 27)).join('\n');
+    expect(text).toContain(`verdict (8 of ${VERDICTS.length})`);
     for (const { name } of VERDICTS.filter(({ action }) => action === 'DROP')) {
       expect(text).toContain(`\n${name}  `);
     }
