@@ -32,7 +32,7 @@ function randomSet(count: number, seed: number, most = 1): TableDestination[] {
 
 /** Each slot goes to the destination whose hash with it is highest. */
 const rendezvous: Make = (destinations, slots) => {
-  const seeds = destinations.map(({ address }) => seedOf(address));
+  const seeds = destinations.map(seedOf);
   return Int32Array.from({ length: slots }, (_, slot) => {
     const scores = seeds.map((seed) => hash(seed, slot, 0));
     return scores.indexOf(Math.max(...scores));
@@ -43,7 +43,7 @@ const rendezvous: Make = (destinations, slots) => {
 const maglev: Make = (destinations, slots) => {
   const result = new Int32Array(slots).fill(-1);
   const walks = destinations
-    .map(({ address }, index) => ({ address, index, seed: seedOf(address) }))
+    .map(({ address }, index) => ({ address, index, seed: seedOf({ address }) }))
     .sort((a, b) => Buffer.compare(a.address, b.address))
     .map(({ index, seed }) => ({
       index,
@@ -72,7 +72,7 @@ function matching(room: (share: number, index: number, extra: number) => number)
       .sort((a, b) => Buffer.compare(a.address, b.address));
     const share = slots / order.length;
     const left = order.map((_, index) => room(share, index, slots % order.length));
-    const seeds = order.map(({ address }) => seedOf(address));
+    const seeds = order.map(seedOf);
     // The pair's number stands in the lower bits of its score.
     const pairs = new Float64Array(slots * order.length);
     for (let pair = 0; pair < pairs.length; pair++) {

@@ -276,6 +276,9 @@ _Static_assert(sizeof(struct l4lb_set) == 64, "a set is one cache line");
 enum l4lb_forward {
 	L4LB_TUNNEL = 0,	/* behind an outer header */
 	L4LB_LINK = 1,		/* by other MAC addresses, unchanged otherwise */
+	L4LB_NAT = 2,		/* with its address and port in place of the service's */
+	L4LB_FULL_NAT = 3,	/* and a source of ours in place of the client's */
+	L4LB_LOCAL = 4,		/* it is a socket of this host */
 };
 
 /*
@@ -297,7 +300,8 @@ struct l4lb_destination {
 	__u8 forward;		/* enum l4lb_forward */
 	__u8 flags;		/* for the tools */
 	__u16 exit;		/* its number, 0: packets leave where they came in */
-	__u8 spare[4];
+	__be16 port;		/* that its packets get, 0: they keep theirs */
+	__u8 spare[2];
 } __attribute__((aligned(8)));
 
 /* MAC and exit were found by the kernel's routes, and follow what these say later. */

@@ -2,8 +2,8 @@
 /** struct l4lb_destination. */
 import { u16, putU16 } from './bytes.js';
 import { VALUE_SIZES } from './maps.js';
-import type { Forward } from '../wire/forward.js';
-import { FORWARDS, USUAL_FORWARD } from '../wire/forward.js';
+import type { EntryForward } from '../wire/forward.js';
+import { ENTRY_FORWARDS, USUAL_FORWARD } from '../wire/forward.js';
 
 /** An entry of the destination table. */
 export interface Destination {
@@ -17,16 +17,19 @@ export interface Destination {
   source: Buffer;
   headerSum: number;
   largestPacket: number;
-  forward: Forward;
+  forward: EntryForward;
   /** Whether MAC and exit were found by the kernel's routes, and shall follow them. */
   isFound: boolean;
   /** The number of its exit, 0 if packets leave where they came in. */
   exit: number;
+  /** The port that its packets get, 0 if they keep theirs. */
+  port: number;
 }
 
 const FORWARD_AT = 48;
 const FLAGS_AT = 49;
 const EXIT_AT = 50;
+const PORT_AT = 52;
 
 /** L4LB_DESTINATION_FOUND. */
 export const DESTINATION_FOUND = 1;
@@ -41,9 +44,10 @@ export function encodeDestination(destination: Destination): Buffer {
   destination.source.copy(buffer, 28);
   putU16(buffer, destination.headerSum, 44);
   putU16(buffer, destination.largestPacket, 46);
-  buffer.writeUInt8(FORWARDS.indexOf(destination.forward), FORWARD_AT);
+  buffer.writeUInt8(ENTRY_FORWARDS.indexOf(destination.forward), FORWARD_AT);
   buffer.writeUInt8(destination.isFound ? DESTINATION_FOUND : 0, FLAGS_AT);
   putU16(buffer, destination.exit, EXIT_AT);
+  buffer.writeUInt16BE(destination.port, PORT_AT);
   return buffer;
 }
 
@@ -58,8 +62,9 @@ export function decodeDestination(buffer: Buffer): Destination {
     headerSum: u16(buffer, 44),
     largestPacket: u16(buffer, 46),
     // The entry of ABI 1 ends here. Like the program, takes any other number for a tunnel.
-    forward: FORWARDS[buffer[FORWARD_AT] ?? 0] ?? USUAL_FORWARD,
+    forward: ENTRY_FORWARDS[buffer[FORWARD_AT] ?? 0] ?? USUAL_FORWARD,
     isFound: ((buffer[FLAGS_AT] ?? 0) & DESTINATION_FOUND) !== 0,
     exit: buffer.length > EXIT_AT ? u16(buffer, EXIT_AT) : 0,
+    port: buffer.length > PORT_AT ? buffer.readUInt16BE(PORT_AT) : 0,
   };
 }

@@ -7,20 +7,17 @@ import { at } from '../text/must.js';
 import { parse } from 'csv-parse/sync';
 
 import { Fault, tryParse } from '../text/fault.js';
-import {
-  addressFault,
-  formatAddress,
-  formatMac,
-  parseAddress,
-  parseMac,
-  unusableAddress,
-} from '../wire/address.js';
+import { formatAddress, formatMac, parseMac } from '../wire/address.js';
+import type { Endpoint } from '../wire/endpoint.js';
+import { parseEndpoint } from '../wire/endpoint.js';
 
 export const MAX_WEIGHT = 65535;
 
 export interface DestinationRow {
-  /** In one form, however it was written. */
+  /** Of its host, in one form, however it was written. */
   address: string;
+  /** That its packets get; undefined: they keep theirs. */
+  port?: number | undefined;
   /** Undefined: l4lb looks it up. */
   mac: string | undefined;
   /** The device that leads to it; undefined: l4lb finds it, or takes its own for a row with a MAC. */
@@ -42,7 +39,13 @@ export interface ParsedDestinations {
   problems: string[];
 }
 
-/** Reads files as one: an address may stand in all of them only once. */
+/** What tells a row from the others of its service, as the user writes it. */
+export function nameOfRow({ address, port = 0 }: DestinationRow): string {
+  if (port === 0) return address;
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** Reads files as one: a destination may stand in all of them only once. */
 export function parseDestinations(files: readonly DestinationFile[]): ParsedDestinations {
   const rows: DestinationRow[] = [];
   const problems: string[] = [];
@@ -55,13 +58,13 @@ export function parseDestinations(files: readonly DestinationFile[]): ParsedDest
       );
     }
     for (const { place, row } of parsed) {
-      const first = row instanceof Fault ? undefined : seen.get(row.address);
+      const first = row instanceof Fault ? undefined : seen.get(nameOfRow(row));
       if (row instanceof Fault) {
         problems.push(`${place}: ${row.message}`);
       } else if (first !== undefined) {
-        problems.push(`${place}: ${row.address} is already on ${first}`);
+        problems.push(`${place}: ${nameOfRow(row)} is already on ${first}`);
       } else {
-        seen.set(row.address, place);
+        seen.set(nameOfRow(row), place);
         rows.push(row);
       }
     }
@@ -122,10 +125,8 @@ function parseRow(cells: string[], place: string): DestinationRow {
   }
   const faults: string[] = [];
 
-  const parsed = parseAddress(address);
-  const unusable = parsed && unusableAddress(parsed);
-  if (!parsed) faults.push(`${JSON.stringify(address)} ${addressFault(address)}`);
-  else if (unusable) faults.push(`${address} cannot be a destination: ${unusable}`);
+  const parsed = tryParse(() => parseEndpoint(address));
+  if (parsed instanceof Fault) faults.push(parsed.message);
 
   const bytes = mac === '' ? undefined : parseMac(mac);
   if (mac !== '') {
@@ -139,13 +140,23 @@ function parseRow(cells: string[], place: string): DestinationRow {
   }
   if (cells.length > 3) faults.push(`${cells.length} columns, of at most 3`);
 
-  if (!parsed || faults.length > 0) throw new Fault(faults.join('; '));
+  if (parsed instanceof Fault || faults.length > 0) throw new Fault(faults.join('; '));
   return {
-    address: formatAddress(parsed),
+    ...hostOf(parsed),
     mac: bytes && formatMac(bytes),
     weight: weight === '' ? 1 : Number(weight),
     place,
   };
+}
+
+/** What a row has of its endpoint. */
+export function hostOf({
+  address,
+  port,
+  forward,
+}: Endpoint): Pick<DestinationRow, 'address' | 'port'> {
+  if (forward === 'local') throw new Fault('a local destination is not possible yet');
+  return { address: formatAddress(address), ...(port !== undefined && { port }) };
 }
 
 /** Why an address cannot be that of a destination, or undefined. */

@@ -11,7 +11,7 @@ import {
   readWeight,
 } from './values.js';
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
-import { parseDestinations } from './destinations-csv.js';
+import { nameOfRow, parseDestinations } from './destinations-csv.js';
 
 /** Opens a file that the config file names; throws a Fault if it cannot be read. */
 export type OpenFile = (name: string) => DestinationFile;
@@ -32,10 +32,11 @@ export function readRows(section: Section, open: OpenFile): DestinationRow[] {
   return (elements ?? []).flatMap((value, index) => {
     const row = readRow(section, section.at('destinations', index), value);
     if (!row) return [];
-    const first = places.get(row.address);
-    places.set(row.address, first ?? row.place);
+    const name = nameOfRow(row);
+    const first = places.get(name);
+    places.set(name, first ?? row.place);
     if (first === undefined) return [row];
-    const reason = `${row.address} is already on ${first}`;
+    const reason = `${name} is already on ${first}`;
     section.problems.add(section.at('destinations', index), reason);
     return [];
   });
@@ -59,14 +60,15 @@ function readRow(
   const row = new Section(section.problems, path, values);
   row.checkKeys(namesOf(DESTINATION_KEYS));
   if (!row.has('address')) row.fault('address', 'it is missing');
-  const address = row.get('address', readDestination);
+  const host = row.get('address', readDestination);
   const mac = row.get('mac', readMac);
   const weight = row.get('weight', readWeight) ?? 1;
   const device = row.get('device', readDevice);
-  return address === undefined
+  return host === undefined
     ? undefined
     : {
-        ...{ address, mac, weight, place: section.problems.place(path) },
+        ...host,
+        ...{ mac, weight, place: section.problems.place(path) },
         ...(device !== undefined && { device }),
       };
 }

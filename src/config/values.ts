@@ -14,7 +14,9 @@ import {
   unusableAddress,
 } from '../wire/address.js';
 import type { Reader, Section } from './section.js';
-import { MAX_WEIGHT, unusableMac } from './destinations-csv.js';
+import type { DestinationRow } from './destinations-csv.js';
+import { MAX_WEIGHT, hostOf, unusableMac } from './destinations-csv.js';
+import { parseEndpoint } from '../wire/endpoint.js';
 import { nearestOf, show } from './problems.js';
 import type { Names, NamesPrefix } from '../wire/names.js';
 import { joinNames, parseNames } from '../wire/names.js';
@@ -89,7 +91,15 @@ export function readDuration(value: unknown): number {
   );
 }
 
-/** Returns the address as text in its one form, which messages and rows need. */
+/** Reads the address of a destination, with a port or not. */
+export function readDestination(
+  value: unknown,
+): Pick<DestinationRow, 'address' | 'port'> {
+  if (typeof value === 'string') return hostOf(parseEndpoint(value));
+  throw new Fault(`${show(value)} ${NO_ADDRESS}`);
+}
+
+/** Returns the address as text in its one form, which messages need. */
 function readHost(what: string): Reader<string> {
   return (value) => {
     const address = typeof value === 'string' ? parseAddress(value) : undefined;
@@ -99,7 +109,6 @@ function readHost(what: string): Reader<string> {
     return formatAddress(address);
   };
 }
-export const readDestination = readHost('a destination');
 const readService = readHost("a service's address");
 
 function readSource(value: unknown): Source {

@@ -12,7 +12,7 @@ import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
 import type { Exit } from '../abi/exit.js';
 import type { Routing } from '../system/settings.js';
-import type { Forward } from '../wire/forward.js';
+import type { EntryForward } from '../wire/forward.js';
 import type { Names } from '../wire/names.js';
 
 export interface Facts {
@@ -109,7 +109,7 @@ export interface DestinationFacts extends Towards {
    */
   isSpread: boolean;
   service: number;
-  forward: Forward;
+  forward: EntryForward;
   /** The device that packets to it leave by; undefined if that does not work. */
   device: string | undefined;
 }

@@ -10,7 +10,7 @@ import type {
   Traffic,
 } from './facts.js';
 import { formatAddress } from '../wire/address.js';
-import type { Forward } from '../wire/forward.js';
+import type { EntryForward } from '../wire/forward.js';
 import { Unseen } from '../text/unseen.js';
 import { formatWay } from '../wire/way.js';
 
@@ -54,7 +54,7 @@ export function waysOf({ ways }: ServiceFacts): string[] {
 export function serviceAddresses(
   { balancer }: Facts,
   destination: string,
-  forward?: Forward,
+  forward?: EntryForward,
 ): string[] {
   const services = (balancer?.destinations ?? [])
     .filter(({ address }) => address === destination)
@@ -69,7 +69,7 @@ export function serviceAddresses(
 }
 
 /** How services send to this destination, which may be one of several. */
-export function forwardsOf({ balancer }: Facts, destination: string): Set<Forward> {
+export function forwardsOf({ balancer }: Facts, destination: string): Set<EntryForward> {
   const all = balancer?.destinations ?? [];
   return new Set(
     all.filter(({ address }) => address === destination).map(({ forward }) => forward),

@@ -5,7 +5,8 @@ import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { CELL_HASH_SOURCE } from '../abi/cell.js';
 import { VERDICTS } from '../abi/verdicts.js';
-import { formatAddress, formatMac } from '../wire/address.js';
+import { formatMac } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import { many } from '../text/format.js';
 import type { State } from '../plan/state.js';
 import { formatWay } from '../wire/way.js';
@@ -62,7 +63,7 @@ function describeReasons({ live, program, model, exit }: Explained): [string, st
   if (entry && program.id !== undefined) {
     lines.push([
       'destination',
-      `${formatAddress(entry.address)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}${exit === undefined ? '' : `, by ${exit}`}`,
+      `${formatEndpoint(entry)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}${exit === undefined ? '' : `, by ${exit}`}`,
     ]);
   }
   const meaning = must(
@@ -76,7 +77,7 @@ function describeReasons({ live, program, model, exit }: Explained): [string, st
 function describeSlot({ current, previous, second }: Slot, live: State): string {
   const name = (id: number): string => {
     const entry = live.destinations.get(id);
-    return entry ? formatAddress(entry.address) : 'none';
+    return entry ? formatEndpoint(entry) : 'none';
   };
   if (previous === 0) return `cold, to ${name(current)}`;
   const before = previous === NOBODY ? 'one that is gone' : name(previous);
@@ -129,7 +130,7 @@ export function explainedJson(one: Explained): Record<string, unknown> {
     destination: entry
       ? {
           id: program.id,
-          address: formatAddress(entry.address),
+          address: formatEndpoint(entry),
           forward: entry.forward,
           device: exit ?? null,
         }

@@ -14,6 +14,7 @@ import { reachable } from '../plan/cells.js';
 import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../abi/cell.js';
 import type { Context, Tools } from '../program/tools.js';
 import { parseAddress, parseMac } from '../wire/address.js';
+import { sameEndpoint } from '../wire/endpoint.js';
 import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
 import { parseDestinations } from '../config/destinations-csv.js';
@@ -123,12 +124,12 @@ function readRows(files: readonly string[]): DestinationRow[] {
  * gone, and only its share of the table matters.
  */
 function asBefore(
-  { address: text, weight }: DestinationRow,
+  { address: text, port, weight }: DestinationRow,
   today: readonly WantedDestination[],
 ): WantedDestination {
   const address = must(parseAddress(text), text);
-  const there = today.find((one) => one.address.equals(address));
-  return { address, mac: there?.mac ?? Buffer.alloc(6), weight };
+  const there = today.find((one) => sameEndpoint(one, { address, port }));
+  return { address, port, mac: there?.mac ?? Buffer.alloc(6), weight };
 }
 
 export function macOf({ name, mac }: Link): Buffer {

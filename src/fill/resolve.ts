@@ -43,6 +43,7 @@ export async function resolveRows(
     const hop = hops.get(row.address);
     return {
       address: parseAddress(row.address) as Buffer,
+      ...(row.port !== undefined && { port: row.port }),
       mac: must(
         parseMac(row.mac ?? must(hop, row.address).mac),
         `the MAC of ${row.address}`,

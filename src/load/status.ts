@@ -23,6 +23,7 @@ import { ownedBy } from '../plan/state.js';
 import { countHot } from '../plan/still-hot.js';
 import { readAllSlots, readTables } from '../program/read.js';
 import { formatAddress } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import type { Forward } from '../wire/forward.js';
 import { USUAL_FORWARD, forwardIn } from '../wire/forward.js';
 import { formatNames } from '../wire/names.js';
@@ -135,12 +136,13 @@ function exitsOf(
   senders: readonly Sender[],
 ): ServiceStatus['exits'] {
   const exits = new Map<string | null, string[]>();
-  for (const { address, exit: number } of ownedBy(tables, id).values()) {
+  for (const entry of ownedBy(tables, id).values()) {
+    const { exit: number } = entry;
     if (number === 0) continue;
     const exit = tables.exits?.get(number);
     const isThere = exit && tables.lostExits?.has(number) !== true;
     const device = (isThere && senderOf(senders, exit)?.name) || null;
-    exits.set(device, [...(exits.get(device) ?? []), formatAddress(address)]);
+    exits.set(device, [...(exits.get(device) ?? []), formatEndpoint(entry)]);
   }
   return [...exits].map(([device, destinations]) => ({ device, destinations }));
 }

@@ -5,7 +5,7 @@
  */
 import { must } from '../text/must.js';
 import { isWay, reachable } from './cells.js';
-import { formatAddress } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import type { Forward } from '../wire/forward.js';
 import type { WantedService } from '../config/read.js';
 import { NoRoom } from './no-room.js';
@@ -150,9 +150,7 @@ function claimWays(
 function describeGone(state: State, { id, ways, range }: GoneService): RemovedService {
   return {
     ways: ways.map(formatWay),
-    destinations: [...ownedBy(state, id).values()].map((one) =>
-      formatAddress(one.address),
-    ),
+    destinations: [...ownedBy(state, id).values()].map(formatEndpoint),
     slots: range ? 1 << range.log2Slots : 0,
   };
 }

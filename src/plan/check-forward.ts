@@ -3,9 +3,11 @@
 import { CELL_NAMES } from '../abi/cell.js';
 import { Failure } from '../text/failure.js';
 import { formatAddress } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import type { Wanted } from './steps.js';
 
 export function checkForward({ forward, service, destinations }: Wanted): void {
+  checkPorts(destinations);
   if (forward === 'tunnel') return;
   if (service.flags & CELL_NAMES) {
     throw new Failure('the destinations cannot remember without a tunnel', {
@@ -16,13 +18,27 @@ export function checkForward({ forward, service, destinations }: Wanted): void {
   const behind = destinations.filter(({ router }) => router !== undefined);
   if (behind.length === 0) return;
   const list = behind.map(
-    ({ address, router }) => `${formatAddress(address)} is reached through ${router}`,
+    (one) => `${formatEndpoint(one)} is reached through ${one.router}`,
   );
   throw new Failure(
     `not all destinations are on the same link, nothing was written\n${list.join('\n')}`,
     {
       cause: 'a router would send packets to the address of the service back to here',
       next: 'use --forward tunnel for this service',
+    },
+  );
+}
+
+/** The other ways leave the packet as it is. */
+function checkPorts(destinations: Wanted['destinations']): void {
+  const named = destinations.filter(({ port = 0 }) => port !== 0);
+  const [first] = named;
+  if (!first) return;
+  throw new Failure(
+    `${formatEndpoint(first)} has a port, and its packets would keep theirs`,
+    {
+      cause: 'behind a tunnel and by the link a packet stays as it is',
+      next: `write ${formatAddress(first.address)}`,
     },
   );
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Chooses the table that a service gets, and gives the live one in the same terms. */
 import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
-import { formatAddress } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import type { State } from './state.js';
 import { isHot } from './hot-slots.js';
 import type { LiveTable } from './minimal.js';
@@ -27,13 +27,11 @@ export function liveTable(
   { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
   destinations: readonly TableDestination[],
 ): LiveTable {
-  const indices = new Map(
-    destinations.map(({ address }, index) => [formatAddress(address), index]),
-  );
+  const indices = new Map(destinations.map((one, index) => [formatEndpoint(one), index]));
   const byId = new Map(
-    [...live.destinations].map(([id, { address }]) => [
+    [...live.destinations].map(([id, entry]) => [
       id,
-      indices.get(formatAddress(address)) ?? GONE,
+      indices.get(formatEndpoint(entry)) ?? GONE,
     ]),
   );
   const indexOf = (id: number): number => (id === 0 ? EMPTY : (byId.get(id) ?? GONE));

@@ -18,7 +18,7 @@
 import { at as element } from '../text/must.js';
 import { hash } from '../wire/hash.js';
 import type { TableDestination } from './slot-counts.js';
-import { bounds, seedOf } from './slot-counts.js';
+import { bounds, inOrder, seedOf } from './slot-counts.js';
 
 /** For each slot the index of its destination, or -1 where there is none. */
 export function consistentTable(
@@ -29,15 +29,14 @@ export function consistentTable(
   const limits = bounds(destinations, slots);
   // Sorted by address: of two that arrive together, the same one is always first.
   const walkers = destinations
-    .map(({ address, weight }, index) => ({
-      index,
-      address,
-      walker: new Walker(address, weight, slots),
+    .map((destination, index) => ({
+      ...{ index, destination },
+      walker: new Walker(destination, slots),
       ...element(limits, index),
       taken: 0,
     }))
     .filter(({ most }) => most > 0)
-    .sort((a, b) => Buffer.compare(a.address, b.address));
+    .sort((a, b) => inOrder(a.destination, b.destination));
 
   const race = new Race(walkers.map(({ walker }) => walker));
   let left = slots;
@@ -84,10 +83,10 @@ class Walker {
   readonly #d: number;
   readonly #e: number;
 
-  constructor(address: Buffer, weight: number, slots: number) {
-    const seed = seedOf(address);
+  constructor(destination: TableDestination, slots: number) {
+    const seed = seedOf(destination);
     this.time = hash(seed, 0, 0) % PARTS;
-    this.weight = weight;
+    this.weight = destination.weight;
     this.end = slots * PARTS;
     this.#mask = slots - 1;
     this.#shift = (32 - Math.clz32(slots)) >> 1;

@@ -4,6 +4,7 @@ import { encodeDestination } from '../abi/destination.js';
 import type { Destination } from '../abi/destination.js';
 import { at, must } from '../text/must.js';
 import { ANY_ADDRESS, formatAddress } from '../wire/address.js';
+import type { EntryForward } from '../wire/forward.js';
 import { headerSum, largestPacket } from '../wire/outer-header.js';
 import type { Source } from '../wire/outer-source.js';
 import { familyOf } from '../wire/outer-source.js';
@@ -19,12 +20,12 @@ export function planDestinations(
   ids: readonly number[],
   numbers: ExitNumbers,
 ): Write[] {
-  const { forward } = wanted;
   return destinations.flatMap((destination, index) => {
-    const { address, mac, weight, exit, isFound = false } = destination;
+    const { address, mac, weight, exit, port = 0, isFound = false } = destination;
+    const forward = destination.forward ?? wanted.forward;
     const key = at(ids, index);
     const there = state.destinations.get(key);
-    const source = sourceFor(wanted, address, there);
+    const source = sourceFor(wanted, forward, address, there);
     const value: Destination = {
       address,
       mac,
@@ -37,6 +38,7 @@ export function planDestinations(
       forward,
       isFound,
       exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
+      port,
     };
     if (!there || there.service === 0) return [{ map: 'destinations', key, value }];
     if (sameDestination(there, value)) return [];
@@ -47,7 +49,8 @@ export function planDestinations(
 const NO_SOURCE: Source = { address: ANY_ADDRESS, spread: 0 };
 
 function sourceFor(
-  { forward, sources }: Wanted,
+  { sources }: Wanted,
+  forward: EntryForward,
   address: Buffer,
   there: Destination | undefined,
 ): Source {
@@ -65,8 +68,9 @@ function sourceFor(
  */
 function rewrite(there: Destination, value: Destination): Destination[] {
   if (there.forward === value.forward) return [value];
-  const tunnel = there.forward === 'tunnel' ? there : value;
-  return [{ ...tunnel, forward: 'link' }, value];
+  if (there.forward !== 'tunnel' && value.forward !== 'tunnel') return [value];
+  const [tunnel, other] = there.forward === 'tunnel' ? [there, value] : [value, there];
+  return [{ ...tunnel, forward: other.forward }, value];
 }
 
 function sameDestination(one: Destination, other: Destination): boolean {

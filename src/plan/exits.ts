@@ -8,7 +8,7 @@ import type { Destination } from '../abi/destination.js';
 import type { Exit } from '../abi/exit.js';
 import { EXITS } from '../abi/exit.js';
 import { Failure } from '../text/failure.js';
-import { formatAddress } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import type { State, Write } from './state.js';
 import type { WantedDestination } from './steps.js';
 
@@ -27,9 +27,12 @@ export function isSameExit(one: Exit | undefined, other: Exit | undefined): bool
 /** A destination that is to stay as it is. */
 export function asWanted(
   { exits }: Pick<State, 'exits'>,
-  { address, mac, weight, isFound, exit }: Destination,
+  { address, port, forward, mac, weight, isFound, exit }: Destination,
 ): WantedDestination {
-  return { address, mac, weight, isFound, exit: exits?.get(exit) };
+  return {
+    ...{ address, port, mac, weight, isFound, exit: exits?.get(exit) },
+    ...(forward === 'local' && { forward }),
+  };
 }
 
 /** Gives each wanted exit a number: the one that it has, or a free one. */
@@ -71,9 +74,9 @@ export function planExits({ exits, lostExits }: State, numbers: ExitNumbers): Wr
   });
 }
 
-function cannotLeave({ address }: WantedDestination): Failure {
+function cannotLeave(destination: WantedDestination): Failure {
   return new Failure(
-    `${formatAddress(address)} is reached over another device, and this program cannot send there`,
+    `${formatEndpoint(destination)} is reached over another device, and this program cannot send there`,
     {
       cause: 'only the host build sends by another device; a card sends by its own port',
       next: 'load l4lb_xdp_host.o, or take destinations on the network of this device',

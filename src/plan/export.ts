@@ -19,7 +19,8 @@ import type { Device } from '../abi/device.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
 import { SLOT_SEED } from '../wire/hash.js';
 import { formatSlotSeed } from '../wire/slot-seed.js';
-import { compareBytes, formatAddress, formatMac } from '../wire/address.js';
+import { formatAddress, formatMac } from '../wire/address.js';
+import { compareEndpoints, formatEndpoint } from '../wire/endpoint.js';
 import type { State } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
@@ -73,7 +74,7 @@ export function exportConfig(
       ...settingsOf(live, service),
       ...sourceLine(at(sources, index), own),
       'destinations = [',
-      ...[...ownedBy(live, service.id).values()].sort(byAddress).map((entry) => {
+      ...[...ownedBy(live, service.id).values()].sort(compareEndpoints).map((entry) => {
         const exit = live.exits?.get(entry.exit);
         return destinationLine(entry, exit && { device: deviceOf(exit) });
       }),
@@ -159,12 +160,13 @@ function settingsOf(live: State, service: Service): string[] {
  * device only, so it is left out if that is gone.
  */
 function destinationLine(
-  { address, mac, weight, isFound }: Destination,
+  destination: Destination,
   exit: { device: string | undefined } | undefined,
 ): string {
+  const { mac, weight, isFound } = destination;
   const isKnown = !isFound && (!exit || exit.device !== undefined);
   const cells = [
-    `address = ${quote(formatAddress(address))}`,
+    `address = ${quote(formatEndpoint(destination))}`,
     ...(isKnown ? [`mac = ${quote(formatMac(mac))}`] : []),
     ...(isFound || exit?.device === undefined
       ? []
@@ -172,10 +174,6 @@ function destinationLine(
     ...(weight === 1 ? [] : [`weight = ${weight}`]),
   ];
   return `  { ${cells.join(', ')} },`;
-}
-
-function byAddress(one: Destination, other: Destination): number {
-  return compareBytes(one.address, other.address);
 }
 
 function distinct<T>(values: readonly T[]): T[] {

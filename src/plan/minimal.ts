@@ -8,7 +8,7 @@
  */
 import { at } from '../text/must.js';
 import type { TableDestination } from './slot-counts.js';
-import { shares } from './slot-counts.js';
+import { inOrder, shares } from './slot-counts.js';
 
 /** Stands in place of a destination's index. */
 export const EMPTY = -1;
@@ -89,8 +89,8 @@ export function minimalTable(
   };
 
   const needy = destinations
-    .map(({ address }, index) => ({ address, index }))
-    .sort((a, b) => Buffer.compare(a.address, b.address))
+    .map(({ address, port }, index) => ({ address, port, index }))
+    .sort(inOrder)
     .map(({ index }) => index);
   let next = 0;
   const anybody = (): number | undefined => {

@@ -7,7 +7,8 @@ import type { Destination } from '../abi/destination.js';
 import { encodeDestination } from '../abi/destination.js';
 import { encodeDevice } from '../abi/device.js';
 import type { Exit } from '../abi/exit.js';
-import { formatAddress, formatMac } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
+import { formatMac } from '../wire/address.js';
 import { largestPacket } from '../wire/outer-header.js';
 import { exitKey, exitNumbers, isSameExit, planExits } from './exits.js';
 import type { State, Write } from './state.js';
@@ -72,10 +73,10 @@ export function planRefresh(state: State, seen: Seen): Refresh {
       largestPacket: largestPacket(exit?.mtu ?? device.mtu, entry.address, entry.forward),
     };
     if (encodeDestination(value).equals(encodeDestination(entry))) return [];
-    const address = formatAddress(entry.address);
-    tell(`${address}: MAC`, formatMac(entry.mac), formatMac(mac));
+    const name = formatEndpoint(entry);
+    tell(`${name}: MAC`, formatMac(entry.mac), formatMac(mac));
     if (!isSameExit(state.exits?.get(entry.exit), exit)) {
-      changes.push(`${address}: leaves by ${exit ? nameOf(exit) : device.name}`);
+      changes.push(`${name}: leaves by ${exit ? nameOf(exit) : device.name}`);
     }
     return [{ map: 'destinations', key: id, value }];
   });

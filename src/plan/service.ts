@@ -11,14 +11,15 @@ import {
   CELL_UDP_STAYS,
 } from '../abi/cell.js';
 import { DEVICE_NO_ECHO } from '../abi/device.js';
-import { ANY_ADDRESS, formatAddress, formatMac } from '../wire/address.js';
+import { ANY_ADDRESS, formatMac } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import { checkForward } from './check-forward.js';
 import { checkNames, nameable } from './check-names.js';
 import { asWanted, isSameExit } from './exits.js';
 import { chainOf } from './names.js';
 import { NoRoom } from './no-room.js';
 import type { State, Write } from './state.js';
-import { applyWrites, byAddress, freeIds, ownedBy } from './state.js';
+import { applyWrites, byName, freeIds, ownedBy } from './state.js';
 import { chooseTable, liveTable } from './choose-table.js';
 import { idleOf } from './hot-slots.js';
 import { idealMoves } from './minimal.js';
@@ -133,8 +134,8 @@ export function plan(live: State, wanted: Wanted): Plan {
   const slotsIdeal = idealMoves(target, liveTable(live, service, target).current);
   const ways = waysOf(state, service);
   const waysBefore = waysOf(live, service);
-  const old = byAddress([...before.values()]);
-  const after = byAddress(target);
+  const old = byName([...before.values()]);
+  const after = byName(target);
   const sent = [...ownedBy(state, service.id).values()];
   const shares = sharesOf(live, state, old, after);
   const turned = (which: (before: number, after: number) => boolean): string[] =>
@@ -222,11 +223,11 @@ function waysOf(state: State, { id }: Service): string[] {
 
 function exitsIn(destinations: readonly WantedDestination[]): Plan['exits'] {
   const exits = new Map<string, string[]>();
-  for (const { address, exit } of destinations) {
+  for (const { exit, ...destination } of destinations) {
     if (!exit || !('name' in exit)) continue;
-    exits.set(exit.name, [...(exits.get(exit.name) ?? []), formatAddress(address)]);
+    exits.set(exit.name, [...(exits.get(exit.name) ?? []), formatEndpoint(destination)]);
   }
-  return [...exits].map(([device, addresses]) => ({ device, destinations: addresses }));
+  return [...exits].map(([device, names]) => ({ device, destinations: names }));
 }
 
 /** The settings that neither destinations, slots nor ways show. */
@@ -293,7 +294,7 @@ function addressesById({ destinations }: State): Map<number, string> {
   return new Map(
     [...destinations]
       .filter(([id, { address }]) => id !== 0 && !address.equals(ANY_ADDRESS))
-      .map(([id, { address }]) => [id, formatAddress(address)]),
+      .map(([id, entry]) => [id, formatEndpoint(entry)]),
   );
 }
 
@@ -337,10 +338,9 @@ function nextStep(
   const owned = [...ownedBy(state, service.id).values()].map((entry) =>
     asWanted(state, entry),
   );
-  const there = byAddress(owned);
-  const after = byAddress(target);
-  const isThere = ({ address }: WantedDestination): boolean =>
-    there.has(formatAddress(address));
+  const there = byName(owned);
+  const after = byName(target);
+  const isThere = (one: WantedDestination): boolean => there.has(formatEndpoint(one));
   const missing = target.filter((destination) => !isThere(destination));
   const free = freeIds(state).length;
   if (missing.length <= free) return target;
@@ -349,9 +349,7 @@ function nextStep(
   const step = [...kept, ...byWeight(missing).slice(0, free)];
   if (step.some(({ weight }) => weight > 0)) return step;
   // Every id is taken, and all with a weight have to go: half of them stay for now.
-  const leaving = byWeight(
-    owned.filter(({ address }) => !after.has(formatAddress(address))),
-  );
+  const leaving = byWeight(owned.filter((one) => !after.has(formatEndpoint(one))));
   if (leaving.length > 1) return [...kept, ...leaving.slice(0, leaving.length >> 1)];
   throw new NoRoom('there is no id for a new destination', {
     cause: 'the destinations of other services take nearly all of them',

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** How many slots a destination may have, by its weight. All numbers are whole. */
 import { at } from '../text/must.js';
+import type { Endpoint } from '../wire/endpoint.js';
 import { hash } from '../wire/hash.js';
 
-export interface TableDestination {
-  /** Identity: 16 bytes. */
-  address: Buffer;
+export interface TableDestination extends Endpoint {
   weight: number;
 }
 
@@ -50,7 +49,8 @@ export function bounds(
   const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
   const active = destinations.filter(({ weight }) => weight > 0).length;
   const one = active <= slots ? 1 : 0;
-  const result = destinations.map(({ address, weight }): Bounds => {
+  const result = destinations.map((destination): Bounds => {
+    const { weight } = destination;
     if (weight === 0) return { least: 0, most: 0 };
     // At most 2^16 * 2^20 * 2^8: exact, and so is the whole part of a quotient.
     const share = weight * slots;
@@ -59,7 +59,7 @@ export function bounds(
     if (share < SMALL * total) return { least: floor, most: ceil };
 
     const parts = Math.floor((share * PARTS) / total);
-    const lot = seedOf(address) % PARTS;
+    const lot = seedOf(destination) % PARTS;
     if (slots < SMALL_TABLE && parts < LOOSE * PARTS + FEWER * lot) {
       return {
         least: Math.ceil((parts - lot) / PARTS) - FEWER,
@@ -81,10 +81,17 @@ export function bounds(
 }
 
 /** A number that stands for a destination and does not depend on the others. */
-export function seedOf(address: Buffer): number {
+export function seedOf({ address, port = 0 }: Endpoint): number {
   let seed = 0;
   for (let at = 0; at < 16; at += 4) seed = hash(seed, address.readUInt32LE(at), at);
-  return seed;
+  return port === 0 ? seed : hash(seed, port, 16);
+}
+
+/** The order that decides between equals. It must be the same on every balancer. */
+export function inOrder(one: Endpoint, other: Endpoint): number {
+  return (
+    Buffer.compare(one.address, other.address) || (one.port ?? 0) - (other.port ?? 0)
+  );
 }
 
 /**
@@ -108,9 +115,8 @@ export function shares(
   const keepsOneMore = (index: number): boolean =>
     (has ? at(has, index) : 0) > at(result, index);
   const byRemainder = destinations
-    .map(({ address, weight }, index) => ({
-      index,
-      address,
+    .map(({ address, port, weight }, index) => ({
+      ...{ index, address, port },
       // If the least is more than its share, nothing more is due.
       remainder: weight * slots < least * total ? 0 : (weight * slots) % total,
       weight,
@@ -120,7 +126,7 @@ export function shares(
       (a, b) =>
         b.remainder - a.remainder ||
         Number(keepsOneMore(b.index)) - Number(keepsOneMore(a.index)) ||
-        Buffer.compare(a.address, b.address),
+        inOrder(a, b),
     );
 
   let left = slots - result.reduce((sum, share) => sum + share, 0);

@@ -6,7 +6,8 @@ import type { Exit } from '../abi/exit.js';
 import type { Slot } from '../abi/slot.js';
 import type { Cell } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
-import { formatAddress } from '../wire/address.js';
+import type { Endpoint } from '../wire/endpoint.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 
 /** What the maps hold, as far as a plan needs it. Missing entries are zero. */
 export interface State {
@@ -131,8 +132,6 @@ export function freeIds(state: State): number[] {
   return ids;
 }
 
-export function byAddress<T extends { address: Buffer }>(
-  entries: readonly T[],
-): Map<string, T> {
-  return new Map(entries.map((entry) => [formatAddress(entry.address), entry]));
+export function byName<T extends Endpoint>(entries: readonly T[]): Map<string, T> {
+  return new Map(entries.map((entry) => [formatEndpoint(entry), entry]));
 }

@@ -34,7 +34,8 @@ import {
 } from '../abi/device.js';
 import type { Device } from '../abi/device.js';
 import { ABI } from '../abi/maps.js';
-import { formatAddress } from '../wire/address.js';
+import type { Endpoint } from '../wire/endpoint.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import type { WantedDevice } from './device.js';
 import { slotSeedFor } from './device.js';
 import type { Forward } from '../wire/forward.js';
@@ -48,8 +49,7 @@ import { keepsSsh } from './services.js';
 import type { Sources } from '../wire/outer-source.js';
 import { versionOf, wayKey } from '../wire/way.js';
 
-export interface WantedDestination {
-  address: Buffer;
+export interface WantedDestination extends Endpoint {
   mac: Buffer;
   weight: number;
   /** Whether MAC and exit were looked up; undefined: they were given. */
@@ -143,14 +143,11 @@ function giveIds(
   destinations: readonly WantedDestination[],
 ): number[] {
   const have = new Map(
-    [...ownedBy(state, service.id)].map(([id, { address }]) => [
-      formatAddress(address),
-      id,
-    ]),
+    [...ownedBy(state, service.id)].map(([id, entry]) => [formatEndpoint(entry), id]),
   );
   const free = freeIds(state);
-  return destinations.map(({ address }) => {
-    const id = have.get(formatAddress(address)) ?? free.shift();
+  return destinations.map((destination) => {
+    const id = have.get(formatEndpoint(destination)) ?? free.shift();
     if (id === undefined)
       throw new Error('nextStep() promised an id for each destination');
     return id;

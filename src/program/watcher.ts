@@ -24,7 +24,7 @@ import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from './tools.js';
 import type { Records } from '../plan/records.js';
 import { at, must } from '../text/must.js';
-import { formatAddress } from '../wire/address.js';
+import { formatEndpoint } from '../wire/endpoint.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
 import type { Reading, Subject } from './reading.js';
@@ -130,7 +130,7 @@ export class Watcher {
         const entry = decodeDestination(valueOf(one));
         return entry.service === 0
           ? []
-          : [[decodeKey(one.key), formatAddress(entry.address)] as const];
+          : [[decodeKey(one.key), formatEndpoint(entry)] as const];
       }),
     );
     const isFreed = ({ key }: Entry): boolean =>

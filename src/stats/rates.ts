@@ -6,7 +6,7 @@ import type { VerdictName } from '../abi/verdicts.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { Reading, Subject } from '../program/reading.js';
 import { must } from '../text/must.js';
-import { sortedByAddress } from '../wire/address.js';
+import { sortedByName } from '../wire/endpoint.js';
 import type { DestinationRates, Rates, Sample } from './sample.js';
 
 /** Returns what happened between two readings. */
@@ -19,7 +19,7 @@ export function sampleBetween(
   const rates = (counter: Counter, earlier: Counter | undefined): Rates =>
     ratesOf(counter, earlier, interval);
 
-  const destinations: DestinationRates[] = sortedByAddress(
+  const destinations: DestinationRates[] = sortedByName(
     [...subject.destinations].map(([id, address]) => ({
       id,
       address,

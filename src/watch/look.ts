@@ -26,11 +26,13 @@ export async function look(
   link: Link,
   state: State,
 ): Promise<Look> {
-  const found = new Map(
-    [...state.destinations]
-      .filter(([, { service, isFound }]) => service !== 0 && isFound)
-      .map(([id, { address }]) => [formatAddress(address), id]),
-  );
+  // Several ports of a host are several destinations.
+  const found = new Map<string, number[]>();
+  for (const [id, { address, service, isFound }] of state.destinations) {
+    if (service === 0 || !isFound) continue;
+    const host = formatAddress(address);
+    found.set(host, [...(found.get(host) ?? []), id]);
+  }
   const neighbours = new Neighbours(run);
   const routed = state.exits
     ? await neighbours.devices([...found.keys()])
@@ -58,7 +60,8 @@ export async function look(
     hops.set(device, [...new Set([...known.values()].flatMap(({ next }) => next ?? []))]);
     for (const [address, { mac: text = '' }] of known) {
       const mac = parseMac(text);
-      if (mac) ways.set(must(found.get(address), address), { mac, exit });
+      if (mac)
+        for (const id of must(found.get(address), address)) ways.set(id, { mac, exit });
       else troubles.push(`no host answers for ${address} on ${device}`);
     }
   }

@@ -155,17 +155,6 @@ export function compareAddresses(one: string, other: string): number {
   );
 }
 
-/** Returns a sorted copy; each address is read once, which matters for thousands. */
-export function sortedByAddress<T>(
-  all: readonly T[],
-  addressOf: (one: T) => string,
-): T[] {
-  return all
-    .map((one) => ({ one, key: parseAddress(addressOf(one)) ?? ANY_ADDRESS }))
-    .sort((a, b) => compareBytes(a.key, b.key))
-    .map(({ one }) => one);
-}
-
 /** Returns a table's address as it is on the wire: 4 bytes for IPv4. */
 export function onWire(address: Buffer): Buffer {
   return isMapped(address) ? address.subarray(12) : address;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The parts of the outer header that do not depend on the packet. */
 import { isIpv6 } from './address.js';
-import type { Forward } from './forward.js';
+import type { EntryForward } from './forward.js';
 
 const DONT_FRAGMENT = 0x4000;
 const TTL_AND_IPIP = 0x4004;
@@ -25,7 +25,11 @@ export function headerSum(source: Buffer, address: Buffer): number {
 }
 
 /** The longest IP packet that fits the MTU on its way to an address. */
-export function largestPacket(mtu: number, address: Buffer, forward: Forward): number {
+export function largestPacket(
+  mtu: number,
+  address: Buffer,
+  forward: EntryForward,
+): number {
   const added = forward === 'tunnel' ? outerLength(address) : 0;
   return Math.max(0, Math.min(mtu, 0xffff) - added);
 }

@@ -5,7 +5,7 @@
  * spreads them over its queues, which it chooses by the outer addresses.
  */
 import { Fault } from '../text/fault.js';
-import type { Forward } from './forward.js';
+import type { EntryForward } from './forward.js';
 import {
   addressFault,
   formatAddress,
@@ -101,7 +101,7 @@ export function sourcesIn(
     address: Buffer;
     source: Buffer;
     spread: number;
-    forward: Forward;
+    forward: EntryForward;
   }>,
 ): Sources {
   const sources: Sources = {};

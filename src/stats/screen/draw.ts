@@ -2,7 +2,7 @@
 /** Draws a state of the dashboard as lines that fit its screen. */
 import { VERDICTS } from '../../abi/verdicts.js';
 import { describeRecords } from '../../plan/records.js';
-import { sortedByAddress } from '../../wire/address.js';
+import { sortedByName } from '../../wire/endpoint.js';
 import {
   formatCount,
   formatDuration,
@@ -37,7 +37,7 @@ function matching(state: ScreenState): Row[] {
 function sorted(state: ScreenState): Row[] {
   let rows = matching(state);
   if (state.sort === 'address') {
-    rows = sortedByAddress(rows, ({ destination }) => destination.address);
+    rows = sortedByName(rows, ({ destination }) => destination.address);
   } else {
     const rate = state.sort === 'packets/s' ? 'pps' : 'bps';
     rows.sort((one, other) => other.destination[rate] - one.destination[rate]);

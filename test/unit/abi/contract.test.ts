@@ -69,7 +69,7 @@ import {
 } from '../../../src/abi/maps.js';
 import { parseNames } from '../../../src/wire/names.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
-import { FORWARDS } from '../../../src/wire/forward.js';
+import { ENTRY_FORWARDS } from '../../../src/wire/forward.js';
 import { headerSum } from '../../../src/wire/outer-header.js';
 import { BALANCER, BALANCER_MAC, VIP, WEB_1, mac } from '../wire/names.js';
 
@@ -196,6 +196,7 @@ const EMPTY_DESTINATION: Destination = {
   forward: 'tunnel',
   isFound: false,
   exit: 0,
+  port: 0,
 };
 const EMPTY_EXIT: Exit = { mac: NO_MAC, vlan: 0, ifindex: 0, mtu: 0 };
 const EMPTY_ANSWER_KEY = { address: NO_ADDRESS, port: 0, protocol: 0 };
@@ -281,6 +282,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     header_sum: { headerSum: ONES_16 },
     largest_packet: { largestPacket: ONES_16 },
     exit: { exit: ONES_16 },
+    port: { port: ONES_16 },
   }).map(([field, one]) => ({
     struct: 'l4lb_destination',
     field,
@@ -372,6 +374,7 @@ const DESTINATION: Destination = {
   forward: 'link',
   isFound: true,
   exit: 0x0506,
+  port: 0x0708,
 };
 /** Their flags have other values than all ones. */
 const WITH_ONE_FLAG = ['l4lb_destination.flags', 'l4lb_answer.flags'];
@@ -510,22 +513,26 @@ describe('abi', () => {
   test('has the numbers of all ways to forward, in their byte', () => {
     const { at = 0 } =
       fieldsOf(L4LB, 'l4lb_destination').find(({ name }) => name === 'forward') ?? {};
-    const numbers = FORWARDS.map((forward) =>
-      Number(new RegExp(`L4LB_${forward.toUpperCase()} = (\\d+),`).exec(L4LB)?.[1]),
+    const numbers = ENTRY_FORWARDS.map((forward) =>
+      Number(
+        new RegExp(`L4LB_${forward.toUpperCase().replace('-', '_')} = (\\d+),`).exec(
+          L4LB,
+        )?.[1],
+      ),
     );
     expect(numbers).toEqual(
-      FORWARDS.map((forward) => {
+      ENTRY_FORWARDS.map((forward) => {
         const bytes = encodeDestination({ ...EMPTY_DESTINATION, forward });
         return bytes[at];
       }),
     );
-    expect(new Set(numbers).size).toBe(FORWARDS.length);
+    expect(new Set(numbers).size).toBe(ENTRY_FORWARDS.length);
   });
 
   test('an entry of the first version is one of a tunnel', () => {
     const tunnel = {
       ...{ ...DESTINATION, forward: 'tunnel' as const },
-      ...{ isFound: false, exit: 0 },
+      ...{ isFound: false, exit: 0, port: 0 },
     };
     const short = encodeDestination(tunnel).subarray(0, 48);
     expect(decodeDestination(short)).toEqual(tunnel);
@@ -632,7 +639,7 @@ describe('abi', () => {
       expected:
         '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
         '00000000000000000000ffff0a000001  1495  c805' +
-        '01 01 0605 00000000',
+        '01 01 0605 0708 0000',
     },
     {
       what: 'the key of an answer',

@@ -83,6 +83,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
             forward: 'tunnel',
             isFound: false,
             exit: 0,
+            port: 0,
           },
         ],
       ]),

@@ -175,6 +175,7 @@ describe('plan of the first fill', () => {
       forward: 'tunnel',
       isFound: false,
       exit: 0,
+      port: 0,
     });
   });
 

@@ -38,9 +38,11 @@ test('nothing changes within its time', async () => {
 
 test('whoever waits is told when ip ends', async () => {
   const other = await Monitor.start();
-  const waiting = other.change(10_000);
+  const told = expect(other.change(10_000)).rejects.toThrow(
+    'the shell that runs ip monitor has ended',
+  );
   // The newest shell of this process, since other tests have monitors too.
   const shell = await run('pgrep', ['-n', '-P', String(process.pid), '-x', 'sh']);
   await run('pkill', ['-P', shell.stdout.trim(), '-x', 'ip']);
-  await expect(waiting).rejects.toThrow('the shell that runs ip monitor has ended');
+  await told;
 });
