@@ -19,16 +19,17 @@ DESTINATIONS ?=
 CELLS ?=
 
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
-	l4lb_carry.o l4lb_carry_flows.o
+	l4lb_carry.o l4lb_carry_flows.o l4lb_steer.o
 OBJECTS := $(PROGRAMS) testbed/pass.o testbed/hold.o
 # The builds that are also compiled for this machine.
 BALANCERS := host portable frags
 DECAPS := decap decap-frags
 BUILDS := $(BALANCERS) $(DECAPS)
 SENDER := flood/flood
+STEER := steer/steer
 COMMANDS := $(patsubst bin/%.js,%,$(wildcard bin/*.js))
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
-C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h) $(HEADERS)
+C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h steer/*.[ch]) $(HEADERS)
 SCRIPTS := setup.sh .ci/run completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # Includes the directories, whose time changes when a file is removed.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
@@ -44,7 +45,7 @@ SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=
 	demo demo-tcp demo-link pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
-all: objects $(SENDER) build ## build everything: the BPF programs and the commands (default)
+all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
 
 help: ## this list
 	@echo "make TARGET, with TARGET one of:"
@@ -164,7 +165,7 @@ l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
 l4lb_decap_frags.o: programs/l4lb_decap.c $(wildcard programs/*.h) $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_FRAGS)
 
-l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o: %.o: programs/%.c $(wildcard programs/*.h) \
+l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o l4lb_steer.o: %.o: programs/%.c $(wildcard programs/*.h) \
 		$(HEADERS) Makefile
 	$(call compile,-mcpu=v3)
 
@@ -237,6 +238,11 @@ $(SENDER): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
 		.make/frames.skel.h .make/losses.skel.h Makefile
 	$(CLANG) -O2 -g -Wall -Wextra -Werror -I.make $(filter %.c,$^) -o $@ -lbpf
 
+# ---- What attaches l4lb_steer.o, which neither ip nor bpftool can ----
+
+$(STEER): $(wildcard steer/*.[ch]) programs/steer.h Makefile
+	$(CLANG) -O2 -g -Wall -Wextra -Werror -I. $(filter %.c,$^) -o $@ -lbpf
+
 # Programs that the benchmark needs beside ours.
 .make/floor.o .make/sink.o: .make/%.o: bench/%.c Makefile | .make
 	$(call compile,-mcpu=v3)
@@ -305,4 +311,4 @@ uninstall: ## remove what install installed
 		$(foreach page,$(wildcard man/*),"$(SHARE)/man/man$(lastword $(subst ., ,$(page)))/$(notdir $(page))")
 
 clean: ## remove what was built
-	rm -rf $(OBJECTS) $(SENDER) dist coverage .make
+	rm -rf $(OBJECTS) $(SENDER) $(STEER) dist coverage .make

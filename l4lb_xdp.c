@@ -63,8 +63,11 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 		return L4LB_EXIT_GONE;
 	verdict = forward(ctx, device, packet, destination, flow, names,
 			  &sent_length);
-	if (verdict != L4LB_NO_OBJECTION)
+	if (verdict != L4LB_NO_OBJECTION) {
+		if (verdict == L4LB_LOCAL_SERVER)
+			count(&counters, id, sent_length);
 		return verdict;
+	}
 	if (!leave(ctx, packet, destination, &sent_length))
 		return L4LB_NO_ROOM;
 

@@ -10,6 +10,9 @@
  *   costs less than a tunnel and nothing of the MTU, and IPv4, IPv6, tags and fragments
  *   are all alike. The destination has the service's address on its loopback device, and
  *   has to be on the same link: a router would send the packet back to us.
+ * - A destination on this host, which a service of either way may have among others: the
+ *   packet passes to the kernel as it is, and programs/l4lb_steer.c hands it to the server
+ *   (host build).
  */
 #ifndef FORWARD_H
 #define FORWARD_H
@@ -34,6 +37,12 @@ readdress(struct xdp_md *ctx, const struct l4lb_device *device,
 	return true;
 }
 
+#ifdef L4LB_HOST
+#define is_local(destination) ((destination)->forward == L4LB_LOCAL)
+#else
+#define is_local(destination) false
+#endif
+
 static __always_inline enum l4lb_verdict
 forward(struct xdp_md *ctx, const struct l4lb_device *device,
 	const struct packet *packet, const struct l4lb_destination *destination,
@@ -41,10 +50,15 @@ forward(struct xdp_md *ctx, const struct l4lb_device *device,
 {
 	if (packet->length > destination->largest_packet)
 		return tell_sender(ctx, packet, destination->largest_packet);
-	if (destination->forward == L4LB_LINK) {
+	/* One comparison for a tunnel. */
+	if (destination->forward != L4LB_TUNNEL) {
 		*sent_length = packet->frame_length;
-		return readdress(ctx, device, destination) ? L4LB_NO_OBJECTION :
-							     L4LB_NO_ROOM;
+		if (is_local(destination))
+			return L4LB_LOCAL_SERVER;
+		if (destination->forward == L4LB_LINK)
+			return readdress(ctx, device, destination) ?
+				       L4LB_NO_OBJECTION :
+				       L4LB_NO_ROOM;
 	}
 	return encapsulate(ctx, device, packet, destination, flow, names,
 			   sent_length);

@@ -78,6 +78,8 @@
 	  "the slot of this packet has no destination")			\
 	V(ANSWER_PASSED, 8, "answer passed",				\
 	  "an answer of a nat destination, with the service's address put back") \
+	V(LOCAL_SERVER, 9, "local server",				\
+	  "for a server on this host, which the kernel hands it to")	\
 	V(FRAGMENT, 16, "fragment",					\
 	  "a fragment whose service cannot be found without a port")	\
 	V(MALFORMED, 17, "malformed",					\

@@ -36,6 +36,15 @@ export function retiredCounter(values: readonly Buffer[]): Counter {
   return decodeCounter(at(values, 0));
 }
 
+/** What is left of a counter without a part of it that may have been read later. */
+export function withoutCounter(whole: Counter, part: Counter): Counter {
+  const rest = (all: bigint, some: bigint): bigint => (all > some ? all - some : 0n);
+  return {
+    packets: rest(whole.packets, part.packets),
+    bytes: rest(whole.bytes, part.bytes),
+  };
+}
+
 export function addCounters(one: Counter, other: Counter): Counter {
   return { packets: one.packets + other.packets, bytes: one.bytes + other.bytes };
 }

@@ -66,6 +66,12 @@ export const VERDICTS = [
     meaning: "an answer of a nat destination, with the service's address put back",
   },
   {
+    number: 9,
+    name: 'local server',
+    action: 'PASS',
+    meaning: 'for a server on this host, which the kernel hands it to',
+  },
+  {
     number: 16,
     name: 'fragment',
     action: 'DROP',
@@ -133,3 +139,9 @@ export const VERDICTS = [
   },
 ] as const satisfies Verdict[];
 export type VerdictName = (typeof VERDICTS)[number]['name'];
+
+/**
+ * Packets under this verdict count for their destination too, as balanced ones do. The
+ * program does not count balanced ones as such: they are the others of all destinations.
+ */
+export const LOCAL_SERVER = 9;

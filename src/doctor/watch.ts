@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { VerdictName } from '../abi/verdicts.js';
 import { VERDICTS } from '../abi/verdicts.js';
+import { countedUnder } from '../program/reading.js';
 import type { Reading } from '../program/reading.js';
 import type { Context } from '../program/tools.js';
 import type { Observation } from '../program/watcher.js';
@@ -153,16 +154,8 @@ function difference(before: number | Unseen, now: number | Unseen): number | Uns
   return now instanceof Unseen ? now : now - before;
 }
 
-/** Sums by verdict. `balanced` is the sum of what all destinations got. */
 function sumsOf(reading: Reading): Map<VerdictName, bigint> {
-  const balanced = [...reading.destinations.values(), reading.retired].reduce(
-    (sum, { packets }) => sum + packets,
-    0n,
-  );
   return new Map(
-    VERDICTS.map(({ name, number }) => [
-      name,
-      number === 0 ? balanced : must(reading.verdicts.get(number), name).packets,
-    ]),
+    VERDICTS.map((verdict) => [verdict.name, countedUnder(reading, verdict).packets]),
   );
 }

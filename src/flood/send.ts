@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 
 import { must } from '../text/must.js';
+import { adviceIn } from '../text/said.js';
 import { EXIT_FAILURE, Failure } from '../text/failure.js';
 import { onEndingSignal } from '../system/signals.js';
 import { LongRunning } from '../system/long-running.js';
@@ -96,8 +97,5 @@ export function failureOf(said: string, exitCode = EXIT_FAILURE): Failure {
       next: 'make setup && make',
     });
   }
-  const part = (name: string): string | undefined =>
-    new RegExp(`^ {2}${name}: (.+)$`, 'm').exec(said)?.[1];
-  const advice = { cause: part('likely cause'), next: part('next') };
-  return new Failure(what, advice, exitCode);
+  return new Failure(what, adviceIn(said), exitCode);
 }

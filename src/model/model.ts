@@ -68,6 +68,9 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
     const told = tooBigAnswer(link, ip, destination.largestPacket);
     return { ...answer('too big told', told, frame.length, reasons), ...written };
   }
+  if (destination.forward === 'local' && tables.build === 'host') {
+    return { ...untouched('local server', reasons), ...written, id: chosen.id };
+  }
   const leaving = exit ? leaveBy(exit, link) : link;
   const { mac } = exit ?? tables.device;
   const sent = forward(leaving, ip, destination, mac, chosen.hash, chosen.source);

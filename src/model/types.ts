@@ -91,7 +91,7 @@ export interface Answer {
   verdict: VerdictName;
   action: Action;
   frame: Buffer;
-  /** The destination that the packet is counted for, if the verdict is `balanced`. */
+  /** The destination that the packet is counted for, if it reaches one. */
   id?: number;
   /** The number of bytes that is counted under the verdict. */
   bytes: number;

@@ -31,7 +31,9 @@ export function checkForward({ forward, service, destinations }: Wanted): void {
 
 /** The other ways leave the packet as it is. */
 function checkPorts(destinations: Wanted['destinations']): void {
-  const named = destinations.filter(({ port = 0 }) => port !== 0);
+  const named = destinations.filter(
+    ({ port = 0, forward }) => port !== 0 && forward !== 'local',
+  );
   const [first] = named;
   if (!first) return;
   throw new Failure(

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** All counters of a device, as they were read at one moment. */
 import type { Counter } from '../abi/counter.js';
+import { addCounters, withoutCounter } from '../abi/counter.js';
+import { LOCAL_SERVER } from '../abi/verdicts.js';
+import type { Verdict } from '../abi/verdicts.js';
 import type { ModeName } from '../text/mode.js';
+import { must } from '../text/must.js';
 
 /** All counters of a device at one moment. */
 export interface Reading {
@@ -23,4 +27,21 @@ export interface Subject {
   destinations: ReadonlyMap<number, string>;
   /** When the program was loaded, by the clock of Reading.at. */
   loadedAt: number;
+}
+
+/** What all destinations got, those among them that have left the table. */
+export function totalOf({ destinations, retired }: Reading): Counter {
+  return [...destinations.values()].reduce(addCounters, retired);
+}
+
+/** The packets under one verdict. */
+export function countedUnder(
+  reading: Reading,
+  { number, name }: Pick<Verdict, 'number' | 'name'>,
+): Counter {
+  const counted = (one: number): Counter =>
+    must(reading.verdicts.get(one), `the counter of ${name}`);
+  return number === 0
+    ? withoutCounter(totalOf(reading), counted(LOCAL_SERVER))
+    : counted(number);
 }

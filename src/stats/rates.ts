@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Computes the rates between two readings of the counters. */
 import type { Counter } from '../abi/counter.js';
-import { addCounters } from '../abi/counter.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import { VERDICTS } from '../abi/verdicts.js';
+import { countedUnder, totalOf } from '../program/reading.js';
 import type { Reading, Subject } from '../program/reading.js';
 import { must } from '../text/must.js';
 import { sortedByName } from '../wire/endpoint.js';
@@ -35,14 +35,9 @@ export function sampleBetween(
   // subtracted, because it is unknown for ids that have no destination any more.
   const totals = rates(totalOf(now), totalOf(before));
   const verdicts = Object.fromEntries(
-    VERDICTS.map(({ name, number }) => [
-      name,
-      number === 0
-        ? totals
-        : rates(
-            must(now.verdicts.get(number), `the counter of ${name}`),
-            must(before.verdicts.get(number), `the earlier counter of ${name}`),
-          ),
+    VERDICTS.map((verdict) => [
+      verdict.name,
+      rates(countedUnder(now, verdict), countedUnder(before, verdict)),
     ]),
   ) as Record<VerdictName, Rates>;
 
@@ -56,10 +51,6 @@ export function sampleBetween(
     totals,
     verdicts,
   };
-}
-
-function totalOf(reading: Reading): Counter {
-  return [...reading.destinations.values()].reduce(addCounters, reading.retired);
 }
 
 /** A counter that went back has a new owner, whose rate is not known yet: it is 0. */

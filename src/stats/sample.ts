@@ -33,7 +33,10 @@ export interface Sample {
   destinations: DestinationRates[];
   /** Including what was counted for destinations that have left the table. */
   totals: Rates;
-  /** Bytes of received frames; `balanced` has bytes of sent frames, like the totals. */
+  /**
+   * Bytes of received frames; `balanced` has bytes of sent frames, like the totals. The
+   * totals are what is balanced and what servers on this host get.
+   */
   verdicts: Record<VerdictName, Rates>;
   /** Whether the records of connections have room. */
   records: Records;

@@ -159,8 +159,10 @@ export class Bpftool {
        * made.
        */
       lock?: number | undefined;
+      type?: 'xdp' | 'sk_lookup';
     } = {},
   ): Promise<void> {
+    const { type = 'xdp' } = options;
     const device = options.device === undefined ? [] : ['dev', options.device];
     const maps = (options.reuse ?? []).flatMap(({ name, id }) => [
       'map',
@@ -170,7 +172,7 @@ export class Bpftool {
       String(id),
     ]);
     await this.#bpftool(
-      ['prog', 'load', object, pin, 'type', 'xdp', ...maps, ...device],
+      ['prog', 'load', object, pin, 'type', type, ...maps, ...device],
       options.lock,
     );
   }
@@ -192,6 +194,13 @@ export class Bpftool {
       device,
       ...overwrite,
     ]);
+  }
+
+  /** The program that a pinned link attaches, and the inode of its network namespace. */
+  async link(path: string): Promise<{ program: number; namespace: number }> {
+    const text = await this.#bpftool(['-j', 'link', 'show', 'pinned', path]);
+    const link = JSON.parse(text) as { prog_id: number; netns_ino: number };
+    return { program: link.prog_id, namespace: link.netns_ino };
   }
 
   async pin(program: number, path: string): Promise<void> {

@@ -24,12 +24,13 @@ export function headerSum(source: Buffer, address: Buffer): number {
   return sum;
 }
 
-/** The longest IP packet that fits the MTU on its way to an address. */
+/** The longest IP packet that fits the MTU on its way to an address. On this host any fits. */
 export function largestPacket(
   mtu: number,
   address: Buffer,
   forward: EntryForward,
 ): number {
+  if (forward === 'local') return 0xffff;
   const added = forward === 'tunnel' ? outerLength(address) : 0;
   return Math.max(0, Math.min(mtu, 0xffff) - added);
 }

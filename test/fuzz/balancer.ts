@@ -130,9 +130,9 @@ function askModel(
   const counters = new Sums();
   const answers = frames.map((frame) => {
     const answer = model(tables, { ...state, flows }, frame);
-    if (answer.id === undefined)
+    if (answer.verdict !== 'balanced')
       verdicts.add(NUMBERS.get(answer.verdict) ?? -1, answer.bytes);
-    else counters.add(answer.id, answer.bytes);
+    if (answer.id !== undefined) counters.add(answer.id, answer.bytes);
     for (const { set, place, record } of answer.records ?? []) {
       const there = flows.get(set);
       if (there) there[place] = record;

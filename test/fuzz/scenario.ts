@@ -117,6 +117,9 @@ function makeExit(random: Random): ModelExit {
   };
 }
 
+/** As often as they are worth looking at: a tunnel does most. */
+const FORWARDS = ['tunnel', 'tunnel', 'tunnel', 'link', 'local'] as const;
+
 function makeDestination(random: Random, id: number): ModelDestination {
   if (id === 0 || id > 13) {
     return {
@@ -147,7 +150,7 @@ function makeDestination(random: Random, id: number): ModelDestination {
     spread,
     source,
     largestPacket: random.chance(50) ? 1460 : random.pick(LARGEST),
-    forward: random.chance(30) ? 'link' : 'tunnel',
+    forward: random.pick(FORWARDS),
     exit: random.chance(70) ? 0 : random.between(1, EXITS),
   };
 }

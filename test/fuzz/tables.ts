@@ -132,6 +132,11 @@ function encodeCell(cell: ModelCell): Buffer {
   return bytes;
 }
 
+/** enum l4lb_forward. */
+const FORWARDS: Record<ModelDestination['forward'], number> = {
+  ...{ tunnel: 0, link: 1, nat: 2, 'full-nat': 3, local: 4 },
+};
+
 function encodeEntry(entry: ModelDestination): Buffer {
   const bytes = Buffer.alloc(56);
   entry.address.copy(bytes, 0);
@@ -142,7 +147,7 @@ function encodeEntry(entry: ModelDestination): Buffer {
   entry.source.copy(bytes, 28);
   bytes.writeUInt16LE(headerSum(entry), 44);
   bytes.writeUInt16LE(entry.largestPacket, 46);
-  bytes.writeUInt8(entry.forward === 'link' ? 1 : 0, 48);
+  bytes.writeUInt8(FORWARDS[entry.forward], 48);
   bytes.writeUInt16LE(entry.exit, 50);
   return bytes;
 }

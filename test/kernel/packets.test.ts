@@ -436,6 +436,14 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
       expectUntouched(await own.send(frame), frame, 'empty slot');
     }));
 
+  test('local server: what a server on this host gets, untouched', () =>
+    withProgram(build, async (own) => {
+      await own.fill({ ...everything, destinations: { 'local:127.0.0.23:223': '' } });
+      const frame = tcpFrame();
+      if (build === 'portable') expect((await own.send(frame)).action).toBe('TX');
+      else expectUntouched(await own.send(frame), frame, 'local server');
+    }));
+
   test('spreads sources over all destinations, and keeps each flow on one', () =>
     withProgram(build, async (own) => {
       const addresses = Array.from({ length: 16 }, (_, number) => `10.0.2.${number + 1}`);

@@ -15,7 +15,8 @@ import { sumCounters } from '../../src/abi/counter.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
 import { VERDICTS } from '../../src/abi/verdicts.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
-import { parseAddress, parseMac } from '../../src/wire/address.js';
+import { parseMac } from '../../src/wire/address.js';
+import { parseEndpoint } from '../../src/wire/endpoint.js';
 import type { Maps } from '../../src/program/find.js';
 import { asMaps } from '../../src/program/find.js';
 import { Bpftool } from '../../src/system/bpftool.js';
@@ -58,7 +59,7 @@ export interface Together {
 }
 
 export interface Fill {
-  /** The MAC of each destination by its address. */
+  /** The MAC of each destination by its name; one on this host has none. */
   destinations: Record<string, string>;
   vips?: string[];
   takeSsh?: boolean;
@@ -115,10 +116,9 @@ export class Program {
 
   async fill(fill: Fill): Promise<void> {
     this.#last = undefined;
-    const address = (text: string): Buffer => parseAddress(text) ?? Buffer.alloc(16);
     const prepared: Prepared = {
       destinations: Object.entries(fill.destinations).map(([to, mac]) => ({
-        address: address(to),
+        ...parseEndpoint(to),
         mac: parseMac(mac) ?? Buffer.alloc(6),
         weight: 1,
       })),
@@ -254,6 +254,9 @@ function decodeCounts([verdicts, ...counters]: unknown[]): Counts {
     }
     if (name) counts.set(name, { packets: Number(packets), bytes: Number(bytes) });
   }
+  const local = counts.get('local server') ?? { packets: 0, bytes: 0 };
+  balanced.packets -= local.packets;
+  balanced.bytes -= local.bytes;
   counts.set('balanced', balanced);
   return counts;
 }

@@ -59,7 +59,8 @@ import {
 } from '../../../src/abi/device.js';
 import type { Device } from '../../../src/abi/device.js';
 import { decodeKey, encodeKey } from '../../../src/abi/bytes.js';
-import { VERDICTS } from '../../../src/abi/verdicts.js';
+import { LOCAL_SERVER, VERDICTS } from '../../../src/abi/verdicts.js';
+import { SERVER_SIZE, encodeServer } from '../../../src/abi/steer.js';
 import {
   ABI,
   DECAP_ABI,
@@ -79,6 +80,7 @@ function header(name: string): string {
 const L4LB = header('l4lb.h');
 const DECAP = header('../programs/decap.h');
 const CARRY = header('../programs/carry.h');
+const STEER = header('../programs/steer.h');
 
 /** A number that a header defines. */
 function defined(text: string, name: string): number {
@@ -430,6 +432,11 @@ describe('abi', () => {
     },
   );
 
+  test('what counts for a destination too is "local server"', () => {
+    const [verdict] = VERDICTS.filter(({ number }) => number === LOCAL_SERVER);
+    expect(verdict?.name).toBe('local server');
+  });
+
   test('the drops begin where the header says, and all verdicts fit the map', () => {
     expect(L4LB).toContain('L4LB_FIRST_DROP = 16,');
     expect(L4LB).toContain('L4LB_FIRST_ROUTED = 40,');
@@ -486,6 +493,17 @@ describe('abi', () => {
     expect(L4LB).toContain(`sizeof(struct l4lb_answer_key) == ${ANSWER_KEY_SIZE},`);
     expect(L4LB).toContain(`sizeof(struct l4lb_answer) == ${ANSWER_SIZE},`);
     expect(L4LB).toContain(`L4LB_ANSWERS (1 << ${Math.log2(ANSWERS)})`);
+  });
+
+  test('a server on this host lies in its key as in programs/steer.h', () => {
+    expect(STEER).toContain(`sizeof(struct l4lb_server) == ${SERVER_SIZE},`);
+    const places = fieldsOf(STEER, 'l4lb_server').map(({ name, at }) => [name, at]);
+    expect(places).toEqual([
+      ...[['address', 0] as const, ['port', 16] as const],
+      ...[['protocol', 18] as const, ['spare', 19] as const],
+    ]);
+    const server = encodeServer({ address: WEB_1, port: 223, protocol: 6 });
+    expect(server).toEqual(Buffer.concat([WEB_1, bytes('00df 06 00')]));
   });
 
   test.each([

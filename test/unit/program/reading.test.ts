@@ -10,7 +10,7 @@ import {
   sumCounters,
 } from '../../../src/abi/counter.js';
 import type { Counter } from '../../../src/abi/counter.js';
-import { VERDICTS } from '../../../src/abi/verdicts.js';
+import { LOCAL_SERVER, VERDICTS } from '../../../src/abi/verdicts.js';
 import type { Reading, Subject } from '../../../src/program/reading.js';
 
 function counter(packets: number | bigint, bytes: number | bigint): Counter {
@@ -160,7 +160,20 @@ describe('a sample between two readings', () => {
     ).toThrow('the counter of malformed is missing');
     expect(() =>
       sampleBetween(SUBJECT, { ...before, verdicts: without(before.verdicts, 17) }, now),
-    ).toThrow('the earlier counter of malformed is missing');
+    ).toThrow('the counter of malformed is missing');
+  });
+
+  test('tells what servers on this host got from what was sent', () => {
+    const got = { 1: counter(10, 1000), 2: counter(20, 2000) };
+    const local = { [LOCAL_SERVER]: counter(20, 2000) };
+    const now = reading(2, got, local);
+    const { totals, verdicts } = sampleBetween(SUBJECT, reading(1, {}), now);
+    expect(totals).toMatchObject({ packets: 30n, pps: 30 });
+    expect(verdicts.balanced).toMatchObject({ packets: 10n, bytes: 1000n, pps: 10 });
+    expect(verdicts['local server']).toMatchObject({ packets: 20n });
+    // The verdicts are read first, so the destinations may be ahead, and never behind.
+    const none = sampleBetween(SUBJECT, now, reading(3, {}, local)).verdicts.balanced;
+    expect(none).toMatchObject({ packets: 0n, pps: 0 });
   });
 
   test('has totals over all destinations and what retired ones counted', () => {
