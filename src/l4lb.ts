@@ -18,6 +18,11 @@ import { statsCommand } from './stats.js';
 import { statusCommand } from './status.js';
 import { watchCommand } from './watch.js';
 
+// The programs beside l4lb, so that a process that runs several loads only this file.
+export { disturbCommand, doctorCommand, explainCommand, floodCommand, statsCommand };
+export { loadCommand } from './load.js';
+export { mapCommand } from './map-fill.js';
+
 /** In the order of the help. To add a command, add it here and nowhere else. */
 const VERBS: readonly (() => CliCommand)[] = [
   loadVerb,

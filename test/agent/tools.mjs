@@ -9,13 +9,13 @@ import { syncBuiltinESMExports } from 'node:module';
 import process from 'node:process';
 
 const COMMANDS = {
-  l4lb: ['l4lb.js', 'l4lbCommand'],
-  'l4lb-load': ['load.js', 'loadCommand'],
-  'l4lb-map': ['map-fill.js', 'mapCommand'],
-  'l4lb-stats': ['stats.js', 'statsCommand'],
-  'l4lb-explain': ['explain.js', 'explainCommand'],
-  'l4lb-doctor': ['doctor.js', 'doctorCommand'],
-  'l4lb-flood': ['flood.js', 'floodCommand'],
+  l4lb: 'l4lbCommand',
+  'l4lb-load': 'loadCommand',
+  'l4lb-map': 'mapCommand',
+  'l4lb-stats': 'statsCommand',
+  'l4lb-explain': 'explainCommand',
+  'l4lb-doctor': 'doctorCommand',
+  'l4lb-flood': 'floodCommand',
 };
 
 // Each command listens for signals and for a closed pipe, and is never taken for done.
@@ -32,10 +32,6 @@ fs.readFileSync = (path, ...options) => {
 };
 syncBuiltinESMExports();
 
-function load(file) {
-  return import(new URL(`../../dist/${file}`, import.meta.url));
-}
-
 /** Keeps what is written to a stream; what it returns ends that, and tells. */
 function capture(stream) {
   const { write } = stream;
@@ -51,8 +47,8 @@ function capture(stream) {
 }
 
 async function runNow(command, args, given) {
-  const [file, name] = COMMANDS[command];
-  const { [name]: make } = await load(file);
+  // All commands are in this file; each has one of its own, too, for its program in bin/.
+  const { [COMMANDS[command]]: make } = await import('../../dist/l4lb.js');
   const { argv } = process;
   const [endOut, endErr] = [capture(process.stdout), capture(process.stderr)];
   input = given;
