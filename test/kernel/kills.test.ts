@@ -12,7 +12,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -217,6 +217,7 @@ async function untilBatch(child: ChildProcess): Promise<number | undefined> {
  * it.
  */
 async function stopAt(batch: number, share: number): Promise<void> {
+  makeNice(batch); // so that we are soon awake again where processors are few
   const size = statSync(`/proc/${batch}/fd/0`, { throwIfNoEntry: false })?.size ?? 0;
   for (;;) {
     signal(batch, 'SIGSTOP');
@@ -232,6 +233,14 @@ function signal(pid: number, name: NodeJS.Signals): void {
     process.kill(pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function makeNice(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // It has ended already.
   }
 }
 
@@ -308,13 +317,18 @@ interface Campaign {
   notOurs: number;
 }
 
-async function killAgainAndAgain(kills: readonly Kill[]): Promise<Campaign> {
+/** Kills once for each of `kills`, and goes on with `more` until a kill left a mix. */
+async function killAgainAndAgain(
+  kills: readonly Kill[],
+  more: readonly Kill[] = [],
+): Promise<Campaign> {
   const before = await network.sample();
   const cameBefore = await network.packetsToBalancer();
   const capture = await Capture.start(network, 'switch', 'balancer', fileOf('capture'));
   const traffic = startTraffic();
   const rounds: Round[] = [];
   const faults: string[] = [];
+  let isOver = false;
   try {
     const whole: Partial<Record<Name, string>> = {};
     const complete = async (name: Name): Promise<number> => {
@@ -334,7 +348,8 @@ async function killAgainAndAgain(kills: readonly Kill[]): Promise<Campaign> {
     await complete('new');
     let life = await complete('old');
     let at: Name | undefined = 'old';
-    for (const [number, kill] of kills.entries()) {
+    for (const [number, kill] of [...kills, ...more].entries()) {
+      if (number >= kills.length && rounds.some(({ mixed }) => mixed)) break;
       const to: Name = at === undefined ? kill.towards : at === 'old' ? 'new' : 'old';
       const began = Date.now();
       const lived = await killOnce(kill, fileOf(to), life);
@@ -360,11 +375,12 @@ async function killAgainAndAgain(kills: readonly Kill[]): Promise<Campaign> {
         at = to;
       }
     }
+    isOver = true;
   } finally {
     for (const child of traffic) child.kill('SIGTERM');
     // Waits until the packets on their way have arrived.
     await sleep(300);
-    if (rounds.length < kills.length) capture.kill();
+    if (!isOver) capture.kill();
   }
   const frames = await capture.stop();
   const after = await network.sample();
@@ -396,7 +412,7 @@ function flowing(frames: readonly SentFrame[], { began, ended }: Round): number 
 }
 
 /** What must hold after kills of either kind. */
-function expectNoHarm(kills: readonly Kill[], campaign: Campaign): void {
+function expectNoHarm(campaign: Campaign): void {
   const { rounds, faults, frames } = campaign;
   expect([seed, ...faults.slice(0, 9)]).toEqual([seed]);
   expect([seed, ...wrongFrames(frames).slice(0, 5)]).toEqual([seed]);
@@ -412,11 +428,11 @@ function expectNoHarm(kills: readonly Kill[], campaign: Campaign): void {
   // No packet missed the service or its destination.
   expect([seed, campaign.notOurs]).toEqual([seed, 0]);
   const killed = rounds.filter(({ wasKilled }) => wasKilled).length;
-  expect(killed).toBeGreaterThan(kills.length * 0.6);
+  expect(killed).toBeGreaterThan(rounds.length * 0.6);
 }
 
-const MOST_CAMPAIGNS = 6;
-
+/** How many kills are tried beyond the usual ones. */
+const MOST_MORE = 60;
 /** `make test-all` kills more often. */
 const TIMES =
   process.env.L4LB_TEST === 'all' ? { node: 56, all: 48 } : { node: 8, all: 12 };
@@ -425,7 +441,7 @@ describe('kill -9 of l4lb-map under traffic', () => {
   test(`of node alone or its group, ${TIMES.node} times: its batch runs on, and all is counted`, async () => {
     const kills = drawKills(['node', 'its group'], TIMES.node, SEED);
     const campaign = await killAgainAndAgain(kills);
-    expectNoHarm(kills, campaign);
+    expectNoHarm(campaign);
     // A batch that has begun is never half done.
     expect(campaign.rounds.filter(({ mixed }) => mixed)).toEqual([]);
     // The sums are right as well: what was counted is what was on the wire.
@@ -435,14 +451,13 @@ describe('kill -9 of l4lb-map under traffic', () => {
   test(`of the batch too, ${TIMES.all} times: slots are left half done, and none astray`, async () => {
     // Counts of ids that get a new owner can be counted twice here, so this does not
     // check the sums of destinations: see plan/steps.ts. It takes some luck to kill a
-    // batch midway, so the kills go on until one was.
-    let mixed = 0;
-    for (let campaigns = 1; mixed === 0 && campaigns <= MOST_CAMPAIGNS; campaigns++) {
-      const kills = drawKills(['all of it'], TIMES.all, SEED + campaigns);
-      const campaign = await killAgainAndAgain(kills);
-      expectNoHarm(kills, campaign);
-      mixed += campaign.rounds.filter((round) => round.mixed).length;
-    }
-    expect(mixed).toBeGreaterThan(0);
+    // batch midway, so the kills of batches go on until one was.
+    const kills = drawKills(['all of it'], TIMES.all, SEED + 1);
+    const more = drawKills(['all of it'], 2 * MOST_MORE, SEED + 2);
+    const ofBatches = more.filter((kill) => kill.of === 'batch');
+    const campaign = await killAgainAndAgain(kills, ofBatches);
+    expectNoHarm(campaign);
+    const mixed = campaign.rounds.filter((round) => round.mixed);
+    expect([seed, mixed.length > 0]).toEqual([seed, true]);
   }, 600_000);
 });
