@@ -10,7 +10,7 @@ import type { Loaded } from '../program/load.js';
 import type { Pins } from '../program/pins.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { MapInfo } from '../system/bpftool-text.js';
-import { decodeEntries, updateLine } from '../system/bpftool-text.js';
+import { updateLine } from '../system/bpftool-text.js';
 import { packaged } from '../system/package.js';
 
 /** Brings the sums of old counters into new maps, under the new ids. */
@@ -75,9 +75,9 @@ export class SumCarrier {
   }
 
   async #read(map: MapInfo): Promise<Map<number, Counter>> {
-    const [answer] = await this.#bpftool.queries([`map dump id ${map.id}`]);
+    const entries = await this.#bpftool.dump(map.id);
     return new Map(
-      decodeEntries(answer).map(({ key, values }) => {
+      entries.map(({ key, values }) => {
         const id = decodeKey(key);
         const isRetired = map.name === 'counters' && id === 0;
         return [id, isRetired ? retiredCounter(values) : sumCounters(values)];

@@ -7,7 +7,7 @@
 import { decodeDestination, encodeDestination } from '../abi/destination.js';
 import { isEarlier } from '../program/find.js';
 import type { Bpftool } from '../system/bpftool.js';
-import { decodeEntries, updateLine, valueOf } from '../system/bpftool-text.js';
+import { updateLine, valueOf } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 
 /** Maps that ABI 1 did not have; they are empty at first. */
@@ -28,8 +28,7 @@ export async function renewMaps(
   const isDestinations = ({ name }: MapInfo): boolean => name === 'destinations';
   const [from, to] = [old.maps.find(isDestinations), fresh.find(isDestinations)];
   if (!from || to?.entries !== from.entries) return old.maps;
-  const [answer] = await bpftool.queries([`map dump id ${from.id}`]);
-  const entries = decodeEntries(answer);
+  const entries = await bpftool.dump(from.id);
   const used = entries.filter((entry) => valueOf(entry).some((byte) => byte !== 0));
   const lines = used.map((entry) =>
     updateLine(to, entry.key, encodeDestination(decodeDestination(valueOf(entry)))),

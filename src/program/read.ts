@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the tables from the maps. */
-import { decodeEntries, valueOf } from '../system/bpftool-text.js';
+import { valueOf } from '../system/bpftool-text.js';
 import type { Entry } from '../system/bpftool-text.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
@@ -30,15 +30,16 @@ import type { Service } from '../plan/services.js';
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const { device: one, services, destinations: all, counters: sums, exits } = maps;
   const { exit_devices: devices } = maps;
-  const answers = await bpftool.queries(
-    [one, services, all, sums, ...(exits ? [exits] : [])].map(
-      ({ id }) => `map dump id ${id}`,
-    ),
+  const dumps = await bpftool.dumps(
+    [one, services, all, sums, ...(exits ? [exits] : [])].map(({ id }) => id),
   );
-  const dumps = answers.map(decodeEntries);
   const [device, cells] = [at(dumps, 0), at(dumps, 1)];
   const [destinations, counters] = [at(dumps, 2), at(dumps, 3)];
   const ways = exits && decodeExits(at(dumps, 4));
+  const [destinationOf, sumOf] = [
+    keepingLast(decodeDestination),
+    keepingLast(sumCounters),
+  ];
   const isAsked = ways && devices && ways.size > 0;
   return {
     sizes: sizesOf(maps),
@@ -50,20 +51,26 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
       }),
     ),
     destinations: new Map(
-      destinations.map((entry) => [
-        decodeKey(entry.key),
-        decodeDestination(valueOf(entry)),
-      ]),
+      destinations.map((entry) => [decodeKey(entry.key), destinationOf(valueOf(entry))]),
     ),
     counters: new Map(
       counters.map(({ key, values }) => {
         const id = decodeKey(key);
-        return [id, id === 0 ? retiredCounter(values) : sumCounters(values)] as const;
+        return [id, id === 0 ? retiredCounter(values) : sumOf(values)] as const;
       }),
     ),
     ...(ways && { exits: ways }),
     ...(isAsked && { lostExits: await readLostExits(bpftool, devices, ways) }),
     slots: new Map(),
+  };
+}
+
+/** Nearly all entries are free and share their values: they are decoded once. */
+function keepingLast<T, U>(decode: (value: T) => U): (value: T) => U {
+  let last: { value: T; decoded: U } | undefined;
+  return (value) => {
+    if (last?.value !== value) last = { value, decoded: decode(value) };
+    return last.decoded;
   };
 }
 

@@ -161,9 +161,9 @@ export class Watcher {
     destinations: Entry[];
     counters: Entry[];
   }> {
-    const lines = [device, destinations, counters].map(({ id }) => `map dump id ${id}`);
+    const ids = [device, destinations, counters].map(({ id }) => id);
     for (let waited = 0; ; waited += PAUSE) {
-      const dumps = (await this.#tools.bpftool.queries(lines)).map(decodeEntries);
+      const dumps = await this.#tools.bpftool.dumps(ids);
       const generation = generationOf(at(at(dumps, 0), 0));
       if (isCounting(generation) || waited >= LONGEST_MOVE) {
         return { generation, destinations: at(dumps, 1), counters: at(dumps, 2) };

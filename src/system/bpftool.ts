@@ -7,7 +7,7 @@ import {
   hex,
   answersOf,
   outputsOf,
-  decodeEntries,
+  dumpsOf,
   decodeProgram,
   decodeMap,
   hasError,
@@ -83,9 +83,14 @@ export class Bpftool {
     return outputsOf(await this.#batch(['-j'], lines));
   }
 
+  /** All entries of each map, read in one process. */
+  async dumps(ids: readonly number[]): Promise<Entry[][]> {
+    const lines = ids.map((id) => `map dump id ${id}`);
+    return dumpsOf(await this.#batch(['-j'], lines), lines.length);
+  }
+
   async dump(id: number): Promise<Entry[]> {
-    const [entries] = await this.queries([`map dump id ${id}`]);
-    return decodeEntries(entries);
+    return at(await this.dumps([id]), 0);
   }
 
   /**

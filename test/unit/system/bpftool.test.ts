@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import { BpftoolFailure, decodeEntry, hex } from '../../../src/system/bpftool-text.js';
+import {
+  BpftoolFailure,
+  decodeEntry,
+  dumpsOf,
+  hex,
+} from '../../../src/system/bpftool-text.js';
 import { encodeKey } from '../../../src/abi/bytes.js';
 import { Bpftool } from '../../../src/system/bpftool.js';
 import type { Answer, FakeRun } from './fake-run.js';
@@ -174,6 +179,58 @@ describe('bpftool', () => {
       { key: Buffer.alloc(4), values: [Buffer.from([1, 255])] },
       { key: Buffer.from([1, 0, 0, 0]), values: [Buffer.from([10, 16])] },
     ]);
+  });
+
+  describe('dumps of several maps', () => {
+    const zero = ['0x00', '0x00'];
+    const row = (key: number, ...values: string[][]): object => ({
+      key: [`0x0${key}`, '0x00'],
+      ...(values.length === 1
+        ? { value: values[0] }
+        : { values: values.map((value, cpu) => ({ cpu, value })) }),
+    });
+    const answers = (...outputs: unknown[]): object[] =>
+      outputs.map((output, id) => ({
+        command: ['map', 'dump', 'id', String(id)],
+        output,
+      }));
+    const plain = [row(0, zero), row(1, ['0x1f', '0xa0']), row(2, zero), row(3, zero)];
+    const ofCpus = [
+      row(0, zero, zero),
+      row(1, zero, ['0x00', '0x02']),
+      row(2, zero, zero),
+    ];
+
+    test.each([
+      ['as bpftool prints them', JSON.stringify(answers(plain, ofCpus, plain))],
+      ['printed otherwise', JSON.stringify(answers(plain, ofCpus, plain), null, 1)],
+    ])('%s are the same as entries that are read one by one', (_, stdout) => {
+      const result = { exitCode: 0, stdout, stderr: '' };
+      const expected = [plain, ofCpus, plain].map((one) => one.map(decodeEntry));
+      expect(dumpsOf(result, 3)).toEqual(expected);
+    });
+
+    test('a map without entries has none', () => {
+      const stdout = JSON.stringify(answers(plain, []));
+      expect(dumpsOf({ exitCode: 0, stdout, stderr: '' }, 2)[1]).toEqual([]);
+    });
+
+    test.each([
+      ['is cut short', JSON.stringify(answers(plain, ofCpus)).slice(0, -30)],
+      ['has too few', JSON.stringify(answers(plain))],
+      ['has an error', JSON.stringify(answers(plain, { error: 'No such file' }))],
+      ['has no value', JSON.stringify(answers(plain, [{ key: zero }]))],
+      ['has no byte', JSON.stringify(answers(plain, [row(0, ['0xg0'])]))],
+    ])('what %s is not read', (_, stdout) => {
+      expect(() => dumpsOf({ exitCode: 0, stdout, stderr: '' }, 2)).toThrow();
+    });
+
+    test('nor is what a bpftool printed that failed', () => {
+      const stdout = JSON.stringify(answers(plain, ofCpus));
+      expect(() => dumpsOf({ exitCode: 255, stdout, stderr: 'no' }, 2)).toThrow(
+        BpftoolFailure,
+      );
+    });
   });
 
   test('an entry of a per-CPU map has a value for each CPU', () => {
