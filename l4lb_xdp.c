@@ -31,13 +31,7 @@
 #include "datapath/slot.h"
 #include "datapath/forward.h"
 #include "datapath/leave.h"
-
-static __always_inline const struct l4lb_device *this_device(void)
-{
-	const __u32 only = 0;
-
-	return lookup(&device, &only);
-}
+#include "datapath/answers.h"
 
 /*
  * Finds the packet's destination in its service, and sends the packet there. The action
@@ -63,16 +57,14 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 		return L4LB_EXIT_GONE;
 	verdict = forward(ctx, device, packet, destination, flow, names,
 			  &sent_length);
-	if (verdict != L4LB_NO_OBJECTION) {
-		if (verdict == L4LB_LOCAL_SERVER)
-			count(&counters, id, sent_length);
+	if (verdict != L4LB_NO_OBJECTION && verdict != L4LB_LOCAL_SERVER)
 		return verdict;
-	}
-	if (!leave(ctx, packet, destination, &sent_length))
+	if (verdict == L4LB_NO_OBJECTION &&
+	    !leave(ctx, packet, destination, &sent_length))
 		return L4LB_NO_ROOM;
 
 	count(&counters, id, sent_length);
-	return L4LB_BALANCED;
+	return verdict; /* L4LB_BALANCED is no objection */
 }
 
 /* Counts the packet and returns its action. balance() counts balanced packets itself. */
@@ -95,8 +87,12 @@ static __always_inline void begin(struct xdp_md *ctx, struct cursor *cursor,
 	packet->frame_length = frame_length(ctx);
 }
 
-/* Handles IPv6, VLAN tags, fragments, ICMP, and whatever else a network sends. */
-static SLOW_PATH int any_packet(struct xdp_md *ctx)
+/*
+ * Handles IPv6, VLAN tags, fragments, ICMP, and whatever else a network sends. Returns its
+ * action; or the layout of a packet that no service wants and that may be an answer, which
+ * has no room on the stack here.
+ */
+static SLOW_PATH __u64 any_packet(struct xdp_md *ctx)
 {
 	const struct l4lb_device *device = this_device();
 	struct packet packet = {};
@@ -115,6 +111,8 @@ static SLOW_PATH int any_packet(struct xdp_md *ctx)
 		verdict = parse_quote(&cursor, &packet);
 	if (verdict == L4LB_NO_OBJECTION)
 		verdict = find_service(device, &packet, &target);
+	if (verdict == L4LB_NOT_OURS && has_answers(device))
+		return forget(layout_of(&packet));
 	if (verdict == L4LB_NO_OBJECTION)
 		verdict = check_mac(ctx, device);
 	if (verdict == L4LB_NO_OBJECTION)
@@ -132,15 +130,21 @@ int l4lb_2(struct xdp_md *ctx)
 	struct cursor cursor;
 	union target target;
 	int action = XDP_TX;
+	__u64 layout;
 
 	if (never(!device))
 		return XDP_PASS;
 	begin(ctx, &cursor, &packet);
-	if (!parse_plain(device, &cursor, &packet))
-		return any_packet(ctx);
+	if (!parse_plain(device, &cursor, &packet)) {
+		layout = any_packet(ctx);
+		return is_action(layout) ? layout :
+					   pass_or_turn_back(ctx, layout);
+	}
 	verdict = find_service(device, &packet, &target);
 	if (verdict == L4LB_NO_OBJECTION)
 		verdict = balance(ctx, device, &packet, target, &action);
+	else if (verdict == L4LB_NOT_OURS && has_answers(device))
+		return pass_or_turn_back(ctx, layout_of(&packet));
 	return finish(verdict, &packet, action);
 }
 

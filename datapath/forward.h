@@ -10,9 +10,12 @@
  *   costs less than a tunnel and nothing of the MTU, and IPv4, IPv6, tags and fragments
  *   are all alike. The destination has the service's address on its loopback device, and
  *   has to be on the same link: a router would send the packet back to us.
- * - A destination on this host, which a service of either way may have among others: the
+ * - A destination on this host, which a service of any way may have among others: the
  *   packet passes to the kernel as it is, and programs/l4lb_steer.c hands it to the server
  *   (host build).
+ * - NAT: as by the link, and translate.h puts the destination's address and port in place
+ *   of the service's. The destination needs nothing but a route for its answers that leads
+ *   through us. Only the host build can do it.
  */
 #ifndef FORWARD_H
 #define FORWARD_H
@@ -21,26 +24,29 @@
 #include "link.h"
 #include "parse.h"
 #include "too_big.h"
+#include "translate.h"
 
 /* Writes the MAC addresses of the frame, and leaves the type behind them as it is. */
-static __always_inline bool
+static __always_inline enum l4lb_verdict
 readdress(struct xdp_md *ctx, const struct l4lb_device *device,
 	  const struct l4lb_destination *destination)
 {
 	void *frame = frame_start(ctx);
 
 	if (never(frame + sizeof(struct ethhdr) > frame_end(ctx)))
-		return false; /* all of it has been read */
+		return L4LB_NO_ROOM; /* all of it has been read */
 	write_ethernet(frame, read_mac(destination->mac),
 		       read_mac_before(device->mac,
 				       *(__be16 *)(frame + MACS_LENGTH)));
-	return true;
+	return L4LB_NO_OBJECTION;
 }
 
 #ifdef L4LB_HOST
 #define is_local(destination) ((destination)->forward == L4LB_LOCAL)
+#define is_nat(destination) ((destination)->forward == L4LB_NAT)
 #else
 #define is_local(destination) false
+#define is_nat(destination) false
 #endif
 
 static __always_inline enum l4lb_verdict
@@ -53,12 +59,13 @@ forward(struct xdp_md *ctx, const struct l4lb_device *device,
 	/* One comparison for a tunnel. */
 	if (destination->forward != L4LB_TUNNEL) {
 		*sent_length = packet->frame_length;
+		if (destination->forward == L4LB_LINK)
+			return readdress(ctx, device, destination);
 		if (is_local(destination))
 			return L4LB_LOCAL_SERVER;
-		if (destination->forward == L4LB_LINK)
-			return readdress(ctx, device, destination) ?
-				       L4LB_NO_OBJECTION :
-				       L4LB_NO_ROOM;
+		if (is_nat(destination))
+			return translate(ctx, packet, destination) ?:
+				       readdress(ctx, device, destination);
 	}
 	return encapsulate(ctx, device, packet, destination, flow, names,
 			   sent_length);

@@ -338,7 +338,7 @@ struct l4lb_answer_key {
 	__u8 address[16];	/* the destination's */
 	__be16 port;		/* 0: any; only looked up if the port itself is not found */
 	__u8 protocol;
-	__u8 spare;
+	__u8 version;		/* of the address: 4, 6 */
 };
 
 struct l4lb_answer {

@@ -56,7 +56,8 @@ static __noinline bool leave_by(struct xdp_md *ctx, __u32 tags, __u32 number,
 		return false; /* an entry has only numbers that there are */
 	from = read_mac(way_out->mac);
 	type = behind_link(frame, tags) - sizeof(*type);
-	if (never((void *)(type + 1) > frame_end(ctx)))
+	if (never((void *)(type + 1) > frame_end(ctx) ||
+		  frame + sizeof(struct ethhdr) > frame_end(ctx)))
 		return false; /* all of it has been read, or written */
 	*sent_length += (from.behind ? sizeof(struct vlan_tag) : 0) -
 			tags * sizeof(struct vlan_tag);

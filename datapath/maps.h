@@ -31,4 +31,11 @@ MAP(answers, BPF_MAP_TYPE_HASH, L4LB_ANSWERS, sizeof(struct l4lb_answer_key),
 BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
 #endif
 
+static __always_inline const struct l4lb_device *this_device(void)
+{
+	const __u32 only = 0;
+
+	return lookup(&device, &only);
+}
+
 #endif

@@ -49,13 +49,15 @@ struct packet {
 	__be32 ports; /* the source port and the destination port */
 	__u32 length; /* of the IP packet, in host order */
 	__u32 first_word; /* of an outer IPv4 header, before its own length is added */
-	__u32 header_length; /* of IP and extension headers */
+	/* Of IP and extension headers; of an ICMP error, above 16 bits, those in its quote. */
+	__u32 header_length;
 	__u8 tags; /* VLAN tags in front of it */
 	__u8 version; /* 4 or 6: of the packet on the wire, which becomes the inner packet */
 	__u8 protocol; /* 0: unknown */
 	bool is_fragment; /* no fragment has ports here, not even the first one */
 	bool is_later; /* a fragment other than the first */
 	bool is_error; /* an ICMP error: source, address and ports are those of the packet it quotes */
+	bool is_plain; /* found by parse_plain() */
 };
 
 struct ports {
@@ -347,6 +349,7 @@ static __always_inline bool parse_plain(const struct l4lb_device *device,
 	set_ipv4_address(&packet->source, ip->saddr);
 	set_ipv4_address(&packet->address, ip->daddr);
 	packet->ports = *(const __be32 *)ports;
+	packet->is_plain = true;
 	return true;
 }
 

@@ -111,6 +111,8 @@ static __always_inline enum l4lb_verdict parse_quote(struct cursor *cursor,
 	packet->address = quoted.source;
 	packet->protocol = quoted.protocol;
 	packet->is_fragment = quoted.is_fragment;
+	packet->is_later = quoted.is_later;
+	packet->header_length |= quoted.header_length << 16;
 	packet->is_error = true;
 	return L4LB_NO_OBJECTION;
 }

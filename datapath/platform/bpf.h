@@ -44,6 +44,12 @@
 /* The action that sends the frame by a device of a map; XDP_DROP if the map has none. */
 #define redirect(map, number) bpf_redirect_map(map, number, XDP_DROP)
 
+/* The device that the frame came in on. */
+#define ingress(ctx) ((ctx)->ingress_ifindex)
+/* False if there is no route, no neighbour, or the packet would have to be fragmented. */
+#define find_route(ctx, route) \
+	(!bpf_fib_lookup(ctx, route, sizeof(*(route)), 0))
+
 #define coarse_nanoseconds() bpf_ktime_get_coarse_ns()
 #define random_word() bpf_get_prandom_u32()
 

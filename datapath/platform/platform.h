@@ -15,6 +15,9 @@
  *                                  defines a table; kinds are BPF's
  *   lookup(&map, &key)             returns a value of an array, or NULL
  *   find(&map, &key)               returns a value of a hash, or NULL
+ *   ingress(ctx)                   the number of the device that the frame came in on
+ *   find_route(ctx, &route)        fills a struct bpf_fib_lookup; false if the host has to
+ *                                  send the packet itself
  *   coarse_nanoseconds()           CLOCK_MONOTONIC, some milliseconds behind; it costs
  *                                  less than the exact one. seconds_now() rounds it down
  *   random_word()                  32 bits that nobody can predict

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The map `answers`: struct l4lb_answer_key and struct l4lb_answer. */
 
+import { versionOf } from '../wire/way.js';
+
 /** What a nat destination sends its answers from. */
 export interface AnswerKey {
   address: Buffer;
@@ -28,6 +30,7 @@ export const ANSWER_KEY_SIZE = 20;
 export const ANSWER_SIZE = 24;
 const PORT_AT = 16;
 const PROTOCOL_AT = 18;
+const VERSION_AT = 19;
 const FLAGS_AT = 18;
 
 export function encodeAnswerKey({ address, port, protocol }: AnswerKey): Buffer {
@@ -35,6 +38,7 @@ export function encodeAnswerKey({ address, port, protocol }: AnswerKey): Buffer 
   address.copy(buffer);
   buffer.writeUInt16BE(port, PORT_AT);
   buffer.writeUInt8(protocol, PROTOCOL_AT);
+  buffer.writeUInt8(versionOf(address), VERSION_AT);
   return buffer;
 }
 

@@ -15,6 +15,10 @@ export function leaveBy({ vlan }: ModelExit, link: Link): Link {
   return { ...link, tags };
 }
 
+export function frameOf({ to, from, tags, isIpv4, rest }: Link): Buffer {
+  return Buffer.concat([to, from, tags, etherType(isIpv4 ? 'IPv4' : 'IPv6'), rest]);
+}
+
 export function forward(
   link: Link,
   ip: Ip,
@@ -24,8 +28,7 @@ export function forward(
   naming?: Buffer,
 ): Buffer {
   if (destination.forward === 'link') {
-    const type = etherType(link.isIpv4 ? 'IPv4' : 'IPv6');
-    return Buffer.concat([destination.mac, mac, link.tags, type, link.rest]);
+    return frameOf({ ...link, to: destination.mac, from: mac });
   }
   return encapsulate(link, ip, destination, mac, h, naming);
 }

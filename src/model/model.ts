@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Runs all steps in order: from the tables and a frame to the verdict and a frame. */
-import { DEVICE_NO_ECHO } from '../abi/device.js';
+import { DEVICE_ANSWERS, DEVICE_NO_ECHO } from '../abi/device.js';
+import { onWire } from '../wire/address.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import {
@@ -10,14 +11,15 @@ import {
   mayBeTold,
   tooBigAnswer,
 } from './answers.js';
-import { forward, leaveBy } from './forward.js';
+import { forward, frameOf, leaveBy } from './forward.js';
 import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
+import { translate, whyNot } from './nat.js';
 import type { Connection, Ip, Link, Refused } from './parse.js';
 import { isTcpOrUdp, parseIp, parseLink, parseTransport } from './parse.js';
 import { findService, isMeantForUs, isServiceAddress } from './service.js';
 import type { Chosen } from './slot.js';
 import { chooseSlot } from './slot.js';
-import type { Answer, Reasons, ProgramState, Tables } from './types.js';
+import type { Answer, ModelAnswer, Reasons, ProgramState, Tables } from './types.js';
 
 export function model(tables: Tables, state: ProgramState, frame: Buffer): Answer {
   const untouched = (verdict: VerdictName, reasons: Reasons = {}): Answer =>
@@ -43,7 +45,15 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
   if ('refused' in connection) return refuse(connection);
 
   const service = findService(tables, connection, isOwnMac);
-  if ('verdict' in service) return untouched(service.verdict);
+  if ('verdict' in service) {
+    const back = service.verdict === 'not ours' && findAnswer(tables, connection);
+    if (!back) return untouched(service.verdict);
+    if (!isOwnMac) return untouched('not for us');
+    // What cannot be turned back is nobody's packet.
+    if (whyNot(ip, connection, back.value)) return untouched(service.verdict);
+    const rest = translate(link.rest, ip, connection, 'source', back.value);
+    return answer('answer passed', frameOf({ ...link, rest }), frame.length, {});
+  }
   const { cell } = service;
   const chosen = chooseSlot(tables, state, connection, cell);
   const destination = chosen.id === 0 ? undefined : tables.destinations.get(chosen.id);
@@ -73,13 +83,39 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
   }
   const leaving = exit ? leaveBy(exit, link) : link;
   const { mac } = exit ?? tables.device;
-  const sent = forward(leaving, ip, destination, mac, chosen.hash, chosen.source);
+  let sent: Buffer;
+  if (destination.forward === 'nat' && tables.build === 'host') {
+    const why = whyNot(ip, connection, destination);
+    if (why) return { ...untouched(why, reasons), ...written };
+    const rest = translate(link.rest, ip, connection, 'destination', destination);
+    sent = frameOf({ ...leaving, to: destination.mac, from: mac, rest });
+  } else {
+    sent = forward(leaving, ip, destination, mac, chosen.hash, chosen.source);
+  }
   return {
     ...answer('balanced', sent, sent.length, reasons),
     ...(exit && { action: 'REDIRECT' }),
     ...written,
     id: chosen.id,
   };
+}
+
+/**
+ * Finds what a nat destination's answer gets as its source. Entries with port 0 are for
+ * all ports that have no entry of their own. Fragments have no ports.
+ */
+function findAnswer(
+  { device, answers = [] }: Tables,
+  { source, protocol, ports }: Connection,
+): ModelAnswer | undefined {
+  if ((device.flags & DEVICE_ANSWERS) === 0) return undefined;
+  const own = answers.filter(
+    ({ key }) => key.protocol === protocol && onWire(key.address).equals(source),
+  );
+  const rest = own.find(({ key }) => key.port === 0);
+  if (!ports) return rest;
+  const exact = own.find(({ key }) => key.port !== 0 && key.port === ports.source);
+  return exact ?? (rest?.value.isForFragments === true ? undefined : rest);
 }
 
 /** Returns undefined for anything but TCP, UDP and ICMP errors about them. */

@@ -8,12 +8,18 @@ import { onesSum } from '../wire/checksum.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import { pseudoHeader } from './answers.js';
 import { isIpv4 } from './bytes.js';
-import { isIcmp, isWholeIcmp } from './icmp.js';
-import type { Link } from './parse.js';
-import { parseIp, parseLink } from './parse.js';
+import { HEADER_LENGTH, isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
+import type { Ip, Link } from './parse.js';
+import { UDP, isTcpOrUdp, parseIp, parseLink } from './parse.js';
 
 export interface Sum {
-  of: 'the IPv4 header' | 'ICMP' | 'ICMPv6';
+  of:
+    | 'the IPv4 header'
+    | 'ICMP'
+    | 'ICMPv6'
+    | 'TCP or UDP'
+    | 'the quoted IPv4 header'
+    | 'the quoted TCP or UDP';
   isRight: boolean;
 }
 
@@ -29,12 +35,44 @@ function sumsOfPacket({ rest, isIpv4: isV4 }: Pick<Link, 'rest' | 'isIpv4'>): Su
   const sums: Sum[] = [];
   if (isV4)
     sums.push({ of: 'the IPv4 header', isRight: isSound(rest.subarray(0, ip.end)) });
+  const own = transportSum(rest, ip, 'TCP or UDP');
+  if (own) return [...sums, own];
   if (!isIcmp(ip) || !isWholeIcmp(rest, ip)) return sums;
   const message = rest.subarray(ip.end, ip.length);
   const pseudo = pseudoHeader(ip.source, ip.address, message.length);
-  return isIpv4(ip.address)
-    ? [...sums, { of: 'ICMP', isRight: isSound(message) }]
-    : [...sums, { of: 'ICMPv6', isRight: isSound(pseudo, message) }];
+  sums.push(
+    isIpv4(ip.address)
+      ? { of: 'ICMP', isRight: isSound(message) }
+      : { of: 'ICMPv6', isRight: isSound(pseudo, message) },
+  );
+  return quotedConnection(rest, ip)
+    ? [...sums, ...quotedSums(message.subarray(HEADER_LENGTH), isV4)]
+    : sums;
+}
+
+/** Those that the quote has whole; of TCP and UDP that is what they cover, too. */
+function quotedSums(quote: Buffer, isV4: boolean): Sum[] {
+  const quoted = parseIp(quote, isV4);
+  if ('refused' in quoted) return [];
+  const isRight = isV4 && isSound(quote.subarray(0, quoted.end));
+  const own = transportSum(quote, quoted, 'the quoted TCP or UDP');
+  return [
+    ...(isV4 ? [{ of: 'the quoted IPv4 header', isRight } as const] : []),
+    ...(own ? [own] : []),
+  ];
+}
+
+/** Undefined for other protocols, where not all is there, and for UDP without a checksum. */
+function transportSum(bytes: Buffer, ip: Ip, of: Sum['of']): Sum | undefined {
+  const { protocol, isFragment, length, end } = ip;
+  if (!isTcpOrUdp(protocol) || isFragment || length > bytes.length) return undefined;
+  const transport = bytes.subarray(end, length);
+  if (transport.length < (protocol === UDP ? 8 : 20)) return undefined;
+  if (protocol === UDP && transport.readUInt16BE(6) === 0) return undefined;
+  const pseudo = Buffer.alloc(8);
+  pseudo.writeUInt32BE(transport.length, 0);
+  pseudo.writeUInt32BE(protocol, 4);
+  return { of, isRight: isSound(ip.source, ip.address, pseudo, transport) };
 }
 
 function isSound(...parts: Buffer[]): boolean {
@@ -51,14 +89,21 @@ export function wrongSums(before: Buffer, after: Buffer, verdict: VerdictName): 
     const were = sumsOf(before);
     return wrong(sumsOf(after), (index) => were[index]?.isRight ?? false);
   };
-  const asMade = (): string[] => wrong(sumsOf(after), () => true);
+  // A quote is as it came.
+  const asMade = (): string[] =>
+    wrong(
+      sumsOf(after).filter(({ of }) => !of.startsWith('the quoted')),
+      () => true,
+    );
   switch (verdict) {
     case 'balanced':
-      // Only a tunnel adds a header; what goes by the link has the sums that it came with.
+      // Only a tunnel adds a header. Nat carries the sums over; by the link they stay.
       return packetIn(after) > packetIn(before) ? asMade() : asBefore();
     case 'too big told':
       return asMade();
     case 'echo answered':
+    case 'answer passed':
+    case 'answer sent':
       return asBefore();
     default:
       return [];

@@ -8,6 +8,7 @@
  * have 4 or 16 bytes, as on the wire; a table's addresses always have 16.
  */
 import type { Build } from '../abi/maps.js';
+import type { AnswerFrom, AnswerKey } from '../abi/answer.js';
 import type { FlowRecord } from '../abi/record.js';
 import type { Destination } from '../abi/destination.js';
 import type { Exit } from '../abi/exit.js';
@@ -35,11 +36,18 @@ export type ModelDestination = Pick<
   | 'spread'
   | 'largestPacket'
   | 'forward'
+  | 'port'
   | 'exit'
 >;
 
 /** A device that packets leave by, if it is not the one that they came in on. */
 export type ModelExit = Pick<Exit, 'mac' | 'vlan'> & { isThere: boolean };
+
+/** What a nat destination sends its answers from, and what is put back in its place. */
+export interface ModelAnswer {
+  key: AnswerKey;
+  value: AnswerFrom;
+}
 
 export interface Tables {
   build: Build;
@@ -52,6 +60,8 @@ export interface Tables {
   secret: bigint;
   /** By number; undefined in a build that cannot send by another device. */
   exits?: ReadonlyMap<number, ModelExit> | undefined;
+  /** In any order; undefined in a build without nat. */
+  answers?: readonly ModelAnswer[] | undefined;
   /** All entries of the table: an id that is missing here lies beyond its end. */
   destinations: ReadonlyMap<number, ModelDestination>;
 }

@@ -18,7 +18,7 @@ import type { Random } from './random.js';
 import { encodeRecords } from './records.js';
 import type { Scenario } from './scenario.js';
 import { begin, makeScenario } from './scenario.js';
-import { encodeSecret, encodeTables } from './tables.js';
+import { encodeAnswers, encodeSecret, encodeTables } from './tables.js';
 import type { Program } from './target.js';
 import { PROGRAMS } from './target.js';
 import { Request } from './worker.js';
@@ -76,6 +76,8 @@ function request(build: Build, scenario: Scenario, { seconds }: Time): Request {
     return [key, Buffer.concat(done.map(encodeKey))] as const;
   });
   return made
+    .empty('answers')
+    .write('answers', encodeAnswers(scenario.tables.answers ?? []))
     .zeros('kept')
     .writeNumbered('secret', new Map([[0, encodeSecret(scenario.tables.secret)]]))
     .writeNumbered('flows', sets)
@@ -89,8 +91,9 @@ function expectation(
   frames: readonly Buffer[],
 ): Expected {
   const { slots, records } = begin(scenario, seconds);
-  const { exits, ...others } = scenario.tables;
-  const tables: Tables = { ...others, slots, build, ...(build === 'host' && { exits }) };
+  const { exits, answers, ...others } = scenario.tables;
+  const ofHost = { exits, answers };
+  const tables: Tables = { ...others, slots, build, ...(build === 'host' && ofHost) };
   const { mayTell, mayRecord, mayEcho } = scenario;
   const modelled = askModel(
     tables,

@@ -83,7 +83,12 @@ function makePacket(random: Random, flow: Flow, longest: number): Buffer {
   if (kind < 62) {
     return network(random, flow, flow.protocol, transport(random, flow, longest));
   }
-  if (kind < 82) return network(random, flow, isV4 ? 1 : 58, error(random, flow));
+  if (kind < 82) {
+    // By the host itself, or by a router before it.
+    const source = random.chance(60) ? flow.source : random.bytes(flow.source.length);
+    const from = { ...flow, source };
+    return network(random, from, isV4 ? 1 : 58, error(random, flow, source));
+  }
   if (kind < 92) return network(random, flow, isV4 ? 1 : 58, echo(random, flow));
   const protocol = random.pick([0, 1, 2, 4, 6, 17, 41, 47, 50, 58, 59, 60, 132, 255]);
   return network(random, flow, protocol, random.bytes(random.below(80)));
@@ -104,7 +109,8 @@ function transport(random: Random, flow: Flow, longest: number): Buffer {
         );
   const { length } = content;
   if (flow.protocol === UDP) {
-    return Buffer.concat([...ports, u16(8 + content.length), random.bytes(2), content]);
+    const head = [...ports, u16(8 + content.length)];
+    return sumUp(random, flow, Buffer.concat([...head, random.bytes(2), content]), 6);
   }
   const flags = random.pick([
     0x02,
@@ -130,11 +136,29 @@ function transport(random: Random, flow: Flow, longest: number): Buffer {
     Buffer.from([random.chance(95) ? 0x50 : random.below(256), flags]),
     random.bytes(6),
   ]);
-  return Buffer.concat([...ports, rest, content]);
+  return sumUp(random, flow, Buffer.concat([...ports, rest, content]), 16);
 }
 
-/** What a router says about a packet that the service sent to the client. */
-function error(random: Random, flow: Flow): Buffer {
+/** With a right checksum, as a rule; in UDP 0 says that there is none. */
+function sumUp(
+  random: Random,
+  { source, address, protocol }: Flow,
+  segment: Buffer,
+  at: number,
+): Buffer {
+  const end = Buffer.concat([u32(segment.length), u32(protocol)]);
+  if (random.chance(65)) {
+    segment.writeUInt16BE(0, at);
+    const sum = checksum(source, address, end, segment);
+    segment.writeUInt16BE(protocol === UDP ? sum || 0xffff : sum, at);
+  } else if (random.chance(50)) {
+    segment.writeUInt16BE(random.pick([0, 0, 1, 0xfffe, 0xffff]), at);
+  }
+  return segment;
+}
+
+/** What a router says about a packet that the service sent to the client, or the like. */
+function error(random: Random, flow: Flow, from: Buffer): Buffer {
   const isV4 = flow.address.length === 4;
   const types = isV4 ? [3, 3, 3, 11, 12, 4, 5] : [1, 2, 3, 4, 5, 100, 127];
   const head = Buffer.concat([
@@ -151,7 +175,15 @@ function error(random: Random, flow: Flow): Buffer {
   const most = random.pick(
     isV4 ? [8, 20, 28, 28, 28, 40, 80, 576] : [8, 40, 48, 48, 56, 64, 80, 200, 1232],
   );
-  return Buffer.concat([head, quoted.subarray(0, most)]);
+  const message = Buffer.concat([head, quoted.subarray(0, most)]);
+  if (random.chance(70)) {
+    message.writeUInt16BE(0, 2);
+    const pseudo = isV4
+      ? Buffer.alloc(0)
+      : pseudoHeader(from, flow.address, message.length);
+    message.writeUInt16BE(checksum(pseudo, message), 2);
+  }
+  return message;
 }
 
 /** Zeros alone now and then: a sum of 0 is not that of 0xffff. */

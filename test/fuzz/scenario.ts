@@ -3,7 +3,11 @@
 import type { FlowRecord } from '../../src/abi/record.js';
 import type { Slot } from '../../src/abi/slot.js';
 import { NOBODY } from '../../src/abi/slot.js';
-import { DEVICE_NO_ECHO } from '../../src/abi/device.js';
+import {
+  DEVICE_ANSWERS,
+  DEVICE_NO_ECHO,
+  DEVICE_XDP_ANSWERS,
+} from '../../src/abi/device.js';
 import type { ModelDestination, ModelExit, Tables } from '../../src/model/types.js';
 import type { Names, NamesPrefix } from '../../src/wire/names.js';
 import { makeCells } from './cells.js';
@@ -19,6 +23,7 @@ import {
 } from './choices.js';
 import type { Flow } from './flow.js';
 import { makeFlow } from './flow.js';
+import { makeAnswers, makeFlowBack } from './nat.js';
 import type { Random } from './random.js';
 import { makeRecords } from './records.js';
 
@@ -45,9 +50,16 @@ export function makeScenario(random: Random): Scenario {
     mac: Buffer.concat([Buffer.from([random.chance(90) ? 2 : 0]), random.bytes(5)]),
     sessionPort: random.chance(50) ? 0 : random.pick(PORTS),
     log2Sets: LOG2_SETS,
-    flags: random.chance(20) ? DEVICE_NO_ECHO : 0,
+    flags:
+      (random.chance(20) ? DEVICE_NO_ECHO : 0) |
+      (random.chance(70) ? DEVICE_ANSWERS : 0) |
+      (random.chance(30) ? DEVICE_XDP_ANSWERS : 0),
     names: makeNames(random),
   };
+  const destinations = new Map(
+    Array.from({ length: DESTINATIONS }, (_, id) => [id, makeDestination(random, id)]),
+  );
+  const answers = makeAnswers(random, [...destinations.values()]);
   const scenario: Scenario = {
     tables: {
       device,
@@ -59,15 +71,14 @@ export function makeScenario(random: Random): Scenario {
       exits: new Map(
         Array.from({ length: EXITS }, (_, index) => [index + 1, makeExit(random)]),
       ),
-      destinations: new Map(
-        Array.from({ length: DESTINATIONS }, (_, id) => [
-          id,
-          makeDestination(random, id),
-        ]),
-      ),
+      destinations,
+      answers,
     },
     cellSeed: random.word(),
-    flows: Array.from({ length: 24 }, () => makeFlow(random, cells)),
+    flows: [
+      ...Array.from({ length: 24 }, () => makeFlow(random, cells)),
+      ...Array.from({ length: 12 }, () => makeFlowBack(random, answers)),
+    ],
     records: new Map(),
     mayTell: random.chance(85),
     mayRecord: random.chance(85),
@@ -118,7 +129,7 @@ function makeExit(random: Random): ModelExit {
 }
 
 /** As often as they are worth looking at: a tunnel does most. */
-const FORWARDS = ['tunnel', 'tunnel', 'tunnel', 'link', 'local'] as const;
+const FORWARDS = ['tunnel', 'tunnel', 'link', 'local', 'nat', 'nat', 'nat'] as const;
 
 function makeDestination(random: Random, id: number): ModelDestination {
   if (id === 0 || id > 13) {
@@ -131,6 +142,7 @@ function makeDestination(random: Random, id: number): ModelDestination {
       source: ANY,
       largestPacket: 0,
       forward: 'tunnel',
+      port: 0,
       exit: 0,
     };
   }
@@ -151,6 +163,7 @@ function makeDestination(random: Random, id: number): ModelDestination {
     source,
     largestPacket: random.chance(50) ? 1460 : random.pick(LARGEST),
     forward: random.pick(FORWARDS),
+    port: random.chance(50) ? 0 : random.pick(PORTS),
     exit: random.chance(70) ? 0 : random.between(1, EXITS),
   };
 }

@@ -16,6 +16,7 @@ import { ABI } from '../../src/abi/maps.js';
 import { hash } from '../../src/wire/hash.js';
 import { isIpv4 } from '../../src/model/bytes.js';
 import type {
+  ModelAnswer,
   ModelCell,
   ModelDestination,
   ModelExit,
@@ -74,6 +75,24 @@ export function encodeTables(
 
 /** The device of every exit that is there: any will do, since nothing is really sent. */
 const LOOPBACK = 1;
+
+/** Entries of the hash `answers`: struct l4lb_answer_key and struct l4lb_answer. */
+export function encodeAnswers(
+  answers: readonly ModelAnswer[],
+): (readonly [Buffer, Buffer])[] {
+  return answers.map(({ key, value }) => {
+    const from = Buffer.alloc(20);
+    key.address.copy(from, 0);
+    from.writeUInt16BE(key.port, 16);
+    from.writeUInt8(key.protocol, 18);
+    from.writeUInt8(versionOf(key.address), 19);
+    const by = Buffer.alloc(24);
+    value.address.copy(by, 0);
+    by.writeUInt16BE(value.port, 16);
+    by.writeUInt8(value.isForFragments ? 1 : 0, 18);
+    return [from, by] as const;
+  });
+}
 
 function encodeExits(
   exits: Tables['exits'],
@@ -149,6 +168,7 @@ function encodeEntry(entry: ModelDestination): Buffer {
   bytes.writeUInt16LE(entry.largestPacket, 46);
   bytes.writeUInt8(FORWARDS[entry.forward], 48);
   bytes.writeUInt16LE(entry.exit, 50);
+  bytes.writeUInt16BE(entry.port, 52);
   return bytes;
 }
 

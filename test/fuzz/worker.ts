@@ -66,6 +66,10 @@ export class Request {
     return this.#addName('z', name);
   }
 
+  empty(name: string): this {
+    return this.#addName('e', name);
+  }
+
   dump(name: string): this {
     return this.#addName('d', name);
   }

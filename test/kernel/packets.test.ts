@@ -21,6 +21,7 @@ import {
   u16,
 } from '../frames.js';
 import type { Ipv4 } from '../frames.js';
+import { MACS, NAT, natRows, noAnswer } from '../nat-packets.js';
 import type { Fill, Outcome } from './program.js';
 import { Program } from './program.js';
 
@@ -67,6 +68,10 @@ function encapsulated(inner: Buffer, tos = 0, padding = 0): Buffer {
   );
 }
 
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
 /** Runs a test that needs tables of its own. */
 async function withProgram<T>(
   build: Build,
@@ -104,6 +109,35 @@ function expectBalanced(outcome: Outcome, frame: Buffer): void {
     frame,
   });
 }
+
+describe.each(['IPv4', 'IPv6'] as const)('nat, %s', (family) => {
+  const nat = NAT[family];
+  let program: Program;
+  beforeAll(async () => {
+    program = await Program.load('host');
+    const { vip, destination: to } = nat;
+    await program.fill({
+      ...{ ...everything, mac: MACS.balancer, source: NAT.IPv4.router },
+      ...{ destinations: {}, vips: [`${bracketed(vip.address)}:${vip.port}`] },
+    });
+    await program.makeNat(vip, to, MACS.destination);
+  });
+  afterAll(() => program.close());
+
+  test.each(natRows(nat))('$verdict: $what', async ({ verdict, comes, goes }) => {
+    expect(await program.send(comes)).toEqual({
+      action: actionOf(verdict),
+      verdict,
+      bytes: comes.length,
+      frame: goes,
+    });
+  });
+
+  test('not ours: from another port of a destination', async () => {
+    const frame = noAnswer(nat);
+    expectUntouched(await program.send(frame), frame, 'not ours');
+  });
+});
 
 describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
   let program: Program;

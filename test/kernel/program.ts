@@ -8,14 +8,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { linesOf } from '../../src/program/write.js';
-import { decodeEntries, decodeEntry, hex } from '../../src/system/bpftool-text.js';
+import {
+  decodeEntries,
+  decodeEntry,
+  hex,
+  lookupLine,
+  updateLine,
+  valueOf,
+} from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
 import type { Build } from '../../src/abi/maps.js';
 import { sumCounters } from '../../src/abi/counter.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
 import { VERDICTS } from '../../src/abi/verdicts.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
-import { parseMac } from '../../src/wire/address.js';
+import { encodeAnswer, encodeAnswerKey } from '../../src/abi/answer.js';
+import { encodeDestination } from '../../src/abi/destination.js';
+import { DEVICE_ANSWERS, decodeDevice, encodeDevice } from '../../src/abi/device.js';
+import { QUAD, encodeQuad } from '../../src/abi/slot.js';
+import { must } from '../../src/text/must.js';
+import { parseAddress, parseMac } from '../../src/wire/address.js';
 import { parseEndpoint } from '../../src/wire/endpoint.js';
 import type { Maps } from '../../src/program/find.js';
 import { asMaps } from '../../src/program/find.js';
@@ -57,6 +69,13 @@ export interface Together {
   /** How many packets each verdict has counted; without those that have counted none. */
   verdicts: Partial<Record<VerdictName, number>>;
 }
+
+interface End {
+  address: string;
+  port: number;
+}
+
+const addressOf = ({ address }: End): Buffer => must(parseAddress(address), address);
 
 export interface Fill {
   /** The MAC of each destination by its name; one on this host has none. */
@@ -153,6 +172,42 @@ export class Program {
     await withLock(run, this.#lock, (lock) =>
       this.bpftool.write(linesOf(this.maps, writes, new Map()), lock),
     );
+  }
+
+  /** Writes one nat destination into all slots, and its answers. */
+  async makeNat(vip: End, to: End, mac: string): Promise<void> {
+    this.#last = undefined;
+    this.#ids = Math.max(this.#ids, 2);
+    const { device, destinations, slots, answers } = this.maps;
+    const [entry] = await this.bpftool.queries([lookupLine(device, encodeKey(0))]);
+    const value = decodeDevice(valueOf(decodeEntry(entry)));
+    const flags = value.flags | DEVICE_ANSWERS;
+    const address = addressOf(to);
+    const destination = encodeDestination({
+      ...{ address, port: to.port, forward: 'nat', mac: parseMac(mac) ?? address },
+      ...{ service: 1, weight: 1, spread: 0, source: Buffer.alloc(16), headerSum: 0 },
+      ...{ largestPacket: 1500, isFound: false, exit: 0 },
+    });
+    const ones = Array.from({ length: QUAD }, () => ({ current: 1, isHot: false }));
+    const lines = [
+      updateLine(destinations, encodeKey(1), destination),
+      ...Array.from({ length: SLOTS / QUAD }, (_, quad) =>
+        updateLine(slots, encodeKey(quad), encodeQuad(ones)),
+      ),
+      ...[6, 17].map((protocol) =>
+        updateLine(
+          must(answers, 'answers'),
+          encodeAnswerKey({ address, port: to.port, protocol }),
+          encodeAnswer({
+            address: addressOf(vip),
+            port: vip.port,
+            isForFragments: false,
+          }),
+        ),
+      ),
+      updateLine(device, encodeKey(0), encodeDevice({ ...value, flags })),
+    ];
+    await withLock(run, this.#lock, (lock) => this.bpftool.write(lines, lock));
   }
 
   /** Runs one frame, and looks at what has been counted. */

@@ -24,8 +24,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test.each([
   ['l4lb_xdp.o', 150_000],
-  ['l4lb_xdp_host.o', 300_000],
-  ['l4lb_xdp_frags.o', 300_000],
+  ['l4lb_xdp_host.o', 600_000],
+  ['l4lb_xdp_frags.o', 700_000],
   ['l4lb_decap.o', 250_000],
   ['l4lb_decap_frags.o', 250_000],
   ['l4lb_carry.o', 3_000],

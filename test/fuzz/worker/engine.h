@@ -37,6 +37,7 @@ struct frame {
 void engine_open(const char *object, int size_count, char **sizes);
 struct table *engine_table(const char *name);
 void engine_write(struct table *table, const void *key, const void *value);
+void engine_empty(struct table *table);
 /* All values of a table, those of this CPU where each has its own. */
 void engine_read(struct table *table, void *values);
 /* Where the program asks the kernel for sockets, and not a table; only there. */

@@ -44,6 +44,16 @@ static void stay_on_one_cpu(void)
 		fail("cannot stay on one CPU: %s", strerror(errno));
 }
 
+/*
+ * The kernel's routes decide whether XDP sends an answer; where there are none, it passes,
+ * as it does in a process.
+ */
+static void have_no_routes(void)
+{
+	if (unshare(CLONE_NEWNET))
+		fail("cannot have a network namespace: %s", strerror(errno));
+}
+
 void engine_open(const char *path, int size_count, char **sizes)
 {
 	struct bpf_object *object;
@@ -78,6 +88,8 @@ void engine_open(const char *path, int size_count, char **sizes)
 	copies = calloc(libbpf_num_possible_cpus(), LONGEST_VALUE);
 	if (!copies)
 		fail("no memory");
+	if (bpf_object__find_map_by_name(object, "answers"))
+		have_no_routes();
 }
 
 struct table *engine_table(const char *name)
@@ -116,6 +128,17 @@ void engine_write(struct table *table, const void *key, const void *value)
 	}
 	if (bpf_map_update_elem(fd, key, value, BPF_ANY))
 		fail("cannot write %s: %s", table->name, strerror(errno));
+}
+
+void engine_empty(struct table *table)
+{
+	const int fd = bpf_map__fd(table->handle);
+	__u8 key[64];
+
+	while (!bpf_map_get_next_key(fd, NULL, key))
+		if (bpf_map_delete_elem(fd, key))
+			fail("cannot empty %s: %s", table->name,
+			     strerror(errno));
 }
 
 void engine_close_sockets(void)

@@ -146,6 +146,13 @@ void engine_write(struct table *table, const void *key, const void *value)
 	memcpy(there, value, map->value_size);
 }
 
+void engine_empty(struct table *table)
+{
+	struct native_map *map = table->handle;
+
+	map->used = 0;
+}
+
 void engine_close_sockets(void)
 {
 	fail("this program's sockets are in a table");

@@ -6,6 +6,7 @@
  *   w NAME COUNT (KEY VALUE)...    writes values into a table; NAME is a byte that says
  *                                  how long it is, and its letters
  *   z NAME                         zeros into all of it
+ *   e NAME                         empties a hash
  *   d NAME                         dumps it: entries, bytes of a value, all values
  *   o COUNT (KEY VALUE)...         closes all sockets and opens these, where the program
  *                                  asks the kernel for sockets; tells the sequence
@@ -263,6 +264,9 @@ int main(int argc, char **argv)
 			break;
 		case 'o':
 			open_sockets();
+			break;
+		case 'e':
+			engine_empty(take_table());
 			break;
 		case 'z':
 			write_zeros();

@@ -194,6 +194,7 @@ test('our host build would be refused, for these reasons', () => {
   const rules = new Set(findings.map(({ rule }) => rule));
   expect(rules).toEqual(
     new Set([
+      'context',
       'map-kind',
       'map-entry',
       'map-store',

@@ -53,6 +53,7 @@ export function destination(fields: Partial<ModelDestination> = {}): ModelDestin
     source: mapped(BALANCER),
     largestPacket: 1480,
     forward: 'tunnel',
+    port: 0,
     exit: 0,
     ...fields,
   };
