@@ -13,7 +13,6 @@ import {
   checkDevice,
   checkMode,
   checkOffload,
-  checkPeer,
   checkProgram,
   checkTools,
   checkVlan,
@@ -24,6 +23,7 @@ import { checkRecords } from './checks/records.js';
 import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
 import { checkCounters, checkMatches } from './checks/traffic.js';
+import { checkDrops, checkPeer, checkPeerOffloads } from './checks/veth.js';
 import { checkWayBack } from './checks/way-back.js';
 import { Unseen } from '../text/unseen.js';
 import { append } from '../text/lists.js';
@@ -50,6 +50,8 @@ const FUNCTIONS: Record<CheckName, Check> = {
   rp_filter: checkRpFilter,
   'service address': checkServiceAddress,
   'veth peer': checkPeer,
+  'veth offloads': checkPeerOffloads,
+  drops: checkDrops,
   matches: checkMatches,
   counters: checkCounters,
   records: checkRecords,

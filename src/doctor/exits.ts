@@ -2,14 +2,17 @@
 /** Reads what there is to know of other devices that packets leave by. */
 import type { State } from '../plan/state.js';
 import type { Context } from '../program/tools.js';
-import { readGro } from '../system/ethtool.js';
+import type { Offloads } from '../system/ethtool.js';
+import { readOffloads } from '../system/ethtool.js';
 import { senderOf } from '../system/ip/links.js';
 import { Neighbours } from '../system/ip/neighbours.js';
+import type { Run } from '../system/run.js';
 import { readRouting } from '../system/settings.js';
+import { Unseen } from '../text/unseen.js';
 import { formatAddress } from '../wire/address.js';
 import type { Around } from './around.js';
 import { findPeer } from './around.js';
-import type { ExitFacts } from './facts.js';
+import type { ExitFacts, Peer } from './facts.js';
 
 /** Leaves out exits that no destination has. */
 export async function readExits(
@@ -42,11 +45,22 @@ export async function readExits(
         services: [...new Set(behind.map(({ service }) => service))],
         routed: [...new Set(routed.values())],
         peer,
-        gro: peer?.isSeen
-          ? await readGro(run, peer.device.name, peer.namespace)
-          : undefined,
+        gro: groOf(await readPeerOffloads(run, peer)),
         routing: device && (await readRouting(device.name)),
       };
     }),
   );
+}
+
+/** What the other end of a veth does in the kernel's place; undefined if it is not seen. */
+export async function readPeerOffloads(
+  run: Run,
+  peer: Peer | undefined,
+): Promise<Offloads | Unseen | undefined> {
+  if (!peer?.isSeen) return undefined;
+  return readOffloads(run, peer.device.name, peer.namespace);
+}
+
+function groOf(offloads: Offloads | Unseen | undefined): ExitFacts['gro'] {
+  return offloads === undefined || offloads instanceof Unseen ? offloads : offloads.gro;
 }

@@ -3,7 +3,7 @@
 import type { Build } from '../abi/maps.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import type { Mode } from '../text/mode.js';
-import type { Hardware } from '../system/ethtool.js';
+import type { Hardware, Offloads } from '../system/ethtool.js';
 import type { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Records } from '../plan/records.js';
@@ -30,6 +30,8 @@ export interface Facts {
   records: Records;
   /** Undefined where the device is no veth. */
   peer: Peer | undefined;
+  /** Of the other end of a veth; undefined if it is not seen. */
+  peerOffloads: Offloads | Unseen | undefined;
   traffic: Traffic | undefined;
   farEnds: FarEnd[];
   /** The addresses on all devices of this host. */
@@ -128,8 +130,11 @@ export interface Traffic {
   sums: ReadonlyMap<VerdictName, bigint>;
   /** Packets that the device received, by its own counter. */
   received: number;
-  /** Frames that a veth could not give to its other end, if it counts them. */
-  transmitErrors: number | Unseen;
+  /**
+   * Counters of frames that the device dropped before the program saw them, or did not
+   * take back from it, if they rose, and by how much.
+   */
+  drops: ReadonlyMap<string, number> | Unseen;
   /** What XDP passed to the host. */
   passed: Passed[] | Unseen;
   /** What went to exits, and came back by them, by the exit's number. */
@@ -194,6 +199,8 @@ export const CHECKS = [
   'rp_filter',
   'service address',
   'veth peer',
+  'veth offloads',
+  'drops',
   'matches',
   'counters',
   'records',

@@ -36,7 +36,7 @@ import type {
 } from './facts.js';
 import type { Around } from './around.js';
 import { findPeer, seen } from './around.js';
-import { readExits } from './exits.js';
+import { readExits, readPeerOffloads } from './exits.js';
 import { works } from './findings.js';
 import { readSending } from './sending.js';
 import { UNKNOWN, lookTowards } from './towards.js';
@@ -67,6 +67,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
   const program = chooseProgram(device, mode);
   const maps = program && (await mapsOf(tools, program));
   const around = { here, connected };
+  const peer = findPeer(device, around);
   const balancer = maps && (await readBalancer(tools, device, around, maps));
   return {
     device,
@@ -76,7 +77,8 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     program,
     balancer,
     sending: program && (await readSending(tools, device, program)),
-    peer: findPeer(device, around),
+    peer,
+    peerOffloads: balancer && (await readPeerOffloads(tools.run, peer)),
     farEnds: await findFarEnds(namespaces, connected.slice(1), balancer),
     // Watched last, so that the questions to neighbours are not counted.
     traffic:

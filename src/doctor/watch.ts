@@ -9,7 +9,7 @@ import type { Reading } from '../program/reading.js';
 import type { Context } from '../program/tools.js';
 import type { Observation } from '../program/watcher.js';
 import { Watcher } from '../program/watcher.js';
-import { readSendDrops, readTransmitErrors } from '../system/ethtool.js';
+import { readOwnDrops, readSendDrops } from '../system/ethtool.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Device } from '../system/ip/namespaces.js';
 import { captureIncoming } from '../system/tcpdump.js';
@@ -32,7 +32,7 @@ export async function watchTraffic(
   const look = async (): Promise<Look> => [
     await watcher.observe(),
     await ip.received(device.name),
-    await readTransmitErrors(run, device.name),
+    await readOwnDrops(run, device.name),
     await Promise.all(exits.map((exit) => lookAtExit({ run, ip }, exit))),
   ];
   const twice = async () => {
@@ -51,8 +51,8 @@ export async function watchTraffic(
   };
   const looks = await twice().finally(() => watcher.close());
   const { frames, back } = looks;
-  const [before, receivedBefore, errorsBefore, exitsBefore] = looks.before;
-  const [now, received, errors, exitsNow] = looks.now;
+  const [before, receivedBefore, dropsBefore, exitsBefore] = looks.before;
+  const [now, received, drops, exitsNow] = looks.now;
   if (now.isNew) {
     throw new Failure(`the program on ${device.name} was replaced in the meantime`, {
       next: 'run this command again',
@@ -67,7 +67,7 @@ export async function watchTraffic(
     ),
     sums,
     received: received - receivedBefore,
-    transmitErrors: difference(errorsBefore, errors),
+    drops: risesOf(dropsBefore, drops),
     passed: frames instanceof Unseen ? frames : countFrames(frames, device.mac),
     exits: new Map(
       exits.map((exit, index) => {
@@ -96,7 +96,7 @@ interface ExitLook {
 type Look = [
   observation: Observation,
   received: number,
-  errors: number | Unseen,
+  drops: Map<string, number> | Unseen,
   exits: ExitLook[],
 ];
 
@@ -127,12 +127,9 @@ function differenceOf(
   before: ExitLook,
   now: ExitLook,
 ): Omit<ExitTraffic, 'balanced' | 'answers'> {
-  const rises = [...now.drops].map(
-    ([name, count]) => [name, count - (before.drops.get(name) ?? 0)] as const,
-  );
   return {
     sent: now.sent - before.sent,
-    drops: new Map(rises.filter(([, rise]) => rise > 0)),
+    drops: rises(before.drops, now.drops),
     unseen: now.unseen,
   };
 }
@@ -149,9 +146,23 @@ function balancedTo(
   return Number(sum);
 }
 
-function difference(before: number | Unseen, now: number | Unseen): number | Unseen {
+/** The counters that rose, and by how much. */
+function rises(
+  before: ReadonlyMap<string, number>,
+  now: ReadonlyMap<string, number>,
+): Map<string, number> {
+  const all = [...now].map(
+    ([name, count]) => [name, count - (before.get(name) ?? 0)] as const,
+  );
+  return new Map(all.filter(([, rise]) => rise > 0));
+}
+
+function risesOf(
+  before: Map<string, number> | Unseen,
+  now: Map<string, number> | Unseen,
+): Traffic['drops'] {
   if (before instanceof Unseen) return before;
-  return now instanceof Unseen ? now : now - before;
+  return now instanceof Unseen ? now : rises(before, now);
 }
 
 function sumsOf(reading: Reading): Map<VerdictName, bigint> {

@@ -34,18 +34,23 @@ function readTagStripping(features: string, device: string): TagStripping | Unse
 }
 
 /**
- * Reads how many frames a veth could not give to its peer after XDP_TX; others may not
- * count them.
+ * Names of counters of frames that a device dropped before the program saw them, or did not
+ * take back from it.
  */
-export async function readTransmitErrors(
+const OWN_DROPS =
+  /^\s*(\S*xdp_tx\S*(?:err|drop|full)\S*|rx_(?:missed_errors|no_buffer_count|out_of_buffer|discards_phy)): (\d+)$/gm;
+
+/** What a device counts of frames that it dropped, by the counter's name. */
+export async function readOwnDrops(
   run: Run,
   device: string,
-): Promise<number | Unseen> {
+): Promise<Map<string, number> | Unseen> {
   const text = await ask(run, ['-S', device]);
   if (text instanceof Unseen) return text;
-  const counts = [...text.matchAll(/rx_queue_\d+_xdp_tx_errors: (\d+)/g)];
-  if (counts.length === 0) return new Unseen(`ethtool -S ${device} does not count them`);
-  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  const counters = countersIn(text, OWN_DROPS);
+  return counters.size > 0
+    ? counters
+    : new Unseen(`ethtool -S ${device} does not count them`);
 }
 
 /** Names of counters of frames that XDP sent and the device did not take. */
@@ -58,22 +63,50 @@ export async function readSendDrops(
 ): Promise<Map<string, number> | Unseen> {
   const text = await ask(run, ['-S', device]);
   if (text instanceof Unseen) return text;
+  return countersIn(text, SEND_DROPS);
+}
+
+function countersIn(text: string, names: RegExp): Map<string, number> {
   return new Map(
-    [...text.matchAll(SEND_DROPS)].map(([, name = '', count]) => [name, Number(count)]),
+    [...text.matchAll(names)].map(([, name = '', count]) => [name, Number(count)]),
   );
 }
 
-/** Whether a device has GRO, maybe in another namespace. */
-export async function readGro(
+/** What a device does in the kernel's place. */
+export interface Offloads {
+  /** It joins packets that it receives. */
+  gro: boolean;
+  /** It cuts packets that are larger than the MTU. */
+  tso: boolean;
+  /** It writes the checksums of what it sends. */
+  checksums: boolean;
+}
+
+const OFFLOADS: Record<keyof Offloads, string> = {
+  gro: 'generic-receive-offload',
+  // The line above it, tcp-segmentation-offload, is on if any of several kinds is.
+  tso: 'tx-tcp-segmentation',
+  checksums: 'tx-checksumming',
+};
+
+/** What a device does in the kernel's place, maybe in another namespace. */
+export async function readOffloads(
   run: Run,
   device: string,
   namespace: string | undefined,
-): Promise<boolean | Unseen> {
+): Promise<Offloads | Unseen> {
   const features = await ask(run, ['-k', device], namespace);
   if (features instanceof Unseen) return features;
-  const state = /^generic-receive-offload: (on|off)/m.exec(features)?.[1];
-  if (state !== undefined) return state === 'on';
-  return new Unseen(`ethtool -k ${device} does not name generic-receive-offload`);
+  const offloads = { gro: false, tso: false, checksums: false };
+  for (const key of Object.keys(OFFLOADS) as (keyof Offloads)[]) {
+    const name = OFFLOADS[key];
+    const state = new RegExp(`^\\s*${name}: (on|off)`, 'm').exec(features)?.[1];
+    if (state === undefined) {
+      return new Unseen(`ethtool -k ${device} does not name ${name}`);
+    }
+    offloads[key] = state === 'on';
+  }
+  return offloads;
 }
 
 async function ask(

@@ -122,7 +122,10 @@ test('a network that works is healthy, and everything was looked at', async () =
   const answer = await doctor();
   expect(answer).toMatchObject(HEALTHY);
   expect(answer.well.map(({ check }) => check)).toEqual(
-    expect.arrayContaining(['tunnel', 'rp_filter', 'service address', 'veth peer']),
+    expect.arrayContaining([
+      ...['tunnel', 'rp_filter', 'service address'],
+      ...['veth peer', 'veth offloads', 'drops'],
+    ]),
   );
 });
 
@@ -169,7 +172,10 @@ async function judge(row: Row): Promise<void> {
  */
 async function heal(): Promise<void> {
   const pass = `ip -force link set dev balancer xdpdrv obj ${ROOT}${PASS} sec xdp`;
-  await shell('switch', `ip link set dev balancer up; ${pass}`);
+  await shell(
+    'switch',
+    `ip link set dev balancer up mtu 1500; ethtool -K balancer tx off gro off; ${pass}`,
+  );
   await shell(
     'destination2',
     'sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.all.arp_ignore=1; ' +
@@ -269,6 +275,38 @@ describe('finds', () => {
       role: 'switch',
       broken: 'ip link set dev balancer xdpdrv off',
       evidence: /lists none in driver mode; \d+ frames could not be handed over/,
+      fix: 'ip -n l4lb-',
+      fixIn: 'balancer',
+    },
+    {
+      what: 'a veth whose other end has GRO alone',
+      check: 'veth peer',
+      role: 'switch',
+      broken: 'ip link set dev balancer xdpdrv off; ethtool -K balancer gro on',
+      evidence: 'it has GRO, which is not enough',
+      fix: 'ip -n l4lb-',
+      fixIn: 'balancer',
+      undo: 'ethtool -K balancer gro off',
+    },
+    {
+      what: 'a veth whose other end leaves checksums out',
+      check: 'veth offloads',
+      severity: 'remark',
+      role: 'switch',
+      broken: 'ethtool -K balancer tx on',
+      evidence: 'ethtool -k balancer says that tx-checksumming is on',
+      fix: 'ip netns exec l4lb-',
+      fixIn: 'balancer',
+    },
+    {
+      what: 'a device that drops',
+      check: 'drops',
+      role: 'switch',
+      broken: 'ip link set dev balancer mtu 1310',
+      // It fits, and with an outer header no longer does.
+      size: 1280,
+      evidence:
+        /rx_queue_\d+_xdp_tx_errors rose by \d+.*; the other end, balancer, has an MTU of 1310, and eth0 one of 1500$/,
       fix: 'ip -n l4lb-',
       fixIn: 'balancer',
     },
@@ -411,6 +449,23 @@ describe('finds', () => {
     },
     60_000,
   );
+
+  test('TSO at the other end of a veth, where the program runs in generic mode', async () => {
+    await shell('balancer', reload(WAY, GOOD, '-m xdpgeneric'));
+    await shell('switch', 'ethtool -K balancer tx on tso on');
+    const { findings } = await doctor();
+    const [mode, tso, checksums] = findings;
+    expect(findings.map(({ check, severity }) => [severity, check])).toEqual([
+      ['finding', 'mode'],
+      ['finding', 'veth offloads'],
+      ['remark', 'veth offloads'],
+    ]);
+    expect(tso?.evidence).toContain('says that tx-tcp-segmentation is on');
+    await shell('balancer', `${tso?.fix ?? ''}; ${checksums?.fix ?? ''}`);
+    await shell('balancer', mode?.fix ?? '');
+    expect(await doctor()).toMatchObject(HEALTHY);
+    await shell('balancer', reload());
+  });
 
   test('tags that are taken off, which is a remark and no finding', async () => {
     await shell('balancer', 'ethtool -K eth0 rxvlan on');

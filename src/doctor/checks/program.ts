@@ -3,8 +3,7 @@
 import { MODE_NAMES } from '../../text/mode.js';
 import { ABI, PROGRAM_NAME } from '../../abi/maps.js';
 import { abiOf, isDecap } from '../../program/find.js';
-import type { Balancer, Check, Facts } from '../facts.js';
-import { must } from '../../text/must.js';
+import type { Check, Facts } from '../facts.js';
 import { Unseen } from '../../text/unseen.js';
 import { found, orWell, remark } from '../findings.js';
 
@@ -195,59 +194,6 @@ export const checkMode: Check = ({ device, program, balancer, hardware }) => {
     }),
   ];
 };
-
-export const checkPeer: Check = ({ device, program, balancer, peer, ...facts }) => {
-  if (!peer || !balancer || program?.mode !== 'xdpdrv') return undefined;
-  const { traffic } = facts;
-  if (!traffic) return undefined;
-  const { transmitErrors } = traffic;
-  const lost = transmitErrors instanceof Unseen ? 0 : transmitErrors;
-  const balanced = must(traffic.verdicts.get('balanced'), 'balanced');
-  const isBypassed = leavesElsewhere(balancer);
-  const what = isBypassed
-    ? `what ${device.name} answers itself`
-    : `what ${device.name} sends`;
-  const finding = `${what} is dropped: its other end has no XDP program`;
-  const ofLost =
-    lost > 0 ? `${lost} frames could not be handed over during the check` : '';
-  if (!peer.isSeen) {
-    const unseen = 'its other end is in a namespace that cannot be seen from here';
-    const fix = `at the other end: ip link set dev DEVICE xdpdrv obj ${facts.passObject} sec xdp`;
-    if (lost > 0) return [found({ finding, evidence: `${ofLost}; ${unseen}`, fix })];
-    if (isBypassed) return undefined;
-    if (balanced > 0 && transmitErrors instanceof Unseen) {
-      return new Unseen(`whether its other end accepts frames: ${transmitErrors.why}`);
-    }
-    if (balanced > 0) return 'its other end accepts the frames it is sent';
-    return [
-      remark({
-        finding: `the other end of ${device.name} needs an XDP program too`,
-        evidence: `${unseen}, and nothing was sent during the check`,
-        fix,
-      }),
-    ];
-  }
-  const end = peer.device;
-  const where = peer.namespace === undefined ? 'here' : `in ${peer.namespace}`;
-  const has = end.programs.find((one) => one.mode === 'xdpdrv');
-  if (has) return `its other end, ${end.name} ${where}, has ${has.name || 'a program'}`;
-  const into = peer.namespace === undefined ? '' : `-n ${peer.namespace} `;
-  const only =
-    '; all destinations are behind other devices, so this is only about answers to pings and to packets that are too big';
-  return [
-    (isBypassed ? remark : found)({
-      finding,
-      evidence: `ip ${into}link show dev ${end.name} lists none in driver mode${ofLost && `; ${ofLost}`}${isBypassed ? only : ''}`,
-      fix: `ip ${into}link set dev ${end.name} xdpdrv obj ${facts.passObject} sec xdp`,
-    }),
-  ];
-};
-
-/** Whether no packet for a destination leaves by the device that it came in on. */
-function leavesElsewhere({ tables }: Balancer): boolean {
-  const owned = [...tables.destinations.values()].filter(({ service }) => service !== 0);
-  return owned.length > 0 && owned.every(({ exit }) => exit !== 0);
-}
 
 export const checkVlan: Check = ({ device, hardware }) => {
   const { name } = device;

@@ -44,6 +44,25 @@ function veth(peer: Facts['peer'], more: Partial<Facts> = {}): Partial<Facts> {
 }
 
 const END: Device = device({ name: 'port1', kind: 'veth', programs: [] });
+const LOST = new Map([
+  ['rx_queue_0_xdp_tx_errors', 4],
+  ['rx_queue_1_xdp_tx_errors', 5],
+]);
+
+/** The other end of a veth that takes what XDP sends, in another namespace. */
+function vethTo(
+  end: Partial<Device>,
+  offloads: Facts['peerOffloads'],
+  more: Partial<Facts> = {},
+): Partial<Facts> {
+  const programs = [{ mode: 'xdpdrv' as const, id: 3, name: 'pass' }];
+  const peer = { ...END, programs, ...end };
+  return veth(
+    { isSeen: true, namespace: 'switch', device: peer },
+    { peerOffloads: offloads, ...more },
+  );
+}
+const PLAIN = { gro: false, tso: false, checksums: false };
 
 function tables(more: object): Partial<Facts> {
   const one = balancer();
@@ -113,6 +132,7 @@ describe('doctor', () => {
       'tunnel',
       'rp_filter',
       'service address',
+      'drops',
       'matches',
       'counters',
       'vlan',
@@ -499,7 +519,7 @@ describe('doctor', () => {
       what: 'a veth whose other end has no program',
       broken: veth(
         { isSeen: true, namespace: 'switch', device: END },
-        { traffic: traffic({ balanced: 9 }, { transmitErrors: 9 }) },
+        { traffic: traffic({ balanced: 9 }, { drops: LOST }) },
       ),
       check: 'veth peer',
       finding: 'what ens4 sends is dropped: its other end has no XDP program',
@@ -522,11 +542,65 @@ describe('doctor', () => {
       what: 'a veth that loses frames, whose other end is not seen',
       broken: veth(
         { isSeen: false },
-        { traffic: traffic({ balanced: 9 }, { transmitErrors: 9 }) },
+        { traffic: traffic({ balanced: 9 }, { drops: LOST }) },
       ),
       check: 'veth peer',
       finding: 'what ens4 sends is dropped: its other end has no XDP program',
       fix: 'at the other end: ip link set dev DEVICE xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
+    },
+    {
+      what: 'a veth whose other end has GRO alone',
+      broken: vethTo({ programs: [] }, { ...PLAIN, gro: true }),
+      check: 'veth peer',
+      finding: 'what ens4 sends is dropped: its other end has no XDP program',
+      evidence:
+        'ip -n switch link show dev port1 lists none in driver mode; it has GRO, which is not enough for what leaves by the device that it came in on',
+      fix: 'ip -n switch link set dev port1 xdpdrv obj /usr/lib/l4lb/testbed/pass.o sec xdp',
+    },
+    {
+      what: 'a veth whose other end has TSO, in generic mode',
+      broken: {
+        ...vethTo({}, { ...PLAIN, tso: true }),
+        program: { mode: 'xdpgeneric', id: 7, name: 'l4lb_2' },
+        hardware: { driver: 'e1000', stripsTags: 'off' },
+      },
+      check: 'veth offloads',
+      finding:
+        'TCP packets larger than the MTU come to ens4, in generic mode: its other end leaves cutting them to ens4',
+      evidence:
+        'ip netns exec switch ethtool -k port1 says that tx-tcp-segmentation is on; the kernel turns it off where a program runs in driver mode only',
+      fix: 'ip netns exec switch ethtool -K port1 tso off',
+    },
+    {
+      what: 'a veth whose other end leaves checksums out',
+      broken: vethTo({}, { ...PLAIN, checksums: true }),
+      check: 'veth offloads',
+      severity: 'remark',
+      finding:
+        'what begins on this machine comes to ens4 without a checksum, so destinations drop it',
+      fix: 'ip netns exec switch ethtool -K port1 tx off',
+    },
+    {
+      what: 'a veth whose other end has a smaller MTU',
+      broken: vethTo({ mtu: 1300 }, PLAIN, {
+        traffic: traffic({ balanced: 9 }, { drops: LOST }),
+      }),
+      check: 'drops',
+      finding: 'ens4 drops packets',
+      evidence:
+        'during the check rx_queue_0_xdp_tx_errors rose by 4, rx_queue_1_xdp_tx_errors rose by 5; ' +
+        'the other end, port1, has an MTU of 1300, and ens4 one of 1500',
+      fix: 'ip -n switch link set dev port1 mtu 1500',
+    },
+    {
+      what: 'a card that drops',
+      broken: {
+        traffic: traffic({ balanced: 9 }, { drops: new Map([['rx_missed_errors', 3]]) }),
+      },
+      check: 'drops',
+      finding: 'ens4 drops packets',
+      evidence: 'during the check rx_missed_errors rose by 3',
+      fix: 'ethtool -S ens4 && ip -s link show dev ens4, and read which counters rise',
     },
     {
       what: 'packets to another port',
@@ -648,6 +722,11 @@ describe('doctor', () => {
       'a source that is spread over a prefix',
       withDestination({ source: '10.7.0.0/16', isSpread: true }),
     ],
+    ['TSO where the program runs in driver mode', vethTo({}, { ...PLAIN, tso: true })],
+    [
+      'a driver that counts no drops',
+      { traffic: traffic({ balanced: 9 }, { drops: new Unseen('none') }) },
+    ],
     ['echo requests that are answered', { traffic: traffic({ 'echo answered': 3 }) }],
   ])('does not blame %s', (_, broken) => {
     expect(examine(facts(broken)).findings).toEqual([]);
@@ -678,11 +757,16 @@ describe('doctor', () => {
       },
     ],
     [
+      'veth offloads',
+      'whether what port1 sends to ens4 is complete',
+      vethTo({}, new Unseen(WHY)),
+    ],
+    [
       'veth peer',
       'whether its other end accepts frames',
       {
         ...veth({ isSeen: false }),
-        traffic: traffic({ balanced: 9 }, { transmitErrors: new Unseen(WHY) }),
+        traffic: traffic({ balanced: 9 }, { drops: new Unseen(WHY) }),
       },
     ],
   ])('%s: what could not be looked at is not well: %s', (check, what, broken) => {

@@ -2,10 +2,10 @@
 import { describe, expect, test } from '@jest/globals';
 
 import {
-  readGro,
   readHardware,
+  readOffloads,
+  readOwnDrops,
   readSendDrops,
-  readTransmitErrors,
   tagNote,
 } from '../../../src/system/ethtool.js';
 import { Unseen } from '../../../src/text/unseen.js';
@@ -67,15 +67,39 @@ describe('ethtool', () => {
       stripsTags: new Unseen('ethtool -k ens4 does not name rx-vlan-offload'),
     });
   });
+});
 
-  test('sums the errors of all queues, where the driver has them', async () => {
-    const { run } = fakeRun({
-      'ethtool -S ens4':
-        '  rx_queue_0_xdp_tx: 9\n  rx_queue_0_xdp_tx_errors: 3\n  rx_queue_1_xdp_tx_errors: 4\n',
-      'ethtool -S ens5': '  rx_packets: 9\n',
-    });
-    expect(await readTransmitErrors(run, 'ens4')).toBe(7);
-    expect(await readTransmitErrors(run, 'ens5')).toBeInstanceOf(Unseen);
+describe('frames that a device dropped', () => {
+  test.each([
+    [
+      'a veth',
+      '     rx_queue_0_xdp_drops: 4\n     rx_queue_0_xdp_tx: 9\n     rx_queue_0_xdp_tx_errors: 0\n     rx_queue_1_xdp_tx_errors: 5\n     tx_queue_0_xdp_xmit_errors: 7\n',
+      [
+        ['rx_queue_0_xdp_tx_errors', 0],
+        ['rx_queue_1_xdp_tx_errors', 5],
+      ],
+    ],
+    [
+      'mlx5',
+      '     rx_xdp_drop: 1\n     rx_xdp_tx_xmit: 9\n     rx_xdp_tx_full: 2\n     rx_out_of_buffer: 3\n',
+      [
+        ['rx_xdp_tx_full', 2],
+        ['rx_out_of_buffer', 3],
+      ],
+    ],
+    ['igb', '     rx_errors: 1\n     rx_missed_errors: 6\n', [['rx_missed_errors', 6]]],
+  ])('of %s, and none that the program dropped', async (_what, statistics, expected) => {
+    const { run } = fakeRun({ 'ethtool -S eth1': `NIC statistics:\n${statistics}` });
+    expect([...((await readOwnDrops(run, 'eth1')) as Map<string, number>)]).toEqual(
+      expected,
+    );
+  });
+
+  test('of a device that counts none are not known', async () => {
+    const { run } = fakeRun({ 'ethtool -S eth1': '  rx_packets: 9\n' });
+    expect(await readOwnDrops(run, 'eth1')).toEqual(
+      new Unseen('ethtool -S eth1 does not count them'),
+    );
   });
 });
 
@@ -103,17 +127,27 @@ describe('frames that XDP sent and a device did not take', () => {
   });
 });
 
-test('GRO is read here, and in another namespace', async () => {
-  const features = (state: string): string =>
-    `Features for eth0:\ngeneric-segmentation-offload: on\ngeneric-receive-offload: ${state}\n`;
+test('offloads are read here, and in another namespace', async () => {
+  const features = (gro: string, tx: string): string =>
+    `Features for eth0:\ntx-checksumming: ${tx}\n\ttx-checksum-ipv4: off [fixed]\ntcp-segmentation-offload: on\n\ttx-tcp-segmentation: off [requested on]\n` +
+    `generic-segmentation-offload: on\ngeneric-receive-offload: ${gro}\n`;
   const { run } = fakeRun({
-    'ethtool -k eth0': features('off'),
-    'ip netns exec web-1 ethtool -k eth0': features('on'),
+    'ethtool -k eth0': features('off', 'on'),
+    'ip netns exec web-1 ethtool -k eth0': features('on', 'off'),
     'ip netns exec web-2 ethtool -k eth0': '',
   });
-  expect(await readGro(run, 'eth0', undefined)).toBe(false);
-  expect(await readGro(run, 'eth0', 'web-1')).toBe(true);
-  expect(await readGro(run, 'eth0', 'web-2')).toEqual(
+  const [here, there] = [undefined, 'web-1'];
+  expect(await readOffloads(run, 'eth0', here)).toEqual({
+    gro: false,
+    tso: false,
+    checksums: true,
+  });
+  expect(await readOffloads(run, 'eth0', there)).toEqual({
+    gro: true,
+    tso: false,
+    checksums: false,
+  });
+  expect(await readOffloads(run, 'eth0', 'web-2')).toEqual(
     new Unseen('ethtool -k eth0 does not name generic-receive-offload'),
   );
 });
