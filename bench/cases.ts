@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is measured, in the order in which it is told. */
+import { ANSWERED } from './nat.js';
 import type { SubjectName } from './subjects.js';
 import { MOST_HELD } from './subjects.js';
 import type { Traffic } from './traffic.js';
@@ -58,6 +59,9 @@ function held(flows: number): Partial<Traffic> {
   return { isNamed: true, isHeld: true, flows };
 }
 
+/** What destinations answer, all to one client. */
+const ANSWERS: Partial<Traffic> = { kind: 'tcp', isHeld: true, flows: ANSWERED };
+
 export const CASES: readonly Case[] = [
   one('builds', 'floor: MACs swapped', { subject: 'floor', floor: undefined }),
   one('builds', 'host'),
@@ -81,6 +85,15 @@ export const CASES: readonly Case[] = [
   }),
   one('ways to forward', 'by the link, by another device', {
     subject: 'another device, the link',
+  }),
+  one('ways to forward', 'nat', { subject: 'nat' }),
+  one('ways to forward', 'nat, TCP', { subject: 'nat', traffic: { kind: 'tcp' } }),
+  one('ways to forward', "nat, answers sent by the kernel's routes", {
+    subject: 'nat, answers',
+    traffic: ANSWERS,
+  }),
+  one('ways to forward', 'nat, answers passed to the host', {
+    ...{ subject: 'nat, answers passed', floor: 'passing', traffic: ANSWERS },
   }),
   one('hot slots', 'TCP, SYN flood', {
     subject: 'hot, flooded',

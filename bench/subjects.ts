@@ -3,10 +3,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { makeAnswers, makeNat } from './nat.js';
 import { dnatRules, forwardRules } from './nftables.js';
 import { ROOT } from './started.js';
 import type { Wire } from './wire.js';
 import { CLIENT, CLIENT_PORT, NAMES, SIBLING } from './traffic.js';
+import { Bpftool } from '../src/system/bpftool.js';
+import type { MapInfo } from '../src/system/bpftool-text.js';
+import { run } from '../src/system/run.js';
+import { must } from '../src/text/must.js';
 import type { Forward } from '../src/wire/forward.js';
 import {
   DEVICE,
@@ -111,7 +116,11 @@ ${wanted.isElsewhere ? elsewhere(rows) : `file = "${file}"`}
   return [...names, ...services].join('\n');
 }
 
-function balancer(different: Partial<Balancer> = {}): Subject {
+/** `change` is for what no file can say. */
+function balancer(
+  different: Partial<Balancer> = {},
+  change?: (bpftool: Bpftool, maps: readonly MapInfo[]) => Promise<void>,
+): Subject {
   const wanted = { ...USUAL, ...different };
   return async (wire, folder) => {
     await tool(wire, 'load', '-m', 'xdpdrv', '--obj', join(ROOT, wanted.object));
@@ -121,6 +130,11 @@ function balancer(different: Partial<Balancer> = {}): Subject {
     writeFileSync(toml, config(wanted, csv, rows(1, 100)));
     writeFileSync(csv, rows(1, 100));
     await tool(wire, 'map', '--config', toml);
+    if (change) {
+      const bpftool = new Bpftool(run);
+      const { mapIds } = must(await wire.program('far'), 'the program');
+      await change(bpftool, await bpftool.maps(mapIds));
+    }
     if (!wanted.isHot) return;
     writeFileSync(csv, rows(1, 0) + rows(2, 100));
     await tool(wire, 'map', '--config', toml);
@@ -133,8 +147,10 @@ function program(object: string): Subject {
 
 /** The kernel sends what it forwards to a neighbour that it knows, as it would in use. */
 async function route(wire: Wire): Promise<void> {
-  const neighbour = ['neigh', 'replace', GATEWAY, 'lladdr', NEAR_MAC];
-  await wire.far('ip', [...neighbour, 'dev', DEVICE, 'nud', 'permanent']);
+  for (const address of [GATEWAY, SERVICE.ipv4]) {
+    const neighbour = ['neigh', 'replace', address, 'lladdr', NEAR_MAC];
+    await wire.far('ip', [...neighbour, 'dev', DEVICE, 'nud', 'permanent']);
+  }
   // Sources are any address: they lie behind the wire, too.
   await wire.far('ip', ['route', 'add', 'default', 'via', GATEWAY]);
   for (const setting of [
@@ -203,6 +219,14 @@ export const SUBJECTS = {
     slots: 512,
     forward: 'link',
   }),
+  nat: balancer({ forward: 'link' }, makeNat),
+  'nat, answers': async (wire, folder) => {
+    await route(wire);
+    await balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, true))(wire, folder);
+  },
+  'nat, answers passed': passing(
+    balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, false)),
+  ),
   'another device': balancer({ isElsewhere: true }),
   'another device, the link': balancer({ isElsewhere: true, forward: 'link' }),
   'one destination': balancer({ destinations: 1 }),
@@ -224,6 +248,7 @@ export const SUBJECTS = {
 
 /** What counts at the first place of the kernel: no packet comes back. */
 const TAKES: ReadonlySet<string> = new Set<keyof typeof SUBJECTS>([
+  'nat, answers passed',
   'passing',
   'decapsulating',
   'deciding',
