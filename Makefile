@@ -42,7 +42,7 @@ BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs test test-all check lint lint-faults lint-layout lint-c typecheck \
-	demo demo-tcp demo-link pictures bench bench-table fuzz workers \
+	demo demo-tcp demo-link demo-nat pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
@@ -113,7 +113,11 @@ demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as ro
 
 demo-link: setup ## fetch pages through a gateway that changes only MAC addresses (as root)
 	@$(MAKE) --no-print-directory all
-	@testbed/demo-link.sh
+	@testbed/demo-gateway.sh link
+
+demo-nat: setup ## fetch pages through a gateway that rewrites addresses and ports (as root)
+	@$(MAKE) --no-print-directory all
+	@testbed/demo-gateway.sh nat
 
 pictures: all ## take the README's pictures anew (as root)
 	@docs/pictures.sh

@@ -6,8 +6,8 @@
 # "setup.sh test", as make test calls it, adds what only the second opinions need: a
 # virtual machine with another kernel, a decoder of packets, and the sanitizers of clang.
 # "setup.sh fuzz", as make fuzz calls it, adds only the sanitizers. "setup.sh bench", as
-# make bench calls it, adds what l4lb is compared with, and a client. "setup.sh demo-link"
-# adds what make demo-link measures throughput with; without it, the demo leaves that out.
+# make bench calls it, adds what l4lb is compared with, and a client. "setup.sh iperf" adds
+# what make demo-link and make demo-nat measure throughput with; without it they leave that out.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -58,7 +58,7 @@ nft                               nftables       is what packets through l4lb ar
 
 # iperf 2 and not iperf3; Debian has both in main. iperf3 opens a second connection to
 # control the first, and a balancer may send the two to different destinations.
-readonly needs_of_the_link_demo='
+readonly needs_of_throughput='
 iperf                             iperf          measures the throughput of one connection
 '
 
@@ -198,8 +198,8 @@ case $#:${1:-} in
     ;;
 1:fuzz) needs=$needs_of_all$needs_of_the_fuzzer ;;
 1:bench) needs=$needs_of_all$needs_of_the_benchmark ;;
-1:demo-link) needs=$needs_of_all$needs_of_the_link_demo ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|demo-link]" ;;
+1:iperf) needs=$needs_of_all$needs_of_throughput ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|iperf]" ;;
 esac
 check_node
 install_packages

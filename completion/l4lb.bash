@@ -4,13 +4,13 @@
 # Prints the options and verbs of "COMMAND".
 _l4lb_options() {
     case $1 in
-    'l4lb load') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
-    'l4lb replace') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb load') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb replace') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb off') echo '-V --version -i --interface -m --mode --json -h --help' ;;
     'l4lb status') echo '-V --version -i --interface --json -h --help' ;;
     'l4lb check') echo '-V --version --json -h --help' ;;
     'l4lb decap') echo '-V --version -i --interface -m --mode --obj --replace --names --siblings --json -h --help' ;;
-    'l4lb map') echo '-V --version -i --interface -f --file -c --config --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb map') echo '-V --version -i --interface -f --file -c --config --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb export') echo '-V --version -i --interface -m --mode -h --help' ;;
     'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle --used --quiet -m --mode --dry-run --json -h --help' ;;
     'l4lb watch') echo '-V --version -i --interface -m --mode --json -h --help' ;;
@@ -20,8 +20,8 @@ _l4lb_options() {
     'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lb') echo 'load replace off status check decap map export settle watch stats explain doctor disturb flood -V --version -h --help' ;;
-    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
-    'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --share --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb-explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
@@ -43,7 +43,8 @@ _l4lb_values() {
     'l4lb load --slots') echo 'one free' ;;
     'l4lb load --table') echo 'one words consistent minimal' ;;
     'l4lb load --remember') echo 'one words balancer destinations' ;;
-    'l4lb load --forward') echo 'one words tunnel link' ;;
+    'l4lb load --forward') echo 'one words tunnel link nat' ;;
+    'l4lb load --answers') echo 'one words kernel xdp' ;;
     'l4lb load --names') echo 'several free' ;;
     'l4lb load --seed') echo 'one free' ;;
     'l4lb load --previous') echo 'several files' ;;
@@ -57,7 +58,8 @@ _l4lb_values() {
     'l4lb replace --slots') echo 'one free' ;;
     'l4lb replace --table') echo 'one words consistent minimal' ;;
     'l4lb replace --remember') echo 'one words balancer destinations' ;;
-    'l4lb replace --forward') echo 'one words tunnel link' ;;
+    'l4lb replace --forward') echo 'one words tunnel link nat' ;;
+    'l4lb replace --answers') echo 'one words kernel xdp' ;;
     'l4lb replace --names') echo 'several free' ;;
     'l4lb replace --seed') echo 'one free' ;;
     'l4lb replace --previous') echo 'several files' ;;
@@ -79,7 +81,8 @@ _l4lb_values() {
     'l4lb map --slots') echo 'one free' ;;
     'l4lb map --table') echo 'one words consistent minimal' ;;
     'l4lb map --remember') echo 'one words balancer destinations' ;;
-    'l4lb map --forward') echo 'one words tunnel link' ;;
+    'l4lb map --forward') echo 'one words tunnel link nat' ;;
+    'l4lb map --answers') echo 'one words kernel xdp' ;;
     'l4lb map --names') echo 'several free' ;;
     'l4lb map --seed') echo 'one free' ;;
     'l4lb map --previous') echo 'several files' ;;
@@ -115,7 +118,7 @@ _l4lb_values() {
     'l4lb disturb --destinations') echo 'one free' ;;
     'l4lb disturb --table') echo 'one words minimal modulo' ;;
     'l4lb disturb --remember') echo 'one words balancer destinations' ;;
-    'l4lb disturb --forward') echo 'one words tunnel link' ;;
+    'l4lb disturb --forward') echo 'one words tunnel link nat' ;;
     'l4lb disturb --flood') echo 'one free' ;;
     'l4lb disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb disturb --half-open') echo 'one free' ;;
@@ -138,6 +141,7 @@ _l4lb_values() {
     'l4lb-load -f' | 'l4lb-load --file') echo 'several files' ;;
     'l4lb-load --obj') echo 'one files' ;;
     'l4lb-load --flows') echo 'one free' ;;
+    'l4lb-load --share') echo 'one devices' ;;
     'l4lb-load --siblings') echo 'several files' ;;
     'l4lb-load --check-offload') echo 'one files' ;;
     'l4lb-load -s' | 'l4lb-load --source') echo 'several free' ;;
@@ -145,7 +149,8 @@ _l4lb_values() {
     'l4lb-load --slots') echo 'one free' ;;
     'l4lb-load --table') echo 'one words consistent minimal' ;;
     'l4lb-load --remember') echo 'one words balancer destinations' ;;
-    'l4lb-load --forward') echo 'one words tunnel link' ;;
+    'l4lb-load --forward') echo 'one words tunnel link nat' ;;
+    'l4lb-load --answers') echo 'one words kernel xdp' ;;
     'l4lb-load --names') echo 'several free' ;;
     'l4lb-load --seed') echo 'one free' ;;
     'l4lb-load --previous') echo 'several files' ;;
@@ -161,7 +166,8 @@ _l4lb_values() {
     'l4lb-map --slots') echo 'one free' ;;
     'l4lb-map --table') echo 'one words consistent minimal' ;;
     'l4lb-map --remember') echo 'one words balancer destinations' ;;
-    'l4lb-map --forward') echo 'one words tunnel link' ;;
+    'l4lb-map --forward') echo 'one words tunnel link nat' ;;
+    'l4lb-map --answers') echo 'one words kernel xdp' ;;
     'l4lb-map --names') echo 'several free' ;;
     'l4lb-map --seed') echo 'one free' ;;
     'l4lb-map --previous') echo 'several files' ;;
@@ -187,7 +193,7 @@ _l4lb_values() {
     'l4lb-disturb --destinations') echo 'one free' ;;
     'l4lb-disturb --table') echo 'one words minimal modulo' ;;
     'l4lb-disturb --remember') echo 'one words balancer destinations' ;;
-    'l4lb-disturb --forward') echo 'one words tunnel link' ;;
+    'l4lb-disturb --forward') echo 'one words tunnel link nat' ;;
     'l4lb-disturb --flood') echo 'one free' ;;
     'l4lb-disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb-disturb --half-open') echo 'one free' ;;

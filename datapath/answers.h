@@ -183,6 +183,7 @@ static __always_inline int send_by_route(struct xdp_md *ctx, __u32 tags,
 	union layout layout = { .tags = tags };
 	void *ip = find_header(ctx, layout);
 	struct bpf_fib_lookup route = {};
+	const struct l4lb_exit *way_out;
 	const __u32 *number;
 	__u64 sent_length;
 	int action;
@@ -201,6 +202,9 @@ static __always_inline int send_by_route(struct xdp_md *ctx, __u32 tags,
 	number = find(&exit_numbers, &route.ifindex);
 	if (!number)
 		return XDP_PASS;
+	way_out = lookup(&exits, number);
+	if (!way_out || read_mac(way_out->mac).behind)
+		return XDP_PASS; /* it is that of a VLAN on this device */
 	action = redirect(&exit_devices, *number);
 	if (action != XDP_REDIRECT)
 		return XDP_PASS;
@@ -227,6 +231,29 @@ static __always_inline bool may_be_sent(const struct l4lb_device *device,
 }
 
 /*
+ * Checks that a frame is for the device that it came in on. That is the program's own, or
+ * an exit that shares the program.
+ */
+static __always_inline enum l4lb_verdict
+check_either_mac(struct xdp_md *ctx, const struct l4lb_device *device)
+{
+	const __u32 ifindex = ingress(ctx);
+	const struct ethhdr *eth = frame_start(ctx);
+	const struct l4lb_exit *own;
+	const __u32 *number;
+
+	if (check_mac(ctx, device) == L4LB_NO_OBJECTION)
+		return L4LB_NO_OBJECTION;
+	number = find(&exit_numbers, &ifindex);
+	if (!number)
+		return L4LB_NOT_FOR_US;
+	own = lookup(&exits, number);
+	if (never(!own || (void *)(eth + 1) > frame_end(ctx)))
+		return L4LB_NOT_FOR_US;
+	return is_mac(own->mac, eth) ? L4LB_NO_OBJECTION : L4LB_NOT_FOR_US;
+}
+
+/*
  * Turns a packet back if it is an answer; otherwise it stays as it is. What cannot be
  * turned back is nobody's packet.
  */
@@ -239,7 +266,7 @@ turn_back(struct xdp_md *ctx, const struct l4lb_device *device,
 
 	if (!answer)
 		return L4LB_NOT_OURS;
-	verdict = check_mac(ctx, device);
+	verdict = check_either_mac(ctx, device);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
 	verdict = translate_back(ctx, layout, answer);

@@ -326,8 +326,9 @@ struct l4lb_exit {
 #define L4LB_EXITS 64
 
 /*
- * `exit_numbers`, a hash by ifindex: the number of the exit that leads to this device of
- * the kernel's routes. XDP sends answers by these devices, and no others.
+ * `exit_numbers`, a hash by ifindex: the number of the exit by this device; if it only has
+ * VLANs, of one of these. XDP sends answers by these devices and no others, and takes
+ * frames to their MAC addresses for its own, since they may share the program.
  */
 
 /*

@@ -95,11 +95,10 @@ static __always_inline __u32 room(const struct packet *packet)
 	       packet->tags * sizeof(struct vlan_tag);
 }
 
-/* Tells whether a frame is for the device's MAC. Its whole Ethernet header must be there. */
-static __always_inline bool is_for(const struct l4lb_device *device,
-				   const void *frame)
+/* Tells whether a frame is for a MAC address. Its whole Ethernet header must be there. */
+static __always_inline bool is_mac(const void *mac, const void *frame)
 {
-	__u64 differing = *(const __u64 *)frame ^ read_word(device->mac);
+	__u64 differing = *(const __u64 *)frame ^ read_word(mac);
 
 	/*
 	 * The shift removes the two bytes behind the MAC. Without the asm, clang turns
@@ -108,6 +107,12 @@ static __always_inline bool is_for(const struct l4lb_device *device,
 	differing = __cpu_to_le64(differing) << 16;
 	asm("" : "+r"(differing));
 	return !differing;
+}
+
+static __always_inline bool is_for(const struct l4lb_device *device,
+				   const void *frame)
+{
+	return is_mac(device->mac, frame);
 }
 
 /* Returns version, header length, TOS and length as one word, in host order. */

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 
 import { REMEMBERS } from './abi/cell.js';
-import { FORWARDS } from './wire/forward.js';
+import { FORWARDS, USUAL_FORWARD } from './wire/forward.js';
 import { Fault, tryParse } from './text/fault.js';
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
@@ -81,7 +81,7 @@ export function disturbCommand(): CliCommand {
     .addOption(
       new Option(
         '--forward <way>',
-        'how packets reach the destinations, as with l4lb-map; by the link they need no decapsulation program, and have none (default: tunnel)',
+        'how packets reach the destinations, as with l4lb-map; by the link and by nat they need no decapsulation program, and have none (default: tunnel)',
       ).choices(FORWARDS),
     )
     .option(
@@ -147,7 +147,10 @@ function scheduleOf(flags: Flags): Schedule {
       next: 'leave --table or --slots out',
     });
   }
-  if (flags.forward === 'link' && flags.remember === 'destinations') {
+  if (
+    (flags.forward ?? USUAL_FORWARD) !== 'tunnel' &&
+    flags.remember === 'destinations'
+  ) {
     throw new UsageFailure('the destinations cannot remember without a tunnel', {
       cause: 'the outer header of a tunnel names those that a slot had before',
       next: 'leave --forward or --remember out',

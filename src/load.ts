@@ -9,7 +9,7 @@ import { check } from './check.js';
 import { off } from './off.js';
 import { status } from './status.js';
 import type { LoadFlags } from './cli/attach.js';
-import { attach, checkFlags } from './cli/attach.js';
+import { attach, checkFlags, share } from './cli/attach.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import {
@@ -26,6 +26,7 @@ interface Flags extends LoadFlags {
   off?: boolean;
   status?: boolean;
   checkOffload?: string | true;
+  share?: string;
 }
 
 const DEVICE = 'the device the program is on, such as eth0';
@@ -67,6 +68,12 @@ export function loadCommand(): CliCommand {
       'swap the program that is there; no packet is lost, and the counters are kept',
     )
     .addOption(flowsOption('8; with --replace, unchanged'))
+    .addOption(
+      new Option(
+        '--share <device>',
+        'run the program of this device here, too, with its tables: for a device that the answers of nat destinations come in by',
+      ).conflicts(['off', 'status', 'file', 'obj', 'replace', 'decap', 'flows']),
+    )
     .option(
       '--decap',
       'load the decapsulation program, which removes the outer header at a destination',
@@ -103,6 +110,7 @@ export function loadCommand(): CliCommand {
         'decap',
         'siblings',
         'flows',
+        'share',
       ]),
     )
     .addOption(jsonOption());
@@ -115,6 +123,7 @@ export function loadCommand(): CliCommand {
         'l4lb-load -i eth0 -f 32_destinations.csv',
         'l4lb-load -i eth0 -m xdpoffload',
         'l4lb-load -i eth0 --replace',
+        'l4lb-load -i eth1 --share eth0',
         'l4lb-load -i eth0 --decap --names 10.7.0.0/16 --siblings web.csv',
         'l4lb-load -i eth0 --off',
         'l4lb-load --check-offload l4lb_xdp.o',
@@ -129,5 +138,6 @@ async function run(flags: Flags): Promise<void> {
   if (object !== undefined) check(object === true ? undefined : object, flags);
   else if (flags.status) await status(flags);
   else if (flags.off) await off(flags);
+  else if (flags.share !== undefined) await share(flags, flags.share);
   else await attach(flags);
 }

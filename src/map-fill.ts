@@ -25,7 +25,7 @@ interface Flags extends MapFlags {
 }
 
 const HOW_TO_FILL = [
-  ...['file', 'vip', 'slots', 'source', 'takeSsh', 'echo'],
+  ...['file', 'vip', 'slots', 'source', 'takeSsh', 'echo', 'answers'],
   ...['names', 'seed', 'previous'],
 ];
 const FILL =

@@ -66,10 +66,12 @@ gateway_addresses() { # ROLE
         echo "link set lo up"
         echo "link set eth0 up"
         echo "address add ${address[$1]}/24 dev eth0"
-        echo "address add $service_address/32 dev lo"
         echo "route add default via 10.2.$((i - 1)).1"
         [[ -z $ipv6 ]] || printf '%s\n' "address add 2001:db8::$((i + 1)):2/120 dev eth0 nodad" \
-            "address add $service_ipv6/128 dev lo nodad" "route add default via 2001:db8::$((i + 1)):1"
+            "route add default via 2001:db8::$((i + 1)):1"
+        [[ -z $bare ]] || return 0
+        echo "address add $service_address/32 dev lo"
+        [[ -z $ipv6 ]] || echo "address add $service_ipv6/128 dev lo nodad"
         ;;
     esac
 }

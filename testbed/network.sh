@@ -43,6 +43,7 @@ Options of up:
   --gateway            with --count, at most $most_behind: the balancer is the router, and has eth0
                        towards the client and eth1, eth2, ... towards the destinations 10.2.0.2,
                        10.2.1.2, ...; the address of the service is its own, $service_address
+  --bare               with --gateway: destinations do not have the service's address on lo
   --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
                        destinations have it on lo; may be given more than once
   --ipv6               each role has an IPv6 address too, in fd00::/64 with the numbers of its
@@ -436,6 +437,7 @@ parse_up() {
             ;;
         --ipv6) ipv6=yes ;;
         --gateway) gateway=yes ;;
+        --bare) bare=yes ;;
         -q | --quiet) quiet=yes ;;
         -*) wrong_usage "up has no option $1" ;;
         *)
@@ -464,6 +466,7 @@ check_up() {
         ((count >= 1 && count <= most_behind)) || wrong_usage "--gateway needs --count, from 1 to $most_behind"
         [[ ${#vips[@]} == 0 ]] || wrong_usage "--gateway and --vip exclude each other: the address is $service_address"
     fi
+    [[ -z $bare || -n $gateway ]] || wrong_usage "--bare is for --gateway: other destinations have no address on lo without --vip"
     for vip in "${vips[@]}"; do
         [[ $vip =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ || $vip =~ ^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$ ]] ||
             wrong_usage "--vip $vip is no IP address"
@@ -473,7 +476,7 @@ check_up() {
 }
 
 command_up() {
-    local file="" count=0 mtu=1500 owner quiet="" ipv6="" gateway="" vips=() destinations="" roles
+    local file="" count=0 mtu=1500 owner quiet="" ipv6="" gateway="" bare="" vips=() destinations="" roles
     local -A address mac
     owner=$(calling_process)
     name=""

@@ -21,7 +21,13 @@ import {
   programInTheWay,
 } from '../load/attach.js';
 import type { LoadResult } from '../load/attach.js';
-import { describeLoaded, loadedJson } from '../load/report.js';
+import {
+  describeLoaded,
+  describeShared,
+  loadedJson,
+  sharedJson,
+} from '../load/report.js';
+import { shareProgram, unshared, unsharedWarnings } from '../load/share.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { withPins } from '../program/pins.js';
 import { sizesOf } from '../program/read.js';
@@ -51,12 +57,12 @@ export interface LoadFlags extends FillFlags {
 /** Throws if two flags contradict each other, before anything is tried. */
 export function checkFlags(flags: LoadFlags): void {
   const { source, vip, takeSsh, slots, table, echo, remember, ...rest } = flags;
-  const { forward, seed, previous } = rest;
-  const others = remember ?? forward ?? seed ?? previous;
+  const { forward, answers, seed, previous } = rest;
+  const others = remember ?? forward ?? answers ?? seed ?? previous;
   const fills = source ?? vip ?? takeSsh ?? slots ?? table ?? echo ?? others;
   if (fills !== undefined && !flags.file) {
     throw new UsageFailure(
-      '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --seed, --previous and --echo say how to fill',
+      '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --answers, --seed, --previous and --echo say how to fill',
       { next: 'add -f FILE, or give them to l4lb-map' },
     );
   }
@@ -135,9 +141,28 @@ export async function attach(flags: LoadFlags): Promise<void> {
   );
   siblings?.warnings.forEach(warn);
   report(flags, result);
+  if (result.plan) {
+    const devices = await unshared(tools, result.program, result.plan.after);
+    unsharedWarnings(devices, link.name).forEach(warn);
+  }
   if (flags.decap || result.mode === 'xdpoffload') return;
   const note = tagNote(link.name, await readHardware(tools.run, link.name));
   if (note !== undefined) warn(note);
+}
+
+/** Runs the program of another device on this one, too. */
+export async function share(flags: LoadFlags, other: string): Promise<void> {
+  const tools = context();
+  const from = await tools.ip.link(other);
+  const { ifindex } = await tools.ip.link(flags.interface);
+  const shared = await withLock(tools.run, deviceLock({ ifindex }), () =>
+    withPins(async (pins) => {
+      const link = await tools.ip.link(flags.interface);
+      return shareProgram(tools, pins, link, from, flags.mode);
+    }),
+  );
+  if (flags.json) printJson(sharedJson(flags.interface, other, shared));
+  else describeShared(flags.interface, other, shared).forEach(print);
 }
 
 function report(flags: LoadFlags, result: LoadResult): void {

@@ -5,7 +5,9 @@
  */
 import type { Mode } from '../text/mode.js';
 import { context } from '../program/tools.js';
-import { print } from '../system/output.js';
+import type { Context } from '../program/tools.js';
+import { print, warn } from '../system/output.js';
+import type { State } from '../plan/state.js';
 import { findAttached } from '../program/find.js';
 import type { Attached } from '../program/find.js';
 import { UsageFailure } from '../text/failure.js';
@@ -13,6 +15,7 @@ import { planFill, prepareFill } from '../fill/from-rows.js';
 import { many } from '../text/format.js';
 import { report, reportAll } from '../fill/report.js';
 import type { SettleFlags } from '../fill/apply.js';
+import { checkOwn, unshared, unsharedWarnings } from '../load/share.js';
 import { fillAndSettle } from '../fill/apply.js';
 import type { FillFlags } from './options.js';
 import { fillWishes } from './options.js';
@@ -49,6 +52,7 @@ async function fillAll(flags: MapFlags, file: string): Promise<void> {
     idle: service.idle ?? flags.idle,
   }));
   const attached = await findAttached(tools, flags.interface, flags.mode);
+  await checkOwn(tools, attached);
   const config = { ...read, services: wanted };
   const prepared = await prepareConfig(tools, attached.link, config, canLeave(attached));
   if (!flags.json) {
@@ -56,13 +60,11 @@ async function fillAll(flags: MapFlags, file: string): Promise<void> {
     const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;
     print(`Loading file with ${counts}`);
   }
-  reportAll(
-    attached,
-    flags,
-    await fillAndSettle(tools, attached, flags, (maps) =>
-      planPrepared(tools, maps, prepared),
-    ),
+  const filled = await fillAndSettle(tools, attached, flags, (maps) =>
+    planPrepared(tools, maps, prepared),
   );
+  reportAll(attached, flags, filled);
+  await warnOfAnswers(tools, attached, filled.plan.after);
 }
 
 /** Whether the program can send by another device. */
@@ -73,17 +75,25 @@ function canLeave({ maps }: Attached): boolean {
 async function fillOne(flags: MapFlags, files: string[]): Promise<void> {
   const tools = context();
   const attached = await findAttached(tools, flags.interface, flags.mode);
+  await checkOwn(tools, attached);
   const wishes = fillWishes(flags);
   const { link } = attached;
   const prepared = await prepareFill(tools, link, files, wishes, canLeave(attached));
   if (!flags.json) {
     print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
   }
-  report(
-    attached,
-    flags,
-    await fillAndSettle(tools, attached, flags, (maps) =>
-      planFill(tools, maps, prepared),
-    ),
+  const filled = await fillAndSettle(tools, attached, flags, (maps) =>
+    planFill(tools, maps, prepared),
   );
+  report(attached, flags, filled);
+  await warnOfAnswers(tools, attached, filled.plan.after);
+}
+
+async function warnOfAnswers(
+  tools: Pick<Context, 'ip'>,
+  { program, link }: Attached,
+  after: State,
+): Promise<void> {
+  const devices = await unshared(tools, program, after);
+  unsharedWarnings(devices, link.name).forEach(warn);
 }

@@ -4,8 +4,8 @@ import { Option } from 'commander';
 
 import type { Remember, TableKind } from '../abi/cell.js';
 import { REMEMBERS, TABLES } from '../abi/cell.js';
-import type { Forward } from '../wire/forward.js';
-import { FORWARDS } from '../wire/forward.js';
+import type { Answering, Forward } from '../wire/forward.js';
+import { ANSWERING, FORWARDS } from '../wire/forward.js';
 import type { FillWishes } from '../fill/from-rows.js';
 import type { Names } from '../wire/names.js';
 import type { SlotSeed } from '../wire/slot-seed.js';
@@ -114,6 +114,7 @@ export interface FillFlags {
   echo?: boolean;
   remember?: Remember;
   forward?: Forward;
+  answers?: Answering;
   names?: Names;
   seed?: SlotSeed;
   previous?: string[];
@@ -122,7 +123,7 @@ export interface FillFlags {
 /** Turns flags into the wishes of a fill. */
 export function fillWishes(flags: FillFlags): FillWishes {
   const { vip: ways, source, takeSsh, slots, table, idle, echo, ...rest } = flags;
-  const { remember, forward, names, seed, previous } = rest;
+  const { remember, forward, answers, names, seed, previous } = rest;
   return {
     source,
     ways,
@@ -133,6 +134,7 @@ export function fillWishes(flags: FillFlags): FillWishes {
     echo,
     remember,
     forward,
+    answers,
     names,
     seed,
     previous,
@@ -176,8 +178,14 @@ export function addFillOptions(command: CliCommand): CliCommand {
     .addOption(
       new Option(
         '--forward <way>',
-        'how packets reach the destinations: through a tunnel, behind an outer header; or on the same link, by their MAC addresses only: they then have the address of the service on their loopback device, and no router is on the way; kept until changed (default for a new service: tunnel)',
+        'how packets reach the destinations: through a tunnel, behind an outer header; or on the same link, by their MAC addresses only: they then have the address of the service on their loopback device, and no router is on the way; or by nat: with the address of the destination, and the port that its row has, in place of those of the service; answers then come back through the balancer; kept until changed (default for a new service: tunnel)',
       ).choices(FORWARDS),
+    )
+    .addOption(
+      new Option(
+        '--answers <who>',
+        'who sends the answers of nat destinations on to clients: the kernel, by its routes; or xdp, by them where it can, which costs less; kept until changed; a config file has answers in its place (default for new tables: kernel)',
+      ).choices(ANSWERING),
     )
     .option(
       '--names <prefix...>',

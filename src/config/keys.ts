@@ -21,6 +21,12 @@ export const TOP_KEYS: readonly Key[] = [
     usual: 'true',
   },
   {
+    name: 'answers',
+    meaning:
+      'who sends the answers of nat destinations on to clients: the "kernel" by its routes, or "xdp" by them where it can, which costs less',
+    usual: '"kernel"',
+  },
+  {
     name: 'names',
     meaning:
       'where destinations decide (`remember`): prefix of the outer sources that name previous destinations, such as "10.7.0.0/16", or a list with one for each family',
@@ -89,7 +95,7 @@ export const SERVICE_KEYS: readonly Key[] = [
   {
     name: 'forward',
     meaning:
-      'how packets reach the destinations: through a "tunnel", or on the same "link" by their MAC addresses only; they then have the address of the service on their loopback device',
+      'how packets reach the destinations: through a "tunnel"; on the same "link" by their MAC addresses only, so they have the address of the service on their loopback device; or by "nat", with their address and port in place of those of the service, and answers through the balancer',
     usual: '"tunnel", or what the command line says',
   },
   {
@@ -135,7 +141,12 @@ export const SERVICE_KEYS: readonly Key[] = [
 ];
 
 export const DESTINATION_KEYS: readonly Key[] = [
-  { name: 'address', meaning: 'IPv4 or IPv6 address', usual: 'required' },
+  {
+    name: 'address',
+    meaning:
+      'IPv4 or IPv6 address; by nat also with the port that packets get, such as "10.0.1.1:8080" or "[fd00::1]:8080"',
+    usual: 'required',
+  },
   {
     name: 'mac',
     meaning: 'MAC address of the destination, or of the router on the way to it',

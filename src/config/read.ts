@@ -7,8 +7,8 @@
 import { TomlError, parse } from 'smol-toml';
 
 import { REMEMBERS, TABLES } from '../abi/cell.js';
-import type { Forward } from '../wire/forward.js';
-import { FORWARDS } from '../wire/forward.js';
+import type { Answering, Forward } from '../wire/forward.js';
+import { ANSWERING, FORWARDS, USUAL_FORWARD } from '../wire/forward.js';
 import type { Remember, TableKind } from '../abi/cell.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { ANY_ADDRESS } from '../wire/address.js';
@@ -75,6 +75,8 @@ export interface Config {
   services: WantedService[];
   /** Whether ICMP echo to a service's address is answered. */
   echo: boolean;
+  /** Who sends the answers of nat destinations on. */
+  answers: Answering;
   /** Prefixes of the sources that name destinations; a family that is missing stays as it is. */
   names: Names;
   /** FILE:LINE of the names, for messages. */
@@ -95,6 +97,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     return {
       services: [],
       echo: true,
+      answers: 'kernel',
       names: {},
       namesPlace: name,
       seed: undefined,
@@ -109,6 +112,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   );
   const sources = readSources(top) ?? {};
   const echo = top.get('echo', readBoolean) ?? true;
+  const answers = top.get('answers', oneOf(ANSWERING)) ?? 'kernel';
   const names = readNames(top);
   const namesPlace = problems.place(top.at('names'));
   const seed = top.get('seed', readSlotSeed);
@@ -130,7 +134,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     ...service,
     sources: { ...sources, ...service.sources },
   }));
-  return { services, echo, names, namesPlace, seed, problems: problems.all() };
+  return { services, echo, answers, names, namesPlace, seed, problems: problems.all() };
 }
 
 /**
@@ -161,10 +165,11 @@ function readService(section: Section, open: OpenFile): WantedService {
     const count = many(service.rows.length, 'destination');
     section.fault('slots', `${count} do not fit ${many(slots, 'slot')}`);
   }
-  if (service.forward === 'link' && section.has('source')) {
+  const isTunnel = (service.forward ?? USUAL_FORWARD) === 'tunnel';
+  if (!isTunnel && section.has('source')) {
     section.fault('source', 'only the outer header of a tunnel has one');
   }
-  if (service.forward === 'link' && service.remember === 'destinations') {
+  if (!isTunnel && service.remember === 'destinations') {
     section.fault('remember', 'destinations are named in the outer header of a tunnel');
   }
   if (service.takeSsh && service.ways.every(({ port }) => port !== 0)) {

@@ -46,7 +46,7 @@ interface SampleJson {
 /** Writes a file of destinations, and returns its path. */
 export type Write = (name: string, rows: readonly Row[]) => string;
 
-const FIRST: Place = {
+export const FIRST: Place = {
   role: 'balancer',
   address: '10.0.0.4',
   mac: '02:00:00:00:00:04',

@@ -12,7 +12,7 @@ import type { LongRunning } from '../system/long-running.js';
 import { packaged } from '../system/package.js';
 import type { Run } from '../system/run.js';
 import type { ToolOptions } from './balancers.js';
-import { Balancers, NAMES, PORT, VIP, needsSecond } from './balancers.js';
+import { Balancers, FIRST, NAMES, PORT, VIP, needsSecond } from './balancers.js';
 import type { Change, Row, Schedule } from './changes.js';
 import { addressOf, everyRow, toCsv } from './changes.js';
 import type { FloodTotal } from './flood.js';
@@ -21,9 +21,12 @@ import { HalfOpens } from './half-open.js';
 import type { HalfOpen } from './judge-half-open.js';
 import type { Settings } from './protocol.js';
 import { Roles } from './roles.js';
+import { USUAL_FORWARD } from '../wire/forward.js';
 
 /** Where testbed/network.sh keeps a directory for each network while it is up. */
 const NETWORKS = '/run/l4lb-testbed';
+/** The client's addresses, that of connections which are held half open too. */
+const CLIENTS = '10.0.255.0/24';
 
 export interface NetworkOptions extends ToolOptions {
   /** SYNs a second beside the measured connections. */
@@ -69,6 +72,7 @@ export class Network {
       ...['--count', String(this.#namespaces), '--vip', VIP],
     ]);
     await this.#halfOpens?.prepare();
+    if (this.#options.forward === 'nat') await this.#makeRouter();
     await this.#startDestinations();
     await this.#balancers.start();
   }
@@ -127,7 +131,7 @@ export class Network {
   }
 
   get #hasTunnel(): boolean {
-    return this.#options.forward !== 'link';
+    return (this.#options.forward ?? USUAL_FORWARD) === 'tunnel';
   }
 
   /** Behind the destinations are the second balancer, if any, and then the flooder. */
@@ -171,8 +175,25 @@ export class Network {
     }
   }
 
+  /** Answers of nat destinations come back through the first balancer, which routes them. */
+  async #makeRouter(): Promise<void> {
+    await this.#roles.within(
+      'balancer',
+      'could not make the balancer a router',
+      'sysctl',
+      [
+        ...['-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.send_redirects=0'],
+        'net.ipv4.conf.eth0.send_redirects=0',
+      ],
+    );
+  }
+
   async #configure(role: string): Promise<void> {
-    const { flood, syncookies } = this.#options;
+    const { flood, syncookies, forward } = this.#options;
+    if (forward === 'nat') {
+      const route = ['route', 'add', CLIENTS, 'via', FIRST.address];
+      await this.#roles.within(role, `could not add a route in ${role}`, 'ip', route);
+    }
     if (syncookies !== undefined) {
       const setting = `net.ipv4.tcp_syncookies=${syncookies}`;
       const what = `could not set tcp_syncookies in ${role}`;

@@ -30,6 +30,8 @@ export interface Result {
   verdicts: Record<string, number>;
 }
 
+const BY: Record<Forward, string> = { tunnel: '', link: ' by the link', nat: ' by nat' };
+
 /** Returns the line that is shown each second during the run. */
 export function progressLine(count: CountEvent, lost: number): string {
   return (
@@ -201,7 +203,7 @@ export function describeResult(result: Result): string[] {
     ...describeHalfOpen(result),
     `Messages: ${formatCount(last.sent)} sent, ${formatCount(last.received)} echoed, ` +
       `${formatCount(last.sent - last.received)} dropped`,
-    `Balancer: ${formatCount(must(verdicts['balanced'], 'balanced'))} packets sent on${result.forward === 'link' ? ' by the link' : ''}, ` +
+    `Balancer: ${formatCount(must(verdicts['balanced'], 'balanced'))} packets sent on${BY[result.forward ?? USUAL_FORWARD]}, ` +
       `${formatCount(droppedByBalancer(verdicts))} dropped`,
     ...(record.flood
       ? [

@@ -7,6 +7,7 @@ import { CELL_HASH_SOURCE } from '../abi/cell.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import { formatMac } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
+import type { EntryForward } from '../wire/forward.js';
 import { many } from '../text/format.js';
 import type { State } from '../plan/state.js';
 import { formatWay } from '../wire/way.js';
@@ -42,6 +43,14 @@ const WHERE: Record<Explained['program']['action'], string> = {
   DROP: 'dropped',
 };
 
+const BY: Record<EntryForward, string> = {
+  tunnel: '',
+  link: ', by the link',
+  nat: ', by nat',
+  'full-nat': ', by full-nat',
+  local: ', on this host',
+};
+
 /** How the packet came to its verdict, step by step, as far as it got. */
 function describeReasons({ live, program, model, exit }: Explained): [string, string][] {
   const { cell, hash, slotNumber, slot, hot } = model.reasons;
@@ -63,7 +72,7 @@ function describeReasons({ live, program, model, exit }: Explained): [string, st
   if (entry && program.id !== undefined) {
     lines.push([
       'destination',
-      `${formatEndpoint(entry)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${entry.forward === 'link' ? ', by the link' : ''}${exit === undefined ? '' : `, by ${exit}`}`,
+      `${formatEndpoint(entry)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${BY[entry.forward]}${exit === undefined ? '' : `, by ${exit}`}`,
     ]);
   }
   const meaning = must(

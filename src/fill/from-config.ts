@@ -89,13 +89,16 @@ export async function prepareConfig(
   canLeave: boolean,
 ): Promise<PreparedConfig> {
   checkConfigNames(config);
-  const { services: wanted, echo, names, seed } = config;
+  const { services: wanted, echo, answers, names, seed } = config;
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
   const destinations = await resolveRows(tools, link, rows, canLeave);
   // The device's own addresses are looked up once for all services.
   const needing = wanted.flatMap(({ forward, sources, rows: own }) =>
-    own.filter(({ address }) => forward !== 'link' && !sources[familyOfText(address)]),
+    own.filter(
+      ({ address }) =>
+        (forward ?? USUAL_FORWARD) === 'tunnel' && !sources[familyOfText(address)],
+    ),
   );
   const defaults = chooseSources({}, {}, ownSources(link, needing), 'tunnel');
   let at = 0;
@@ -109,7 +112,8 @@ export async function prepareConfig(
       destinations: destinations.slice(at - count, at),
     };
   });
-  const device = { mac, mtu: link.mtu, echo, names, slotSeed: askSeed(seed) };
+  const { mtu, ifindex } = link;
+  const device = { mac, mtu, ifindex, echo, answers, names, slotSeed: askSeed(seed) };
   const deviceName = link.name;
   const surroundings = { sessionPort: sessionPort(), deviceName, ...device };
   return { services, surroundings };

@@ -36,7 +36,7 @@ import type { AskedSeed } from '../plan/device.js';
 import { checkNamesUsed } from '../plan/check-names.js';
 import { changesNames, checkDevice } from '../plan/device.js';
 import { sessionPort } from '../system/ssh-session.js';
-import type { Forward } from '../wire/forward.js';
+import type { Answering, Forward } from '../wire/forward.js';
 import { forwardIn } from '../wire/forward.js';
 import type { Names } from '../wire/names.js';
 import type { SlotSeed } from '../wire/slot-seed.js';
@@ -57,6 +57,7 @@ export interface FillWishes {
   /** Seconds. */
   idle?: number | undefined;
   echo?: boolean | undefined;
+  answers?: Answering | undefined;
   remember?: Remember | undefined;
   forward?: Forward | undefined;
   /** A family that is not named stays as it is. */
@@ -78,6 +79,7 @@ export interface Prepared extends Omit<FillWishes, 'previous' | 'seed'> {
   sessionPort: number;
   mac: Buffer;
   mtu: number;
+  ifindex?: number | undefined;
 }
 
 export async function prepareFill(
@@ -102,6 +104,7 @@ export async function prepareFill(
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,
+    ifindex: link.ifindex,
     deviceName: link.name,
   };
 }

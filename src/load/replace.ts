@@ -40,6 +40,7 @@ import {
   optionsFor,
 } from './attach.js';
 import type { Attachment, LoadRequest, LoadResult } from './attach.js';
+import { swapShared } from './share.js';
 import { isHot } from '../plan/hot-slots.js';
 import type { Pins } from '../program/pins.js';
 import { objectFor } from '../program/objects.js';
@@ -88,6 +89,7 @@ export async function replaceProgram(
   if (isCard) await sums?.set();
   const swap = { loaded, object, mode: there.mode, link, overwrite: true };
   const attached = await swapIn(tools, pins, swap);
+  const kept = await swapShared(tools, link, there.id, attached.loaded.pin);
   if (keptMaps) await write(attached.loaded);
   if (sums && !isCard) {
     await sleep(GRACE_MS);
@@ -99,7 +101,7 @@ export async function replaceProgram(
     object: attached.object,
     keptMaps,
     // With the maps kept, nothing is lost.
-    warnings: carried?.losses ?? [],
+    warnings: [...(carried?.losses ?? []), ...kept],
     plan,
     maps: loaded.maps,
   };
@@ -128,12 +130,14 @@ async function replaceFlows(
   await bpftool.pin(there.id, pins.next());
   const swap = { mode, device, loaded, before, after, hot, lock };
   const flows = await swapFlows(bpftool, pins, swap);
+  const kept = await swapShared(tools, request.link, there.id, loaded.pin);
   await write(loaded);
   const warnings = flows?.lost
     ? [
         `${many(flows.lost, 'record')} did not fit; their connections break if their slot has moved since`,
+        ...kept,
       ]
-    : [];
+    : kept;
   return {
     mode,
     program: loaded.id,

@@ -8,6 +8,7 @@ import { many } from '../text/format.js';
 import { asMaps, buildOf } from '../program/find.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { LoadResult } from './attach.js';
+import type { Shared } from './share.js';
 
 export function describeLoaded(device: string, result: LoadResult): string[] {
   const { mode, program, keptMaps, flows, refusal } = result;
@@ -42,6 +43,28 @@ export function loadedJson(device: string, result: LoadResult): Record<string, u
 function buildName({ maps }: LoadResult): string {
   const named = asMaps(maps);
   return named ? buildOf(named) : 'decap';
+}
+
+export function describeShared(device: string, from: string, shared: Shared): string[] {
+  const { mode, program, refusal, isOld } = shared;
+  return [
+    ...(refusal === undefined ? [] : [`driver mode is not available: ${refusal}`]),
+    `${device} [${MODE_NAMES[mode]}] shares program ${program} of ${from}${isOld ? ' already' : ''}`,
+  ];
+}
+
+export function sharedJson(
+  device: string,
+  from: string,
+  { mode, program, refusal }: Shared,
+): unknown {
+  return {
+    interface: device,
+    mode: MODE_NAMES[mode],
+    program,
+    shared_with: from,
+    ...(refusal === undefined ? {} : { driver_refused: refusal }),
+  };
 }
 
 export function describeTakenOff(

@@ -55,6 +55,8 @@ export interface ProgramStatus {
   /** Wall clock, in seconds. */
   loadedAt: number;
   build: Build | 'decap' | 'not l4lb';
+  /** Other devices that run this program. */
+  shared_with?: string[];
   services?: ServiceStatus[];
   addresses?: number | 'all';
   verdicts?: Record<string, Counter>;
@@ -90,7 +92,12 @@ async function readProgram(
   const { id, name, mode } = there;
   const program = await tools.bpftool.programWithMaps('id', id);
   const all = program.maps;
-  const head = { id, name, mode, loadedAt: program.loadedAt };
+  const others = (await tools.ip.running(id)).filter((one) => one.name !== device);
+  const shared = others.map((one) => one.name);
+  const head = {
+    ...{ id, name, mode, loadedAt: program.loadedAt },
+    ...(shared.length > 0 && { shared_with: shared }),
+  };
   if (isDecap(name)) {
     const { addresses, verdicts, ...decap } = await readDecap(tools, all);
     const siblings = decap.siblings.map(({ address }) => formatAddress(address));
@@ -178,6 +185,7 @@ export function describeStatus(
     const { name, id, mode, build } = program;
     return [
       `${device} [${MODE_NAMES[mode]}] ${name || 'nameless'} (program ${id}, ${build}), loaded ${since} UTC`,
+      ...(program.shared_with ? [`  shared with ${program.shared_with.join(', ')}`] : []),
       ...describeTables(program),
     ];
   });

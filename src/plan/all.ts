@@ -31,7 +31,10 @@ export interface ResolvedService extends WantedService {
 /** What is the same for all services. */
 export type Surroundings = Pick<
   Wanted,
-  'sessionPort' | 'mac' | 'mtu' | 'echo' | 'names' | 'slotSeed' | 'deviceName' | 'now'
+  | 'sessionPort'
+  | ('mac' | 'mtu' | 'ifindex')
+  | ('echo' | 'answers' | 'names' | 'slotSeed')
+  | ('deviceName' | 'now')
 >;
 
 export interface RemovedService {

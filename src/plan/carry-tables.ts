@@ -14,6 +14,7 @@ import { applyWrites } from './state.js';
 import { plan } from './service.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
+import { sameEndpoint } from '../wire/endpoint.js';
 import { forwardIn } from '../wire/forward.js';
 import { sourcesIn } from '../wire/outer-source.js';
 import { formatWay } from '../wire/way.js';
@@ -45,6 +46,7 @@ export function carryTables(
     cells: new Map(),
     destinations: new Map(),
     ...(sizes.canLeave && { exits: new Map() }),
+    ...(sizes.canRewrite && { answers: new Map() }),
     counters: new Map(),
     slots: new Map(),
   };
@@ -75,8 +77,7 @@ export function carryTables(
     append(writes, step.writes);
     for (const [id, entry] of owned) {
       const match = [...state.destinations].find(
-        ([, other]) =>
-          other.service === service.id && other.address.equals(entry.address),
+        ([, other]) => other.service === service.id && sameEndpoint(other, entry),
       );
       if (match) ids.set(id, match[0]);
     }

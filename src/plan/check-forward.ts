@@ -2,12 +2,20 @@
 /** Refuses what a service's way to forward cannot do. */
 import { CELL_NAMES } from '../abi/cell.js';
 import { Failure } from '../text/failure.js';
-import { formatAddress } from '../wire/address.js';
+import { ANY_ADDRESS, formatAddress } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
-import type { Wanted } from './steps.js';
+import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
+import type { Way } from '../wire/way.js';
+import { formatWay } from '../wire/way.js';
+import { forwardIn } from '../wire/forward.js';
+import type { State } from './state.js';
+import { ownedBy } from './state.js';
+import type { Wanted, WantedDestination } from './steps.js';
 
-export function checkForward({ forward, service, destinations }: Wanted): void {
-  checkPorts(destinations);
+export function checkForward(live: State, wanted: Wanted): void {
+  const { forward, service } = wanted;
+  checkChange(live, wanted);
+  if (forward !== 'nat') checkPorts(wanted.destinations);
   if (forward === 'tunnel') return;
   if (service.flags & CELL_NAMES) {
     throw new Failure('the destinations cannot remember without a tunnel', {
@@ -15,6 +23,41 @@ export function checkForward({ forward, service, destinations }: Wanted): void {
       next: 'let the balancer remember, with --remember balancer, or use --forward tunnel',
     });
   }
+  if (forward === 'link') checkLink(wanted.destinations);
+  else checkNat(live.sizes, wanted);
+}
+
+/** Tunnel and link can follow each other, since a packet arrives as it was sent. */
+function checkChange(live: State, { forward, service }: Wanted): void {
+  const there = [...ownedBy(live, service.id).values()].filter(
+    (one) => one.forward !== 'local',
+  );
+  if (there.length === 0) return;
+  const before = forwardIn(there);
+  if ((before === 'nat') === (forward === 'nat')) return;
+  throw new Failure(`a service cannot change from ${before} to ${forward}`, {
+    cause:
+      'its destinations know their connections by other addresses, so all would break',
+    next: 'take the service out and put it in again, which breaks them too: with two config files, or l4lb-load --off',
+  });
+}
+
+/** The other ways leave the packet as it is. */
+function checkPorts(destinations: readonly WantedDestination[]): void {
+  const first = destinations.find(
+    ({ port = 0, forward }) => port !== 0 && forward !== 'local',
+  );
+  if (!first) return;
+  throw new Failure(
+    `${formatEndpoint(first)} has a port, and its packets would keep theirs`,
+    {
+      cause: 'behind a tunnel and by the link a packet stays as it is',
+      next: `write ${formatAddress(first.address)}, or use --forward nat`,
+    },
+  );
+}
+
+function checkLink(destinations: readonly WantedDestination[]): void {
   const behind = destinations.filter(({ router }) => router !== undefined);
   if (behind.length === 0) return;
   const list = behind.map(
@@ -29,18 +72,63 @@ export function checkForward({ forward, service, destinations }: Wanted): void {
   );
 }
 
-/** The other ways leave the packet as it is. */
-function checkPorts(destinations: Wanted['destinations']): void {
-  const named = destinations.filter(
-    ({ port = 0, forward }) => port !== 0 && forward !== 'local',
-  );
-  const [first] = named;
-  if (!first) return;
+/**
+ * An answer is turned back by nothing but where it comes from. So a destination has to
+ * stand for one address of the service, and one port of it if it has a port of its own.
+ */
+function checkNat(
+  { canRewrite }: State['sizes'],
+  { service: { ways }, destinations }: Wanted,
+): void {
+  if (!canRewrite) {
+    throw new Failure('this program cannot rewrite packets, as nat does', {
+      cause: 'only the host build can; a card and the portable build cannot',
+      next: 'load l4lb_xdp_host.o, or use --forward tunnel or link',
+    });
+  }
+  const everywhere = ways.find(({ address }) => address.equals(ANY_ADDRESS));
+  if (everywhere) {
+    throw new Failure('a service on any address cannot be forwarded by nat', {
+      cause: 'answers get the address of the service, which has to be one',
+      next: 'name it with --vip, or with address in a config file',
+    });
+  }
+  for (const one of destinations) {
+    if (one.forward !== 'local') checkAnswers(ways, one);
+  }
+}
+
+function checkAnswers(ways: readonly Way[], destination: WantedDestination): void {
+  const family = familyOf(destination.address);
+  const other = ways.find(({ address }) => familyOf(address) !== family);
+  if (other) {
+    throw new Failure(
+      `${formatEndpoint(destination)} is ${FAMILY_NAMES[family]}, and ${formatWay(other)} is not`,
+      {
+        cause: 'nat does not turn packets of one family into those of the other',
+        next: 'make a service for each family, or use --forward tunnel',
+      },
+    );
+  }
+  const [first, ...more] = ways;
+  const next = first && more.find(({ address }) => !address.equals(first.address));
+  if (first && next) {
+    throw new Failure(
+      `nat is for one address, and the service has ${formatAddress(first.address)} and ${formatAddress(next.address)}`,
+      {
+        cause: 'an answer does not tell which of them its client had asked',
+        next: 'make a service for each address, with destinations or ports of their own',
+      },
+    );
+  }
+  if ((destination.port ?? 0) === 0) return;
+  const ports = ways.filter(({ port }) => port === 0 || port !== first?.port);
+  if (ports.length === 0) return;
   throw new Failure(
-    `${formatEndpoint(first)} has a port, and its packets would keep theirs`,
+    `${formatEndpoint(destination)} has one port, and the service has several`,
     {
-      cause: 'behind a tunnel and by the link a packet stays as it is',
-      next: `write ${formatAddress(first.address)}`,
+      cause: 'an answer does not tell which of them its client had asked',
+      next: `write ${formatAddress(destination.address)}, so that packets keep their port, or make a service for each port`,
     },
   );
 }

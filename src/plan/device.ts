@@ -3,6 +3,7 @@
 import type { Device } from '../abi/device.js';
 import { Failure } from '../text/failure.js';
 import { SLOT_SEED } from '../wire/hash.js';
+import type { Answering } from '../wire/forward.js';
 import { formatNames } from '../wire/names.js';
 import type { Names } from '../wire/names.js';
 import { FAMILIES } from '../wire/outer-source.js';
@@ -21,6 +22,8 @@ export interface AskedSeed {
 export interface WantedDevice {
   names?: Names | undefined;
   slotSeed?: AskedSeed | undefined;
+  /** Who sends the answers of nat destinations on. */
+  answers?: Answering | undefined;
   /** The name of the device, for advice. */
   deviceName?: string | undefined;
 }

@@ -10,6 +10,7 @@ import { EXITS } from '../abi/exit.js';
 import { Failure } from '../text/failure.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import type { State, Write } from './state.js';
+import { applyWrites } from './state.js';
 import type { WantedDestination } from './steps.js';
 
 /** By exitKey(). */
@@ -35,15 +36,20 @@ export function asWanted(
   };
 }
 
-/** Gives each wanted exit a number: the one that it has, or a free one. */
+/**
+ * Gives each wanted exit a number: the one that it has, or a free one. Answers may leave by
+ * the program's own device, too, if they come in by another one.
+ */
 export function exitNumbers(
   { exits, destinations }: State,
-  wanted: readonly WantedDestination[],
+  fill: readonly WantedDestination[],
+  own?: Exit,
 ): ExitNumbers {
   const numbers = new Map<string, { number: number; exit: Exit }>();
-  const first = wanted.find(({ exit }) => exit);
-  if (!first) return numbers;
-  if (!exits) throw cannotLeave(first);
+  const first = fill.find(({ exit }) => exit);
+  if (first && !exits) throw cannotLeave(first);
+  if (!exits || (!first && !own)) return numbers;
+  const wanted = [...fill, ...(own ? [{ exit: own }] : [])];
   const have = new Map([...exits].map(([number, exit]) => [exitKey(exit), number]));
   const taken = new Set([
     ...[...destinations.values()].map(({ exit }) => exit),
@@ -61,17 +67,40 @@ export function exitNumbers(
 }
 
 /** Plans what is new of the exits, was lost, or has changed: its MAC address or its MTU. */
-export function planExits({ exits, lostExits }: State, numbers: ExitNumbers): Write[] {
-  return [...numbers.values()].flatMap(({ number: key, exit: value }): Write[] => {
-    const there = exits?.get(key);
-    const isSame =
-      there &&
-      !lostExits?.has(key) &&
-      exitKey(there) === exitKey(value) &&
-      there.mtu === value.mtu &&
-      there.mac.equals(value.mac);
-    return isSame ? [] : [{ map: 'exits', key, value }];
-  });
+export function planExits(state: State, numbers: ExitNumbers): Write[] {
+  const { exits, lostExits } = state;
+  const writes = [...numbers.values()].flatMap(
+    ({ number: key, exit: value }): Write[] => {
+      const there = exits?.get(key);
+      const isSame =
+        there &&
+        !lostExits?.has(key) &&
+        exitKey(there) === exitKey(value) &&
+        there.mtu === value.mtu &&
+        there.mac.equals(value.mac);
+      return isSame ? [] : [{ map: 'exits', key, value }];
+    },
+  );
+  const after = applyWrites({ ...state, slots: new Map() }, writes).exits;
+  return [...writes, ...planNumbers(byDevice(exits), byDevice(after))];
+}
+
+/** The number of the exit by each device; if it has several, of that without a VLAN. */
+function byDevice(exits: State['exits']): Map<number, number> {
+  const all = [...(exits ?? [])].sort(([, a], [, b]) => b.vlan - a.vlan);
+  return new Map(all.map(([number, { ifindex }]) => [ifindex, number]));
+}
+
+function planNumbers(
+  before: ReadonlyMap<number, number>,
+  after: ReadonlyMap<number, number>,
+): Write[] {
+  const gone = [...before.keys()].filter((ifindex) => !after.has(ifindex));
+  const added = [...after].filter(([ifindex, number]) => before.get(ifindex) !== number);
+  return [
+    ...gone.map((key): Write => ({ map: 'exit_numbers', key, value: undefined })),
+    ...added.map(([key, value]): Write => ({ map: 'exit_numbers', key, value })),
+  ];
 }
 
 function cannotLeave(destination: WantedDestination): Failure {

@@ -16,7 +16,7 @@ import {
   CELL_UDP_STAYS,
 } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
-import { DEVICE_NO_ECHO } from '../abi/device.js';
+import { DEVICE_NO_ECHO, DEVICE_XDP_ANSWERS } from '../abi/device.js';
 import { SLOT_SEED } from '../wire/hash.js';
 import { formatSlotSeed } from '../wire/slot-seed.js';
 import { formatAddress, formatMac } from '../wire/address.js';
@@ -45,6 +45,7 @@ export function exportConfig(
   const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
   const device = [
     ...(live.device.flags & DEVICE_NO_ECHO ? ['echo = false'] : []),
+    ...(live.device.flags & DEVICE_XDP_ANSWERS ? ['answers = "xdp"'] : []),
     ...(services.some(({ flags }) => flags & CELL_NAMES)
       ? namesLine(live.device.names)
       : []),

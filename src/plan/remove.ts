@@ -6,10 +6,11 @@
  * without this service. Then go its slots, then the ids of its destinations. The device's
  * entry comes last, since it tells watchers that everything is written.
  */
+import { answersIn, planAnswers } from './answers.js';
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import { encodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
-import { afterWriting } from '../abi/device.js';
+import { DEVICE_ANSWERS, afterWriting } from '../abi/device.js';
 import type { State, Write } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
@@ -52,9 +53,17 @@ export function planRemoval(state: State, { id, range }: GoneService): Write[] {
     // The address stays: a packet on its way may still read the entry.
     writes.push({ map: 'destinations', key, value: { ...entry, service: 0 } });
   }
-  if (writes.length === 0) return [];
+  const others = [...state.destinations.values()].filter(({ service }) => service !== id);
+  const answers = answersIn(placement.cells, others);
+  const { gone } = planAnswers(state, answers);
+  if (writes.length + gone.length === 0) return [];
   const generation = afterWriting(device.generation);
-  return [...writes, { map: 'device', key: 0, value: { ...seeded, generation } }];
+  const flags = answers.size > 0 ? seeded.flags : seeded.flags & ~DEVICE_ANSWERS;
+  return [
+    ...writes,
+    { map: 'device', key: 0, value: { ...seeded, flags, generation } },
+    ...gone,
+  ];
 }
 
 function sameCell(one: Cell, other: Cell): boolean {

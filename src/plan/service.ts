@@ -10,7 +10,7 @@ import {
   CELL_NAMES,
   CELL_UDP_STAYS,
 } from '../abi/cell.js';
-import { DEVICE_NO_ECHO } from '../abi/device.js';
+import { DEVICE_NO_ECHO, DEVICE_XDP_ANSWERS } from '../abi/device.js';
 import { ANY_ADDRESS, formatMac } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import { checkForward } from './check-forward.js';
@@ -110,7 +110,7 @@ export interface Plan {
 export function plan(live: State, wanted: Wanted): Plan {
   const { service } = wanted;
   checkNames(live, wanted);
-  checkForward(wanted);
+  checkForward(live, wanted);
   const slots = 1 << service.log2Slots;
   const before = ownedBy(live, service.id);
   const limit = Math.min(slots, before.size + freeIds(live).length);
@@ -258,6 +258,7 @@ function settingsChanged(before: State, after: State, service: Service): string[
       ['idle', there ? `${idleOf(there)} s` : ''],
       ['drain deadline', there ? deadline(there) : ''],
       ['echo', echo],
+      ['answers', state.device.flags & DEVICE_XDP_ANSWERS ? 'xdp' : 'kernel'],
     ];
   };
   const was = new Map(values(before));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the maps hold, as one value, and what they hold after some writes. */
+import type { AnswerFrom } from '../abi/answer.js';
 import type { Counter } from '../abi/counter.js';
 import type { Destination } from '../abi/destination.js';
 import type { Exit } from '../abi/exit.js';
@@ -19,6 +20,8 @@ export interface State {
     sets?: number;
     /** Whether packets can leave by another device. */
     canLeave?: boolean;
+    /** Whether packets can be rewritten. */
+    canRewrite?: boolean;
   };
   device: Device;
   cells: ReadonlyMap<number, Cell>;
@@ -27,6 +30,8 @@ export interface State {
   exits?: ReadonlyMap<number, Exit> | undefined;
   /** Those of the exits whose device the program no longer has; it may be back by now. */
   lostExits?: ReadonlySet<number>;
+  /** By the hex digits of their keys; undefined where packets cannot be rewritten. */
+  answers?: ReadonlyMap<string, AnswerFrom> | undefined;
   counters: ReadonlyMap<number, Counter>;
   /** The slots of the service that is planned for. */
   slots: ReadonlyMap<number, Slot>;
@@ -37,6 +42,8 @@ interface Values {
   counters: Counter;
   destinations: Destination;
   exits: Exit;
+  /** By the index of the device that an exit leads to; undefined removes it. */
+  exit_numbers: number | undefined;
   slots: Slot;
   /** Seconds by the clock that the program reads. The program writes them too. */
   kept: number;
@@ -44,15 +51,17 @@ interface Values {
   services: Cell | undefined;
   device: Device;
 }
-export type Write = {
-  [Map in keyof Values]: { map: Map; key: number; value: Values[Map] };
-}[keyof Values];
+export type Write =
+  | { [Map in keyof Values]: { map: Map; key: number; value: Values[Map] } }[keyof Values]
+  /** The key in hex digits; undefined removes it. */
+  | { map: 'answers'; key: string; value: AnswerFrom | undefined };
 
 /** The state after some writes, as a tool leaves it that is killed there. */
 export function applyWrites(live: State, writes: readonly Write[]): State {
   const cells = new Map(live.cells);
   const destinations = new Map(live.destinations);
   const exits = new Map(live.exits);
+  const answers = new Map(live.answers);
   const counters = new Map(live.counters);
   const slots = new Map(live.slots);
   let device = live.device;
@@ -61,9 +70,12 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
     else if (write.map === 'destinations') destinations.set(write.key, write.value);
     else if (write.map === 'slots') slots.set(write.key, write.value);
     else if (write.map === 'device') device = write.value;
-    else if (write.map === 'kept') continue;
+    else if (write.map === 'kept' || write.map === 'exit_numbers') continue;
     else if (write.map === 'exits') exits.set(write.key, write.value);
-    else if (write.value) cells.set(write.key, write.value);
+    else if (write.map === 'answers') {
+      if (write.value) answers.set(write.key, write.value);
+      else answers.delete(write.key);
+    } else if (write.value) cells.set(write.key, write.value);
     else cells.delete(write.key);
   }
   return {
@@ -72,6 +84,7 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
     cells,
     destinations,
     ...(live.exits && { exits }),
+    ...(live.answers && { answers }),
     counters,
     slots,
   };
@@ -85,6 +98,9 @@ export function writesBetween(before: State, after: State): Write[] {
   const writes: Write[] = [];
   for (const [key, value] of after.exits ?? []) {
     if (before.exits?.get(key) !== value) writes.push({ map: 'exits', key, value });
+  }
+  for (const [key, value] of after.answers ?? []) {
+    if (before.answers?.get(key) !== value) writes.push({ map: 'answers', key, value });
   }
   for (const [key, value] of after.destinations) {
     if (before.destinations.get(key) !== value && value.service !== 0) {

@@ -9,13 +9,14 @@
  *   0. prefixes of names that are new
  *   1. counters of ids that get a new owner: what they counted moves to id 0, between
  *      two generations of the device's entry, so that no watcher counts it twice
- *   2. exits, and entries of destinations that are new or changed
+ *   2. exits, entries of destinations that are new or changed, and their answers
  *   3. slots
  *   4. new ways into the service, and the ids of destinations that are gone
  *   5. the device's entry: from here on the ways are found under its seed, and
  *      watchers read the rows anew
  *   6. ways that are gone
  */
+import { answersIn, planAnswers } from './answers.js';
 import { at } from '../text/must.js';
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import type { Placement } from './cells.js';
@@ -27,7 +28,9 @@ import type { Slot } from '../abi/slot.js';
 import { CELL_KEEPS_SSH, CELL_NAMES, CELL_USED, encodeCell } from '../abi/cell.js';
 import type { Cell, Remember } from '../abi/cell.js';
 import {
+  DEVICE_ANSWERS,
   DEVICE_NO_ECHO,
+  DEVICE_XDP_ANSWERS,
   afterWriting,
   encodeDevice,
   whileMoving,
@@ -40,7 +43,7 @@ import type { WantedDevice } from './device.js';
 import { slotSeedFor } from './device.js';
 import type { Forward } from '../wire/forward.js';
 import type { State, Write } from './state.js';
-import { freeIds, ownedBy } from './state.js';
+import { applyWrites, freeIds, ownedBy } from './state.js';
 import type { WeightOf } from './hot-slots.js';
 import { isKeptByMove, moveSlot } from './hot-slots.js';
 import { moveNaming, namesOfSlot } from './names.js';
@@ -76,9 +79,10 @@ export interface Wanted extends WantedDevice {
   takeSsh?: boolean | undefined;
   /** The port of the ssh session that runs the tool, 0 for none. */
   sessionPort: number;
-  /** The device's own MAC. */
+  /** The device's own MAC, MTU and index. */
   mac: Buffer;
   mtu: number;
+  ifindex?: number | undefined;
   /** Whether ICMP echo is answered; undefined: stays as it is. */
   echo?: boolean | undefined;
   /** Seconds by the clock that the program reads. */
@@ -100,19 +104,33 @@ export function planStep(
   const { service } = wanted;
   const ids = giveIds(state, service, destinations);
   const placement = place(state, wanted);
-  const device = deviceFor(state, wanted, placement.seed);
-  const named = withNames(state, wanted);
-  const numbers = exitNumbers(state, destinations);
+  const isSending = sendsAnswers(state, wanted);
+  const numbers = exitNumbers(
+    state,
+    destinations,
+    isSending ? ownExit(wanted) : undefined,
+  );
+  const entries = planDestinations(state, wanted, destinations, ids, numbers);
+  const goneEntries = planGoneDestinations(state, service, ids);
+  const changes = [...entries, ...goneEntries];
+  const later = applyWrites({ ...state, slots: new Map() }, changes).destinations;
+  const answers = answersIn(placement.cells, later.values());
+  const { added, gone } = planAnswers(state, answers);
+  const answerFlags =
+    (answers.size > 0 ? DEVICE_ANSWERS : 0) | (isSending ? DEVICE_XDP_ANSWERS : 0);
+  const device = deviceFor(state, wanted, placement.seed, answerFlags);
+  const ready = readyDevice(state, wanted, answerFlags & DEVICE_ANSWERS);
   const before = [
-    ...planNames(state, named),
-    ...planCounters(named, ids),
+    ...planReady(state, ready),
+    ...planCounters(ready, ids),
     ...planExits(state, numbers),
-    ...planDestinations(state, wanted, destinations, ids, numbers),
+    ...added,
+    ...entries,
     ...planSlots(state, wanted, destinations, table, ids),
     ...planNewCells(state, placement),
-    ...planGoneDestinations(state, service, ids),
+    ...goneEntries,
   ];
-  const after = planGoneCells(state, placement);
+  const after = [...planGoneCells(state, placement), ...gone];
   if (before.length + after.length === 0 && sameDevice(device, state.device)) return [];
   const last = before.findLast((write) => write.map === 'device') ?? {
     value: state.device,
@@ -130,10 +148,28 @@ function withNames(state: State, { names }: Wanted): State {
   return { ...state, device: { ...device, names: { ...device.names, ...names } } };
 }
 
-/** Packets are named as soon as their slots are hot, so the prefixes come before these. */
-function planNames({ device }: State, named: State): Write[] {
-  const isLater = device.abi === 0 || sameDevice(device, named.device);
-  return isLater ? [] : [{ map: 'device', key: 0, value: named.device }];
+/** Whether XDP sends answers on; only a program that can rewrite gets any. */
+function sendsAnswers({ device, answers: there }: State, { answers }: Wanted): boolean {
+  if (!there) return false;
+  return answers === undefined
+    ? (device.flags & DEVICE_XDP_ANSWERS) !== 0
+    : answers === 'xdp';
+}
+
+function ownExit({ ifindex, mac, mtu }: Wanted): Exit | undefined {
+  return ifindex === undefined ? undefined : { ifindex, mac, mtu, vlan: 0 };
+}
+
+/** With what packets need of the device before their slots and ways lead anywhere new. */
+function readyDevice(state: State, wanted: Wanted, addedFlags: number): State {
+  const { device, ...others } = withNames(state, wanted);
+  const flags = device.flags | addedFlags;
+  return { ...others, device: { ...device, flags } };
+}
+
+function planReady({ device }: State, ready: State): Write[] {
+  const isLater = device.abi === 0 || sameDevice(device, ready.device);
+  return isLater ? [] : [{ map: 'device', key: 0, value: ready.device }];
 }
 
 /** Gives each destination an id: the one it has, or the lowest free one. */
@@ -298,7 +334,13 @@ function planGoneDestinations(
     }));
 }
 
-function deviceFor(state: State, wanted: Wanted, cellSeed: number): Device {
+function deviceFor(
+  state: State,
+  wanted: Wanted,
+  cellSeed: number,
+  answerFlags: number,
+): Device {
+  const { echo = (state.device.flags & DEVICE_NO_ECHO) === 0 } = wanted;
   return {
     abi: ABI,
     generation: state.device.generation,
@@ -309,8 +351,7 @@ function deviceFor(state: State, wanted: Wanted, cellSeed: number): Device {
     sessionPort: wanted.sessionPort === 0 ? state.device.sessionPort : wanted.sessionPort,
     mtu: wanted.mtu,
     log2Sets: Math.log2(state.sizes.sets ?? 1),
-    flags:
-      wanted.echo === undefined ? state.device.flags : wanted.echo ? 0 : DEVICE_NO_ECHO,
+    flags: (echo ? 0 : DEVICE_NO_ECHO) | answerFlags,
     names: withNames(state, wanted).device.names,
   };
 }

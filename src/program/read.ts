@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the tables from the maps. */
+import type { AnswerFrom } from '../abi/answer.js';
+import { decodeAnswer } from '../abi/answer.js';
 import { valueOf } from '../system/bpftool-text.js';
 import type { Entry } from '../system/bpftool-text.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
@@ -29,9 +31,10 @@ import type { Service } from '../plan/services.js';
 /** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const { device: one, services, destinations: all, counters: sums, exits } = maps;
-  const { exit_devices: devices } = maps;
+  const { exit_devices: devices, answers } = maps;
+  const asked = [one, services, all, sums, ...(exits ? [exits] : [])];
   const dumps = await bpftool.dumps(
-    [one, services, all, sums, ...(exits ? [exits] : [])].map(({ id }) => id),
+    [...asked, ...(answers ? [answers] : [])].map(({ id }) => id),
   );
   const [device, cells] = [at(dumps, 0), at(dumps, 1)];
   const [destinations, counters] = [at(dumps, 2), at(dumps, 3)];
@@ -60,6 +63,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
       }),
     ),
     ...(ways && { exits: ways }),
+    ...(answers && { answers: decodeAnswers(at(dumps, asked.length)) }),
     ...(isAsked && { lostExits: await readLostExits(bpftool, devices, ways) }),
     slots: new Map(),
   };
@@ -72,6 +76,12 @@ function keepingLast<T, U>(decode: (value: T) => U): (value: T) => U {
     if (last?.value !== value) last = { value, decoded: decode(value) };
     return last.decoded;
   };
+}
+
+function decodeAnswers(entries: readonly Entry[]): Map<string, AnswerFrom> {
+  return new Map(
+    entries.map((entry) => [entry.key.toString('hex'), decodeAnswer(valueOf(entry))]),
+  );
 }
 
 function decodeExits(entries: readonly Entry[]): Map<number, Exit> {
@@ -90,6 +100,7 @@ export function sizesOf(maps: Maps): State['sizes'] {
     cells: maps.services.entries,
     ...(maps.flows && { sets: maps.flows.entries }),
     ...(maps.exits && { canLeave: true }),
+    ...(maps.answers && { canRewrite: true }),
   };
 }
 

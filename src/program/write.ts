@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Turns a plan's writes into the lines of a bpftool batch. */
+import type { AnswerFrom } from '../abi/answer.js';
+import { encodeAnswer } from '../abi/answer.js';
 import { encodeKey } from '../abi/bytes.js';
 import { EMPTY_CELL, encodeCell } from '../abi/cell.js';
 import { encodeCounter } from '../abi/counter.js';
@@ -19,7 +21,8 @@ import {
 import { must } from '../text/must.js';
 import { isHot } from '../plan/hot-slots.js';
 import type { State, Write } from '../plan/state.js';
-import { updateLine } from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
+import { deleteLine, updateLine } from '../system/bpftool-text.js';
 import type { Maps } from './find.js';
 
 /** Slots that are to be written: all as they will be, and what changes. */
@@ -62,8 +65,13 @@ export function* linesOf(
       yield* quadLines(maps, pending);
       pending = none();
       const map = maps[write.map];
+      if (write.map === 'exit_numbers') {
+        yield* numberLines(map, write.key, write.value);
+        continue;
+      }
       if (!map) throw new Error(`a plan for a program that has ${write.map}`);
       if (write.map === 'exits') yield* exitLines(maps, write.key, write.value);
+      else if (write.map === 'answers') yield answerLine(map, write.key, write.value);
       else yield updateLine(map, encodeKey(write.key), encode(write));
     }
   }
@@ -116,7 +124,26 @@ function exitLines(
   ];
 }
 
-function encode(write: Exclude<Write, { map: 'slots' | 'exits' }>): Buffer {
+/** A program of an earlier build has no such map. A key that is not there cannot be deleted. */
+function numberLines(
+  map: MapInfo | undefined,
+  ifindex: number,
+  value: number | undefined,
+): string[] {
+  if (!map) return [];
+  const key = encodeKey(ifindex);
+  const update = updateLine(map, key, encodeKey(value ?? 0));
+  return value === undefined ? [update, deleteLine(map, key)] : [update];
+}
+
+function answerLine(map: MapInfo, hex: string, value: AnswerFrom | undefined): string {
+  const key = Buffer.from(hex, 'hex');
+  return value ? updateLine(map, key, encodeAnswer(value)) : deleteLine(map, key);
+}
+
+function encode(
+  write: Exclude<Write, { map: 'slots' | 'exits' | 'exit_numbers' | 'answers' }>,
+): Buffer {
   switch (write.map) {
     case 'counters':
       return encodeCounter(write.value);

@@ -5,8 +5,11 @@
 export const ENTRY_FORWARDS = ['tunnel', 'link', 'nat', 'full-nat', 'local'] as const;
 export type EntryForward = (typeof ENTRY_FORWARDS)[number];
 
-/** What a service can choose: behind an outer header, or by other MAC addresses only. */
-export const FORWARDS = ['tunnel', 'link'] as const;
+/**
+ * What a service can choose: behind an outer header, by other MAC addresses only, or with
+ * the destination's address and port in place of the service's.
+ */
+export const FORWARDS = ['tunnel', 'link', 'nat'] as const;
 export type Forward = (typeof FORWARDS)[number];
 
 /** What a service has that chooses none. */
@@ -23,3 +26,7 @@ export function forwardIn(entries: Iterable<{ forward: EntryForward }>): Forward
   }
   return USUAL_FORWARD;
 }
+
+/** Who sends the answers of nat destinations on. */
+export const ANSWERING = ['kernel', 'xdp'] as const;
+export type Answering = (typeof ANSWERING)[number];

@@ -59,9 +59,11 @@ test('where destinations decide, balancers take over, and share, in the middle o
     lost_avoidable: 0,
     lost_unavoidable: 0,
     syncookies: 1,
-    half_open: { held: 40, completed: 40, completed_elsewhere: 0, began_unseen: 0 },
+    half_open: { held: 40, completed_elsewhere: 0, lost_avoidable: 0 },
   });
-  // Few enough for the backlogs, so no kernel gives up what is half open on a slow machine.
+  // On a slow machine the flood fills backlogs, and kernels give up what is half open.
+  const { completed, expired } = result.half_open;
+  expect(completed + expired).toBe(40);
   expect(result.flood?.packets).toBeGreaterThan(500);
   expect(result.balancer.packets).toBeGreaterThan(
     result.sent + (result.flood?.packets ?? 0),

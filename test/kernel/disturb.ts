@@ -77,6 +77,7 @@ export interface ResultJson {
   dropped: number;
   flood: { packets: number } | null;
   balancer: { packets: number; dropped: number };
+  half_open: { completed: number; expired: number };
   per_destination: { address: string; opened: number; lost_unavoidable: number }[];
 }
 

@@ -143,11 +143,11 @@ describe('l4lb watch', () => {
     watching.kill();
   });
 
-  /** Waits for at most six seconds. */
+  /** It takes three seconds at most, but a machine may have other work. */
   async function until(isTrue: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + 6000;
+    const end = Date.now() + 20_000;
     while (!(await isTrue())) {
-      if (Date.now() > end) throw new Error(`not within 6 s: ${lines.join('')}`);
+      if (Date.now() > end) throw new Error(`not within 20 s: ${lines.join('')}`);
       await sleep(20);
     }
   }
@@ -155,7 +155,7 @@ describe('l4lb watch', () => {
   const toldOf = (change: string) => (): Promise<boolean> =>
     Promise.resolve(lines.join('').includes(change));
 
-  test('a destination that is replaced, and says nothing of it, is back in 6 seconds', async () => {
+  test('a destination that is replaced, and says nothing of it, is back', async () => {
     const other = '02:00:0a:02:00:99';
     await shell('destination1', `ip link set dev eth0 address ${other}`);
     await until(toldOf(`10.2.0.2: MAC ${other}, was 02:00:0a:02:00:01`));
@@ -297,7 +297,7 @@ describe('is refused', () => {
 });
 
 test('make demo-link: pages over both families, of which only MAC addresses change', async () => {
-  const { stdout } = await execa('testbed/demo-link.sh', ['0'], { cwd: ROOT });
+  const { stdout } = await execa('testbed/demo-gateway.sh', ['link', '0'], { cwd: ROOT });
   expect(stdout.match(/^ +\d+ destination[12]$/gm)).toHaveLength(4);
   expect(stdout).toContain('the other 42 bytes are as they came');
   expect(stdout).toContain('balanced');

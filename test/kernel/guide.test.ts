@@ -18,6 +18,7 @@ const PAGES = [
   { page: 'docs/guide/first-balancer.md', words: ['make', 'l4lb-stats', ...TOOLS] },
   { page: 'docs/guide/link.md', words: ['sysctl', ...TOOLS] },
   { page: 'docs/guide/gateway.md', words: ['sysctl', ...TOOLS] },
+  { page: 'docs/guide/nat.md', words: ['l4lb-stats', ...TOOLS] },
 ];
 /**
  * The pages' name of the network, and ours, since other tests and people may have a

@@ -1,183 +1,208 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/**
- * A gateway that gives clients' packets its destinations' address, and takes it out of their
- * answers, which come in on another device. The tables are written as a fill would.
- */
+/** A gateway that puts destinations' addresses and ports in place of the service's. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 
-import { encodeAnswer, encodeAnswerKey } from '../../src/abi/answer.js';
-import { encodeKey } from '../../src/abi/bytes.js';
-import { decodeDestination, encodeDestination } from '../../src/abi/destination.js';
-import {
-  DEVICE_ANSWERS,
-  DEVICE_XDP_ANSWERS,
-  decodeDevice,
-  encodeDevice,
-} from '../../src/abi/device.js';
-import { encodeExit } from '../../src/abi/exit.js';
-import { mapNamed } from '../../src/program/find.js';
-import { Bpftool } from '../../src/system/bpftool.js';
-import {
-  decodeEntries,
-  decodeEntry,
-  lookupLine,
-  updateLine,
-  valueOf,
-} from '../../src/system/bpftool-text.js';
-import type { MapInfo } from '../../src/system/bpftool-text.js';
-import { run } from '../../src/system/run.js';
-import { mac } from '../frames.js';
-import { must } from '../../src/text/must.js';
-import { parseAddress } from '../../src/wire/address.js';
-import { Network } from './network.js';
-import { SERVER } from './talk.js';
+import type { Role, SampleJson } from './network.js';
+import { Network, ROOT } from './network.js';
 
 const VIP = '10.0.0.1';
 const VIP_6 = '2001:db8::1';
-/** The device that answers come in on. */
-const BACK = 'eth1';
-const EXIT = 7;
 
-const bpftool = new Bpftool(run);
+/** Says who it is, and whom it sees, on TCP and UDP. */
+const SERVER = `const [name, port] = process.argv.slice(1);
+const hello = ({ remoteAddress, address }) => name + ' ' + (remoteAddress ?? address).replace('::ffff:', '') + '\\n';
+const udp = require('node:dgram').createSocket('udp6');
+udp.on('message', (_, from) => udp.send(hello(from), from.port, from.address));
+udp.bind(Number(port));
+require('node:net').createServer((one) => one.on('error', () => {}).end(hello(one))).listen(Number(port), '::');`;
+
+/** Asks over UDP from a new port each time. */
+const UDP_CLIENT = `const [host, port, times] = process.argv.slice(1);
+const all = Array.from({ length: Number(times) }, () => new Promise((resolve) => {
+  const one = require('node:dgram').createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  const end = (text) => { one.close(); resolve(text); };
+  const timer = setTimeout(() => end('nobody'), 2000);
+  one.on('message', (text) => { clearTimeout(timer); end(String(text).trim()); });
+  one.connect(Number(port), host, () => one.send('hello'));
+}));
+Promise.all(all).then((said) => console.log([...new Set(said)].sort().join('\\n')));`;
+
 let network: Network;
 let folder: string;
 
-interface LinkJson {
-  ifindex: number;
-  address: string;
-  mtu: number;
-  xdp?: { prog: { id: number } };
-}
-
-async function link(device: string): Promise<LinkJson> {
-  const show = ['-j', 'link', 'show', 'dev', device];
-  const { stdout } = await network.expectOk('balancer', 'ip', ...show);
-  return must((JSON.parse(stdout) as LinkJson[])[0], device);
-}
-
-async function mapsOf(device: string): Promise<MapInfo[]> {
-  const { xdp } = await link(device);
-  const { mapIds } = await bpftool.program('id', must(xdp, 'program').prog.id);
-  return bpftool.maps(mapIds);
-}
-
-/** All destinations of the link become those of nat. */
-async function makeNat(): Promise<void> {
-  const all = mapNamed(await mapsOf('eth0'), 'destinations');
-  const [dumped] = await bpftool.queries([`map dump id ${all.id}`]);
-  const lines = decodeEntries(dumped).flatMap((entry) => {
-    const there = decodeDestination(valueOf(entry));
-    if (there.service === 0) return [];
-    const value = { ...there, forward: 'nat', port: 80 } as const;
-    return [updateLine(all, entry.key, encodeDestination(value))];
-  });
-  await bpftool.write(lines, undefined);
-}
-
-/** `answers` of the device that they come in on, and how they go on. */
-async function answersAre(
-  flags: number,
-  destinations: [string, string][],
-): Promise<void> {
-  const maps = await mapsOf(BACK);
-  const [own, out] = [await link(BACK), await link('eth0')];
-  const device = mapNamed(maps, 'device');
-  const [entry] = await bpftool.queries([lookupLine(device, encodeKey(0))]);
-  const settings = decodeDevice(valueOf(decodeEntry(entry)));
-  const address = (text: string): Buffer => must(parseAddress(text), text);
-  const key = encodeKey(EXIT);
-  const exit = { mac: mac(out.address), vlan: 0, ifindex: out.ifindex, mtu: out.mtu };
-  const lines = [
-    ...destinations.map(([from, vip]) =>
-      updateLine(
-        mapNamed(maps, 'answers'),
-        encodeAnswerKey({ address: address(from), port: 80, protocol: 6 }),
-        encodeAnswer({ address: address(vip), port: 8000, isForFragments: false }),
-      ),
-    ),
-    updateLine(mapNamed(maps, 'exits'), key, encodeExit(exit)),
-    updateLine(mapNamed(maps, 'exit_numbers'), encodeKey(out.ifindex), key),
-    updateLine(
-      device,
-      encodeKey(0),
-      encodeDevice({ ...settings, mac: mac(own.address), flags }),
-    ),
-  ];
-  await bpftool.write(lines, undefined);
-  // The kernel looks the device up in the namespace of who writes.
-  const devices = mapNamed(maps, 'exit_devices');
-  const line = updateLine(devices, key, encodeKey(out.ifindex)).split(' ');
-  await network.expectOk('balancer', 'bpftool', ...line);
-}
-
 beforeAll(async () => {
-  network = await Network.up('--gateway', '--count', '1', '--ipv6');
+  network = await Network.up('--gateway', '--bare', '--count', '2', '--ipv6');
   folder = mkdtempSync(join(tmpdir(), 'l4lb-nat-'));
-  network.start('destination1', 'node', '-e', SERVER, '1');
-  for (const device of ['eth0', BACK]) {
-    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', device);
+  for (const number of [1, 2] as const) {
+    const role = `destination${number}` as const;
+    for (const port of [8080, 8081, 53, 9000]) {
+      network.start(role, 'node', '-e', SERVER, `${number}:${port}`, String(port));
+    }
   }
-  const file = join(folder, 'l4lb.toml');
-  const services = [
-    [VIP, '10.2.0.2'],
-    [`[${VIP_6}]`, '2001:db8::2:2'],
-  ].map(
-    ([vip, to]) =>
-      `[[service]]\nname = "v${to}"\nslots = 64\nways = ["${vip}:8000/tcp"]\n` +
-      `forward = "link"\ndestinations = ["${to}"]\n`,
-  );
-  writeFileSync(file, services.join(''));
-  await network.expectOk('balancer', 'bin/l4lb-map.js', '-i', 'eth0', '-c', file);
-  await makeNat();
+  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
 });
 afterAll(async () => {
   await network.down();
   rmSync(folder, { recursive: true });
 });
 
-/** What the server says when it is asked by this address. */
-async function ask(address: string): Promise<string> {
-  const talk = `exec 3<>/dev/tcp/${address}/8000; echo hello >&3; read -r line <&3; echo $line`;
-  const { stdout } = await network.run('client', 'timeout', ['2', 'bash', '-c', talk]);
-  return stdout;
+async function shell(role: Role, command: string): Promise<string> {
+  return (await network.expectOk(role, 'bash', '-ec', command)).stdout;
 }
 
-async function verdictsOfAnswers(): Promise<Record<string, number>> {
-  const { stdout } = await network.expectOk(
-    ...(['balancer', 'bin/l4lb-stats.js', '-i', BACK] as const),
-    ...['--json', '--once', '--interval', '0.1'],
-  );
-  const { verdicts } = JSON.parse(stdout) as {
-    verdicts: Record<string, { packets: number }>;
-  };
-  return Object.fromEntries(
-    ['answer passed', 'answer sent'].map((name) => [name, verdicts[name]?.packets ?? 0]),
-  );
+function service(name: string, vip: string, port: number, more: string[]): string {
+  return [
+    '[[service]]',
+    `name = "${name}"`,
+    `address = "${vip}"`,
+    `ports = ${port}`,
+    'slots = 256',
+    'forward = "nat"',
+    `destinations = ${JSON.stringify(more)}`,
+  ].join('\n');
 }
 
-const BOTH: [string, string][] = [
-  ['10.2.0.2', VIP],
-  ['2001:db8::2:2', VIP_6],
-];
+async function fill(...blocks: string[]): Promise<string> {
+  const file = join(folder, 'l4lb.toml');
+  writeFileSync(file, `${blocks.join('\n')}\n`);
+  const args = ['-i', 'eth0', '-c', file];
+  const { exitCode, stdout, stderr } = await network.run(
+    'balancer',
+    'bin/l4lb-map.js',
+    args,
+  );
+  return `${exitCode}\n${stdout}\n${stderr}`;
+}
 
-test('answers pass to the host, and reach the client by its routes', async () => {
-  await answersAre(DEVICE_ANSWERS, BOTH);
-  expect(await ask(VIP)).toBe('1');
-  expect(await ask(VIP_6)).toBe('1');
-  const verdicts = await verdictsOfAnswers();
-  expect(verdicts['answer passed']).toBeGreaterThanOrEqual(4);
-  expect(verdicts['answer sent']).toBe(0);
+async function overTcp(host: string, port: number, times = 10): Promise<string[]> {
+  const talk = `exec 3<>/dev/tcp/${host}/${port}; read -r line <&3; echo $line`;
+  const one = `timeout 2 bash -c '${talk}' 2>/dev/null || echo nobody`;
+  const all = await shell('client', `for i in {1..${times}}; do ${one}; done`);
+  return [...new Set(all.split('\n'))].sort();
+}
+
+async function overUdp(host: string, port: number): Promise<string[]> {
+  const args = ['-e', UDP_CLIENT, host, String(port), '20'] as const;
+  return (await network.expectOk('client', 'node', ...args)).stdout.split('\n');
+}
+
+const V4 = service('web', VIP, 80, ['10.2.0.2:8080', '10.2.0.2:8081', '10.2.1.2:8080']);
+const V6 = service('web6', VIP_6, 80, ['[2001:db8::2:2]:8080', '[2001:db8::3:2]:8081']);
+const DNS = service('dns', VIP, 53, ['10.2.0.2', '10.2.1.2']);
+const WHO_4 = ['1:8080 10.0.0.2', '1:8081 10.0.0.2', '2:8080 10.0.0.2'];
+const WHO_6 = ['1:8080 2001:db8::2', '2:8081 2001:db8::2'];
+
+describe('before the devices of the destinations run the program', () => {
+  test('the fill says so, and whose answers are lost', async () => {
+    const said = await fill(V4, V6, DNS);
+    expect(said).toMatch(/^0\n/);
+    expect(said).toContain('3 destinations in 256 slots, forward nat');
+    expect(said).toContain('l4lb-load -i eth1 --share eth0');
+    expect(said).toContain('l4lb-load -i eth2 --share eth0');
+  });
 });
 
-test('XDP sends them where the tables say so', async () => {
-  await answersAre(DEVICE_ANSWERS | DEVICE_XDP_ANSWERS, BOTH);
-  const before = await verdictsOfAnswers();
-  expect(await ask(VIP)).toBe('1');
-  expect(await ask(VIP_6)).toBe('1');
-  const verdicts = await verdictsOfAnswers();
-  expect(verdicts['answer sent']).toBeGreaterThanOrEqual(4);
-  expect(verdicts['answer passed']).toBe(before['answer passed']);
+describe('with the program on all devices', () => {
+  beforeAll(async () => {
+    for (const device of ['eth1', 'eth2']) {
+      const args = ['-i', device, '--share', 'eth0'];
+      const { stdout } = await network.expectOk('balancer', 'bin/l4lb-load.js', ...args);
+      expect(stdout).toMatch(
+        new RegExp(`^${device} \\[Driver\\] shares program \\d+ of eth0$`),
+      );
+    }
+  });
+
+  test('TCP reaches all of them, which see the client', async () => {
+    expect(await overTcp(VIP, 80, 20)).toEqual(WHO_4);
+    expect(await overTcp(VIP_6, 80)).toEqual(WHO_6);
+  });
+
+  test('UDP, too, and a port that stays', async () => {
+    expect(await overUdp(VIP, 80)).toEqual(WHO_4);
+    expect(await overUdp(VIP_6, 80)).toEqual(WHO_6);
+    expect(await overUdp(VIP, 53)).toEqual(['1:53 10.0.0.2', '2:53 10.0.0.2']);
+  });
+
+  test('only what comes from its address and port is an answer', async () => {
+    expect(await overTcp('10.2.0.2', 53, 1)).toEqual(['nobody']);
+    expect(await overTcp('10.2.0.2', 9000, 1)).toEqual(['1:9000 10.0.0.2']);
+  });
+
+  test('a closed port and a too long way are told as of the service', async () => {
+    // Nobody listens on port 9, and the destination says so from its own address.
+    await fill(V4, V6, service('none', VIP, 9, ['10.2.0.2:9']));
+    const dump = await shell(
+      'client',
+      `timeout 3 tcpdump -nlvi eth0 -c 1 icmp 2>/dev/null & sleep 0.3
+       echo x > /dev/udp/${VIP}/9; wait`,
+    );
+    expect(dump).toMatch(
+      new RegExp(`${VIP} > 10\\.0\\.0\\.2: ICMP ${VIP} udp port 9 unreachable`),
+    );
+    expect(dump).not.toContain('wrong');
+  });
+
+  test('XDP sends answers itself where it is asked to', async () => {
+    expect(await fill('answers = "xdp"', V4, V6)).toContain('now answers xdp');
+    // The kernel no longer routes for anybody.
+    await shell(
+      'balancer',
+      'sysctl -qw net.ipv4.conf.eth1.forwarding=1 net.ipv4.conf.eth2.forwarding=1',
+    );
+    expect(await overTcp(VIP, 80)).toEqual(WHO_4);
+    expect(await overTcp(VIP_6, 80)).toEqual(WHO_6);
+    const { stdout } = await network.l4lb('stats', '--once', '--json');
+    const sample = JSON.parse(stdout) as SampleJson;
+    expect(sample.verdicts['answer sent']?.packets).toBeGreaterThan(50);
+  });
+
+  test('the export says all that a fill needs', async () => {
+    const { stdout } = await network.l4lb('map', '--export');
+    expect(stdout).toContain('answers = "xdp"');
+    expect(stdout).toContain('{ address = "[2001:db8::2:2]:8080" },');
+    const file = join(folder, 'exported.toml');
+    writeFileSync(file, stdout);
+    const again = await network.l4lb('map', '-c', file, '--dry-run', '--json');
+    expect(JSON.parse(again.stdout)).toMatchObject({ totals: { writes: 0 } });
+  });
+
+  test('the tables are filled by their own device only', async () => {
+    const file = join(folder, 'l4lb.toml');
+    const args = ['-i', 'eth1', '-c', file];
+    const { exitCode, stderr } = await network.run('balancer', 'bin/l4lb-map.js', args);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringContaining('eth1 only shares the program of eth0'),
+    ]);
+  });
+
+  test.each(['l4lb_xdp_frags.o', 'l4lb_xdp_host.o'])(
+    'a replacement by %s reaches all devices',
+    async (object) => {
+      await network.l4lb('load', '--replace', '--obj', object);
+      const { stdout } = await network.l4lb('load', '--status');
+      expect(stdout).toContain('  shared with eth1, eth2\n');
+      expect(await overTcp(VIP, 80)).toEqual(WHO_4);
+    },
+  );
+});
+
+test.each([
+  [['-i', 'eth1', '--share', 'eth9'], 'no device eth9'],
+  [['-i', 'eth0', '--share', 'lo'], 'lo has no XDP program to share'],
+])('%j is refused', async (args, reason) => {
+  const { exitCode, stderr } = await network.run('balancer', 'bin/l4lb-load.js', args);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining(reason)]);
+});
+
+test('make demo-nat: pages over both families, of which addresses and ports change', async () => {
+  const { stdout } = await execa('testbed/demo-gateway.sh', ['nat', '0'], { cwd: ROOT });
+  expect(stdout.match(/^ +\d+ destination[12]$/gm)).toHaveLength(4);
+  expect(stdout).toMatch(/port, to +00:50 becomes 1f:90\n/);
+  expect(stdout).toContain('the other 32 bytes are as they came');
 });

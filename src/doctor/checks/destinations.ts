@@ -229,12 +229,22 @@ export const checkRpFilter: Check = (facts) => {
   return `rp_filter lets packets in at ${many(ends.length, 'destination')}`;
 };
 
+/** By nat packets come with the destination's own address. */
+function neededAddresses(facts: Facts, destination: string): string[] {
+  const ways = [...forwardsOf(facts, destination)].filter((one) => one !== 'nat');
+  return [...new Set(ways.flatMap((one) => serviceAddresses(facts, destination, one)))];
+}
+
 export const checkServiceAddress: Check = (facts) => {
   const { farEnds, balancer } = facts;
   if (!balancer || farEnds.length === 0) return undefined;
-  const findings = farEnds.flatMap((end) => {
+  const needing = farEnds
+    .map((end) => ({ end, needed: neededAddresses(facts, end.address) }))
+    .filter(({ needed }) => needed.length > 0);
+  if (needing.length === 0) return undefined;
+  const findings = needing.flatMap(({ end, needed }) => {
     const own = end.devices.flatMap(({ addresses }) => addresses);
-    return serviceAddresses(facts, end.address)
+    return needed
       .filter((address) => !own.includes(address))
       .map((address) =>
         found({
@@ -246,6 +256,6 @@ export const checkServiceAddress: Check = (facts) => {
   });
   return orWell(
     findings,
-    `the service's address is set at ${many(farEnds.length, 'destination')}`,
+    `the service's address is set at ${many(needing.length, 'destination')}`,
   );
 };

@@ -25,6 +25,7 @@ export const checkWayBack: Check = (facts) => {
   if (ways.length === 0) return undefined;
   const local = facts.addresses;
   const findings = [
+    ...unshared(facts),
     ...judge(ways, {
       isWrong: ({ routing }) => !routing.acceptLocal,
       counts: (source) => !isIpv6(source) && local.includes(source),
@@ -55,7 +56,13 @@ export const checkWayBack: Check = (facts) => {
       fix: () => 'net.ipv6.conf.all.forwarding=1',
     }),
   ];
-  const came = ways.reduce((sum, { answers }) => sum + total(answers), 0);
+  const turned = (['answer passed', 'answer sent'] as const).map(
+    (verdict) => facts.traffic?.verdicts.get(verdict) ?? 0,
+  );
+  const came = ways.reduce(
+    (sum, { answers }) => sum + total(answers),
+    turned.reduce((sum, count) => sum + count, 0),
+  );
   const names = some(ways.map(({ name }) => name));
   return orWell(
     findings,
@@ -66,6 +73,26 @@ export const checkWayBack: Check = (facts) => {
 };
 
 const STRICT = 1;
+
+/** What destinations behind nat answer must meet the program on the device that it comes in by. */
+function unshared({ device: { name: own }, program, balancer }: Facts): Found[] {
+  return (balancer?.exits ?? []).filter(works).flatMap((exit): Found[] => {
+    const sender = must(exit.sender, 'the device that an exit sends by');
+    const behind = (balancer?.destinations ?? []).filter(
+      ({ forward, address }) => forward === 'nat' && exit.destinations.includes(address),
+    );
+    const isShared = sender.programs.some(({ id }) => id === program?.id);
+    if (behind.length === 0 || isShared) return [];
+    const names = some([...new Set(behind.map(({ address }) => address))]);
+    return [
+      found({
+        finding: `answers of ${names} keep their own address, so clients refuse them`,
+        evidence: `they come in by ${sender.name}, which does not run the program of ${own}, and only that puts the service's address back`,
+        fix: `l4lb-load -i ${sender.name} --share ${own}`,
+      }),
+    ];
+  });
+}
 
 interface Fault {
   isWrong: (way: Way) => boolean;

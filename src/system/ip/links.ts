@@ -27,6 +27,13 @@ export interface Link {
   programs: AttachedProgram[];
 }
 
+/** A device that runs a program. */
+export interface Running {
+  name: string;
+  mac: string;
+  mode: Mode;
+}
+
 /** What has to be known of a device to send frames by it. */
 export interface Sender {
   name: string;
@@ -125,6 +132,16 @@ export class Iproute {
   async senders(): Promise<Sender[]> {
     const args = ['-j', '-d', 'link', 'show'];
     return ((await askIpJson(this.#run, args)) as SenderJson[]).map(readSender);
+  }
+
+  /** All devices here that run this program. */
+  async running(program: number): Promise<Running[]> {
+    const all = (await askIpJson(this.#run, ['-j', 'link', 'show'])) as LinkJson[];
+    return all.flatMap(({ ifname: name, address: mac = '', xdp }) =>
+      attachedPrograms(xdp)
+        .filter(({ id }) => id === program)
+        .map(({ mode }) => ({ name, mac, mode })),
+    );
   }
 
   /** All addresses of the host. */

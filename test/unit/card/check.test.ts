@@ -203,6 +203,7 @@ test('our host build would be refused, for these reasons', () => {
       'multiply',
       'atomic',
       'read-and-added',
+      'helper-argument',
     ]),
   );
   const stores = findings.filter(({ rule }) => rule === 'map-store');

@@ -363,22 +363,22 @@ describe('command', () => {
     {
       line: 'l4lb-load -i ens4 --take-ssh',
       error:
-        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --seed, --previous and --echo say how to fill',
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --answers, --seed, --previous and --echo say how to fill',
     },
     ...['--forward link', '--seed random'].map((option) => ({
       line: `l4lb-load -i ens4 ${option}`,
       error:
-        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --seed, --previous and --echo say how to fill',
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --answers, --seed, --previous and --echo say how to fill',
     })),
     {
       line: 'l4lb-load -i ens4 --slots 512',
       error:
-        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --seed, --previous and --echo say how to fill',
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --answers, --seed, --previous and --echo say how to fill',
     },
     {
       line: 'l4lb-load --check-offload --vip any',
       error:
-        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --seed, --previous and --echo say how to fill',
+        '--source, --vip, --take-ssh, --slots, --table, --remember, --forward, --answers, --seed, --previous and --echo say how to fill',
     },
     {
       line: 'l4lb-load -i ens4 --decap -f a.csv',

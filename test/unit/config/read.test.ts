@@ -165,6 +165,7 @@ describe('a config file', () => {
     expect(read('service = []')).toEqual({
       services: [],
       echo: true,
+      answers: 'kernel',
       names: {},
       namesPlace: 'l4lb.toml:1',
       seed: undefined,

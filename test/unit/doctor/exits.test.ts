@@ -80,6 +80,15 @@ function gateway(
   });
 }
 
+/** The same by nat. */
+function nat(one: Facts): Facts {
+  const own = one.balancer ?? balancer();
+  const destinations = own.destinations.map(
+    (each) => ({ ...each, forward: 'nat' }) as const,
+  );
+  return { ...one, balancer: { ...own, destinations } };
+}
+
 const IPV6 = (one: Facts): Facts => {
   const own = one.balancer ?? balancer();
   const services = own.services.map((service) => ({
@@ -210,6 +219,15 @@ describe('finds', () => {
       finding: 'eth1 drops packets that leave by it',
       evidence: 'during the check tx_xdp_full rose by 7',
       fix: 'ethtool -S eth1 && ip -s link show dev eth1, and read which counters rise',
+    },
+    {
+      what: 'nat, and no program where answers come in',
+      broken: nat(gateway()),
+      check: 'way back',
+      finding: 'answers of 10.0.1.15 keep their own address, so clients refuse them',
+      evidence:
+        "they come in by eth1, which does not run the program of ens4, and only that puts the service's address back",
+      fix: 'l4lb-load -i eth1 --share ens4',
     },
     {
       what: 'an own address as the source of answers that do not come',

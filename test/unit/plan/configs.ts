@@ -32,6 +32,7 @@ export function servicesOf(text: string): ResolvedService[] {
     },
     destinations: service.rows.map((row) => ({
       address: parseAddress(row.address) ?? BALANCER,
+      port: row.port,
       mac: parseMac(row.mac ?? '') ?? mac('02:00:00:00:00:99'),
       weight: row.weight,
     })),

@@ -89,23 +89,23 @@ describe('is refused', () => {
 
   test('nothing of an ordinary one', () => {
     expect(plan.used).toBe(2);
-    expect(() => checkForward(wanted)).not.toThrow();
+    expect(() => checkForward(untouched(), wanted)).not.toThrow();
   });
 
   test('with destinations that remember', () => {
     const naming = { ...service, flags: service.flags | CELL_NAMES };
-    expect(() => checkForward({ ...wanted, service: naming })).toThrow(
+    expect(() => checkForward(untouched(), { ...wanted, service: naming })).toThrow(
       'the destinations cannot remember without a tunnel',
     );
   });
 
   test('with a router on the way, who is named', () => {
     const destinations = [row('10.0.1.1'), { ...row('10.9.1.2'), router: '10.0.0.254' }];
-    expect(() => checkForward({ ...wanted, destinations })).toThrow(
+    expect(() => checkForward(untouched(), { ...wanted, destinations })).toThrow(
       '10.9.1.2 is reached through 10.0.0.254',
     );
     expect(() =>
-      checkForward({ ...wanted, destinations, forward: 'tunnel' }),
+      checkForward(untouched(), { ...wanted, destinations, forward: 'tunnel' }),
     ).not.toThrow();
   });
 });
@@ -137,7 +137,14 @@ destinations = ["10.0.1.1", "10.0.1.2"]
   });
 
   test.each([
-    { lines: 'forward = "nat"', problem: 'forward: "nat" is not "tunnel" or "link"' },
+    {
+      lines: 'forward = "net"',
+      problem: 'forward: "net" is not "tunnel" or "link" or "nat"; did you mean "nat"?',
+    },
+    {
+      lines: 'forward = "nat"\nsource = "10.7.0.1"',
+      problem: 'source: only the outer header of a tunnel has one',
+    },
     {
       lines: 'forward = "link"\nsource = "10.7.0.1"',
       problem: 'source: only the outer header of a tunnel has one',

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make demo-link: the balancer is the gateway. It has the service's address itself, and
-# sends each packet on by another device, with nothing changed but the MAC addresses. The
-# destinations have the service's address on lo, and the kernel routes their answers.
+# make demo-link, make demo-nat: the balancer is the gateway. It has the service's address
+# itself, and sends each packet on by another device. By the link nothing changes but the
+# MAC addresses; the destinations have the service's address on lo, and the kernel routes
+# their answers. By nat the destinations have nothing but their own address, which is put in
+# place of the service's; in what they answer the gateway puts that back.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -12,26 +14,26 @@ PATH=$PATH:/usr/sbin:/sbin
 readonly vip=10.0.0.1 vip6=2001:db8::1 # those of testbed/gateway.sh
 readonly client=10.0.0.2
 readonly count=2 # destinations
-readonly network=link-$$
 readonly requests=50 # to each address
 readonly port=23     # of iperf, as in the walkthrough
 seconds=2
-made="" scratch="" started=()
+web=80 # port of the destinations
+way="" network="" made="" scratch="" started=()
 
 usage() {
     cat <<USAGE
-Usage: testbed/demo-link.sh [SECONDS]
+Usage: testbed/demo-gateway.sh link|nat [SECONDS]
 
 Fetches $requests pages over IPv4 and $requests over IPv6 through a gateway that balances by
-forward = "link", with $count destinations behind other devices. Shows who answered, and that
-nothing but the MAC addresses of a packet changes. Then measures TCP for SECONDS (default:
-$seconds, 0 for not at all) beside the kernel's own routing, if iperf is installed.
-Fails if a request fails, if a destination gets none, or if more than the MACs changes.
+the link or by nat, with $count destinations behind other devices. Shows who answered, and what
+changes in a packet. Then measures TCP for SECONDS (default: $seconds, 0 for not at all) beside
+the kernel's own routing, if iperf is installed. Fails if a request fails, if a destination
+gets none, or if more of a packet changes than should.
 USAGE
 }
 
 fail() {
-    printf 'demo-link: %s\n' "$@" >&2
+    printf "demo-${way:-gateway}: %s\n" "$@" >&2
     exit 1
 }
 
@@ -71,7 +73,7 @@ await() { # LOG WORDS
 }
 
 check() {
-    ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo-link"
+    ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo-$way"
     command -v curl >/dev/null || fail "curl, the client, is missing." "Run: make setup"
     [[ -f l4lb_xdp_host.o && -d dist ]] || fail "not everything is built." "Run: make"
 }
@@ -87,23 +89,27 @@ clean_up() {
 }
 
 set_up_network() {
-    local i
+    local i options=(--gateway --count "$count" --ipv6)
+    [[ $way == link ]] || options+=(--bare)
     note "A gateway with the service's address $vip, a client and $count destinations behind it."
     made=yes
-    run testbed/network.sh up "$network" --gateway --count "$count" --ipv6 --owner $$
-    note "Each destination has the address on lo, and answers with its name."
+    run testbed/network.sh up "$network" "${options[@]}" --owner $$
+    if [[ $way == link ]]; then
+        note "Each destination has the address on lo, and answers with its name."
+    else
+        note "Each destination has only its own address, and answers on port $web with its name."
+    fi
     for ((i = 1; i <= count; i++)); do
-        at "destination$i" ip -brief address show dev lo
-        start "server$i" "destination$i" node testbed/answer.mjs "destination$i"
+        at "destination$i" ip -brief address show dev "$([[ $way == link ]] && echo lo || echo eth0)"
+        start "server$i" "destination$i" node testbed/answer.mjs "destination$i" "$web"
     done
     for ((i = 1; i <= count; i++)); do
         await "server$i" ' answers on '
     done
 }
 
-set_up_balancer() {
-    note "The gateway: the program, and a config file. The devices are those of the kernel's routes."
-    cat >"$scratch/link.toml" <<CONFIG
+link_config() {
+    cat <<CONFIG
 [[service]]
 name = "web"
 address = ["$vip", "$vip6"]
@@ -112,9 +118,58 @@ protocol = "tcp"
 forward = "link"
 destinations = ["10.2.0.2", "10.2.1.2"]
 CONFIG
-    run cat "$scratch/link.toml"
+}
+
+# A destination answers for one service, which has one address and one port.
+nat_config() {
+    cat <<CONFIG
+[[service]]
+name = "web"
+address = "$vip"
+ports = 80
+protocol = "tcp"
+forward = "nat"
+destinations = ["10.2.0.2:8080", "10.2.1.2:8080"]
+
+[[service]]
+name = "web6"
+address = "$vip6"
+ports = 80
+protocol = "tcp"
+forward = "nat"
+destinations = ["[2001:db8::2:2]:8080", "[2001:db8::3:2]:8080"]
+
+[[service]]
+name = "iperf"
+address = "$vip"
+ports = $port
+protocol = "tcp"
+forward = "nat"
+destinations = ["10.2.0.2:5001"]
+
+[[service]]
+name = "iperf6"
+address = "$vip6"
+ports = $port
+protocol = "tcp"
+forward = "nat"
+destinations = ["[2001:db8::2:2]:5001"]
+CONFIG
+}
+
+set_up_balancer() {
+    local i
+    note "The gateway: the program, and a config file. The devices are those of the kernel's routes."
+    "${way}_config" >"$scratch/$way.toml"
+    run cat "$scratch/$way.toml"
     at balancer bin/l4lb-load.js -i eth0
-    at balancer bin/l4lb-map.js -i eth0 -c "$scratch/link.toml"
+    if [[ $way == nat ]]; then
+        note "Answers come in by the other devices, so the same program runs there."
+        for ((i = 1; i <= count; i++)); do
+            at balancer bin/l4lb-load.js -i "eth$i" --share eth0
+        done
+    fi
+    at balancer bin/l4lb-map.js -i eth0 -c "$scratch/$way.toml"
 }
 
 ask() { # HOST
@@ -136,20 +191,31 @@ ask() { # HOST
 readonly compare='
 const { before, after, verdict, agrees } = JSON.parse(require("fs").readFileSync(0));
 const [one, other] = [before, after].map(({ frame }) => Buffer.from(frame, "hex"));
-const isSame = one.length === other.length && one.subarray(12).equals(other.subarray(12));
-if (verdict !== "balanced" || !agrees || !isSame) process.exit(1);
-const mac = (frame, at) => frame.toString("hex", at, at + 6).replace(/..(?!$)/g, "$&:");
-console.log(`  to    ${mac(one, 0)} becomes ${mac(other, 0)}`);
-console.log(`  from  ${mac(one, 6)} becomes ${mac(other, 6)}`);
-console.log(`  the other ${one.length - 12} bytes are as they came`);
+if (verdict !== "balanced" || !agrees || one.length !== other.length) process.exit(1);
+const fields = [["MAC, to", 0, 6], ["MAC, from", 6, 12]];
+if (process.argv[1] === "nat") {
+  fields.push(["IP checksum", 24, 26], ["address, to", 30, 34], ["port, to", 36, 38], ["TCP checksum", 50, 52]);
+}
+const rest = (frame) => {
+  const copy = Buffer.from(frame);
+  for (const [, from, to] of fields) copy.fill(0, from, to);
+  return copy;
+};
+if (!rest(one).equals(rest(other))) process.exit(1);
+const show = (frame, from, to) => frame.toString("hex", from, to).replace(/..(?!$)/g, "$&:");
+for (const [name, from, to] of fields) {
+  console.log(`  ${name.padEnd(12)}  ${show(one, from, to)} becomes ${show(other, from, to)}`);
+}
+const bytes = fields.reduce((sum, [, from, to]) => sum + to - from, 0);
+console.log(`  the other ${one.length - bytes} bytes are as they came`);
 '
 
 show_packet() {
     local packet=(-i eth0 --src "$client:40000" --dst "$vip:80/tcp")
     note "What becomes of a packet: l4lb-explain shows each byte, here are those that change."
     at balancer bin/l4lb-explain.js "${packet[@]}" | sed '/^before/,$ d'
-    within balancer bin/l4lb-explain.js "${packet[@]}" --json | node -e "$compare" ||
-        fail "more changed than the MAC addresses." \
+    within balancer bin/l4lb-explain.js "${packet[@]}" --json | node -e "$compare" "$way" ||
+        fail "more of the packet changed than should." \
             "See: testbed/network.sh exec $network balancer -- bin/l4lb-explain.js ${packet[*]}"
 }
 
@@ -159,24 +225,29 @@ measure() { # ADDRESS [OPTION]
         tee -a "$scratch/iperf" | awk '/Gbits\/sec/ { print $(NF - 1) }'
 }
 
+# By nat one destination serves it, on its own address and port 5001.
+start_iperf() {
+    local i servers=$count on=$port bind=(-B "$vip") bind6=(-B "$vip6")
+    [[ $way == link ]] || servers=1 on=5001 bind=(-B 10.2.0.2) bind6=(-B 2001:db8::2:2)
+    for ((i = 1; i <= servers; i++)); do
+        start "iperf$i" "destination$i" iperf -s -p "$on" "${bind[@]}"
+        start "iperf6$i" "destination$i" iperf -s -p "$on" -V "${bind6[@]}"
+        await "iperf$i" listening
+        await "iperf6$i" listening
+    done
+    start routed destination1 iperf -s -p "$port" -B 10.2.0.2
+    await routed listening
+}
+
 throughput() {
     local i address rate what option
     ((seconds)) || return 0
     if ! command -v iperf >/dev/null; then
-        note "How fast? Install iperf with ./setup.sh demo-link, and run this again."
+        note "How fast? Install iperf with ./setup.sh iperf, and run this again."
         return
     fi
     note "How fast? One TCP connection of iperf for $seconds seconds each, with a window of 64 KB."
-    for ((i = 1; i <= count; i++)); do
-        start "iperf$i" "destination$i" iperf -s -p "$port" -B "$vip"
-        start "iperf6$i" "destination$i" iperf -s -p "$port" -V -B "$vip6"
-    done
-    start routed destination1 iperf -s -p "$port" -B 10.2.0.2
-    for ((i = 1; i <= count; i++)); do
-        await "iperf$i" listening
-        await "iperf6$i" listening
-    done
-    await routed listening
+    start_iperf
     while read -r address what; do
         option=()
         [[ $address != *:* ]] || option=(-V)
@@ -200,7 +271,13 @@ show() {
 parse() {
     case ${1:-} in
     -h | --help) usage && exit ;;
+    link | nat) way=$1 network=$1-$$ && shift ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
     esac
+    [[ $way == link ]] || web=8080
     seconds=${1:-$seconds}
     if (($# > 1)) || [[ ! $seconds =~ ^[0-9]{1,3}$ ]]; then
         usage >&2
@@ -216,7 +293,7 @@ main() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
-    scratch=$(mktemp -d /tmp/l4lb-demo-link.XXXXXX)
+    scratch=$(mktemp -d /tmp/l4lb-demo-gateway.XXXXXX)
     set_up_network
     set_up_balancer
     note "The client: $requests requests over IPv4, and over IPv6."
@@ -225,7 +302,11 @@ main() {
     show_packet
     throughput
     show
-    note "The answers went through the gateway's kernel, which only routed them. Read docs/guide/gateway.md."
+    if [[ $way == link ]]; then
+        note "The answers went through the gateway's kernel, which only routed them. Read docs/guide/gateway.md."
+    else
+        note "The program put the service's address back into the answers. Read docs/guide/nat.md."
+    fi
 }
 
 main "$@"

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * One program on several devices: the answers of nat destinations come in by other devices
+ * than clients do, and are turned back by the same tables. The device that the tables are
+ * filled for is the program's own; the others share it.
+ */
+import { decodeDevice } from '../abi/device.js';
+import { isDecap, isOurs, notOurs } from '../program/find.js';
+import type { Attached } from '../program/find.js';
+import type { Pins } from '../program/pins.js';
+import type { Context, Tools } from '../program/tools.js';
+import { BpftoolFailure, valueOf } from '../system/bpftool-text.js';
+import type { Link, Running } from '../system/ip/links.js';
+import type { Mode } from '../text/mode.js';
+import { Failure } from '../text/failure.js';
+import { at } from '../text/must.js';
+import { parseMac } from '../wire/address.js';
+import type { State } from '../plan/state.js';
+import { alreadyThere, notTaken, programInTheWay } from './attach.js';
+
+export interface Shared {
+  mode: Mode;
+  program: number;
+  /** Why `auto` used generic mode instead of driver mode. */
+  refusal: string | undefined;
+  /** It was there before. */
+  isOld: boolean;
+}
+
+/** Runs the program of `from` on `link`, too. */
+export async function shareProgram(
+  tools: Tools,
+  pins: Pins,
+  link: Link,
+  from: Link,
+  mode: Mode | 'auto',
+): Promise<Shared> {
+  const program = shareable(from);
+  const there = programInTheWay(link, mode);
+  if (there?.id === program) {
+    return { mode: there.mode, program, refusal: undefined, isOld: true };
+  }
+  if (there) throw alreadyThere(link, there, mode);
+  const pin = pins.next();
+  await tools.bpftool.pin(program, pin);
+  const refusals: string[] = [];
+  for (const one of mode === 'auto' ? (['xdpdrv', 'xdpgeneric'] as const) : [mode]) {
+    try {
+      await tools.bpftool.attach(one, pin, link.name);
+      return { mode: one, program, refusal: refusals[0], isOld: false };
+    } catch (error) {
+      if (!(error instanceof BpftoolFailure)) throw error;
+      refusals.push(error.reason);
+    }
+  }
+  throw notTaken(link, mode, refusals.join('; '));
+}
+
+function shareable({ name, programs }: Link): number {
+  const [program] = programs;
+  if (!program) {
+    throw new Failure(`${name} has no XDP program to share`, {
+      cause: 'the balancer is loaded on the device that clients come in by',
+      next: `l4lb-load -i ${name}`,
+    });
+  }
+  if (!isOurs(program.name)) throw notOurs(name, program);
+  if (isDecap(program.name) || program.mode === 'xdpoffload') {
+    throw new Failure(`the program on ${name} is nothing to share`, {
+      cause: isDecap(program.name)
+        ? 'it decapsulates, and has no tables'
+        : 'it runs on a card, which cannot rewrite packets',
+      next: `l4lb-load -i ${name} --status`,
+    });
+  }
+  return program.id;
+}
+
+/** Puts the new program in place of the old one on the other devices that share that. */
+export async function swapShared(
+  { ip, bpftool }: Pick<Tools, 'ip' | 'bpftool'>,
+  link: Link,
+  old: number,
+  pin: string,
+): Promise<string[]> {
+  const warnings: string[] = [];
+  for (const { name, mode } of await ip.running(old)) {
+    if (name === link.name) continue;
+    try {
+      await bpftool.attach(mode, pin, name, { overwrite: true });
+    } catch (error) {
+      if (!(error instanceof BpftoolFailure)) throw error;
+      warnings.push(
+        `${name} keeps the old program, whose tables are filled no more: ${error.reason}`,
+      );
+    }
+  }
+  return warnings;
+}
+
+/** Refuses to fill by a device that only shares the program: the tables are another one's. */
+export async function checkOwn(
+  tools: Pick<Context, 'ip' | 'bpftool'>,
+  { link, program, maps }: Pick<Attached, 'link' | 'program' | 'maps'>,
+): Promise<void> {
+  const all = await tools.ip.running(program);
+  if (all.every(({ name }) => name === link.name)) return;
+  const [dump = []] = await tools.bpftool.dumps([maps.device.id]);
+  const { abi, mac } = decodeDevice(valueOf(at(dump, 0)));
+  if (abi === 0) return;
+  const isOwner = ({ mac: text }: Pick<Running, 'mac'>): boolean =>
+    parseMac(text)?.equals(mac) === true;
+  const owner = all.find(isOwner);
+  if (!owner || isOwner(link)) return;
+  throw new Failure(`${link.name} only shares the program of ${owner.name}`, {
+    cause: `the tables are those of ${owner.name}, with its MAC address`,
+    next: `this command again, with -i ${owner.name}`,
+  });
+}
+
+/** Devices that answers of nat destinations come in by without meeting the program. */
+export async function unshared(
+  { ip }: Pick<Context, 'ip'>,
+  program: number,
+  { destinations, exits }: Pick<State, 'destinations' | 'exits'>,
+): Promise<string[]> {
+  const nat = [...destinations.values()].filter(
+    ({ forward, service, exit }) => forward === 'nat' && service !== 0 && exit !== 0,
+  );
+  const devices = new Set(nat.map(({ exit }) => exits?.get(exit)?.ifindex));
+  if (devices.size === 0) return [];
+  const running = new Set((await ip.running(program)).map(({ name }) => name));
+  return (await ip.senders())
+    .filter(({ ifindex, name }) => devices.has(ifindex) && !running.has(name))
+    .map(({ name }) => name);
+}
+
+/** What a fill says of them. */
+export function unsharedWarnings(devices: readonly string[], own: string): string[] {
+  return devices.map(
+    (device) =>
+      `answers of nat destinations come in by ${device} without meeting the program, and clients refuse them: l4lb-load -i ${device} --share ${own}`,
+  );
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * Where destinations behind nat send their answers from, and what the program puts into
+ * its place. It follows from the ways and entries of a state, so nothing else needs to be
+ * kept. An answer has to tell the service that its client had asked.
+ */
+import { ANSWERS, encodeAnswer, encodeAnswerKey } from '../abi/answer.js';
+import type { AnswerFrom, AnswerKey } from '../abi/answer.js';
+import { CELL_HASH_SOURCE } from '../abi/cell.js';
+import type { Cell } from '../abi/cell.js';
+import type { Destination } from '../abi/destination.js';
+import { must } from '../text/must.js';
+import { formatEndpoint } from '../wire/endpoint.js';
+import { familyOf } from '../wire/outer-source.js';
+import type { Way } from '../wire/way.js';
+import { formatWay } from '../wire/way.js';
+import { NoRoom } from './no-room.js';
+import { servicesIn } from './services.js';
+import type { State, Write } from './state.js';
+
+/** By the hex digits of the key. */
+export type Answers = ReadonlyMap<string, AnswerFrom>;
+
+interface Told {
+  from: AnswerFrom;
+  way: Way;
+}
+
+/** All answers of a state, or a refusal of those that would tell two services. */
+export function answersIn(
+  cells: ReadonlyMap<number, Cell>,
+  destinations: Iterable<Destination>,
+): Answers {
+  const services = servicesIn(cells);
+  const told = new Map<string, Told>();
+  const fragments = new Map<string, AnswerFrom | undefined>();
+  for (const entry of destinations) {
+    if (entry.forward !== 'nat' || entry.service === 0) continue;
+    const service = services.get(entry.service);
+    for (const way of service?.ways ?? []) {
+      if (familyOf(way.address) !== familyOf(entry.address)) continue;
+      const { address, protocol } = way;
+      const key = {
+        ...{ address: entry.address, protocol },
+        port: entry.port || way.port,
+      };
+      const from = { address, port: entry.port && way.port, isForFragments: false };
+      const text = textOf(key);
+      const other = told.get(text);
+      if (other && !sameFrom(other.from, from)) throw isTwice(entry, other.way, way);
+      told.set(text, { from, way });
+      if (way.port === 0 || ((service?.flags ?? 0) & CELL_HASH_SOURCE) === 0) continue;
+      // Fragments have no ports, so their answers must not be those of two services.
+      const all = textOf({ ...key, port: 0 });
+      const one = { address, port: 0, isForFragments: true };
+      const there = fragments.get(all);
+      const isSame = !fragments.has(all) || (there && sameFrom(there, one));
+      fragments.set(all, isSame ? one : undefined);
+    }
+  }
+  const answers = new Map([...told].map(([key, { from }]) => [key, from]));
+  for (const [key, from] of fragments) {
+    if (from && !answers.has(key)) answers.set(key, from);
+  }
+  if (answers.size > ANSWERS) throw tooMany(answers.size);
+  return answers;
+}
+
+/** Plans what comes before packets need it, and what goes when none does any more. */
+export function planAnswers(
+  { answers: there }: State,
+  wanted: Answers,
+): { added: Write[]; gone: Write[] } {
+  if (!there) return { added: [], gone: [] };
+  const added = [...wanted].flatMap(([key, value]): Write[] => {
+    const before = there.get(key);
+    return before && sameFrom(before, value) ? [] : [{ map: 'answers', key, value }];
+  });
+  const gone = [...there.keys()].flatMap((key): Write[] =>
+    wanted.has(key) ? [] : [{ map: 'answers', key, value: undefined }],
+  );
+  return { added, gone };
+}
+
+function textOf(key: AnswerKey): string {
+  return encodeAnswerKey(key).toString('hex');
+}
+
+function sameFrom(one: AnswerFrom, other: AnswerFrom): boolean {
+  return encodeAnswer(one).equals(encodeAnswer(other));
+}
+
+function isTwice(entry: Destination, one: Way, other: Way): NoRoom {
+  const [first, second] = [one, other].map(formatWay);
+  return new NoRoom(
+    `${formatEndpoint(entry)} would answer for ${must(first, 'one way')} and for ${must(second, 'another')}`,
+    {
+      cause:
+        'nat keeps no state, so an answer tells its service only by where it comes from',
+      next: `give the destination a port of its own for each of them, or forward one by tunnel or link`,
+    },
+  );
+}
+
+function tooMany(count: number): NoRoom {
+  return new NoRoom(`nat would need ${count} answers, of at most ${ANSWERS}`, {
+    cause: 'each port and protocol of a service needs one for each destination',
+    next: 'take fewer ports or destinations, or forward by tunnel or link',
+  });
+}
