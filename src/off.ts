@@ -7,6 +7,7 @@ import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import { attachModeOption, jsonOption } from './cli/options.js';
 import { sweepPins } from './program/pins.js';
+import { sweepSteering } from './program/steering.js';
 import { deviceLock, withLock } from './system/lock.js';
 import { takeOff } from './load/attach.js';
 import { describeTakenOff, takenOffJson } from './load/report.js';
@@ -33,6 +34,7 @@ export async function off(flags: Flags): Promise<void> {
   const { ifindex } = await tools.ip.link(device);
   const taken = await withLock(tools.run, deviceLock({ ifindex }), async () => {
     sweepPins();
+    await sweepSteering(tools);
     return takeOff(tools, await tools.ip.link(device), mode);
   });
   if (flags.json) printJson(takenOffJson(device, taken));

@@ -26,7 +26,8 @@ export function watchCommand(): CliCommand {
       notes: `It runs until you end it. The kernel is told to ask for all next hops again and again
 (managed neighbours), and when one has another MAC, a route another device, or a device another
 MAC or MTU, the entries that this concerns are written. No slot moves. A MAC or a device that
-your file names stays as it is there.`,
+your file names stays as it is there. Packets for a server on this host go to the socket that
+listens now, even if the server was started again.`,
       examples: ['l4lb watch -i eth0', 'l4lb watch -i eth0 --json'],
     })
     .action(watch);

@@ -77,8 +77,13 @@ gateway_addresses() { # ROLE
 }
 
 # A veth takes what is redirected to its peer only if it has GRO, or an XDP program itself.
+# Without destinations nothing leaves again, and the kernel takes what comes as it is.
 gateway_devices() {
     local role i
+    if ((count == 0)); then
+        step "leave VLAN tags in frames" "" within balancer ethtool -K eth0 rxvlan off
+        return
+    fi
     for role in "${roles[@]}"; do
         no_offload "$role" eth0
         step "turn GRO on at $role" "" within "$role" ethtool -K eth0 gro on

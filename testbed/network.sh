@@ -42,7 +42,8 @@ Options of up:
   --count N            make N separate destinations instead, 10.0.1.1 to 10.0.1.N
   --gateway            with --count, at most $most_behind: the balancer is the router, and has eth0
                        towards the client and eth1, eth2, ... towards the destinations 10.2.0.2,
-                       10.2.1.2, ...; the address of the service is its own, $service_address
+                       10.2.1.2, ...; the address of the service is its own, $service_address.
+                       Without --count there is only the client, for servers at the balancer
   --bare               with --gateway: destinations do not have the service's address on lo
   --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
                        destinations have it on lo; may be given more than once
@@ -463,7 +464,7 @@ check_up() {
     [[ $owner =~ ^[0-9]+$ ]] || wrong_usage "--owner $owner is no process number"
     [[ -z $file || $count == 0 ]] || wrong_usage "--destinations and --count exclude each other"
     if [[ -n $gateway ]]; then
-        ((count >= 1 && count <= most_behind)) || wrong_usage "--gateway needs --count, from 1 to $most_behind"
+        ((count <= most_behind)) || wrong_usage "--gateway takes a --count of at most $most_behind"
         [[ ${#vips[@]} == 0 ]] || wrong_usage "--gateway and --vip exclude each other: the address is $service_address"
     fi
     [[ -z $bare || -n $gateway ]] || wrong_usage "--bare is for --gateway: other destinations have no address on lo without --vip"

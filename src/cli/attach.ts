@@ -31,6 +31,7 @@ import { shareProgram, unshared, unsharedWarnings } from '../load/share.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { withPins } from '../program/pins.js';
 import { sizesOf } from '../program/read.js';
+import { serverWarnings, serversJson } from '../program/text/servers.js';
 import {
   describePlan,
   describeRoom,
@@ -170,7 +171,8 @@ function report(flags: LoadFlags, result: LoadResult): void {
   const warnings = plan
     ? planWarnings(plan, sizesOf(mapsOfLoaded(result)).destinations)
     : [];
-  [...result.warnings, ...warnings].forEach(warn);
+  const servers = serverWarnings(result.servers, flags.interface);
+  [...result.warnings, ...warnings, ...servers].forEach(warn);
   // A load settles nothing: the next fill does, or --settle.
   const left = plan && {
     ...{ settled: 0, forgotten: 0 },
@@ -180,6 +182,7 @@ function report(flags: LoadFlags, result: LoadResult): void {
     printJson({
       ...loadedJson(flags.interface, result),
       ...(plan && { ...planJson(plan), largest_packet: plan.room }),
+      ...serversJson(result.servers),
       ...(left && settledJson(left)),
     });
     return;

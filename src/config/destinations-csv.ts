@@ -7,9 +7,15 @@ import { at } from '../text/must.js';
 import { parse } from 'csv-parse/sync';
 
 import { Fault, tryParse } from '../text/fault.js';
-import { formatAddress, formatMac, parseMac } from '../wire/address.js';
+import {
+  ANY_ADDRESS,
+  formatAddress,
+  formatMac,
+  fromIpv4,
+  parseMac,
+} from '../wire/address.js';
 import type { Endpoint } from '../wire/endpoint.js';
-import { parseEndpoint } from '../wire/endpoint.js';
+import { formatEndpoint, parseEndpoint } from '../wire/endpoint.js';
 
 export const MAX_WEIGHT = 65535;
 
@@ -18,6 +24,8 @@ export interface DestinationRow {
   address: string;
   /** That its packets get; undefined: they keep theirs. */
   port?: number | undefined;
+  /** A server on this host. */
+  isLocal?: true | undefined;
   /** Undefined: l4lb looks it up. */
   mac: string | undefined;
   /** The device that leads to it; undefined: l4lb finds it, or takes its own for a row with a MAC. */
@@ -40,9 +48,9 @@ export interface ParsedDestinations {
 }
 
 /** What tells a row from the others of its service, as the user writes it. */
-export function nameOfRow({ address, port = 0 }: DestinationRow): string {
-  if (port === 0) return address;
-  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+export function nameOfRow({ address, port = 0, isLocal }: DestinationRow): string {
+  const host = address.includes(':') && port !== 0 ? `[${address}]` : address;
+  return `${isLocal ? 'local:' : ''}${port === 0 ? host : `${host}:${port}`}`;
 }
 
 /** Reads files as one: a destination may stand in all of them only once. */
@@ -138,6 +146,8 @@ function parseRow(cells: string[], place: string): DestinationRow {
   if (weight !== '' && !(/^\d{1,5}$/.test(weight) && Number(weight) <= MAX_WEIGHT)) {
     faults.push(`${JSON.stringify(weight)} is not a weight from 0 to ${MAX_WEIGHT}`);
   }
+  const isLocal = !(parsed instanceof Fault) && parsed.forward === 'local';
+  if (isLocal && mac !== '') faults.push(`${address} is on this host: leave its MAC out`);
   if (cells.length > 3) faults.push(`${cells.length} columns, of at most 3`);
 
   if (parsed instanceof Fault || faults.length > 0) throw new Fault(faults.join('; '));
@@ -149,14 +159,24 @@ function parseRow(cells: string[], place: string): DestinationRow {
   };
 }
 
+const ANY = [ANY_ADDRESS, fromIpv4(Buffer.alloc(4))].map(formatAddress);
+
 /** What a row has of its endpoint. */
 export function hostOf({
   address,
   port,
   forward,
-}: Endpoint): Pick<DestinationRow, 'address' | 'port'> {
-  if (forward === 'local') throw new Fault('a local destination is not possible yet');
-  return { address: formatAddress(address), ...(port !== undefined && { port }) };
+}: Endpoint): Pick<DestinationRow, 'address' | 'port' | 'isLocal'> {
+  const host = { address: formatAddress(address), ...(port !== undefined && { port }) };
+  if (forward !== 'local') return host;
+  if (ANY.includes(host.address)) {
+    throw new Fault(
+      'name one address of this host; a server that listens on all of them listens there too',
+    );
+  }
+  if (port !== undefined) return { ...host, isLocal: true };
+  const name = formatEndpoint({ address, port: 223, forward });
+  throw new Fault(`a server on this host needs the port that it listens on: ${name}`);
 }
 
 /** Why an address cannot be that of a destination, or undefined. */

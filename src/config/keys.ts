@@ -144,7 +144,7 @@ export const DESTINATION_KEYS: readonly Key[] = [
   {
     name: 'address',
     meaning:
-      'IPv4 or IPv6 address; by nat also with the port that packets get, such as "10.0.1.1:8080" or "[fd00::1]:8080"',
+      'IPv4 or IPv6 address; by nat also with the port that packets get, such as "10.0.1.1:8080" or "[fd00::1]:8080"; or that of a server on this host, with its port: "local:127.0.0.23:223"',
     usual: 'required',
   },
   {

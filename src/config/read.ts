@@ -30,6 +30,7 @@ import {
   readSources,
   readWays,
 } from './values.js';
+import { nameOfRow } from './destinations-csv.js';
 import type { DestinationFile, DestinationRow } from './destinations-csv.js';
 import { many } from '../text/format.js';
 import { Problems, show } from './problems.js';
@@ -171,6 +172,13 @@ function readService(section: Section, open: OpenFile): WantedService {
   }
   if (!isTunnel && service.remember === 'destinations') {
     section.fault('remember', 'destinations are named in the outer header of a tunnel');
+  }
+  const local = service.rows.find(({ isLocal }) => isLocal);
+  if (local && service.remember === 'destinations') {
+    section.fault(
+      'remember',
+      `${nameOfRow(local)} is on this host, where nobody is named`,
+    );
   }
   if (service.takeSsh && service.ways.every(({ port }) => port !== 0)) {
     section.fault(

@@ -64,6 +64,10 @@ function readRow(
   const mac = row.get('mac', readMac);
   const weight = row.get('weight', readWeight) ?? 1;
   const device = row.get('device', readDevice);
+  for (const key of ['mac', 'device']) {
+    if (host?.isLocal && row.has(key))
+      row.fault(key, 'leave it out: this is on this host');
+  }
   return host === undefined
     ? undefined
     : {

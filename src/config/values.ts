@@ -14,7 +14,6 @@ import {
   unusableAddress,
 } from '../wire/address.js';
 import type { Reader, Section } from './section.js';
-import type { DestinationRow } from './destinations-csv.js';
 import { MAX_WEIGHT, hostOf, unusableMac } from './destinations-csv.js';
 import { parseEndpoint } from '../wire/endpoint.js';
 import { nearestOf, show } from './problems.js';
@@ -92,9 +91,7 @@ export function readDuration(value: unknown): number {
 }
 
 /** Reads the address of a destination, with a port or not. */
-export function readDestination(
-  value: unknown,
-): Pick<DestinationRow, 'address' | 'port'> {
+export function readDestination(value: unknown): ReturnType<typeof hostOf> {
   if (typeof value === 'string') return hostOf(parseEndpoint(value));
   throw new Fault(`${show(value)} ${NO_ADDRESS}`);
 }

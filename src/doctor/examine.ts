@@ -19,6 +19,7 @@ import {
 } from './checks/program.js';
 import { checkExitDrops, checkExitVeth, checkExits } from './checks/exits.js';
 import { checkLink } from './checks/link.js';
+import { checkLocalServers } from './checks/local-servers.js';
 import { checkRecords } from './checks/records.js';
 import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
@@ -49,6 +50,7 @@ const FUNCTIONS: Record<CheckName, Check> = {
   link: checkLink,
   rp_filter: checkRpFilter,
   'service address': checkServiceAddress,
+  'local servers': checkLocalServers,
   'veth peer': checkPeer,
   'veth offloads': checkPeerOffloads,
   drops: checkDrops,

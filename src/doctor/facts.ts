@@ -47,6 +47,28 @@ export interface Balancer {
   destinations: DestinationFacts[];
   /** Other devices that packets leave by, as far as destinations are behind them. */
   exits: ExitFacts[];
+  /** Destinations on this host, which are not among the others; undefined: there are none. */
+  local?: LocalFacts | undefined;
+}
+
+export interface LocalFacts {
+  servers: LocalServerFacts[];
+  /** Whether the program that hands packets to them is attached. */
+  isSteered: boolean;
+}
+
+/** A server on this host that packets are for. */
+export interface LocalServerFacts {
+  /** Where it listens, as `127.0.0.23:223/tcp`. */
+  name: string;
+  destination: string;
+  /** One of the services that packets come from. */
+  service: number;
+  isListening: boolean;
+  /** Whether packets are handed to the socket that it has now, or had. */
+  isKnown: boolean;
+  /** Addresses of its services that are not this host's. */
+  foreign: string[];
 }
 
 /** A device that packets leave by, if it is not the one that they come in on. */
@@ -198,6 +220,7 @@ export const CHECKS = [
   'link',
   'rp_filter',
   'service address',
+  'local servers',
   'veth peer',
   'veth offloads',
   'drops',

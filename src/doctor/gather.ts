@@ -2,6 +2,7 @@
 /** Finds out, once, everything that the checks of l4lb-doctor judge. */
 import { NotTaken, loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
+import { isLocal } from '../plan/local-servers.js';
 import type { Mode } from '../text/mode.js';
 import type { Context } from '../program/tools.js';
 import { CELL_NAMES } from '../abi/cell.js';
@@ -38,6 +39,7 @@ import type { Around } from './around.js';
 import { findPeer, seen } from './around.js';
 import { readExits, readPeerOffloads } from './exits.js';
 import { works } from './findings.js';
+import { readLocal } from './local.js';
 import { readSending } from './sending.js';
 import { UNKNOWN, lookTowards } from './towards.js';
 import { watchTraffic } from './watch.js';
@@ -146,6 +148,7 @@ async function readBalancer(
     services,
     destinations: await readDestinations(tools, device, exits, tables),
     exits,
+    local: await readLocal(tools, device, tables),
   };
 }
 
@@ -173,7 +176,9 @@ async function readDestinations(
   exits: readonly ExitFacts[],
   tables: State,
 ): Promise<DestinationFacts[]> {
-  const owned = [...tables.destinations].filter(([, entry]) => entry.service !== 0);
+  const owned = [...tables.destinations].filter(
+    ([, entry]) => entry.service !== 0 && !isLocal(entry),
+  );
   // Each by the number of its exit; 0 is the program's own device.
   const ways = new Map<number, Device | undefined>([
     [0, device.up && device.carrier ? device : undefined],

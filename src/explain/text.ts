@@ -4,6 +4,7 @@ import { must } from '../text/must.js';
 import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { CELL_HASH_SOURCE } from '../abi/cell.js';
+import type { Destination } from '../abi/destination.js';
 import { VERDICTS } from '../abi/verdicts.js';
 import { formatMac } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
@@ -72,7 +73,7 @@ function describeReasons({ live, program, model, exit }: Explained): [string, st
   if (entry && program.id !== undefined) {
     lines.push([
       'destination',
-      `${formatEndpoint(entry)} (id ${program.id}, weight ${entry.weight}, MAC ${formatMac(entry.mac)})${BY[entry.forward]}${exit === undefined ? '' : `, by ${exit}`}`,
+      describeEntry(entry, program.id) + (exit === undefined ? '' : `, by ${exit}`),
     ]);
   }
   const meaning = must(
@@ -81,6 +82,13 @@ function describeReasons({ live, program, model, exit }: Explained): [string, st
   ).meaning;
   lines.push(['verdict', `${program.verdict}: ${meaning}`]);
   return lines;
+}
+
+function describeEntry(entry: Destination, id: number): string {
+  const { forward, weight, mac } = entry;
+  const head = `${formatEndpoint(entry)} (id ${id}, weight ${weight}`;
+  const hardware = forward === 'local' ? '' : `, MAC ${formatMac(mac)}`;
+  return `${head}${hardware})${BY[forward]}`;
 }
 
 function describeSlot({ current, previous, second }: Slot, live: State): string {

@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../program/tools.js';
 import type { Attached, Maps } from '../program/find.js';
 import { mapsNow } from '../program/find.js';
+import type { ServerSeen } from '../program/steering.js';
+import { keepSteering } from '../program/steering.js';
 import type { WantedService } from '../config/read.js';
 import type { Planned } from './from-rows.js';
 import { applyPlan } from './from-rows.js';
@@ -82,6 +84,8 @@ export interface Filled<P> {
   plan: P;
   /** Undefined where nothing was to be written. */
   settled: SettledSlots | undefined;
+  /** Those on this host that packets are for. */
+  servers: ServerSeen[];
 }
 
 /**
@@ -95,13 +99,17 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
   flags: SettleFlags,
   makePlan: (maps: Maps) => Promise<Planned<P>>,
 ): Promise<Filled<P>> {
-  const { plan, settled } = await withLock(
+  const { plan, settled, servers } = await withLock(
     tools.run,
     deviceLock(attached.link),
     async (lock) => {
       const { maps, made } = await planNow(tools, attached, makePlan);
-      if (flags.dryRun) return { plan: made.plan, settled: undefined };
+      if (flags.dryRun) return { plan: made.plan, settled: undefined, servers: [] };
+      const steering = { device: attached.link, maps: Object.values(maps), lock };
+      const { live, plan } = made;
+      await keepSteering(tools, [live, plan.after], steering);
       await applyPlan(tools, maps, made, lock);
+      const servers = await keepSteering(tools, [plan.after], steering);
       const known: KnownTables = {
         tables: made.plan.after,
         slotsOf: new Set(made.services.map(({ id }) => id)),
@@ -110,11 +118,13 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
       return {
         plan: made.plan,
         settled: await settle(tools, maps, options, lock, known),
+        servers,
       };
     },
   );
   return {
     plan,
+    servers,
     settled: settled && (await waitForRest(tools, attached, flags, settled)),
   };
 }

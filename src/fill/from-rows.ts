@@ -42,7 +42,7 @@ import type { Names } from '../wire/names.js';
 import type { SlotSeed } from '../wire/slot-seed.js';
 import type { AskedSources } from '../wire/outer-source.js';
 import { sourcesIn } from '../wire/outer-source.js';
-import { resolveRows } from './resolve.js';
+import { localDestination, resolveRows } from './resolve.js';
 import { kernelSeconds } from '../system/clock.js';
 import { readAllSlots, readSlots, readTables } from '../program/read.js';
 import type { Way } from '../wire/way.js';
@@ -127,9 +127,11 @@ function readRows(files: readonly string[]): DestinationRow[] {
  * gone, and only its share of the table matters.
  */
 function asBefore(
-  { address: text, port, weight }: DestinationRow,
+  row: DestinationRow,
   today: readonly WantedDestination[],
 ): WantedDestination {
+  if (row.isLocal) return localDestination(row);
+  const { address: text, port, weight } = row;
   const address = must(parseAddress(text), text);
   const there = today.find((one) => sameEndpoint(one, { address, port }));
   return { address, port, mac: there?.mac ?? Buffer.alloc(6), weight };

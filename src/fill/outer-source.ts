@@ -22,7 +22,9 @@ export function ownSources(link: Link, rows: readonly DestinationRow[]): OwnSour
   const sources: Sources = {};
   const missing = new Map<Family, Failure>();
   for (const family of FAMILIES) {
-    const row = rows.find(({ address }) => familyOfText(address) === family);
+    const row = rows.find(
+      ({ address, isLocal }) => !isLocal && familyOfText(address) === family,
+    );
     if (!row) continue;
     const own = parseAddress(link.addresses[family] ?? '');
     if (own) sources[family] = { address: own, spread: 0 };

@@ -7,6 +7,7 @@ import type { Plan } from '../plan/service.js';
 import type { ConfigPlan } from '../plan/all.js';
 import { configPlanJson, configWarnings, describeConfigPlan } from './text/config.js';
 import type { Where } from './text/service.js';
+import { serverWarnings, serversJson } from '../program/text/servers.js';
 import { describePlan, planJson, planWarnings } from './text/service.js';
 import type { Filled } from './apply.js';
 import { describeSettled, settledJson } from './text/settled.js';
@@ -24,15 +25,17 @@ export function whereOf(attached: Attached, flags: Pick<Flags, 'interface'>): Wh
 export function report(
   attached: Attached,
   flags: Flags,
-  { plan, settled }: Filled<Plan>,
+  { plan, settled, servers }: Filled<Plan>,
 ): void {
   planWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
+  serverWarnings(servers, flags.interface).forEach(warn);
   const where = whereOf(attached, flags);
   if (flags.json) {
     printJson({
       ...where,
       dry_run: flags.dryRun ?? false,
       ...planJson(plan),
+      ...serversJson(servers),
       ...(settled && settledJson(settled)),
     });
     return;
@@ -44,9 +47,10 @@ export function report(
 export function reportAll(
   attached: Attached,
   flags: Flags,
-  { plan, settled }: Filled<ConfigPlan>,
+  { plan, settled, servers }: Filled<ConfigPlan>,
 ): void {
   configWarnings(plan, attached.maps.destinations.entries - 1).forEach(warn);
+  serverWarnings(servers, flags.interface).forEach(warn);
   const where = whereOf(attached, flags);
   const isDryRun = flags.dryRun ?? false;
   if (flags.json)
@@ -54,6 +58,7 @@ export function reportAll(
       ...where,
       dry_run: isDryRun,
       ...configPlanJson(plan),
+      ...serversJson(servers),
       ...(settled && settledJson(settled)),
     });
   else

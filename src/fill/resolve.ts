@@ -14,6 +14,8 @@ import { Failure } from '../text/failure.js';
 import { at, must } from '../text/must.js';
 import { parseAddress, parseMac } from '../wire/address.js';
 import { exitsOf } from '../program/exits.js';
+import { addAddress } from '../plan/local-servers.js';
+import { ownAddresses } from '../system/ip/own.js';
 
 /** A program that cannot send by another device asks for all rows on its own. */
 export async function resolveRows(
@@ -22,24 +24,27 @@ export async function resolveRows(
   rows: readonly DestinationRow[],
   canLeave: boolean,
 ): Promise<WantedDestination[]> {
+  const remote = rows.filter(({ isLocal }) => !isLocal);
+  await checkOwn(tools.run, rows);
   const neighbours = new Neighbours(tools.run);
-  const devices = await devicesOf(neighbours, link, rows, canLeave);
+  const devices = await devicesOf(neighbours, link, remote, canLeave);
   const exits = await exitsOf(tools, link, devices);
   const hops = new Map<string, Answering>();
   for (const device of new Set(devices.values())) {
-    const missing = rows
+    const missing = remote
       .filter(({ address, mac }) => mac === undefined && devices.get(address) === device)
       .map(({ address }) => address);
     if (missing.length === 0) continue;
     const found = await neighbours.resolve(device, missing);
     for (const [address, hop] of found) hops.set(address, hop);
   }
-  const unknown = rows.filter(
+  const unknown = remote.filter(
     ({ address, mac }) => mac === undefined && !hops.has(address),
   );
   if (unknown.length > 0)
     throw noMac(unknown, (row) => devices.get(row.address) ?? link.name);
-  return rows.map((row) => {
+  return rows.map((row): WantedDestination => {
+    if (row.isLocal) return localDestination(row);
     const hop = hops.get(row.address);
     return {
       address: parseAddress(row.address) as Buffer,
@@ -55,6 +60,40 @@ export async function resolveRows(
       exit: exits.get(must(devices.get(row.address), row.address)),
     };
   });
+}
+
+const NO_MAC = Buffer.alloc(6);
+
+/** A destination on this host, which packets pass to as they are. */
+export function localDestination({
+  address,
+  port,
+  weight,
+}: DestinationRow): WantedDestination {
+  const bytes = must(parseAddress(address), address);
+  return { address: bytes, port, forward: 'local', mac: NO_MAC, weight };
+}
+
+async function checkOwn(
+  run: Context['run'],
+  rows: readonly DestinationRow[],
+): Promise<void> {
+  const local = rows.filter(({ isLocal }) => isLocal);
+  const own = await ownAddresses(
+    run,
+    local.map(({ address }) => address),
+  );
+  const others = local.filter(({ address }) => !own.has(address));
+  const [first] = others;
+  if (!first) return;
+  const list = others.map(({ place, address }) => `${place}: ${address}`);
+  throw new Failure(
+    `not an address of this host, nothing was written\n${list.join('\n')}`,
+    {
+      cause: 'it is not on any device here, or that device is down',
+      next: addAddress(first.address),
+    },
+  );
 }
 
 /**

@@ -9,7 +9,10 @@ import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import type { CarriedFlows } from '../abi/carry.js';
 import type { Mode } from '../text/mode.js';
-import type { Tools } from '../program/tools.js';
+import type { Context, Tools } from '../program/tools.js';
+import { readTables } from '../program/read.js';
+import { keepSteering, stopSteering, sweepSteering } from '../program/steering.js';
+import type { ServerSeen } from '../program/steering.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
 import { fillDecap } from '../program/decap.js';
@@ -20,6 +23,7 @@ import type { Pins } from '../program/pins.js';
 import { fragsObjectFor, objectFor } from '../program/objects.js';
 import { adviceOnAttaching } from '../program/refusal.js';
 import type { Plan } from '../plan/service.js';
+import type { State } from '../plan/state.js';
 
 export interface LoadRequest {
   link: Link;
@@ -55,6 +59,8 @@ export interface LoadResult {
   warnings: string[];
   plan?: Plan | undefined;
   maps: MapInfo[];
+  /** Those on this host that packets are for. */
+  servers: ServerSeen[];
 }
 
 /**
@@ -100,16 +106,18 @@ export function alreadyThere(
 }
 
 export async function attachNew(
-  tools: Tools,
+  tools: Context,
   pins: Pins,
   request: LoadRequest,
 ): Promise<LoadResult> {
   const { link, mode } = request;
   const object = request.object ?? objectFor(mode, request.decap);
+  await sweepSteering(tools);
   const loaded = await loadObject(tools.bpftool, pins, object, optionsFor(request, mode));
   const { plan, write } = await planLoaded(tools, request, loaded);
   // Safe before attaching, because nobody uses these maps yet.
   await write(loaded);
+  const servers = await steer(tools, request, loaded);
 
   const modes: Mode[] = mode === 'auto' ? ['xdpdrv', 'xdpgeneric'] : [mode];
   const refusals: string[] = [];
@@ -126,6 +134,7 @@ export async function attachNew(
     return {
       mode: candidate,
       program,
+      servers,
       object: attached.object,
       refusal: refusals[0],
       warnings: [],
@@ -133,7 +142,21 @@ export async function attachNew(
       maps,
     };
   }
+  stopSteering(link);
   throw notTaken(link, mode, refusals.join('; '));
+}
+
+/** Sees to it that packets reach the servers on this host that a balancer's tables name. */
+export async function steer(
+  tools: Context,
+  { link, lock }: Pick<LoadRequest, 'link' | 'lock'>,
+  { name, maps }: Pick<Loaded, 'name' | 'maps'>,
+  later?: State,
+): Promise<ServerSeen[]> {
+  if (isDecap(name)) return [];
+  const tables = await readTables(tools.bpftool, mapsOfLoaded({ maps }));
+  const all = later ? [tables, later] : [tables];
+  return keepSteering(tools, all, { device: link, maps, lock, isNew: true });
 }
 
 /** Reports that a loaded program could not be attached. */
@@ -242,5 +265,6 @@ export async function takeOff(
   const foreign = programs.find(({ name }) => !isOurs(name));
   if (foreign) throw notOurs(link.name, foreign);
   for (const program of programs) await ip.detach(link.name, program.mode);
+  if (programs.length === link.programs.length) stopSteering(link);
   return programs;
 }

@@ -18,7 +18,7 @@ import type { MapInfo } from '../system/bpftool-text.js';
 import { reachable } from '../plan/cells.js';
 import type { Slot } from '../abi/slot.js';
 import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
-import type { Tools } from '../program/tools.js';
+import type { Context, Tools } from '../program/tools.js';
 import { parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { isDecap, isEarlier, isOurs, notOurs, severalPrograms } from '../program/find.js';
@@ -38,6 +38,7 @@ import {
   noFlows,
   notTaken,
   optionsFor,
+  steer,
 } from './attach.js';
 import type { Attachment, LoadRequest, LoadResult } from './attach.js';
 import { swapShared } from './share.js';
@@ -48,7 +49,7 @@ import { servicesIn } from '../plan/services.js';
 import { readAllSlots, readTables, sizesOf } from '../program/read.js';
 
 export async function replaceProgram(
-  tools: Tools,
+  tools: Context,
   pins: Pins,
   request: LoadRequest,
   there: AttachedProgram,
@@ -90,7 +91,10 @@ export async function replaceProgram(
   const swap = { loaded, object, mode: there.mode, link, overwrite: true };
   const attached = await swapIn(tools, pins, swap);
   const kept = await swapShared(tools, link, there.id, attached.loaded.pin);
+  // Packets for servers on this host must find these before the tables lead there.
+  if (keptMaps && plan) await steer(tools, request, attached.loaded, plan.after);
   if (keptMaps) await write(attached.loaded);
+  const servers = await steer(tools, request, attached.loaded);
   if (sums && !isCard) {
     await sleep(GRACE_MS);
     await sums.add();
@@ -104,12 +108,13 @@ export async function replaceProgram(
     warnings: [...(carried?.losses ?? []), ...kept],
     plan,
     maps: loaded.maps,
+    servers,
   };
 }
 
 /** Replaces the program and `flows`. Fills the maps after the swap, as l4lb-map would. */
 async function replaceFlows(
-  tools: Tools,
+  tools: Context,
   pins: Pins,
   request: LoadRequest,
   there: AttachedProgram,
@@ -132,6 +137,7 @@ async function replaceFlows(
   const flows = await swapFlows(bpftool, pins, swap);
   const kept = await swapShared(tools, request.link, there.id, loaded.pin);
   await write(loaded);
+  const servers = await steer(tools, request, loaded);
   const warnings = flows?.lost
     ? [
         `${many(flows.lost, 'record')} did not fit; their connections break if their slot has moved since`,
@@ -147,6 +153,7 @@ async function replaceFlows(
     warnings,
     plan,
     maps: loaded.maps,
+    servers,
   };
 }
 

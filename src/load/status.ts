@@ -20,6 +20,7 @@ import type { Service } from '../plan/services.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
 import type { State } from '../plan/state.js';
 import { ownedBy } from '../plan/state.js';
+import { isLocal } from '../plan/local-servers.js';
 import { countHot } from '../plan/still-hot.js';
 import { readAllSlots, readTables } from '../program/read.js';
 import { formatAddress } from '../wire/address.js';
@@ -41,6 +42,8 @@ export interface ServiceStatus {
    * gone.
    */
   exits: { device: string | null; destinations: string[] }[];
+  /** Destinations on this host. */
+  local: string[];
   /** Who knows the connections of hot slots; null in a build that remembers none. */
   remember: Remember | null;
   slots_hot: number;
@@ -132,6 +135,7 @@ export function tablesStatus(
     destinations: ownedBy(tables, service.id).size,
     forward: forwardIn(ownedBy(tables, service.id).values()),
     exits: exitsOf(tables, service, senders),
+    local: [...ownedBy(tables, service.id).values()].filter(isLocal).map(formatEndpoint),
   }));
   const names = Object.values(tables.device.names).map(formatNames);
   return { services, ...(names.length > 0 && { names }) };
@@ -219,9 +223,17 @@ function describeTables(program: ProgramStatus): string[] {
     return [
       `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${how}${ssh}${hot}`,
       ...service.exits.map(describeExit),
+      ...describeLocal(service),
     ];
   });
   return names ? [...lines, `  names destinations by ${names.join(', ')}`] : lines;
+}
+
+function describeLocal({ local }: ServiceStatus): string[] {
+  if (local.length === 0) return [];
+  return [
+    `    packets for ${many(local.length, 'destination')} pass to servers on this host`,
+  ];
 }
 
 function describeExit({ device, destinations }: ServiceStatus['exits'][number]): string {

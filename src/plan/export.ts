@@ -21,6 +21,7 @@ import { SLOT_SEED } from '../wire/hash.js';
 import { formatSlotSeed } from '../wire/slot-seed.js';
 import { formatAddress, formatMac } from '../wire/address.js';
 import { compareEndpoints, formatEndpoint } from '../wire/endpoint.js';
+import { isLocal } from './local-servers.js';
 import type { State } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
@@ -165,7 +166,8 @@ function destinationLine(
   exit: { device: string | undefined } | undefined,
 ): string {
   const { mac, weight, isFound } = destination;
-  const isKnown = !isFound && (!exit || exit.device !== undefined);
+  const isKnown =
+    !isFound && !isLocal(destination) && (!exit || exit.device !== undefined);
   const cells = [
     `address = ${quote(formatEndpoint(destination))}`,
     ...(isKnown ? [`mac = ${quote(formatMac(mac))}`] : []),

@@ -14,6 +14,7 @@ import { DEVICE_NO_ECHO, DEVICE_XDP_ANSWERS } from '../abi/device.js';
 import { ANY_ADDRESS, formatMac } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import { checkForward } from './check-forward.js';
+import { checkLocal, isLocal } from './local-servers.js';
 import { checkNames, nameable } from './check-names.js';
 import { asWanted, isSameExit } from './exits.js';
 import { chainOf } from './names.js';
@@ -74,6 +75,8 @@ export interface Plan {
   forward: Forward;
   /** Destinations that packets leave for by another device, by the name of that. */
   exits: { device: string; destinations: string[] }[];
+  /** Destinations on this host. */
+  local: string[];
   /** Bytes of the largest packet that can be sent to any of them. */
   room: number;
   slots: number;
@@ -109,6 +112,7 @@ export interface Plan {
  */
 export function plan(live: State, wanted: Wanted): Plan {
   const { service } = wanted;
+  checkLocal(live, wanted);
   checkNames(live, wanted);
   checkForward(live, wanted);
   const slots = 1 << service.log2Slots;
@@ -169,6 +173,7 @@ export function plan(live: State, wanted: Wanted): Plan {
     }),
     forward: wanted.forward,
     exits: exitsIn(target),
+    local: target.filter(isLocal).map(formatEndpoint),
     room: smallest([wanted.mtu, ...sent.map(({ largestPacket }) => largestPacket)]),
     slots,
     slotsMoved,

@@ -20,13 +20,16 @@ const PREFIX = 'l4lb-pin-';
  */
 const NAME = new RegExp(`^${PREFIX}(\\d+)-(\\d+)-(\\d+)-\\d+$`);
 
+/** How many paths were given out: work with pins may begin other work with pins. */
+let given = 0;
+
 export class Pins {
   readonly #paths: string[] = [];
 
   /** Gives a path to pin to, which is removed when the work is done. */
   next(): string {
     const { pid, started, namespace } = thisProcess();
-    const own = [pid, started, namespace, this.#paths.length].join('-');
+    const own = [pid, started, namespace, given++].join('-');
     const path = `${BPF_ROOT}/${PREFIX}${own}`;
     this.#paths.push(path);
     return path;

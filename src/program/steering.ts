@@ -8,7 +8,10 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 
 import { encodeKey } from '../abi/bytes.js';
 import { STEER_PROGRAM_NAME } from '../abi/steer.js';
-import type { Server } from '../abi/steer.js';
+import type { LocalServer } from '../plan/local-servers.js';
+import { formatServer, localServersIn } from '../plan/local-servers.js';
+import type { State } from '../plan/state.js';
+import { ownAddresses } from '../system/ip/own.js';
 import { BpftoolFailure, updateLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import type { Sender } from '../system/ip/links.js';
@@ -25,11 +28,12 @@ import { withPins } from './pins.js';
 import type { Pins } from './pins.js';
 import type { Context } from './tools.js';
 
+const USUAL_ROOT = '/sys/fs/bpf';
 /**
  * `ip netns exec` mounts a BPF file system that ends with its command, and the link would
- * end with it. That of the first process stays.
+ * end with it. That of the first process stays; but not everybody may look into that.
  */
-const LINKS = '/proc/1/root/sys/fs/bpf';
+const LINKS = [`/proc/1/root${USUAL_ROOT}`].find(existsSync) ?? USUAL_ROOT;
 const PREFIX = 'l4lb-steer-';
 
 type Device = Pick<Sender, 'name' | 'ifindex'>;
@@ -39,10 +43,12 @@ export interface Steering {
   maps: MapInfo[];
 }
 
-/** A server on this host, and whether it listens. */
+/** A server on this host, whether it listens, and which of its packets do not come here. */
 export interface ServerSeen {
-  server: Server;
+  server: LocalServer;
   listening: Listening;
+  /** Addresses of its services that are not of this host. */
+  foreign: string[];
 }
 
 function linkOf(device: Device): string {
@@ -65,10 +71,26 @@ export interface SteerRequest {
   device: Device;
   /** Those of the balancer, all of them. */
   maps: readonly MapInfo[];
-  servers: readonly Server[];
+  servers: readonly LocalServer[];
   lock: number | undefined;
   /** Loads the program anew, even if it reads these maps already. */
   isNew?: boolean;
+}
+
+/**
+ * Keeps the program in step with tables: it is there while one of them has a server, and
+ * gone otherwise. Before tables are written, they are given as they are and as they will be.
+ */
+export async function keepSteering(
+  tools: Context,
+  tables: readonly State[],
+  request: Omit<SteerRequest, 'servers'>,
+): Promise<ServerSeen[]> {
+  const all = tables.flatMap(localServersIn);
+  const servers = [...new Map(all.map((one) => [formatServer(one), one])).values()];
+  if (servers.length > 0) return steerTo(tools, { ...request, servers });
+  stopSteering(request.device);
+  return [];
 }
 
 /**
@@ -102,7 +124,40 @@ export async function fillServers(
 ): Promise<ServerSeen[]> {
   const { id } = mapNamed(maps, 'servers');
   const all = await new Steer(run).fill(id, servers, lock);
-  return servers.map((server, index) => ({ server, listening: at(all, index) }));
+  return withForeign(run, servers, all);
+}
+
+/** The keys of the servers whose sockets the program has, in hexadecimal. */
+export async function readKnown(
+  { bpftool }: Pick<Context, 'bpftool'>,
+  { maps }: Steering,
+): Promise<Set<string>> {
+  const entries = await bpftool.dump(mapNamed(maps, 'servers').id);
+  return new Set(entries.map(({ key }) => key.toString('hex')));
+}
+
+/** Looks who listens, and changes nothing. */
+export async function lookAtServers(
+  { run }: Pick<Context, 'run'>,
+  servers: readonly LocalServer[],
+): Promise<ServerSeen[]> {
+  return withForeign(run, servers, await new Steer(run).look(servers));
+}
+
+async function withForeign(
+  run: Context['run'],
+  servers: readonly LocalServer[],
+  all: readonly Listening[],
+): Promise<ServerSeen[]> {
+  const own = await ownAddresses(
+    run,
+    servers.flatMap(({ addresses }) => addresses),
+  );
+  return servers.map((server, index) => ({
+    server,
+    listening: at(all, index),
+    foreign: server.addresses.filter((address) => !own.has(address)),
+  }));
 }
 
 /** Takes the program off. Returns whether there was one. */

@@ -7,21 +7,22 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { encodeKey } from '../abi/bytes.js';
-import { decodeDevice } from '../abi/device.js';
 import { planRefresh } from '../plan/refresh.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Attached } from '../program/find.js';
 import { readTables } from '../program/read.js';
 import type { Context } from '../program/tools.js';
+import { keepSteering } from '../program/steering.js';
+import type { ServerSeen } from '../program/steering.js';
+import { serverWarnings } from '../program/text/servers.js';
 import { linesOf } from '../program/write.js';
-import { decodeEntry, lookupLine, valueOf } from '../system/bpftool-text.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { Monitor } from '../system/ip/monitor.js';
 import { Neighbours } from '../system/ip/neighbours.js';
 import { Failure } from '../text/failure.js';
 import { append } from '../text/lists.js';
 import type { Mode } from '../text/mode.js';
+import { comeBack, followServers, readGeneration } from './servers.js';
 import { look } from './look.js';
 import type { Look } from './look.js';
 
@@ -42,6 +43,8 @@ interface Refreshed {
   generation: number;
   changes: string[];
   looked: Look;
+  /** Servers on this host that packets are for. */
+  servers: ServerSeen[];
 }
 
 /** Runs until its process ends, or until the program is gone, which is a failure. */
@@ -56,9 +59,12 @@ export async function watchTables(
     let attached = await findAttached(tools, device, mode);
     let told = new Set<string>();
     let managed = '';
+    let servers: ServerSeen[] = [];
     for (;;) {
       const done = await refresh(tools, attached);
-      const { changes, looked } = done;
+      const { looked } = done;
+      const changes = [...done.changes, ...comeBack(servers, done.servers)];
+      servers = done.servers;
       const troubles = looked.troubles.filter((one) => !told.has(one));
       told = new Set(looked.troubles);
       const hops = JSON.stringify([...looked.hops]);
@@ -78,14 +84,15 @@ export async function watchTables(
 async function untilChange(
   tools: Context,
   monitor: Monitor,
-  { attached, generation, looked }: Refreshed,
+  { attached, generation, looked, servers }: Refreshed,
 ): Promise<void> {
   while (!(await monitor.change(PERIOD))) {
     await ask(tools, looked);
-    const [entry] = await tools.bpftool.queries([
-      lookupLine(attached.maps.device, encodeKey(0)),
-    ]);
-    if (decodeDevice(valueOf(decodeEntry(entry))).generation !== generation) return;
+    const isSame =
+      servers.length > 0
+        ? await followServers(tools, attached, generation, servers)
+        : (await readGeneration(tools, attached)) === generation;
+    if (!isSame) return;
     const { programs } = await tools.ip.link(attached.link.name);
     if (programs.every(({ id }) => id !== attached.program)) return;
   }
@@ -98,8 +105,14 @@ async function refresh(tools: Context, known: Attached): Promise<Refreshed> {
     const attached = await attachedNow(tools, { ...known, link });
     const tables = await readTables(tools.bpftool, attached.maps);
     const looked = await look(tools, link, tables);
-    const done = { attached, generation: tables.device.generation, looked };
+    const { generation } = tables.device;
+    const done: Omit<Refreshed, 'changes'> = {
+      ...{ attached, generation, looked, servers: [] },
+    };
     try {
+      const maps = Object.values(attached.maps);
+      done.servers = await keepSteering(tools, [tables], { device: link, maps, lock });
+      append(looked.troubles, serverWarnings(done.servers, link.name));
       const { writes, changes } = planRefresh(tables, looked.seen);
       if (writes.length > 0) {
         await tools.bpftool.write(linesOf(attached.maps, writes, new Map()), lock);

@@ -4,6 +4,7 @@ import { must } from '../../text/must.js';
 import { formatMac } from '../../wire/address.js';
 import { formatCount, many } from '../../text/format.js';
 import { formatWay } from '../../wire/way.js';
+import { isLocal } from '../../plan/local-servers.js';
 import type { Device } from '../../system/ip/namespaces.js';
 import type { Balancer, Check } from '../facts.js';
 import { fillCommand, found, orWell, ownAddress, remark, some } from '../findings.js';
@@ -12,6 +13,7 @@ export const checkTable: Check = (facts) => {
   const { balancer, device } = facts;
   if (!balancer) return undefined;
   const { services, destinations } = balancer;
+  const local = [...balancer.tables.destinations.values()].filter(isLocal);
   if (services.length === 0) {
     return [
       found({
@@ -23,7 +25,7 @@ export const checkTable: Check = (facts) => {
   }
   const findings = services.flatMap((service) => {
     const name = some(service.ways.map(formatWay));
-    const own = destinations.filter((one) => one.service === service.id);
+    const own = [...destinations, ...local].filter((one) => one.service === service.id);
     if (service.emptySlots === 0) return [];
     const slots = 1 << service.log2Slots;
     const isEmpty = service.emptySlots === slots;
@@ -45,7 +47,7 @@ export const checkTable: Check = (facts) => {
   });
   return orWell(
     findings,
-    `${many(services.length, 'service')} with ${many(destinations.length, 'destination')}; every slot has a destination`,
+    `${many(services.length, 'service')} with ${many(destinations.length + local.length, 'destination')}; every slot has a destination`,
   );
 };
 

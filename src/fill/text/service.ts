@@ -55,6 +55,11 @@ export function describePlan(
       `  packets for ${many(count, 'destination')} ${verb} by ${printableLine(device)}`,
     );
   }
+  if (plan.local.length > 0) {
+    const verb = isDryRun ? 'would pass' : 'pass';
+    const count = many(plan.local.length, 'destination');
+    lines.push(`  packets for ${count} ${verb} to servers on this host`);
+  }
   if (plan.isNew && plan.ways.includes('any/tcp')) {
     lines.push(
       '  answers to connections that this host opens are balanced too;' +
@@ -108,6 +113,7 @@ export function planJson(plan: Plan): Record<string, unknown> {
     changed: plan.changed,
     forward: plan.forward,
     exits: plan.exits,
+    local: plan.local,
     slots: plan.slots,
     slots_moved: plan.slotsMoved,
     slots_ideal: plan.slotsIdeal,

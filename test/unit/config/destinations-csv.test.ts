@@ -26,6 +26,17 @@ function sample(name: string): string {
   return readFileSync(new URL(path, import.meta.url), 'utf8');
 }
 
+test('a server on this host is told from a destination elsewhere', () => {
+  const { rows, problems } = read(
+    'local:10.0.1.15:80,,3\n10.0.1.15:80\nlocal:10.0.1.15:80\n',
+  );
+  expect(rows).toMatchObject([
+    { address: '10.0.1.15', port: 80, isLocal: true, mac: undefined, weight: 3 },
+    { address: '10.0.1.15', port: 80 },
+  ]);
+  expect(problems).toEqual(['web.csv:3: local:10.0.1.15:80 is already on web.csv:1']);
+});
+
 describe('destinations', () => {
   test.each([
     {
@@ -159,6 +170,20 @@ describe('destinations', () => {
       row: 'fe80::1',
       reason:
         'fe80::1 cannot be a destination: it is a link-local address, which means another host on each link',
+    },
+    {
+      row: 'local:127.0.0.23',
+      reason:
+        'a server on this host needs the port that it listens on: local:127.0.0.23:223',
+    },
+    {
+      row: 'local:0.0.0.0:223',
+      reason:
+        'name one address of this host; a server that listens on all of them listens there too',
+    },
+    {
+      row: `local:127.0.0.23:223,${MAC}`,
+      reason: 'local:127.0.0.23:223 is on this host: leave its MAC out',
     },
     { row: '::1', reason: '::1 cannot be a destination: it is a loopback address' },
     { row: '::', reason: ':: cannot be a destination: it is the unspecified address' },

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { examine, isHealthy } from '../../../src/doctor/examine.js';
-import type { CheckName, Facts } from '../../../src/doctor/facts.js';
+import type { CheckName, Facts, LocalServerFacts } from '../../../src/doctor/facts.js';
 import { describeDiagnosis, diagnosisJson } from '../../../src/doctor/report.js';
 import type { AttachedProgram } from '../../../src/system/ip/links.js';
 import type { Device, RpFilter } from '../../../src/system/ip/namespaces.js';
@@ -84,6 +84,16 @@ function withDestination(
 const SERVICE = balancer().services[0];
 function withService(more: object): Partial<Facts> {
   return SERVICE ? { balancer: balancer({ services: [{ ...SERVICE, ...more }] }) } : {};
+}
+
+function withServer(more: Partial<LocalServerFacts>, isSteered = true): Partial<Facts> {
+  const server = {
+    ...{ name: '127.0.0.23:223/tcp', destination: 'local:127.0.0.23:223', service: 1 },
+    ...{ isListening: true, isKnown: true, foreign: [] },
+  };
+  return {
+    balancer: balancer({ local: { isSteered, servers: [{ ...server, ...more }] } }),
+  };
 }
 
 const TO_22 = {
@@ -270,6 +280,34 @@ describe('doctor', () => {
       severity: 'remark',
       finding: 'ens4 runs in generic mode',
       fix: expect.stringContaining('mtu 3498') as unknown as string,
+    },
+    {
+      what: 'a server on this host that does not listen',
+      broken: withServer({ isListening: false, isKnown: false }),
+      check: 'local servers',
+      finding: 'nobody listens on 127.0.0.23:223/tcp',
+      fix: 'start the server, and then l4lb watch -i ens4; or give local:127.0.0.23:223 weight 0',
+    },
+    {
+      what: 'a server on this host that was started late',
+      broken: withServer({ isKnown: false }),
+      check: 'local servers',
+      finding: 'packets for 127.0.0.23:223/tcp do not reach the server there',
+      fix: 'l4lb watch -i ens4, which notices a server that starts; or fill again',
+    },
+    {
+      what: 'a server on this host that nothing hands packets to',
+      broken: withServer({ isKnown: false }, false),
+      check: 'local servers',
+      finding: 'packets for servers on this host reach none of them',
+      fix: 'l4lb-map -i ens4 -f FILE',
+    },
+    {
+      what: 'a service for a server on this host, on an address of another one',
+      broken: withServer({ foreign: ['192.0.2.10'] }),
+      check: 'local servers',
+      finding: '192.0.2.10 is not an address of this host',
+      fix: 'ip address add 192.0.2.10/32 dev lo',
     },
     {
       what: 'no service',
