@@ -2,7 +2,7 @@
 /** l4lb off: takes our programs off a device. */
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
-import { print, printJson } from './system/output.js';
+import { print, printJson, warn } from './system/output.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import { attachModeOption, jsonOption } from './cli/options.js';
@@ -10,6 +10,7 @@ import { sweepPins } from './program/pins.js';
 import { sweepSteering } from './program/steering.js';
 import { deviceLock, withLock } from './system/lock.js';
 import { takeOff } from './load/attach.js';
+import { leftBehind, leftBehindWarnings } from './load/share.js';
 import { describeTakenOff, takenOffJson } from './load/report.js';
 
 interface Flags {
@@ -31,12 +32,15 @@ export function offCommand(): CliCommand {
 export async function off(flags: Flags): Promise<void> {
   const { interface: device, mode } = flags;
   const tools = context();
-  const { ifindex } = await tools.ip.link(device);
-  const taken = await withLock(tools.run, deviceLock({ ifindex }), async () => {
+  const link = await tools.ip.link(device);
+  const taken = await withLock(tools.run, deviceLock(link), async () => {
     sweepPins();
     await sweepSteering(tools);
     return takeOff(tools, await tools.ip.link(device), mode);
   });
   if (flags.json) printJson(takenOffJson(device, taken));
   else describeTakenOff(device, mode, taken).forEach(print);
+  for (const one of taken) {
+    leftBehindWarnings(device, await leftBehind(tools, link, one)).forEach(warn);
+  }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb settle: turns hot slots cold if no connection needs what they remember. */
+import { checkOwn } from './program/owner.js';
 import type { Mode } from './text/mode.js';
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
@@ -65,6 +66,7 @@ export async function settle(flags: Flags): Promise<void> {
   checkSettle(flags);
   const tools = context();
   const attached = await findAttached(tools, flags.interface, flags.mode);
+  await checkOwn(tools, attached);
   const settled = await settleSlots(tools, attached, flags, await servicesOf(flags));
   if (flags.json) {
     const head = { ...whereOf(attached, flags), dry_run: flags.dryRun ?? false };

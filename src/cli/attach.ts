@@ -7,7 +7,7 @@ import { fillWishes } from './options.js';
 import type { FillFlags } from './options.js';
 import { print, printJson, warn } from '../system/output.js';
 import type { Maps } from '../program/find.js';
-import { isDecap } from '../program/find.js';
+import { findAttached, isDecap } from '../program/find.js';
 import { readHardware, tagNote } from '../system/ethtool.js';
 import { makeReady, prepareFill } from '../fill/from-rows.js';
 import { prepareSiblings } from '../fill/siblings.js';
@@ -27,6 +27,7 @@ import {
   loadedJson,
   sharedJson,
 } from '../load/report.js';
+import { checkOwn } from '../program/owner.js';
 import { shareProgram, unshared, unsharedWarnings } from '../load/share.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { withPins } from '../program/pins.js';
@@ -111,6 +112,10 @@ export async function attach(flags: LoadFlags): Promise<void> {
       cause: 'only a destination sends on to siblings',
       next: `l4lb-load -i ${link.name} --status, to see what is there`,
     });
+  }
+  // The tables would get this device's MAC, and the lock is that of this device.
+  if (there && (await tools.ip.running(there.id)).length > 1) {
+    await checkOwn(tools, await findAttached(tools, link.name, there.mode));
   }
   const { names, siblings: files } = flags;
   const siblings = names && files && (await prepareSiblings(tools, link, names, files));

@@ -3,6 +3,7 @@
 import { NotTaken, loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
 import { isLocal } from '../plan/local-servers.js';
+import { checkOwn } from '../program/owner.js';
 import type { Mode } from '../text/mode.js';
 import type { Context } from '../program/tools.js';
 import { CELL_NAMES } from '../abi/cell.js';
@@ -68,6 +69,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
   const mode = offload?.refusal === undefined ? asked : undefined;
   const program = chooseProgram(device, mode);
   const maps = program && (await mapsOf(tools, program));
+  if (maps) await checkOwn(tools, { link: device, program: program.id, maps });
   const around = { here, connected };
   const peer = findPeer(device, around);
   const balancer = maps && (await readBalancer(tools, device, around, maps));

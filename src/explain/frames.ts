@@ -10,6 +10,7 @@ import { Failure, UsageFailure } from '../text/failure.js';
 import { fileFault } from '../text/file-fault.js';
 import { printableLine } from '../text/printable.js';
 import type { State } from '../plan/state.js';
+import { readStdin } from '../system/stdin.js';
 import { framesOfPcap } from './pcap.js';
 
 export interface PacketFlags {
@@ -51,7 +52,7 @@ export function framesFor(flags: PacketFlags): (live: State) => readonly Buffer[
 function readPcap(name: string): Buffer[] {
   let file: Buffer;
   try {
-    file = readFileSync(name === '-' ? 0 : name);
+    file = name === '-' ? readStdin() : readFileSync(name);
   } catch (error) {
     throw new Failure(`cannot read ${printableLine(name)}`, {
       cause: fileFault(error),

@@ -27,6 +27,7 @@ import type { Link } from '../system/ip/links.js';
 import type { State } from '../plan/state.js';
 import { ownedBy, writesBetween } from '../plan/state.js';
 import { packaged } from '../system/package.js';
+import { readStdin } from '../system/stdin.js';
 import type { Plan } from '../plan/service.js';
 import type { WantedDestination } from '../plan/steps.js';
 import { plan } from '../plan/service.js';
@@ -256,7 +257,7 @@ const ROWS = 'name a file with rows of: address, MAC[, weight]';
 export function readFile(name: string, next = ROWS): DestinationFile {
   try {
     return name === '-'
-      ? { name: 'stdin', text: readFileSync(0, 'utf8') }
+      ? { name: 'stdin', text: readStdin().toString('utf8') }
       : {
           name: printableLine(name),
           text: readFileSync(samplePath(name) ?? name, 'utf8'),

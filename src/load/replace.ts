@@ -239,6 +239,7 @@ async function carryContent(
   const { writes, ids, losses } = carryTables(live, sizesOf(maps), {
     mac,
     mtu: link.mtu,
+    ifindex: link.ifindex,
   });
   await bpftool.write(linesOf(maps, writes, new Map()), lock);
   const hot = (await readHot(bpftool, oldMaps, live)).length;

@@ -4,17 +4,16 @@
  * than clients do, and are turned back by the same tables. The device that the tables are
  * filled for is the program's own; the others share it.
  */
-import { decodeDevice } from '../abi/device.js';
-import { isDecap, isOurs, notOurs } from '../program/find.js';
-import type { Attached } from '../program/find.js';
+import { PROGRAM_NAME } from '../abi/maps.js';
+import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
+import type { Asking } from '../program/owner.js';
+import { ownerOf } from '../program/owner.js';
 import type { Pins } from '../program/pins.js';
 import type { Context, Tools } from '../program/tools.js';
-import { BpftoolFailure, valueOf } from '../system/bpftool-text.js';
-import type { Link, Running } from '../system/ip/links.js';
+import { BpftoolFailure } from '../system/bpftool-text.js';
+import type { AttachedProgram, Link } from '../system/ip/links.js';
 import type { Mode } from '../text/mode.js';
 import { Failure } from '../text/failure.js';
-import { at } from '../text/must.js';
-import { parseMac } from '../wire/address.js';
 import type { State } from '../plan/state.js';
 import { alreadyThere, notTaken, programInTheWay } from './attach.js';
 
@@ -35,12 +34,15 @@ export async function shareProgram(
   from: Link,
   mode: Mode | 'auto',
 ): Promise<Shared> {
+  if (link.name === from.name) throw withItself(link);
   const program = shareable(from);
   const there = programInTheWay(link, mode);
   if (there?.id === program) {
     return { mode: there.mode, program, refusal: undefined, isOld: true };
   }
-  if (there) throw alreadyThere(link, there, mode);
+  if (there) {
+    throw isOurs(there.name) ? otherThere(link, there) : alreadyThere(link, there, mode);
+  }
   const pin = pins.next();
   await tools.bpftool.pin(program, pin);
   const refusals: string[] = [];
@@ -54,6 +56,21 @@ export async function shareProgram(
     }
   }
   throw notTaken(link, mode, refusals.join('; '));
+}
+
+function withItself({ name }: Link): Failure {
+  return new Failure(`${name} has nothing to share with itself`, {
+    cause: 'the program is shared with the other devices that answers come in by',
+    next: `l4lb-load -i DEVICE --share ${name}`,
+  });
+}
+
+/** Replacing it would keep its tables, which are not those of the device to share with. */
+function otherThere({ name }: Link, { id }: AttachedProgram): Failure {
+  return new Failure(`${name} has a program of its own (id ${id})`, {
+    cause: 'it was loaded here, or was shared by a device that has another one by now',
+    next: `l4lb-load -i ${name} --off, and then this command again`,
+  });
 }
 
 function shareable({ name, programs }: Link): number {
@@ -98,24 +115,25 @@ export async function swapShared(
   return warnings;
 }
 
-/** Refuses to fill by a device that only shares the program: the tables are another one's. */
-export async function checkOwn(
-  tools: Pick<Context, 'ip' | 'bpftool'>,
-  { link, program, maps }: Pick<Attached, 'link' | 'program' | 'maps'>,
-): Promise<void> {
-  const all = await tools.ip.running(program);
-  if (all.every(({ name }) => name === link.name)) return;
-  const [dump = []] = await tools.bpftool.dumps([maps.device.id]);
-  const { abi, mac } = decodeDevice(valueOf(at(dump, 0)));
-  if (abi === 0) return;
-  const isOwner = ({ mac: text }: Pick<Running, 'mac'>): boolean =>
-    parseMac(text)?.equals(mac) === true;
-  const owner = all.find(isOwner);
-  if (!owner || isOwner(link)) return;
-  throw new Failure(`${link.name} only shares the program of ${owner.name}`, {
-    cause: `the tables are those of ${owner.name}, with its MAC address`,
-    next: `this command again, with -i ${owner.name}`,
-  });
+/** Devices that go on with a program which its own device has no more. */
+export async function leftBehind(
+  tools: Asking,
+  link: Link,
+  { id, name }: AttachedProgram,
+): Promise<string[]> {
+  const others = await tools.ip.running(id);
+  if (others.length === 0 || name !== PROGRAM_NAME) return [];
+  const maps = asMaps((await tools.bpftool.programWithMaps('id', id)).maps);
+  const isOwn = maps && !(await ownerOf(tools, { link, program: id, maps }));
+  return isOwn ? others.map((one) => one.name) : [];
+}
+
+/** What l4lb-load --off says of them. */
+export function leftBehindWarnings(device: string, others: readonly string[]): string[] {
+  return others.map(
+    (other) =>
+      `${other} goes on with the program of ${device}, whose tables are filled no more: l4lb-load -i ${other} --off`,
+  );
 }
 
 /** Devices that answers of nat destinations come in by without meeting the program. */

@@ -10,6 +10,7 @@ import { CELL_HASH_SOURCE } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
 import type { Destination } from '../abi/destination.js';
 import { must } from '../text/must.js';
+import { formatAddress } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import { familyOf } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
@@ -92,6 +93,15 @@ function sameFrom(one: AnswerFrom, other: AnswerFrom): boolean {
 
 function isTwice(entry: Destination, one: Way, other: Way): NoRoom {
   const [first, second] = [one, other].map(formatWay);
+  if (first === second) {
+    return new NoRoom(
+      `${formatAddress(entry.address)} would be two destinations of ${must(first, 'one way')}, with the same port`,
+      {
+        cause: `a destination without a port gets packets at the port of the service`,
+        next: `leave one of the two out: the row without a port, or ${formatEndpoint(entry)}`,
+      },
+    );
+  }
   return new NoRoom(
     `${formatEndpoint(entry)} would answer for ${must(first, 'one way')} and for ${must(second, 'another')}`,
     {

@@ -35,7 +35,7 @@ export interface CarriedTables {
 export function carryTables(
   old: State,
   sizes: State['sizes'],
-  device: { mac: Buffer; mtu: number },
+  device: { mac: Buffer; mtu: number; ifindex?: number },
 ): CarriedTables {
   const losses: string[] = [];
   const ids = new Map<number, number>();

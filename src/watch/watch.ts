@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { checkOwn } from '../program/owner.js';
 import { planRefresh } from '../plan/refresh.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Attached } from '../program/find.js';
@@ -57,6 +58,7 @@ export async function watchTables(
   const monitor = await Monitor.start();
   try {
     let attached = await findAttached(tools, device, mode);
+    await checkOwn(tools, attached);
     let told = new Set<string>();
     let managed = '';
     let servers: ServerSeen[] = [];

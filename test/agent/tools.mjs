@@ -22,13 +22,15 @@ const COMMANDS = {
 process.setMaxListeners(0);
 process.stdout.setMaxListeners(0);
 
-/** What a command reads where it asks for its standard input. */
-let input = '';
+/** What a command has still to read where it asks for its standard input. */
+let input = Buffer.alloc(0);
 
-const { readFileSync } = fs;
-fs.readFileSync = (path, ...options) => {
-  if (path !== 0) return readFileSync(path, ...options);
-  return options.length > 0 ? input : Buffer.from(input);
+const { readSync } = fs;
+fs.readSync = (descriptor, chunk, ...others) => {
+  if (descriptor !== 0) return readSync(descriptor, chunk, ...others);
+  const length = input.copy(chunk);
+  input = input.subarray(length);
+  return length;
 };
 syncBuiltinESMExports();
 
@@ -51,7 +53,7 @@ async function runNow(command, args, given) {
   const { [COMMANDS[command]]: make } = await import('../../dist/l4lb.js');
   const { argv } = process;
   const [endOut, endErr] = [capture(process.stdout), capture(process.stderr)];
-  input = given;
+  input = Buffer.from(given);
   process.argv = [process.execPath, command, ...args];
   process.exitCode = undefined;
   await make().main(); // which catches whatever is thrown

@@ -165,16 +165,46 @@ describe('with the program on all devices', () => {
     const { stdout } = await network.l4lb('map', '--export');
     expect(stdout).toContain('answers = "xdp"');
     expect(stdout).toContain('{ address = "[2001:db8::2:2]:8080" },');
-    const file = join(folder, 'exported.toml');
-    writeFileSync(file, stdout);
-    const again = await network.l4lb('map', '-c', file, '--dry-run', '--json');
-    expect(JSON.parse(again.stdout)).toMatchObject({ totals: { writes: 0 } });
+    // In processes of their own: the second one has to wait for what the first one prints.
+    const map = 'bin/l4lb-map.js -i eth0';
+    const again = await shell(
+      'balancer',
+      `(sleep 0.5; ${map} --export) | ${map} -c - --dry-run --json`,
+    );
+    expect(JSON.parse(again)).toMatchObject({ totals: { writes: 0 } });
   });
 
   test('the tables are filled by their own device only', async () => {
     const file = join(folder, 'l4lb.toml');
     const args = ['-i', 'eth1', '-c', file];
     const { exitCode, stderr } = await network.run('balancer', 'bin/l4lb-map.js', args);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringContaining('eth1 only shares the program of eth0'),
+    ]);
+  });
+
+  test('what is of the program goes by its own device only', async () => {
+    for (const [tool, ...args] of [
+      ['map', '--settle'],
+      ['load', '--replace'],
+      ['doctor'],
+    ] as const) {
+      const command = ['-i', 'eth1', ...args];
+      const { exitCode, stderr } = await network.run(
+        'balancer',
+        `bin/l4lb-${tool}.js`,
+        command,
+      );
+      expect([exitCode, stderr]).toEqual([
+        1,
+        expect.stringContaining('next: this command again, with -i eth0'),
+      ]);
+    }
+    const watch = ['bin/l4lb.js', 'watch', '-i', 'eth1'];
+    const { exitCode, stderr } = await network.runProcess('balancer', 'timeout', [
+      ...['5', ...watch],
+    ]);
     expect([exitCode, stderr]).toEqual([
       1,
       expect.stringContaining('eth1 only shares the program of eth0'),
@@ -194,10 +224,20 @@ describe('with the program on all devices', () => {
 
 test.each([
   [['-i', 'eth1', '--share', 'eth9'], 'no device eth9'],
+  [['-i', 'eth0', '--share', 'eth0'], 'eth0 has nothing to share with itself'],
   [['-i', 'eth0', '--share', 'lo'], 'lo has no XDP program to share'],
 ])('%j is refused', async (args, reason) => {
   const { exitCode, stderr } = await network.run('balancer', 'bin/l4lb-load.js', args);
   expect([exitCode, stderr]).toEqual([1, expect.stringContaining(reason)]);
+});
+
+test('devices that keep a program without its own device are named', async () => {
+  const off = await network.l4lb('load', '--off');
+  expect(off.stderr).toContain('eth1 goes on with the program of eth0');
+  await network.l4lb('load');
+  const args = ['-i', 'eth1', '--share', 'eth0'];
+  const { stderr } = await network.run('balancer', 'bin/l4lb-load.js', args);
+  expect(stderr).toContain('next: l4lb-load -i eth1 --off, and then this command again');
 });
 
 test('make demo-nat: pages over both families, of which addresses and ports change', async () => {

@@ -200,6 +200,12 @@ describe('is refused', () => {
     expect(answersOf(filled(live, at('10.0.1.1:8081'), other))).toHaveLength(2);
   });
 
+  test('a destination that is there twice, once by the port of the service', () => {
+    expect(() => planFor(NOTHING, at('10.0.1.1', '10.0.1.1:80'), NAT)).toThrow(
+      '10.0.1.1 would be two destinations of 192.0.2.10:80/tcp, with the same port',
+    );
+  });
+
   test('nat that comes or goes under a service', () => {
     const link = filled(NOTHING, at('10.0.1.1'), { ...NAT, forward: 'link' });
     expect(() => planFor(link, at('10.0.1.1'), NAT)).toThrow(
