@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Which lines of `ip monitor` tell of a change. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 
 import { run } from '../../../../src/system/run.js';
@@ -43,6 +44,8 @@ test('whoever waits is told when ip ends', async () => {
   );
   // The newest shell of this process, since other tests have monitors too.
   const shell = await run('pgrep', ['-n', '-P', String(process.pid), '-x', 'sh']);
-  await run('pkill', ['-P', shell.stdout.trim(), '-x', 'ip']);
+  // On a busy machine ip starts a moment later.
+  const kill = ['-P', shell.stdout.trim(), '-x', 'ip'];
+  while ((await run('pkill', kill)).exitCode !== 0) await sleep(10);
   await told;
 });
