@@ -161,6 +161,17 @@ describe('with the program on all devices', () => {
     expect(sample.verdicts['answer sent']?.packets).toBeGreaterThan(50);
   });
 
+  test('the model agrees on answers, whoever sends them', async () => {
+    for (const [from, to] of [
+      ['10.2.0.2:8080', '10.0.0.2:40000/tcp'],
+      ['[2001:db8::2:2]:8080', '[2001:db8::2]:40000/tcp'],
+    ] as const) {
+      const { stdout } = await network.l4lb('explain', '--src', from, '--dst', to);
+      expect(stdout).toContain('answer sent');
+      expect(stdout).toContain('program and model agree');
+    }
+  });
+
   test('the export says all that a fill needs', async () => {
     const { stdout } = await network.l4lb('map', '--export');
     expect(stdout).toContain('answers = "xdp"');
