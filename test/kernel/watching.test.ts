@@ -104,7 +104,8 @@ test('a refill that gives ids to other destinations shows no false traffic', asy
   expect((await network.l4lb('map', '-f', csv(5, 6, 7, 8))).exitCode).toBe(0);
   await sleep(300);
   const totals = await stop();
-  expect(totals.length).toBeGreaterThan(10);
+  // Some twenty, and on a busy machine still some of before and after.
+  expect(totals.length).toBeGreaterThan(3);
   expect(new Set(totals)).toEqual(new Set([before]));
 });
 
