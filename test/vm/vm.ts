@@ -6,6 +6,11 @@ import type { Role, Tool } from '../kernel/network.js';
 
 /** How run-vm.sh says that this machine cannot, which is no fault of ours. */
 const CANNOT = 77;
+/**
+ * `make test-all` runs here, too, what the other tests show on the host: kills, and the full
+ * screen.
+ */
+export const IS_ALL = process.env.L4LB_TEST === 'all';
 /** A command in it takes seconds, and far more when the host is busy. */
 export const MOST_MS = 300_000;
 
