@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { makeAnswers, makeNat } from './nat.js';
+import { makeAnswers } from './nat.js';
 import { dnatRules, forwardRules } from './nftables.js';
 import { ROOT } from './started.js';
 import type { Wire } from './wire.js';
@@ -219,7 +219,7 @@ export const SUBJECTS = {
     slots: 512,
     forward: 'link',
   }),
-  nat: balancer({ forward: 'link' }, makeNat),
+  nat: balancer({ forward: 'nat' }),
   'nat, answers': async (wire, folder) => {
     await route(wire);
     await balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, true))(wire, folder);

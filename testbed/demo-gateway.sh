@@ -18,7 +18,10 @@ readonly requests=50 # to each address
 readonly port=23     # of iperf, as in the walkthrough
 seconds=2
 web=80 # port of the destinations
-way="" network="" made="" scratch="" started=()
+way="" demo=demo-gateway network=""
+
+# shellcheck source=testbed/demos.sh
+. testbed/demos.sh
 
 usage() {
     cat <<USAGE
@@ -32,60 +35,10 @@ gets none, or if more of a packet changes than should.
 USAGE
 }
 
-fail() {
-    printf "demo-${way:-gateway}: %s\n" "$@" >&2
-    exit 1
-}
-
-note() {
-    printf '\n# %s\n' "$*"
-}
-
-# Shows a command as it could be typed, then runs it.
-run() {
-    printf '$ %s\n' "$*"
-    "$@"
-}
-
-within() { # ROLE COMMAND...
-    testbed/network.sh exec "$network" "$1" -- "${@:2}"
-}
-
-# The same, shown.
+# Runs a command in a role, and shows it.
 at() { # ROLE COMMAND...
     printf '%s# %s\n' "$1" "${*:2}"
     within "$@"
-}
-
-start() { # LOG ROLE COMMAND...
-    within "${@:2}" >"$scratch/$1" 2>&1 &
-    started+=($!)
-}
-
-# Waits until a log has a line.
-await() { # LOG WORDS
-    local tries=100
-    while ((tries--)); do
-        grep -q "$2" "$scratch/$1" && return
-        sleep 0.05
-    done
-    fail "a server does not start:" "$(cat "$scratch/$1")"
-}
-
-check() {
-    ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo-$way"
-    command -v curl >/dev/null || fail "curl, the client, is missing." "Run: make setup"
-    [[ -f l4lb_xdp_host.o && -d dist ]] || fail "not everything is built." "Run: make"
-}
-
-clean_up() {
-    trap '' INT TERM HUP # cleaning up must not stop midway
-    if ((${#started[@]})); then
-        kill "${started[@]}" 2>/dev/null || true
-        wait "${started[@]}" 2>/dev/null || true
-    fi
-    [[ -z $made ]] || testbed/network.sh down "$network" || true
-    [[ -z $scratch ]] || rm -rf "$scratch"
 }
 
 set_up_network() {
@@ -271,7 +224,7 @@ show() {
 parse() {
     case ${1:-} in
     -h | --help) usage && exit ;;
-    link | nat) way=$1 network=$1-$$ && shift ;;
+    link | nat) way=$1 demo=demo-$1 network=$1-$$ && shift ;;
     *)
         usage >&2
         exit 2
@@ -288,12 +241,8 @@ parse() {
 
 main() {
     parse "$@"
-    check
-    trap clean_up EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
-    trap 'exit 129' HUP
-    scratch=$(mktemp -d /tmp/l4lb-demo-gateway.XXXXXX)
+    check_demo l4lb_xdp_host.o
+    begin
     set_up_network
     set_up_balancer
     note "The client: $requests requests over IPv4, and over IPv6."

@@ -11,10 +11,12 @@ PATH=$PATH:/usr/sbin:/sbin
 
 readonly vip=10.0.100.1
 readonly count=4 # destinations
-readonly network=tcp-$$
+readonly demo=demo-tcp network=tcp-$$
 readonly clients=4 # curl processes side by side
 requests=200
-made="" scratch="" answering=()
+
+# shellcheck source=testbed/demos.sh
+. testbed/demos.sh
 
 usage() {
     cat <<USAGE
@@ -24,38 +26,6 @@ Fetches a page REQUESTS times (default: $requests) through a balancer with $coun
 each time from another port, and shows how many of them each destination answered.
 Fails if a request fails, or if a destination got none.
 USAGE
-}
-
-fail() {
-    printf 'demo-tcp: %s\n' "$@" >&2
-    exit 1
-}
-
-note() {
-    printf '\n# %s\n' "$*"
-}
-
-# Shows a command as it could be typed, then runs it.
-run() {
-    printf '$ %s\n' "$*"
-    "$@"
-}
-
-check() {
-    ((EUID == 0)) || fail "only root can load XDP programs." "Run: sudo make demo-tcp"
-    command -v curl >/dev/null || fail "curl, the client, is missing." "Run: make setup"
-    [[ -f l4lb_xdp_host.o && -f l4lb_decap.o && -f testbed/pass.o && -d dist ]] ||
-        fail "not everything is built." "Run: make"
-}
-
-clean_up() {
-    trap '' INT TERM HUP # cleaning up must not stop midway
-    if ((${#answering[@]})); then
-        kill "${answering[@]}" 2>/dev/null || true
-        wait "${answering[@]}" 2>/dev/null || true
-    fi
-    [[ -z $made ]] || testbed/network.sh down "$network" || true
-    [[ -z $scratch ]] || rm -rf "$scratch"
 }
 
 # The client's route to the virtual address has an MTU of 1480, so that its packets
@@ -72,23 +42,11 @@ set_up_destinations() {
     for ((i = 1; i <= count; i++)); do
         run testbed/network.sh exec "$network" "destination$i" -- bin/l4lb-load.js -i eth0 --decap
         printf '$ %s &\n' "testbed/network.sh exec $network destination$i -- node testbed/answer.mjs destination$i"
-        testbed/network.sh exec "$network" "destination$i" -- \
-            node testbed/answer.mjs "destination$i" >"$scratch/server$i" 2>&1 &
-        answering+=($!)
+        start "server$i" "destination$i" node testbed/answer.mjs "destination$i"
     done
     for ((i = 1; i <= count; i++)); do
-        await "$scratch/server$i" || fail "the server in destination$i does not start:" "$(cat "$scratch/server$i")"
+        await "server$i" ' answers on '
     done
-}
-
-# Waits until the server has said that it answers.
-await() { # FILE
-    local tries=100
-    while ((tries--)); do
-        grep -q ' answers on ' "$1" && return
-        sleep 0.05
-    done
-    return 1
 }
 
 set_up_balancer() {
@@ -107,9 +65,8 @@ set_up_balancer() {
 # Runs one curl for a share of the requests. Each request has its own connection and port.
 ask() { # SHARE
     (($1)) || return 0
-    testbed/network.sh exec "$network" client -- \
-        curl --silent --show-error --fail --fail-early --noproxy '*' --connect-timeout 3 --max-time 5 \
-        --header 'Connection: close' "http://$vip/[1-$1]"
+    within client curl --silent --show-error --fail --fail-early --noproxy '*' \
+        --connect-timeout 3 --max-time 5 --header 'Connection: close' "http://$vip/[1-$1]"
 }
 
 ask_all() {
@@ -153,12 +110,8 @@ parse() {
 
 main() {
     parse "$@"
-    check
-    trap clean_up EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
-    trap 'exit 129' HUP
-    scratch=$(mktemp -d /tmp/l4lb-demo-tcp.XXXXXX)
+    check_demo l4lb_xdp_host.o l4lb_decap.o testbed/pass.o
+    begin
     set_up_network
     set_up_destinations
     set_up_balancer

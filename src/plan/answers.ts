@@ -50,8 +50,9 @@ export function answersIn(
       const other = told.get(text);
       if (other && !sameFrom(other.from, from)) throw isTwice(entry, other.way, way);
       told.set(text, { from, way });
-      if (way.port === 0 || ((service?.flags ?? 0) & CELL_HASH_SOURCE) === 0) continue;
-      // Fragments have no ports, so their answers must not be those of two services.
+      const isBySource = ((service?.flags ?? 0) & CELL_HASH_SOURCE) !== 0;
+      if (way.port === 0 || entry.port !== 0 || !isBySource) continue;
+      // Fragments have no ports: none can be given another one, and none tells two services.
       const all = textOf({ ...key, port: 0 });
       const one = { address, port: 0, isForFragments: true };
       const there = fragments.get(all);

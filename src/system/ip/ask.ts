@@ -15,21 +15,36 @@ export async function askIpJson(run: Run, args: string[]): Promise<unknown[]> {
   return parseIpJson(await askIp(run, args), args.join(' '));
 }
 
-/** Runs many lines in one process. A line that fails does not affect the others. */
+/** What a batch takes for a comment or for quotes, and what device names may have. */
+const SPECIAL = /[#'"\\]/;
+
+/**
+ * Runs many lines in one process, and those that a batch would misread each in one of its
+ * own. A line that fails does not affect the others; the result is then of one that failed.
+ */
 export async function askIpLines(
   run: Run,
   lines: readonly string[],
 ): Promise<{ answers: unknown[]; result: RunResult }> {
-  return withScratch(async (scratch) => {
-    const path = scratch.writeLines('batch', lines);
-    const result = await run('ip', ['-force', '-j', '-batch', path]);
-    // Each line that prints something prints one array.
-    const answers = result.stdout
-      .split('\n')
-      .filter((line) => line.startsWith('['))
-      .flatMap((line) => parseIpJson(line, '-batch'));
-    return { answers, result };
-  });
+  const special = lines.filter((line) => SPECIAL.test(line));
+  const plain = lines.filter((line) => !SPECIAL.test(line));
+  const batch = await runBatch(run, plain);
+  const results = [batch];
+  // One after another: there may be thousands.
+  for (const line of special) results.push(await run('ip', ['-j', ...line.split(' ')]));
+  // Each line that prints something prints one array.
+  const answers = results
+    .flatMap(({ stdout }) => stdout.split('\n'))
+    .filter((line) => line.startsWith('['))
+    .flatMap((line) => parseIpJson(line, '-batch'));
+  return { answers, result: results.find(({ exitCode }) => exitCode !== 0) ?? batch };
+}
+
+async function runBatch(run: Run, lines: readonly string[]): Promise<RunResult> {
+  if (lines.length === 0) return { exitCode: 0, stdout: '', stderr: '' };
+  return withScratch(async (scratch) =>
+    run('ip', ['-force', '-j', '-batch', scratch.writeLines('batch', lines)]),
+  );
 }
 
 export function ipFailure(what: string, { stderr }: RunResult): Failure {

@@ -118,7 +118,7 @@ describe('answers', () => {
   });
 
   test('of fragments do too, where one service takes them', () => {
-    const text = (hash: string): string => `
+    const text = (hash: string, destination = '10.0.1.1'): string => `
       [[service]]
       name = "web"
       address = "192.0.2.10"
@@ -127,12 +127,15 @@ describe('answers', () => {
       forward = "nat"
       hash = "${hash}"
       slots = 16
-      destinations = ["10.0.1.1:8080"]
+      destinations = ["${destination}"]
     `;
     expect(answersOf(applyConfig(NOTHING, text('source')))).toEqual([
       '10.0.1.1/udp -> 192.0.2.10 fragments',
-      '10.0.1.1:8080/udp -> 192.0.2.10:80',
+      '10.0.1.1:80/udp -> 192.0.2.10',
     ]);
+    // A later fragment has no port that could become another one.
+    const other = text('source', '10.0.1.1:8080');
+    expect(answersOf(applyConfig(NOTHING, other))).toHaveLength(1);
     expect(answersOf(applyConfig(NOTHING, text('source+ports')))).toHaveLength(1);
   });
 });
