@@ -92,12 +92,23 @@ function reload(way = WAY, rows = GOOD, more = ''): string {
 /**
  * Examines while packets of this size come to the service; none come if the size is 0.
  */
-async function doctor(
-  size: number | undefined = 100,
-  ...args: string[]
+async function doctor(size?: number, ...args: string[]): Promise<Answer> {
+  return doctorUnder({ size }, args);
+}
+
+interface Load {
+  /** Bytes of data in the packets. */
+  size?: number | undefined;
+  /** Microseconds between two of them. */
+  every?: number | undefined;
+}
+
+async function doctorUnder(
+  { size = 100, every = 2000 }: Load,
+  args: readonly string[],
 ): Promise<Answer> {
   const udp = ['-2', '-p', '80', '-d', String(size), '--rand-source', '-q'];
-  const pace = ['-i', 'u2000', '-c', '5000'];
+  const pace = ['-i', `u${every}`, '-c', '5000'];
   const flood =
     size === 0 ? undefined : network.start('client', 'hping3', VIP, ...udp, ...pace);
   try {
@@ -146,11 +157,13 @@ interface Row {
   args?: string[];
   /** Bytes of data in the packets. */
   size?: number;
+  /** Microseconds between two packets. */
+  every?: number;
 }
 
 async function judge(row: Row): Promise<void> {
   await shell(row.role, row.broken);
-  const { exitCode, findings } = await doctor(row.size, ...(row.args ?? []));
+  const { exitCode, findings } = await doctorUnder(row, row.args ?? []);
   expect(findings.map(({ check, severity }) => [severity, check])).toEqual([
     [row.severity ?? 'finding', row.check],
   ]);
@@ -283,6 +296,8 @@ describe('finds', () => {
       check: 'veth peer',
       role: 'switch',
       broken: 'ip link set dev balancer xdpdrv off; ethtool -K balancer gro on',
+      // What XDP sends fills the ring of the other end, and then ARP is lost as well.
+      every: 50_000,
       evidence: 'it has GRO, which is not enough',
       fix: 'ip -n l4lb-',
       fixIn: 'balancer',
