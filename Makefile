@@ -264,7 +264,7 @@ FORCE:
 # ---- TypeScript ----
 
 # If dist/ is missing, the stamp does not count.
-.make/build: $(SOURCES) $(if $(wildcard dist/*.js),,FORCE) | .make node_modules
+.make/build: $(SOURCES) $(if $(wildcard dist/*.cjs),,FORCE) | .make node_modules
 	@rm -rf dist
 	npm run --silent build
 	@touch $@

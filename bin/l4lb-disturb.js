@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { disturbCommand } from '../dist/disturb.js';
-await disturbCommand().main();
+const { disturbCommand } = require('../dist/disturb.cjs');
+disturbCommand().main();

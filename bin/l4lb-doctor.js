@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { doctorCommand } from '../dist/doctor.js';
-await doctorCommand().main();
+const { doctorCommand } = require('../dist/doctor.cjs');
+doctorCommand().main();

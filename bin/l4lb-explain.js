@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { explainCommand } from '../dist/explain.js';
-await explainCommand().main();
+const { explainCommand } = require('../dist/explain.cjs');
+explainCommand().main();

@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { floodCommand } from '../dist/flood.js';
-await floodCommand().main();
+const { floodCommand } = require('../dist/flood.cjs');
+floodCommand().main();

@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { loadCommand } from '../dist/load.js';
-await loadCommand().main();
+const { loadCommand } = require('../dist/load.cjs');
+loadCommand().main();

@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { mapCommand } from '../dist/map-fill.js';
-await mapCommand().main();
+const { mapCommand } = require('../dist/map-fill.cjs');
+mapCommand().main();

@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { statsCommand } from '../dist/stats.js';
-await statsCommand().main();
+const { statsCommand } = require('../dist/stats.cjs');
+statsCommand().main();

@@ -1,3 +1,3 @@
 #!/usr/bin/env node
-import { l4lbCommand } from '../dist/l4lb.js';
-await l4lbCommand().main();
+const { l4lbCommand } = require('../dist/l4lb.cjs');
+l4lbCommand().main();

@@ -5,7 +5,7 @@
 // ten on an emulated processor.
 import { Buffer } from 'node:buffer';
 import fs from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 import process from 'node:process';
 
 const COMMANDS = {
@@ -21,6 +21,8 @@ const COMMANDS = {
 // Each command listens for signals and for a closed pipe, and is never taken for done.
 process.setMaxListeners(0);
 process.stdout.setMaxListeners(0);
+
+const require = createRequire(import.meta.url);
 
 /** What a command has still to read where it asks for its standard input. */
 let input = Buffer.alloc(0);
@@ -50,7 +52,7 @@ function capture(stream) {
 
 async function runNow(command, args, given) {
   // All commands are in this file; each has one of its own, too, for its program in bin/.
-  const { [COMMANDS[command]]: make } = await import('../../dist/l4lb.js');
+  const { [COMMANDS[command]]: make } = require('../../dist/l4lb.cjs');
   const { argv } = process;
   const [endOut, endErr] = [capture(process.stdout), capture(process.stderr)];
   input = Buffer.from(given);
