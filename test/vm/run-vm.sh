@@ -16,6 +16,7 @@ Usage: $me [OPTIONS] [--] COMMAND [ARGUMENT]...
 
 Runs COMMAND as root in a virtual machine that lives as long as the command. It has our
 working directory and environment, and our standard input, output and error are its own.
+Its environment has the accelerator, too: L4LB_ACCELERATOR.
 It sees this machine's files; what it writes is gone when it ends. There is no network.
 Modules are loaded with modprobe.
 
@@ -73,6 +74,7 @@ has_kvm() {
 # Emulated processors wait for each other: one alone does the same work in less time.
 choose_processor() {
     [[ -n $accelerator ]] || if has_kvm; then accelerator=kvm; else accelerator=tcg; fi
+    export L4LB_ACCELERATOR=$accelerator
     [[ -n $processors ]] || if [[ $accelerator == kvm ]]; then processors=2; else processors=1; fi
     # The oldest one that today's distributions run on: wide registers are slow to emulate.
     if [[ $accelerator == kvm ]]; then model=host; else model=Nehalem; fi

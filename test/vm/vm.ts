@@ -7,8 +7,8 @@ import type { Role, Tool } from '../kernel/network.js';
 /** How run-vm.sh says that this machine cannot, which is no fault of ours. */
 const CANNOT = 77;
 /**
- * `make test-all` runs here, too, what the other tests show on the host: kills, and the full
- * screen.
+ * `make test-all` runs all of it on an emulated processor, too, and also what the other
+ * tests show on the host: kills, and the full screen.
  */
 export const IS_ALL = process.env.L4LB_TEST === 'all';
 /** A command in it takes seconds, and far more when the host is busy. */
@@ -23,9 +23,12 @@ function namespaceOf(network: string, role: Role): string {
 
 export class Vm {
   readonly #agent: Agent;
+  /** Whether its processor is emulated, and each command takes ten times as long. */
+  readonly isEmulated: boolean;
 
-  private constructor(agent: Agent) {
+  private constructor(agent: Agent, isEmulated: boolean) {
     this.#agent = agent;
+    this.isEmulated = isEmulated;
   }
 
   /**
@@ -38,7 +41,9 @@ export class Vm {
     const machine = [...options, ...accelerator, '--timeout', '1500'];
     const command = [...machine, '--', 'node', ...NODE, AGENT, ...NODE];
     try {
-      return new Vm(await Agent.start('test/vm/run-vm.sh', ...command));
+      const agent = await Agent.start('test/vm/run-vm.sh', ...command);
+      const asked = { command: 'printenv', args: ['L4LB_ACCELERATOR'] };
+      return new Vm(agent, (await agent.ask(asked)).stdout === 'tcg\n');
     } catch (error) {
       if (!(error instanceof CannotStart) || error.status !== CANNOT) throw error;
       if (process.env.CI) throw error;
