@@ -134,7 +134,7 @@ docs: | node_modules ## write man pages, completion and the tables of the refere
 # Options for it, such as ARGS="--only builds --rounds 31"; ARGS=--help lists them.
 ARGS ?=
 
-bench: ## measure nanoseconds a packet, of l4lb and of alternatives (as root)
+bench: ## measure nanoseconds a packet and throughput, of l4lb and of alternatives (as root)
 	@./setup.sh bench >&2
 	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o >&2
 	@npx tsc -p bench && node .make/bench/bench/main.js $(ARGS)

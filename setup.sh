@@ -6,8 +6,9 @@
 # "setup.sh test", as make test calls it, adds what only the second opinions need: a
 # virtual machine with another kernel, a decoder of packets, and the sanitizers of clang.
 # "setup.sh fuzz", as make fuzz calls it, adds only the sanitizers. "setup.sh bench", as
-# make bench calls it, adds what l4lb is compared with, and a client. "setup.sh iperf" adds
-# what make demo-link and make demo-nat measure throughput with; without it they leave that out.
+# make bench calls it, adds what l4lb is compared with, and its clients. "setup.sh iperf" adds
+# what make demo-link, make demo-nat and make bench measure throughput with; without it the demos
+# leave that out.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -197,7 +198,7 @@ case $#:${1:-} in
     fi
     ;;
 1:fuzz) needs=$needs_of_all$needs_of_the_fuzzer ;;
-1:bench) needs=$needs_of_all$needs_of_the_benchmark ;;
+1:bench) needs=$needs_of_all$needs_of_the_benchmark$needs_of_throughput ;;
 1:iperf) needs=$needs_of_all$needs_of_throughput ;;
 *) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|iperf]" ;;
 esac

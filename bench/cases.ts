@@ -88,6 +88,11 @@ export const CASES: readonly Case[] = [
   }),
   one('ways to forward', 'nat', { subject: 'nat' }),
   one('ways to forward', 'nat, TCP', { subject: 'nat', traffic: { kind: 'tcp' } }),
+  one('ways to forward', 'nat, 1,000 flows', {
+    subject: 'nat',
+    traffic: { flows: 1000 },
+  }),
+  one('ways to forward', 'nat, by another device', { subject: 'another device, nat' }),
   one('ways to forward', "nat, answers sent by the kernel's routes", {
     subject: 'nat, answers',
     traffic: ANSWERS,

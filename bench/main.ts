@@ -19,10 +19,12 @@ import { report } from './report.js';
 import type { PacketsResult, Result } from './result.js';
 import { ROOT } from './started.js';
 import { drawBench } from './svg.js';
+import { checkIperf, measureThroughput, throughputCases } from './throughput.js';
 import { measureTools } from './tools.js';
 
 interface Flags extends Effort {
   only: RegExp;
+  throughput: boolean;
   connections: boolean;
   tools: boolean;
   output: string;
@@ -45,10 +47,11 @@ function benchCommand(): Command {
     )
     .option(
       '--only <text>',
-      'cases with this in "GROUP: NAME", a regular expression; nothing but packets then',
+      'cases with this in "GROUP: NAME", a regular expression; nothing but packets and throughput then',
       readPattern,
       /(?:)/,
     )
+    .option('--no-throughput', 'leave out what one TCP connection reaches')
     .option('--no-connections', 'leave out the connections')
     .option('--no-tools', 'leave out what the commands cost')
     .option(
@@ -65,7 +68,8 @@ alone meanwhile; the spread of the rounds tells whether it was.
 
 Examples:
   make bench
-  make bench ARGS="--only 'builds|hot slots' --rounds 31"`,
+  make bench ARGS="--only 'builds|hot slots' --rounds 31"
+  make bench ARGS="--only 'ways to forward|in its place|throughput' --rounds 15"`,
     )
     .action(bench);
 }
@@ -87,14 +91,18 @@ async function bench(flags: Flags): Promise<void> {
     throw new Failure('this needs root', { next: 'sudo make bench' });
   }
   const cases = CASES.filter(({ group, name }) => flags.only.test(`${group}: ${name}`));
-  if (cases.length === 0) {
+  const lines = flags.throughput ? throughputCases(flags.only) : [];
+  if (cases.length + lines.length === 0) {
     throw new Failure('--only leaves nothing to measure', { next: 'make bench' });
   }
+  if (lines.length > 0) await checkIperf(run);
   const isWhole = cases.length === CASES.length;
   const rounds = Math.min(flags.rounds, MOST_ROUNDS);
   const result: Result = {
     machine: await machineOf(run),
     packets: await interruptible((stop) => measurePackets(flags, cases, stop)),
+    throughput:
+      lines.length > 0 ? await measureThroughput(lines, flags.rounds, tell) : [],
     connections:
       flags.connections && isWhole ? await measureConnections(rounds, tell) : [],
     tools: flags.tools && isWhole ? await measureTools(rounds, tell) : [],
@@ -112,6 +120,7 @@ async function measurePackets(
   cases: readonly Case[],
   stop: AbortSignal,
 ): Promise<PacketsResult[]> {
+  if (cases.length === 0) return [];
   const folder = mkdtempSync(join(tmpdir(), 'l4lb-bench-'));
   const packets = new Packets(run, folder, cases);
   try {

@@ -3,6 +3,7 @@
  * What nftables offers in our place, as its users would write it: a hash of source
  * address and port chooses one of so many destinations. Pure.
  */
+import type { Target } from './iperf.js';
 import { DEVICE, SERVICE } from './wire.js';
 
 /** No table, no chain and no rule that is not needed; the first two matches are ours, too. */
@@ -36,6 +37,17 @@ export function dnatRules(count: number): string {
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
     ${MATCH} dnat to ${addresses}
+  }
+}
+`;
+}
+
+/** What a gateway has that sends a port of its own on to a destination. */
+export function dnatTo({ address, port }: Target, destination: string): string {
+  return `table ip bench {
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    ip daddr ${address} tcp dport ${port} dnat to ${destination}
   }
 }
 `;

@@ -7,13 +7,16 @@ import type {
   PacketsResult,
   Result,
   Spread,
+  ThroughputResult,
   ToolResult,
 } from './result.js';
 
-export function report({ machine, packets, connections, tools }: Result): string {
+export function report(result: Result): string {
+  const { machine, packets, throughput, connections, tools } = result;
   return [
     describeMachine(machine),
     ...(packets.length > 0 ? [packetsTable(packets)] : []),
+    ...(throughput.length > 0 ? [throughputTable(throughput)] : []),
     ...(connections.length > 0 ? [connectionsTable(connections)] : []),
     ...(tools.length > 0 ? [toolsTable(tools)] : []),
   ].join('\n');
@@ -51,6 +54,16 @@ function inside({ hardware, instructions }: PacketsResult): string {
     return `${run.toFixed(0)} run in ${cycles.toFixed(0)} cycles`;
   }
   return instructions === undefined ? '' : `${formatCount(instructions)} long`;
+}
+
+function throughputTable(results: readonly ThroughputResult[]): string {
+  const rows = results.map(({ name, rate, beside, ratio }) => [
+    name,
+    hundredths(rate),
+    ratio === undefined ? '' : hundredths(ratio),
+    beside ?? '',
+  ]);
+  return table(['one TCP connection', 'Gbit/s', 'ratio', 'to'], rows);
 }
 
 function connectionsTable(results: readonly ConnectionsResult[]): string {

@@ -39,6 +39,17 @@ export interface PacketsResult {
   hardware: { cycles: number; instructions: number } | undefined;
 }
 
+/** One TCP connection that sends for a second. */
+export interface ThroughputResult {
+  name: string;
+  /** Gbit/s. */
+  rate: Spread;
+  /** The case that it is compared with; undefined: others are compared with it. */
+  beside: string | undefined;
+  /** To that one in the same round. */
+  ratio: Spread | undefined;
+}
+
 /** TCP connections, each with one request. */
 export interface ConnectionsResult {
   name: string;
@@ -60,6 +71,7 @@ export interface ToolResult {
 export interface Result {
   machine: Machine;
   packets: PacketsResult[];
+  throughput: ThroughputResult[];
   connections: ConnectionsResult[];
   tools: ToolResult[];
 }

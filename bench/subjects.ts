@@ -228,6 +228,7 @@ export const SUBJECTS = {
     balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, false)),
   ),
   'another device': balancer({ isElsewhere: true }),
+  'another device, nat': balancer({ isElsewhere: true, forward: 'nat' }),
   'another device, the link': balancer({ isElsewhere: true, forward: 'link' }),
   'one destination': balancer({ destinations: 1 }),
   '512 destinations': balancer({ destinations: 512 }),

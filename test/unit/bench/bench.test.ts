@@ -115,6 +115,7 @@ const RESULT: Result = {
     commit: 'abc',
   },
   packets: [HOST],
+  throughput: [],
   connections: [],
   tools: [],
 };
@@ -123,6 +124,19 @@ test('the table', () => {
   expect(report(RESULT)).toContain(
     '| builds | host | 100.0 (99.0 to 104.0) | 22.5 (21.0 to 25.0) | 10.00 | 0.50 % | ' +
       '46.0         | 5,060 long   |',
+  );
+});
+
+test('the table of throughput: a ratio where there is something to compare with', () => {
+  const rate = { median: 5, lower: 4.5, upper: 5.25 };
+  const throughput = [
+    { name: 'routing', rate, beside: undefined, ratio: undefined },
+    { name: 'by the link', rate, beside: 'routing', ratio: rate },
+  ];
+  const text = report({ ...RESULT, packets: [], throughput });
+  expect(text).toContain('| routing            | 5.00 (4.50 to 5.25) |');
+  expect(text).toContain(
+    '| by the link        | 5.00 (4.50 to 5.25) | 5.00 (4.50 to 5.25) | routing |',
   );
 });
 
