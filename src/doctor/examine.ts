@@ -20,6 +20,7 @@ import {
 import { checkExitDrops, checkExitVeth, checkExits } from './checks/exits.js';
 import { checkLink } from './checks/link.js';
 import { checkLocalServers } from './checks/local-servers.js';
+import { checkNeighbours } from './checks/neighbours.js';
 import { checkRecords } from './checks/records.js';
 import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
@@ -41,6 +42,7 @@ const FUNCTIONS: Record<CheckName, Check> = {
   mtu: checkMtu,
   answers: checkAnswers,
   mac: checkMac,
+  neighbours: checkNeighbours,
   exits: checkExits,
   'exit veth': checkExitVeth,
   'exit drops': checkExitDrops,

@@ -49,6 +49,8 @@ export interface Balancer {
   exits: ExitFacts[];
   /** Destinations on this host, which are not among the others; undefined: there are none. */
   local?: LocalFacts | undefined;
+  /** Whether an `l4lb watch` of its device is seen in this network namespace. */
+  isWatched: boolean;
 }
 
 export interface LocalFacts {
@@ -118,8 +120,15 @@ export interface Towards {
   /** The next hop; undefined without a route over this device. */
   hop: string | undefined;
   isLocal: boolean;
-  /** What the kernel knows of the next hop, after asking. */
-  neighbour: { mac: string | undefined; answers: 'yes' | 'no' | 'not asked' } | undefined;
+  /** What the kernel knows of the next hop, after asking; undefined without one. */
+  neighbour: NeighbourFacts | Unseen | undefined;
+}
+
+export interface NeighbourFacts {
+  mac: string | undefined;
+  answers: 'yes' | 'no' | 'not asked';
+  /** Whether the kernel asks for it again and again by itself; undefined: it does not. */
+  isManaged?: boolean;
 }
 
 export interface DestinationFacts extends Towards {
@@ -134,6 +143,8 @@ export interface DestinationFacts extends Towards {
   isSpread: boolean;
   service: number;
   forward: EntryForward;
+  /** Whether its MAC and its device were found by the kernel's routes. */
+  isFound: boolean;
   /** The device that packets to it leave by; undefined if that does not work. */
   device: string | undefined;
 }
@@ -211,6 +222,7 @@ export const CHECKS = [
   'mtu',
   'answers',
   'mac',
+  'neighbours',
   'exits',
   'exit veth',
   'exit drops',

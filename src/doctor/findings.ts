@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the checks of l4lb-doctor share. */
 import type {
+  DestinationFacts,
   ExitFacts,
   Facts,
   Finding,
+  NeighbourFacts,
   Passed,
   Said,
   ServiceFacts,
@@ -93,6 +95,17 @@ export function passedIn(traffic: Traffic | undefined): readonly Passed[] {
 export function some(list: readonly string[], most = 3): string {
   if (list.length <= most) return list.join(', ');
   return `${list.slice(0, most).join(', ')} and ${list.length - most} more`;
+}
+
+/** What the kernel knows of the next hop towards a destination. */
+export function known({ neighbour }: DestinationFacts): NeighbourFacts | undefined {
+  return neighbour instanceof Unseen ? undefined : neighbour;
+}
+
+/** Why the neighbours towards destinations could not be read, if so. */
+export function unseenOf(destinations: readonly DestinationFacts[]): Unseen | undefined {
+  const all = destinations.map(({ neighbour }) => neighbour);
+  return all.find((neighbour) => neighbour instanceof Unseen);
 }
 
 /** Makes a command run in another namespace of this host. */

@@ -25,6 +25,7 @@ import { servicesIn } from '../plan/services.js';
 import { formatSource } from '../wire/outer-source.js';
 import type { Device, Namespace } from '../system/ip/namespaces.js';
 import { Namespaces } from '../system/ip/namespaces.js';
+import { commandsHere } from '../system/processes.js';
 import { readRecords } from '../program/records.js';
 import { readSlots, readTables } from '../program/read.js';
 import type {
@@ -43,6 +44,7 @@ import { works } from './findings.js';
 import { readLocal } from './local.js';
 import { readSending } from './sending.js';
 import { UNKNOWN, lookTowards } from './towards.js';
+import { watches } from './watches.js';
 import { watchTraffic } from './watch.js';
 
 export interface Question {
@@ -151,6 +153,7 @@ async function readBalancer(
     destinations: await readDestinations(tools, device, exits, tables),
     exits,
     local: await readLocal(tools, device, tables),
+    isWatched: commandsHere().some((words) => watches(words, device.name)),
   };
 }
 
@@ -204,6 +207,7 @@ async function readDestinations(
       isSpread: entry.spread !== 0,
       service: entry.service,
       forward: entry.forward,
+      isFound: entry.isFound,
       device: ways.get(entry.exit)?.name,
       ...must(towards.get(entry.exit), `the exit ${entry.exit}`)(address),
     };

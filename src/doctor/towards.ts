@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Asks the kernel, and makes it ask the neighbours, how addresses are reached. */
+import { Unseen } from '../text/unseen.js';
 import type { Device } from '../system/ip/namespaces.js';
 import type { Hop, Neighbour } from '../system/ip/neighbours.js';
-import { Neighbours, isSetByHand } from '../system/ip/neighbours.js';
+import { Neighbours, isManaged, isSetByHand } from '../system/ip/neighbours.js';
 import type { Run } from '../system/run.js';
-import type { Towards } from './facts.js';
+import { seen } from './around.js';
+import type { NeighbourFacts, Towards } from './facts.js';
 
 /** What is known of the way if the device on it does not work. */
 export const UNKNOWN: Towards = { hop: undefined, isLocal: false, neighbour: undefined };
@@ -20,21 +22,30 @@ export async function lookTowards(
     ? await asked.hops(device.name, [...new Set(addresses)])
     : new Map<string, Hop>();
   const next = [...hops.values()].flatMap((hop) => hop.next ?? []);
-  const neighbours = await asked.probe(device.name, [...new Set(next)]);
+  const neighbours = await seen(asked.probe(device.name, [...new Set(next)]));
   return (address) => {
     const hop = hops.get(address);
     return {
       hop: hop?.next,
       isLocal: hop?.isLocal ?? false,
-      neighbour: hop?.next === undefined ? undefined : judge(neighbours.get(hop.next)),
+      neighbour: hop?.next === undefined ? undefined : knownOf(neighbours, hop.next),
     };
   };
 }
 
-function judge(neighbour: Neighbour | undefined): Towards['neighbour'] {
+function knownOf(
+  neighbours: ReadonlyMap<string, Neighbour> | Unseen,
+  hop: string,
+): NeighbourFacts | Unseen {
+  return neighbours instanceof Unseen ? neighbours : judge(neighbours.get(hop));
+}
+
+function judge(neighbour: Neighbour | undefined): NeighbourFacts {
   if (!neighbour) return { mac: undefined, answers: 'no' };
   const { mac } = neighbour;
   if (isSetByHand(neighbour)) return { mac, answers: 'not asked' };
   const isThere = mac !== undefined && !neighbour.states.includes('FAILED');
-  return isThere ? { mac, answers: 'yes' } : { mac: undefined, answers: 'no' };
+  return isThere
+    ? { mac, answers: 'yes', isManaged: isManaged(neighbour) }
+    : { mac: undefined, answers: 'no' };
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * What /proc says about processes: whether one still lives, its name, and what it has
- * locked.
+ * What /proc says about processes: whether one still lives, its name, what it has locked,
+ * and which there are in this network namespace.
  */
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { bootOffset } from './clock.js';
@@ -59,8 +59,7 @@ export function holdersOf(path: string): Holder[] {
     const there = whileItLives(() => statSync(descriptor));
     return there?.dev === dev && there.ino === ino;
   };
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.flatMap((pid) => {
+  return allPids().flatMap((pid) => {
     const descriptors = list(`/proc/${pid}/fd`).filter((fd) =>
       isIt(`/proc/${pid}/fd/${fd}`),
     );
@@ -69,6 +68,18 @@ export function holdersOf(path: string): Holder[] {
     );
     return holds ? [{ pid: Number(pid), name: nameOf(pid) }] : [];
   });
+}
+
+/** The command lines of the processes in this network namespace, as far as they are seen. */
+export function commandsHere(): string[][] {
+  const own = readlinkSync('/proc/self/ns/net');
+  return allPids()
+    .filter((pid) => whileItLives(() => readlinkSync(`/proc/${pid}/ns/net`)) === own)
+    .map((pid) => (read(`/proc/${pid}/cmdline`) ?? '').split('\0'));
+}
+
+function allPids(): string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
 }
 
 /** The name of a process; for a script, the name of the script. */

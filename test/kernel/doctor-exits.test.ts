@@ -70,8 +70,13 @@ async function shell(role: Role, command: string): Promise<string> {
   return stdout;
 }
 
-/** Examines while packets of this size come. */
-async function doctor(size = 100): Promise<Answer> {
+/** Examines while packets of this size come. Nobody watches here, of which one test speaks. */
+async function doctor(size?: number): Promise<Answer> {
+  const { findings, well } = await doctorWhole(size);
+  return { findings: findings.filter(({ check }) => check !== 'neighbours'), well };
+}
+
+async function doctorWhole(size = 100): Promise<Answer> {
   const udp = ['-2', '-p', '80', '-d', String(size), '-q', '-i', 'u2000', '-c', '5000'];
   const flood = network.start('client', 'hping3', VIP, ...udp);
   try {
@@ -256,6 +261,27 @@ describe('finds', () => {
     if (row.isSilent) expect(await answered()).toBe(ASKED);
     else expect((await doctor()).findings).toEqual([]);
     if (row.undo) await shell(role, row.undo);
+  });
+
+  test('a neighbour that neither the kernel nor l4lb watch keeps', async () => {
+    const { findings } = await doctorWhole();
+    expect(findings).toEqual([
+      expect.objectContaining({
+        check: 'neighbours',
+        severity: 'remark',
+        finding: 'nobody notices when one of 10.2.0.2, 10.2.1.2 gets another MAC',
+        fix: expect.stringContaining('ip neigh replace 10.2.0.2 dev eth1 managed'),
+      }),
+    ]);
+    const keep = 'ip neigh replace 10.2.0.2 dev eth1 managed; ';
+    await shell('balancer', `${keep}ip neigh replace 10.2.1.2 dev eth2 managed`);
+    const after = await doctorWhole();
+    expect(after.findings).toEqual([]);
+    expect(after.well.map(({ check }) => check)).toContain('neighbours');
+    // The kernel forgets it with the entry.
+    await shell('balancer', 'ip neigh del 10.2.1.2 dev eth2');
+    const alone = { finding: 'nobody notices when 10.2.1.2 gets another MAC' };
+    expect((await doctorWhole()).findings).toMatchObject([alone]);
   });
 
   test('nothing once all of that is mended', async () => {

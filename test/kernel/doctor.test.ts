@@ -258,7 +258,7 @@ describe('finds', () => {
       what: 'weights that are all 0',
       check: 'table',
       role: 'balancer',
-      broken: `printf '10.0.1.1,,0\\n10.0.1.2,,0\\n' | l4lb-map -i eth0 -f -`,
+      broken: `printf '${GOOD.replaceAll('\n', ',0\\n')}' | l4lb-map -i eth0 -f -`,
       evidence: '256 of 256 slots are empty',
       fix: 'l4lb-map -i eth0 -f FILE, with a row whose weight is not 0',
       fixIn: 'balancer',

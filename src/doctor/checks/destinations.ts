@@ -13,11 +13,13 @@ import {
   fillCommand,
   forwardsOf,
   found,
+  known,
   orWell,
   passedIn,
   remark,
   serviceAddresses,
   some,
+  unseenOf,
   within,
 } from '../findings.js';
 
@@ -30,7 +32,7 @@ export const checkAnswers: Check = (facts) => {
   const lost = destinations.filter(({ hop, isLocal }) => hop === undefined && !isLocal);
   const silent = new Map<string, DestinationFacts[]>();
   for (const one of destinations) {
-    if (one.hop === undefined || one.neighbour?.answers !== 'no') continue;
+    if (one.hop === undefined || known(one)?.answers !== 'no') continue;
     silent.set(one.hop, [...(silent.get(one.hop) ?? []), one]);
   }
   const findings = [
@@ -63,7 +65,9 @@ export const checkAnswers: Check = (facts) => {
       }),
     ),
   ];
-  const asked = destinations.filter(({ neighbour }) => neighbour?.answers === 'yes');
+  const unseen = unseenOf(destinations);
+  if (findings.length === 0 && unseen) return unseen;
+  const asked = destinations.filter((one) => known(one)?.answers === 'yes');
   return orWell(
     findings,
     asked.length === 0
@@ -81,15 +85,15 @@ export const checkMac: Check = (facts) => {
   const { balancer } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
   // What is by the link has its own MAC; checkLink judges a router on the way to it.
-  const known = balancer.destinations.filter(
-    ({ neighbour, forward, hop, address }) =>
-      neighbour?.mac && (forward === 'tunnel' || hop === address),
+  const all = balancer.destinations.filter(
+    (one) => known(one)?.mac && (one.forward === 'tunnel' || one.hop === one.address),
   );
-  if (known.length === 0) return undefined;
-  const wrong = known.filter(({ mac, neighbour }) => neighbour?.mac !== mac);
+  if (all.length === 0) return unseenOf(balancer.destinations);
+  const wrong = all.filter((one) => known(one)?.mac !== one.mac);
   return orWell(
-    wrong.map(({ address, mac, hop, neighbour, service, device }) => {
-      const is = must(neighbour?.mac, `the MAC of ${address}`);
+    wrong.map((one) => {
+      const { address, mac, hop, service, device } = one;
+      const is = must(known(one)?.mac, `the MAC of ${address}`);
       const whose =
         hop === address
           ? address
@@ -100,7 +104,7 @@ export const checkMac: Check = (facts) => {
         fix: `${fillCommand(facts, service)}, with the row ${address}, ${is}`,
       });
     }),
-    `table and neighbour table agree on ${many(known.length, 'MAC')}`,
+    `table and neighbour table agree on ${many(all.length, 'MAC')}`,
   );
 };
 

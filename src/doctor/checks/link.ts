@@ -41,11 +41,12 @@ function behindRouter(facts: Facts, one: DestinationFacts): Found[] {
   const name = one.device ?? facts.device.name;
   const route = `ip route get ${address} oif ${name} names the router ${hop}`;
   const fix = `${fillCommand(facts, service)} --forward tunnel, or put ${address} on the link of ${name}`;
-  if (neighbour?.mac !== undefined && neighbour.mac !== mac) {
+  const known = neighbour instanceof Unseen ? undefined : neighbour?.mac;
+  if (known !== undefined && known !== mac) {
     return [
       remark({
         finding: `the kernel reaches ${address} through a router, and l4lb does not`,
-        evidence: `${route}, at ${neighbour.mac}, but the table has ${mac}; this works only if that MAC is on the link of ${name}`,
+        evidence: `${route}, at ${known}, but the table has ${mac}; this works only if that MAC is on the link of ${name}`,
         fix,
       }),
     ];

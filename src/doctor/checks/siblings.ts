@@ -2,6 +2,7 @@
 /** Checks of a destination that sends on what is a sibling's. */
 import { many } from '../../text/format.js';
 import { append } from '../../text/lists.js';
+import { Unseen } from '../../text/unseen.js';
 import { parseAddress } from '../../wire/address.js';
 import { formatNames, isInNames } from '../../wire/names.js';
 import type { Check, Facts, Finding, Sending, SiblingFacts } from '../facts.js';
@@ -21,6 +22,10 @@ export const checkSiblings: Check = (facts) => {
       siblings.flatMap((one) => checkSibling(facts, sending, one)),
     );
   }
+  const unseen = siblings.flatMap(({ neighbour }) =>
+    neighbour instanceof Unseen ? [neighbour] : [],
+  );
+  if (findings.length === 0 && unseen[0]) return unseen[0];
   return orWell(
     findings,
     `it is ${self.join(', ')}, and sends on to ${many(siblings.length, 'sibling')}, whose MACs are right`,
@@ -48,6 +53,7 @@ function checkSibling(facts: Facts, sending: Sending, sibling: SiblingFacts): Fo
       }),
     ];
   }
+  if (neighbour instanceof Unseen) return [];
   if (neighbour?.answers === 'no') {
     const whose = hop === address ? '' : `, the router towards the sibling ${address},`;
     return [

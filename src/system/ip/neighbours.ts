@@ -335,6 +335,10 @@ function isIn({ states }: Neighbour, some: readonly string[]): boolean {
   return states.some((state) => some.includes(state));
 }
 
+export function isManaged(neighbour: Neighbour): boolean {
+  return isIn(neighbour, [MANAGED]);
+}
+
 export function isSetByHand(neighbour: Neighbour): boolean {
   return isIn(neighbour, BY_HAND);
 }

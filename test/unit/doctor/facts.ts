@@ -42,6 +42,7 @@ export function destination(more: Partial<DestinationFacts> = {}): DestinationFa
     isSpread: false,
     service: 1,
     forward: 'tunnel',
+    isFound: false,
     device: 'ens4',
     hop: '10.0.1.15',
     isLocal: false,
@@ -104,6 +105,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
     ],
     destinations: [destination()],
     exits: [],
+    isWatched: false,
     ...more,
   };
 }
