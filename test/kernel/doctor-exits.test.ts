@@ -65,7 +65,7 @@ afterAll(async () => {
 async function shell(role: Role, command: string): Promise<string> {
   const fill = /^(?<before>.*?)l4lb-map -i eth0 -f FILE$/.exec(command);
   const plain = fill ? (fill.groups?.before ?? '').replace(/; $/, '') : command;
-  const { stdout } = await network.expectOk(role, 'bash', '-ec', plain || 'true');
+  const stdout = await network.shell(role, plain || 'true');
   if (fill) expect(await network.l4lb('map', '-f', file)).toMatchObject({ exitCode: 0 });
   return stdout;
 }

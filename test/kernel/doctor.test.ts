@@ -67,7 +67,7 @@ async function shell(role: Role, command: string): Promise<void> {
     const { rows = '', tool, args } = OWN.exec(part)?.groups ?? {};
     if (tool === undefined || args === undefined || args.includes('.toml')) {
       const inFolder = `PATH=${folder}:$PATH; cd ${folder}; ${part}`;
-      await network.expectOk(role, 'bash', '-ec', inFolder);
+      await network.shell(role, inFolder);
       continue;
     }
     const input = rows.replaceAll('\\n', '\n');

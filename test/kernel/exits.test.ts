@@ -33,13 +33,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function shell(
-  role: Parameters<Network['run']>[0],
-  command: string,
-): Promise<string> {
-  return (await network.expectOk(role, 'bash', '-ec', command)).stdout;
-}
-
 /** Fills from a config file with these lines, and returns what the tool says. */
 async function fill(lines: string, ...more: string[]): Promise<string> {
   const file = join(folder, 'l4lb.toml');
@@ -58,7 +51,7 @@ async function fill(lines: string, ...more: string[]): Promise<string> {
 async function whoAnswers(address: string, times = 20): Promise<string[]> {
   const talk = `exec 3<>/dev/tcp/${address}/${PORT}; echo hello >&3; read -r line <&3; echo $line`;
   const one = `timeout 2 bash -c '${talk}' 2>/dev/null || echo nobody`;
-  const all = await shell('client', `for i in {1..${times}}; do ${one}; done`);
+  const all = await network.shell('client', `for i in {1..${times}}; do ${one}; done`);
   return [...new Set(all.split('\n'))].sort();
 }
 
@@ -135,7 +128,7 @@ describe('l4lb watch', () => {
     });
     watching.stdout?.setEncoding('utf8').on('data', (text: string) => lines.push(text));
     await until(async () => {
-      const neighbours = await shell('balancer', 'ip neigh show');
+      const neighbours = await network.shell('balancer', 'ip neigh show');
       return neighbours.match(/managed/g)?.length === 2;
     });
   });
@@ -157,33 +150,33 @@ describe('l4lb watch', () => {
 
   test('a destination that is replaced, and says nothing of it, is back', async () => {
     const other = '02:00:0a:02:00:99';
-    await shell('destination1', `ip link set dev eth0 address ${other}`);
+    await network.shell('destination1', `ip link set dev eth0 address ${other}`);
     await until(toldOf(`10.2.0.2: MAC ${other}, was 02:00:0a:02:00:01`));
     expect(await whoAnswers(VIP)).toEqual(['1', '2']);
   });
 
   test('a route that leads elsewhere moves the exit', async () => {
     // destination2 gets the address of destination1, and the route follows.
-    await shell(
+    await network.shell(
       'destination2',
       'ip addr add 10.2.0.2/32 dev lo; ip addr add 10.2.1.3/24 dev eth0',
     );
-    await shell('balancer', 'ip route add 10.2.0.2/32 via 10.2.1.3');
+    await network.shell('balancer', 'ip route add 10.2.0.2/32 via 10.2.1.3');
     await until(toldOf('10.2.0.2: leaves by eth2'));
     expect(await whoAnswers(VIP)).toEqual(['2']);
-    await shell('balancer', 'ip route del 10.2.0.2/32 via 10.2.1.3');
+    await network.shell('balancer', 'ip route del 10.2.0.2/32 via 10.2.1.3');
     await until(toldOf('10.2.0.2: leaves by eth1'));
     expect(await whoAnswers(VIP)).toEqual(['1', '2']);
   });
 
   test('another MTU or MAC of a device is in the table', async () => {
-    await shell('balancer', 'ip link set dev eth1 mtu 1400');
+    await network.shell('balancer', 'ip link set dev eth1 mtu 1400');
     await until(toldOf('eth1: MTU 1400, was 1500'));
-    await shell('balancer', 'ip link set dev eth0 mtu 1450');
+    await network.shell('balancer', 'ip link set dev eth0 mtu 1450');
     await until(toldOf('eth0: MTU 1450, was 1500'));
     const dry = await fill(`forward = "link"\n${BOTH}`, '--dry-run');
     expect(dry).toContain('nothing to do');
-    await shell(
+    await network.shell(
       'balancer',
       'ip link set dev eth1 mtu 1500; ip link set dev eth0 mtu 1500',
     );
@@ -194,24 +187,24 @@ describe('l4lb watch', () => {
     const pair = 'ip link add dev eth6 type veth peer name peer6; ip link set peer6 up';
     const up = 'ip addr add 10.8.0.1/24 dev eth6; ip link set eth6 up';
     const there = 'ip neigh replace 10.8.0.2 lladdr 02:00:0a:08:00:02 dev eth6';
-    await shell('balancer', `${pair}; ${up}; ${there}`);
+    await network.shell('balancer', `${pair}; ${up}; ${there}`);
     expect(
       await fill('forward = "link"\ndestinations = ["10.2.0.2", "10.8.0.2"]'),
     ).toMatch(/^0\n/);
     // Somebody on the clients' side answers for it, as a router with proxy ARP would.
-    await shell('client', 'ip addr add 10.8.0.2/24 dev eth0');
-    await shell('balancer', 'ip link del eth6');
+    await network.shell('client', 'ip addr add 10.8.0.2/24 dev eth0');
+    await network.shell('balancer', 'ip link del eth6');
     await until(toldOf('the device that packets for 10.8.0.2 leave by is gone'));
     expect(lines.join('')).toContain('there is no route to 10.8.0.2');
-    await shell('balancer', 'ip link set dev eth1 mtu 1400');
+    await network.shell('balancer', 'ip link set dev eth1 mtu 1400');
     await until(() =>
       Promise.resolve(lines.join('').split('eth1: MTU 1400').length === 3),
     );
     expect(lines.join('')).not.toContain('10.8.0.2: leaves by');
     const refilled = await fill('forward = "link"\ndestinations = ["10.8.0.2"]');
     expect(refilled).toContain('no host answers for 10.8.0.2');
-    await shell('client', 'ip addr del 10.8.0.2/24 dev eth0');
-    await shell('balancer', 'ip link set dev eth1 mtu 1500');
+    await network.shell('client', 'ip addr del 10.8.0.2/24 dev eth0');
+    await network.shell('balancer', 'ip link set dev eth1 mtu 1500');
     expect(await fill(`forward = "link"\n${BOTH}`)).toMatch(/^0\n/);
   });
 
@@ -229,10 +222,10 @@ describe('a device that is gone', () => {
     const pair = 'ip link add dev eth9 type veth peer name peer9';
     const up =
       'ip addr add 10.4.0.1/24 dev eth9; ip link set eth9 up; ip link set peer9 up';
-    await shell('balancer', `${pair}; ${up}`);
+    await network.shell('balancer', `${pair}; ${up}`);
     const gone = '{ address = "10.4.0.2", mac = "02:00:0a:04:00:02", device = "eth9" }';
     expect(await fill(`forward = "link"\ndestinations = [${gone}]`)).toMatch(/^0\n/);
-    await shell('balancer', 'ip link del eth9');
+    await network.shell('balancer', 'ip link del eth9');
     const status = await network.l4lb('load', '--status');
     expect(status.stdout).toContain(
       '    packets for 1 destination are dropped: the device that they leave by is gone; fill again',
@@ -278,7 +271,7 @@ describe('is refused', () => {
       says: 'device: "-all" is not the name of a device, such as "eth1"',
     },
   ])('$what', async ({ make, row, says }) => {
-    await shell('balancer', make);
+    await network.shell('balancer', make);
     const said = await fill(`forward = "link"\ndestinations = [${row}]`);
     expect(said).toMatch(/^1\n/);
     expect(said).toContain(says);

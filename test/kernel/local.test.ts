@@ -52,7 +52,7 @@ beforeAll(async () => {
     SERVER.replace('port: 80', 'port: 23'),
     'remote',
   );
-  await shell('balancer', 'ip address add fd00::23/128 dev lo nodad');
+  await network.shell('balancer', 'ip address add fd00::23/128 dev lo nodad');
   await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
 });
 afterEach(() => {
@@ -62,13 +62,6 @@ afterAll(async () => {
   await network.down();
   rmSync(folder, { recursive: true });
 });
-
-async function shell(
-  role: Parameters<Network['run']>[0],
-  command: string,
-): Promise<string> {
-  return (await network.expectOk(role, 'bash', '-ec', command)).stdout;
-}
 
 /** Starts a server on the balancer's host, and waits until it listens. */
 async function serve(script: string, ...args: string[]): Promise<ChildProcess> {
@@ -108,7 +101,7 @@ async function fill(...services: Service[]): Promise<Finished> {
 async function answers(address = VIP, times = 8): Promise<string[]> {
   const talk = `exec 3<>/dev/tcp/${address}/23 || exit; echo hello >&3; read -r line <&3; echo $line`;
   const one = `timeout 2 bash -c '${talk}' 2>/dev/null || echo nobody`;
-  const all = await shell('client', `for i in {1..${times}}; do ${one}; done`);
+  const all = await network.shell('client', `for i in {1..${times}}; do ${one}; done`);
   return [...new Set(all.split('\n'))].sort();
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 
-import type { Role, SampleJson } from './network.js';
+import type { SampleJson } from './network.js';
 import { Network, ROOT } from './network.js';
 
 const VIP = '10.0.0.1';
@@ -50,10 +50,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function shell(role: Role, command: string): Promise<string> {
-  return (await network.expectOk(role, 'bash', '-ec', command)).stdout;
-}
-
 function service(name: string, vip: string, port: number, more: string[]): string {
   return [
     '[[service]]',
@@ -81,7 +77,7 @@ async function fill(...blocks: string[]): Promise<string> {
 async function overTcp(host: string, port: number, times = 40): Promise<string[]> {
   const talk = `exec 3<>/dev/tcp/${host}/${port}; read -r line <&3; echo $line`;
   const one = `timeout 2 bash -c '${talk}' 2>/dev/null || echo nobody`;
-  const all = await shell('client', `for i in {1..${times}}; do ${one}; done`);
+  const all = await network.shell('client', `for i in {1..${times}}; do ${one}; done`);
   return [...new Set(all.split('\n'))].sort();
 }
 
@@ -136,7 +132,7 @@ describe('with the program on all devices', () => {
   test('a closed port and a too long way are told as of the service', async () => {
     // Nobody listens on port 9, and the destination says so from its own address.
     await fill(V4, V6, service('none', VIP, 9, ['10.2.0.2:9']));
-    const dump = await shell(
+    const dump = await network.shell(
       'client',
       `timeout 3 tcpdump -nlvi eth0 -c 1 icmp 2>/dev/null & sleep 0.3
        echo x > /dev/udp/${VIP}/9; wait`,
@@ -150,7 +146,7 @@ describe('with the program on all devices', () => {
   test('XDP sends answers itself where it is asked to', async () => {
     expect(await fill('answers = "xdp"', V4, V6)).toContain('now answers xdp');
     // The kernel no longer routes for anybody.
-    await shell(
+    await network.shell(
       'balancer',
       'sysctl -qw net.ipv4.conf.eth1.forwarding=1 net.ipv4.conf.eth2.forwarding=1',
     );
@@ -178,7 +174,7 @@ describe('with the program on all devices', () => {
     expect(stdout).toContain('{ address = "[2001:db8::2:2]:8080" },');
     // In processes of their own: the second one has to wait for what the first one prints.
     const map = 'bin/l4lb-map.js -i eth0';
-    const again = await shell(
+    const again = await network.shell(
       'balancer',
       `(sleep 0.5; ${map} --export) | ${map} -c - --dry-run --json`,
     );

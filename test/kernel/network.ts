@@ -52,10 +52,10 @@ export class Network {
     const bare = 'ip link set dev eth0 xdpdrv off; ip link set dev eth0 xdpgeneric off';
     const features = 'ethtool -K eth0 rxvlan off';
     const device = `${bare}; ip link set dev eth0 mtu ${mtu}; ${features}`;
-    await this.expectOk('balancer', 'bash', '-ec', device);
+    await this.shell('balancer', device);
     const link = 'ip link set dev balancer';
     const port = `${link} xdpdrv off; ${link} mtu ${mtu}; ${link} xdpdrv obj testbed/pass.o sec xdp`;
-    await this.expectOk('switch', 'bash', '-ec', port);
+    await this.shell('switch', port);
   }
 
   /** The option of nsenter that leads to a role. */
@@ -124,6 +124,11 @@ export class Network {
       );
     }
     return finished;
+  }
+
+  /** Runs lines of shell, which end at the first that fails, and returns what they print. */
+  async shell(role: Role, lines: string): Promise<string> {
+    return (await this.expectOk(role, 'bash', '-ec', lines)).stdout;
   }
 
   /** The path of the lock for a role's eth0, whether or not anybody ever took it. */
