@@ -6,6 +6,7 @@ import { context } from '../program/tools.js';
 import { fillWishes } from './options.js';
 import type { FillFlags } from './options.js';
 import { print, printJson, warn } from '../system/output.js';
+import type { State } from '../plan/state.js';
 import type { Maps } from '../program/find.js';
 import { findAttached, isDecap } from '../program/find.js';
 import { readHardware, tagNote } from '../system/ethtool.js';
@@ -136,7 +137,9 @@ export async function attach(flags: LoadFlags): Promise<void> {
         object: flags.obj,
         decap: flags.decap ?? false,
         sets: flags.flows && (flags.flows << 20) / 64,
-        fill: prepared && ((maps: Maps) => makeReady(tools, maps, prepared, lock)),
+        fill:
+          prepared &&
+          ((maps: Maps, known?: State) => makeReady(tools, maps, prepared, lock, known)),
         siblings,
         lock,
       };

@@ -152,13 +152,17 @@ export interface Planned<P> {
   services: Service[];
 }
 
-/** Reads the live tables and plans the way from them to what is wanted. */
+/**
+ * Reads the live tables, unless they are known, and plans the way from them to what is
+ * wanted.
+ */
 export async function planFill(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
   prepared: Prepared,
+  known?: State,
 ): Promise<Planned<Plan>> {
-  const tables = await readTables(bpftool, maps);
+  const tables = known ?? (await readTables(bpftool, maps));
   const chosen = chooseService(
     reachable(tables),
     prepared.ways,
@@ -237,8 +241,9 @@ export async function makeReady(
   maps: Maps,
   prepared: Prepared,
   lock: number,
+  known?: State,
 ): Promise<ReadyFill> {
-  const planned = await planFill(tools, maps, prepared);
+  const planned = await planFill(tools, maps, prepared, known);
   const write = (to: Maps): Promise<void> => applyPlan(tools, to, planned, lock);
   return { plan: planned.plan, write };
 }

@@ -10,7 +10,7 @@ import type { MapInfo } from '../system/bpftool-text.js';
 import type { CarriedFlows } from '../abi/carry.js';
 import type { Mode } from '../text/mode.js';
 import type { Context, Tools } from '../program/tools.js';
-import { readTables } from '../program/read.js';
+import { readTables, untouchedTables } from '../program/read.js';
 import { keepSteering, stopSteering, sweepSteering } from '../program/steering.js';
 import type { ServerSeen } from '../program/steering.js';
 import type { Maps } from '../program/find.js';
@@ -33,8 +33,8 @@ export interface LoadRequest {
   decap: boolean;
   /** The number of sets in `flows`; undefined: as many as the object has. */
   sets: number | undefined;
-  /** Plans the content of the maps. */
-  fill: ((maps: Maps) => Promise<PlannedFill>) | undefined;
+  /** Plans the content of the maps. Tables that are known need not be read. */
+  fill: ((maps: Maps, known?: State) => Promise<PlannedFill>) | undefined;
   /** For the decapsulation program; undefined: as they are. */
   siblings: Siblings | undefined;
   lock: number;
@@ -114,10 +114,12 @@ export async function attachNew(
   const object = request.object ?? objectFor(mode, request.decap);
   await sweepSteering(tools);
   const loaded = await loadObject(tools.bpftool, pins, object, optionsFor(request, mode));
-  const { plan, write } = await planLoaded(tools, request, loaded);
+  // Nobody has written to these maps. To read them takes a quarter of a second, and more on
+  // a card.
+  const { plan, write } = await planLoaded(tools, request, loaded, untouchedTables);
   // Safe before attaching, because nobody uses these maps yet.
   await write(loaded);
-  const servers = await steer(tools, request, loaded);
+  const servers = await steerBy(tools, request, loaded, plan ? [plan.after] : []);
 
   const modes: Mode[] = mode === 'auto' ? ['xdpdrv', 'xdpgeneric'] : [mode];
   const refusals: string[] = [];
@@ -156,7 +158,18 @@ export async function steer(
   if (isDecap(name)) return [];
   const tables = await readTables(tools.bpftool, mapsOfLoaded({ maps }));
   const all = later ? [tables, later] : [tables];
-  return keepSteering(tools, all, { device: link, maps, lock, isNew: true });
+  return steerBy(tools, { link, lock }, { name, maps }, all);
+}
+
+/** The same by tables that are known. */
+async function steerBy(
+  tools: Context,
+  { link, lock }: Pick<LoadRequest, 'link' | 'lock'>,
+  { name, maps }: Pick<Loaded, 'name' | 'maps'>,
+  tables: readonly State[],
+): Promise<ServerSeen[]> {
+  if (isDecap(name)) return [];
+  return keepSteering(tools, tables, { device: link, maps, lock, isNew: true });
 }
 
 /** Reports that a loaded program could not be attached. */
@@ -230,13 +243,19 @@ export interface Filling {
   write: (loaded: { maps: MapInfo[] }) => Promise<void>;
 }
 
-/** Plans the content completely, so that nothing can be refused when it is written. */
+/**
+ * Plans the content completely, so that nothing can be refused when it is written. Tables
+ * that `tablesOf` knows are not read.
+ */
 export async function planLoaded(
   tools: Tools,
   { fill, siblings, lock }: Pick<LoadRequest, 'fill' | 'siblings' | 'lock'>,
   loaded: Pick<Loaded, 'name' | 'maps'>,
+  tablesOf?: (maps: Maps) => State,
 ): Promise<Filling> {
-  const planned = await fill?.(mapsOfLoaded(loaded));
+  // Maps that the tools do not know are refused even if nothing is to be filled.
+  const tables = isDecap(loaded.name) && !fill ? undefined : mapsOfLoaded(loaded);
+  const planned = tables && (await fill?.(tables, tablesOf?.(tables)));
   const write: Filling['write'] = async ({ maps }) => {
     if (isDecap(loaded.name)) await fillDecap(tools, maps, lock, siblings);
     await planned?.write(mapsOfLoaded({ maps }));

@@ -3,7 +3,7 @@
 import type { AnswerFrom } from '../abi/answer.js';
 import { decodeAnswer } from '../abi/answer.js';
 import { valueOf } from '../system/bpftool-text.js';
-import type { Entry } from '../system/bpftool-text.js';
+import type { Entry, MapInfo } from '../system/bpftool-text.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
 import { decodeExit } from '../abi/exit.js';
@@ -65,6 +65,29 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
     ...(ways && { exits: ways }),
     ...(answers && { answers: decodeAnswers(at(dumps, asked.length)) }),
     ...(isAsked && { lostExits: await readLostExits(bpftool, devices, ways) }),
+    slots: new Map(),
+  };
+}
+
+/** What all tables hold before anything was written to them: entries of zeros. */
+export function untouchedTables(maps: Maps): State {
+  const { device, destinations, counters, exits, answers } = maps;
+  const zeros = ({ valueSize }: MapInfo): Buffer => Buffer.alloc(valueSize);
+  const free = decodeDestination(zeros(destinations));
+  const none = sumCounters([zeros(counters)]);
+  return {
+    sizes: sizesOf(maps),
+    device: decodeDevice(zeros(device)),
+    cells: new Map(),
+    destinations: new Map(range(0, destinations.entries).map((id) => [id, free])),
+    counters: new Map(
+      range(0, counters.entries).map((id) => [
+        id,
+        id === 0 ? retiredCounter([zeros(counters)]) : none,
+      ]),
+    ),
+    ...(exits && { exits: new Map() }),
+    ...(answers && { answers: new Map() }),
     slots: new Map(),
   };
 }

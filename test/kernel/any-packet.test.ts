@@ -9,7 +9,7 @@ import { isWay, placeCells, withNotes } from '../../src/plan/cells.js';
 import type { Build } from '../../src/abi/maps.js';
 import { CELL_HASH_SOURCE } from '../../src/abi/cell.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
-import { readTables } from '../../src/program/read.js';
+import { readTables, untouchedTables } from '../../src/program/read.js';
 import {
   IPIP,
   IPV6,
@@ -64,6 +64,11 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
     shared = await Program.load(build);
   });
   afterAll(() => shared.close());
+
+  test('its maps hold zeros at first, so l4lb-load -f need not read them', async () => {
+    const read = await readTables(shared.bpftool, shared.maps);
+    expect(read).toEqual(untouchedTables(shared.maps));
+  });
 
   const share = async (fill: Fill): Promise<void> => {
     program = shared;
