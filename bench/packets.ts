@@ -111,6 +111,7 @@ export class Packets {
       results.push({
         ...{ group: one.group, name: one.name, packets: sent, lost, path: spreadOf(own) },
         over: one.floor && spreadBeside(own, floor, (mine, theirs) => mine - theirs),
+        ratio: one.floor && spreadBeside(own, floor, (mine, theirs) => mine / theirs),
         ...(await this.#lookInside(measured)),
       });
     }

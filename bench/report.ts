@@ -33,6 +33,7 @@ function packetsTable(results: readonly PacketsResult[]): string {
     one.name,
     nanoseconds(one.path),
     one.over === undefined ? '' : nanoseconds(one.over),
+    one.ratio === undefined ? '' : hundredths(one.ratio),
     (1000 / one.path.median).toFixed(2),
     share(one.lost, one.packets),
     one.run?.toFixed(1) ?? '',
@@ -40,7 +41,7 @@ function packetsTable(results: readonly PacketsResult[]): string {
   ]);
   return table(
     [
-      ...['', '', 'path, ns', 'over the floor, ns', 'Mpps', 'lost'],
+      ...['', '', 'path, ns', 'over the floor, ns', 'to the floor', 'Mpps', 'lost'],
       ...['own time, ns', 'instructions'],
     ],
     rows,

@@ -31,6 +31,8 @@ export interface PacketsResult {
   path: Spread;
   /** Nanoseconds over the floor of the same round. */
   over: Spread | undefined;
+  /** Of the whole path to the floor of the same round. */
+  ratio: Spread | undefined;
   /** In a pass of its own with bpf_stats on. */
   run: number | undefined;
   /** Of the translated program, all of its functions. */

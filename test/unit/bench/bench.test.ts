@@ -102,6 +102,7 @@ const HOST: PacketsResult = {
   lost: 5,
   path: { median: 100, lower: 99, upper: 104 },
   over: { median: 22.5, lower: 21, upper: 25 },
+  ratio: { median: 1.29, lower: 1.27, upper: 1.32 },
   run: 46,
   instructions: 5060,
   hardware: undefined,
@@ -122,7 +123,8 @@ const RESULT: Result = {
 
 test('the table', () => {
   expect(report(RESULT)).toContain(
-    '| builds | host | 100.0 (99.0 to 104.0) | 22.5 (21.0 to 25.0) | 10.00 | 0.50 % | ' +
+    '| builds | host | 100.0 (99.0 to 104.0) | 22.5 (21.0 to 25.0) | 1.29 (1.27 to 1.32) | ' +
+      '10.00 | 0.50 % | ' +
       '46.0         | 5,060 long   |',
   );
 });
