@@ -27,13 +27,16 @@ const DASHBOARD = '^node .*l4lb-stats';
 const KEYS = ' s sort  r reverse ';
 const WAITING = 'no XDP program on eth0; waiting until it is back';
 
+/** Fewer than usual, so that they are filled sooner. */
+const FEW = ['--slots', '1024'];
+
 /** Milliseconds between two samples of the dashboard. */
 const INTERVAL = 200;
 
 let network: Network;
 beforeAll(async () => {
   network = await Network.up('--destinations', SAMPLE);
-  await l4lb('load', '-f', SAMPLE);
+  await l4lb('load', '-f', SAMPLE, ...FEW);
   const packets = ['-2', '-I', 'eth0', '-i', 'u1000', '-q', '-c', '900000'];
   const flood = ['hping3', '10.0.0.4', '--rand-source', ...packets];
   network.start('client', 'timeout', '900', ...flood);
@@ -328,8 +331,7 @@ describe('in a terminal', () => {
     try {
       await terminal.untilShown(WAITING, TITLE);
     } finally {
-      // With fewer slots than usual, so that they are filled sooner.
-      await l4lb('load', '-f', SAMPLE, '--slots', '1024');
+      await l4lb('load', '-f', SAMPLE, ...FEW);
     }
     const screen = await terminal.until('rates without the notice', (one) => {
       const isBack = !one.includes(WAITING) && one[1]?.includes(' of 512 ');

@@ -136,7 +136,7 @@ describe('loading', () => {
   });
 
   test('leaves no pin behind', async () => {
-    const args = ['-i', 'eth0', '-f', SAMPLE];
+    const args = ['-i', 'eth0', '-f', SAMPLE, '--slots', '512'];
     const child = network.start('balancer', 'bin/l4lb-load.js', ...args);
     expect(await once(child, 'exit')).toEqual([0, null]);
     // Other tests' loaders may have pins at this moment.
@@ -278,7 +278,7 @@ describe('--replace under traffic', () => {
   }
 
   test('keeps the maps of the same build, and loses no packet', async () => {
-    await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '-f', SAMPLE);
+    await load();
     const { before, after, came, delivered } = await replaceDuringFlood([], [], [], []);
     expect(came).toBeGreaterThanOrEqual(30_000);
     expect(sumOfVerdicts(after) - sumOfVerdicts(before)).toBe(came);

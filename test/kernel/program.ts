@@ -31,6 +31,7 @@ import { parseAddress, parseMac } from '../../src/wire/address.js';
 import { parseEndpoint } from '../../src/wire/endpoint.js';
 import type { Maps } from '../../src/program/find.js';
 import { asMaps } from '../../src/program/find.js';
+import { untouchedTables } from '../../src/program/read.js';
 import { Bpftool } from '../../src/system/bpftool.js';
 import type { Prepared } from '../../src/fill/from-rows.js';
 import { applyPlan, planFill } from '../../src/fill/from-rows.js';
@@ -102,6 +103,8 @@ export class Program {
   #ids = 1;
 
   #isFilled = false;
+  /** Whether nothing was written to its maps yet, so that they need not be read. */
+  #isUntouched = true;
   /** The counters after the last frame; undefined if something was written since. */
   #last: Counts | undefined;
 
@@ -154,7 +157,9 @@ export class Program {
       deviceName: 'eth0',
     };
     await withLock(run, this.#lock, async (lock) => {
-      const planned = await planFill(this, this.maps, prepared);
+      const known = this.#isUntouched ? untouchedTables(this.maps) : undefined;
+      const planned = await planFill(this, this.maps, prepared, known);
+      this.#isUntouched = false;
       for (const { map, key } of planned.plan.writes) {
         if (map === 'destinations') this.#ids = Math.max(this.#ids, key + 1);
       }
@@ -169,6 +174,7 @@ export class Program {
    */
   async write(...writes: Write[]): Promise<void> {
     this.#last = undefined;
+    this.#isUntouched = false;
     await withLock(run, this.#lock, (lock) =>
       this.bpftool.write(linesOf(this.maps, writes, new Map()), lock),
     );
@@ -177,6 +183,7 @@ export class Program {
   /** Writes one nat destination into all slots, and its answers. */
   async makeNat(vip: End, to: End, mac: string): Promise<void> {
     this.#last = undefined;
+    this.#isUntouched = false;
     this.#ids = Math.max(this.#ids, 2);
     const { device, destinations, slots, answers } = this.maps;
     const [entry] = await this.bpftool.queries([lookupLine(device, encodeKey(0))]);
