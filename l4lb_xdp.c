@@ -17,11 +17,14 @@
 #include "datapath/l4lb.h"
 #include "datapath/maps.h"
 
-/* A SmartNIC has no room for a call. */
+/*
+ * A SmartNIC has no room for a call. On the host the function is not static, so that the
+ * verifier looks at it once, and takes nothing of what it returns for known.
+ */
 #ifdef L4LB_HOST
 #define SLOW_PATH __noinline
 #else
-#define SLOW_PATH __always_inline
+#define SLOW_PATH static __always_inline
 #endif
 
 #include "datapath/parse.h"
@@ -29,17 +32,21 @@
 #include "datapath/service.h"
 #include "datapath/echo.h"
 #include "datapath/slot.h"
+#include "datapath/too_big.h"
 #include "datapath/forward.h"
 #include "datapath/leave.h"
+#include "datapath/full_nat.h"
 #include "datapath/answers.h"
 
 /*
- * Finds the packet's destination in its service, and sends the packet there. The action
- * becomes another one if the packet leaves by another device.
+ * XX
+ * is an action, another one if the packet leaves by another device; for a packet that goes
+ * on elsewhere it is the id of its destination.
  */
-static __always_inline enum l4lb_verdict
-balance(struct xdp_md *ctx, const struct l4lb_device *device,
-	const struct packet *packet, union target target, int *action)
+static __always_inline __u64 balance(struct xdp_md *ctx,
+				     const struct l4lb_device *device,
+				     const struct packet *packet,
+				     union target target, int *action)
 {
 	const struct l4lb_destination *destination;
 	enum l4lb_verdict verdict;
@@ -53,14 +60,19 @@ balance(struct xdp_md *ctx, const struct l4lb_device *device,
 	if (!destination)
 		return L4LB_EMPTY_SLOT;
 
+	if (packet->length > destination->largest_packet)
+		return tell_sender(ctx, packet, destination->largest_packet);
+	if (is_full_nat(destination))
+		return layout_of(packet, id);
 	if (!find_exit(destination, action))
 		return L4LB_EXIT_GONE;
 	verdict = forward(ctx, device, packet, destination, flow, names,
 			  &sent_length);
 	if (verdict != L4LB_NO_OBJECTION && verdict != L4LB_LOCAL_SERVER)
 		return verdict;
-	if (verdict == L4LB_NO_OBJECTION &&
-	    !leave(ctx, packet, destination, &sent_length))
+	if (verdict == L4LB_NO_OBJECTION)
+		sent_length = leave(ctx, packet, destination, sent_length);
+	if (!sent_length)
 		return L4LB_NO_ROOM;
 
 	count(&counters, id, sent_length);
@@ -89,10 +101,10 @@ static __always_inline void begin(struct xdp_md *ctx, struct cursor *cursor,
 
 /*
  * Handles IPv6, VLAN tags, fragments, ICMP, and whatever else a network sends. Returns its
- * action; or the layout of a packet that no service wants and that may be an answer, which
- * has no room on the stack here.
+ * action; or the layout of a packet that goes on elsewhere, because there is no room for it
+ * on the stack here: by full-nat, or, if no service wants it, perhaps as an answer.
  */
-static SLOW_PATH __u64 any_packet(struct xdp_md *ctx)
+SLOW_PATH __u64 any_packet(struct xdp_md *ctx)
 {
 	const struct l4lb_device *device = this_device();
 	struct packet packet = {};
@@ -100,6 +112,7 @@ static SLOW_PATH __u64 any_packet(struct xdp_md *ctx)
 	struct cursor cursor;
 	union target target;
 	int action = XDP_TX;
+	__u64 next;
 
 	if (never(!device))
 		return XDP_PASS; /* the map has its one entry */
@@ -112,11 +125,15 @@ static SLOW_PATH __u64 any_packet(struct xdp_md *ctx)
 	if (verdict == L4LB_NO_OBJECTION)
 		verdict = find_service(device, &packet, &target);
 	if (verdict == L4LB_NOT_OURS && has_answers(device))
-		return forget(layout_of(&packet));
+		return layout_of(&packet, 0);
 	if (verdict == L4LB_NO_OBJECTION)
 		verdict = check_mac(ctx, device);
-	if (verdict == L4LB_NO_OBJECTION)
-		verdict = balance(ctx, device, &packet, target, &action);
+	if (verdict == L4LB_NO_OBJECTION) {
+		next = balance(ctx, device, &packet, target, &action);
+		if (is_layout(next))
+			return next;
+		verdict = next;
+	}
 	return finish(refuse(ctx, device, &packet, verdict), &packet, action);
 }
 
@@ -130,21 +147,24 @@ int l4lb_2(struct xdp_md *ctx)
 	struct cursor cursor;
 	union target target;
 	int action = XDP_TX;
-	__u64 layout;
+	__u64 next;
 
 	if (never(!device))
 		return XDP_PASS;
 	begin(ctx, &cursor, &packet);
 	if (!parse_plain(device, &cursor, &packet)) {
-		layout = any_packet(ctx);
-		return is_action(layout) ? layout :
-					   pass_or_turn_back(ctx, layout);
+		next = any_packet(ctx);
+		return is_layout(next) ? go_on(ctx, next) : next;
 	}
 	verdict = find_service(device, &packet, &target);
-	if (verdict == L4LB_NO_OBJECTION)
-		verdict = balance(ctx, device, &packet, target, &action);
-	else if (verdict == L4LB_NOT_OURS && has_answers(device))
-		return pass_or_turn_back(ctx, layout_of(&packet));
+	if (verdict == L4LB_NO_OBJECTION) {
+		next = balance(ctx, device, &packet, target, &action);
+		if (is_layout(next))
+			return go_on(ctx, next);
+		verdict = next;
+	} else if (verdict == L4LB_NOT_OURS && has_answers(device)) {
+		return go_on(ctx, layout_of(&packet, 0));
+	}
 	return finish(verdict, &packet, action);
 }
 

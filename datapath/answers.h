@@ -2,7 +2,8 @@
 /*
  * The way back of nat: what a destination sends to a client, and ICMP errors about what
  * the client sent, come back through us and get the service's address and port as their
- * source. Such packets are found when no service wants them, by where they come from: the
+ * source. Such packets are found when no service wants them: those of full-nat by the port
+ * of ours that they are sent to, and those of nat by where they come from. For these the
  * table `answers` has the address, port and protocol of each destination.
  *
  * Then they pass to the host, which routes them. Where the tools say so, XDP sends them
@@ -13,6 +14,7 @@
 #ifndef ANSWERS_H
 #define ANSWERS_H
 
+#include "full_nat.h"
 #include "leave.h"
 #include "maps.h"
 #include "parse.h"
@@ -27,84 +29,22 @@
 
 static __always_inline bool has_answers(const struct l4lb_device *device)
 {
-	return device->flags & L4LB_DEVICE_ANSWERS;
+	return device->flags & (L4LB_DEVICE_ANSWERS | L4LB_DEVICE_POOLS);
 }
 
-/* Writes one end's address into a key; all bytes of the header are there. */
-static __always_inline void read_end(struct l4lb_answer_key *key,
-				     const void *header, const bool is_ipv6,
-				     const bool is_source)
-{
-	struct address *address = (struct address *)key->address;
-	const struct ipv6hdr *ipv6 = header;
-	const struct iphdr *ip = header;
-
-	if (is_ipv6)
-		set_ipv6_address(address,
-				 is_source ? &ipv6->saddr : &ipv6->daddr);
-	else
-		set_ipv4_address(address, is_source ? ip->saddr : ip->daddr);
-}
-
-/*
- * Reads where a packet comes from, or where the packet went to that an ICMP error quotes.
- * False only if that is not there, and all of it has been read.
- */
-static __always_inline bool read_key(struct xdp_md *ctx, union layout layout,
-				     const bool is_ipv6,
-				     struct l4lb_answer_key *key)
-{
-	const __u32 least = is_ipv6 ? sizeof(struct ipv6hdr) :
-				      sizeof(struct iphdr);
-	const void *end = frame_end(ctx);
-	void *ip = find_header(ctx, layout);
-	const __be32 *ports;
-	__be32 both;
-
-	if (layout.flags & LAYOUT_ERROR) {
-		ip = behind(ip, header_length(layout.header_lengths) +
-					sizeof(struct icmp));
-		if (never(ip + least > end))
-			return false;
-		read_end(key, ip, is_ipv6, false);
-		ports = behind(ip, quoted_header_length(layout.header_lengths));
-	} else {
-		if (never(ip + least > end))
-			return false;
-		read_end(key, ip, is_ipv6, true);
-		key->protocol = protocol_in(ip, layout, is_ipv6);
-		ports = behind(ip, header_length(layout.header_lengths));
-	}
-	if (!(layout.flags & LAYOUT_PORTS))
-		return true;
-	if (never((void *)(ports + 1) > end))
-		return false;
-	both = *ports;
-	key->port = layout.flags & LAYOUT_ERROR ?
-			    ((const struct ports *)&both)->destination :
-			    ((const struct ports *)&both)->source;
-	return true;
-}
-
+/* Finds what a packet is an answer for by where it comes from; changes the port of `ends`. */
 static __always_inline const struct l4lb_answer *
-find_answer(struct xdp_md *ctx, union layout layout)
+find_answer(struct ends *ends, union layout layout)
 {
-	struct l4lb_answer_key key = {
-		.protocol = layout.protocol,
-		.version = layout.version,
-	};
 	const struct l4lb_answer *answer;
 
-	if (!(layout.version == 6 ? read_key(ctx, layout, true, &key) :
-				    read_key(ctx, layout, false, &key)))
-		return NULL;
-	if (key.port) {
-		answer = find(&answers, &key);
+	if (ends->from.port) {
+		answer = find(&answers, &ends->from);
 		if (answer)
 			return answer;
-		key.port = 0;
+		ends->from.port = 0;
 	}
-	answer = find(&answers, &key);
+	answer = find(&answers, &ends->from);
 	if (answer && answer->flags & L4LB_ANSWER_FRAGMENTS &&
 	    layout.flags & LAYOUT_PORTS)
 		return NULL;
@@ -180,12 +120,11 @@ static __always_inline int send_by_route(struct xdp_md *ctx, __u32 tags,
 	const __u32 least = is_ipv6 ? sizeof(struct ipv6hdr) :
 				      sizeof(struct iphdr);
 	struct ethhdr *eth = frame_start(ctx);
-	union layout layout = { .tags = tags };
+	const union layout layout = { .flags = tags * LAYOUT_TAG };
 	void *ip = find_header(ctx, layout);
 	struct bpf_fib_lookup route = {};
 	const struct l4lb_exit *way_out;
 	const __u32 *number;
-	__u64 sent_length;
 	int action;
 
 	if (never((void *)(eth + 1) > frame_end(ctx) ||
@@ -210,13 +149,14 @@ static __always_inline int send_by_route(struct xdp_md *ctx, __u32 tags,
 		return XDP_PASS;
 	take_hop(ip, is_ipv6);
 	write_macs(eth, &route);
-	return leave_by(ctx, tags, *number, &sent_length) ? action : XDP_DROP;
+	return leave_by(ctx, tags, *number, frame_length(ctx)) ? action :
+								 XDP_DROP;
 }
 
-static __noinline int send_answer(struct xdp_md *ctx, __u32 version, __u32 tags)
+static __noinline int send_answer(struct xdp_md *ctx, bool is_ipv6, __u32 tags)
 {
-	return version == 6 ? send_by_route(ctx, tags, true) :
-			      send_by_route(ctx, tags, false);
+	return is_ipv6 ? send_by_route(ctx, tags, true) :
+			 send_by_route(ctx, tags, false);
 }
 
 /* An ICMP error is rare, and a packet with options is for the kernel to look at. */
@@ -225,7 +165,7 @@ static __always_inline bool may_be_sent(const struct l4lb_device *device,
 {
 	return device->flags & L4LB_DEVICE_XDP_ANSWERS &&
 	       !(layout.flags & LAYOUT_ERROR) &&
-	       layout.header_lengths == (layout.version == 6 ?
+	       layout.header_lengths == (is_ipv6_in(layout) ?
 						 sizeof(struct ipv6hdr) :
 						 sizeof(struct iphdr));
 }
@@ -253,6 +193,19 @@ check_either_mac(struct xdp_md *ctx, const struct l4lb_device *device)
 	return is_mac(own->mac, eth) ? L4LB_NO_OBJECTION : L4LB_NOT_FOR_US;
 }
 
+/* Gives an answer of a nat destination the service's address, and its port if that has one. */
+static __always_inline enum l4lb_verdict
+turn_back_to_service(struct xdp_md *ctx, union layout layout,
+		     const struct l4lb_answer *answer)
+{
+	enum l4lb_verdict verdict;
+
+	verdict = write_source(ctx, layout, answer->address, answer->port);
+	if (verdict == L4LB_NO_OBJECTION)
+		count(&returned, answer->destination, frame_length(ctx));
+	return verdict;
+}
+
 /*
  * Turns a packet back if it is an answer; otherwise it stays as it is. What cannot be
  * turned back is nobody's packet.
@@ -261,15 +214,25 @@ static __always_inline enum l4lb_verdict
 turn_back(struct xdp_md *ctx, const struct l4lb_device *device,
 	  union layout layout, int *action)
 {
-	const struct l4lb_answer *answer = find_answer(ctx, layout);
+	const struct l4lb_answer *answer = NULL;
 	enum l4lb_verdict verdict;
+	struct ends ends = {};
+	__u32 number = NO_NUMBER;
 
-	if (!answer)
+	if (never(!read_ends(ctx, layout, &ends)))
 		return L4LB_NOT_OURS;
+	if (device->flags & L4LB_DEVICE_POOLS)
+		number = number_of(&ends.to, ends.from.version, ends.port);
+	if (number == NO_NUMBER) {
+		answer = find_answer(&ends, layout);
+		if (!answer)
+			return L4LB_NOT_OURS;
+	}
 	verdict = check_either_mac(ctx, device);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
-	verdict = translate_back(ctx, layout, answer);
+	verdict = answer ? turn_back_to_service(ctx, layout, answer) :
+			   turn_back_to_client(ctx, layout, number, &ends);
 	if (verdict == L4LB_MALFORMED) {
 		*action = XDP_DROP; /* a part of it has been changed */
 		return verdict;
@@ -278,14 +241,14 @@ turn_back(struct xdp_md *ctx, const struct l4lb_device *device,
 		return L4LB_NOT_OURS;
 	if (!may_be_sent(device, layout))
 		return L4LB_ANSWER_PASSED;
-	*action = send_answer(ctx, layout.version, layout.tags);
+	*action = send_answer(ctx, is_ipv6_in(layout), tags_in(layout));
 	if (*action == XDP_PASS)
 		return L4LB_ANSWER_PASSED;
 	return *action == XDP_DROP ? L4LB_NO_ROOM : L4LB_ANSWER_SENT;
 }
 
-/* Counts the packet and returns its action. */
-static __noinline int look_for_answer(struct xdp_md *ctx, __u64 layout)
+/* Counts the packet and returns its action. It is not static for the reason of full_nat(). */
+__noinline int look_for_answer(struct xdp_md *ctx, __u64 layout)
 {
 	const struct l4lb_device *device = this_device();
 	const union layout where = { .word = layout };
@@ -298,25 +261,26 @@ static __noinline int look_for_answer(struct xdp_md *ctx, __u64 layout)
 	return action;
 }
 
-/* Looks for an answer in a packet that no service wants. */
-static __always_inline int pass_or_turn_back(struct xdp_md *ctx, __u64 layout)
+/* Goes on with a packet of which only the layout is left. */
+static __always_inline int go_on(struct xdp_md *ctx, __u64 word)
 {
-	return look_for_answer(ctx, layout);
+	const union layout layout = { .word = word };
+
+	return layout.id ? full_nat(ctx, word) : look_for_answer(ctx, word);
 }
 
-/* Tells an action from a layout, which has a version in its upper half. */
-static __always_inline bool is_action(__u64 layout)
+/* Tells a layout from a verdict or an action: its upper half has flags, or a protocol. */
+static __always_inline bool is_layout(__u64 next)
 {
-	return layout <= XDP_REDIRECT;
+	return next >> 32;
 }
 
 #else
 
 #define has_answers(device) false
-#define layout_of(packet) XDP_PASS
-#define forget(layout) XDP_PASS
-#define is_action(layout) true
-#define pass_or_turn_back(ctx, layout) XDP_PASS
+#define layout_of(packet, id) XDP_PASS
+#define is_layout(next) false
+#define go_on(ctx, next) XDP_PASS
 
 #endif
 #endif

@@ -16,6 +16,8 @@
  * - NAT: as by the link, and translate.h puts the destination's address and port in place
  *   of the service's. The destination needs nothing but a route for its answers that leads
  *   through us. Only the host build can do it.
+ * - Full NAT: full_nat.h puts a source of ours into the packet, too. It goes a way of its
+ *   own, because a connection may have another destination than its slot.
  */
 #ifndef FORWARD_H
 #define FORWARD_H
@@ -23,7 +25,6 @@
 #include "encapsulate.h"
 #include "link.h"
 #include "parse.h"
-#include "too_big.h"
 #include "translate.h"
 
 /* Writes the MAC addresses of the frame, and leaves the type behind them as it is. */
@@ -54,8 +55,6 @@ forward(struct xdp_md *ctx, const struct l4lb_device *device,
 	const struct packet *packet, const struct l4lb_destination *destination,
 	__u32 flow, __be32 names, __u64 *sent_length)
 {
-	if (packet->length > destination->largest_packet)
-		return tell_sender(ctx, packet, destination->largest_packet);
 	/* One comparison for a tunnel. */
 	if (destination->forward != L4LB_TUNNEL) {
 		*sent_length = packet->frame_length;

@@ -77,7 +77,7 @@
 	V(EMPTY_SLOT, 7, "empty slot",					\
 	  "the slot of this packet has no destination")			\
 	V(ANSWER_PASSED, 8, "answer passed",				\
-	  "an answer of a nat destination, with the service's address put back") \
+	  "an answer of nat, with the service's address put back") \
 	V(LOCAL_SERVER, 9, "local server",				\
 	  "for a server on this host, which the kernel hands it to")	\
 	V(FRAGMENT, 16, "fragment",					\
@@ -96,6 +96,10 @@
 	  "the device that leads to its destination is not there any more") \
 	V(OTHER_FAMILY, 23, "other family",				\
 	  "nat cannot turn IPv4 into IPv6, as its destination needs")	\
+	V(NO_PORT, 24, "no port",					\
+	  "full-nat has no port left for a new connection")		\
+	V(NO_CONNECTION, 25, "no connection",				\
+	  "full-nat has no port for it, and it begins no connection")	\
 	V(ECHO_ANSWERED, 32, "echo answered",				\
 	  "an ICMP echo request to a service's address, answered")	\
 	V(TOO_BIG_TOLD, 33, "too big told",				\
@@ -142,7 +146,8 @@ struct l4lb_device {
 
 #define L4LB_DEVICE_NO_ECHO 1	/* echo requests to services pass to the host */
 #define L4LB_DEVICE_ANSWERS 2	/* there is something in `answers` */
-#define L4LB_DEVICE_XDP_ANSWERS 4	/* they are sent by XDP, not passed to the host */
+#define L4LB_DEVICE_XDP_ANSWERS 4	/* answers are sent by XDP, not passed to the host */
+#define L4LB_DEVICE_POOLS 8	/* there is something in `pools` */
 
 /*
  * `services`, an array of cells; their number is a power of two. A cell is one way
@@ -293,7 +298,7 @@ struct l4lb_destination {
 	__u8 mac[6];
 	__u16 service;		/* owner, 0: the id is free */
 	__u16 weight;
-	__u16 spread;		/* which of the source's last 16 bits vary by flow */
+	__u16 spread;		/* which of the source's last 16 bits vary by flow, or by block */
 	__u8 source_address[16];
 	/* One word with the last 4 bytes of the source, which hold a whole IPv4 address: */
 	__u16 header_sum;	/* of the outer IPv4 header without its first word, 0: IPv6 */
@@ -303,7 +308,7 @@ struct l4lb_destination {
 	__u8 flags;		/* for the tools */
 	__u16 exit;		/* its number, 0: packets leave where they came in */
 	__be16 port;		/* that its packets get, 0: they keep theirs */
-	__u8 spare[2];
+	__u16 block;		/* by full-nat: the first of its pool, whose address is the source */
 } __attribute__((aligned(8)));
 
 /* MAC and exit were found by the kernel's routes, and follow what these say later. */
@@ -346,7 +351,8 @@ struct l4lb_answer {
 	__u8 address[16];	/* the service's, of the same IP version */
 	__be16 port;		/* 0: the packet keeps its own */
 	__u8 flags;
-	__u8 spare[5];
+	__u8 spare[3];
+	__u16 destination;	/* its id, under which the answer is counted */
 } __attribute__((aligned(8)));
 
 /*
@@ -356,6 +362,77 @@ struct l4lb_answer {
 #define L4LB_ANSWER_FRAGMENTS 1
 
 #define L4LB_ANSWERS (1 << 14)
+
+/*
+ * Full-nat sends a connection on from a port of ours. The port's number is the place of
+ * the connection's record, so that one record serves both directions and neither of them
+ * can lose it without the other. An address of a service's pool has a block of ports, and
+ * the blocks lie one behind the other: the ports 32768 to 65535 of the address have the
+ * numbers from 32768 times the block.
+ */
+#define L4LB_FIRST_PORT 0x8000
+#define L4LB_BLOCK_PORTS 0x8000
+#define L4LB_BLOCKS 4	/* 9 MB; l4lb-load --blocks sets another number */
+#define L4LB_MOST_BLOCKS 1024
+
+/* `pools`, one entry: which addresses have which blocks, until the first with version 0. */
+struct l4lb_pool {
+	__be32 upper[3];	/* of its first address */
+	__u32 spare;
+	/* One word with the last 4 bytes of the address, which hold a whole IPv4 address: */
+	__be32 last;
+	__u16 first_block;
+	__u8 host_bits;		/* the last bits of the address that vary: they are added to the block */
+	__u8 version;		/* of the addresses: 4, 6 */
+};
+
+#define L4LB_MOST_POOLS 8
+
+struct l4lb_pools {
+	struct l4lb_pool pools[L4LB_MOST_POOLS];
+};
+
+/*
+ * `claims`: who has a port, in sets of one cache line. Set n is about the ports from 8 * n.
+ * A claim is one word, and a port is taken by exchanging that word.
+ */
+struct l4lb_claim {
+	__u32 signature;	/* of the connection, 0: the port is free */
+	__u16 state;
+	__u16 seen;		/* as in a record */
+};
+
+#define L4LB_CLAIM_READY 1	/* what `ports` says is true */
+#define L4LB_CLAIM_TCP 2
+#define L4LB_CLAIM_ANSWERED 4	/* the destination has sent something */
+#define L4LB_CLAIM_ESTABLISHED 8 /* and its client has gone on: no forged source can */
+#define L4LB_CLAIM_CLIENT_FIN 16
+#define L4LB_CLAIM_SERVER_FIN 32
+#define L4LB_CLAIM_RST 64	/* and nothing came after it */
+
+/*
+ * How long a connection may be silent before a new one may take its port, in the units of
+ * `seen`: RFC 4787 and RFC 5382. One that has ended waits for as long as servers keep
+ * theirs in TIME_WAIT.
+ */
+#define L4LB_CLAIM_ENDED 16	/* 64 seconds */
+#define L4LB_CLAIM_UDP 45	/* 3 minutes */
+#define L4LB_CLAIM_LASTS 1861	/* 2 hours and 4 minutes */
+
+#define L4LB_CLAIM_SETS (L4LB_BLOCK_PORTS / L4LB_RECORDS)	/* of a block */
+
+/* `ports`, by number: the connection that has it. */
+struct l4lb_port {
+	__u8 client[16];
+	__u8 address[16];	/* the service's */
+	__be16 client_port;
+	__be16 service_port;
+	__u16 destination;	/* its id */
+	__u8 protocol;
+	__u8 version;		/* of the addresses: 4, 6 */
+	__u32 awaited;		/* what a client acknowledges that has seen the answer to its SYN */
+	__u8 spare[20];
+} __attribute__((aligned(64)));
 
 /* `limits`, one entry for each of these: how often this CPU did it in the current second. */
 enum l4lb_limit {
@@ -375,7 +452,7 @@ struct l4lb_done {
 #define L4LB_MOST_ECHOES 10000	/* monitors send a few thousand at most */
 #endif
 
-/* `counters` by destination, `verdicts` by verdict. */
+/* `counters` and `returned` by destination, `verdicts` by verdict. */
 struct l4lb_counter {
 	__u64 packets;
 	__u64 bytes;
@@ -429,6 +506,9 @@ _Static_assert(sizeof(struct l4lb_counter) == 16, "counter");
 #ifdef L4LB_HOST
 _Static_assert(sizeof(struct l4lb_answer_key) == 20, "answer_key");
 _Static_assert(sizeof(struct l4lb_answer) == 24, "answer");
+_Static_assert(sizeof(struct l4lb_pools) == 192, "pools");
+_Static_assert(sizeof(struct l4lb_claim) == 8, "a claim is one word");
+_Static_assert(sizeof(struct l4lb_port) == 64, "a port is one cache line");
 #endif
 
 #endif

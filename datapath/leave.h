@@ -43,9 +43,9 @@ static __always_inline bool retag(struct xdp_md *ctx, __u32 tags, union mac to,
 	return true;
 }
 
-/* `tags` is how many the frame has. */
-static __noinline bool leave_by(struct xdp_md *ctx, __u32 tags, __u32 number,
-				__u64 *sent_length)
+/* Returns how long the frame becomes, or 0 if it cannot leave; `tags` is how many it has. */
+static __noinline __u64 leave_by(struct xdp_md *ctx, __u32 tags, __u32 number,
+				 __u64 length)
 {
 	const struct l4lb_exit *way_out = lookup(&exits, &number);
 	void *frame = frame_start(ctx);
@@ -53,19 +53,20 @@ static __noinline bool leave_by(struct xdp_md *ctx, __u32 tags, __u32 number,
 	union mac from;
 
 	if (never(!way_out))
-		return false; /* an entry has only numbers that there are */
+		return 0; /* an entry has only numbers that there are */
 	from = read_mac(way_out->mac);
 	type = behind_link(frame, tags) - sizeof(*type);
 	if (never((void *)(type + 1) > frame_end(ctx) ||
 		  frame + sizeof(struct ethhdr) > frame_end(ctx)))
-		return false; /* all of it has been read, or written */
-	*sent_length += (from.behind ? sizeof(struct vlan_tag) : 0) -
-			tags * sizeof(struct vlan_tag);
+		return 0; /* all of it has been read, or written */
+	length += (from.behind ? sizeof(struct vlan_tag) : 0) -
+		  tags * sizeof(struct vlan_tag);
 	if (tags || from.behind)
-		return retag(ctx, tags, read_mac(frame), from, *type);
+		return retag(ctx, tags, read_mac(frame), from, *type) ? length :
+									0;
 	from.behind = *type;
 	*(__u64 *)(frame + ETH_ALEN) = from.word;
-	return true;
+	return length;
 }
 
 /*
@@ -82,14 +83,15 @@ find_exit(const struct l4lb_destination *destination, int *action)
 	return *action == XDP_REDIRECT;
 }
 
-/* Gives a frame that is ready but for its exit what it needs there. */
-static __always_inline bool leave(struct xdp_md *ctx,
-				  const struct packet *packet,
-				  const struct l4lb_destination *destination,
-				  __u64 *sent_length)
+/* Gives a frame that is ready but for its exit what it needs there, and returns its length. */
+static __always_inline __u64 leave(struct xdp_md *ctx,
+				   const struct packet *packet,
+				   const struct l4lb_destination *destination,
+				   __u64 length)
 {
-	return !destination->exit ||
-	       leave_by(ctx, packet->tags, destination->exit, sent_length);
+	return destination->exit ?
+		       leave_by(ctx, packet->tags, destination->exit, length) :
+		       length;
 }
 
 #else
@@ -102,7 +104,7 @@ find_exit(const struct l4lb_destination *destination, int *action)
 	return true;
 }
 
-#define leave(ctx, packet, destination, sent_length) true
+#define leave(ctx, packet, destination, length) (length)
 
 #endif
 #endif

@@ -28,6 +28,13 @@ BY_NUMBER(exit_devices, BPF_MAP_TYPE_DEVMAP, L4LB_EXITS + 1, __u32);
 BY_NUMBER(exit_numbers, BPF_MAP_TYPE_HASH, L4LB_EXITS, __u32);
 MAP(answers, BPF_MAP_TYPE_HASH, L4LB_ANSWERS, sizeof(struct l4lb_answer_key),
     sizeof(struct l4lb_answer));
+BY_NUMBER(returned, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_DESTINATIONS + 1,
+	  struct l4lb_counter);
+BY_NUMBER(pools, BPF_MAP_TYPE_ARRAY, 1, struct l4lb_pools);
+BY_NUMBER(claims, BPF_MAP_TYPE_ARRAY, L4LB_BLOCKS *L4LB_CLAIM_SETS,
+	  struct l4lb_set);
+BY_NUMBER(ports, BPF_MAP_TYPE_ARRAY, L4LB_BLOCKS *L4LB_BLOCK_PORTS,
+	  struct l4lb_port);
 BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
 #endif
 

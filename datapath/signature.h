@@ -55,6 +55,24 @@ static __always_inline __u64 sum_address(__u64 key, const __be32 *address,
 	       multiply(key * ODD_WORD, address[2], address[3]);
 }
 
+/*
+ * Returns a hash of both ends of a connection. All its bits are good but the lowest ones of
+ * each half, which are good enough to choose a set.
+ */
+static __always_inline __u64 hash_of_ends(const __be32 *source,
+					  const __be32 *destination,
+					  __be32 ports, union way way)
+{
+	const __u64 key = read_secret();
+	const __u64 sum =
+		multiply(key, ports, way.word) +
+		sum_address(key * 0xbf58476d1ce4e5b9ULL, source, way.version) +
+		sum_address(key * 0x94d049bb133111ebULL, destination,
+			    way.version);
+
+	return (sum ^ sum >> 32) * ODD_WORD;
+}
+
 /* Returns the signature of a lasting record, and sets the number of the set that holds the record. */
 static __always_inline __u32 sign(const struct l4lb_device *device,
 				  const struct packet *packet, __u32 *set)
@@ -63,15 +81,9 @@ static __always_inline __u32 sign(const struct l4lb_device *device,
 		.protocol = packet->protocol,
 		.version = packet->version,
 	};
-	const __u64 key = read_secret();
-	__u64 sum;
+	const __u64 sum = hash_of_ends(
+		packet->source.word, packet->address.word, packet->ports, way);
 
-	sum = multiply(key, packet->ports, way.word) +
-	      sum_address(key * 0xbf58476d1ce4e5b9ULL, packet->source.word,
-			  packet->version) +
-	      sum_address(key * 0x94d049bb133111ebULL, packet->address.word,
-			  packet->version);
-	sum = (sum ^ sum >> 32) * ODD_WORD;
 	*set = sum & ((1U << device->log2_sets) - 1);
 	return sum >> 32 | L4LB_FULL | L4LB_ESTABLISHED | L4LB_LASTING;
 }

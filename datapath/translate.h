@@ -23,13 +23,15 @@
 
 #ifdef L4LB_HOST
 
-/* Where the parts of a packet lie: in one word, because the packet itself stays in registers. */
+/*
+ * Where the parts of a packet lie, and what is to be done with it: in one word, because the
+ * packet itself stays in registers.
+ */
 union layout {
 	__u64 word;
 	struct {
 		__u32 header_lengths; /* as in struct packet */
-		__u8 tags;
-		__u8 version;
+		__u16 id; /* of the destination that full-nat sends it to; 0: it may be an answer */
 		/* Of an ICMP error that of the packet it quotes; 0: the IPv4 header's. */
 		__u8 protocol;
 		__u8 flags;
@@ -40,6 +42,8 @@ union layout {
 #define LAYOUT_SUM 2 /* and the checksum of TCP or UDP */
 #define LAYOUT_SHORT 4 /* a first fragment that ends before that checksum */
 #define LAYOUT_ERROR 8 /* an ICMP error */
+#define LAYOUT_IPV6 16
+#define LAYOUT_TAG 32 /* as often as there are VLAN tags */
 
 /* More than six extension headers take, and two of them stay within what the verifier knows. */
 #define MOST_HEADERS 0x3fff
@@ -59,10 +63,20 @@ static __always_inline void *behind(void *header, __u32 length)
 	return at;
 }
 
+static __always_inline bool is_ipv6_in(union layout layout)
+{
+	return layout.flags & LAYOUT_IPV6;
+}
+
+static __always_inline __u8 tags_in(union layout layout)
+{
+	return layout.flags / LAYOUT_TAG;
+}
+
 static __always_inline void *find_header(struct xdp_md *ctx,
 					 union layout layout)
 {
-	void *ip = behind_link(frame_start(ctx), layout.tags);
+	void *ip = behind_link(frame_start(ctx), tags_in(layout));
 
 	asm("" : "+r"(ip));
 	return ip;
@@ -93,7 +107,9 @@ static __always_inline __u8 flags_of(const struct packet *packet)
 {
 	__u32 needed = header_length(packet->header_length) +
 		       end_of_sum(packet->protocol);
-	__u8 flags = packet->is_fragment ? 0 : LAYOUT_PORTS;
+	__u8 flags = packet->tags * LAYOUT_TAG +
+		     (packet->version == 6 ? LAYOUT_IPV6 : 0) +
+		     (packet->is_fragment ? 0 : LAYOUT_PORTS);
 
 	if (packet->is_error) {
 		flags |= LAYOUT_ERROR;
@@ -111,19 +127,18 @@ static __always_inline __u8 flags_of(const struct packet *packet)
 }
 
 /* A plain packet's is a constant: what is not kept for it needs no register. */
-static __always_inline __u64 layout_of(const struct packet *packet)
+static __always_inline __u64 layout_of(const struct packet *packet, __u16 id)
 {
 	const union layout plain = {
 		.header_lengths = sizeof(struct iphdr),
-		.version = 4,
+		.id = id,
 		.flags = LAYOUT_PORTS | LAYOUT_SUM,
 	};
 	const union layout layout = {
 		.header_lengths = packet->header_length,
-		.tags = packet->tags,
+		.id = id,
 		.protocol = packet->protocol,
 		.flags = flags_of(packet),
-		.version = packet->version,
 	};
 
 	return packet->is_plain ? plain.word : layout.word;
@@ -140,10 +155,9 @@ static __always_inline __u64 forget(__u64 layout)
 	volatile union layout forgotten;
 
 	forgotten.header_lengths = known.header_lengths;
-	forgotten.tags = known.tags;
+	forgotten.id = known.id;
 	forgotten.protocol = known.protocol;
 	forgotten.flags = known.flags;
-	forgotten.version = known.version;
 	return forgotten.word;
 }
 
@@ -281,7 +295,7 @@ static __always_inline bool write_transport(void *header, const void *end,
 static __always_inline enum l4lb_verdict
 find_obstacle(union layout layout, const __be32 *to, __be16 port)
 {
-	if ((layout.version == 6) == is_ipv4_mapped(to))
+	if (is_ipv6_in(layout) == is_ipv4_mapped(to))
 		return L4LB_OTHER_FAMILY;
 	if (layout.flags & LAYOUT_SHORT ||
 	    (port && !(layout.flags & LAYOUT_PORTS)))
@@ -388,8 +402,8 @@ static __noinline int rewrite_destination(struct xdp_md *ctx, const void *to,
 
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
-	return where.version == 6 ? rewrite(ctx, where, to, port, true, false) :
-				    rewrite(ctx, where, to, port, false, false);
+	return is_ipv6_in(where) ? rewrite(ctx, where, to, port, true, false) :
+				   rewrite(ctx, where, to, port, false, false);
 }
 
 static __noinline int rewrite_source(struct xdp_md *ctx, const void *to,
@@ -400,8 +414,8 @@ static __noinline int rewrite_source(struct xdp_md *ctx, const void *to,
 
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
-	return where.version == 6 ? rewrite(ctx, where, to, port, true, true) :
-				    rewrite(ctx, where, to, port, false, true);
+	return is_ipv6_in(where) ? rewrite(ctx, where, to, port, true, true) :
+				   rewrite(ctx, where, to, port, false, true);
 }
 
 static __noinline int rewrite_destination_of_error(struct xdp_md *ctx,
@@ -413,7 +427,7 @@ static __noinline int rewrite_destination_of_error(struct xdp_md *ctx,
 
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
-	return where.version == 6 ?
+	return is_ipv6_in(where) ?
 		       rewrite_error(ctx, where, to, port, true, false) :
 		       rewrite_error(ctx, where, to, port, false, false);
 }
@@ -427,9 +441,32 @@ static __noinline int rewrite_source_of_error(struct xdp_md *ctx,
 
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
-	return where.version == 6 ?
+	return is_ipv6_in(where) ?
 		       rewrite_error(ctx, where, to, port, true, true) :
 		       rewrite_error(ctx, where, to, port, false, true);
+}
+
+/* Writes the address where a packet goes, and the port if it is not 0. */
+static __always_inline enum l4lb_verdict write_destination(struct xdp_md *ctx,
+							   union layout layout,
+							   const void *to,
+							   __be16 port)
+{
+	return layout.flags & LAYOUT_ERROR ?
+		       rewrite_destination_of_error(ctx, to, port,
+						    layout.word) :
+		       rewrite_destination(ctx, to, port, layout.word);
+}
+
+/* Writes the address that a packet comes from, and the port if it is not 0. */
+static __always_inline enum l4lb_verdict write_source(struct xdp_md *ctx,
+						      union layout layout,
+						      const void *to,
+						      __be16 port)
+{
+	return layout.flags & LAYOUT_ERROR ?
+		       rewrite_source_of_error(ctx, to, port, layout.word) :
+		       rewrite_source(ctx, to, port, layout.word);
 }
 
 /* Gives a packet its destination's address, and its port if that has one. */
@@ -437,26 +474,18 @@ static __always_inline enum l4lb_verdict
 translate(struct xdp_md *ctx, const struct packet *packet,
 	  const struct l4lb_destination *destination)
 {
-	const __u64 layout = packet->is_plain ? layout_of(packet) :
-						forget(layout_of(packet));
+	const __u64 word = layout_of(packet, 0);
+	const union layout layout = {
+		.word = packet->is_plain ? word : forget(word),
+	};
 
+	/* The packet knows whether it is an error: so one function is enough for a plain one. */
 	return packet->is_error ?
 		       rewrite_destination_of_error(ctx, destination->address,
-						    destination->port, layout) :
+						    destination->port,
+						    layout.word) :
 		       rewrite_destination(ctx, destination->address,
-					   destination->port, layout);
-}
-
-/* Gives an answer the service's address, and its port if that has one. */
-static __always_inline enum l4lb_verdict
-translate_back(struct xdp_md *ctx, union layout layout,
-	       const struct l4lb_answer *answer)
-{
-	return layout.flags & LAYOUT_ERROR ?
-		       rewrite_source_of_error(ctx, answer->address,
-					       answer->port, layout.word) :
-		       rewrite_source(ctx, answer->address, answer->port,
-				      layout.word);
+					   destination->port, layout.word);
 }
 
 #else

@@ -12,7 +12,7 @@ export interface Destination {
   /** The id of the service that owns it, 0 for a free id. */
   service: number;
   weight: number;
-  /** Mask of the last 16 bits of the source, which differ by connection; 0: none. */
+  /** Mask of the last 16 bits of the source, which differ by connection, or by block; 0: none. */
   spread: number;
   source: Buffer;
   headerSum: number;
@@ -24,12 +24,15 @@ export interface Destination {
   exit: number;
   /** The port that its packets get, 0 if they keep theirs. */
   port: number;
+  /** The first block of ports of its pool, by full-nat. */
+  block: number;
 }
 
 const FORWARD_AT = 48;
 const FLAGS_AT = 49;
 const EXIT_AT = 50;
 const PORT_AT = 52;
+const BLOCK_AT = 54;
 
 /** L4LB_DESTINATION_FOUND. */
 export const DESTINATION_FOUND = 1;
@@ -48,6 +51,7 @@ export function encodeDestination(destination: Destination): Buffer {
   buffer.writeUInt8(destination.isFound ? DESTINATION_FOUND : 0, FLAGS_AT);
   putU16(buffer, destination.exit, EXIT_AT);
   buffer.writeUInt16BE(destination.port, PORT_AT);
+  putU16(buffer, destination.block, BLOCK_AT);
   return buffer;
 }
 
@@ -66,5 +70,6 @@ export function decodeDestination(buffer: Buffer): Destination {
     isFound: ((buffer[FLAGS_AT] ?? 0) & DESTINATION_FOUND) !== 0,
     exit: buffer.length > EXIT_AT ? u16(buffer, EXIT_AT) : 0,
     port: buffer.length > PORT_AT ? buffer.readUInt16BE(PORT_AT) : 0,
+    block: buffer.length > BLOCK_AT ? u16(buffer, BLOCK_AT) : 0,
   };
 }

@@ -31,6 +31,8 @@ export const DEVICE_NO_ECHO = 1;
 export const DEVICE_ANSWERS = 2;
 /** XDP sends answers, and does not pass them to the host. */
 export const DEVICE_XDP_ANSWERS = 4;
+/** There is something in `pools`, so packets to their ports are answers. */
+export const DEVICE_POOLS = 8;
 
 export function encodeDevice(device: Device): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.device);

@@ -21,6 +21,8 @@ export interface FlowRecord {
 }
 
 const RECORD_SIZE = 8;
+/** L4LB_RECORDS: as many are in a set. */
+export const RECORDS = 8;
 export const ESTABLISHED = 0x40000000;
 export const LASTING = 0x20000000;
 const ENDED = 0x8000;

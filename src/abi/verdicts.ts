@@ -63,7 +63,7 @@ export const VERDICTS = [
     number: 8,
     name: 'answer passed',
     action: 'PASS',
-    meaning: "an answer of a nat destination, with the service's address put back",
+    meaning: "an answer of nat, with the service's address put back",
   },
   {
     number: 9,
@@ -118,6 +118,18 @@ export const VERDICTS = [
     name: 'other family',
     action: 'DROP',
     meaning: 'nat cannot turn IPv4 into IPv6, as its destination needs',
+  },
+  {
+    number: 24,
+    name: 'no port',
+    action: 'DROP',
+    meaning: 'full-nat has no port left for a new connection',
+  },
+  {
+    number: 25,
+    name: 'no connection',
+    action: 'DROP',
+    meaning: 'full-nat has no port for it, and it begins no connection',
   },
   {
     number: 32,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
  * Brings the maps of a program of an earlier release into the form of today, so that it
- * can be replaced like any other. ABI 1 had shorter entries of destinations, no exits and no answers;
- * everything else is the same, records and hot slots too.
+ * can be replaced like any other. ABI 1 had shorter entries of destinations, no exits, no
+ * answers and no ports; everything else is the same, records and hot slots too.
  */
 import { decodeDestination, encodeDestination } from '../abi/destination.js';
 import { isEarlier } from '../program/find.js';
@@ -11,7 +11,10 @@ import { updateLine, valueOf } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 
 /** Maps that ABI 1 did not have; they are empty at first. */
-const LATER = ['exits', 'exit_devices', 'exit_numbers', 'answers'];
+const LATER = [
+  ...['exits', 'exit_devices', 'exit_numbers', 'answers'],
+  ...['returned', 'pools', 'claims', 'ports'],
+];
 
 /**
  * Fills the fresh program's `destinations` from those of the old one, and returns the old

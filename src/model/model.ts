@@ -68,9 +68,6 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
   const written = writes(chosen);
   if (!destination) return { ...untouched('empty slot', reasons), ...written };
 
-  const exit = destination.exit === 0 ? undefined : tables.exits?.get(destination.exit);
-  if (exit && !exit.isThere) return { ...untouched('exit gone', reasons), ...written };
-
   if (ip.length > destination.largestPacket) {
     const isTold =
       tables.build === 'host' && mayBeTold(link, ip, connection) && state.mayTell;
@@ -78,6 +75,9 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
     const told = tooBigAnswer(link, ip, destination.largestPacket);
     return { ...answer('too big told', told, frame.length, reasons), ...written };
   }
+  const exit = destination.exit === 0 ? undefined : tables.exits?.get(destination.exit);
+  if (exit && !exit.isThere) return { ...untouched('exit gone', reasons), ...written };
+
   if (destination.forward === 'local' && tables.build === 'host') {
     return { ...untouched('local server', reasons), ...written, id: chosen.id };
   }

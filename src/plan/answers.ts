@@ -30,12 +30,12 @@ interface Told {
 /** All answers of a state, or a refusal of those that would tell two services. */
 export function answersIn(
   cells: ReadonlyMap<number, Cell>,
-  destinations: Iterable<Destination>,
+  destinations: ReadonlyMap<number, Destination>,
 ): Answers {
   const services = servicesIn(cells);
   const told = new Map<string, Told>();
   const fragments = new Map<string, AnswerFrom | undefined>();
-  for (const entry of destinations) {
+  for (const [id, entry] of destinations) {
     if (entry.forward !== 'nat' || entry.service === 0) continue;
     const service = services.get(entry.service);
     for (const way of service?.ways ?? []) {
@@ -45,7 +45,7 @@ export function answersIn(
         ...{ address: entry.address, protocol },
         port: entry.port || way.port,
       };
-      const from = { address, port: entry.port && way.port, isForFragments: false };
+      const from = { address, port: entry.port && way.port, isForFragments: false, id };
       const text = textOf(key);
       const other = told.get(text);
       if (other && !sameFrom(other.from, from)) throw isTwice(entry, other.way, way);
@@ -54,7 +54,7 @@ export function answersIn(
       if (way.port === 0 || entry.port !== 0 || !isBySource) continue;
       // Fragments have no ports: none can be given another one, and none tells two services.
       const all = textOf({ ...key, port: 0 });
-      const one = { address, port: 0, isForFragments: true };
+      const one = { address, port: 0, isForFragments: true, id };
       const there = fragments.get(all);
       const isSame = !fragments.has(all) || (there && sameFrom(there, one));
       fragments.set(all, isSame ? one : undefined);

@@ -39,6 +39,7 @@ export function planDestinations(
       isFound,
       exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
       port,
+      block: 0,
     };
     if (!there || there.service === 0) return [{ map: 'destinations', key, value }];
     if (sameDestination(there, value)) return [];

@@ -53,7 +53,9 @@ export function planRemoval(state: State, { id, range }: GoneService): Write[] {
     // The address stays: a packet on its way may still read the entry.
     writes.push({ map: 'destinations', key, value: { ...entry, service: 0 } });
   }
-  const others = [...state.destinations.values()].filter(({ service }) => service !== id);
+  const others = new Map(
+    [...state.destinations].filter(([, { service }]) => service !== id),
+  );
   const answers = answersIn(placement.cells, others);
   const { gone } = planAnswers(state, answers);
   if (writes.length + gone.length === 0) return [];

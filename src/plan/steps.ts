@@ -114,7 +114,7 @@ export function planStep(
   const goneEntries = planGoneDestinations(state, service, ids);
   const changes = [...entries, ...goneEntries];
   const later = applyWrites({ ...state, slots: new Map() }, changes).destinations;
-  const answers = answersIn(placement.cells, later.values());
+  const answers = answersIn(placement.cells, later);
   const { added, gone } = planAnswers(state, answers);
   const answerFlags =
     (answers.size > 0 ? DEVICE_ANSWERS : 0) | (isSending ? DEVICE_XDP_ANSWERS : 0);

@@ -28,6 +28,10 @@ export interface Maps extends Record<MapName, MapInfo> {
   exit_devices?: MapInfo;
   exit_numbers?: MapInfo;
   answers?: MapInfo;
+  returned?: MapInfo;
+  pools?: MapInfo;
+  claims?: MapInfo;
+  ports?: MapInfo;
 }
 
 export interface Attached {
@@ -171,6 +175,7 @@ export function asMaps(
   const optional = [
     ...(['names', 'memories', 'flows', 'secret', 'kept', 'limits'] as const),
     ...(['exits', 'exit_devices', 'exit_numbers', 'answers'] as const),
+    ...(['returned', 'pools', 'claims', 'ports'] as const),
   ];
   for (const name of optional) {
     const map = all.find((one) => one.name === name);

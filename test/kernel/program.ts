@@ -193,7 +193,7 @@ export class Program {
     const destination = encodeDestination({
       ...{ address, port: to.port, forward: 'nat', mac: parseMac(mac) ?? address },
       ...{ service: 1, weight: 1, spread: 0, source: Buffer.alloc(16), headerSum: 0 },
-      ...{ largestPacket: 1500, isFound: false, exit: 0 },
+      ...{ largestPacket: 1500, isFound: false, exit: 0, block: 0 },
     });
     const ones = Array.from({ length: QUAD }, () => ({ current: 1, isHot: false }));
     const lines = [
@@ -209,6 +209,7 @@ export class Program {
             address: addressOf(vip),
             port: vip.port,
             isForFragments: false,
+            id: 1,
           }),
         ),
       ),

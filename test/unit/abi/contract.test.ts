@@ -53,6 +53,7 @@ import type { Cell } from '../../../src/abi/cell.js';
 import {
   DEVICE_ANSWERS,
   DEVICE_NO_ECHO,
+  DEVICE_POOLS,
   DEVICE_XDP_ANSWERS,
   decodeDevice,
   encodeDevice,
@@ -68,6 +69,28 @@ import {
   PROGRAM_NAME,
   VALUE_SIZES,
 } from '../../../src/abi/maps.js';
+import {
+  FIRST_PORT,
+  MOST_BLOCKS,
+  MOST_POOLS,
+  POOLS_SIZE,
+  decodePools,
+  encodePools,
+} from '../../../src/abi/pool.js';
+import {
+  CLAIM_ANSWERED,
+  CLAIM_CLIENT_FIN,
+  CLAIM_ENDED,
+  CLAIM_ESTABLISHED,
+  CLAIM_LASTS,
+  CLAIM_READY,
+  CLAIM_RST,
+  CLAIM_SERVER_FIN,
+  CLAIM_TCP,
+  CLAIM_UDP,
+  PORT_SIZE,
+  decodePort,
+} from '../../../src/abi/port.js';
 import { parseNames } from '../../../src/wire/names.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
 import { ENTRY_FORWARDS } from '../../../src/wire/forward.js';
@@ -199,10 +222,11 @@ const EMPTY_DESTINATION: Destination = {
   isFound: false,
   exit: 0,
   port: 0,
+  block: 0,
 };
 const EMPTY_EXIT: Exit = { mac: NO_MAC, vlan: 0, ifindex: 0, mtu: 0 };
 const EMPTY_ANSWER_KEY = { address: NO_ADDRESS, port: 0, protocol: 0 };
-const EMPTY_ANSWER = { address: NO_ADDRESS, port: 0, isForFragments: false };
+const EMPTY_ANSWER = { address: NO_ADDRESS, port: 0, isForFragments: false, id: 0 };
 const EMPTY_COUNTER: Counter = { packets: 0n, bytes: 0n };
 
 const ONES_8 = 0xff;
@@ -290,6 +314,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     largest_packet: { largestPacket: ONES_16 },
     exit: { exit: ONES_16 },
     port: { port: ONES_16 },
+    block: { block: ONES_16 },
   }).map(([field, one]) => ({
     struct: 'l4lb_destination',
     field,
@@ -317,6 +342,7 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
   ...Object.entries({
     address: { address: ONES_ADDRESS },
     port: { port: ONES_16 },
+    destination: { id: ONES_16 },
   }).map(([field, one]) => ({
     struct: 'l4lb_answer',
     field,
@@ -382,6 +408,7 @@ const DESTINATION: Destination = {
   isFound: true,
   exit: 0x0506,
   port: 0x0708,
+  block: 0x090a,
 };
 /** These have other values than all ones. */
 const NEVER_ALL_ONES = [
@@ -479,6 +506,19 @@ describe('abi', () => {
     { flag: 'L4LB_DEVICE_NO_ECHO', value: DEVICE_NO_ECHO },
     { flag: 'L4LB_DEVICE_ANSWERS', value: DEVICE_ANSWERS },
     { flag: 'L4LB_DEVICE_XDP_ANSWERS', value: DEVICE_XDP_ANSWERS },
+    { flag: 'L4LB_DEVICE_POOLS', value: DEVICE_POOLS },
+    { flag: 'L4LB_CLAIM_READY', value: CLAIM_READY },
+    { flag: 'L4LB_CLAIM_TCP', value: CLAIM_TCP },
+    { flag: 'L4LB_CLAIM_ANSWERED', value: CLAIM_ANSWERED },
+    { flag: 'L4LB_CLAIM_ESTABLISHED', value: CLAIM_ESTABLISHED },
+    { flag: 'L4LB_CLAIM_CLIENT_FIN', value: CLAIM_CLIENT_FIN },
+    { flag: 'L4LB_CLAIM_SERVER_FIN', value: CLAIM_SERVER_FIN },
+    { flag: 'L4LB_CLAIM_RST', value: CLAIM_RST },
+    { flag: 'L4LB_CLAIM_ENDED', value: CLAIM_ENDED },
+    { flag: 'L4LB_CLAIM_UDP', value: CLAIM_UDP },
+    { flag: 'L4LB_CLAIM_LASTS', value: CLAIM_LASTS },
+    { flag: 'L4LB_MOST_POOLS', value: MOST_POOLS },
+    { flag: 'L4LB_MOST_BLOCKS', value: MOST_BLOCKS },
     { flag: 'L4LB_ANSWER_FRAGMENTS', value: ANSWER_FRAGMENTS },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
     expect(value).toBe(defined(L4LB, flag));
@@ -496,6 +536,48 @@ describe('abi', () => {
     expect(Number(asserted?.[1])).toBe(VALUE_SIZES[map]);
     const last = fieldsOf(L4LB, struct).at(-1) ?? { at: 0, length: 0 };
     expect(Math.ceil((last.at + last.length) / 8) * 8).toBe(VALUE_SIZES[map]);
+  });
+
+  test('full-nat has pools and ports of these sizes', () => {
+    expect(L4LB).toContain(`sizeof(struct l4lb_pools) == ${POOLS_SIZE},`);
+    expect(L4LB).toContain(`sizeof(struct l4lb_port) == ${PORT_SIZE},`);
+    expect(L4LB).toContain(`L4LB_FIRST_PORT 0x${FIRST_PORT.toString(16)}`);
+    const pools = [
+      { address: WEB_1, hostBits: 0, firstBlock: 0x0102 },
+      { address: Buffer.alloc(16, 0x20), hostBits: 4, firstBlock: 16 },
+    ];
+    const encoded = encodePools(pools);
+    expect(decodePools(encoded)).toEqual(pools);
+    const place = Object.fromEntries(
+      fieldsOf(L4LB, 'l4lb_pool').map(({ name, at }) => [name, at]),
+    );
+    expect(encoded.subarray(place['last'], 24).toString('hex')).toBe(
+      `0a00010f${endianness() === 'LE' ? '0201' : '0102'}0004`,
+    );
+    expect(encoded.subarray(24, 48).toString('hex')).toBe(
+      `${'20'.repeat(12)}0000000020202020${endianness() === 'LE' ? '1000' : '0010'}0406`,
+    );
+  });
+
+  test('the fields of a port lie where the program has them', () => {
+    const value = Buffer.from(Array.from({ length: PORT_SIZE }, (_, at) => at));
+    const place = Object.fromEntries(
+      fieldsOf(L4LB, 'l4lb_port').map(({ name, at }) => [name, at]),
+    );
+    const { client, address, clientPort, servicePort, protocol } = decodePort(value);
+    expect({
+      client: client[0],
+      address: address[0],
+      client_port: clientPort >> 8,
+      service_port: servicePort >> 8,
+      protocol,
+    }).toEqual({
+      client: place['client'],
+      address: place['address'],
+      client_port: place['client_port'],
+      service_port: place['service_port'],
+      protocol: place['protocol'],
+    });
   });
 
   test('the map answers has keys and values of these sizes, and as many as fit', () => {
@@ -559,7 +641,7 @@ describe('abi', () => {
   test('an entry of the first version is one of a tunnel', () => {
     const tunnel = {
       ...{ ...DESTINATION, forward: 'tunnel' as const },
-      ...{ isFound: false, exit: 0, port: 0 },
+      ...{ isFound: false, exit: 0, port: 0, block: 0 },
     };
     const short = encodeDestination(tunnel).subarray(0, 48);
     expect(decodeDestination(short)).toEqual(tunnel);
@@ -612,7 +694,7 @@ describe('abi', () => {
     const key = { address: WEB_1, port: 8080, protocol: 17 };
     expect(decodeAnswerKey(encodeAnswerKey(key))).toEqual(key);
     for (const isForFragments of [false, true]) {
-      const answer = { address: VIP, port: 80, isForFragments };
+      const answer = { address: VIP, port: 80, isForFragments, id: 7 };
       expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
     }
     expect(decodeKey(encodeKey(0x01020304))).toBe(0x01020304);
@@ -666,7 +748,7 @@ describe('abi', () => {
       expected:
         '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
         '00000000000000000000ffff0a000001  1495  c805' +
-        '01 01 0605 0708 0000',
+        '01 01 0605 0708 0a09',
     },
     {
       what: 'the key of an answer',
@@ -675,8 +757,8 @@ describe('abi', () => {
     },
     {
       what: 'an answer',
-      value: encodeAnswer({ address: VIP, port: 80, isForFragments: true }),
-      expected: '00000000000000000000ffffc000020a  0050 01 0000000000',
+      value: encodeAnswer({ address: VIP, port: 80, isForFragments: true, id: 1 }),
+      expected: '00000000000000000000ffffc000020a  0050 01 000000 0100',
     },
     {
       what: 'a counter',

@@ -85,6 +85,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
             isFound: false,
             exit: 0,
             port: 0,
+            block: 0,
           },
         ],
       ]),

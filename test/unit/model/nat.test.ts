@@ -19,7 +19,12 @@ function natTables(nat: NatCase, different: Partial<ModelCell> = {}): Tables {
   const { vip, destination: to } = nat;
   const way = { address: address(vip.address), port: vip.port, ...different };
   const from = { address: address(to.address), port: to.port };
-  const value = { address: address(vip.address), port: vip.port, isForFragments: false };
+  const value = {
+    address: address(vip.address),
+    port: vip.port,
+    isForFragments: false,
+    id: 1,
+  };
   const usual = tables();
   return {
     ...usual,
@@ -101,7 +106,7 @@ describe('fragments', () => {
     expect(model(own, state(), frame).verdict).toBe('not ours');
     const note: ModelAnswer = {
       key: { address: address(to.address), port: 0, protocol: UDP },
-      value: { address: address(vip.address), port: 0, isForFragments: true },
+      value: { address: address(vip.address), port: 0, isForFragments: true, id: 1 },
     };
     const answers = [...(own.answers ?? []), note];
     expect(model({ ...own, answers }, state(), frame)).toMatchObject({

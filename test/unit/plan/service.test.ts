@@ -176,6 +176,7 @@ describe('plan of the first fill', () => {
       isFound: false,
       exit: 0,
       port: 0,
+      block: 0,
     });
   });
 

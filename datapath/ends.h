@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reads both ends of a packet again where the packet itself has been let go. Of an ICMP
+ * error they are those of the packet that it quotes, turned round: the error goes to where
+ * that one came from.
+ */
+#ifndef ENDS_H
+#define ENDS_H
+
+#include "translate.h"
+
+#ifdef L4LB_HOST
+
+struct ends {
+	struct l4lb_answer_key from; /* a key as `answers` has them */
+	__be16 port;
+	__be16 spare;
+	struct address to;
+};
+
+static __always_inline __be32 ports_of(const struct ends *ends)
+{
+	return (__u32)ends->from.port | (__u32)ends->port << 16;
+}
+
+static __always_inline void read_addresses(struct ends *ends,
+					   const void *header,
+					   const bool is_ipv6,
+					   const bool turned)
+{
+	struct address *from = (struct address *)ends->from.address;
+	const struct ipv6hdr *ipv6 = header;
+	const struct iphdr *ip = header;
+
+	if (is_ipv6) {
+		set_ipv6_address(from, turned ? &ipv6->daddr : &ipv6->saddr);
+		set_ipv6_address(&ends->to,
+				 turned ? &ipv6->saddr : &ipv6->daddr);
+	} else {
+		set_ipv4_address(from, turned ? ip->daddr : ip->saddr);
+		set_ipv4_address(&ends->to, turned ? ip->saddr : ip->daddr);
+	}
+}
+
+/* False only if the ends are not there, and all of it has been read. */
+static __always_inline bool read_ends_of(struct xdp_md *ctx,
+					 union layout layout,
+					 const bool is_ipv6, struct ends *ends)
+{
+	const __u32 least = is_ipv6 ? sizeof(struct ipv6hdr) :
+				      sizeof(struct iphdr);
+	const bool turned = layout.flags & LAYOUT_ERROR;
+	const void *end = frame_end(ctx);
+	void *ip = find_header(ctx, layout);
+	const struct ports *ports;
+
+	ends->from.version = is_ipv6 ? 6 : 4;
+	ends->from.protocol = layout.protocol;
+	if (turned) {
+		ip = behind(ip, header_length(layout.header_lengths) +
+					sizeof(struct icmp));
+		if (never(ip + least > end))
+			return false;
+		read_addresses(ends, ip, is_ipv6, true);
+		ports = behind(ip, quoted_header_length(layout.header_lengths));
+	} else {
+		if (never(ip + least > end))
+			return false;
+		read_addresses(ends, ip, is_ipv6, false);
+		ends->from.protocol = protocol_in(ip, layout, is_ipv6);
+		ports = behind(ip, header_length(layout.header_lengths));
+	}
+	if (!(layout.flags & LAYOUT_PORTS))
+		return true;
+	if (never((void *)(ports + 1) > end))
+		return false;
+	ends->from.port = turned ? ports->destination : ports->source;
+	ends->port = turned ? ports->source : ports->destination;
+	return true;
+}
+
+static __always_inline bool read_ends(struct xdp_md *ctx, union layout layout,
+				      struct ends *ends)
+{
+	return is_ipv6_in(layout) ? read_ends_of(ctx, layout, true, ends) :
+				    read_ends_of(ctx, layout, false, ends);
+}
+
+#endif
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Full-nat: a packet gets its destination's address and port in place of the service's, and
+ * an address and port of ours in place of the client's. So its destination needs nothing
+ * but a way back to that address, and does not see the client. ports.h keeps who has which
+ * port, and what a destination sends to it becomes an answer to the client: answers.h.
+ *
+ * A connection keeps the destination that it began with, wherever its slot has moved since,
+ * for as long as that is one of the service's.
+ *
+ * All this is off the path of other packets, in functions that l4lb_2 calls when it has let
+ * the packet go: the deepest calls of any_packet() leave no room for it on the stack.
+ */
+#ifndef FULL_NAT_H
+#define FULL_NAT_H
+
+#include "counters.h"
+#include "forward.h"
+#include "leave.h"
+#include "ports.h"
+
+#ifdef L4LB_HOST
+
+/* Reads what a segment tells; a packet that is none, or an ICMP error, tells nothing. */
+static __always_inline struct said
+read_said(struct xdp_md *ctx, union layout layout, const struct ends *ends)
+{
+	struct said said = {};
+	const struct tcphdr *tcp;
+	const __u8 *bytes;
+
+	if (ends->from.protocol != IPPROTO_TCP || layout.flags & LAYOUT_ERROR)
+		return said;
+	tcp = behind(find_header(ctx, layout),
+		     header_length(layout.header_lengths));
+	bytes = (const __u8 *)tcp;
+	if (never((void *)(tcp + 1) > frame_end(ctx)))
+		return said; /* the parser has seen all of it */
+	said.sequence = bpf_ntohl(tcp->seq);
+	said.acknowledges = bpf_ntohl(tcp->ack_seq);
+	said.flags = bytes[TCP_FLAG_BYTE];
+	return said;
+}
+
+/* Returns the entry of a connection's destination, if it still is one of the service. */
+static __always_inline const struct l4lb_destination *
+still_there(const struct l4lb_port *port, __u16 service)
+{
+	const __u32 id = port->destination;
+	const struct l4lb_destination *found = lookup(&destinations, &id);
+
+	return found && found->service == service &&
+			       found->forward == L4LB_FULL_NAT ?
+		       found :
+		       NULL;
+}
+
+/* Tells whether a packet that may begin a connection does so on a port that was known. */
+static __always_inline bool
+begins_anew(const struct l4lb_destination *destination, union claim claim)
+{
+	const __u16 state = claim.fields.state;
+
+	return !destination ||
+	       state & (L4LB_CLAIM_CLIENT_FIN | L4LB_CLAIM_SERVER_FIN |
+			L4LB_CLAIM_RST) ||
+	       (!(state & L4LB_CLAIM_ESTABLISHED) && !destination->weight);
+}
+
+/*
+ * Finds the port of a client's packet, or takes one, and the entry of its destination: of
+ * the slot's, unless the connection has another one.
+ */
+static __always_inline enum l4lb_verdict
+assign_port(struct xdp_md *ctx, union layout layout, const struct ends *ends,
+	    const struct place *place,
+	    const struct l4lb_destination **destination, __u32 *id,
+	    __u32 *number)
+{
+	const __u32 now = seconds_now() >> L4LB_SEEN_SHIFT;
+	const struct said said = read_said(ctx, layout, ends);
+	const bool is_error = layout.flags & LAYOUT_ERROR;
+	const bool may_begin =
+		!is_error &&
+		(ends->from.protocol == IPPROTO_UDP || is_syn(&said));
+	const struct l4lb_destination *own;
+	struct l4lb_port *port;
+	union claim claim;
+	__u64 *where;
+
+	*number = find_port(ends, place);
+	if (*number == NO_NUMBER) {
+		if (!may_begin)
+			return L4LB_NO_CONNECTION;
+		return take_port(ends, place, *id, now, number) ?
+			       L4LB_NO_OBJECTION :
+			       L4LB_NO_PORT;
+	}
+	where = claim_of(*number);
+	port = lookup(&ports, number);
+	if (never(!where || !port))
+		return L4LB_NO_CONNECTION; /* it has just been found */
+	claim = read_claim(where);
+	own = still_there(port, (*destination)->service);
+	if (may_begin && begins_anew(own, claim)) {
+		port->destination = *id;
+		note(where, claim.fields.signature,
+		     L4LB_CLAIM_READY | (claim.fields.state & L4LB_CLAIM_TCP),
+		     ~0, now);
+		return L4LB_NO_OBJECTION;
+	}
+	if (!own)
+		return L4LB_NO_CONNECTION;
+	if (!is_error)
+		note_client(port, where, claim, &said, now);
+	*destination = own;
+	*id = port->destination;
+	return L4LB_NO_OBJECTION;
+}
+
+/* Sends a client's packet from a port of ours. Its MAC addresses come last. */
+static __always_inline enum l4lb_verdict
+send_from_port(struct xdp_md *ctx, const struct l4lb_device *device,
+	       union layout layout, __u32 *id, __u64 *length, int *action)
+{
+	const struct l4lb_destination *destination = lookup(&destinations, id);
+	enum l4lb_verdict verdict;
+	struct ends ends = {};
+	struct address source;
+	struct place place;
+	__u32 number;
+
+	if (never(!destination))
+		return L4LB_EMPTY_SLOT;
+	verdict = find_obstacle(layout, (const __be32 *)destination->address,
+				L4LB_FIRST_PORT);
+	if (verdict != L4LB_NO_OBJECTION)
+		return verdict;
+	if (never(!read_ends(ctx, layout, &ends)))
+		return L4LB_MALFORMED;
+	place = place_of(&ends, destination);
+	__builtin_memcpy(&source, destination->source_address, sizeof(source));
+	source.word[3] |= bpf_htonl(place.block);
+	verdict = assign_port(ctx, layout, &ends, &place, &destination, id,
+			      &number);
+	if (verdict != L4LB_NO_OBJECTION)
+		return verdict;
+	if (!find_exit(destination, action))
+		return L4LB_EXIT_GONE;
+	verdict =
+		write_destination(ctx, layout, destination->address, destination->port) ?:
+			write_source(ctx, layout, &source, bpf_htons(L4LB_FIRST_PORT | number % L4LB_BLOCK_PORTS)) ?:
+			readdress(ctx, device, destination);
+	if (verdict != L4LB_NO_OBJECTION || !destination->exit)
+		return verdict;
+	*length = leave_by(ctx, tags_in(layout), destination->exit, *length);
+	return *length ? L4LB_BALANCED : L4LB_NO_ROOM;
+}
+
+/*
+ * Counts the packet and returns its action. It is not static, so that the verifier looks at
+ * it once, and not again for each of the many ways by which the parser reaches a packet.
+ */
+__noinline int full_nat(struct xdp_md *ctx, __u64 word)
+{
+	const struct l4lb_device *device = this_device();
+	const union layout layout = { .word = word };
+	__u64 length = frame_length(ctx);
+	const __u64 came_with = length;
+	enum l4lb_verdict verdict;
+	int action = XDP_TX;
+	__u32 id = layout.id;
+
+	if (never(!device))
+		return XDP_PASS;
+	verdict = send_from_port(ctx, device, layout, &id, &length, &action);
+	if (verdict == L4LB_BALANCED) {
+		count(&counters, id, length);
+		return action;
+	}
+	count(&verdicts, verdict, came_with);
+	return verdict < L4LB_FIRST_DROP ? XDP_PASS : XDP_DROP;
+}
+
+/* Returns the number of the port that an address and port of a pool have, or NO_NUMBER. */
+static __always_inline __u32 number_of(const struct address *address,
+				       __u8 version, __be16 port)
+{
+	const struct l4lb_pools *found;
+	const __u32 last = bpf_ntohl(address->word[3]);
+	const __u32 only = 0;
+	__u32 place;
+
+	if (!(port & bpf_htons(L4LB_FIRST_PORT)))
+		return NO_NUMBER;
+	found = lookup(&pools, &only);
+	if (never(!found))
+		return NO_NUMBER;
+#pragma clang loop unroll(disable)
+	for (place = 0; place < L4LB_MOST_POOLS; place++) {
+		const struct l4lb_pool *pool = &found->pools[place];
+		const __u32 differing = last ^ bpf_ntohl(pool->last);
+
+		if (!pool->version)
+			break;
+		if (pool->version == version &&
+		    !(differing >> (pool->host_bits & 31)) &&
+		    (version != 6 || (address->word[0] == pool->upper[0] &&
+				      address->word[1] == pool->upper[1] &&
+				      address->word[2] == pool->upper[2])))
+			return (pool->first_block + differing) *
+				       L4LB_BLOCK_PORTS +
+			       bpf_ntohs(port) % L4LB_BLOCK_PORTS;
+	}
+	return NO_NUMBER;
+}
+
+/* Tells whether a packet comes from where the connection of a port was sent to. */
+static __always_inline bool is_from(const struct l4lb_destination *destination,
+				    const struct l4lb_port *port,
+				    const struct ends *ends)
+{
+	const struct address *address =
+		(const struct address *)destination->address;
+
+	return destination->forward == L4LB_FULL_NAT && destination->service &&
+	       ends->from.protocol == port->protocol &&
+	       ends->from.port == (destination->port ?: port->service_port) &&
+	       same_address(address,
+			    (const struct address *)ends->from.address);
+}
+
+/*
+ * Turns a packet to one of our ports into an answer to the client that has it; NOT_OURS if
+ * nobody has it, or if it is not from that client's destination.
+ */
+static __always_inline enum l4lb_verdict
+turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
+		    const struct ends *ends)
+{
+	const __u32 now = seconds_now() >> L4LB_SEEN_SHIFT;
+	const struct l4lb_destination *destination;
+	enum l4lb_verdict verdict;
+	struct l4lb_port *port;
+	union claim claim;
+	struct said said;
+	__u64 *where;
+	__u32 id;
+
+	port = lookup(&ports, &number);
+	where = claim_of(number);
+	if (!port || !where)
+		return L4LB_NOT_OURS;
+	claim = read_claim(where);
+	id = port->destination;
+	destination = lookup(&destinations, &id);
+	if (!(claim.fields.state & L4LB_CLAIM_READY) || !destination ||
+	    !is_from(destination, port, ends))
+		return L4LB_NOT_OURS;
+	if (!(layout.flags & LAYOUT_ERROR)) {
+		said = read_said(ctx, layout, ends);
+		note_answer(port, where, claim, &said, now);
+	}
+	verdict =
+		write_source(ctx, layout, port->address, port->service_port) ?:
+			write_destination(ctx, layout, port->client,
+					  port->client_port);
+	if (verdict == L4LB_NO_OBJECTION)
+		count(&returned, id, frame_length(ctx));
+	return verdict;
+}
+
+#define is_full_nat(destination) ((destination)->forward == L4LB_FULL_NAT)
+
+#else
+
+#define is_full_nat(destination) false
+
+#endif
+#endif

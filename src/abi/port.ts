@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** struct l4lb_claim and struct l4lb_port: which connection has a port of full-nat. */
+import { u16, u32 } from './bytes.js';
+import { RECORDS } from './record.js';
+
+/** A word of `claims`. */
+export interface Claim {
+  /** 0: the port is free. */
+  signature: number;
+  state: number;
+  /** In units of 4 seconds, 16 bits. */
+  seen: number;
+}
+
+/** L4LB_CLAIM_...: what `state` has. */
+export const CLAIM_READY = 1;
+export const CLAIM_TCP = 2;
+export const CLAIM_ANSWERED = 4;
+export const CLAIM_ESTABLISHED = 8;
+export const CLAIM_CLIENT_FIN = 16;
+export const CLAIM_SERVER_FIN = 32;
+export const CLAIM_RST = 64;
+
+/** How long a connection may be silent before another may take its port, as in `seen`. */
+export const CLAIM_ENDED = 16;
+export const CLAIM_UDP = 45;
+export const CLAIM_LASTS = 1861;
+
+/** An entry of `ports`. */
+export interface Port {
+  client: Buffer;
+  /** The service's. */
+  address: Buffer;
+  clientPort: number;
+  servicePort: number;
+  /** Id. */
+  destination: number;
+  protocol: number;
+  /** What a client acknowledges that has seen the answer to its SYN. */
+  awaited: number;
+}
+
+export const PORT_SIZE = 64;
+/** Ports of one set of claims; the sets are as long as those of records. */
+export const CLAIMS = RECORDS;
+
+export function decodeClaims(set: Buffer): Claim[] {
+  return Array.from({ length: CLAIMS }, (_, place) => ({
+    signature: u32(set, place * 8),
+    state: u16(set, place * 8 + 4),
+    seen: u16(set, place * 8 + 6),
+  }));
+}
+
+export function decodePort(buffer: Buffer): Port {
+  return {
+    client: buffer.subarray(0, 16),
+    address: buffer.subarray(16, 32),
+    clientPort: buffer.readUInt16BE(32),
+    servicePort: buffer.readUInt16BE(34),
+    destination: u16(buffer, 36),
+    protocol: buffer.readUInt8(38),
+    awaited: u32(buffer, 40),
+  };
+}
