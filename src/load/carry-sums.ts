@@ -21,7 +21,10 @@ export class SumCarrier {
   readonly #pairs: readonly { from: MapInfo; to: MapInfo }[];
   readonly #ids: ReadonlyMap<number, number>;
 
-  /** Fails where a map is missing: when the programs are swapped it would be too late. */
+  /**
+   * Fails where a map is missing: when the programs are swapped it would be too late. Not
+   * every build counts what destinations return.
+   */
   constructor(
     bpftool: Bpftool,
     pins: Pins,
@@ -30,7 +33,11 @@ export class SumCarrier {
     fresh: Pick<Loaded, 'name' | 'maps'>,
     ids: ReadonlyMap<number, number>,
   ) {
-    const names = isDecap(fresh.name) ? ['verdicts'] : ['counters', 'verdicts'];
+    const has = (maps: readonly MapInfo[]): boolean =>
+      maps.some(({ name }) => name === 'returned');
+    const names = isDecap(fresh.name)
+      ? ['verdicts']
+      : ['counters', ...(has(old) && has(fresh.maps) ? ['returned'] : []), 'verdicts'];
     this.#bpftool = bpftool;
     this.#pins = pins;
     this.#lock = lock;
@@ -45,7 +52,7 @@ export class SumCarrier {
   async add(): Promise<void> {
     for (const { map, sums } of await this.#all()) {
       const retired = sums.get(0);
-      if (map.name === 'counters') {
+      if (isByDestination(map)) {
         sums.delete(0);
         if (retired) await this.#write(map, new Map([[0, retired]]));
       }
@@ -68,7 +75,7 @@ export class SumCarrier {
     const all: { map: MapInfo; sums: Map<number, Counter> }[] = [];
     for (const { from, to } of this.#pairs) {
       const counters = await this.#read(from);
-      const sums = to.name === 'counters' ? carrySums(counters, this.#ids) : counters;
+      const sums = isByDestination(to) ? carrySums(counters, this.#ids) : counters;
       all.push({ map: to, sums });
     }
     return all;
@@ -79,7 +86,7 @@ export class SumCarrier {
     return new Map(
       entries.map(({ key, values }) => {
         const id = decodeKey(key);
-        const isRetired = map.name === 'counters' && id === 0;
+        const isRetired = isByDestination(map) && id === 0;
         return [id, isRetired ? retiredCounter(values) : sumCounters(values)];
       }),
     );
@@ -91,4 +98,9 @@ export class SumCarrier {
     );
     await this.#bpftool.write(lines, this.#lock);
   }
+}
+
+/** Whether a map counts by the ids of destinations, and not by verdicts. */
+function isByDestination({ name }: MapInfo): boolean {
+  return name !== 'verdicts';
 }

@@ -33,6 +33,11 @@ export interface State {
   /** By the hex digits of their keys; undefined where packets cannot be rewritten. */
   answers?: ReadonlyMap<string, AnswerFrom> | undefined;
   counters: ReadonlyMap<number, Counter>;
+  /**
+   * What destinations have sent back, as far as they could; undefined where the program
+   * does not count it.
+   */
+  returned?: ReadonlyMap<number, Counter> | undefined;
   /** The slots of the service that is planned for. */
   slots: ReadonlyMap<number, Slot>;
 }
@@ -40,6 +45,7 @@ export interface State {
 /** The value that one write puts into each map. */
 interface Values {
   counters: Counter;
+  returned: Counter;
   destinations: Destination;
   exits: Exit;
   /** By the index of the device that an exit leads to; undefined removes it. */
@@ -63,10 +69,12 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
   const exits = new Map(live.exits);
   const answers = new Map(live.answers);
   const counters = new Map(live.counters);
+  const returned = new Map(live.returned);
   const slots = new Map(live.slots);
   let device = live.device;
   for (const write of writes) {
     if (write.map === 'counters') counters.set(write.key, write.value);
+    else if (write.map === 'returned') returned.set(write.key, write.value);
     else if (write.map === 'destinations') destinations.set(write.key, write.value);
     else if (write.map === 'slots') slots.set(write.key, write.value);
     else if (write.map === 'device') device = write.value;
@@ -86,6 +94,7 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
     ...(live.exits && { exits }),
     ...(live.answers && { answers }),
     counters,
+    ...(live.returned && { returned }),
     slots,
   };
 }

@@ -7,8 +7,9 @@
  * whole:
  *
  *   0. prefixes of names that are new
- *   1. counters of ids that get a new owner: what they counted moves to id 0, between
- *      two generations of the device's entry, so that no watcher counts it twice
+ *   1. counters of ids that get a new owner, those of answers too: what they counted moves
+ *      to id 0, between two generations of the device's entry, so that no watcher counts
+ *      it twice
  *   2. exits, entries of destinations that are new or changed, and their answers
  *   3. slots
  *   4. new ways into the service, and the ids of destinations that are gone
@@ -22,6 +23,8 @@ import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import type { Placement } from './cells.js';
 import { planDestinations } from './entries.js';
 import { exitNumbers, planExits } from './exits.js';
+import type { Counter } from '../abi/counter.js';
+import { ZERO, addCounters } from '../abi/counter.js';
 import type { Exit } from '../abi/exit.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
@@ -192,28 +195,38 @@ function giveIds(
 
 function planCounters(state: State, ids: readonly number[]): Write[] {
   const isNew = (id: number): boolean => (state.destinations.get(id)?.service ?? 0) === 0;
-  const retired = ids.filter(isNew).flatMap((id) => {
-    const counter = state.counters.get(id);
-    return counter && counter.packets > 0n ? [{ id, counter }] : [];
-  });
-  if (retired.length === 0) return [];
-  let { packets, bytes } = state.counters.get(0) ?? { packets: 0n, bytes: 0n };
-  for (const { counter } of retired) {
-    packets += counter.packets;
-    bytes += counter.bytes;
-  }
+  const fresh = ids.filter(isNew);
+  const moves = (['counters', 'returned'] as const).flatMap((map) =>
+    retire(map, state[map] ?? new Map(), fresh),
+  );
+  if (moves.length === 0) return [];
   const { device } = state;
   const moving = { ...device, generation: whileMoving(device.generation) };
   const moved = { ...device, generation: afterWriting(moving.generation) };
   return [
     { map: 'device', key: 0, value: moving },
-    { map: 'counters', key: 0, value: { packets, bytes } },
-    ...retired.map(({ id }) => ({
-      map: 'counters' as const,
-      key: id,
-      value: { packets: 0n, bytes: 0n },
-    })),
+    ...moves,
     { map: 'device', key: 0, value: moved },
+  ];
+}
+
+/** Moves what was counted for these ids to id 0. */
+function retire(
+  map: 'counters' | 'returned',
+  counters: ReadonlyMap<number, Counter>,
+  ids: readonly number[],
+): Write[] {
+  const retired = ids.flatMap((id) => {
+    const counter = counters.get(id);
+    return counter && counter.packets > 0n ? [{ id, counter }] : [];
+  });
+  if (retired.length === 0) return [];
+  const value = retired
+    .map(({ counter }) => counter)
+    .reduce(addCounters, counters.get(0) ?? ZERO);
+  return [
+    { map, key: 0, value },
+    ...retired.map(({ id }) => ({ map, key: id, value: ZERO })),
   ];
 }
 

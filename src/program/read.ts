@@ -4,6 +4,7 @@ import type { AnswerFrom } from '../abi/answer.js';
 import { decodeAnswer } from '../abi/answer.js';
 import { valueOf } from '../system/bpftool-text.js';
 import type { Entry, MapInfo } from '../system/bpftool-text.js';
+import type { Counter } from '../abi/counter.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
 import { decodeExit } from '../abi/exit.js';
@@ -22,16 +23,18 @@ import type { Cell } from '../abi/cell.js';
 import { decodeDevice } from '../abi/device.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { at, must } from '../text/must.js';
+import { readCounters } from './counters.js';
 import { readLostExits } from './exit-devices.js';
 import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
+import { answersComeBack } from '../wire/forward.js';
 
 /** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const { device: one, services, destinations: all, counters: sums, exits } = maps;
-  const { exit_devices: devices, answers } = maps;
+  const { exit_devices: devices, answers, returned } = maps;
   const asked = [one, services, all, sums, ...(exits ? [exits] : [])];
   const dumps = await bpftool.dumps(
     [...asked, ...(answers ? [answers] : [])].map(({ id }) => id),
@@ -44,6 +47,9 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
     keepingLast(sumCounters),
   ];
   const isAsked = ways && devices && ways.size > 0;
+  const entries = new Map(
+    destinations.map((entry) => [decodeKey(entry.key), destinationOf(valueOf(entry))]),
+  );
   return {
     sizes: sizesOf(maps),
     device: decodeDevice(valueOf(at(device, 0))),
@@ -53,9 +59,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
         return cell.flags === 0 ? [] : [[decodeKey(entry.key), cell] as const];
       }),
     ),
-    destinations: new Map(
-      destinations.map((entry) => [decodeKey(entry.key), destinationOf(valueOf(entry))]),
-    ),
+    destinations: entries,
     counters: new Map(
       counters.map(({ key, values }) => {
         const id = decodeKey(key);
@@ -65,13 +69,29 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
     ...(ways && { exits: ways }),
     ...(answers && { answers: decodeAnswers(at(dumps, asked.length)) }),
     ...(isAsked && { lostExits: await readLostExits(bpftool, devices, ways) }),
+    ...(returned && { returned: await readReturned(bpftool, returned, entries) }),
     slots: new Map(),
   };
 }
 
+/**
+ * Reads what was counted of answers. An id has some only if its entry is of a destination
+ * whose answers come back, or was until it was freed.
+ */
+async function readReturned(
+  bpftool: Bpftool,
+  returned: MapInfo,
+  destinations: State['destinations'],
+): Promise<Map<number, Counter>> {
+  const ids = [...destinations]
+    .filter(([, { forward }]) => answersComeBack(forward))
+    .map(([id]) => id);
+  return ids.length > 0 ? readCounters(bpftool, returned, ids) : new Map();
+}
+
 /** What all tables hold before anything was written to them: entries of zeros. */
 export function untouchedTables(maps: Maps): State {
-  const { device, destinations, counters, exits, answers } = maps;
+  const { device, destinations, counters, exits, answers, returned } = maps;
   const zeros = ({ valueSize }: MapInfo): Buffer => Buffer.alloc(valueSize);
   const free = decodeDestination(zeros(destinations));
   const none = sumCounters([zeros(counters)]);
@@ -88,6 +108,7 @@ export function untouchedTables(maps: Maps): State {
     ),
     ...(exits && { exits: new Map() }),
     ...(answers && { answers: new Map() }),
+    ...(returned && { returned: new Map() }),
     slots: new Map(),
   };
 }

@@ -146,6 +146,7 @@ function encode(
 ): Buffer {
   switch (write.map) {
     case 'counters':
+    case 'returned':
       return encodeCounter(write.value);
     case 'destinations':
       return encodeDestination(write.value);

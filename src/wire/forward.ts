@@ -27,6 +27,11 @@ export function forwardIn(entries: Iterable<{ forward: EntryForward }>): Forward
   return USUAL_FORWARD;
 }
 
+/** Whether what a destination answers comes back through the balancer, which counts it. */
+export function answersComeBack(forward: EntryForward): boolean {
+  return forward === 'nat' || forward === 'full-nat';
+}
+
 /** Who sends the answers of nat destinations on. */
 export const ANSWERING = ['kernel', 'xdp'] as const;
 export type Answering = (typeof ANSWERING)[number];

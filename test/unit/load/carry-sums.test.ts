@@ -81,6 +81,29 @@ test('counters go to the new ids, and what has none any more to id 0', async () 
   ]);
 });
 
+test('what destinations sent back goes the same way, where both programs count it', async () => {
+  const names = ['counters', 'verdicts', 'returned'];
+  const dumps = { 1: [4n, 5n, 6n], 2: [0n, 7n], 3: [1n, 0n, 2n] };
+  const [old, fresh] = [maps(1, names), maps(11, names)];
+  const both = carrierOf(old, { name: PROGRAM_NAME, maps: fresh }, dumps);
+  await both.carrier.set();
+  expect(both.lines).toEqual([
+    ...[update(11, 0, 9n), update(11, 1, 6n)],
+    ...[update(13, 0, 1n), update(13, 1, 2n)],
+    ...[update(12, 0, 0n), update(12, 1, 7n)],
+  ]);
+  for (const [from, to] of [
+    [old, NEW],
+    [OLD, fresh],
+  ] as const) {
+    const one = carrierOf(from, { name: PROGRAM_NAME, maps: [...to] }, dumps);
+    await one.carrier.set();
+    expect(one.lines).toEqual(
+      both.lines.filter((line) => !line.startsWith('map update id 13 ')),
+    );
+  }
+});
+
 test('a program that decapsulates has verdicts only', async () => {
   const { carrier, lines } = carrierOf(
     OLD.slice(1),

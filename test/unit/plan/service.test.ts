@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { CELL_BY_PORT, CELL_KEEPS_SSH } from '../../../src/abi/cell.js';
+import type { Counter } from '../../../src/abi/counter.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
@@ -444,6 +445,30 @@ describe('plan of ids and counters', () => {
     expect(more.counters.get(1)).toEqual({ packets: 0n, bytes: 0n });
     expect(more.counters.get(0)).toEqual({ packets: 1000n, bytes: 100_000n });
     expect(totalPackets(more)).toBe(totalPackets(before));
+  });
+
+  test('what was counted of answers moves with them, and alone too', () => {
+    const returned = new Map([
+      [0, { packets: 7n, bytes: 70n }],
+      [1, { packets: 20n, bytes: 2000n }],
+      [2, { packets: 30n, bytes: 3000n }],
+    ]);
+    const less = { ...filled(before, FILE.slice(1)), returned };
+    const wanted = [...FILE.slice(1), row('10.0.9.9')];
+    const moved = new Map([
+      ...returned,
+      [0, { packets: 27n, bytes: 2070n }],
+      [1, { packets: 0n, bytes: 0n }],
+    ]);
+    expect(filled(less, wanted).returned).toEqual(moved);
+    const alone = { ...less, counters: new Map<number, Counter>() };
+    const { writes } = planFor(alone, wanted);
+    const { generation } = less.device;
+    expect(applyWrites(alone, writes).returned).toEqual(moved);
+    expect(generationsOf(writes)).toEqual([1, 2, 4].map((more) => generation + more));
+    expect(writes.slice(0, 4).map(({ map, key }) => `${map} ${key}`)).toEqual([
+      ...['device 0', 'returned 0', 'returned 1', 'device 0'],
+    ]);
   });
 
   test('counters move between an odd generation and an even one', () => {
