@@ -66,7 +66,7 @@ export function stable(line: string): string {
     .replace(/program \d+/g, 'program N')
     .replace(/\bin \d+ s\b/g, 'in N s')
     .replace(/^ +\d+ (?=destination\d)/, 'N ')
-    .replace(/ +[\d,]+ (?=pkts\/s|bits\/s|in all)/g, ' N ');
+    .replace(/ +[\d,]+ (?=pkts\/s|bits\/s|answers\/s|in all)/g, ' N ');
 }
 
 /** Whether the output matches the page. A line "..." stands for any lines. */

@@ -16,9 +16,14 @@ export interface Reading {
   destinations: ReadonlyMap<number, Counter>;
   /** What was counted for ids that no longer have a destination. */
   retired: Counter;
+  /** What destinations sent back; undefined where none can, or the program cannot count it. */
+  returned?: Returned | undefined;
   /** By number. `balanced` is missing, since the program does not count it. */
   verdicts: ReadonlyMap<number, Counter>;
 }
+
+/** What destinations sent back, by those whose answers come back through the balancer. */
+export type Returned = Pick<Reading, 'destinations' | 'retired'>;
 
 export interface Subject {
   interface: string;
@@ -29,8 +34,8 @@ export interface Subject {
   loadedAt: number;
 }
 
-/** What all destinations got, those among them that have left the table. */
-export function totalOf({ destinations, retired }: Reading): Counter {
+/** What all destinations got, or sent back, those among them that have left the table. */
+export function totalOf({ destinations, retired }: Returned): Counter {
   return [...destinations.values()].reduce(addCounters, retired);
 }
 

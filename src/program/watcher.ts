@@ -13,9 +13,10 @@ import {
   valueOf,
 } from '../system/bpftool-text.js';
 import { lookupLine } from '../system/bpftool-text.js';
-import type { Entry, MapInfo } from '../system/bpftool-text.js';
-import { ZERO, addCounters, retiredCounter, sumCounters } from '../abi/counter.js';
+import type { Entry } from '../system/bpftool-text.js';
+import { ZERO, addCounters, sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
+import type { Destination } from '../abi/destination.js';
 import { decodeDestination } from '../abi/destination.js';
 import { decodeDevice, isCounting } from '../abi/device.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
@@ -25,9 +26,11 @@ import type { Tools } from './tools.js';
 import type { Records } from '../plan/records.js';
 import { at, must } from '../text/must.js';
 import { formatEndpoint } from '../wire/endpoint.js';
+import { answersComeBack } from '../wire/forward.js';
+import { askCounters, countersIn, readCounters } from './counters.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
-import type { Reading, Subject } from './reading.js';
+import type { Reading, Returned, Subject } from './reading.js';
 import { readRecords } from './records.js';
 import { Failure } from '../text/failure.js';
 import { elapsedSeconds } from '../system/clock.js';
@@ -52,8 +55,18 @@ interface Watched extends Attached {
   generation: number;
   /** What was counted for ids that are free now. */
   freed: Counter;
+  /** Whose answers are counted; undefined where nobody's are. */
+  answering: Answering | undefined;
   /** The questions that #read asks. */
   queries: RepeatedQueries;
+  /** How many of them are about `counters`. */
+  asked: number;
+}
+
+interface Answering {
+  ids: readonly number[];
+  /** What was counted for ids that are free now. */
+  freed: Counter;
 }
 
 /** How often the tables are read anew while they change. */
@@ -125,19 +138,23 @@ export class Watcher {
     const attached = await findAttached(this.#tools, this.#device, this.#mode);
     const { maps } = attached;
     const { generation, destinations, counters } = await this.#readTables(maps);
+    const entries = destinations.map(
+      (one) => [decodeKey(one.key), decodeDestination(valueOf(one))] as const,
+    );
     const addresses = new Map(
-      destinations.flatMap((one) => {
-        const entry = decodeDestination(valueOf(one));
-        return entry.service === 0
-          ? []
-          : [[decodeKey(one.key), formatEndpoint(entry)] as const];
-      }),
+      entries
+        .filter(([, { service }]) => service !== 0)
+        .map(([id, entry]) => [id, formatEndpoint(entry)]),
     );
     const isFreed = ({ key }: Entry): boolean =>
       decodeKey(key) !== 0 && !addresses.has(decodeKey(key));
+    const answering = await this.#answering(maps, entries);
+    const asked = askCounters(maps.counters, addresses.keys());
     return {
       ...attached,
-      queries: await RepeatedQueries.start(this.#questions(maps, addresses.keys())),
+      queries: await RepeatedQueries.start(this.#questions(maps, asked, answering)),
+      asked: asked.length,
+      answering,
       freed: counters
         .filter(isFreed)
         .map(({ values }) => sumCounters(values))
@@ -150,6 +167,24 @@ export class Watcher {
         loadedAt: elapsedSeconds() - (Date.now() / 1000 - attached.loadedAt),
       },
     };
+  }
+
+  /**
+   * Returns whose answers are counted. If counters move meanwhile, the generation is
+   * another by the time of the first reading, and all is read anew.
+   */
+  async #answering(
+    { returned }: Maps,
+    entries: readonly (readonly [id: number, entry: Destination])[],
+  ): Promise<Answering | undefined> {
+    const known = entries.filter(([, { forward }]) => answersComeBack(forward));
+    const ids = known.filter(([, { service }]) => service !== 0).map(([id]) => id);
+    if (!returned || ids.length === 0) return undefined;
+    const gone = known.filter(([, { service }]) => service === 0).map(([id]) => id);
+    if (gone.length === 0) return { ids, freed: ZERO };
+    const counted = await readCounters(this.#tools.bpftool, returned, gone);
+    const freed = gone.map((id) => counterOf(counted, id)).reduce(addCounters, ZERO);
+    return { ids, freed };
   }
 
   /**
@@ -173,52 +208,41 @@ export class Watcher {
   }
 
   /** The questions that #read asks. */
-  #questions({ device, verdicts, counters }: Maps, ids: Iterable<number>): string[] {
-    const lookup = (map: MapInfo, key: number): string => lookupLine(map, encodeKey(key));
-    const lookups = [0, ...ids].map((id) => lookup(counters, id));
-    // bpftool opens the map anew for each lookup, which costs as much as two entries of a
-    // dump.
-    const isDumped = 2 * lookups.length > counters.entries;
+  #questions(
+    { device, verdicts, returned }: Maps,
+    counters: readonly string[],
+    answering: Answering | undefined,
+  ): string[] {
+    const generation = lookupLine(device, encodeKey(0));
     return [
       `net show dev ${this.#device}`,
-      lookup(device, 0),
+      generation,
       `map dump id ${verdicts.id}`,
-      ...(isDumped ? [`map dump id ${counters.id}`] : lookups),
-      lookup(device, 0),
+      ...counters,
+      ...(returned && answering ? askCounters(returned, answering.ids) : []),
+      generation,
     ];
   }
 
-  async #read({ subject, program, freed, queries }: Watched): Promise<{
+  async #read(watched: Watched): Promise<{
     reading: Reading;
     /** Before and after the counters were read. */
     generations: number[];
   }> {
+    const { subject, program, freed, answering, queries, asked } = watched;
     const answers = await queries.ask();
     const at = elapsedSeconds();
     const [net, device, verdicts, ...counted] = answers;
     const deviceAgain = counted.pop();
     if (!programsOf(net).includes(program)) throw new Gone();
-
-    // The list of a dump, or one entry for each lookup.
-    const all = new Map(
-      counted
-        .flat()
-        .map(decodeEntry)
-        .map((entry) => [decodeKey(entry.key), entry.values]),
-    );
-    const valuesOf = (id: number): Buffer[] =>
-      must(all.get(id), `the counter of id ${id}`);
-    const destinations = new Map<number, Counter>();
-    for (const id of subject.destinations.keys()) {
-      destinations.set(id, sumCounters(valuesOf(id)));
-    }
     return {
       generations: [device, deviceAgain].map((one) => generationOf(decodeEntry(one))),
       reading: {
         time: new Date(),
         at,
-        destinations,
-        retired: addCounters(retiredCounter(valuesOf(0)), freed),
+        ...sumsOf(counted.slice(0, asked), subject.destinations.keys(), freed),
+        returned:
+          answering && sumsOf(counted.slice(asked), answering.ids, answering.freed),
         verdicts: new Map(
           decodeEntries(verdicts).map((entry) => [
             decodeKey(entry.key),
@@ -228,6 +252,23 @@ export class Watcher {
       },
     };
   }
+}
+
+/** The counters of these ids, and what was counted for ids without a destination. */
+function sumsOf(
+  answers: readonly unknown[],
+  ids: Iterable<number>,
+  freed: Counter,
+): Returned {
+  const counted = countersIn(answers);
+  return {
+    destinations: new Map(Array.from(ids, (id) => [id, counterOf(counted, id)])),
+    retired: addCounters(counterOf(counted, 0), freed),
+  };
+}
+
+function counterOf(counted: ReadonlyMap<number, Counter>, id: number): Counter {
+  return must(counted.get(id), `the counter of id ${id}`);
 }
 
 function generationOf(entry: Entry): number {

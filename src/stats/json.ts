@@ -13,13 +13,19 @@ export function sampleJson(sample: Sample): Record<string, unknown> {
       id: one.id,
       address: one.address,
       ...ratesJson(one),
+      ...answersJson(one),
     })),
-    totals: ratesJson(sample.totals),
+    totals: { ...ratesJson(sample.totals), ...answersJson(sample) },
     verdicts: Object.fromEntries(
       Object.entries(sample.verdicts).map(([name, rates]) => [name, ratesJson(rates)]),
     ),
     records: recordsJson(sample.records),
   };
+}
+
+/** Only where answers come back and are counted. */
+function answersJson({ answers }: Pick<Sample, 'answers'>): Record<string, unknown> {
+  return answers ? { answers: ratesJson(answers) } : {};
 }
 
 function ratesJson({ packets, bytes, pps, bps }: Rates): Record<string, unknown> {

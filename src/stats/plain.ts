@@ -5,14 +5,14 @@ import { VERDICTS } from '../abi/verdicts.js';
 import { describeRecords } from '../plan/records.js';
 import { formatCount, formatTitle } from '../text/format.js';
 import type { Rates, Sample } from './sample.js';
-import { append } from '../text/lists.js';
-import { at } from '../text/must.js';
+import { append, largest } from '../text/lists.js';
 
 /** Minimum widths, so that columns stay in place from block to block. */
 const NUMBER = 4;
 const NAME = 21;
 const PACKETS = 18;
 const LAST = 23;
+const ANSWERS = 21;
 
 const NO_BORDERS = Object.fromEntries(
   [
@@ -24,13 +24,22 @@ const NO_BORDERS = Object.fromEntries(
 
 const BAND = 32;
 
-/** A name and the two figures beside it. */
-type Row = [name: string, packets: string, last: string];
+/** A name and the figures beside it: two, or four where answers are counted. */
+type Row = string[];
 
-const BLANK: Row = ['', '', ''];
-
-function destinationRow(name: string, rates: Rates): Row {
-  return [name, `${formatCount(rates.pps)} pkts/s`, `${formatCount(rates.bps)} bits/s`];
+function destinationRow(name: string, rates: Rates, answers: Rates | undefined): Row {
+  const row = [
+    name,
+    `${formatCount(rates.pps)} pkts/s`,
+    `${formatCount(rates.bps)} bits/s`,
+  ];
+  return answers
+    ? [
+        ...row,
+        `${formatCount(answers.pps)} answers/s`,
+        `${formatCount(answers.bps)} bits/s`,
+      ]
+    : row;
 }
 
 function verdictRow(name: string, rates: Rates): Row {
@@ -43,9 +52,10 @@ function verdictRow(name: string, rates: Rates): Row {
 
 /** Computes the widths for all rows, because each band is laid out by itself. */
 function columnWidths(rows: Row[]): number[] {
-  const widths = [NAME, PACKETS, LAST];
+  const columns = largest(rows.map((row) => row.length));
+  const widths = [NAME, PACKETS, LAST, ANSWERS, LAST].slice(0, columns);
   return widths.map((least, column) =>
-    rows.reduce((width, row) => Math.max(width, at(row, column).length), least),
+    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), least),
   );
 }
 
@@ -60,10 +70,14 @@ function alignRows(rows: Row[]): string[] {
     const table = new Table({
       chars: { ...NO_BORDERS, middle: '  ' },
       style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-      colAligns: ['left', 'right', 'right'],
+      colAligns: colWidths.map((_, column) => (column === 0 ? 'left' : 'right')),
       colWidths,
     });
-    append(table, rows.slice(start, start + BAND));
+    const band = rows.slice(start, start + BAND);
+    append(
+      table,
+      band.map((row) => colWidths.map((_, column) => row[column] ?? '')),
+    );
     append(lines, table.toString().split('\n'));
   }
   return lines;
@@ -72,7 +86,11 @@ function alignRows(rows: Row[]): string[] {
 export function plainBlock(sample: Sample): string {
   const destinations = sample.destinations.map((destination, index) => {
     const number = String(index + 1).padStart(NUMBER);
-    return destinationRow(`${number}  ${destination.address}`, destination);
+    return destinationRow(
+      `${number}  ${destination.address}`,
+      destination,
+      destination.answers,
+    );
   });
   const verdicts = VERDICTS.filter(
     ({ name }) => sample.verdicts[name].packets !== 0n,
@@ -81,12 +99,13 @@ export function plainBlock(sample: Sample): string {
   const lines = [formatTitle(sample.mode), ''];
   const rows: Row[] = [];
   if (destinations.length > 0) {
-    append(rows, [...destinations, BLANK, destinationRow('[Totals]', sample.totals)]);
+    const totals = destinationRow('[Totals]', sample.totals, sample.answers);
+    append(rows, [...destinations, [], totals]);
   } else {
     const next = `l4lb-map -i ${sample.interface} -f FILE`;
     lines.push(`The destination table is empty. To fill it: ${next}`);
   }
-  if (verdicts.length > 0) append(rows, [BLANK, ...verdicts]);
+  if (verdicts.length > 0) append(rows, [[], ...verdicts]);
   if (rows.length > 0) append(lines, alignRows(rows));
   const told = describeRecords(sample.records);
   if (told.length > 0) append(lines, ['', ...told]);

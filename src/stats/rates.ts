@@ -19,6 +19,14 @@ export function sampleBetween(
   const rates = (counter: Counter, earlier: Counter | undefined): Rates =>
     ratesOf(counter, earlier, interval);
 
+  const { returned } = now;
+  const answersOf = (id: number): Pick<DestinationRates, 'answers'> => {
+    const counter = returned?.destinations.get(id);
+    return counter
+      ? { answers: rates(counter, before.returned?.destinations.get(id)) }
+      : {};
+  };
+
   const destinations: DestinationRates[] = sortedByName(
     [...subject.destinations].map(([id, address]) => ({
       id,
@@ -27,6 +35,7 @@ export function sampleBetween(
         must(now.destinations.get(id), `the counter of ${address}`),
         before.destinations.get(id),
       ),
+      ...answersOf(id),
     })),
     ({ address }) => address,
   );
@@ -49,6 +58,9 @@ export function sampleBetween(
     uptime: Math.max(0, now.at - subject.loadedAt),
     destinations,
     totals,
+    ...(returned && {
+      answers: rates(totalOf(returned), before.returned && totalOf(before.returned)),
+    }),
     verdicts,
   };
 }

@@ -18,6 +18,8 @@ export interface Rates {
 export interface DestinationRates extends Rates {
   id: number;
   address: string;
+  /** What it sent back; undefined where that does not come back here, or is not counted. */
+  answers?: Rates | undefined;
 }
 
 export interface Sample {
@@ -33,6 +35,8 @@ export interface Sample {
   destinations: DestinationRates[];
   /** Including what was counted for destinations that have left the table. */
   totals: Rates;
+  /** Of all answers; undefined where no destination has any. */
+  answers?: Rates | undefined;
   /**
    * Bytes of received frames; `balanced` has bytes of sent frames, like the totals. The
    * totals are what is balanced and what servers on this host get.

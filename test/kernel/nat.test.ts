@@ -50,14 +50,20 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function service(name: string, vip: string, port: number, more: string[]): string {
+function service(
+  name: string,
+  vip: string,
+  port: number,
+  more: string[],
+  forward = 'nat',
+): string {
   return [
     '[[service]]',
     `name = "${name}"`,
     `address = "${vip}"`,
     `ports = ${port}`,
     'slots = 256',
-    'forward = "nat"',
+    `forward = "${forward}"`,
     `destinations = ${JSON.stringify(more)}`,
   ].join('\n');
 }
@@ -155,6 +161,31 @@ describe('with the program on all devices', () => {
     const { stdout } = await network.l4lb('stats', '--once', '--json');
     const sample = JSON.parse(stdout) as SampleJson;
     expect(sample.verdicts['answer sent']?.packets).toBeGreaterThan(50);
+  });
+
+  test('answers are counted by destination, and those of freed ids stay in the total', async () => {
+    const tunnel = service('tunnel', '192.0.2.1', 80, ['10.2.0.2'], 'tunnel');
+    expect(await fill('answers = "xdp"', V4, V6, DNS, tunnel)).toMatch(/^0\n/);
+    const { destinations, totals, verdicts } = await network.sample();
+    const nat = destinations.filter(({ address }) => address.includes(':'));
+    expect(nat).toHaveLength(5);
+    for (const { answers } of nat) expect(answers?.packets).toBeGreaterThan(10);
+    const [dns] = destinations.filter(({ answers }) => answers?.packets === 0);
+    expect(dns?.address).toMatch(/^10\.2\.[01]\.2$/);
+    const last = destinations.find(({ answers }) => answers === undefined);
+    expect(last?.address).toBe('10.2.0.2');
+    const [passed, sent] = [verdicts['answer passed'], verdicts['answer sent']];
+    expect(totals.answers?.packets).toBe((passed?.packets ?? 0) + (sent?.packets ?? 0));
+    const { stdout } = await network.l4lb(
+      'stats',
+      '--once',
+      '--plain',
+      '--interval',
+      '0.1',
+    );
+    expect(stdout).toMatch(
+      /^ +\d+ {2}10\.2\.0\.2:8080 +.*pkts\/s +.* bits\/s +[\d,]+ answers\/s +[\d,]+ bits\/s$/m,
+    );
   });
 
   test('the model agrees on answers, whoever sends them', async () => {

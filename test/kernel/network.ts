@@ -198,8 +198,8 @@ export interface SampleJson {
   interface: string;
   mode: string;
   interval_s: number;
-  destinations: (RatesJson & { id: number; address: string })[];
-  totals: RatesJson;
+  destinations: (RatesJson & { id: number; address: string; answers?: RatesJson })[];
+  totals: RatesJson & { answers?: RatesJson };
   verdicts: Record<string, RatesJson>;
 }
 

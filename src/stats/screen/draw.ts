@@ -144,24 +144,38 @@ function verdictLines(state: ScreenState, room = Infinity): Line[] {
 
 /** Heads, rows and totals; `top` is the first row on view. */
 function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: number) {
-  const { destinations, totals } = sample;
+  const { destinations, totals, answers } = sample;
   const widths = [
     destinations.reduce((width, { address }) => Math.max(width, address.length), 15),
     Math.max(11, formatCount(totals.pps).length),
     Math.max(15, formatCount(totals.bps).length),
     7,
+    ...(answers
+      ? [
+          Math.max(11, formatCount(answers.pps).length),
+          Math.max(15, formatCount(answers.bps).length),
+        ]
+      : []),
   ];
   const text = (number: string, cells: string[]): string =>
     `${number.padStart(4)}  ${align(cells, widths)}`;
   // A narrow screen drops whole columns from the right, because a rate that is cut off
   // would look like another rate.
   while (widths.length > 1 && text('', []).length > state.width) widths.pop();
-  const heads = text('#', ['address', 'pkts/s', 'bits/s', 'share']);
+  const heads = text('#', [
+    'address',
+    'pkts/s',
+    'bits/s',
+    'share',
+    'answers/s',
+    'bits/s',
+  ]);
   const room = widths.length < 4 ? 0 : Math.min(HISTORY, state.width - heads.length - 2);
-  const figures = (rates: Rates): string[] => [
+  const figures = (rates: Rates, back: Rates | undefined): string[] => [
     formatCount(rates.pps),
     formatCount(rates.bps),
     formatShare(rates.pps, totals.pps),
+    ...(back ? [formatCount(back.pps), formatCount(back.bps)] : []),
   ];
   return {
     heads: [span(`${heads}${room < 7 ? '' : '  history'}`.padEnd(state.width), 'heads')],
@@ -169,11 +183,17 @@ function tableLines(state: ScreenState, sample: Sample, rows: Row[], page: numbe
       const { id, address } = destination;
       const { pps } = must(state.shown?.history.get(id), `the history of ${address}`);
       const history = sparkline(pps, room);
-      const line = text(String(number), [address, ...figures(destination)]);
+      const line = text(String(number), [
+        address,
+        ...figures(destination, destination.answers),
+      ]);
       return [span(`${line}  `), span(history, 'history')];
     }),
     totals: [
-      span(text('', ['', ...figures(totals)]).replace(/^ {8}/, '[Totals]'), 'strong'),
+      span(
+        text('', ['', ...figures(totals, answers)]).replace(/^ {8}/, '[Totals]'),
+        'strong',
+      ),
     ],
   };
 }

@@ -194,6 +194,29 @@ describe('a sample between two readings', () => {
     expect(totals).toEqual({ packets: 30n, bytes: 3000n, pps: 0, bps: 0 });
   });
 
+  test('tells what came back apart, where that is counted', () => {
+    const back = (first: number, freed: number): Reading['returned'] => ({
+      destinations: new Map([[2, counter(first, first * 100)]]),
+      retired: counter(freed, freed * 100),
+    });
+    const before = { ...reading(100, {}), returned: back(10, 4) };
+    const now = { ...reading(102, {}), returned: back(30, 4) };
+    const { destinations, answers } = sampleBetween(SUBJECT, before, now);
+    expect(answers).toEqual({ packets: 34n, bytes: 3400n, pps: 10, bps: 8000 });
+    expect(destinations.map((one) => [one.id, one.answers])).toEqual([
+      [3, undefined],
+      [2, { packets: 30n, bytes: 3000n, pps: 10, bps: 8000 }],
+      [1, undefined],
+    ]);
+    // The first destination whose answers come back may be new.
+    expect(sampleBetween(SUBJECT, reading(100, {}), now).answers).toMatchObject({
+      ...{ packets: 34n, pps: 0 },
+    });
+    expect(sampleBetween(SUBJECT, before, reading(102, {}))).not.toHaveProperty(
+      'answers',
+    );
+  });
+
   test('counts as balanced what went to destinations, as it was sent', () => {
     const { verdicts, totals } = sampleBetween(
       SUBJECT,

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { VERDICTS } from '../../../src/abi/verdicts.js';
 import { toJson } from '../../../src/system/output.js';
 import { sampleJson } from '../../../src/stats/json.js';
-import { sample } from './samples.js';
+import { sample, withAnswers } from './samples.js';
 
 const RATES = ['packets', 'bytes', 'pps', 'bps'];
 const SAMPLE = sample({ '10.0.1.15': 1000, '10.0.2.16': 500 }, { 'not ip': 3 });
@@ -59,6 +59,18 @@ describe('sample-json', () => {
       totals: { packets: 1_500_000, bytes: 216_000_000, pps: 1500, bps: 1_728_000 },
       verdicts: { 'not ip': { packets: 3000 } },
     });
+  });
+
+  test('has answers where they come back, and in the totals', () => {
+    const json = sampleJson(withAnswers(SAMPLE, { '10.0.1.15': 900 }));
+    const answers = { packets: 900_000n, bytes: 129_600_000n, pps: 900, bps: 1_036_800 };
+    const { destinations, totals } = json as {
+      destinations: Record<string, unknown>[];
+      totals: Record<string, unknown>;
+    };
+    expect(destinations[0]).toMatchObject({ address: '10.0.1.15', pps: 1000, answers });
+    expect(Object.keys(destinations[1] ?? {})).not.toContain('answers');
+    expect(totals).toMatchObject({ pps: 1500, answers });
   });
 
   test.each([

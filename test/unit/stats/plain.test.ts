@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 import { plainBlock } from '../../../src/stats/plain.js';
-import { manyDestinations, sample } from './samples.js';
+import { manyDestinations, sample, withAnswers } from './samples.js';
 
 const TITLE = '== Load balancer outbound statistics [Driver] ==';
 
@@ -20,6 +20,22 @@ describe('the plain block', () => {
         '   2  10.0.10.19         1,031,841 pkts/s     1,188,681,293 bits/s',
         '',
         '[Totals]                 2,061,585 pkts/s     2,374,946,381 bits/s',
+      ),
+    );
+  });
+
+  test('has answers in columns of their own, where they come back', () => {
+    const two = sample({ '10.2.0.2:8080': 12, '10.0.10.19': 1000 }, { balanced: 1012 });
+    expect(plainBlock(withAnswers(two, { '10.2.0.2:8080': 1_234_567 }))).toBe(
+      block(
+        TITLE,
+        '',
+        '   1  10.2.0.2:8080             12 pkts/s            13,824 bits/s    1,234,567 answers/s     1,422,221,184 bits/s',
+        '   2  10.0.10.19             1,000 pkts/s         1,152,000 bits/s',
+        '',
+        '[Totals]                     1,012 pkts/s         1,165,824 bits/s    1,234,567 answers/s     1,422,221,184 bits/s',
+        '',
+        'balanced                     1,012 pkts/s         1,012,000 in all',
       ),
     );
   });

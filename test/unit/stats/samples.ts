@@ -32,6 +32,19 @@ export function sample(
   };
 }
 
+/** The same with answers of these destinations, in packets a second. */
+export function withAnswers(one: Sample, back: Record<string, number>): Sample {
+  const sum = Object.values(back).reduce((all, pps) => all + pps, 0);
+  return {
+    ...one,
+    destinations: one.destinations.map((destination) => {
+      const pps = back[destination.address];
+      return pps === undefined ? destination : { ...destination, answers: rates(pps) };
+    }),
+    answers: rates(sum),
+  };
+}
+
 /** Destinations 10.0.0.1, 10.0.0.2, ... 10.0.1.0, ..., each faster than the last. */
 export function manyDestinations(count: number): Record<string, number> {
   return Object.fromEntries(

@@ -6,7 +6,7 @@ import type { Sample } from '../../../src/stats/sample.js';
 import { render } from '../../../src/stats/screen/draw.js';
 import { initialState, HISTORY } from '../../../src/stats/screen/state.js';
 import type { ScreenState } from '../../../src/stats/screen/state.js';
-import { manyDestinations, sample } from './samples.js';
+import { manyDestinations, sample, withAnswers } from './samples.js';
 
 const THREE = { '10.0.9.1': 200, '10.0.10.1': 300, '10.0.10.2': 100 };
 
@@ -53,6 +53,21 @@ describe('what is drawn', () => {
     ]);
   });
 
+  test('has answers where they come back, their bits only if there is room', () => {
+    const some = withAnswers(sample(THREE), { '10.0.9.1': 150, '10.0.10.2': 50 });
+    const seen = (width: number): string[] => lines(open(some, width, 9)).slice(2, 8);
+    expect(seen(130)).toEqual([
+      '   #  address               pkts/s           bits/s    share    answers/s           bits/s  history',
+      `   1  10.0.9.1                 200          230,400   33.33%          150          172,800  ${'█'.padStart(30)}`,
+      `   2  10.0.10.1                300          345,600   50.00%                                ${'█'.padStart(30)}`,
+      `   3  10.0.10.2                100          115,200   16.67%           50           57,600  ${'█'.padStart(30)}`,
+      '',
+      '[Totals]                       600          691,200  100.00%          200          230,400',
+    ]);
+    expect(seen(80)[1]).toBe(`${ROW}   33.33%          150      █`);
+    expect(seen(72)[1]).toBe(`${ROW}   33.33%  ${'█'.padStart(10)}`);
+  });
+
   test.each([
     [70, `${ROW}   33.33%  ${'█'.padStart(8)}`],
     [63, `${ROW}   33.33%  █`],
@@ -77,8 +92,8 @@ describe('what is drawn', () => {
 
   test('says how many verdicts there was room for', () => {
     const all = Object.fromEntries(VERDICTS.map(({ name }) => [name, 1]));
-    const text = lines(open(sample(manyDestinations(512), all), 80, 27)).join('\n');
-    expect(text).toContain(`verdict (8 of ${VERDICTS.length})`);
+    const text = lines(open(sample(manyDestinations(512), all), 80, 33)).join('\n');
+    expect(text).toContain(`verdict (10 of ${VERDICTS.length})`);
     for (const { name } of VERDICTS.filter(({ action }) => action === 'DROP')) {
       expect(text).toContain(`\n${name}  `);
     }
