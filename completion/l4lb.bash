@@ -4,7 +4,7 @@
 # Prints the options and verbs of "COMMAND".
 _l4lb_options() {
     case $1 in
-    'l4lb load') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb load') echo '-V --version -i --interface -m --mode -f --file --obj --flows --blocks --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb replace') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb off') echo '-V --version -i --interface -m --mode --json -h --help' ;;
     'l4lb status') echo '-V --version -i --interface --json -h --help' ;;
@@ -20,7 +20,7 @@ _l4lb_options() {
     'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lb') echo 'load replace off status check decap map export settle watch stats explain doctor disturb flood -V --version -h --help' ;;
-    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --share --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --blocks --share --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb-explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
@@ -38,12 +38,13 @@ _l4lb_values() {
     'l4lb load -f' | 'l4lb load --file') echo 'several files' ;;
     'l4lb load --obj') echo 'one files' ;;
     'l4lb load --flows') echo 'one free' ;;
+    'l4lb load --blocks') echo 'one free' ;;
     'l4lb load -s' | 'l4lb load --source') echo 'several free' ;;
     'l4lb load --vip') echo 'several free' ;;
     'l4lb load --slots') echo 'one free' ;;
     'l4lb load --table') echo 'one words consistent minimal' ;;
     'l4lb load --remember') echo 'one words balancer destinations' ;;
-    'l4lb load --forward') echo 'one words tunnel link nat' ;;
+    'l4lb load --forward') echo 'one words tunnel link nat full-nat' ;;
     'l4lb load --answers') echo 'one words kernel xdp' ;;
     'l4lb load --names') echo 'several free' ;;
     'l4lb load --seed') echo 'one free' ;;
@@ -58,7 +59,7 @@ _l4lb_values() {
     'l4lb replace --slots') echo 'one free' ;;
     'l4lb replace --table') echo 'one words consistent minimal' ;;
     'l4lb replace --remember') echo 'one words balancer destinations' ;;
-    'l4lb replace --forward') echo 'one words tunnel link nat' ;;
+    'l4lb replace --forward') echo 'one words tunnel link nat full-nat' ;;
     'l4lb replace --answers') echo 'one words kernel xdp' ;;
     'l4lb replace --names') echo 'several free' ;;
     'l4lb replace --seed') echo 'one free' ;;
@@ -81,7 +82,7 @@ _l4lb_values() {
     'l4lb map --slots') echo 'one free' ;;
     'l4lb map --table') echo 'one words consistent minimal' ;;
     'l4lb map --remember') echo 'one words balancer destinations' ;;
-    'l4lb map --forward') echo 'one words tunnel link nat' ;;
+    'l4lb map --forward') echo 'one words tunnel link nat full-nat' ;;
     'l4lb map --answers') echo 'one words kernel xdp' ;;
     'l4lb map --names') echo 'several free' ;;
     'l4lb map --seed') echo 'one free' ;;
@@ -118,7 +119,7 @@ _l4lb_values() {
     'l4lb disturb --destinations') echo 'one free' ;;
     'l4lb disturb --table') echo 'one words minimal modulo' ;;
     'l4lb disturb --remember') echo 'one words balancer destinations' ;;
-    'l4lb disturb --forward') echo 'one words tunnel link nat' ;;
+    'l4lb disturb --forward') echo 'one words tunnel link nat full-nat' ;;
     'l4lb disturb --flood') echo 'one free' ;;
     'l4lb disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb disturb --half-open') echo 'one free' ;;
@@ -141,6 +142,7 @@ _l4lb_values() {
     'l4lb-load -f' | 'l4lb-load --file') echo 'several files' ;;
     'l4lb-load --obj') echo 'one files' ;;
     'l4lb-load --flows') echo 'one free' ;;
+    'l4lb-load --blocks') echo 'one free' ;;
     'l4lb-load --share') echo 'one devices' ;;
     'l4lb-load --siblings') echo 'several files' ;;
     'l4lb-load --check-offload') echo 'one files' ;;
@@ -149,7 +151,7 @@ _l4lb_values() {
     'l4lb-load --slots') echo 'one free' ;;
     'l4lb-load --table') echo 'one words consistent minimal' ;;
     'l4lb-load --remember') echo 'one words balancer destinations' ;;
-    'l4lb-load --forward') echo 'one words tunnel link nat' ;;
+    'l4lb-load --forward') echo 'one words tunnel link nat full-nat' ;;
     'l4lb-load --answers') echo 'one words kernel xdp' ;;
     'l4lb-load --names') echo 'several free' ;;
     'l4lb-load --seed') echo 'one free' ;;
@@ -166,7 +168,7 @@ _l4lb_values() {
     'l4lb-map --slots') echo 'one free' ;;
     'l4lb-map --table') echo 'one words consistent minimal' ;;
     'l4lb-map --remember') echo 'one words balancer destinations' ;;
-    'l4lb-map --forward') echo 'one words tunnel link nat' ;;
+    'l4lb-map --forward') echo 'one words tunnel link nat full-nat' ;;
     'l4lb-map --answers') echo 'one words kernel xdp' ;;
     'l4lb-map --names') echo 'several free' ;;
     'l4lb-map --seed') echo 'one free' ;;
@@ -193,7 +195,7 @@ _l4lb_values() {
     'l4lb-disturb --destinations') echo 'one free' ;;
     'l4lb-disturb --table') echo 'one words minimal modulo' ;;
     'l4lb-disturb --remember') echo 'one words balancer destinations' ;;
-    'l4lb-disturb --forward') echo 'one words tunnel link nat' ;;
+    'l4lb-disturb --forward') echo 'one words tunnel link nat full-nat' ;;
     'l4lb-disturb --flood') echo 'one free' ;;
     'l4lb-disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb-disturb --half-open') echo 'one free' ;;

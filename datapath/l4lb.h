@@ -383,7 +383,7 @@ struct l4lb_pool {
 	__be32 last;
 	__u16 first_block;
 	__u8 host_bits;		/* the last bits of the address that vary: they are added to the block */
-	__u8 version;		/* of the addresses: 4, 6 */
+	__u8 version;		/* of the addresses: 4, 6; 1: no pool is here any more */
 };
 
 #define L4LB_MOST_POOLS 8

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-disturb: measures what changes of the destinations do to connections. */
+import { needsSecond } from './disturb/balancers.js';
 import { resolve } from 'node:path';
 import { Option } from 'commander';
 
@@ -81,7 +82,7 @@ export function disturbCommand(): CliCommand {
     .addOption(
       new Option(
         '--forward <way>',
-        'how packets reach the destinations, as with l4lb-map; by the link and by nat they need no decapsulation program, and have none (default: tunnel)',
+        'how packets reach the destinations, as with l4lb-map; without a tunnel they need no decapsulation program, and have none (default: tunnel)',
       ).choices(FORWARDS),
     )
     .option(
@@ -161,6 +162,12 @@ function scheduleOf(flags: Flags): Schedule {
   if (schedule instanceof Fault) {
     throw new UsageFailure(schedule.message, {
       next: 'more --destinations, or another --change',
+    });
+  }
+  if (flags.forward === 'full-nat' && needsSecond(schedule)) {
+    throw new UsageFailure('by full-nat no other balancer can take connections over', {
+      cause: 'only the balancer that sent a connection on knows who has its port',
+      next: 'leave takeover and both out, or --forward full-nat',
     });
   }
   const steps = schedule.steps.length;

@@ -15,6 +15,7 @@ import { newDeviceCommand } from './cli/command.js';
 import {
   addFillOptions,
   attachModeOption,
+  blocksOption,
   flowsOption,
   jsonOption,
   loadFileOption,
@@ -39,6 +40,7 @@ export function loadVerb(): CliCommand {
     .addOption(loadFileOption())
     .addOption(objectOption(SUITABLE))
     .addOption(flowsOption('8'))
+    .addOption(blocksOption('4'))
     .addOption(jsonOption());
   return addFillOptions(command)
     .explainedBy({
@@ -68,11 +70,21 @@ export function loadCommand(): CliCommand {
       'swap the program that is there; no packet is lost, and the counters are kept',
     )
     .addOption(flowsOption('8; with --replace, unchanged'))
+    .addOption(blocksOption('4; with --replace, unchanged'))
     .addOption(
       new Option(
         '--share <device>',
         'run the program of this device here, too, with its tables: for a device that the answers of nat destinations come in by',
-      ).conflicts(['off', 'status', 'file', 'obj', 'replace', 'decap', 'flows']),
+      ).conflicts([
+        'off',
+        'status',
+        'file',
+        'obj',
+        'replace',
+        'decap',
+        'flows',
+        'blocks',
+      ]),
     )
     .option(
       '--decap',
@@ -110,6 +122,7 @@ export function loadCommand(): CliCommand {
         'decap',
         'siblings',
         'flows',
+        'blocks',
         'share',
       ]),
     )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The map `pools`: struct l4lb_pools, the addresses that full-nat sends from. */
 import { u16, putU16 } from './bytes.js';
+import { RECORDS } from './record.js';
 import { fromIpv4 } from '../wire/address.js';
 import { versionOf } from '../wire/way.js';
 
@@ -19,6 +20,8 @@ export const MOST_POOLS = 8;
 export const MOST_BLOCKS = 1024;
 /** L4LB_BLOCK_PORTS: the ports of an address. */
 export const BLOCK_PORTS = 0x8000;
+/** L4LB_CLAIM_SETS: as many sets of claims has each block. */
+export const CLAIM_SETS = BLOCK_PORTS / RECORDS;
 /** L4LB_FIRST_PORT. */
 export const FIRST_PORT = 0x8000;
 
@@ -28,12 +31,20 @@ const LAST_AT = 16;
 const BLOCK_AT = 20;
 const HOST_BITS_AT = 22;
 const VERSION_AT = 23;
+/** No packet has it. */
+const NO_VERSION = 1;
 
-export function encodePools(pools: readonly Pool[]): Buffer {
+/** Undefined is a place that has no pool any more, while later ones have. */
+export function encodePools(pools: readonly (Pool | undefined)[]): Buffer {
   if (pools.length > MOST_POOLS) throw new RangeError(`${pools.length} pools`);
   const buffer = Buffer.alloc(POOLS_SIZE);
-  pools.forEach(({ address, hostBits, firstBlock }, index) => {
+  pools.forEach((pool, index) => {
     const at = index * POOL_SIZE;
+    if (!pool) {
+      buffer.writeUInt8(NO_VERSION, at + VERSION_AT);
+      return;
+    }
+    const { address, hostBits, firstBlock } = pool;
     const isIpv6 = versionOf(address) === 6;
     if (isIpv6) address.copy(buffer, at, 0, 12);
     address.copy(buffer, at + LAST_AT, 12);
@@ -44,11 +55,15 @@ export function encodePools(pools: readonly Pool[]): Buffer {
   return buffer;
 }
 
-export function decodePools(buffer: Buffer): Pool[] {
-  const pools: Pool[] = [];
+export function decodePools(buffer: Buffer): (Pool | undefined)[] {
+  const pools: (Pool | undefined)[] = [];
   for (let at = 0; at < buffer.length; at += POOL_SIZE) {
     const version = buffer.readUInt8(at + VERSION_AT);
     if (version === 0) break;
+    if (version === NO_VERSION) {
+      pools.push(undefined);
+      continue;
+    }
     const last = buffer.subarray(at + LAST_AT, at + BLOCK_AT);
     pools.push({
       address:

@@ -18,6 +18,7 @@ import {
   alreadyThere,
   attachNew,
   mapsOfLoaded,
+  noBlocks,
   noFlows,
   programInTheWay,
 } from '../load/attach.js';
@@ -54,6 +55,7 @@ export interface LoadFlags extends FillFlags {
   /** Files of the other destinations, for the decapsulation program. */
   siblings?: string[];
   flows?: number;
+  blocks?: number;
   json?: boolean;
 }
 
@@ -69,7 +71,9 @@ export function checkFlags(flags: LoadFlags): void {
       { next: 'add -f FILE, or give them to l4lb-map' },
     );
   }
-  if (flags.flows && (flags.decap || flags.mode === 'xdpoffload')) throw noFlows();
+  const isHost = !flags.decap && flags.mode !== 'xdpoffload';
+  if (flags.flows && !isHost) throw noFlows();
+  if (flags.blocks && !isHost) throw noBlocks();
   if (flags.decap && flags.file) {
     throw new UsageFailure('--decap has no destinations to fill', {
       next: 'leave -f out',
@@ -137,6 +141,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
         object: flags.obj,
         decap: flags.decap ?? false,
         sets: flags.flows && (flags.flows << 20) / 64,
+        blocks: flags.blocks,
         fill:
           prepared &&
           ((maps: Maps, known?: State) => makeReady(tools, maps, prepared, lock, known)),

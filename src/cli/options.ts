@@ -14,6 +14,7 @@ import type { Way } from '../wire/way.js';
 import type { CliCommand } from './command.js';
 import {
   readIdle,
+  readBlocks,
   readMegabytes,
   readNames,
   readSlotSeed,
@@ -57,6 +58,13 @@ export function flowsOption(usual: string): Option {
     'MiB of memory for connections of hot slots, a power of two, such as 64; 8 MiB hold ' +
       `a million connections (default: ${usual})`,
   ).argParser(readMegabytes);
+}
+
+export function blocksOption(usual: string): Option {
+  return new Option(
+    '--blocks <number>',
+    `addresses that full-nat can send from, each with 32,768 ports and 2.25 MiB of memory (default: ${usual})`,
+  ).argParser(readBlocks);
 }
 
 /** Names the file to fill from before attaching. */
@@ -145,7 +153,7 @@ export function addFillOptions(command: CliCommand): CliCommand {
   return command
     .option(
       '-s, --source <address...>',
-      "source of the outer header, such as 10.0.0.4, one for each address family of destinations; a prefix such as 10.7.0.0/16 spreads connections over all its addresses; own: the device's own address; kept until changed (default for a new service: own)",
+      "source of the outer header, such as 10.0.0.4, one for each address family of destinations; a prefix such as 10.7.0.0/16 spreads connections over all its addresses; own: the device's own address; with --forward full-nat: the addresses that connections are sent on from, each with 32,768 ports; kept until changed (default for a new service: own, but full-nat needs addresses)",
       readSource,
     )
     .option(
@@ -178,13 +186,13 @@ export function addFillOptions(command: CliCommand): CliCommand {
     .addOption(
       new Option(
         '--forward <way>',
-        'how packets reach the destinations: through a tunnel, behind an outer header; or on the same link, by their MAC addresses only: they then have the address of the service on their loopback device, and no router is on the way; or by nat: with the address of the destination, and the port that its row has, in place of those of the service; answers then come back through the balancer; kept until changed (default for a new service: tunnel)',
+        "how packets reach the destinations: through a tunnel, behind an outer header; or on the same link, by their MAC addresses only: they then have the address of the service on their loopback device, and no router is on the way; by nat: with the address of the destination, and the port that its row has, in place of those of the service; answers then come back through the balancer; or by full-nat: with an address of --source in place of the client's, too, so that destinations need nothing but a way back to that; kept until changed (default for a new service: tunnel)",
       ).choices(FORWARDS),
     )
     .addOption(
       new Option(
         '--answers <who>',
-        'who sends the answers of nat destinations on to clients: the kernel, by its routes; or xdp, by them where it can, which costs less; kept until changed; a config file has answers in its place (default for new tables: kernel)',
+        'who sends the answers of nat and full-nat destinations on to clients: the kernel, by its routes; or xdp, by them where it can, which costs less; kept until changed; a config file has answers in its place (default for new tables: kernel)',
       ).choices(ANSWERING),
     )
     .option(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads the values of options; commander prints the faults that a reader finds. */
+import { MOST_BLOCKS } from '../abi/pool.js';
 import { InvalidArgumentError } from 'commander';
 
 import { Fault, tryParse } from '../text/fault.js';
@@ -82,6 +83,14 @@ export const readMegabytes = reader((text: string): number => {
     throw new Fault(`"${text}" is not a power of two from 1 to 8192`);
   }
   return size;
+});
+
+export const readBlocks = reader((text: string): number => {
+  const blocks = Number(text);
+  if (!/^\d{1,4}$/.test(text) || blocks < 1 || blocks > MOST_BLOCKS) {
+    throw new Fault(`"${text}" is not a whole number from 1 to ${MOST_BLOCKS}`);
+  }
+  return blocks;
 });
 
 export const readIdle = reader((text: string): number => {

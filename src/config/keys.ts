@@ -23,7 +23,7 @@ export const TOP_KEYS: readonly Key[] = [
   {
     name: 'answers',
     meaning:
-      'who sends the answers of nat destinations on to clients: the "kernel" by its routes, or "xdp" by them where it can, which costs less',
+      'who sends the answers of nat and full-nat destinations on to clients: the "kernel" by its routes, or "xdp" by them where it can, which costs less',
     usual: '"kernel"',
   },
   {
@@ -95,7 +95,7 @@ export const SERVICE_KEYS: readonly Key[] = [
   {
     name: 'forward',
     meaning:
-      'how packets reach the destinations: through a "tunnel"; on the same "link" by their MAC addresses only, so they have the address of the service on their loopback device; or by "nat", with their address and port in place of those of the service, and answers through the balancer',
+      'how packets reach the destinations: through a "tunnel"; on the same "link" by their MAC addresses only, so they have the address of the service on their loopback device; by "nat", with their address and port in place of those of the service, and answers through the balancer; or by "full-nat", with an address of `source` in place of the client\'s, too',
     usual: '"tunnel", or what the command line says',
   },
   {
@@ -112,8 +112,8 @@ export const SERVICE_KEYS: readonly Key[] = [
   {
     name: 'source',
     meaning:
-      'source of the outer header: an address, or a list with one for each family; a prefix such as "10.7.0.0/24" spreads connections over it',
-    usual: "the source at the top, or the device's own address",
+      'source of the outer header: an address, or a list with one for each family; a prefix such as "10.7.0.0/24" spreads connections over it; by full-nat the addresses that connections are sent on from, each with 32,768 ports',
+    usual: "the source at the top, or the device's own address; full-nat needs one",
   },
   {
     name: 'idle',

@@ -8,7 +8,7 @@ import { TomlError, parse } from 'smol-toml';
 
 import { REMEMBERS, TABLES } from '../abi/cell.js';
 import type { Answering, Forward } from '../wire/forward.js';
-import { ANSWERING, FORWARDS, USUAL_FORWARD } from '../wire/forward.js';
+import { hasSource, ANSWERING, FORWARDS, USUAL_FORWARD } from '../wire/forward.js';
 import type { Remember, TableKind } from '../abi/cell.js';
 import { TCP, UDP } from '../wire/protocols.js';
 import { ANY_ADDRESS } from '../wire/address.js';
@@ -167,8 +167,8 @@ function readService(section: Section, open: OpenFile): WantedService {
     section.fault('slots', `${count} do not fit ${many(slots, 'slot')}`);
   }
   const isTunnel = (service.forward ?? USUAL_FORWARD) === 'tunnel';
-  if (!isTunnel && section.has('source')) {
-    section.fault('source', 'only the outer header of a tunnel has one');
+  if (!hasSource(service.forward ?? USUAL_FORWARD) && section.has('source')) {
+    section.fault('source', 'only tunnel and full-nat send from one');
   }
   if (!isTunnel && service.remember === 'destinations') {
     section.fault('remember', 'destinations are named in the outer header of a tunnel');

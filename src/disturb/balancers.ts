@@ -46,6 +46,8 @@ interface SampleJson {
 /** Writes a file of destinations, and returns its path. */
 export type Write = (name: string, rows: readonly Row[]) => string;
 
+/** What the first balancer sends from by full-nat. */
+export const POOL = '198.51.100.0/30';
 export const FIRST: Place = {
   role: 'balancer',
   address: '10.0.0.4',
@@ -172,6 +174,7 @@ export class Balancers {
     const ways = [
       ...['--vip', `${VIP}:${PORT}/tcp`],
       ...(forward === undefined ? [] : ['--forward', forward]),
+      ...(forward === 'full-nat' ? ['--source', POOL] : []),
     ];
     if (table === 'modulo') {
       // First all destinations of the run, so that each gets an id; then the slots.

@@ -12,7 +12,7 @@ import type { LongRunning } from '../system/long-running.js';
 import { packaged } from '../system/package.js';
 import type { Run } from '../system/run.js';
 import type { ToolOptions } from './balancers.js';
-import { Balancers, FIRST, NAMES, PORT, VIP, needsSecond } from './balancers.js';
+import { Balancers, FIRST, NAMES, POOL, PORT, VIP, needsSecond } from './balancers.js';
 import type { Change, Row, Schedule } from './changes.js';
 import { addressOf, everyRow, toCsv } from './changes.js';
 import type { FloodTotal } from './flood.js';
@@ -21,7 +21,7 @@ import { HalfOpens } from './half-open.js';
 import type { HalfOpen } from './judge-half-open.js';
 import type { Settings } from './protocol.js';
 import { Roles } from './roles.js';
-import { USUAL_FORWARD } from '../wire/forward.js';
+import { USUAL_FORWARD, answersComeBack } from '../wire/forward.js';
 
 /** Where testbed/network.sh keeps a directory for each network while it is up. */
 const NETWORKS = '/run/l4lb-testbed';
@@ -72,7 +72,7 @@ export class Network {
       ...['--count', String(this.#namespaces), '--vip', VIP],
     ]);
     await this.#halfOpens?.prepare();
-    if (this.#options.forward === 'nat') await this.#makeRouter();
+    if (answersComeBack(this.#options.forward ?? USUAL_FORWARD)) await this.#makeRouter();
     await this.#startDestinations();
     await this.#balancers.start();
   }
@@ -175,7 +175,7 @@ export class Network {
     }
   }
 
-  /** Answers of nat destinations come back through the first balancer, which routes them. */
+  /** Answers by nat come back through the first balancer, which routes them. */
   async #makeRouter(): Promise<void> {
     await this.#roles.within(
       'balancer',
@@ -190,8 +190,9 @@ export class Network {
 
   async #configure(role: string): Promise<void> {
     const { flood, syncookies, forward } = this.#options;
-    if (forward === 'nat') {
-      const route = ['route', 'add', CLIENTS, 'via', FIRST.address];
+    if (forward !== undefined && answersComeBack(forward)) {
+      const back = forward === 'nat' ? CLIENTS : POOL;
+      const route = ['route', 'add', back, 'via', FIRST.address];
       await this.#roles.within(role, `could not add a route in ${role}`, 'ip', route);
     }
     if (syncookies !== undefined) {

@@ -30,7 +30,12 @@ export interface Result {
   verdicts: Record<string, number>;
 }
 
-const BY: Record<Forward, string> = { tunnel: '', link: ' by the link', nat: ' by nat' };
+const BY: Record<Forward, string> = {
+  tunnel: '',
+  link: ' by the link',
+  nat: ' by nat',
+  'full-nat': ' by full-nat',
+};
 
 /** Returns the line that is shown each second during the run. */
 export function progressLine(count: CountEvent, lost: number): string {

@@ -108,7 +108,10 @@ export async function prepareConfig(
     return {
       ...service,
       forward: service.forward ?? USUAL_FORWARD,
-      sources: { ...defaults, ...service.sources },
+      sources:
+        service.forward === 'full-nat'
+          ? chooseSources(service.sources, {}, ownSources(link, service.rows), 'full-nat')
+          : { ...defaults, ...service.sources },
       destinations: destinations.slice(at - count, at),
     };
   });

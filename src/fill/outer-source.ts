@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Chooses the source address of the outer headers: asked for, kept, or the device's own.
+ * Chooses the source address of the outer headers, or of what full-nat sends: asked for,
+ * kept, or, of outer headers, the device's own.
  */
-import { parseAddress } from '../wire/address.js';
+import { readFileSync } from 'node:fs';
+
+import { FIRST_PORT } from '../abi/pool.js';
+import { overlap } from '../plan/pools.js';
+import { formatAddress, parseAddress } from '../wire/address.js';
 import type { DestinationRow } from '../config/destinations-csv.js';
 import { Failure } from '../text/failure.js';
 import type { Forward } from '../wire/forward.js';
 import type { Link } from '../system/ip/links.js';
 import type { AskedSources, Family, Sources } from '../wire/outer-source.js';
-import { FAMILIES, FAMILY_NAMES, familyOfText } from '../wire/outer-source.js';
+import {
+  FAMILIES,
+  FAMILY_NAMES,
+  familyOfText,
+  formatSource,
+} from '../wire/outer-source.js';
 
 /**
  * The device's addresses for the families of some rows, and the error where it has none.
@@ -35,18 +45,66 @@ export function ownSources(link: Link, rows: readonly DestinationRow[]): OwnSour
 
 /**
  * For each family: the address asked for, else what the service has, else the device's
- * own. Without a tunnel there is no outer header to have a source.
+ * own. Packets that keep their source need none.
  */
 export function chooseSources(
-  { isOwn, ...asked }: AskedSources,
+  wanted: AskedSources,
   kept: Sources,
   own: OwnSources,
   forward: Forward,
 ): Sources {
+  if (forward === 'full-nat') return choosePools(wanted, kept, own);
   if (forward !== 'tunnel') return {};
+  const { isOwn, ...asked } = wanted;
   const sources = { ...own.sources, ...(isOwn ? {} : kept), ...asked };
   for (const [family, failure] of own.missing) if (!sources[family]) throw failure;
   return sources;
+}
+
+/**
+ * Full-nat takes what answers to its ports bring, so it must not share an address with
+ * connections of the host, unless these have other ports.
+ */
+function choosePools(
+  { isOwn, ...asked }: AskedSources,
+  kept: Sources,
+  own: OwnSources,
+): Sources {
+  if (isOwn) throw ownPool('the address of the device');
+  const sources = { ...kept, ...asked };
+  const families = FAMILIES.filter((one) => own.sources[one] ?? own.missing.has(one));
+  for (const family of families) {
+    const [source, device] = [sources[family], own.sources[family]];
+    if (!source) throw noPool(family);
+    const hasDevice = device && overlap(source, device);
+    if (hasDevice && lastOwnPort() >= FIRST_PORT) {
+      throw ownPool(
+        `${formatSource(source)} has ${formatAddress(device.address)}, which`,
+      );
+    }
+  }
+  return sources;
+}
+
+/** The last port that the host gives to connections of its own. */
+function lastOwnPort(): number {
+  const range = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1');
+  return Number(range.trim().split(/\s+/)[1]);
+}
+
+function ownPool(what: string): Failure {
+  return new Failure(`${what} is the host's own, and full-nat cannot send from it`, {
+    cause: 'connections of the host have ports from 32768, as those of full-nat have',
+    next: "name addresses that nothing else uses with --source, or let the host take others: sysctl -w net.ipv4.ip_local_port_range='1024 32767'",
+  });
+}
+
+function noPool(family: Family): Failure {
+  const example = family === 'ipv4' ? '192.0.2.16/30' : '2001:db8::10/126';
+  return new Failure(`full-nat has no ${FAMILY_NAMES[family]} addresses to send from`, {
+    cause: 'it sends connections on from ports of addresses that nothing else uses',
+    next: `name them, with a way for answers to this host: --source ${example} (source in a config file)`,
+  });
 }
 
 function noSource({ name }: Link, family: Family, row: DestinationRow): Failure {

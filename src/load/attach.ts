@@ -33,6 +33,8 @@ export interface LoadRequest {
   decap: boolean;
   /** The number of sets in `flows`; undefined: as many as the object has. */
   sets: number | undefined;
+  /** Addresses that full-nat can send from; undefined: as many as the object has. */
+  blocks: number | undefined;
   /** Plans the content of the maps. Tables that are known need not be read. */
   fill: ((maps: Maps, known?: State) => Promise<PlannedFill>) | undefined;
   /** For the decapsulation program; undefined: as they are. */
@@ -229,10 +231,18 @@ export function noFlows(): UsageFailure {
   });
 }
 
+/** Rejects --blocks for a program that has no full-nat. */
+export function noBlocks(): UsageFailure {
+  return new UsageFailure('--blocks is for the balancer on the host', {
+    next: 'leave --blocks out: a card and a destination have no full-nat',
+  });
+}
+
 export function optionsFor(request: LoadRequest, mode: Mode | 'auto'): LoadOptions {
   return {
     device: mode === 'xdpoffload' ? request.link.name : undefined,
     sets: request.sets,
+    blocks: request.blocks,
     lock: request.lock,
   };
 }

@@ -18,6 +18,7 @@ import type { MapInfo } from '../system/bpftool-text.js';
 import { reachable } from '../plan/cells.js';
 import type { Slot } from '../abi/slot.js';
 import { CELL_MINIMAL_TABLE } from '../abi/cell.js';
+import { CLAIM_SETS } from '../abi/pool.js';
 import type { Context, Tools } from '../program/tools.js';
 import { parseMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
@@ -35,6 +36,7 @@ import {
   attach,
   planLoaded,
   mapsOfLoaded,
+  noBlocks,
   noFlows,
   notTaken,
   optionsFor,
@@ -58,11 +60,16 @@ export async function replaceProgram(
   const { link, lock } = request;
   checkReplaceable(request, there);
   const object = request.object ?? objectFor(there.mode, isDecap(there.name));
+  const before = await bpftool.programWithMaps('id', there.id);
   const options = optionsFor(request, there.mode);
-  const fresh = await loadObject(bpftool, pins, object, options);
+  const usual = await loadObject(bpftool, pins, object, options);
+  const blocks = blocksToKeep(request, before.maps, usual.maps);
+  const fresh =
+    blocks === undefined
+      ? usual
+      : await loadObject(bpftool, pins, object, { ...options, blocks });
   const isNext = isEarlier(there.name) && !isDecap(fresh.name);
   if (fresh.name !== there.name && !isNext) throw cannotFollow(request, there, fresh);
-  const before = await bpftool.programWithMaps('id', there.id);
   const old = await renewMaps(bpftool, before, fresh.maps, lock);
 
   const allSame = sameMaps(old, fresh.maps);
@@ -179,7 +186,7 @@ async function swapIn(
 }
 
 function checkReplaceable(
-  { link, mode, sets }: LoadRequest,
+  { link, mode, sets, blocks }: LoadRequest,
   there: AttachedProgram,
 ): void {
   if (mode === 'auto' && link.programs.length > 1) {
@@ -187,12 +194,36 @@ function checkReplaceable(
   }
   if (!isOurs(there.name)) throw notOurs(link.name, there);
   if (there.mode === 'xdpoffload' && sets !== undefined) throw noFlows();
+  if (there.mode === 'xdpoffload' && blocks !== undefined) throw noBlocks();
   if (mode !== 'auto' && mode !== there.mode) {
     throw new Failure(`${link.name} has its program in mode ${there.mode}, not ${mode}`, {
       cause: 'a change of mode leaves a moment without a program',
       next: `l4lb-load -i ${link.name} --off, and then load in the other mode`,
     });
   }
+}
+
+/**
+ * The blocks of ports that the new program needs, unless it has as many anyway. Ports cannot
+ * move, since destinations know their numbers.
+ */
+function blocksToKeep(
+  { link, blocks }: LoadRequest,
+  old: readonly MapInfo[],
+  fresh: readonly MapInfo[],
+): number | undefined {
+  const [there, its] = [blocksOf(old), blocksOf(fresh)];
+  if (there === undefined || its === undefined || its === there) return undefined;
+  if (blocks === undefined) return there;
+  throw new Failure(`${link.name} has ${many(there, 'block')} of ports, not ${blocks}`, {
+    cause: 'the connections of full-nat stay in the maps that they are in',
+    next: `l4lb-load -i ${link.name} --off, and then load with --blocks ${blocks}: that ends connections`,
+  });
+}
+
+function blocksOf(maps: readonly MapInfo[]): number | undefined {
+  const claims = maps.find(({ name }) => name === 'claims');
+  return claims && claims.entries / CLAIM_SETS;
 }
 
 function cannotFollow(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * One program on several devices: the answers of nat destinations come in by other devices
+ * One program on several devices: the answers come in by other devices
  * than clients do, and are turned back by the same tables. The device that the tables are
  * filled for is the program's own; the others share it.
  */
@@ -15,6 +15,7 @@ import type { AttachedProgram, Link } from '../system/ip/links.js';
 import type { Mode } from '../text/mode.js';
 import { Failure } from '../text/failure.js';
 import type { State } from '../plan/state.js';
+import { answersComeBack } from '../wire/forward.js';
 import { alreadyThere, notTaken, programInTheWay } from './attach.js';
 
 export interface Shared {
@@ -136,14 +137,15 @@ export function leftBehindWarnings(device: string, others: readonly string[]): s
   );
 }
 
-/** Devices that answers of nat destinations come in by without meeting the program. */
+/** Devices that answers come in by without meeting the program. */
 export async function unshared(
   { ip }: Pick<Context, 'ip'>,
   program: number,
   { destinations, exits }: Pick<State, 'destinations' | 'exits'>,
 ): Promise<string[]> {
   const nat = [...destinations.values()].filter(
-    ({ forward, service, exit }) => forward === 'nat' && service !== 0 && exit !== 0,
+    ({ forward, service, exit }) =>
+      answersComeBack(forward) && service !== 0 && exit !== 0,
   );
   const devices = new Set(nat.map(({ exit }) => exits?.get(exit)?.ifindex));
   if (devices.size === 0) return [];

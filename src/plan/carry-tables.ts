@@ -47,6 +47,7 @@ export function carryTables(
     destinations: new Map(),
     ...(sizes.canLeave && { exits: new Map() }),
     ...(sizes.canRewrite && { answers: new Map() }),
+    ...(sizes.blocks !== undefined && { pools: [] }),
     counters: new Map(),
     slots: new Map(),
   };

@@ -4,10 +4,14 @@ import { CELL_NAMES } from '../abi/cell.js';
 import { Failure } from '../text/failure.js';
 import { ANY_ADDRESS, formatAddress } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
-import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
+import type { Source } from '../wire/outer-source.js';
+import { FAMILIES, FAMILY_NAMES, familyOf, formatSource } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import { formatWay } from '../wire/way.js';
-import { forwardIn } from '../wire/forward.js';
+import type { Forward } from '../wire/forward.js';
+import { forwardIn, answersComeBack } from '../wire/forward.js';
+import { overlap, poolsIn, sourceOf } from './pools.js';
+import { servicesIn } from './services.js';
 import type { State } from './state.js';
 import { ownedBy } from './state.js';
 import type { Wanted, WantedDestination } from './steps.js';
@@ -15,7 +19,7 @@ import type { Wanted, WantedDestination } from './steps.js';
 export function checkForward(live: State, wanted: Wanted): void {
   const { forward, service } = wanted;
   checkChange(live, wanted);
-  if (forward !== 'nat') checkPorts(wanted.destinations);
+  if (!answersComeBack(forward)) checkPorts(wanted.destinations);
   if (forward === 'tunnel') return;
   if (service.flags & CELL_NAMES) {
     throw new Failure('the destinations cannot remember without a tunnel', {
@@ -24,7 +28,8 @@ export function checkForward(live: State, wanted: Wanted): void {
     });
   }
   if (forward === 'link') checkLink(wanted.destinations);
-  else checkNat(live.sizes, wanted);
+  else if (forward === 'nat') checkNat(live.sizes, wanted);
+  else checkFullNat(live, wanted);
 }
 
 /** Tunnel and link can follow each other, since a packet arrives as it was sent. */
@@ -34,7 +39,8 @@ function checkChange(live: State, { forward, service }: Wanted): void {
   );
   if (there.length === 0) return;
   const before = forwardIn(there);
-  if ((before === 'nat') === (forward === 'nat')) return;
+  if (before === forward || (!answersComeBack(before) && !answersComeBack(forward)))
+    return;
   throw new Failure(`a service cannot change from ${before} to ${forward}`, {
     cause:
       'its destinations know their connections by other addresses, so all would break',
@@ -52,7 +58,7 @@ function checkPorts(destinations: readonly WantedDestination[]): void {
     `${formatEndpoint(first)} has a port, and its packets would keep theirs`,
     {
       cause: 'behind a tunnel and by the link a packet stays as it is',
-      next: `write ${formatAddress(first.address)}, or use --forward nat`,
+      next: `write ${formatAddress(first.address)}, or use --forward nat or full-nat`,
     },
   );
 }
@@ -80,36 +86,98 @@ function checkNat(
   { canRewrite }: State['sizes'],
   { service: { ways }, destinations }: Wanted,
 ): void {
-  if (!canRewrite) {
-    throw new Failure('this program cannot rewrite packets, as nat does', {
-      cause: 'only the host build can; a card and the portable build cannot',
-      next: 'load l4lb_xdp_host.o, or use --forward tunnel or link',
-    });
-  }
-  const everywhere = ways.find(({ address }) => address.equals(ANY_ADDRESS));
-  if (everywhere) {
-    throw new Failure('a service on any address cannot be forwarded by nat', {
-      cause: 'answers get the address of the service, which has to be one',
-      next: 'name it with --vip, or with address in a config file',
-    });
-  }
+  if (!canRewrite) throw cannotRewrite('nat');
+  checkEverywhere(
+    ways,
+    'nat',
+    'answers get the address of the service, which has to be one',
+  );
   for (const one of destinations) {
     if (one.forward !== 'local') checkAnswers(ways, one);
   }
 }
 
-function checkAnswers(ways: readonly Way[], destination: WantedDestination): void {
+function cannotRewrite(forward: Forward): Failure {
+  return new Failure(`this program cannot rewrite packets, as ${forward} does`, {
+    cause: 'only the host build can; a card and the portable build cannot',
+    next: 'load l4lb_xdp_host.o, or use --forward tunnel or link',
+  });
+}
+
+function checkEverywhere(ways: readonly Way[], forward: Forward, cause: string): void {
+  if (!ways.some(({ address }) => address.equals(ANY_ADDRESS))) return;
+  throw new Failure(`a service on any address cannot be forwarded by ${forward}`, {
+    cause,
+    next: 'name it with --vip, or with address in a config file',
+  });
+}
+
+/**
+ * What comes to an address of a pool has to be an answer, so nothing else may have it. Two
+ * services may have the same pool, but not parts of one: an address has one block of ports.
+ */
+function checkFullNat(
+  live: State,
+  { service: { id, ways }, destinations, sources }: Wanted,
+): void {
+  if (live.sizes.blocks === undefined) throw cannotRewrite('full-nat');
+  checkEverywhere(
+    ways,
+    'full-nat',
+    'answers come to addresses of its own, which would be the address of the service, too',
+  );
+  const remote = destinations.filter(({ forward }) => forward !== 'local');
+  for (const one of remote) checkFamily(ways, one, 'full-nat');
+  const others = [...live.destinations.values()].filter(({ service }) => service !== id);
+  const taken = [...servicesIn(live.cells).values()].filter((one) => one.id !== id);
+  const used = [...ways, ...taken.flatMap((one) => one.ways)];
+  for (const family of FAMILIES) {
+    const source = sources[family];
+    if (!source) continue;
+    const has = (address: Buffer): boolean => overlap(source, { address, spread: 0 });
+    const way = used.find(({ address }) => has(address));
+    if (way) throw inPool(source, `the service ${formatWay(way)} has`);
+    const end = remote.find(({ address }) => has(address));
+    if (end) throw inPool(source, `the destination ${formatEndpoint(end)} has`);
+    const other = poolsIn(others)
+      .map(sourceOf)
+      .find(
+        (pool) => overlap(pool, source) && formatSource(pool) !== formatSource(source),
+      );
+    if (other)
+      throw inPool(
+        source,
+        `another service sends from ${formatSource(other)}, which has`,
+      );
+  }
+}
+
+function inPool(source: Source, who: string): Failure {
+  return new Failure(`${who} an address of ${formatSource(source)}`, {
+    cause: 'what comes to an address that full-nat sends from has to be an answer',
+    next: 'name addresses that nothing else uses with --source, or source in a config file',
+  });
+}
+
+function checkFamily(
+  ways: readonly Way[],
+  destination: WantedDestination,
+  forward: Forward,
+): void {
   const family = familyOf(destination.address);
   const other = ways.find(({ address }) => familyOf(address) !== family);
-  if (other) {
-    throw new Failure(
-      `${formatEndpoint(destination)} is ${FAMILY_NAMES[family]}, and ${formatWay(other)} is not`,
-      {
-        cause: 'nat does not turn packets of one family into those of the other',
-        next: 'make a service for each family, or use --forward tunnel',
-      },
-    );
-  }
+  if (!other) return;
+  throw new Failure(
+    `${formatEndpoint(destination)} is ${FAMILY_NAMES[family]}, and ${formatWay(other)} is not`,
+    {
+      cause: `${forward} does not turn packets of one family into those of the other`,
+      next: 'make a service for each family, or use --forward tunnel',
+    },
+  );
+}
+
+function checkAnswers(ways: readonly Way[], destination: WantedDestination): void {
+  checkFamily(ways, destination, 'nat');
   const [first, ...more] = ways;
   const next = first && more.find(({ address }) => !address.equals(first.address));
   if (first && next) {

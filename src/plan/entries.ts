@@ -5,11 +5,13 @@ import type { Destination } from '../abi/destination.js';
 import { at, must } from '../text/must.js';
 import { ANY_ADDRESS, formatAddress } from '../wire/address.js';
 import type { EntryForward } from '../wire/forward.js';
+import { hasSource } from '../wire/forward.js';
 import { headerSum, largestPacket } from '../wire/outer-header.js';
 import type { Source } from '../wire/outer-source.js';
 import { familyOf } from '../wire/outer-source.js';
 import type { ExitNumbers } from './exits.js';
 import { exitKey } from './exits.js';
+import type { Blocks } from './pools.js';
 import type { State, Write } from './state.js';
 import type { Wanted, WantedDestination } from './steps.js';
 
@@ -19,6 +21,7 @@ export function planDestinations(
   destinations: readonly WantedDestination[],
   ids: readonly number[],
   numbers: ExitNumbers,
+  blocks: Blocks,
 ): Write[] {
   return destinations.flatMap((destination, index) => {
     const { address, mac, weight, exit, port = 0, isFound = false } = destination;
@@ -39,7 +42,8 @@ export function planDestinations(
       isFound,
       exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
       port,
-      block: 0,
+      block:
+        forward === 'full-nat' ? (blocks[familyOf(address)] ?? there?.block ?? 0) : 0,
     };
     if (!there || there.service === 0) return [{ map: 'destinations', key, value }];
     if (sameDestination(there, value)) return [];
@@ -55,7 +59,7 @@ function sourceFor(
   address: Buffer,
   there: Destination | undefined,
 ): Source {
-  if (forward !== 'tunnel') return NO_SOURCE;
+  if (!hasSource(forward)) return NO_SOURCE;
   const source = sources[familyOf(address)];
   if (source) return source;
   // A destination that stays only for one more step may be the last of its family.

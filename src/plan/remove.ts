@@ -10,7 +10,8 @@ import { answersIn, planAnswers } from './answers.js';
 import { isWay, placeCells, reachable, withNotes } from './cells.js';
 import { encodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
-import { DEVICE_ANSWERS, afterWriting } from '../abi/device.js';
+import { DEVICE_ANSWERS, DEVICE_POOLS, afterWriting } from '../abi/device.js';
+import { planPools } from './pools.js';
 import type { State, Write } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
@@ -57,10 +58,13 @@ export function planRemoval(state: State, { id, range }: GoneService): Write[] {
     [...state.destinations].filter(([, { service }]) => service !== id),
   );
   const answers = answersIn(placement.cells, others);
-  const { gone } = planAnswers(state, answers);
+  const pools = planPools(state, others.values());
+  const gone = [...planAnswers(state, answers).gone, ...pools.gone];
   if (writes.length + gone.length === 0) return [];
   const generation = afterWriting(device.generation);
-  const flags = answers.size > 0 ? seeded.flags : seeded.flags & ~DEVICE_ANSWERS;
+  const over =
+    (answers.size > 0 ? 0 : DEVICE_ANSWERS) | (pools.areThere ? 0 : DEVICE_POOLS);
+  const flags = seeded.flags & ~over;
   return [
     ...writes,
     { map: 'device', key: 0, value: { ...seeded, flags, generation } },

@@ -7,6 +7,7 @@ import type { Exit } from '../abi/exit.js';
 import type { Slot } from '../abi/slot.js';
 import type { Cell } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
+import type { Pool } from '../abi/pool.js';
 import type { Endpoint } from '../wire/endpoint.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 
@@ -22,6 +23,8 @@ export interface State {
     canLeave?: boolean;
     /** Whether packets can be rewritten. */
     canRewrite?: boolean;
+    /** Blocks of ports, in a build that has full-nat. */
+    blocks?: number;
   };
   device: Device;
   cells: ReadonlyMap<number, Cell>;
@@ -32,6 +35,8 @@ export interface State {
   lostExits?: ReadonlySet<number>;
   /** By the hex digits of their keys; undefined where packets cannot be rewritten. */
   answers?: ReadonlyMap<string, AnswerFrom> | undefined;
+  /** By place; undefined where the program has no full-nat. */
+  pools?: readonly (Pool | undefined)[] | undefined;
   counters: ReadonlyMap<number, Counter>;
   /**
    * What destinations have sent back, as far as they could; undefined where the program
@@ -56,6 +61,8 @@ interface Values {
   /** Undefined is an empty cell. */
   services: Cell | undefined;
   device: Device;
+  /** The one entry of that map. Undefined is a place that has no pool any more. */
+  pools: readonly (Pool | undefined)[];
 }
 export type Write =
   | { [Map in keyof Values]: { map: Map; key: number; value: Values[Map] } }[keyof Values]
@@ -71,13 +78,14 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
   const counters = new Map(live.counters);
   const returned = new Map(live.returned);
   const slots = new Map(live.slots);
-  let device = live.device;
+  let { device, pools } = live;
   for (const write of writes) {
     if (write.map === 'counters') counters.set(write.key, write.value);
     else if (write.map === 'returned') returned.set(write.key, write.value);
     else if (write.map === 'destinations') destinations.set(write.key, write.value);
     else if (write.map === 'slots') slots.set(write.key, write.value);
     else if (write.map === 'device') device = write.value;
+    else if (write.map === 'pools') pools = write.value;
     else if (write.map === 'kept' || write.map === 'exit_numbers') continue;
     else if (write.map === 'exits') exits.set(write.key, write.value);
     else if (write.map === 'answers') {
@@ -93,6 +101,7 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
     destinations,
     ...(live.exits && { exits }),
     ...(live.answers && { answers }),
+    ...(live.pools && { pools }),
     counters,
     ...(live.returned && { returned }),
     slots,
@@ -110,6 +119,9 @@ export function writesBetween(before: State, after: State): Write[] {
   }
   for (const [key, value] of after.answers ?? []) {
     if (before.answers?.get(key) !== value) writes.push({ map: 'answers', key, value });
+  }
+  if (after.pools && before.pools !== after.pools) {
+    writes.push({ map: 'pools', key: 0, value: after.pools });
   }
   for (const [key, value] of after.destinations) {
     if (before.destinations.get(key) !== value && value.service !== 0) {

@@ -10,7 +10,7 @@
  *   1. counters of ids that get a new owner, those of answers too: what they counted moves
  *      to id 0, between two generations of the device's entry, so that no watcher counts
  *      it twice
- *   2. exits, entries of destinations that are new or changed, and their answers
+ *   2. exits, entries of destinations that are new or changed, their answers and pools
  *   3. slots
  *   4. new ways into the service, and the ids of destinations that are gone
  *   5. the device's entry: from here on the ways are found under its seed, and
@@ -25,6 +25,7 @@ import { planDestinations } from './entries.js';
 import { exitNumbers, planExits } from './exits.js';
 import type { Counter } from '../abi/counter.js';
 import { ZERO, addCounters } from '../abi/counter.js';
+import { blocksFor, planPools } from './pools.js';
 import type { Exit } from '../abi/exit.js';
 import { EMPTY_SLOT } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
@@ -33,6 +34,7 @@ import type { Cell, Remember } from '../abi/cell.js';
 import {
   DEVICE_ANSWERS,
   DEVICE_NO_ECHO,
+  DEVICE_POOLS,
   DEVICE_XDP_ANSWERS,
   afterWriting,
   encodeDevice,
@@ -113,27 +115,31 @@ export function planStep(
     destinations,
     isSending ? ownExit(wanted) : undefined,
   );
-  const entries = planDestinations(state, wanted, destinations, ids, numbers);
+  const blocks = blocksFor(state, wanted);
+  const entries = planDestinations(state, wanted, destinations, ids, numbers, blocks);
   const goneEntries = planGoneDestinations(state, service, ids);
   const changes = [...entries, ...goneEntries];
   const later = applyWrites({ ...state, slots: new Map() }, changes).destinations;
   const answers = answersIn(placement.cells, later);
   const { added, gone } = planAnswers(state, answers);
-  const answerFlags =
-    (answers.size > 0 ? DEVICE_ANSWERS : 0) | (isSending ? DEVICE_XDP_ANSWERS : 0);
+  const pools = planPools(state, later.values());
+  const found =
+    (answers.size > 0 ? DEVICE_ANSWERS : 0) | (pools.areThere ? DEVICE_POOLS : 0);
+  const answerFlags = found | (isSending ? DEVICE_XDP_ANSWERS : 0);
   const device = deviceFor(state, wanted, placement.seed, answerFlags);
-  const ready = readyDevice(state, wanted, answerFlags & DEVICE_ANSWERS);
+  const ready = readyDevice(state, wanted, found);
   const before = [
     ...planReady(state, ready),
     ...planCounters(ready, ids),
     ...planExits(state, numbers),
     ...added,
+    ...pools.added,
     ...entries,
     ...planSlots(state, wanted, destinations, table, ids),
     ...planNewCells(state, placement),
     ...goneEntries,
   ];
-  const after = [...planGoneCells(state, placement), ...gone];
+  const after = [...planGoneCells(state, placement), ...gone, ...pools.gone];
   if (before.length + after.length === 0 && sameDevice(device, state.device)) return [];
   const last = before.findLast((write) => write.map === 'device') ?? {
     value: state.device,

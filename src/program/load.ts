@@ -6,6 +6,8 @@ import { basename } from 'node:path';
 import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo, ProgramInfo } from '../system/bpftool-text.js';
 import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from '../abi/maps.js';
+import { BLOCK_PORTS, CLAIM_SETS } from '../abi/pool.js';
+import { PORT_SIZE } from '../abi/port.js';
 import type { Bpftool } from '../system/bpftool.js';
 import { Failure } from '../text/failure.js';
 import { fillExitDevices, shareable } from './exit-devices.js';
@@ -25,6 +27,8 @@ export interface LoadOptions {
   reuse?: MapInfo[];
   /** The number of sets of flows, if not the object's. */
   sets?: number | undefined;
+  /** The number of blocks of ports, if not the object's. */
+  blocks?: number | undefined;
   /** The lock of the process that loads: see Bpftool.load(). */
   lock?: number | undefined;
 }
@@ -44,7 +48,7 @@ export async function loadObject(
   try {
     const reuse = options.reuse
       ? shareable(options.reuse)
-      : await makeFlows(bpftool, pins, options.sets);
+      : await makeMaps(bpftool, pins, options);
     const { device, lock } = options;
     await bpftool.load(object, pin, { device, reuse, lock });
   } catch (error) {
@@ -77,13 +81,22 @@ export async function loadObject(
 /** Size of a set in bytes: struct l4lb_set. */
 const SET_SIZE = 64;
 
-async function makeFlows(
+/** Makes the maps whose sizes are not those of the object. */
+async function makeMaps(
   bpftool: Bpftool,
   pins: Pins,
-  sets: number | undefined,
+  { sets, blocks }: LoadOptions,
 ): Promise<MapInfo[]> {
-  if (sets === undefined) return [];
-  const pin = pins.next();
-  await bpftool.createArray(pin, 'flows', SET_SIZE, sets);
-  return [await bpftool.mapPinned(pin)];
+  const made: MapInfo[] = [];
+  for (const { name, valueSize, entries } of [
+    { name: 'flows', valueSize: SET_SIZE, entries: sets },
+    { name: 'claims', valueSize: SET_SIZE, entries: blocks && blocks * CLAIM_SETS },
+    { name: 'ports', valueSize: PORT_SIZE, entries: blocks && blocks * BLOCK_PORTS },
+  ]) {
+    if (entries === undefined) continue;
+    const pin = pins.next();
+    await bpftool.createArray(pin, name, valueSize, entries);
+    made.push(await bpftool.mapPinned(pin));
+  }
+  return made;
 }

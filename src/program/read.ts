@@ -8,6 +8,7 @@ import type { Counter } from '../abi/counter.js';
 import { retiredCounter, sumCounters } from '../abi/counter.js';
 import { decodeDestination } from '../abi/destination.js';
 import { decodeExit } from '../abi/exit.js';
+import { CLAIM_SETS, decodePools } from '../abi/pool.js';
 import type { Exit } from '../abi/exit.js';
 import {
   EMPTY_SLOT,
@@ -34,11 +35,10 @@ import { answersComeBack } from '../wire/forward.js';
 /** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   const { device: one, services, destinations: all, counters: sums, exits } = maps;
-  const { exit_devices: devices, answers, returned } = maps;
+  const { exit_devices: devices, answers, pools, returned } = maps;
   const asked = [one, services, all, sums, ...(exits ? [exits] : [])];
-  const dumps = await bpftool.dumps(
-    [...asked, ...(answers ? [answers] : [])].map(({ id }) => id),
-  );
+  const rest = [...(answers ? [answers] : []), ...(pools ? [pools] : [])];
+  const dumps = await bpftool.dumps([...asked, ...rest].map(({ id }) => id));
   const [device, cells] = [at(dumps, 0), at(dumps, 1)];
   const [destinations, counters] = [at(dumps, 2), at(dumps, 3)];
   const ways = exits && decodeExits(at(dumps, 4));
@@ -68,6 +68,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
     ),
     ...(ways && { exits: ways }),
     ...(answers && { answers: decodeAnswers(at(dumps, asked.length)) }),
+    ...(pools && { pools: decodePools(valueOf(at(at(dumps, dumps.length - 1), 0))) }),
     ...(isAsked && { lostExits: await readLostExits(bpftool, devices, ways) }),
     ...(returned && { returned: await readReturned(bpftool, returned, entries) }),
     slots: new Map(),
@@ -91,7 +92,7 @@ async function readReturned(
 
 /** What all tables hold before anything was written to them: entries of zeros. */
 export function untouchedTables(maps: Maps): State {
-  const { device, destinations, counters, exits, answers, returned } = maps;
+  const { device, destinations, counters, exits, answers, pools, returned } = maps;
   const zeros = ({ valueSize }: MapInfo): Buffer => Buffer.alloc(valueSize);
   const free = decodeDestination(zeros(destinations));
   const none = sumCounters([zeros(counters)]);
@@ -109,6 +110,7 @@ export function untouchedTables(maps: Maps): State {
     ...(exits && { exits: new Map() }),
     ...(answers && { answers: new Map() }),
     ...(returned && { returned: new Map() }),
+    ...(pools && { pools: [] }),
     slots: new Map(),
   };
 }
@@ -145,6 +147,7 @@ export function sizesOf(maps: Maps): State['sizes'] {
     ...(maps.flows && { sets: maps.flows.entries }),
     ...(maps.exits && { canLeave: true }),
     ...(maps.answers && { canRewrite: true }),
+    ...(maps.pools && maps.claims && { blocks: maps.claims.entries / CLAIM_SETS }),
   };
 }
 

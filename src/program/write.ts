@@ -7,6 +7,7 @@ import { EMPTY_CELL, encodeCell } from '../abi/cell.js';
 import { encodeCounter } from '../abi/counter.js';
 import { encodeDestination } from '../abi/destination.js';
 import { encodeDevice } from '../abi/device.js';
+import { encodePools } from '../abi/pool.js';
 import { encodeExit } from '../abi/exit.js';
 import type { Exit } from '../abi/exit.js';
 import type { Slot } from '../abi/slot.js';
@@ -154,6 +155,8 @@ function encode(
       return write.value ? encodeCell(write.value) : EMPTY_CELL;
     case 'device':
       return encodeDevice(write.value);
+    case 'pools':
+      return encodePools(write.value);
     case 'kept':
       return encodeKey(write.value);
   }

@@ -6,10 +6,11 @@ export const ENTRY_FORWARDS = ['tunnel', 'link', 'nat', 'full-nat', 'local'] as 
 export type EntryForward = (typeof ENTRY_FORWARDS)[number];
 
 /**
- * What a service can choose: behind an outer header, by other MAC addresses only, or with
- * the destination's address and port in place of the service's.
+ * What a service can choose: behind an outer header, by other MAC addresses only, with the
+ * destination's address and port in place of the service's, or also with ours in place of
+ * the client's.
  */
-export const FORWARDS = ['tunnel', 'link', 'nat'] as const;
+export const FORWARDS = ['tunnel', 'link', 'nat', 'full-nat'] as const;
 export type Forward = (typeof FORWARDS)[number];
 
 /** What a service has that chooses none. */
@@ -25,6 +26,11 @@ export function forwardIn(entries: Iterable<{ forward: EntryForward }>): Forward
     if (chosen !== undefined) return chosen;
   }
   return USUAL_FORWARD;
+}
+
+/** Whether packets get a source: that of the outer header, or in place of the client's. */
+export function hasSource(forward: EntryForward): boolean {
+  return forward === 'tunnel' || forward === 'full-nat';
 }
 
 /** Whether what a destination answers comes back through the balancer, which counts it. */

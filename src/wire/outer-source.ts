@@ -6,6 +6,7 @@
  */
 import { Fault } from '../text/fault.js';
 import type { EntryForward } from './forward.js';
+import { hasSource } from './forward.js';
 import {
   addressFault,
   formatAddress,
@@ -94,7 +95,7 @@ export const TWO_SOURCES = 'each family has one source, and two of one family ar
 
 /**
  * Reads the sources from a service's entries; all of a family have the same, unless a tool
- * was killed. Without a tunnel there is no outer header, and so no source.
+ * was killed. Packets that keep their own source get none.
  */
 export function sourcesIn(
   entries: Iterable<{
@@ -106,7 +107,7 @@ export function sourcesIn(
 ): Sources {
   const sources: Sources = {};
   for (const { address, source, spread, forward } of entries) {
-    if (forward !== 'tunnel') continue;
+    if (!hasSource(forward)) continue;
     sources[familyOf(address)] ??= { address: source, spread };
   }
   return sources;

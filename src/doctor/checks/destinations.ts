@@ -6,6 +6,7 @@
 import { at, must } from '../../text/must.js';
 import { isDecap, isOurs } from '../../program/find.js';
 import { many } from '../../text/format.js';
+import { answersComeBack } from '../../wire/forward.js';
 import { Unseen } from '../../text/unseen.js';
 import type { Device, RpFilter } from '../../system/ip/namespaces.js';
 import type { Check, DestinationFacts, Facts, FarEnd } from '../facts.js';
@@ -235,7 +236,7 @@ export const checkRpFilter: Check = (facts) => {
 
 /** By nat packets come with the destination's own address. */
 function neededAddresses(facts: Facts, destination: string): string[] {
-  const ways = [...forwardsOf(facts, destination)].filter((one) => one !== 'nat');
+  const ways = [...forwardsOf(facts, destination)].filter((one) => !answersComeBack(one));
   return [...new Set(ways.flatMap((one) => serviceAddresses(facts, destination, one)))];
 }
 

@@ -8,6 +8,7 @@ import { many } from '../../text/format.js';
 import type { Check, ExitFacts, Facts, Finding } from '../facts.js';
 import { found, orWell, remark, serviceAddresses, some, works } from '../findings.js';
 import { must } from '../../text/must.js';
+import { answersComeBack } from '../../wire/forward.js';
 
 type Found = Omit<Finding, 'check'>;
 
@@ -79,7 +80,8 @@ function unshared({ device: { name: own }, program, balancer }: Facts): Found[] 
   return (balancer?.exits ?? []).filter(works).flatMap((exit): Found[] => {
     const sender = must(exit.sender, 'the device that an exit sends by');
     const behind = (balancer?.destinations ?? []).filter(
-      ({ forward, address }) => forward === 'nat' && exit.destinations.includes(address),
+      ({ forward, address }) =>
+        answersComeBack(forward) && exit.destinations.includes(address),
     );
     const isShared = sender.programs.some(({ id }) => id === program?.id);
     if (behind.length === 0 || isShared) return [];

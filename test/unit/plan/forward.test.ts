@@ -139,15 +139,16 @@ destinations = ["10.0.1.1", "10.0.1.2"]
   test.each([
     {
       lines: 'forward = "net"',
-      problem: 'forward: "net" is not "tunnel" or "link" or "nat"; did you mean "nat"?',
+      problem:
+        'forward: "net" is not "tunnel" or "link" or "nat" or "full-nat"; did you mean "nat"?',
     },
     {
       lines: 'forward = "nat"\nsource = "10.7.0.1"',
-      problem: 'source: only the outer header of a tunnel has one',
+      problem: 'source: only tunnel and full-nat send from one',
     },
     {
       lines: 'forward = "link"\nsource = "10.7.0.1"',
-      problem: 'source: only the outer header of a tunnel has one',
+      problem: 'source: only tunnel and full-nat send from one',
     },
     {
       lines: 'forward = "link"\nremember = "destinations"',
