@@ -39,9 +39,9 @@
 #include "datapath/answers.h"
 
 /*
- * XX
- * is an action, another one if the packet leaves by another device; for a packet that goes
- * on elsewhere it is the id of its destination.
+ * Sends a packet to its destination and returns its verdict, or the layout of a packet that
+ * goes on elsewhere: see any_packet(). The action is another one if the packet leaves by
+ * another device.
  */
 static __always_inline __u64 balance(struct xdp_md *ctx,
 				     const struct l4lb_device *device,

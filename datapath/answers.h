@@ -223,17 +223,16 @@ turn_back(struct xdp_md *ctx, const struct l4lb_device *device,
 		return L4LB_NOT_OURS;
 	if (device->flags & L4LB_DEVICE_POOLS)
 		number = number_of(&ends.to, ends.from.version, ends.port);
-	if (number == NO_NUMBER) {
+	if (number == NO_NUMBER && device->flags & L4LB_DEVICE_ANSWERS)
 		answer = find_answer(&ends, layout);
-		if (!answer)
-			return L4LB_NOT_OURS;
-	}
+	if (number == NO_NUMBER && !answer)
+		return L4LB_NOT_OURS;
 	verdict = check_either_mac(ctx, device);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
 	verdict = answer ? turn_back_to_service(ctx, layout, answer) :
 			   turn_back_to_client(ctx, layout, number, &ends);
-	if (verdict == L4LB_MALFORMED) {
+	if (verdict == L4LB_MALFORMED || verdict == L4LB_NO_CONNECTION) {
 		*action = XDP_DROP; /* a part of it has been changed */
 		return verdict;
 	}

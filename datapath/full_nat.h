@@ -55,15 +55,19 @@ still_there(const struct l4lb_port *port, __u16 service)
 		       NULL;
 }
 
-/* Tells whether a packet that may begin a connection does so on a port that was known. */
+/*
+ * Tells whether a packet that may begin a connection goes to another destination than the
+ * one on record. Anyone can forge a RST or a FIN of the client, and a SYN after it: so it
+ * does not while the connection may still be alive. If it is not, the destination on
+ * record takes a new one, too, and note_answer() sees that.
+ */
 static __always_inline bool
 begins_anew(const struct l4lb_destination *destination, union claim claim)
 {
+	const __u16 ends = L4LB_CLAIM_CLIENT_FIN | L4LB_CLAIM_SERVER_FIN;
 	const __u16 state = claim.fields.state;
 
-	return !destination ||
-	       state & (L4LB_CLAIM_CLIENT_FIN | L4LB_CLAIM_SERVER_FIN |
-			L4LB_CLAIM_RST) ||
+	return !destination || (state & ends) == ends ||
 	       (!(state & L4LB_CLAIM_ESTABLISHED) && !destination->weight);
 }
 
@@ -101,6 +105,8 @@ assign_port(struct xdp_md *ctx, union layout layout, const struct ends *ends,
 	if (never(!where || !port))
 		return L4LB_NO_CONNECTION; /* it has just been found */
 	claim = read_claim(where);
+	if (claim.fields.signature != place->signature)
+		return L4LB_NO_PORT; /* another connection has just taken it */
 	own = still_there(port, (*destination)->service);
 	if (may_begin && begins_anew(own, claim)) {
 		port->destination = *id;
@@ -232,7 +238,8 @@ static __always_inline bool is_from(const struct l4lb_destination *destination,
 
 /*
  * Turns a packet to one of our ports into an answer to the client that has it; NOT_OURS if
- * nobody has it, or if it is not from that client's destination.
+ * nobody has it, or if it is not from that client's destination. If the port gets another
+ * connection meanwhile, parts of the packet may be for that one: it is dropped.
  */
 static __always_inline enum l4lb_verdict
 turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
@@ -240,9 +247,9 @@ turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
 {
 	const __u32 now = seconds_now() >> L4LB_SEEN_SHIFT;
 	const struct l4lb_destination *destination;
+	union claim claim, after;
 	enum l4lb_verdict verdict;
 	struct l4lb_port *port;
-	union claim claim;
 	struct said said;
 	__u64 *where;
 	__u32 id;
@@ -257,6 +264,9 @@ turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
 	if (!(claim.fields.state & L4LB_CLAIM_READY) || !destination ||
 	    !is_from(destination, port, ends))
 		return L4LB_NOT_OURS;
+	/* Nothing may be written if the other end cannot be. */
+	if (is_ipv6_in(layout) == is_ipv4_mapped((const __be32 *)port->client))
+		return L4LB_NOT_OURS;
 	if (!(layout.flags & LAYOUT_ERROR)) {
 		said = read_said(ctx, layout, ends);
 		note_answer(port, where, claim, &said, now);
@@ -265,9 +275,14 @@ turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
 		write_source(ctx, layout, port->address, port->service_port) ?:
 			write_destination(ctx, layout, port->client,
 					  port->client_port);
-	if (verdict == L4LB_NO_OBJECTION)
-		count(&returned, id, frame_length(ctx));
-	return verdict;
+	if (verdict != L4LB_NO_OBJECTION)
+		return verdict;
+	after = read_claim(where);
+	if (after.fields.signature != claim.fields.signature ||
+	    !(after.fields.state & L4LB_CLAIM_READY))
+		return L4LB_NO_CONNECTION;
+	count(&returned, id, frame_length(ctx));
+	return L4LB_NO_OBJECTION;
 }
 
 #define is_full_nat(destination) ((destination)->forward == L4LB_FULL_NAT)

@@ -123,10 +123,14 @@ static __always_inline __u32 find_in_set(const struct ends *ends, __u32 set,
 	const struct l4lb_port *port;
 	__u32 place, number;
 
-	if (never(!found))
-		return NO_NUMBER; /* an entry has only blocks that there are */
+	if (!found)
+		return NO_NUMBER; /* an entry of tables that had more blocks */
 	place = find_record(found, signature, signature);
 	if (place == L4LB_RECORDS)
+		return NO_NUMBER;
+	/* Until it is ready, what `ports` says may be of the connection before. */
+	if (!(read_claim(&found->records[place]).fields.state &
+	      L4LB_CLAIM_READY))
 		return NO_NUMBER;
 	number = set * L4LB_RECORDS + place;
 	port = lookup(&ports, &number);
@@ -143,8 +147,11 @@ static __always_inline __u32 find_port(const struct ends *ends,
 		       find_in_set(ends, place->second, place->signature);
 }
 
+/* Both count as one free port: IS_OVER is in each of them once. */
 #define IS_OVER (1 << 17)
-#define IS_FREE (1 << 18)
+#define IS_FREE (IS_OVER + (1 << 16))
+/* A packet on another CPU, whose clock is a tick ahead, may just have been seen. */
+#define TICK 1
 
 /*
  * Ranks how well a new connection may take this port: 0 means never. There is no branch,
@@ -152,7 +159,7 @@ static __always_inline __u32 find_port(const struct ends *ends,
  */
 static __always_inline __u32 rank_claim(union claim claim, __u32 now)
 {
-	const __u32 silent = (__u16)(now - claim.fields.seen);
+	const __u32 silent = (__u16)(now + TICK - claim.fields.seen);
 	const __u32 state = claim.fields.state;
 	const __u32 is_free = ((__u64)claim.fields.signature - 1) >> 63;
 	const __u32 is_tcp = state / L4LB_CLAIM_TCP & 1;
@@ -169,7 +176,7 @@ static __always_inline __u32 rank_claim(union claim claim, __u32 now)
 
 	lasts -= has_ended * (lasts - L4LB_CLAIM_ENDED);
 	return is_free * IS_FREE |
-	       (1 - is_free) * (is_kept * is_negative(lasts - silent) *
+	       (1 - is_free) * (is_kept * is_negative(lasts + TICK - silent) *
 					(IS_OVER + silent) +
 				(1 - is_kept) * (1 + silent));
 }
@@ -286,14 +293,18 @@ static __always_inline bool is_syn(const struct said *said)
 	return (said->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-/* Tells whether a packet shows that its client has seen the destination's answer. */
+/*
+ * Tells whether a packet shows that its client has seen the destination's answer. Without
+ * the flag ACK the number says nothing, and a server drops the packet in silence; to a
+ * wrong number with that flag it answers with a RST.
+ */
 static __always_inline bool goes_on(const struct l4lb_port *port,
 				    union claim claim, const struct said *said)
 {
 	if (!(claim.fields.state & L4LB_CLAIM_ANSWERED))
 		return false;
 	return !(claim.fields.state & L4LB_CLAIM_TCP) ||
-	       (!(said->flags & TCP_SYN) &&
+	       ((said->flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
 		said->acknowledges - port->awaited < AWAITED_WITHIN);
 }
 
@@ -314,11 +325,16 @@ static __always_inline void note_client(const struct l4lb_port *port,
 	note(where, claim.fields.signature, added, L4LB_CLAIM_RST, now);
 }
 
+/*
+ * A SYN from the destination tells of a connection whose client has not yet gone on: a new
+ * one with the ends of the one before, or one that seemed to have gone on by a forged
+ * packet. A server that has a connection does not answer a forged SYN with one.
+ */
 static __always_inline void note_answer(struct l4lb_port *port, __u64 *where,
 					union claim claim,
 					const struct said *said, __u32 now)
 {
-	__u16 added = L4LB_CLAIM_ANSWERED;
+	__u16 added = L4LB_CLAIM_ANSWERED, removed = L4LB_CLAIM_RST;
 
 	if (said->flags & TCP_RST) {
 		note(where, claim.fields.signature, L4LB_CLAIM_RST, 0, now);
@@ -326,9 +342,12 @@ static __always_inline void note_answer(struct l4lb_port *port, __u64 *where,
 	}
 	if (said->flags & TCP_FIN)
 		added |= L4LB_CLAIM_SERVER_FIN;
-	if (said->flags & TCP_SYN && port->awaited != said->sequence + 1)
-		port->awaited = said->sequence + 1;
-	note(where, claim.fields.signature, added, L4LB_CLAIM_RST, now);
+	if (said->flags & TCP_SYN) {
+		removed = ~(L4LB_CLAIM_READY | L4LB_CLAIM_TCP);
+		if (port->awaited != said->sequence + 1)
+			port->awaited = said->sequence + 1;
+	}
+	note(where, claim.fields.signature, added, removed, now);
 }
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** struct l4lb_claim and struct l4lb_port: which connection has a port of full-nat. */
-import { u16, u32 } from './bytes.js';
+import { putU16, putU32, u16, u32 } from './bytes.js';
 import { RECORDS } from './record.js';
 
 /** A word of `claims`. */
@@ -36,6 +36,8 @@ export interface Port {
   /** Id. */
   destination: number;
   protocol: number;
+  /** Of the addresses: 4 or 6; 0 in an entry that was never written. */
+  version: number;
   /** What a client acknowledges that has seen the answer to its SYN. */
   awaited: number;
 }
@@ -60,6 +62,30 @@ export function decodePort(buffer: Buffer): Port {
     servicePort: buffer.readUInt16BE(34),
     destination: u16(buffer, 36),
     protocol: buffer.readUInt8(38),
+    version: buffer.readUInt8(39),
     awaited: u32(buffer, 40),
   };
+}
+
+export function encodeClaims(claims: readonly Claim[]): Buffer {
+  const buffer = Buffer.alloc(CLAIMS * 8);
+  claims.forEach(({ signature, state, seen }, place) => {
+    putU32(buffer, signature, place * 8);
+    putU16(buffer, state, place * 8 + 4);
+    putU16(buffer, seen, place * 8 + 6);
+  });
+  return buffer;
+}
+
+export function encodePort(port: Port): Buffer {
+  const buffer = Buffer.alloc(PORT_SIZE);
+  port.client.copy(buffer, 0);
+  port.address.copy(buffer, 16);
+  buffer.writeUInt16BE(port.clientPort, 32);
+  buffer.writeUInt16BE(port.servicePort, 34);
+  putU16(buffer, port.destination, 36);
+  buffer.writeUInt8(port.protocol, 38);
+  buffer.writeUInt8(port.version, 39);
+  putU32(buffer, port.awaited, 40);
+  return buffer;
 }

@@ -40,6 +40,7 @@ export function quotedConnection(bytes: Buffer, ip: Ip): Connection | undefined 
     flags: 0,
     sequence: 0,
     data: 0,
+    acknowledges: 0,
     isError: true,
   };
   // The quoted headers must be complete. A fragment needs no more than that.

@@ -12,6 +12,7 @@ import {
   tooBigAnswer,
 } from './answers.js';
 import { forward, frameOf, leaveBy } from './forward.js';
+import { assignPort, numberOf, sendFrom, turnBack } from './full-nat.js';
 import { isIcmp, isWholeIcmp, quotedConnection } from './icmp.js';
 import { translate, whyNot } from './nat.js';
 import type { Connection, Ip, Link, Refused } from './parse.js';
@@ -19,7 +20,15 @@ import { isTcpOrUdp, parseIp, parseLink, parseTransport } from './parse.js';
 import { findService, isMeantForUs, isServiceAddress } from './service.js';
 import type { Chosen } from './slot.js';
 import { chooseSlot } from './slot.js';
-import type { Answer, ModelAnswer, Reasons, ProgramState, Tables } from './types.js';
+import type {
+  Answer,
+  ModelAnswer,
+  ModelDestination,
+  ModelExit,
+  ProgramState,
+  Reasons,
+  Tables,
+} from './types.js';
 
 export function model(tables: Tables, state: ProgramState, frame: Buffer): Answer {
   const untouched = (verdict: VerdictName, reasons: Reasons = {}): Answer =>
@@ -46,13 +55,30 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
 
   const service = findService(tables, connection, isOwnMac);
   if ('verdict' in service) {
+    const number =
+      service.verdict === 'not ours' ? numberOf(tables, connection) : undefined;
+    if (number !== undefined) {
+      if (!isOwnMac) return untouched('not for us');
+      const turned = turnBack(tables, state, link.rest, ip, connection, number);
+      if (!turned) return untouched('not ours');
+      const sent = frameOf({ ...link, rest: turned.bytes });
+      const reasons = { port: turned.reason };
+      return {
+        ...answer('answer passed', sent, frame.length, reasons),
+        ports: turned.writes,
+        returned: turned.id,
+      };
+    }
     const back = service.verdict === 'not ours' && findAnswer(tables, connection);
     if (!back) return untouched(service.verdict);
     if (!isOwnMac) return untouched('not for us');
     // What cannot be turned back is nobody's packet.
     if (whyNot(ip, connection, back.value)) return untouched(service.verdict);
     const rest = translate(link.rest, ip, connection, 'source', back.value);
-    return answer('answer passed', frameOf({ ...link, rest }), frame.length, {});
+    return {
+      ...answer('answer passed', frameOf({ ...link, rest }), frame.length, {}),
+      returned: back.value.id,
+    };
   }
   const { cell } = service;
   const chosen = chooseSlot(tables, state, connection, cell);
@@ -75,7 +101,12 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
     const told = tooBigAnswer(link, ip, destination.largestPacket);
     return { ...answer('too big told', told, frame.length, reasons), ...written };
   }
-  const exit = destination.exit === 0 ? undefined : tables.exits?.get(destination.exit);
+  if (destination.forward === 'full-nat' && tables.build === 'host') {
+    const toPool = { id: chosen.id, destination };
+    const sent = sendByFullNat(tables, state, { link, ip, connection }, toPool, reasons);
+    return { ...sent, ...written };
+  }
+  const exit = exitOf(tables, destination);
   if (exit && !exit.isThere) return { ...untouched('exit gone', reasons), ...written };
 
   if (destination.forward === 'local' && tables.build === 'host') {
@@ -98,6 +129,53 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
     ...written,
     id: chosen.id,
   };
+}
+
+interface Parsed {
+  link: Link;
+  ip: Ip;
+  connection: Connection;
+}
+
+/** Sends a packet from a port of ours, to the destination that its connection has. */
+function sendByFullNat(
+  tables: Tables,
+  state: ProgramState,
+  { link, ip, connection }: Parsed,
+  chosen: { id: number; destination: ModelDestination },
+  before: Reasons,
+): Answer {
+  const frame = frameOf(link);
+  const untouched = (verdict: VerdictName, reasons: Reasons): Answer =>
+    answer(verdict, frame, frame.length, reasons);
+  const assigned = assignPort(tables, state, ip, connection, chosen);
+  if ('verdict' in assigned) {
+    const { verdict, why, writes: ports } = assigned;
+    return { ...untouched(verdict, { ...before, noPort: why }), ports };
+  }
+  const { id, destination, source, reason, writes: ports } = assigned;
+  const reasons = { ...before, destination, port: reason };
+  const exit = exitOf(tables, destination);
+  if (exit && !exit.isThere) return { ...untouched('exit gone', reasons), ports };
+  const sent = frameOf({
+    ...(exit ? leaveBy(exit, link) : link),
+    to: destination.mac,
+    from: (exit ?? tables.device).mac,
+    rest: sendFrom(link.rest, ip, connection, destination, source),
+  });
+  return {
+    ...answer('balanced', sent, sent.length, reasons),
+    ...(exit && { action: 'REDIRECT' }),
+    ports,
+    id,
+  };
+}
+
+function exitOf(
+  { exits }: Tables,
+  { exit }: Pick<ModelDestination, 'exit'>,
+): ModelExit | undefined {
+  return exit === 0 ? undefined : exits?.get(exit);
 }
 
 /**

@@ -161,6 +161,8 @@ export interface Connection {
   /** TCP's sequence number, and the bytes behind its header; 0 for an ICMP error. */
   sequence: number;
   data: number;
+  /** The number that TCP acknowledges; 0 for an ICMP error. */
+  acknowledges: number;
   isError: boolean;
 }
 
@@ -173,7 +175,7 @@ export function parseTransport(bytes: Buffer, ip: Ip): Connection | Refused {
   const { source, address, protocol, length, end } = ip;
   const malformed: Refused = { refused: 'malformed', address, protocol };
   if (length > bytes.length) return malformed;
-  const none = { flags: 0, sequence: 0, data: 0 };
+  const none = { flags: 0, sequence: 0, data: 0, acknowledges: 0 };
   const head = { source, address, protocol, isError: false, ...none };
   if (ip.isFragment) {
     return length > end ? { ...head, ports: undefined } : malformed;
@@ -185,6 +187,7 @@ export function parseTransport(bytes: Buffer, ip: Ip): Connection | Refused {
     ...(protocol === TCP && {
       flags: bytes.readUInt8(end + 13),
       sequence: bytes.readUInt32BE(end + 4),
+      acknowledges: bytes.readUInt32BE(end + 8),
       data: length - end - (bytes.readUInt8(end + 12) >> 4) * 4,
     }),
   };

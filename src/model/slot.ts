@@ -9,6 +9,8 @@ import { hash, mix, slotOf } from '../wire/hash.js';
 import { bitsOfNames, namingSource, numberOf } from '../wire/names.js';
 import { familyOf } from '../wire/outer-source.js';
 import { isIpv4 } from './bytes.js';
+import type { Ends } from './ends.js';
+import { hashOfEnds, portsWord } from './ends.js';
 import type { Connection } from './parse.js';
 import { UDP } from './parse.js';
 import type { ModelCell, RecordWrite, ProgramState, Tables } from './types.js';
@@ -46,15 +48,6 @@ function foldAddress(seed: number, address: Buffer): number {
   const word = (index: number): number => address.readUInt32LE(index * 4);
   if (isIpv4(address)) return word(0);
   return hash(hash(seed, word(0), word(1)), word(2), word(3));
-}
-
-/** Returns both ports as they lie on the wire, read as one little-endian word. */
-function portsWord({ ports }: Connection): number {
-  if (!ports) return 0;
-  const wire = Buffer.alloc(4);
-  wire.writeUInt16BE(ports.source, 0);
-  wire.writeUInt16BE(ports.destination, 2);
-  return wire.readUInt32LE();
 }
 
 export interface Chosen {
@@ -143,40 +136,18 @@ interface Choice {
   records?: RecordWrite[];
 }
 
-const WORD = 2n ** 64n;
-const ODD_WORD = 0x9e3779b97f4a7c15n;
-const KEY_OF_SOURCE = 0xbf58476d1ce4e5b9n;
-const KEY_OF_ADDRESS = 0x94d049bb133111ebn;
-
 /**
  * Returns a connection's set, and the signature that its record has once a packet came
- * after the SYN. Each pair of words is multiplied by what only the key tells.
+ * after the SYN.
  */
 export function findRecord(
   { log2Sets, secret }: { log2Sets: number; secret: bigint },
-  connection: Connection,
+  connection: Ends,
 ): { signature: number; set: number } {
-  const { source, address } = connection;
-  const multiply = (key: bigint, first: number, second: number): bigint => {
-    const swapped = ((key >> 32n) | (key << 32n)) % WORD;
-    return (key + BigInt(first)) * (swapped + BigInt(second));
-  };
-  const sumOf = (key: bigint, bytes: Buffer): bigint => {
-    const word = (index: number): number => bytes.readUInt32LE(index * 4);
-    if (isIpv4(bytes)) return multiply(key, 0, word(0));
-    const next = (key * ODD_WORD) % WORD;
-    return multiply(key, word(0), word(1)) + multiply(next, word(2), word(3));
-  };
-  const way = (connection.protocol << 16) | ((isIpv4(address) ? 4 : 6) << 24);
-  const sum =
-    (multiply(secret, portsWord(connection), way) +
-      sumOf((secret * KEY_OF_SOURCE) % WORD, source) +
-      sumOf((secret * KEY_OF_ADDRESS) % WORD, address)) %
-    WORD;
-  const mixed = ((sum ^ (sum >> 32n)) * ODD_WORD) % WORD;
+  const hashed = hashOfEnds(secret, connection);
   return {
-    signature: full(Number(mixed >> 32n)),
-    set: Number(mixed % 2n ** BigInt(log2Sets)),
+    signature: full(Number(hashed >> 32n)),
+    set: Number(hashed % 2n ** BigInt(log2Sets)),
   };
 }
 

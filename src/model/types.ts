@@ -9,6 +9,8 @@
  */
 import type { Build } from '../abi/maps.js';
 import type { AnswerFrom, AnswerKey } from '../abi/answer.js';
+import type { Pool } from '../abi/pool.js';
+import type { Claim, Port } from '../abi/port.js';
 import type { FlowRecord } from '../abi/record.js';
 import type { Destination } from '../abi/destination.js';
 import type { Exit } from '../abi/exit.js';
@@ -38,6 +40,7 @@ export type ModelDestination = Pick<
   | 'forward'
   | 'port'
   | 'exit'
+  | 'block'
 >;
 
 /** A device that packets leave by, if it is not the one that they came in on. */
@@ -62,6 +65,10 @@ export interface Tables {
   exits?: ReadonlyMap<number, ModelExit> | undefined;
   /** In any order; undefined in a build without nat. */
   answers?: readonly ModelAnswer[] | undefined;
+  /** The addresses that full-nat sends from; undefined in a build without it. */
+  pools?: readonly Pool[] | undefined;
+  /** How many sets `claims` has: ports beyond are nobody's. */
+  claimSets?: number | undefined;
   /** All entries of the table: an id that is missing here lies beyond its end. */
   destinations: ReadonlyMap<number, ModelDestination>;
 }
@@ -70,6 +77,10 @@ export interface Tables {
 export interface ProgramState {
   /** Records by set; a set that is missing here is empty. */
   flows: ReadonlyMap<number, readonly FlowRecord[]>;
+  /** Who has full-nat's ports, by set; in one that is missing here all are free. */
+  claims?: ReadonlyMap<number, readonly Claim[]>;
+  /** By number: the connection that has a port. */
+  ports?: ReadonlyMap<number, Port>;
   /** Nanoseconds of CLOCK_MONOTONIC. */
   now: bigint;
   /** Whether the limit allows another answer to a packet that is too big. */
@@ -86,6 +97,26 @@ export interface RecordWrite {
   record: FlowRecord;
 }
 
+/** What is written of a port of full-nat. */
+export interface PortWrite {
+  number: number;
+  claim?: Claim;
+  port?: Port;
+}
+
+/** The port of full-nat that a packet has, or that it is an answer to. */
+export interface PortReason {
+  number: number;
+  /** Ours. */
+  address: Buffer;
+  port: number;
+  why: string;
+  /** Of the connection: both ends as its client sees them. */
+  of: Pick<Port, 'client' | 'clientPort' | 'address' | 'servicePort' | 'protocol'>;
+  /** What its claim says now. */
+  claim: Claim;
+}
+
 /** Why the model gave its answer, for people. Steps that it did not reach are absent. */
 export interface Reasons {
   cell?: ModelCell;
@@ -95,6 +126,10 @@ export interface Reasons {
   /** Why a hot slot's packet goes to this destination. */
   hot?: string;
   destination?: ModelDestination;
+  /** By full-nat. */
+  port?: PortReason;
+  /** Why full-nat has no port for it. */
+  noPort?: string;
 }
 
 export interface Answer {
@@ -106,6 +141,10 @@ export interface Answer {
   /** The number of bytes that is counted under the verdict. */
   bytes: number;
   records?: RecordWrite[];
+  /** What is written to `claims` and `ports`. */
+  ports?: PortWrite[];
+  /** The destination whose answer it is, in `returned`. */
+  returned?: number;
   /** What is written to `kept`: the slot and the time in seconds. */
   kept?: { slot: number; seconds: number };
   reasons: Reasons;

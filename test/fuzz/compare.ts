@@ -11,6 +11,10 @@ export interface ExpectedMaps {
   counters: Map<number, string>;
   records: Map<number, FlowRecord[]>;
   kept: Map<number, number>;
+  returned: Map<number, string>;
+  /** As bytes; all others are zeros. */
+  claims: Map<number, Buffer>;
+  ports: Map<number, Buffer>;
 }
 
 export class Sums {
@@ -36,6 +40,11 @@ export function compareMaps(dumped: Dumped, expected: ExpectedMaps): string[] {
     ...compareSums('verdict', counted(dumped.get('verdicts')), expected.verdicts),
     ...compareSums('destination', counted(dumped.get('counters')), expected.counters),
   ];
+  found.push(
+    ...compareSums('returned', counted(dumped.get('returned')), expected.returned),
+    ...compareSparse('claims of set', dumped.get('claims'), expected.claims),
+    ...compareSparse('port', dumped.get('ports'), expected.ports),
+  );
   for (const [set, value] of (dumped.get('flows') ?? []).entries()) {
     const wanted = encodeRecords(expected.records.get(set) ?? []);
     if (value.equals(wanted)) continue;
@@ -77,4 +86,25 @@ export function compareSums(
     const [ours, theirs] = [wanted.get(key) ?? 'none', program.get(key) ?? 'none'];
     return ours === theirs ? [] : [`${kind} ${key}: model ${ours}, program ${theirs}`];
   });
+}
+
+function compareSparse(
+  kind: string,
+  program: readonly Buffer[] = [],
+  wanted: ReadonlyMap<number, Buffer>,
+): string[] {
+  const found: string[] = [];
+  const tell = (key: number, ours: Buffer | undefined, theirs?: Buffer): void => {
+    const words = (bytes?: Buffer): string => (bytes ? hexWords(bytes) : 'zeros');
+    found.push(`${kind} ${key}: model ${words(ours)}, program ${words(theirs)}`);
+  };
+  // It skips the holes.
+  program.forEach((value, key) => {
+    const ours = wanted.get(key);
+    if (!ours?.equals(value)) tell(key, ours, value);
+  });
+  for (const [key, ours] of wanted) {
+    if (program[key] === undefined && ours.some((byte) => byte !== 0)) tell(key, ours);
+  }
+  return found;
 }

@@ -35,6 +35,8 @@ export interface Prepared {
   frames: readonly Buffer[];
   tables: (time: Time) => Request;
   dumps: readonly string[];
+  /** Of these only what is not zeros. */
+  sparse?: readonly string[];
   expect: (time: Time, frames: readonly Buffer[]) => Expected;
   /** Of the tables, for people. */
   about: string;
@@ -122,12 +124,12 @@ export class Engines {
       const request = prepared.tables(time).clock(time.now).time();
       const frames = prepared.frames.slice(0, wanted.frames);
       request.run(frames);
-      for (const name of prepared.dumps) request.dump(name);
+      dump(request, prepared);
       request.variants(wanted.seed, 0, wanted.variants, false);
       if (wanted.whole !== undefined) {
         request.variants(wanted.seed, wanted.whole, 1, true);
       }
-      for (const name of prepared.dumps) request.dump(name);
+      dump(request, prepared);
       const bytes = request.time().bytes();
       const asked = this.#workers.map((worker) => worker.ask(bytes));
       const answered = Promise.all(asked);
@@ -222,16 +224,25 @@ async function firstBad(
   return bad;
 }
 
-function parse({ dumps }: Prepared, wanted: Wanted, reply: Buffer): Reply {
+function dump(request: Request, { dumps, sparse = [] }: Prepared): void {
+  for (const name of dumps) request.dump(name);
+  for (const name of sparse) request.dumpSparse(name);
+}
+
+function parse({ dumps, sparse = [] }: Prepared, wanted: Wanted, reply: Buffer): Reply {
   const answers = new Answers(reply);
-  const dump = (): Dumped => new Map(dumps.map((name) => [name, answers.values()]));
+  const dumped = (): Dumped =>
+    new Map([
+      ...dumps.map((name) => [name, answers.values()] as const),
+      ...sparse.map((name) => [name, answers.sparse()] as const),
+    ]);
   return {
     began: answers.number(),
     ran: Array.from({ length: wanted.frames }, () => answers.ran()),
-    dumped: dump(),
+    dumped: dumped(),
     variants: answers.take(wanted.variants * 4),
     whole: wanted.whole === undefined ? undefined : answers.variant(),
-    dumpedAfter: dump(),
+    dumpedAfter: dumped(),
     ended: answers.number(),
   };
 }

@@ -35,7 +35,7 @@ export function makeAnswers(
       // With any port, too: then the program has to refuse fragments.
       port: random.chance(40) ? 0 : random.pick(PORTS),
       isForFragments,
-      id: 1,
+      id: random.between(1, 12),
     };
     answers.set(`${address.toString('hex')} ${key.port} ${key.protocol}`, { key, value });
   }

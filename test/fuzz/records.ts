@@ -62,7 +62,7 @@ export function makeRecords(
       ]),
     );
     const all: Tables = { ...tables, slots, build: 'host' };
-    const connection = { ...flow, flags: SYN, isError: false };
+    const connection = { ...flow, flags: SYN, acknowledges: 0, isError: false };
     const remembers = { ...cell, flags: cell.flags & ~CELL_NAMES };
     const [begun] = chooseSlot(all, state, connection, remembers).records ?? [];
     const set = begun && records.get(begun.set);

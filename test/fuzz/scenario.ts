@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Tables by chance, as the model takes them. */
+import type { Claim, Port } from '../../src/abi/port.js';
 import type { FlowRecord } from '../../src/abi/record.js';
 import type { Slot } from '../../src/abi/slot.js';
 import { NOBODY } from '../../src/abi/slot.js';
 import {
   DEVICE_ANSWERS,
   DEVICE_NO_ECHO,
+  DEVICE_POOLS,
   DEVICE_XDP_ANSWERS,
 } from '../../src/abi/device.js';
 import type { ModelDestination, ModelExit, Tables } from '../../src/model/types.js';
@@ -25,6 +27,7 @@ import type { Flow } from './flow.js';
 import { makeFlow } from './flow.js';
 import { makeAnswers, makeFlowBack } from './nat.js';
 import type { Random } from './random.js';
+import { BLOCKS, SETS_OF_BLOCK, makePools, makePorts, sentFrom } from './ports.js';
 import { makeRecords } from './records.js';
 
 export interface Scenario {
@@ -33,6 +36,9 @@ export interface Scenario {
   flows: Flow[];
   /** Records, whose `seen` is an age until the chunk begins. */
   records: Map<number, FlowRecord[]>;
+  /** Who has full-nat's ports, with ages in the same way. */
+  claims: Map<number, Claim[]>;
+  ports: Map<number, Port>;
   /** What is `since` in slots is an age, too. */
   mayTell: boolean;
   mayRecord: boolean;
@@ -53,11 +59,16 @@ export function makeScenario(random: Random): Scenario {
     flags:
       (random.chance(20) ? DEVICE_NO_ECHO : 0) |
       (random.chance(70) ? DEVICE_ANSWERS : 0) |
-      (random.chance(30) ? DEVICE_XDP_ANSWERS : 0),
+      (random.chance(30) ? DEVICE_XDP_ANSWERS : 0) |
+      (random.chance(80) ? DEVICE_POOLS : 0),
     names: makeNames(random),
   };
+  const pools = makePools(random);
   const destinations = new Map(
-    Array.from({ length: DESTINATIONS }, (_, id) => [id, makeDestination(random, id)]),
+    Array.from({ length: DESTINATIONS }, (_, id) => [
+      id,
+      sentFrom(random, pools, makeDestination(random, id)),
+    ]),
   );
   const answers = makeAnswers(random, [...destinations.values()]);
   const scenario: Scenario = {
@@ -73,6 +84,8 @@ export function makeScenario(random: Random): Scenario {
       ),
       destinations,
       answers,
+      pools,
+      claimSets: BLOCKS * SETS_OF_BLOCK,
     },
     cellSeed: random.word(),
     flows: [
@@ -80,11 +93,14 @@ export function makeScenario(random: Random): Scenario {
       ...Array.from({ length: 12 }, () => makeFlowBack(random, answers)),
     ],
     records: new Map(),
+    claims: new Map(),
+    ports: new Map(),
     mayTell: random.chance(85),
     mayRecord: random.chance(85),
     mayEcho: random.chance(85),
   };
-  return { ...scenario, records: makeRecords(random, scenario) };
+  const withRecords = { ...scenario, records: makeRecords(random, scenario) };
+  return { ...withRecords, ...makePorts(random, withRecords) };
 }
 
 function makeNames(random: Random): Names {
@@ -128,8 +144,18 @@ function makeExit(random: Random): ModelExit {
   };
 }
 
+const FULL = ['full-nat', 'full-nat', 'full-nat', 'full-nat'] as const;
 /** As often as they are worth looking at: a tunnel does most. */
-const FORWARDS = ['tunnel', 'tunnel', 'link', 'local', 'nat', 'nat', 'nat'] as const;
+const FORWARDS = [
+  'tunnel',
+  'tunnel',
+  'link',
+  'local',
+  'nat',
+  'nat',
+  'nat',
+  ...FULL,
+] as const;
 
 function makeDestination(random: Random, id: number): ModelDestination {
   if (id === 0 || id > 13) {
@@ -144,6 +170,7 @@ function makeDestination(random: Random, id: number): ModelDestination {
       forward: 'tunnel',
       port: 0,
       exit: 0,
+      block: 0,
     };
   }
   const isV4 = random.chance(50);
@@ -165,6 +192,7 @@ function makeDestination(random: Random, id: number): ModelDestination {
     forward: random.pick(FORWARDS),
     port: random.chance(50) ? 0 : random.pick(PORTS),
     exit: random.chance(70) ? 0 : random.between(1, EXITS),
+    block: 0,
   };
 }
 
@@ -175,6 +203,7 @@ export function begin(
 ): {
   slots: Tables['slots'];
   records: Map<number, FlowRecord[]>;
+  claims: Map<number, Claim[]>;
 } {
   const slots = new Map(
     [...scenario.tables.slots].map(([number, slot]) => [
@@ -192,5 +221,15 @@ export function begin(
       ),
     ]),
   );
-  return { slots, records };
+  const claims = new Map(
+    [...scenario.claims].map(([set, all]) => [
+      set,
+      all.map((claim) =>
+        claim.signature === 0
+          ? claim
+          : { ...claim, seen: ((seconds >> 2) - claim.seen) & 0xffff },
+      ),
+    ]),
+  );
+  return { slots, records, claims };
 }

@@ -13,6 +13,8 @@ import {
 } from '../../src/abi/slot.js';
 import { encodeKey } from '../../src/abi/bytes.js';
 import { ABI } from '../../src/abi/maps.js';
+import type { Pool } from '../../src/abi/pool.js';
+import type { Claim, Port } from '../../src/abi/port.js';
 import { hash } from '../../src/wire/hash.js';
 import { isIpv4 } from '../../src/model/bytes.js';
 import type {
@@ -90,6 +92,7 @@ export function encodeAnswers(
     value.address.copy(by, 0);
     by.writeUInt16BE(value.port, 16);
     by.writeUInt8(value.isForFragments ? 1 : 0, 18);
+    by.writeUInt16LE(value.id, 22);
     return [from, by] as const;
   });
 }
@@ -169,6 +172,7 @@ function encodeEntry(entry: ModelDestination): Buffer {
   bytes.writeUInt8(FORWARDS[entry.forward], 48);
   bytes.writeUInt16LE(entry.exit, 50);
   bytes.writeUInt16BE(entry.port, 52);
+  bytes.writeUInt16LE(entry.block, 54);
   return bytes;
 }
 
@@ -196,5 +200,44 @@ function placeCells(
 export function encodeSecret(secret: bigint): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(secret);
+  return bytes;
+}
+
+/** struct l4lb_pools. */
+export function encodePools(pools: readonly Pool[]): Buffer {
+  const bytes = Buffer.alloc(192);
+  for (const [index, { address, hostBits, firstBlock }] of pools.entries()) {
+    const at = index * 24;
+    address.copy(bytes, at, 0, 12);
+    address.copy(bytes, at + 16, 12);
+    bytes.writeUInt16LE(firstBlock, at + 20);
+    bytes.writeUInt8(hostBits, at + 22);
+    bytes.writeUInt8(versionOf(address), at + 23);
+  }
+  return bytes;
+}
+
+/** struct l4lb_set of claims. */
+export function encodeClaims(claims: readonly Claim[]): Buffer {
+  const bytes = Buffer.alloc(64);
+  for (const [place, { signature, state, seen }] of claims.entries()) {
+    bytes.writeUInt32LE(signature, place * 8);
+    bytes.writeUInt16LE(state, place * 8 + 4);
+    bytes.writeUInt16LE(seen, place * 8 + 6);
+  }
+  return bytes;
+}
+
+/** struct l4lb_port. */
+export function encodePort(port: Port): Buffer {
+  const bytes = Buffer.alloc(64);
+  port.client.copy(bytes, 0);
+  port.address.copy(bytes, 16);
+  bytes.writeUInt16BE(port.clientPort, 32);
+  bytes.writeUInt16BE(port.servicePort, 34);
+  bytes.writeUInt16LE(port.destination, 36);
+  bytes.writeUInt8(port.protocol, 38);
+  bytes.writeUInt8(port.version, 39);
+  bytes.writeUInt32LE(port.awaited, 40);
   return bytes;
 }

@@ -74,6 +74,11 @@ export class Request {
     return this.#addName('d', name);
   }
 
+  /** Only what is not zeros, of a map that is too large to be sent. */
+  dumpSparse(name: string): this {
+    return this.#addName('s', name);
+  }
+
   clock(nanoseconds: bigint): this {
     const bytes = Buffer.alloc(8);
     bytes.writeBigUInt64LE(nanoseconds);
@@ -127,6 +132,15 @@ export class Answers {
 
   variant(): { frame: Buffer; ran: Ran } {
     return { frame: this.take(this.number()), ran: this.ran() };
+  }
+
+  /** With holes where there are zeros. */
+  sparse(): Buffer[] {
+    const entries = this.number();
+    const size = this.number();
+    const values: Buffer[] = [];
+    for (let left = entries; left > 0; left--) values[this.number()] = this.take(size);
+    return values;
   }
 
   values(): Buffer[] {

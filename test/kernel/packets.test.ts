@@ -21,6 +21,8 @@ import {
   u16,
 } from '../frames.js';
 import type { Ipv4 } from '../frames.js';
+import type { Filled } from '../full-nat-talk.js';
+import { FULL_NAT, expectNoMappedClient, talks } from '../full-nat-talk.js';
 import { MACS, NAT, natRows, noAnswer } from '../nat-packets.js';
 import type { Fill, Outcome } from './program.js';
 import { Program } from './program.js';
@@ -137,6 +139,36 @@ describe.each(['IPv4', 'IPv6'] as const)('nat, %s', (family) => {
     const frame = noAnswer(nat);
     expectUntouched(await program.send(frame), frame, 'not ours');
   });
+});
+
+describe.each(['IPv4', 'IPv6'] as const)('full-nat, %s', (family) => {
+  const nat = FULL_NAT[family];
+  const { vip, pool, destinations } = nat;
+  let program: Program;
+  beforeAll(async () => {
+    program = await Program.load('host');
+    await program.fill({
+      ...{ ...everything, mac: MACS.balancer, source: NAT.IPv4.router },
+      destinations: {},
+      vips: ['tcp', 'udp'].map((by) => `${bracketed(vip.address)}:${vip.port}/${by}`),
+    });
+  });
+  afterAll(() => program.close());
+
+  const balancer = {
+    send: (frame: Buffer): Promise<Outcome> => program.send(frame),
+    fill: ({ current, weights }: Filled): Promise<void> =>
+      program.makeFullNat(
+        destinations.map((end, index) => ({ ...end, weight: weights[index] ?? 1 })),
+        { pool, current, mac: MACS.destination },
+      ),
+  };
+  test.each(talks(nat))('$what', ({ run }) => run(balancer));
+
+  if (family === 'IPv6') {
+    test('an answer to a client with an IPv4 address in IPv6 is left as it is', () =>
+      expectNoMappedClient(balancer));
+  }
 });
 
 describe.each<Build>(['portable', 'host'])('the %s build', (build) => {

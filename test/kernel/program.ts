@@ -24,7 +24,13 @@ import { VERDICTS } from '../../src/abi/verdicts.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
 import { encodeAnswer, encodeAnswerKey } from '../../src/abi/answer.js';
 import { encodeDestination } from '../../src/abi/destination.js';
-import { DEVICE_ANSWERS, decodeDevice, encodeDevice } from '../../src/abi/device.js';
+import {
+  DEVICE_ANSWERS,
+  DEVICE_POOLS,
+  decodeDevice,
+  encodeDevice,
+} from '../../src/abi/device.js';
+import { encodePools } from '../../src/abi/pool.js';
 import { QUAD, encodeQuad } from '../../src/abi/slot.js';
 import { must } from '../../src/text/must.js';
 import { parseAddress, parseMac } from '../../src/wire/address.js';
@@ -213,6 +219,40 @@ export class Program {
           }),
         ),
       ),
+      updateLine(device, encodeKey(0), encodeDevice({ ...value, flags })),
+    ];
+    await withLock(run, this.#lock, (lock) => this.bpftool.write(lines, lock));
+  }
+
+  /** Writes destinations of full-nat, by their ids from 1, and leads all slots to one. */
+  async makeFullNat(
+    ends: readonly (End & { weight: number })[],
+    { pool, current, mac }: { pool: string; current: number; mac: string },
+  ): Promise<void> {
+    this.#last = undefined;
+    this.#isUntouched = false;
+    this.#ids = Math.max(this.#ids, ends.length + 1);
+    const { device, destinations, slots, pools } = this.maps;
+    const [entry] = await this.bpftool.queries([lookupLine(device, encodeKey(0))]);
+    const value = decodeDevice(valueOf(decodeEntry(entry)));
+    const flags = value.flags | DEVICE_POOLS;
+    const source = addressOf({ address: pool, port: 0 });
+    const entries = ends.map((end) =>
+      encodeDestination({
+        ...{ address: addressOf(end), port: end.port, weight: end.weight, source },
+        ...{ forward: 'full-nat', mac: must(parseMac(mac), mac), service: 1 },
+        ...{ spread: 0, headerSum: 0, largestPacket: 1500, isFound: false },
+        ...{ exit: 0, block: 0 },
+      }),
+    );
+    const quad = Array.from({ length: QUAD }, () => ({ current, isHot: false }));
+    const own = encodePools([{ address: source, hostBits: 0, firstBlock: 0 }]);
+    const lines = [
+      ...entries.map((one, index) => updateLine(destinations, encodeKey(index + 1), one)),
+      ...Array.from({ length: SLOTS / QUAD }, (_, key) =>
+        updateLine(slots, encodeKey(key), encodeQuad(quad)),
+      ),
+      updateLine(must(pools, 'pools'), encodeKey(0), own),
       updateLine(device, encodeKey(0), encodeDevice({ ...value, flags })),
     ];
     await withLock(run, this.#lock, (lock) => this.bpftool.write(lines, lock));

@@ -151,10 +151,33 @@ __u32 engine_open_socket(const void *key, const void *value)
 	return open_socket(key, value);
 }
 
+/* At once: a call for each entry takes long where there are many. */
+static void read_array(const struct table *table, void *values)
+{
+	const int fd = bpf_map__fd(table->handle);
+	__u32 *keys = calloc(table->entries, sizeof(*keys));
+	__u32 count = table->entries, next;
+
+	if (!keys)
+		fail("no memory");
+	if (bpf_map_lookup_batch(fd, NULL, &next, keys, values, &count, NULL) &&
+	    errno != ENOENT)
+		fail("cannot read %s: %s", table->name, strerror(errno));
+	if (count != table->entries)
+		fail("%s was read in part", table->name);
+	free(keys);
+}
+
 void engine_read(struct table *table, void *values)
 {
 	const int fd = bpf_map__fd(table->handle);
 	const int mine = is_per_cpu(table) ? cpu : 0;
+
+	if (bpf_map__type(table->handle) == BPF_MAP_TYPE_ARRAY &&
+	    table->value_size % 8 == 0) {
+		read_array(table, values);
+		return;
+	}
 
 	for (__u32 key = 0; key < table->entries; key++) {
 		if (bpf_map_lookup_elem(fd, &key, copies))

@@ -8,6 +8,8 @@
  *   z NAME                         zeros into all of it
  *   e NAME                         empties a hash
  *   d NAME                         dumps it: entries, bytes of a value, all values
+ *   s NAME                         dumps what is not zeros: entries, bytes of a value, and
+ *                                  each with its number in front
  *   o COUNT (KEY VALUE)...         closes all sockets and opens these, where the program
  *                                  asks the kernel for sockets; tells the sequence
  *                                  number of each
@@ -145,27 +147,66 @@ static void open_sockets(void)
 	}
 }
 
+static const __u8 zeros[256];
+
+static __u8 *read_values(struct table *table)
+{
+	__u8 *values = malloc((size_t)table->entries * table->value_size);
+
+	if (!values)
+		fail("no memory");
+	engine_read(table, values);
+	return values;
+}
+
+/* Tables are large, and little of them is written. */
 static void write_zeros(void)
 {
-	static const __u8 zeros[256];
 	struct table *table = take_table();
+	__u8 *values = read_values(table);
 
 	for (__u32 key = 0; key < table->entries; key++)
-		engine_write(table, &key, zeros);
+		if (memcmp(values + key * table->value_size, zeros,
+			   table->value_size))
+			engine_write(table, &key, zeros);
+	free(values);
+}
+
+static void dump_sparse(void)
+{
+	struct table *table = take_table();
+	__u8 *values = read_values(table);
+	__u32 count = 0;
+
+	for (int counts = 1; counts >= 0; counts--) {
+		for (__u32 key = 0; key < table->entries; key++) {
+			const __u8 *value = values + key * table->value_size;
+
+			if (!memcmp(value, zeros, table->value_size))
+				continue;
+			if (counts) {
+				count++;
+				continue;
+			}
+			give_number(key);
+			give(value, table->value_size);
+		}
+		if (counts) {
+			give_number(count);
+			give_number(table->value_size);
+		}
+	}
+	free(values);
 }
 
 static void dump_values(void)
 {
-	const struct table *table = take_table();
-	const size_t size = (size_t)table->entries * table->value_size;
-	void *values = malloc(size);
+	struct table *table = take_table();
+	__u8 *values = read_values(table);
 
-	if (!values)
-		fail("no memory");
-	engine_read((struct table *)table, values);
 	give_number(table->entries);
 	give_number(table->value_size);
-	give(values, size);
+	give(values, (size_t)table->entries * table->value_size);
 	free(values);
 }
 
@@ -273,6 +314,9 @@ int main(int argc, char **argv)
 			break;
 		case 'd':
 			dump_values();
+			break;
+		case 's':
+			dump_sparse();
 			break;
 		case 'c':
 			take(&nanoseconds, sizeof(nanoseconds));

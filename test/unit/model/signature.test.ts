@@ -14,7 +14,7 @@ const serviceV6 = ip('2001:db8::10');
 function placeOf(source: Buffer, port: number, secret = 0x0123_4567_89ab_cdefn): string {
   const address = source.length === 4 ? service : serviceV6;
   const ports = { source: port, destination: 443 };
-  const numbers = { flags: 2, sequence: 0, data: 0, isError: false };
+  const numbers = { flags: 2, sequence: 0, data: 0, isError: false, acknowledges: 0 };
   const connection = { source, address, protocol: 6, ports, ...numbers };
   const { set, signature } = findRecord({ log2Sets: LOG2_SETS, secret }, connection);
   return `${set} ${signature}`;

@@ -55,6 +55,7 @@ export function destination(fields: Partial<ModelDestination> = {}): ModelDestin
     forward: 'tunnel',
     port: 0,
     exit: 0,
+    block: 0,
     ...fields,
   };
 }
