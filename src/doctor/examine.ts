@@ -21,6 +21,7 @@ import { checkExitDrops, checkExitVeth, checkExits } from './checks/exits.js';
 import { checkLink } from './checks/link.js';
 import { checkLocalServers } from './checks/local-servers.js';
 import { checkNeighbours } from './checks/neighbours.js';
+import { checkPorts } from './checks/ports.js';
 import { checkRecords } from './checks/records.js';
 import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
@@ -59,6 +60,7 @@ const FUNCTIONS: Record<CheckName, Check> = {
   matches: checkMatches,
   counters: checkCounters,
   records: checkRecords,
+  ports: checkPorts,
   vlan: checkVlan,
 };
 

@@ -6,6 +6,7 @@ import type { Mode } from '../text/mode.js';
 import type { Hardware, Offloads } from '../system/ethtool.js';
 import type { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
+import type { Ports } from '../plan/port-use.js';
 import type { Records } from '../plan/records.js';
 import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
@@ -28,6 +29,8 @@ export interface Facts {
   /** Of the decapsulation program, if it knows siblings. */
   sending: Sending | undefined;
   records: Records;
+  /** How many ports of full-nat are taken. */
+  ports: Ports;
   /** Undefined where the device is no veth. */
   peer: Peer | undefined;
   /** Of the other end of a veth; undefined if it is not seen. */
@@ -239,6 +242,7 @@ export const CHECKS = [
   'matches',
   'counters',
   'records',
+  'ports',
   'vlan',
 ] as const;
 export type CheckName = (typeof CHECKS)[number];

@@ -3,6 +3,7 @@
 import { NotTaken, loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
 import { isLocal } from '../plan/local-servers.js';
+import { usedPools } from '../plan/port-use.js';
 import { checkOwn } from '../program/owner.js';
 import type { Mode } from '../text/mode.js';
 import type { Context } from '../program/tools.js';
@@ -26,6 +27,7 @@ import { formatSource } from '../wire/outer-source.js';
 import type { Device, Namespace } from '../system/ip/namespaces.js';
 import { Namespaces } from '../system/ip/namespaces.js';
 import { commandsHere } from '../system/processes.js';
+import { readPorts } from '../program/port-use.js';
 import { readRecords } from '../program/records.js';
 import { readSlots, readTables } from '../program/read.js';
 import type {
@@ -92,6 +94,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
       (await watchTraffic(tools, device, program, balancer, question.interval)),
     // After the traffic, so that a limit that it reaches is seen.
     records: maps && balancer && (await readRecordsOf(tools, maps, balancer)),
+    ports: maps && balancer && (await readPortsOf(tools, maps, balancer)),
     addresses: here.devices.flatMap(({ addresses }) => addresses),
     passObject: packaged('testbed/pass.o'),
   };
@@ -164,6 +167,14 @@ async function readRecordsOf(
 ): Promise<Facts['records']> {
   const isKept = services.some(({ flags }) => (flags & CELL_NAMES) === 0);
   return isKept ? readRecords(bpftool, maps) : undefined;
+}
+
+async function readPortsOf(
+  { bpftool }: Context,
+  maps: Maps,
+  { tables }: Balancer,
+): Promise<Facts['ports']> {
+  return readPorts(bpftool, maps, usedPools(tables.destinations.values()));
 }
 
 async function countEmpty(

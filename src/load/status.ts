@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads and reports what is attached to a device, for l4lb-load --status. */
+import type { PoolUse, Ports } from '../plan/port-use.js';
+import { describePool, poolsJson, usedPools } from '../plan/port-use.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_NAMES } from '../abi/cell.js';
 import type { Remember } from '../abi/cell.js';
@@ -12,6 +14,7 @@ import { kernelSeconds } from '../system/clock.js';
 import { asMaps, buildOf, isDecap } from '../program/find.js';
 import { readDecap } from '../program/decap.js';
 import { formatCount, many } from '../text/format.js';
+import { Unseen } from '../text/unseen.js';
 import { printableLine } from '../text/printable.js';
 import type { AttachedProgram, Sender } from '../system/ip/links.js';
 import { senderOf } from '../system/ip/links.js';
@@ -22,6 +25,7 @@ import type { State } from '../plan/state.js';
 import { ownedBy } from '../plan/state.js';
 import { isLocal } from '../plan/local-servers.js';
 import { countHot } from '../plan/still-hot.js';
+import { readPorts } from '../program/port-use.js';
 import { readAllSlots, readTables } from '../program/read.js';
 import { formatAddress } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
@@ -44,6 +48,8 @@ export interface ServiceStatus {
   exits: { device: string | null; destinations: string[] }[];
   /** Destinations on this host. */
   local: string[];
+  /** How many ports are taken that it sends from; only by full-nat. */
+  pools?: PoolUse[] | Unseen;
   /** Who knows the connections of hot slots; null in a build that remembers none. */
   remember: Remember | null;
   slots_hot: number;
@@ -113,11 +119,13 @@ async function readProgram(
   const tables = await readTables(tools.bpftool, maps);
   const services = [...servicesIn(reachable(tables)).values()];
   const slots = await readAllSlots(tools.bpftool, maps, services);
+  const pools = usedPools(tables.destinations.values());
+  const ports = await readPorts(tools.bpftool, maps, pools);
   const senders = tables.exits?.size ? await tools.ip.senders() : [];
   return {
     ...head,
     build: buildOf(maps),
-    ...tablesStatus({ ...tables, slots }, senders),
+    ...tablesStatus({ ...tables, slots }, senders, ports),
   };
 }
 
@@ -125,6 +133,7 @@ async function readProgram(
 export function tablesStatus(
   tables: State,
   senders: readonly Sender[] = [],
+  ports?: Ports,
 ): Pick<ProgramStatus, 'services' | 'names'> {
   const services = [...servicesIn(reachable(tables)).values()].map((service) => ({
     ways: service.ways.map(formatWay),
@@ -136,9 +145,24 @@ export function tablesStatus(
     forward: forwardIn(ownedBy(tables, service.id).values()),
     exits: exitsOf(tables, service, senders),
     local: [...ownedBy(tables, service.id).values()].filter(isLocal).map(formatEndpoint),
+    ...poolsOf(tables, service, ports),
   }));
   const names = Object.values(tables.device.names).map(formatNames);
   return { services, ...(names.length > 0 && { names }) };
+}
+
+/** What is known of the ports that a service sends from. */
+function poolsOf(
+  tables: State,
+  { id }: Service,
+  ports: Ports,
+): Pick<ServiceStatus, 'pools'> {
+  if (ports instanceof Unseen) {
+    const own = usedPools(ownedBy(tables, id).values());
+    return own.length > 0 ? { pools: ports } : {};
+  }
+  const pools = (ports?.pools ?? []).filter(({ services }) => services.includes(id));
+  return pools.length > 0 ? { pools } : {};
 }
 
 function exitsOf(
@@ -172,8 +196,13 @@ export function statusJson(device: string, { time, programs }: DeviceStatus): un
       mode: MODE_NAMES[mode],
       loaded_at: new Date(loadedAt * 1000).toISOString(),
       ...rest,
+      ...(rest.services && { services: rest.services.map(serviceJson) }),
     })),
   };
+}
+
+function serviceJson({ pools, ...rest }: ServiceStatus): unknown {
+  return { ...rest, ...poolsJson(pools) };
 }
 
 export function describeStatus(
@@ -223,10 +252,17 @@ function describeTables(program: ProgramStatus): string[] {
     return [
       `  ${ways.join(', ')}: ${many(destinations, 'destination')} in ${many(slots, 'slot')}${how}${ssh}${hot}`,
       ...service.exits.map(describeExit),
+      ...describePools(service),
       ...describeLocal(service),
     ];
   });
   return names ? [...lines, `  names destinations by ${names.join(', ')}`] : lines;
+}
+
+function describePools({ pools = [] }: ServiceStatus): string[] {
+  return pools instanceof Unseen
+    ? [`    ${pools.why}`]
+    : pools.map((pool) => `    from ${describePool(pool)}`);
 }
 
 function describeLocal({ local }: ServiceStatus): string[] {

@@ -23,6 +23,8 @@ import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from './tools.js';
+import type { Ports, UsedPool } from '../plan/port-use.js';
+import { usedPools } from '../plan/port-use.js';
 import type { Records } from '../plan/records.js';
 import { at, must } from '../text/must.js';
 import { formatEndpoint } from '../wire/endpoint.js';
@@ -30,6 +32,7 @@ import { answersComeBack } from '../wire/forward.js';
 import { askCounters, countersIn, readCounters } from './counters.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
+import { readPorts } from './port-use.js';
 import type { Reading, Returned, Subject } from './reading.js';
 import { readRecords } from './records.js';
 import { Failure } from '../text/failure.js';
@@ -57,6 +60,8 @@ interface Watched extends Attached {
   freed: Counter;
   /** Whose answers are counted; undefined where nobody's are. */
   answering: Answering | undefined;
+  /** Whose ports services send from. */
+  pools: UsedPool[];
   /** The questions that #read asks. */
   queries: RepeatedQueries;
   /** How many of them are about `counters`. */
@@ -128,6 +133,12 @@ export class Watcher {
     return this.#watched && readRecords(this.#tools.bpftool, this.#watched.maps);
   }
 
+  /** Reads how many ports of full-nat are taken, of the program that was observed last. */
+  async ports(): Promise<Ports> {
+    const watched = this.#watched;
+    return watched && readPorts(this.#tools.bpftool, watched.maps, watched.pools);
+  }
+
   /** Ends the watching. */
   close(): void {
     this.#watched?.queries.close();
@@ -155,6 +166,7 @@ export class Watcher {
       queries: await RepeatedQueries.start(this.#questions(maps, asked, answering)),
       asked: asked.length,
       answering,
+      pools: usedPools(entries.map(([, entry]) => entry)),
       freed: counters
         .filter(isFreed)
         .map(({ values }) => sumCounters(values))

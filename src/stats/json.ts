@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Writes a sample as JSON. Other programs rely on these names. */
+import { portsJson } from '../plan/port-use.js';
 import { recordsJson } from '../plan/records.js';
 import type { DestinationRates, Rates, Sample } from './sample.js';
 
@@ -20,6 +21,7 @@ export function sampleJson(sample: Sample): Record<string, unknown> {
       Object.entries(sample.verdicts).map(([name, rates]) => [name, ratesJson(rates)]),
     ),
     records: recordsJson(sample.records),
+    ...portsJson(sample.ports),
   };
 }
 

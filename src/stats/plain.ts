@@ -2,6 +2,7 @@
 /** Draws a sample as a block of lines, like the original tool. */
 import Table from 'cli-table3';
 import { VERDICTS } from '../abi/verdicts.js';
+import { describePorts } from '../plan/port-use.js';
 import { describeRecords } from '../plan/records.js';
 import { formatCount, formatTitle } from '../text/format.js';
 import type { Rates, Sample } from './sample.js';
@@ -107,7 +108,7 @@ export function plainBlock(sample: Sample): string {
   }
   if (verdicts.length > 0) append(rows, [[], ...verdicts]);
   if (rows.length > 0) append(lines, alignRows(rows));
-  const told = describeRecords(sample.records);
+  const told = [...describePorts(sample.ports), ...describeRecords(sample.records)];
   if (told.length > 0) append(lines, ['', ...told]);
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }

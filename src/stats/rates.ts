@@ -14,7 +14,7 @@ export function sampleBetween(
   subject: Subject,
   before: Reading,
   now: Reading,
-): Omit<Sample, 'records'> {
+): Omit<Sample, 'records' | 'ports'> {
   const interval = now.at - before.at;
   const rates = (counter: Counter, earlier: Counter | undefined): Rates =>
     ratesOf(counter, earlier, interval);

@@ -4,6 +4,7 @@
  * table, the dashboard and JSON all draw this one value and nothing else.
  */
 import type { VerdictName } from '../abi/verdicts.js';
+import type { Ports } from '../plan/port-use.js';
 import type { Records } from '../plan/records.js';
 import type { ModeName } from '../text/mode.js';
 
@@ -44,4 +45,6 @@ export interface Sample {
   verdicts: Record<VerdictName, Rates>;
   /** Whether the records of connections have room. */
   records: Records;
+  /** How many ports of full-nat are taken. */
+  ports?: Ports;
 }

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Failure } from '../text/failure.js';
+import type { Ports } from '../plan/port-use.js';
 import type { Records } from '../plan/records.js';
 import type { Observation, Watcher } from '../program/watcher.js';
 import { elapsedSeconds } from '../system/clock.js';
@@ -16,8 +17,8 @@ export interface Pace {
   once?: boolean;
 }
 
-/** The least seconds between two looks at the records, which take a process each. */
-const RECORDS_PAUSE = 1;
+/** The least seconds between two looks at records and ports, which take a process each. */
+const LOOKS_PAUSE = 1;
 
 /** How long l4lb-load --replace may take to carry the old sums over. */
 const SETTLING_MS = 300;
@@ -28,6 +29,7 @@ export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<v
   const ticks = new Ticks(pace.interval, view.closed);
   let left = pace.once ? 1 : (pace.count ?? Infinity);
   let records: Records;
+  let ports: Ports;
   let lookedAt = -Infinity;
   while (left > 0 && (await ticks.next())) {
     const now = await observeOrWait(watcher, view, pace.once ?? false);
@@ -38,11 +40,13 @@ export async function watch(watcher: Watcher, view: View, pace: Pace): Promise<v
       before = await observeOrWait(watcher, view, false);
     } else {
       const { at } = now.reading;
-      if (at - lookedAt >= RECORDS_PAUSE) {
+      if (at - lookedAt >= LOOKS_PAUSE) {
         records = await watcher.records();
+        ports = await watcher.ports();
         lookedAt = at;
       }
-      view.show({ ...sampleBetween(now.subject, before.reading, now.reading), records });
+      const sample = sampleBetween(now.subject, before.reading, now.reading);
+      view.show({ ...sample, records, ports });
       before = now;
       left--;
     }

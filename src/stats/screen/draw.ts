@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Draws a state of the dashboard as lines that fit its screen. */
 import { VERDICTS } from '../../abi/verdicts.js';
+import { troubleWithPorts } from '../../plan/port-use.js';
 import { describeRecords } from '../../plan/records.js';
 import { sortedByName } from '../../wire/endpoint.js';
 import {
@@ -65,9 +66,10 @@ export function firstOnView(top: number, { count, page }: Scrollable): number {
   return Math.max(0, Math.min(top, count - page));
 }
 
-/** Why no samples come, or else what is wrong with the records. */
+/** Why no samples come, or else what is wrong with the ports or the records. */
 function noticeOf({ notice, shown }: ScreenState): string | undefined {
-  return notice ?? describeRecords(shown?.sample.records)[0];
+  const { ports, records } = shown?.sample ?? {};
+  return notice ?? [...troubleWithPorts(ports), ...describeRecords(records)][0];
 }
 
 /** Decides how many lines each part gets; the most important parts come first. */

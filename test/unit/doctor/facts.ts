@@ -162,6 +162,7 @@ export function facts(more: Partial<Facts> = {}): Facts {
     balancer: balancer(),
     sending: undefined,
     records: undefined,
+    ports: undefined,
     peer: undefined,
     peerOffloads: undefined,
     traffic: traffic(),

@@ -5,6 +5,11 @@ import { expect, test } from '@jest/globals';
 import { isHot } from '../../../src/plan/hot-slots.js';
 import type { State } from '../../../src/plan/state.js';
 import { describeStatus, statusJson, tablesStatus } from '../../../src/load/status.js';
+import { must } from '../../../src/text/must.js';
+import { Unseen } from '../../../src/text/unseen.js';
+import { ip } from '../wire/names.js';
+import type { Ports } from '../../../src/plan/port-use.js';
+import { usedPools } from '../../../src/plan/port-use.js';
 import { applyConfig } from '../plan/configs.js';
 import { PORTABLE, SMALL, untouched } from '../plan/states.js';
 
@@ -55,6 +60,39 @@ test('a service without a tunnel says how it forwards', () => {
   const status = statusOf(applyConfig(untouched(), text, 10));
   expect(describeStatus('eth0', status)[1]).toMatch(/ in 16 slots, forward link, 0 hot;/);
   expect(status.programs[0]).toMatchObject({ services: [{ forward: 'link' }] });
+});
+
+test('a service of full-nat says how many of its ports are taken', () => {
+  const live = applyConfig(untouched(), service(80, 'balancer', 1), 10);
+  const source = { source: ip('10.0.9.0'), spread: 1, block: 2 };
+  const entries = [...live.destinations].map(
+    ([id, entry]) => [id, { ...entry, ...source, forward: 'full-nat' }] as const,
+  );
+  const tables: State = { ...live, destinations: new Map(entries) };
+  const [pool] = usedPools(tables.destinations.values());
+  const use = { ...must(pool, 'a pool'), seen: 100, taken: 12, established: 10 };
+  const shown = (ports: Ports): Parameters<typeof describeStatus>[1] => {
+    const head = { id: 7, name: 'l4lb_2', mode: 'xdpdrv', loadedAt: 0 } as const;
+    const status = tablesStatus(tables, [], ports);
+    return { programs: [{ ...head, build: 'host', ...status }] };
+  };
+  const other = { ...use, services: [9] };
+  const status = shown({ blocks: 4, pools: [use, other] });
+  expect(describeStatus('eth0', status)[2]).toBe(
+    '    from 10.0.9.0/31: 12.00% of 65,536 ports are taken, 10.00% by established connections',
+  );
+  const json = (of: typeof status) => statusJson('eth0', { time: 0, ...of });
+  expect(json(status)).toMatchObject({
+    programs: [{ services: [{ pools: [{ source: '10.0.9.0/31', taken_share: 0.12 }] }] }],
+  });
+  const unseen = shown(new Unseen('the ports could not be read: gone'));
+  expect(describeStatus('eth0', unseen)[2]).toBe('    the ports could not be read: gone');
+  expect(json(unseen)).toMatchObject({
+    programs: [
+      { services: [{ pools: { unseen: 'the ports could not be read: gone' } }] },
+    ],
+  });
+  expect(JSON.stringify(json(statusOf(live)))).not.toContain('pools');
 });
 
 test('a service says by which other devices its packets leave, or that one is gone', () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 import { plainBlock } from '../../../src/stats/plain.js';
+import { ip } from '../wire/names.js';
 import { manyDestinations, sample, withAnswers } from './samples.js';
 
 const TITLE = '== Load balancer outbound statistics [Driver] ==';
@@ -67,6 +68,15 @@ describe('the plain block', () => {
     const records = { sets: 1 << 17, seen: 256, full: 64, limited: 3 };
     expect(plainBlock({ ...sample({ '10.0.0.57': 10 }), records })).toMatch(
       /\n\nrecords are nearly full: 25% of .*\nthe limit of 32,768 new records .* 3 s ago: .*\n$/,
+    );
+  });
+
+  test('says how many ports are taken, where services need them', () => {
+    const pool = { address: ip('10.0.9.0'), spread: 0, firstBlock: 0, services: [1] };
+    const pools = [{ ...pool, seen: 100, taken: 9, established: 8 }];
+    const ports = { blocks: 4, pools };
+    expect(plainBlock({ ...sample({ '10.0.0.57': 10 }), ports })).toMatch(
+      /\n\n10\.0\.9\.0: 9\.00% of 32,768 ports are taken, 8\.00% by established connections\n$/,
     );
   });
 

@@ -6,6 +6,7 @@ import type { Sample } from '../../../src/stats/sample.js';
 import { render } from '../../../src/stats/screen/draw.js';
 import { initialState, HISTORY } from '../../../src/stats/screen/state.js';
 import type { ScreenState } from '../../../src/stats/screen/state.js';
+import { ip } from '../wire/names.js';
 import { manyDestinations, sample, withAnswers } from './samples.js';
 
 const THREE = { '10.0.9.1': 200, '10.0.10.1': 300, '10.0.10.2': 100 };
@@ -66,6 +67,16 @@ describe('what is drawn', () => {
     ]);
     expect(seen(80)[1]).toBe(`${ROW}   33.33%          150      █`);
     expect(seen(72)[1]).toBe(`${ROW}   33.33%  ${'█'.padStart(10)}`);
+  });
+
+  test('says that ports run out, before anything of the records', () => {
+    const pool = { address: ip('10.0.9.0'), spread: 0, firstBlock: 0, services: [1] };
+    const use = { ...pool, seen: 100, taken: 90, established: 80 };
+    const records = { sets: 1 << 17, seen: 256, full: 64, limited: undefined };
+    const some = { ...sample(THREE), records, ports: { blocks: 4, pools: [use] } };
+    expect(lines(open(some, 130, 9))[2]).toMatch(/^ports of 10\.0\.9\.0 run out: 80/);
+    const fine = { blocks: 4, pools: [{ ...use, established: 70 }] };
+    expect(lines(open({ ...some, ports: fine }, 130, 9))[2]).toMatch(/^records are/);
   });
 
   test.each([
