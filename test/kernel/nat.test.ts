@@ -56,6 +56,7 @@ function service(
   port: number,
   more: string[],
   forward = 'nat',
+  source: string[] = [],
 ): string {
   return [
     '[[service]]',
@@ -64,6 +65,7 @@ function service(
     `ports = ${port}`,
     'slots = 256',
     `forward = "${forward}"`,
+    ...(source.length > 0 ? [`source = ${JSON.stringify(source)}`] : []),
     `destinations = ${JSON.stringify(more)}`,
   ].join('\n');
 }
@@ -258,6 +260,123 @@ describe('with the program on all devices', () => {
       expect(await overTcp(VIP, 80)).toEqual(WHO_4);
     },
   );
+});
+
+/** Connections one after the other, some at a time: how many said who they reached. */
+const MANY_CLIENTS = `const [host, times] = process.argv.slice(1);
+let [left, good, bad] = [Number(times), 0, 0];
+const next = () => {
+  if (left-- <= 0) return;
+  let said = '';
+  const one = require('node:net').connect(80, host);
+  one.setTimeout(5000, () => one.destroy(new Error('silent')));
+  one.on('data', (text) => (said += text)).on('error', () => {});
+  one.on('close', () => { /^[12]:/.test(said) ? good++ : bad++; next(); });
+};
+for (let i = 0; i < 50; i++) next();
+process.on('exit', () => console.log(good + ' good, ' + bad + ' bad'));`;
+
+/** Holds connections open, and says on each when it is told to. */
+const HOLDERS = `const [host, count] = process.argv.slice(2);
+let [open, echoed] = [0, 0];
+const all = Array.from({ length: Number(count) }, () => {
+  const one = require('node:net').connect(81, host, () => one.write('a'));
+  one.on('error', () => {}).on('data', (text) => {
+    if (String(text) === 'a' && ++open === all.length) console.log('open');
+    if (String(text) === 'b') echoed++;
+  });
+  return one;
+});
+process.stdin.on('data', () => {
+  for (const one of all) one.write('b');
+  setTimeout(() => { console.log(echoed + ' echoed'); process.exit(); }, 1500);
+});`;
+const ECHO = `require('node:net').createServer((one) => one.on('error', () => {}).pipe(one)).listen(81, '::');`;
+
+describe('by full-nat', () => {
+  const ends = ['10.2.0.2:8080', '10.2.0.2:8081', '10.2.1.2:8080'];
+  const FULL_4 = service('web', VIP, 80, ends, 'full-nat', ['10.9.9.0/31']);
+  const END_6 = ['[2001:db8::2:2]:8080'];
+  const FULL_6 = service('web6', VIP_6, 80, END_6, 'full-nat', ['fd00:9::4']);
+  const HELD = service('held', VIP, 81, ['10.2.0.2'], 'full-nat', ['10.9.9.2']);
+  const without = (seen: string[]): string[] =>
+    [...new Set(seen.map((one) => one.replace(/[01]$/, '')))].sort();
+
+  beforeAll(() => {
+    network.start('destination1', 'node', '-e', ECHO);
+  });
+
+  test('a service changes to it only by going and coming back', async () => {
+    expect(await fill(V4, V6)).toMatch(/^0\n/);
+    expect(await fill(FULL_4)).toContain('a service cannot change from nat to full-nat');
+    expect(await fill(service('other', VIP, 9, ['10.2.0.2:9']))).toMatch(/^0\n/);
+    const said = await fill(FULL_4, FULL_6, HELD);
+    expect(said).toContain('3 destinations in 256 slots, forward full-nat');
+  });
+
+  test('destinations see an address of the pool, over TCP and UDP and in both families', async () => {
+    const pool = ['1:8080 10.9.9.', '1:8081 10.9.9.', '2:8080 10.9.9.'];
+    expect(without(await overTcp(VIP, 80))).toEqual(pool);
+    expect(without(await overUdp(VIP, 80))).toEqual(pool);
+    expect(await overTcp(VIP_6, 80, 3)).toEqual(['1:8080 fd00:9::4']);
+    expect(await overUdp(VIP_6, 80)).toEqual(['1:8080 fd00:9::4']);
+  });
+
+  test('ports are used again, and every connection of many works', async () => {
+    const args = ['-e', MANY_CLIENTS, VIP, '3000'] as const;
+    const { stdout } = await network.expectOk('client', 'node', ...args);
+    expect(stdout).toBe('3000 good, 0 bad');
+  });
+
+  test('a flood of SYNs takes no port of a connection, nor does a replacement', async () => {
+    writeFileSync(join(folder, 'holders.cjs'), HOLDERS);
+    const held = await network.shell(
+      'client',
+      `mkfifo ${folder}/go; node ${folder}/holders.cjs ${VIP} 100 <${folder}/go >${folder}/held &
+       exec 3>${folder}/go
+       until grep -q open ${folder}/held; do sleep 0.1; done
+       bin/l4lb-flood.js -i eth0 --dst ${VIP}:81/tcp --syn --src 172.16.0.0/12 \\
+         --rate 60000 --count 120000 --yes >/dev/null 2>&1
+       nsenter ${network.namespaceOf('balancer')} bin/l4lb-load.js -i eth0 --replace >&2
+       echo now >&3; wait; cat ${folder}/held`,
+    );
+    expect(held).toBe('open\n100 echoed');
+    const { destinations } = await network.sample();
+    const [echo] = destinations.filter(({ address }) => address === '10.2.0.2');
+    // As many ports as an address has, and as many SYNs again took them from others.
+    expect(echo?.packets).toBeGreaterThan(110_000);
+  });
+
+  test('what belongs to no connection is dropped', async () => {
+    const before = await network.sample();
+    await network.shell(
+      'client',
+      `bin/l4lb-flood.js -i eth0 --dst ${VIP}:81/tcp --src 172.16.0.1 --count 50 --yes >/dev/null 2>&1`,
+    );
+    const after = await network.sample();
+    const grown = (name: string): number =>
+      (after.verdicts[name]?.packets ?? 0) - (before.verdicts[name]?.packets ?? 0);
+    expect(grown('no connection')).toBe(50);
+  });
+
+  test.each([
+    ['10.9.9.0/29', 'another service sends from 10.9.9.0/31, which has an address'],
+    ['10.8.0.0/28', '10.8.0.0/28 needs 16 blocks of ports'],
+    ['10.0.0.1', "is the host's own, and full-nat cannot send from it"],
+    [undefined, 'full-nat has no IPv4 addresses to send from'],
+  ])('it does not send from %j', async (source, problem) => {
+    const sources = source === undefined ? [] : [source];
+    const other = service('other', '10.0.0.99', 80, ['10.2.0.2'], 'full-nat', sources);
+    const said = await fill(FULL_4, other);
+    expect(said).toMatch(/^1\n/);
+    expect(said).toContain(problem);
+  });
+
+  test('the pools go with their services', async () => {
+    expect(await fill(DNS)).toMatch(/^0\n/);
+    expect(await fill(V6)).toMatch(/^0\n/);
+    expect(await overTcp(VIP_6, 80)).toEqual(WHO_6);
+  });
 });
 
 test.each([
