@@ -18,6 +18,8 @@ export interface Pool {
 export const MOST_POOLS = 8;
 /** L4LB_MOST_BLOCKS. */
 export const MOST_BLOCKS = 1024;
+/** L4LB_BLOCKS: as many an object has. */
+export const USUAL_BLOCKS = 4;
 /** L4LB_BLOCK_PORTS: the ports of an address. */
 export const BLOCK_PORTS = 0x8000;
 /** L4LB_CLAIM_SETS: as many sets of claims has each block. */

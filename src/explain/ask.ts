@@ -13,6 +13,8 @@ import { formatCount, many } from '../text/format.js';
 import { reachable } from '../plan/cells.js';
 import { decodeDevice } from '../abi/device.js';
 import { decodeRecords, decodeSecret } from '../abi/record.js';
+import type { Claim, Port } from '../abi/port.js';
+import { decodeClaims, decodePort } from '../abi/port.js';
 import type { FlowRecord } from '../abi/record.js';
 import type { Slot } from '../abi/slot.js';
 import { encodeKey } from '../abi/bytes.js';
@@ -42,6 +44,8 @@ export interface Explained {
   exit: string | undefined;
   /** Where program and model do not agree; empty where all is well. */
   differences: string[];
+  /** Whether the live program has no key yet, so that it will choose other ports. */
+  isKeyNew: boolean;
 }
 
 export interface Asked {
@@ -135,14 +139,15 @@ async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explain
   const { attached, live, copy } = view;
   const senders = live.exits?.size ? await tools.ip.senders() : [];
   const exits = asExits(live, senders);
-  const { answer, sets, secret } = await askModel(tools, attached, live, frame, exits);
-  const program = await copy.run(frame, { sets, secret }, answer.id);
+  const asked = await askModel(tools, attached, live, frame, exits);
+  const { answer, isKeyNew, ...remembered } = asked;
+  const program = await copy.run(frame, remembered, answer.id);
   const differences = [
     ...differencesOf(program, answer),
     ...wrongSums(frame, program.frame, program.verdict),
   ];
   const exit = nameOfExit(live, senders, program.id);
-  return { frame, live, program, model: answer, exit, differences };
+  return { frame, live, program, model: answer, exit, differences, isKeyNew };
 }
 
 /** Undefined for a packet that stays on its device. */
@@ -249,6 +254,9 @@ function asExits({ exits }: State, senders: readonly Sender[]): Tables['exits'] 
   );
 }
 
+/** The key that program and model take while there is none. */
+const STAND_IN = Buffer.from('0100000000000001', 'hex');
+
 /** The limits never apply, since the copy has done nothing yet. */
 const UNLIMITED = { mayTell: true, mayRecord: true, mayEcho: true };
 
@@ -259,11 +267,17 @@ async function askModel(
   live: State,
   frame: Buffer,
   exits: Tables['exits'],
-): Promise<{ answer: Answer } & Remembered> {
-  const secret = maps.secret && (await readValue(bpftool, maps.secret, 0));
+): Promise<Remembered & Pick<Explained, 'isKeyNew'> & { answer: Answer }> {
+  const found = maps.secret && (await readValue(bpftool, maps.secret, 0));
+  const isKeyNew = found !== undefined && decodeSecret(found) === 0n;
+  const secret = isKeyNew ? STAND_IN : found;
   const slots = new Asks<Slot>();
   const flows = new Asks<readonly FlowRecord[]>();
+  const claimed = new Asks<readonly Claim[]>();
+  const known = new Asks<Port>();
   const sets = new Map<number, Buffer>();
+  const claims = new Map<number, Buffer>();
+  const ports = new Map<number, Buffer>();
   const tables: Tables = {
     build,
     device: live.device,
@@ -275,24 +289,39 @@ async function askModel(
       key: decodeAnswerKey(Buffer.from(key, 'hex')),
       value,
     })),
+    pools: live.pools?.filter((pool) => pool !== undefined),
+    claimSets: maps.claims?.entries,
     slots,
   };
   for (;;) {
     const now = kernelNanoseconds();
-    const answer = model(tables, { flows, now, ...UNLIMITED }, frame);
-    if (slots.missing.size + flows.missing.size === 0) return { answer, sets, secret };
+    const state = { flows, claims: claimed, ports: known, now, ...UNLIMITED };
+    const answer = model(tables, state, frame);
+    const asks = [slots, flows, claimed, known];
+    if (asks.every(({ missing }) => missing.size === 0)) {
+      return { answer, sets, secret, claims, ports, isKeyNew };
+    }
     for (const key of slots.missing) {
       const one = await readSlots(bpftool, maps, { firstSlot: key, log2Slots: 0 });
       slots.set(key, must(one.get(key), `slot ${key}`));
     }
-    for (const key of flows.missing) {
-      if (!maps.flows) throw new Error('the model wants records of a build without any');
-      const set = await readValue(bpftool, maps.flows, key);
-      sets.set(key, set);
-      flows.set(key, decodeRecords(set));
-    }
-    slots.missing.clear();
-    flows.missing.clear();
+    const read = async <V>(
+      asked: Asks<V>,
+      map: MapInfo | undefined,
+      values: Map<number, Buffer>,
+      decode: (value: Buffer) => V,
+    ): Promise<void> => {
+      for (const key of asked.missing) {
+        if (!map) throw new Error('the model wants a map of another build');
+        const value = await readValue(bpftool, map, key);
+        values.set(key, value);
+        asked.set(key, decode(value));
+      }
+    };
+    await read(flows, maps.flows, sets, decodeRecords);
+    await read(claimed, maps.claims, claims, decodeClaims);
+    await read(known, maps.ports, ports, decodePort);
+    for (const { missing } of asks) missing.clear();
   }
 }
 

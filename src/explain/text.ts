@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Tells what became of a packet, in words for people and as JSON for programs. */
+import { append } from '../text/lists.js';
 import { must } from '../text/must.js';
 import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
+import {
+  CLAIM_ANSWERED,
+  CLAIM_CLIENT_FIN,
+  CLAIM_ESTABLISHED,
+  CLAIM_RST,
+  CLAIM_SERVER_FIN,
+} from '../abi/port.js';
+import type { Claim } from '../abi/port.js';
 import { CELL_HASH_SOURCE } from '../abi/cell.js';
 import type { Destination } from '../abi/destination.js';
 import { VERDICTS } from '../abi/verdicts.js';
@@ -11,6 +20,7 @@ import { formatEndpoint } from '../wire/endpoint.js';
 import type { EntryForward } from '../wire/forward.js';
 import { many } from '../text/format.js';
 import type { State } from '../plan/state.js';
+import { protocolName } from '../wire/protocols.js';
 import { formatWay } from '../wire/way.js';
 import type { Explained } from './ask.js';
 import type { Field, Header } from './headers.js';
@@ -53,7 +63,8 @@ const BY: Record<EntryForward, string> = {
 };
 
 /** How the packet came to its verdict, step by step, as far as it got. */
-function describeReasons({ live, program, model, exit }: Explained): [string, string][] {
+function describeReasons(one: Explained): [string, string][] {
+  const { live, program, model, exit } = one;
   const { cell, hash, slotNumber, slot, hot } = model.reasons;
   const lines: [string, string][] = [];
   if (cell) {
@@ -69,6 +80,7 @@ function describeReasons({ live, program, model, exit }: Explained): [string, st
     lines.push(['slot', `${slotNumber}, ${describeSlot(slot, live)}`]);
   }
   if (hot !== undefined) lines.push(['because', hot]);
+  append(lines, describePort(one));
   const entry = program.id === undefined ? undefined : live.destinations.get(program.id);
   if (entry && program.id !== undefined) {
     lines.push([
@@ -81,7 +93,47 @@ function describeReasons({ live, program, model, exit }: Explained): [string, st
     program.verdict,
   ).meaning;
   lines.push(['verdict', `${program.verdict}: ${meaning}`]);
+  const from =
+    model.returned === undefined ? undefined : live.destinations.get(model.returned);
+  if (from && model.returned !== undefined) {
+    lines.push(['answer of', describeEntry(from, model.returned)]);
+  }
   return lines;
+}
+
+/** By full-nat: from which port of ours the packet goes, or whose port it was sent to. */
+function describePort({ model, isKeyNew }: Explained): [string, string][] {
+  const { port, noPort } = model.reasons;
+  if (noPort !== undefined) return [['port', `none: ${noPort}`]];
+  if (!port) return [];
+  const { of, claim, why } = port;
+  const service = formatEndpoint({ address: of.address, port: of.servicePort });
+  const client = formatEndpoint({ address: of.client, port: of.clientPort });
+  const isNew = isKeyNew && model.returned === undefined;
+  return [
+    [
+      'port',
+      `${formatEndpoint(port)}: ${why}` +
+        (isNew ? '; the program has no key yet, so it will be another port' : ''),
+    ],
+    [
+      'connection',
+      `${client} to ${service}/${protocolName(of.protocol) ?? of.protocol}: ` +
+        (describeClaim(claim).join(', ') || 'not answered'),
+    ],
+  ];
+}
+
+/** What its claim says of a connection. */
+function describeClaim({ state }: Claim): string[] {
+  const words: [number, string][] = [
+    [CLAIM_ANSWERED, 'answered'],
+    [CLAIM_ESTABLISHED, 'established'],
+    [CLAIM_CLIENT_FIN, 'closed by its client'],
+    [CLAIM_SERVER_FIN, 'closed by its destination'],
+    [CLAIM_RST, 'reset'],
+  ];
+  return words.flatMap(([flag, word]) => ((state & flag) === 0 ? [] : [word]));
 }
 
 function describeEntry(entry: Destination, id: number): string {
@@ -144,6 +196,7 @@ export function explainedJson(one: Explained): Record<string, unknown> {
     slot: slotNumber ?? null,
     hot: slot ? slot.previous !== 0 : null,
     because: hot ?? null,
+    port: portJson(one),
     destination: entry
       ? {
           id: program.id,
@@ -156,6 +209,22 @@ export function explainedJson(one: Explained): Record<string, unknown> {
     differences,
     before: sideJson(frame),
     after: sideJson(program.frame),
+  };
+}
+
+/** Null but for full-nat. */
+function portJson({ model }: Explained): Record<string, unknown> | null {
+  const { port, noPort } = model.reasons;
+  if (noPort !== undefined) return { address: null, because: noPort };
+  if (!port) return null;
+  const { of, claim, why, number } = port;
+  return {
+    address: formatEndpoint(port),
+    because: why,
+    number,
+    client: formatEndpoint({ address: of.client, port: of.clientPort }),
+    service: formatEndpoint({ address: of.address, port: of.servicePort }),
+    state: describeClaim(claim),
   };
 }
 

@@ -82,7 +82,7 @@ export async function loadObject(
 const SET_SIZE = 64;
 
 /** Makes the maps whose sizes are not those of the object. */
-async function makeMaps(
+export async function makeMaps(
   bpftool: Bpftool,
   pins: Pins,
   { sets, blocks }: LoadOptions,

@@ -5,10 +5,11 @@
  */
 import { basename } from 'node:path';
 
-import { loadObject } from './load.js';
+import { loadObject, makeMaps } from './load.js';
 import type { Loaded } from './load.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { sumCounters } from '../abi/counter.js';
+import { CLAIM_SETS, USUAL_BLOCKS } from '../abi/pool.js';
 import type { Action, VerdictName } from '../abi/verdicts.js';
 import { LOCAL_SERVER, VERDICTS } from '../abi/verdicts.js';
 import type { MapInfo } from '../system/bpftool-text.js';
@@ -19,8 +20,9 @@ import {
   updateLine,
 } from '../system/bpftool-text.js';
 import { packaged } from '../system/package.js';
+import { append } from '../text/lists.js';
 import { at, must } from '../text/must.js';
-import type { Attached } from './find.js';
+import type { Attached, Maps } from './find.js';
 import { mapNamed } from './find.js';
 import { fragsObjectFor, takesBuffers } from './objects.js';
 import type { Pins } from './pins.js';
@@ -37,6 +39,15 @@ export interface Ran {
 
 /** The maps that only tools write. */
 const SHARED = ['device', 'services', 'slots', 'destinations'] as const;
+/** Those that not every build has. */
+const OF_SOME = [
+  'names',
+  'memories',
+  'exits',
+  'exit_numbers',
+  'answers',
+  'pools',
+] as const;
 const ACTIONS = new Map<number, Action>([
   [1, 'DROP'],
   [2, 'PASS'],
@@ -49,6 +60,9 @@ export interface Remembered {
   /** The sets of records that a frame needs. */
   sets: ReadonlyMap<number, Buffer>;
   secret: Buffer | undefined;
+  /** Who has ports of full-nat: sets, and entries of the ports in them. */
+  claims: ReadonlyMap<number, Buffer>;
+  ports: ReadonlyMap<number, Buffer>;
 }
 
 export class PrivateCopy {
@@ -84,18 +98,13 @@ export class PrivateCopy {
     const { maps } = attached;
     const isCard = attached.mode === 'xdpoffload';
     const reuse: MapInfo[] = [];
-    const others = ['names', 'memories', 'exits', 'exit_numbers', 'answers'] as const;
-    for (const name of [...SHARED, ...others] as const) {
+    for (const name of [...SHARED, ...OF_SOME] as const) {
       const map = maps[name];
       // A program of the host cannot use a card's maps.
       if (map) reuse.push(isCard ? await copyMap(tools, pins, map) : map);
     }
-    if (maps.flows) {
-      const pin = pins.next();
-      const { valueSize, entries } = maps.flows;
-      await bpftool.createArray(pin, 'flows', valueSize, entries);
-      reuse.push(await bpftool.mapPinned(pin));
-    }
+    const own = { sets: maps.flows?.entries, blocks: blocksOf(maps) };
+    append(reuse, await makeMaps(bpftool, pins, own));
     const { tag } = await bpftool.program('id', attached.program);
     const usual = packaged(attached.build === 'host' ? 'l4lb_xdp_host.o' : 'l4lb_xdp.o');
     const candidates = object === undefined ? [usual, fragsObjectFor(usual)] : [object];
@@ -116,13 +125,16 @@ export class PrivateCopy {
    */
   async run(
     frame: Buffer,
-    { sets, secret }: Remembered,
+    { sets, secret, claims, ports }: Remembered,
     expected: number | undefined,
   ): Promise<Ran> {
-    const records = [...sets].map(([key, value]) =>
-      updateLine(mapNamed(this.#loaded.maps, 'flows'), encodeKey(key), value),
-    );
     const { maps } = this.#loaded;
+    const records = Object.entries({ flows: sets, claims, ports }).flatMap(
+      ([name, values]) =>
+        [...values].map(([key, value]) =>
+          updateLine(mapNamed(maps, name), encodeKey(key), value),
+        ),
+    );
     if (secret) records.push(updateLine(mapNamed(maps, 'secret'), encodeKey(0), secret));
     await this.#bpftool.write(records, undefined);
     const { action, frame: out } = await this.#bpftool.runOnce(this.#loaded.pin, frame);
@@ -185,6 +197,12 @@ export class PrivateCopy {
       return packets === before ? [] : [{ map, key }];
     });
   }
+}
+
+/** Undefined: as many as the object has. */
+function blocksOf({ claims }: Maps): number | undefined {
+  const blocks = claims && claims.entries / CLAIM_SETS;
+  return blocks === USUAL_BLOCKS ? undefined : blocks;
 }
 
 async function copyMap(

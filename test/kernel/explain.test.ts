@@ -26,6 +26,7 @@ interface ExplainedJson {
   hot: boolean;
   because: string | null;
   destination: { id: number; address: string } | null;
+  port: { address: string | null; because: string } | null;
   agrees: boolean;
   differences: string[];
   before: { frame: string };
@@ -95,7 +96,7 @@ async function state(): Promise<unknown> {
     ]);
     const { name } = JSON.parse(map) as { name: string };
     // These have a million entries, and the others say enough.
-    if (name === 'kept' || name === 'slots') return [name];
+    if (name === 'kept' || name === 'slots' || name === 'ports') return [name];
     // Of slots and their pairs, those of the service come first.
     const isLong = name === 'memories' || name === 'names';
     const part = isLong ? ' | head -n 10000' : '';
@@ -344,6 +345,54 @@ test.each<{ what: string; change: () => Promise<void> }>([
     rmSync(folder, { recursive: true });
   },
 );
+
+test('by full-nat: the port of a connection, and whose port an answer is sent to', async () => {
+  await replace();
+  const way = ['--vip', `${VIP}:81`, '--slots', '64', '--forward', 'full-nat'];
+  const args = ['-i', 'eth0', '-f', '-', ...way, '--source', '10.0.0.64'];
+  const rows = '10.0.1.1\n10.0.1.2\n';
+  const filled = await network.run('balancer', 'bin/l4lb-map.js', args, rows);
+  expect(filled).toMatchObject({ exitCode: 0 });
+  const from = ['--src', `${CLIENT}:6000`, '--dst', `${VIP}:81/tcp`];
+  expect(await explain(...from)).toMatchObject([
+    {
+      ...{ verdict: 'balanced', agrees: true },
+      port: {
+        address: expect.stringMatching(/^10\.0\.0\.64:\d+$/) as unknown,
+        because: 'a new connection takes a free port',
+        ...{ client: `${CLIENT}:6000`, service: `${VIP}:81`, state: [] },
+      },
+    },
+  ]);
+  expect(await explain(...from, '--tcp-flags', 'ACK')).toMatchObject([
+    { verdict: 'no connection', agrees: true, port: { address: null } },
+  ]);
+
+  const flood = ['-c', '1', '-S', '-s', '6000', '-p', '81', '-q', VIP];
+  await network.run('client', 'hping3', flood);
+  const [told] = await explain(...from, '--tcp-flags', 'ACK');
+  expect(told).toMatchObject({
+    ...{ verdict: 'balanced', agrees: true },
+    port: { because: 'its connection has this port' },
+  });
+  const back = [
+    ...['--src', `${told?.destination?.address}:81`],
+    ...['--dst', `${told?.port?.address}/tcp`, '--tcp-flags', 'SYN,ACK'],
+  ];
+  expect(await explain(...back)).toMatchObject([
+    {
+      ...{ verdict: 'answer passed', agrees: true },
+      port: { ...told?.port, because: 'an answer to this client', state: ['answered'] },
+    },
+  ]);
+  const words = await network.run('balancer', 'bin/l4lb-explain.js', [
+    ...['-i', 'eth0', ...back],
+  ]);
+  expect(words.stdout).toContain(
+    `connection   ${CLIENT}:6000 to ${VIP}:81/tcp: answered`,
+  );
+  expect(words.stdout).toContain(`answer of    ${told?.destination?.address} (id `);
+});
 
 /** A capture in the classic pcap format, little-endian. */
 function captureOf(frames: readonly Buffer[]): Buffer {

@@ -72,6 +72,7 @@ import {
 import {
   FIRST_PORT,
   MOST_BLOCKS,
+  USUAL_BLOCKS,
   MOST_POOLS,
   POOLS_SIZE,
   decodePools,
@@ -519,6 +520,7 @@ describe('abi', () => {
     { flag: 'L4LB_CLAIM_LASTS', value: CLAIM_LASTS },
     { flag: 'L4LB_MOST_POOLS', value: MOST_POOLS },
     { flag: 'L4LB_MOST_BLOCKS', value: MOST_BLOCKS },
+    { flag: 'L4LB_BLOCKS', value: USUAL_BLOCKS },
     { flag: 'L4LB_ANSWER_FRAGMENTS', value: ANSWER_FRAGMENTS },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
     expect(value).toBe(defined(L4LB, flag));
