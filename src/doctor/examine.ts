@@ -21,6 +21,7 @@ import { checkExitDrops, checkExitVeth, checkExits } from './checks/exits.js';
 import { checkLink } from './checks/link.js';
 import { checkLocalServers } from './checks/local-servers.js';
 import { checkNeighbours } from './checks/neighbours.js';
+import { checkPools } from './checks/pools.js';
 import { checkPorts } from './checks/ports.js';
 import { checkRecords } from './checks/records.js';
 import { checkSiblings } from './checks/siblings.js';
@@ -61,6 +62,7 @@ const FUNCTIONS: Record<CheckName, Check> = {
   counters: checkCounters,
   records: checkRecords,
   ports: checkPorts,
+  pools: checkPools,
   vlan: checkVlan,
 };
 

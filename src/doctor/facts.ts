@@ -12,7 +12,8 @@ import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
 import type { Exit } from '../abi/exit.js';
-import type { Routing } from '../system/settings.js';
+import type { Network, Place } from '../system/ip/own.js';
+import type { Asked, Routing } from '../system/settings.js';
 import type { EntryForward } from '../wire/forward.js';
 import type { Names } from '../wire/names.js';
 
@@ -52,8 +53,32 @@ export interface Balancer {
   exits: ExitFacts[];
   /** Destinations on this host, which are not among the others; undefined: there are none. */
   local?: LocalFacts | undefined;
+  /** The addresses that full-nat sends from; undefined: there are none. */
+  pools?: PoolsFacts | undefined;
   /** Whether an `l4lb watch` of its device is seen in this network namespace. */
   isWatched: boolean;
+}
+
+export interface PoolsFacts {
+  /** Those of the program's device, and of the devices that packets leave by. */
+  links: LinkFacts[];
+  pools: PoolFacts[];
+}
+
+/** A device, and for whom it answers hosts on its link that ask for a MAC. */
+export interface LinkFacts extends Asked {
+  name: string;
+  networks: Network[];
+  /** Addresses of others that it is to answer for. */
+  proxied: ReadonlySet<string>;
+}
+
+export interface PoolFacts {
+  /** As --source has it. */
+  source: string;
+  addresses: (Place & { address: string })[];
+  /** How many answers came to it since the program was loaded. */
+  returned: bigint;
 }
 
 export interface LocalFacts {
@@ -243,6 +268,7 @@ export const CHECKS = [
   'counters',
   'records',
   'ports',
+  'pools',
   'vlan',
 ] as const;
 export type CheckName = (typeof CHECKS)[number];

@@ -44,6 +44,7 @@ import { findPeer, seen } from './around.js';
 import { readExits, readPeerOffloads } from './exits.js';
 import { works } from './findings.js';
 import { readLocal } from './local.js';
+import { readPools } from './pools.js';
 import { readSending } from './sending.js';
 import { UNKNOWN, lookTowards } from './towards.js';
 import { watches } from './watches.js';
@@ -155,6 +156,7 @@ async function readBalancer(
     services,
     destinations: await readDestinations(tools, device, exits, tables),
     exits,
+    pools: await readPools(tools, device, exits, tables),
     local: await readLocal(tools, device, tables),
     isWatched: commandsHere().some((words) => watches(words, device.name)),
   };

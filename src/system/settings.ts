@@ -40,6 +40,37 @@ export async function readRouting(device: string): Promise<Routing | undefined> 
   };
 }
 
+/** Whether the kernel answers hosts on a device's link that ask for a MAC, by ARP or ND. */
+export interface Asked {
+  /** arp_ignore: from 1 on, only for addresses of the device itself. */
+  arpIgnore: number;
+  proxyArp: boolean;
+  proxyNdp: boolean;
+  /** It answers for others only if it may send packets on. */
+  forwarding: boolean;
+  forwardingIpv6: boolean;
+}
+
+export async function readAsked(device: string): Promise<Asked> {
+  const largest = async (family: string, setting: string): Promise<number> => {
+    const [all = 0, its = 0] = await Promise.all(
+      ['all', device].map((name) =>
+        readNumber(`/proc/sys/net/${family}/conf/${name}/${setting}`),
+      ),
+    );
+    return Math.max(all, its);
+  };
+  const own = async (family: string): Promise<boolean> =>
+    ((await readNumber(`/proc/sys/net/${family}/conf/${device}/forwarding`)) ?? 0) !== 0;
+  return {
+    arpIgnore: await largest('ipv4', 'arp_ignore'),
+    proxyArp: (await largest('ipv4', 'proxy_arp')) !== 0,
+    proxyNdp: (await largest('ipv6', 'proxy_ndp')) !== 0,
+    forwarding: await own('ipv4'),
+    forwardingIpv6: await own('ipv6'),
+  };
+}
+
 async function readNumber(path: string): Promise<number | undefined> {
   try {
     return Number((await readFile(path, 'latin1')).trim());

@@ -287,4 +287,45 @@ describe('finds', () => {
   test('nothing once all of that is mended', async () => {
     expect((await doctor()).findings).toEqual([]);
   });
+
+  test('addresses of full-nat that nobody finds here, and two services that share them', async () => {
+    network.start('destination1', 'node', '-e', ECHO.replace(`80, '${VIP}'`, '81'));
+    const one = join(folder, 'full-nat.csv');
+    writeFileSync(one, '10.2.0.2:81\n');
+    for (const port of [81, 82]) {
+      const way = ['--vip', `${VIP}:${port}/udp`, '--slots', '16'];
+      const from = ['--forward', 'full-nat', '--source', '10.2.0.8/31'];
+      const filled = await network.l4lb('map', '-f', one, ...way, ...from);
+      expect(filled).toMatchObject({ exitCode: 0 });
+    }
+    const share = ['-i', 'eth1', '--share', 'eth0'];
+    await network.expectOk('balancer', 'bin/l4lb-load.js', ...share);
+    const ask = `exec 3<>/dev/udp/${VIP}/81; echo x >&3; timeout 0.4 head -c 1 <&3`;
+    expect(await shell('client', `${ask} || true`)).toBe('');
+    const shared = expect.objectContaining({ check: 'ports', severity: 'remark' });
+    const { findings } = await doctor();
+    expect(findings).toEqual([
+      expect.objectContaining({
+        ...{ check: 'pools', severity: 'finding' },
+        evidence: expect.stringMatching(/^eth1 has 10\.2\.0\.1\/24,.* 2 addresses of/),
+        fix: 'for one in 10.2.0.8 10.2.0.9; do ip addr add $one/24 dev eth1; done',
+      }),
+      shared,
+    ]);
+    await shell('balancer', findings[0]?.fix ?? '');
+    expect(await shell('client', ask)).toBe('x');
+    const after = await doctor();
+    expect(after.findings).toEqual([shared]);
+    expect(after.well).toContainEqual({
+      ...{ check: 'pools', text: 'answers to 10.2.0.8/31 find this host' },
+    });
+    const { stdout } = await network.l4lb('load', '--status');
+    expect(
+      stdout.match(/ {4}from 10\.2\.0\.8\/31: .* of 65,536 ports are taken/g),
+    ).toHaveLength(2);
+    const sample = await network.sample();
+    const back = sample.destinations.filter(({ answers }) => (answers?.packets ?? 0) > 0);
+    expect(back).toMatchObject([{ address: '10.2.0.2:81' }]);
+    expect(sample).toMatchObject({ pools: [{ source: '10.2.0.8/31', ports: 65_536 }] });
+  });
 });

@@ -2,11 +2,71 @@
 /** Which addresses are this host's own: the kernel accepts packets to them. */
 import { formatAddress, parseAddress } from '../../wire/address.js';
 import type { Run } from '../run.js';
-import { askIpLines } from './ask.js';
+import { askIpJson, askIpLines } from './ask.js';
 
 interface RouteJson {
   dst?: string;
+  dev?: string;
   type?: string;
+}
+
+/** An address of a device, and how much of it its link has in common. */
+export interface Network {
+  address: string;
+  length: number;
+}
+
+/** Where the kernel takes packets to an address. */
+export interface Place {
+  isLocal: boolean;
+  device: string | undefined;
+}
+
+/** Where packets to these addresses go; those without a route are missing. */
+export async function placesOf(
+  run: Run,
+  addresses: readonly string[],
+): Promise<Map<string, Place>> {
+  const lines = [...new Set(addresses)].map((address) => `route get ${address}`);
+  const { answers } = await askIpLines(run, lines);
+  return new Map(
+    (answers as RouteJson[]).flatMap(({ dst, dev, type }) => {
+      const address = parseAddress(dst ?? '');
+      if (!address) return [];
+      return [[formatAddress(address), { isLocal: type === 'local', device: dev }]];
+    }),
+  );
+}
+
+/** The networks that each device has an address in. */
+export async function ownNetworks(run: Run): Promise<Map<string, Network[]>> {
+  const devices = (await askIpJson(run, ['-j', 'addr', 'show'])) as {
+    ifname: string;
+    addr_info?: { local?: string; prefixlen?: number }[];
+  }[];
+  return new Map(
+    devices.map(({ ifname, addr_info: all = [] }) => [
+      ifname,
+      all.flatMap(({ local, prefixlen }) =>
+        local === undefined || prefixlen === undefined
+          ? []
+          : [{ address: local, length: prefixlen }],
+      ),
+    ]),
+  );
+}
+
+/** Addresses of others that a device is to answer for. */
+export async function proxiedBy(run: Run, device: string): Promise<Set<string>> {
+  const entries = await askIpJson(run, ['-j', 'neigh', 'show', 'proxy']);
+  return new Set(
+    (entries as { dst: string; dev?: string }[])
+      .filter(({ dev }) => dev === device)
+      .flatMap(({ dst }) => {
+        const address = parseAddress(dst);
+        return address ? [formatAddress(address)] : [];
+      }),
+  );
 }
 
 /**
