@@ -23,7 +23,7 @@ export const LONG_FILES = [
   },
   {
     file: 'test/kernel/kills.test.ts',
-    why: 'it kills again and again until a batch was cut in half, which takes luck',
+    why: 'it kills twenty times, and looks at every slot after each',
   },
   { file: 'test/kernel/large-services.test.ts' },
   { file: 'test/kernel/carry-flows.test.ts' },
