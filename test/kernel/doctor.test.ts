@@ -40,6 +40,10 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'l4lb-doctor-'));
   file = join(folder, 'web.csv');
   writeFileSync(file, GOOD);
+  writeFileSync(
+    join(folder, 'web.toml'),
+    `[[service]]\nname = "web"\naddress = "${VIP}"\nports = 80\nprotocol = "udp"\nslots = 256\nfile = "web.csv"\n`,
+  );
   for (const name of ['l4lb-load', 'l4lb-map', 'l4lb-doctor']) {
     symlinkSync(`${ROOT}bin/${name}.js`, join(folder, name));
   }
@@ -86,6 +90,17 @@ function reload(way = WAY, rows = GOOD, more = ''): string {
     'l4lb-load -i eth0 --off >/dev/null; ' +
     `printf '${rows.replaceAll('\n', '\\n')}' | ` +
     `l4lb-load -i eth0 -f - --vip ${way} --slots 256 ${more}`
+  );
+}
+
+/** Gives the tables one service only, whatever was there. */
+const ALL_ANEW = 'l4lb-map -i eth0 -c web.toml';
+
+/** Fills the tables anew, which takes a fraction of the time to load. */
+function refill(rows = GOOD, more = ''): string {
+  return (
+    `printf '${rows.replaceAll('\n', '\\n')}' | ` +
+    `l4lb-map -i eth0 -f - --vip ${WAY} ${more}`
   );
 }
 
@@ -205,6 +220,7 @@ async function heal(): Promise<void> {
 
 describe('finds', () => {
   test.each<Row>([
+    // None of the first rows needs the program, so it is loaded only when one does.
     {
       what: 'no program',
       check: 'program',
@@ -212,17 +228,6 @@ describe('finds', () => {
       broken: 'l4lb-load -i eth0 --off',
       evidence: 'lists none',
       fix: 'l4lb-load -i eth0 -f FILE',
-      undo: reload(),
-    },
-    {
-      what: "another tool's program",
-      check: 'program',
-      role: 'balancer',
-      broken: `l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj ${ROOT}${PASS} sec xdp`,
-      evidence: /program \d+ in mode xdpdrv is pass/,
-      fix: 'ip link set dev eth0 xdpdrv off && l4lb-load -i eth0 -f FILE',
-      fixIn: 'balancer',
-      undo: reload(),
     },
     {
       what: 'a program of another release',
@@ -233,7 +238,7 @@ describe('finds', () => {
         'l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj old.o sec xdp',
       evidence: 'its ABI version is 9, and the tools have 2',
       fix: 'l4lb-load -i eth0 --replace',
-      undo: `ip link set dev eth0 xdpdrv off; ${reload()}`,
+      undo: 'ip link set dev eth0 xdpdrv off',
     },
     {
       what: 'the decapsulation program in place of the balancer',
@@ -242,7 +247,16 @@ describe('finds', () => {
       broken: 'l4lb-load -i eth0 --off; l4lb-load -i eth0 --decap',
       evidence: 'l4lb_decap_1, which removes the outer header',
       fix: 'l4lb-load -i eth0 --off && l4lb-load -i eth0 -f FILE',
-      undo: reload(),
+    },
+    {
+      what: "another tool's program",
+      check: 'program',
+      role: 'balancer',
+      broken: `l4lb-load -i eth0 --off; ip link set dev eth0 xdpdrv obj ${ROOT}${PASS} sec xdp`,
+      evidence: /program \d+ in mode xdpdrv is pass/,
+      fix: 'ip link set dev eth0 xdpdrv off && l4lb-load -i eth0 -f FILE',
+      fixIn: 'balancer',
+      undo: ALL_ANEW,
     },
     {
       what: 'an empty table',
@@ -252,7 +266,7 @@ describe('finds', () => {
       evidence: 'lists no service',
       fix: 'l4lb-map -i eth0 -f FILE',
       fixIn: 'balancer',
-      undo: reload(),
+      undo: ALL_ANEW,
     },
     {
       what: 'weights that are all 0',
@@ -267,20 +281,14 @@ describe('finds', () => {
       what: 'packets that match no service',
       check: 'matches',
       role: 'balancer',
-      broken: reload(`${VIP}:81/udp`),
+      // It is the same service as long as one of its ways stays.
+      broken: [`${WAY} ${VIP}:81/udp`, `${VIP}:81/udp`]
+        .map((ways) => `l4lb-map -i eth0 -f FILE --vip ${ways}`)
+        .join('; '),
       evidence: /packets to 10\.0\.100\.1:80\/udp.*\(\d+ "not ours"/,
       fix: `l4lb-map -i eth0 -f FILE --vip ${VIP}:81/udp ${WAY}`,
       fixIn: 'balancer',
-      undo: reload(),
-    },
-    {
-      what: 'generic mode where driver mode would do',
-      check: 'mode',
-      role: 'balancer',
-      broken: reload(WAY, GOOD, '-m xdpgeneric'),
-      evidence: 'the driver veth supports XDP',
-      fix: 'l4lb-map -i eth0 --export > l4lb.toml',
-      fixIn: 'balancer',
+      undo: refill(),
     },
     {
       what: 'a veth whose other end has no program',
@@ -344,13 +352,13 @@ describe('finds', () => {
       evidence: 'packets of more than 1280 bytes came',
       fix: 'ip link set dev eth0 mtu 1520 && l4lb-map -i eth0 -f FILE',
       fixIn: 'balancer',
-      undo: reload(),
+      undo: refill(),
     },
     {
       what: "a destination's wrong MAC",
       check: 'mac',
       role: 'balancer',
-      broken: reload(WAY, GOOD.replace('01:02\n', '01:99\n')),
+      broken: refill(GOOD.replace('01:02\n', '01:99\n')),
       evidence:
         'it has 02:00:0a:00:01:99; ip neigh show dev eth0 has 10.0.1.2 at 02:00:0a:00:01:02',
       fix: 'l4lb-map -i eth0 -f FILE, with the row 10.0.1.2, 02:00:0a:00:01:02',
@@ -465,8 +473,16 @@ describe('finds', () => {
     60_000,
   );
 
-  test('TSO at the other end of a veth, where the program runs in generic mode', async () => {
+  test('generic mode where driver mode would do, and TSO at the other end of the veth then', async () => {
     await shell('balancer', reload(WAY, GOOD, '-m xdpgeneric'));
+    await judge({
+      what: 'generic mode',
+      check: 'mode',
+      role: 'balancer',
+      broken: 'true',
+      evidence: 'the driver veth supports XDP',
+      fix: 'l4lb-map -i eth0 --export > l4lb.toml',
+    });
     await shell('switch', 'ethtool -K balancer tx on tso on');
     const { findings } = await doctor();
     const [mode, tso, checksums] = findings;
@@ -479,7 +495,6 @@ describe('finds', () => {
     await shell('balancer', `${tso?.fix ?? ''}; ${checksums?.fix ?? ''}`);
     await shell('balancer', mode?.fix ?? '');
     expect(await doctor()).toMatchObject(HEALTHY);
-    await shell('balancer', reload());
   });
 
   test('tags that are taken off, which is a remark and no finding', async () => {
@@ -495,7 +510,7 @@ describe('finds', () => {
 });
 
 describe('of a service without a tunnel finds', () => {
-  const LINK = reload(WAY, GOOD, '--forward link');
+  const LINK = refill(GOOD, '--forward link');
   const ADDR = `ip addr del ${VIP}/32 dev`;
 
   beforeAll(async () => {
@@ -524,7 +539,7 @@ describe('of a service without a tunnel finds', () => {
       role: 'balancer',
       broken:
         'ip route add 10.0.1.2/32 via 10.0.1.1 dev eth0; ' +
-        reload(WAY, GOOD.replace('01:02\n', '01:01\n'), '--forward link'),
+        refill(GOOD.replace('01:02\n', '01:01\n'), '--forward link'),
       evidence: 'ip route get 10.0.1.2 oif eth0 names the router 10.0.1.1',
       fix: 'l4lb-map -i eth0 -f FILE --forward tunnel, or put 10.0.1.2 on the link of eth0',
       undo: `ip route del 10.0.1.2/32; ${LINK}`,

@@ -51,6 +51,13 @@ function shell({ role, command }: ShownCommand): [string, string[]] {
   return ['nsenter', [`--net=/run/netns/l4lb-${NETWORK}-${role}`, 'bash', ...line]];
 }
 
+/** The lines that the page shows, with our network's name in them. */
+function named({ output }: ShownCommand): string[] {
+  return output.map((line) =>
+    line.replaceAll('-try-', `-${NETWORK}-`).replace(/ try\b/g, ` ${NETWORK}`),
+  );
+}
+
 /** Both outputs as a terminal would show them, in lines. */
 async function run(step: ShownCommand): Promise<string[]> {
   const [file, args] = shell(step);
@@ -88,6 +95,8 @@ describe.each(PAGES)('$page', ({ page, words }) => {
   });
 
   const steps = shownBy(readFileSync(join(ROOT, page), 'utf8'));
+  /** The step that failed, after which the others would only wait for what is not there. */
+  let failed = '';
 
   test('shows the whole way: load, fill, ask, take off', () => {
     const commands = steps.flatMap((step) => (step.kind === 'command' ? [step] : []));
@@ -104,14 +113,14 @@ describe.each(PAGES)('$page', ({ page, words }) => {
       continue;
     }
     test(`${step.role}# ${step.command}`, async () => {
+      if (failed !== '') throw new Error(`it did not run, since this failed: ${failed}`);
+      failed = step.command; // until it has gone well
       const output = step.command.endsWith(' &') ? await start(step) : await run(step);
       // What is built depends on what was there before, so the page does not show it.
-      if (step.command.startsWith('make')) return;
-      const shown = step.output.map((line) => line.replaceAll('-try-', `-${NETWORK}-`));
-      const named = shown.map((line) => line.replace(/ try\b/g, ` ${NETWORK}`));
-      if (isAsShown(named, output)) return;
+      const isRight = step.command.startsWith('make') || isAsShown(named(step), output);
+      if (isRight) failed = '';
       // Jest shows the difference better than a message of ours.
-      expect(output.map(stable)).toEqual(named.map(stable));
+      else expect(output.map(stable)).toEqual(named(step).map(stable));
     });
   }
 });
