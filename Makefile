@@ -42,14 +42,14 @@ BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs test test-all check lint lint-faults lint-layout lint-c typecheck \
-	demo demo-tcp demo-link demo-nat pictures bench bench-table fuzz workers \
+	demo demo-tcp demo-link demo-nat demo-full-nat pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
 
 help: ## this list
 	@echo "make TARGET, with TARGET one of:"
-	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ': .*## |: ## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install what is missing, and nothing else
 	@./setup.sh
@@ -119,6 +119,10 @@ demo-link: setup ## fetch pages through a gateway that changes only MAC addresse
 demo-nat: setup ## fetch pages through a gateway that rewrites addresses and ports (as root)
 	@$(MAKE) --no-print-directory all
 	@testbed/demo-gateway.sh nat
+
+demo-full-nat: setup ## the same, where destinations do not see the client (as root)
+	@$(MAKE) --no-print-directory all
+	@testbed/demo-gateway.sh full-nat
 
 pictures: all ## take the README's pictures anew (as root)
 	@docs/pictures.sh

@@ -66,6 +66,10 @@ export function stable(line: string): string {
     .replace(/program \d+/g, 'program N')
     .replace(/\bin \d+ s\b/g, 'in N s')
     .replace(/^ +\d+ (?=destination\d)/, 'N ')
+    .replace(/(?<=^IP 10\.9\.9\.)[0-3]\.\d{5} /, 'N ') // an address and port of full-nat
+    .replace(/(?<=^ {2}port +10\.9\.9\.)[0-3]:\d{5}/, 'N')
+    .replace(/(?<=^IP6 2001:db8:9::)[1-3]?\.\d{5} /, 'N ')
+    .replace(/\d+\.\d\d%/g, 'N%')
     .replace(/ +[\d,]+ (?=pkts\/s|bits\/s|answers\/s|in all)/g, ' N ');
 }
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make demo-link, make demo-nat: the balancer is the gateway. It has the service's address
+# make demo-link, demo-nat, demo-full-nat: the balancer is the gateway. It has the service's address
 # itself, and sends each packet on by another device. By the link nothing changes but the
 # MAC addresses; the destinations have the service's address on lo, and the kernel routes
 # their answers. By nat the destinations have nothing but their own address, which is put in
-# place of the service's; in what they answer the gateway puts that back.
+# place of the service's; in what they answer the gateway puts that back. By full-nat they
+# do not see the client either, but an address and port of the gateway.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -25,11 +26,11 @@ way="" demo=demo-gateway network=""
 
 usage() {
     cat <<USAGE
-Usage: testbed/demo-gateway.sh link|nat [SECONDS]
+Usage: testbed/demo-gateway.sh link|nat|full-nat [SECONDS]
 
 Fetches $requests pages over IPv4 and $requests over IPv6 through a gateway that balances by
-the link or by nat, with $count destinations behind other devices. Shows who answered, and what
-changes in a packet. Then measures TCP for SECONDS (default: $seconds, 0 for not at all) beside
+the link, by nat or by full-nat, with $count destinations behind other devices. Shows who
+answered, and what changes in a packet. Then measures TCP for SECONDS (default: $seconds, 0 for not at all) beside
 the kernel's own routing, if iperf is installed. Fails if a request fails, if a destination
 gets none, or if more of a packet changes than should.
 USAGE
@@ -73,15 +74,16 @@ destinations = ["10.2.0.2", "10.2.1.2"]
 CONFIG
 }
 
-# A destination answers for one service, which has one address and one port.
+# By nat a destination answers for one service, which has one address and one port.
 nat_config() {
+    [[ $way == nat ]] || printf 'source = ["10.9.9.0/31", "2001:db8:9::/127"]\n\n'
     cat <<CONFIG
 [[service]]
 name = "web"
 address = "$vip"
 ports = 80
 protocol = "tcp"
-forward = "nat"
+forward = "$way"
 destinations = ["10.2.0.2:8080", "10.2.1.2:8080"]
 
 [[service]]
@@ -89,7 +91,7 @@ name = "web6"
 address = "$vip6"
 ports = 80
 protocol = "tcp"
-forward = "nat"
+forward = "$way"
 destinations = ["[2001:db8::2:2]:8080", "[2001:db8::3:2]:8080"]
 
 [[service]]
@@ -97,7 +99,7 @@ name = "iperf"
 address = "$vip"
 ports = $port
 protocol = "tcp"
-forward = "nat"
+forward = "$way"
 destinations = ["10.2.0.2:5001"]
 
 [[service]]
@@ -105,7 +107,7 @@ name = "iperf6"
 address = "$vip6"
 ports = $port
 protocol = "tcp"
-forward = "nat"
+forward = "$way"
 destinations = ["[2001:db8::2:2]:5001"]
 CONFIG
 }
@@ -113,10 +115,10 @@ CONFIG
 set_up_balancer() {
     local i
     note "The gateway: the program, and a config file. The devices are those of the kernel's routes."
-    "${way}_config" >"$scratch/$way.toml"
+    "${way#full-}_config" >"$scratch/$way.toml"
     run cat "$scratch/$way.toml"
     at balancer bin/l4lb-load.js -i eth0
-    if [[ $way == nat ]]; then
+    if [[ $way != link ]]; then
         note "Answers come in by the other devices, so the same program runs there."
         for ((i = 1; i <= count; i++)); do
             at balancer bin/l4lb-load.js -i "eth$i" --share eth0
@@ -146,9 +148,11 @@ const { before, after, verdict, agrees } = JSON.parse(require("fs").readFileSync
 const [one, other] = [before, after].map(({ frame }) => Buffer.from(frame, "hex"));
 if (verdict !== "balanced" || !agrees || one.length !== other.length) process.exit(1);
 const fields = [["MAC, to", 0, 6], ["MAC, from", 6, 12]];
-if (process.argv[1] === "nat") {
+const way = process.argv[1];
+if (way !== "link") {
   fields.push(["IP checksum", 24, 26], ["address, to", 30, 34], ["port, to", 36, 38], ["TCP checksum", 50, 52]);
 }
+if (way === "full-nat") fields.push(["address, from", 26, 30], ["port, from", 34, 36]);
 const rest = (frame) => {
   const copy = Buffer.from(frame);
   for (const [, from, to] of fields) copy.fill(0, from, to);
@@ -157,7 +161,7 @@ const rest = (frame) => {
 if (!rest(one).equals(rest(other))) process.exit(1);
 const show = (frame, from, to) => frame.toString("hex", from, to).replace(/..(?!$)/g, "$&:");
 for (const [name, from, to] of fields) {
-  console.log(`  ${name.padEnd(12)}  ${show(one, from, to)} becomes ${show(other, from, to)}`);
+  console.log(`  ${name.padEnd(13)}  ${show(one, from, to)} becomes ${show(other, from, to)}`);
 }
 const bytes = fields.reduce((sum, [, from, to]) => sum + to - from, 0);
 console.log(`  the other ${one.length - bytes} bytes are as they came`);
@@ -178,7 +182,7 @@ measure() { # ADDRESS [OPTION]
         tee -a "$scratch/iperf" | awk '/Gbits\/sec/ { print $(NF - 1) }'
 }
 
-# By nat one destination serves it, on its own address and port 5001.
+# By nat and full-nat one destination serves it, on its own address and port 5001.
 start_iperf() {
     local i servers=$count on=$port bind=(-B "$vip") bind6=(-B "$vip6")
     [[ $way == link ]] || servers=1 on=5001 bind=(-B 10.2.0.2) bind6=(-B 2001:db8::2:2)
@@ -224,7 +228,7 @@ show() {
 parse() {
     case ${1:-} in
     -h | --help) usage && exit ;;
-    link | nat) way=$1 demo=demo-$1 network=$1-$$ && shift ;;
+    link | nat | full-nat) way=$1 demo=demo-$1 network=$1-$$ && shift ;;
     *)
         usage >&2
         exit 2
@@ -254,7 +258,7 @@ main() {
     if [[ $way == link ]]; then
         note "The answers went through the gateway's kernel, which only routed them. Read docs/guide/gateway.md."
     else
-        note "The program put the service's address back into the answers. Read docs/guide/nat.md."
+        note "The program put the service's address back into the answers. Read docs/guide/$way.md."
     fi
 }
 

@@ -78,7 +78,7 @@ function freeBlock(state: State, taken: readonly Pool[], source: Source): number
   throw new NoRoom(
     `${formatSource(source)} needs ${many(size, 'block')} of ports, and ${blocks - used} of ${blocks} are free`,
     {
-      cause: 'each address of a pool has a block of 32,768 ports, which takes 2.25 MB',
+      cause: 'each address of a pool has a block of 32,768 ports, which takes 2.25 MiB',
       next: `load the program anew with --blocks ${used + size}, or name a longer prefix with --source`,
     },
   );

@@ -19,6 +19,10 @@ const PAGES = [
   { page: 'docs/guide/link.md', words: ['sysctl', ...TOOLS] },
   { page: 'docs/guide/gateway.md', words: ['sysctl', ...TOOLS] },
   { page: 'docs/guide/nat.md', words: ['l4lb-stats', ...TOOLS] },
+  {
+    page: 'docs/guide/full-nat.md',
+    words: ['l4lb-load', 'l4lb-map', 'l4lb-explain', 'l4lb-stats', 'curl', 'tcpdump'],
+  },
   { page: 'docs/guide/local.md', words: ['ip', ...TOOLS] },
 ];
 /**

@@ -397,9 +397,17 @@ test('devices that keep a program without its own device are named', async () =>
   expect(stderr).toContain('next: l4lb-load -i eth1 --off, and then this command again');
 });
 
-test('make demo-nat: pages over both families, of which addresses and ports change', async () => {
-  const { stdout } = await execa('testbed/demo-gateway.sh', ['nat', '0'], { cwd: ROOT });
-  expect(stdout.match(/^ +\d+ destination[12]$/gm)).toHaveLength(4);
-  expect(stdout).toMatch(/port, to +00:50 becomes 1f:90\n/);
-  expect(stdout).toContain('the other 32 bytes are as they came');
+test('make demo-nat, demo-full-nat: pages over both families, of which addresses and ports change', async () => {
+  const [nat, fullNat] = await Promise.all(
+    ['nat', 'full-nat'].map((way) =>
+      execa('testbed/demo-gateway.sh', [way, '0'], { cwd: ROOT }),
+    ),
+  );
+  for (const one of [nat, fullNat]) {
+    expect(one?.stdout.match(/^ +\d+ destination[12]$/gm)).toHaveLength(4);
+    expect(one?.stdout).toMatch(/port, to +00:50 becomes 1f:90\n/);
+  }
+  expect(nat?.stdout).toContain('the other 32 bytes are as they came');
+  expect(fullNat?.stdout).toMatch(/address, from +0a:00:00:02 becomes 0a:09:09:0[01]\n/);
+  expect(fullNat?.stdout).toContain('the other 26 bytes are as they came');
 });

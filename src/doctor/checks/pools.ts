@@ -65,7 +65,8 @@ function fixFor(
   if (which.includes(':')) return addEach(silent, `/128 dev ${name} preferred_lft 0`);
   // From arp_ignore 2 on, the address has to be in the network of whoever asks.
   if (arpIgnore > 0) return addEach(silent, `/${length} dev ${name}`);
-  return `ip addr add ${which.includes('/') ? which : `${which}/32`} dev lo`;
+  // As an address of lo it would make the last one a broadcast address.
+  return `ip route add local ${which} dev lo`;
 }
 
 function addEach(silent: readonly PoolAddress[], where: string): string {

@@ -49,7 +49,7 @@ test('an address on a link for which nobody answers is a finding', () => {
         'answers to 10.2.0.9 never arrive, as this host does not answer ARP for it on eth1',
       evidence:
         'eth1 has 10.2.0.1/24, so hosts on its link ask for 1 address of 10.2.0.9 themselves; ip route get 10.2.0.9: it is no address of this host, which does not answer for others there',
-      fix: 'ip addr add 10.2.0.9/32 dev lo',
+      fix: 'ip route add local 10.2.0.9 dev lo',
     },
   ]);
 });
@@ -59,7 +59,7 @@ test.each<[string, PoolFacts, Partial<LinkFacts>, string]>([
     'several addresses',
     pool('10.2.0.8/31', ['10.2.0.8', '10.2.0.9'], ON_LINK),
     {},
-    'ip addr add 10.2.0.8/31 dev lo',
+    'ip route add local 10.2.0.8/31 dev lo',
   ],
   [
     'an address of lo, where ARP is for the own ones of the device',
@@ -89,13 +89,13 @@ test.each<[string, PoolFacts, Partial<LinkFacts>, string]>([
     'one that a host answers for which sends nothing on',
     one('10.2.0.9', BEHIND),
     { proxyArp: true, forwarding: false },
-    'ip addr add 10.2.0.9/32 dev lo',
+    'ip route add local 10.2.0.9 dev lo',
   ],
   [
     'one that the kernel does not answer for, as it is on that link',
     one('10.2.0.9', ON_LINK),
     { proxyArp: true, proxied: new Set(['10.2.0.9']) },
-    'ip addr add 10.2.0.9/32 dev lo',
+    'ip route add local 10.2.0.9 dev lo',
   ],
 ])('it is fixed for %s', (_, which, link, fix) => {
   expect(look([which], link)).toMatchObject([{ severity: 'finding', fix }]);
