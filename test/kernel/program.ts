@@ -114,6 +114,9 @@ export class Program {
   /** The counters after the last frame; undefined if something was written since. */
   #last: Counts | undefined;
 
+  /** The lines that make what fills have written zero again. */
+  readonly #zeros = new Set<string>();
+
   readonly mapIds: number[];
 
   private constructor(pin: string, maps: Maps, mapIds: number[]) {
@@ -167,11 +170,32 @@ export class Program {
       const planned = await planFill(this, this.maps, prepared, known);
       this.#isUntouched = false;
       for (const { map, key } of planned.plan.writes) {
+        if (map !== 'counters') this.#zeros.add(this.#zeroLine(map, key));
         if (map === 'destinations') this.#ids = Math.max(this.#ids, key + 1);
       }
       await applyPlan(this, this.maps, planned, lock);
     });
     this.#isFilled = true;
+  }
+
+  /**
+   * Empties the tables again, for a test that needs some of its own: to load the program
+   * takes much longer. Counters go on, and so does what else the program itself has
+   * written. What write() and the others below have written is not undone.
+   */
+  async empty(): Promise<void> {
+    this.#last = undefined;
+    await withLock(run, this.#lock, (lock) => this.bpftool.write(this.#zeros, lock));
+    this.#zeros.clear();
+    this.#isFilled = false;
+    this.#isUntouched = true;
+  }
+
+  #zeroLine(map: Write['map'], key: Write['key']): string {
+    if (typeof key !== 'number') throw new Error(`no test empties ${map}`);
+    const { id, valueSize } = must(this.maps[map], map);
+    const entry = map === 'slots' ? Math.floor(key / QUAD) : key;
+    return updateLine({ id }, encodeKey(entry), Buffer.alloc(valueSize));
   }
 
   /**
