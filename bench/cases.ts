@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What is measured, in the order in which it is told. */
-import { ANSWERED } from './nat.js';
+import { ANSWERED, PORTS_TAKEN } from './nat.js';
 import type { SubjectName } from './subjects.js';
 import { MOST_HELD } from './subjects.js';
 import type { Traffic } from './traffic.js';
@@ -62,6 +62,9 @@ function held(flows: number): Partial<Traffic> {
 /** What destinations answer, all to one client. */
 const ANSWERS: Partial<Traffic> = { kind: 'tcp', isHeld: true, flows: ANSWERED };
 
+/** The same, to ports of full-nat. */
+const TO_PORTS: Partial<Traffic> = { kind: 'tcp', isToPorts: true, flows: PORTS_TAKEN };
+
 export const CASES: readonly Case[] = [
   one('builds', 'floor: MACs swapped', { subject: 'floor', floor: undefined }),
   one('builds', 'host'),
@@ -99,6 +102,22 @@ export const CASES: readonly Case[] = [
   }),
   one('ways to forward', 'nat, answers passed to the host', {
     ...{ subject: 'nat, answers passed', floor: 'passing', traffic: ANSWERS },
+  }),
+  one('ways to forward', 'full-nat, 1,000 flows', {
+    subject: 'full-nat',
+    traffic: { flows: 1000 },
+  }),
+  one('ways to forward', 'full-nat, TCP, 1,000 flows', {
+    subject: 'full-nat',
+    traffic: { kind: 'tcp', flows: 1000 },
+    before: { kind: 'syn', flows: 1000 },
+  }),
+  one('ways to forward', 'full-nat, each packet a new connection', {
+    subject: 'full-nat, flooded',
+    traffic: { kind: 'syn' },
+  }),
+  one('ways to forward', 'full-nat, answers passed to the host', {
+    ...{ subject: 'full-nat, answers passed', floor: 'passing', traffic: TO_PORTS },
   }),
   one('hot slots', 'TCP, SYN flood', {
     subject: 'hot, flooded',

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { makeAnswers } from './nat.js';
+import { makeAnswers, makePorts } from './nat.js';
 import { dnatRules, forwardRules } from './nftables.js';
 import { ROOT } from './started.js';
 import type { Wire } from './wire.js';
@@ -70,6 +70,9 @@ async function attach(wire: Wire, object: string): Promise<void> {
   await wire.far('ip', [...args, 'sec', 'xdp']);
 }
 
+/** What full-nat sends from. */
+const POOL = '10.9.9.0/30';
+
 /** Where destinations are makes no difference here: all lie behind one MAC. */
 function destinations(
   count: number,
@@ -109,6 +112,7 @@ ways = ["${address}:${port}/udp", "${address}:${port}/tcp"]
 slots = ${wanted.slots / wanted.services}
 remember = "${wanted.remember}"
 forward = "${wanted.forward}"
+${wanted.forward === 'full-nat' ? `source = "${POOL}"` : ''}
 ${wanted.isElsewhere ? elsewhere(rows) : `file = "${file}"`}
 `;
   });
@@ -227,6 +231,10 @@ export const SUBJECTS = {
   'nat, answers passed': passing(
     balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, false)),
   ),
+  'full-nat': balancer({ forward: 'full-nat' }),
+  /** Apart, since its ports are those of a flood. */
+  'full-nat, flooded': balancer({ forward: 'full-nat' }),
+  'full-nat, answers passed': passing(balancer({}, makePorts)),
   'another device': balancer({ isElsewhere: true }),
   'another device, nat': balancer({ isElsewhere: true, forward: 'nat' }),
   'another device, the link': balancer({ isElsewhere: true, forward: 'link' }),
@@ -250,6 +258,7 @@ export const SUBJECTS = {
 /** What counts at the first place of the kernel: no packet comes back. */
 const TAKES: ReadonlySet<string> = new Set<keyof typeof SUBJECTS>([
   'nat, answers passed',
+  'full-nat, answers passed',
   'passing',
   'decapsulating',
   'deciding',

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The packets of a case, in the words of flood/flood. Pure. */
+import { FIRST_PORT } from '../src/abi/pool.js';
 import { checksum } from '../src/wire/checksum.js';
 import { TCP, UDP } from '../src/wire/protocols.js';
 import { parseAddress, parseMac } from '../src/wire/address.js';
@@ -25,6 +26,8 @@ export interface Traffic {
   isNamed: boolean;
   /** Of connections that the far end holds: its sockets are from CLIENT, from CLIENT_PORT on. */
   isHeld: boolean;
+  /** What a destination answers to ports of full-nat, from the first on. */
+  isToPorts: boolean;
 }
 
 export const USUAL_TRAFFIC: Traffic = {
@@ -36,6 +39,7 @@ export const USUAL_TRAFFIC: Traffic = {
   isEncapsulated: false,
   isNamed: false,
   isHeld: false,
+  isToPorts: false,
 };
 
 /** The client of connections that the far end holds, and the first of its ports. */
@@ -64,9 +68,11 @@ const UDP_SUM_AT = ETHERNET + IPV4 + 6;
 export function floodArguments(traffic: Traffic, count: number): string[] {
   const { family, kind, flows, size } = traffic;
   const address = parsed(parseAddress(SERVICE[family]));
-  const way = { address, port: SERVICE.port, protocol: kind === 'udp' ? UDP : TCP };
+  const port = traffic.isToPorts ? FIRST_PORT : SERVICE.port;
+  const way = { address, port, protocol: kind === 'udp' ? UDP : TCP };
   const others = family === 'ipv4' ? UNICAST : anySource(address);
-  const source = traffic.isHeld ? parsePrefix(CLIENT) : others;
+  const isFromOne = traffic.isHeld || traffic.isToPorts;
+  const source = isFromOne ? parsePrefix(CLIENT) : others;
   const isSyn = kind === 'syn';
   let plan = addMacs(
     planFrame({ way, source, size, isSyn }),
@@ -75,6 +81,7 @@ export function floodArguments(traffic: Traffic, count: number): string[] {
   );
   if (traffic.services > 1) plan = overServices(plan, traffic.services);
   if (traffic.isHeld) plan = overPorts(plan, flows ?? 1);
+  if (traffic.isToPorts) plan = toPorts(plan, flows ?? 1);
   if (traffic.isEncapsulated) {
     plan = encapsulated(plan, traffic.isNamed ? NAMING_SIBLING : BALANCER);
   }
@@ -100,6 +107,13 @@ function overServices(plan: FramePlan, services: number): FramePlan {
 function overPorts(plan: FramePlan, flows: number): FramePlan {
   const bits = Math.log2(flows);
   const run = `${PORT_AT * 8 - bits}+${bits}@${TCP_SUM_AT}`;
+  return { ...plan, varied: [run], bits };
+}
+
+/** To as many ports as there are flows, a power of two. */
+function toPorts(plan: FramePlan, flows: number): FramePlan {
+  const bits = Math.log2(flows);
+  const run = `${PORT_AT * 8 + 16 - bits}+${bits}@${TCP_SUM_AT}`;
   return { ...plan, varied: [run], bits };
 }
 
