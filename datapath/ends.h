@@ -79,6 +79,74 @@ static __always_inline bool read_ends_of(struct xdp_md *ctx,
 	return true;
 }
 
+/*
+ * Writes both ends of a packet at once, which costs little more than one of them: each
+ * checksum is carried once.
+ */
+static __always_inline enum l4lb_verdict
+rewrite_ends_of(struct xdp_md *ctx, union layout layout, const bool is_ipv6,
+		const struct ends *ends)
+{
+	const __u32 least = is_ipv6 ? sizeof(struct ipv6hdr) :
+				      sizeof(struct iphdr);
+	const __be32 *from = (const __be32 *)ends->from.address;
+	const void *end = frame_end(ctx);
+	struct iphdr *ip = find_header(ctx, layout);
+	struct ipv6hdr *ipv6 = (void *)ip;
+	struct ports *ports;
+	__u16 *checksum;
+	__u32 change;
+	bool is_udp;
+
+	if (never((void *)ip + least > end))
+		return L4LB_MALFORMED; /* all of it has been read */
+	is_udp = protocol_in(ip, layout, is_ipv6) == IPPROTO_UDP;
+	ports = behind(ip, header_length(layout.header_lengths));
+	checksum = (void *)ports + (is_udp ? UDP_SUM_AT : TCP_SUM_AT);
+	/* One pointer, so that the verifier knows what has been checked. */
+	asm("" : "+r"(checksum));
+	if (never((void *)(ports + 1) > end || (void *)(checksum + 1) > end))
+		return L4LB_MALFORMED;
+	if (is_ipv6) {
+		change = write_ipv6_address(ipv6->saddr.s6_addr32, from) +
+			 write_ipv6_address(ipv6->daddr.s6_addr32,
+					    ends->to.word);
+	} else {
+		change = fold_once(write_word(&ip->saddr, from[3]) +
+				   write_word(&ip->daddr, ends->to.word[3]));
+		ip->check = carry_checksum(ip->check, change);
+	}
+	change += changed(ports->source, ends->from.port) +
+		  changed(ports->destination, ends->port);
+	ports->source = ends->from.port;
+	ports->destination = ends->port;
+	carry_transport(checksum, is_udp, change);
+	return L4LB_NO_OBJECTION;
+}
+
+static __noinline int rewrite_ends(struct xdp_md *ctx, __u64 word,
+				   const struct ends *ends)
+{
+	const union layout layout = { .word = word };
+
+	return is_ipv6_in(layout) ? rewrite_ends_of(ctx, layout, true, ends) :
+				    rewrite_ends_of(ctx, layout, false, ends);
+}
+
+/*
+ * Gives a packet, which has ports, other ends; both addresses are of its family. An ICMP
+ * error gets them where it has them.
+ */
+static __always_inline enum l4lb_verdict
+write_ends(struct xdp_md *ctx, union layout layout, const struct ends *ends)
+{
+	if (layout.flags & LAYOUT_ERROR)
+		return write_destination(ctx, layout, &ends->to, ends->port) ?:
+			       write_source(ctx, layout, ends->from.address,
+					    ends->from.port);
+	return rewrite_ends(ctx, layout.word, ends);
+}
+
 static __always_inline bool read_ends(struct xdp_md *ctx, union layout layout,
 				      struct ends *ends)
 {

@@ -132,7 +132,7 @@ send_from_port(struct xdp_md *ctx, const struct l4lb_device *device,
 	const struct l4lb_destination *destination = lookup(&destinations, id);
 	enum l4lb_verdict verdict;
 	struct ends ends = {};
-	struct address source;
+	const __u8 *source;
 	struct place place;
 	__u32 number;
 
@@ -145,18 +145,26 @@ send_from_port(struct xdp_md *ctx, const struct l4lb_device *device,
 	if (never(!read_ends(ctx, layout, &ends)))
 		return L4LB_MALFORMED;
 	place = place_of(&ends, destination);
-	__builtin_memcpy(&source, destination->source_address, sizeof(source));
-	source.word[3] |= bpf_htonl(place.block);
+	source = destination->source_address;
 	verdict = assign_port(ctx, layout, &ends, &place, &destination, id,
 			      &number);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
 	if (!find_exit(destination, action))
 		return L4LB_EXIT_GONE;
-	verdict =
-		write_destination(ctx, layout, destination->address, destination->port) ?:
-			write_source(ctx, layout, &source, bpf_htons(L4LB_FIRST_PORT | number % L4LB_BLOCK_PORTS)) ?:
-			readdress(ctx, device, destination);
+	/* A connection's own destination may be of the service's other family. */
+	if (is_ipv6_in(layout) ==
+		    is_ipv4_mapped((const __be32 *)destination->address) ||
+	    is_ipv6_in(layout) == is_ipv4_mapped((const __be32 *)source))
+		return L4LB_OTHER_FAMILY;
+	__builtin_memcpy(ends.from.address, source, sizeof(ends.from.address));
+	*(__be32 *)&ends.from.address[12] |= bpf_htonl(place.block);
+	ends.from.port = bpf_htons(L4LB_FIRST_PORT | number % L4LB_BLOCK_PORTS);
+	__builtin_memcpy(&ends.to, destination->address, sizeof(ends.to));
+	if (destination->port)
+		ends.port = destination->port;
+	verdict = write_ends(ctx, layout, &ends) ?:
+			  readdress(ctx, device, destination);
 	if (verdict != L4LB_NO_OBJECTION || !destination->exit)
 		return verdict;
 	*length = leave_by(ctx, tags_in(layout), destination->exit, *length);
@@ -239,11 +247,11 @@ static __always_inline bool is_from(const struct l4lb_destination *destination,
 /*
  * Turns a packet to one of our ports into an answer to the client that has it; NOT_OURS if
  * nobody has it, or if it is not from that client's destination. If the port gets another
- * connection meanwhile, parts of the packet may be for that one: it is dropped.
+ * connection meanwhile, the packet may be taken for one of that: it is dropped.
  */
 static __always_inline enum l4lb_verdict
 turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
-		    const struct ends *ends)
+		    struct ends *ends)
 {
 	const __u32 now = seconds_now() >> L4LB_SEEN_SHIFT;
 	const struct l4lb_destination *destination;
@@ -271,16 +279,19 @@ turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
 		said = read_said(ctx, layout, ends);
 		note_answer(port, where, claim, &said, now);
 	}
-	verdict =
-		write_source(ctx, layout, port->address, port->service_port) ?:
-			write_destination(ctx, layout, port->client,
-					  port->client_port);
-	if (verdict != L4LB_NO_OBJECTION)
-		return verdict;
+	__builtin_memcpy(ends->from.address, port->address,
+			 sizeof(ends->from.address));
+	/* Port 0 stays what it is, as it does in an ICMP error. */
+	ends->from.port = port->service_port ?: ends->from.port;
+	__builtin_memcpy(&ends->to, port->client, sizeof(ends->to));
+	ends->port = port->client_port ?: ends->port;
 	after = read_claim(where);
 	if (after.fields.signature != claim.fields.signature ||
 	    !(after.fields.state & L4LB_CLAIM_READY))
 		return L4LB_NO_CONNECTION;
+	verdict = write_ends(ctx, layout, ends);
+	if (verdict != L4LB_NO_OBJECTION)
+		return verdict;
 	count(&returned, id, frame_length(ctx));
 	return L4LB_NO_OBJECTION;
 }
