@@ -10,6 +10,7 @@ import {
   CELL_NAMES,
   CELL_UDP_STAYS,
 } from '../abi/cell.js';
+import type { Destination } from '../abi/destination.js';
 import { DEVICE_NO_ECHO, DEVICE_XDP_ANSWERS } from '../abi/device.js';
 import { ANY_ADDRESS, formatMac } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
@@ -28,7 +29,7 @@ import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
 import type { Forward } from '../wire/forward.js';
 import { forwardIn } from '../wire/forward.js';
-import { formatSource, sourcesIn } from '../wire/outer-source.js';
+import { FAMILIES, formatSource, sourcesIn } from '../wire/outer-source.js';
 import { must } from '../text/must.js';
 import type { NamesPrefix } from '../wire/names.js';
 import { formatNames } from '../wire/names.js';
@@ -90,6 +91,8 @@ export interface Plan {
   forgets: Forgets[];
   /** Destinations that packets cannot name, where destinations decide: what is wrong with them. */
   unnamed: string[];
+  /** By full-nat: addresses that it sends from no more, whose connections end. */
+  poolsLeft: string[];
   /** All wanted destinations, then those that are removed. */
   shares: Share[];
   waysAdded: string[];
@@ -180,6 +183,7 @@ export function plan(live: State, wanted: Wanted): Plan {
     slotsIdeal: Math.min(slotsMoved, slotsIdeal),
     forgets: forgetsOf(live, state, service),
     unnamed: unnamedIn(state, service, target),
+    poolsLeft: wanted.forward === 'full-nat' ? poolsLeft([...before.values()], sent) : [],
     shares,
     waysAdded: ways.filter((way) => !waysBefore.includes(way)),
     waysRemoved: waysBefore.filter((way) => !ways.includes(way)),
@@ -220,6 +224,18 @@ function unnamedIn(
   if ((flags & CELL_NAMES) === 0) return [];
   const addresses = destinations.map(({ address }) => address);
   return nameable(device.names, addresses).warnings;
+}
+
+function poolsLeft(
+  before: readonly Destination[],
+  after: readonly Destination[],
+): string[] {
+  const [was, is] = [sourcesIn(before), sourcesIn(after)];
+  return FAMILIES.flatMap((family) => {
+    const [from, to] = [was[family], is[family]];
+    const isLeft = from && !(to && formatSource(from) === formatSource(to));
+    return isLeft ? [formatSource(from)] : [];
+  });
 }
 
 function waysOf(state: State, { id }: Service): string[] {

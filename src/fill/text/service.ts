@@ -118,6 +118,7 @@ export function planJson(plan: Plan): Record<string, unknown> {
     slots_moved: plan.slotsMoved,
     slots_ideal: plan.slotsIdeal,
     forgets: plan.forgets,
+    pools_left: plan.poolsLeft,
     shares: sharesJson(plan),
     writes: plan.writes.length,
   };
@@ -139,6 +140,11 @@ export function planWarnings(plan: Plan, limit: number): string[] {
   }
   for (const why of shortened(plan.unnamed)) {
     warnings.push(`${why}; connections there break when their slots move`);
+  }
+  for (const pool of plan.poolsLeft) {
+    warnings.push(
+      `connections that were sent on from ${pool} end: their ports are not those of the service any more`,
+    );
   }
   if (plan.isEmpty) {
     warnings.push(

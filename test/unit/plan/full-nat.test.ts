@@ -91,6 +91,14 @@ describe('a pool', () => {
     expect(poolsOf(live).filter((one) => one !== 'none')).toEqual(['10.9.9.8/31 at 0']);
   });
 
+  test('that a service leaves is told, since its connections end', () => {
+    const live = filled(NOTHING, at('10.0.1.1'), from('10.9.9.0/30'));
+    const leftBy = (...sources: string[]): string[] =>
+      planFor(live, at('10.0.1.1'), from(...sources)).poolsLeft;
+    expect(leftBy('10.9.9.0/30')).toEqual([]);
+    expect(leftBy('10.9.9.8/31')).toEqual(['10.9.9.0/30']);
+  });
+
   test('of two services is one if it is the same, and stays until both are gone', () => {
     const one = filled(NOTHING, at('10.0.1.1'), from('10.9.9.0/31'));
     const vip = ['192.0.2.10:81/tcp'];
