@@ -3,7 +3,7 @@
 import { NotTaken, loadObject } from '../program/load.js';
 import { reachable } from '../plan/cells.js';
 import { isLocal } from '../plan/local-servers.js';
-import { usedPools } from '../plan/port-use.js';
+import { usedPools } from '../plan/pools.js';
 import { checkOwn } from '../program/owner.js';
 import type { Mode } from '../text/mode.js';
 import type { Context } from '../program/tools.js';

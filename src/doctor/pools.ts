@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds out who answers for the addresses that full-nat sends from. */
-import { usedPools } from '../plan/port-use.js';
-import type { UsedPool } from '../plan/port-use.js';
+import { usedPools } from '../plan/pools.js';
+import type { UsedPool } from '../plan/pools.js';
 import type { State } from '../plan/state.js';
 import type { Context } from '../program/tools.js';
 import type { Device } from '../system/ip/namespaces.js';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads and reports what is attached to a device, for l4lb-load --status. */
 import type { PoolUse, Ports } from '../plan/port-use.js';
-import { describePool, poolsJson, usedPools } from '../plan/port-use.js';
+import { usedPools } from '../plan/pools.js';
+import { describePool, poolsJson } from '../plan/port-use.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_NAMES } from '../abi/cell.js';
 import type { Remember } from '../abi/cell.js';

@@ -3,7 +3,7 @@
  * Full-nat's ports: which connection has which, which one a new connection takes, and what
  * packets change (RFC 4787, RFC 5382).
  */
-import { BLOCK_PORTS } from '../abi/pool.js';
+import { CLAIM_SETS } from '../abi/pool.js';
 import {
   CLAIMS,
   CLAIM_ANSWERED,
@@ -32,7 +32,6 @@ const RST = 0x04;
 const ACK = 0x10;
 /** A client may have acknowledged so many bytes when its first packet after the SYN comes. */
 const AWAITED_WITHIN = 1 << 14;
-const SETS_OF_BLOCK = BLOCK_PORTS / CLAIMS;
 
 export const FREE: Claim = { signature: 0, state: 0, seen: 0 };
 const NO_PORT: Port = {
@@ -65,7 +64,7 @@ export function placeOf(
   const bits = hashOfEnds(secret, connection);
   const block = Number((bits >> 24n) & BigInt(spread));
   const set = (hash: bigint): number =>
-    (firstBlock + block) * SETS_OF_BLOCK + Number(hash % BigInt(SETS_OF_BLOCK));
+    (firstBlock + block) * CLAIM_SETS + Number(hash % BigInt(CLAIM_SETS));
   return {
     sets: [set(bits), set(bits >> 12n)],
     signature: (Number(bits >> 32n) | 1) >>> 0,

@@ -10,7 +10,7 @@ import type { Way } from '../wire/way.js';
 import { formatWay } from '../wire/way.js';
 import type { Forward } from '../wire/forward.js';
 import { forwardIn, answersComeBack } from '../wire/forward.js';
-import { overlap, poolsIn, sourceOf } from './pools.js';
+import { overlap, usedPools } from './pools.js';
 import { servicesIn } from './services.js';
 import type { State } from './state.js';
 import { ownedBy } from './state.js';
@@ -139,11 +139,9 @@ function checkFullNat(
     if (way) throw inPool(source, `the service ${formatWay(way)} has`);
     const end = remote.find(({ address }) => has(address));
     if (end) throw inPool(source, `the destination ${formatEndpoint(end)} has`);
-    const other = poolsIn(others)
-      .map(sourceOf)
-      .find(
-        (pool) => overlap(pool, source) && formatSource(pool) !== formatSource(source),
-      );
+    const other = usedPools(others).find(
+      (pool) => overlap(pool, source) && formatSource(pool) !== formatSource(source),
+    );
     if (other)
       throw inPool(
         source,

@@ -21,15 +21,36 @@ export type PoolPlaces = readonly (Pool | undefined)[];
 /** The first block of a service's pool, for each family that it has one of. */
 export type Blocks = Partial<Record<Family, number>>;
 
-/** The pools that entries send from. */
-export function poolsIn(destinations: Iterable<Destination>): Pool[] {
-  const pools = new Map<string, Pool>();
+/** The addresses that services send from by full-nat, and their blocks of ports. */
+export interface UsedPool {
+  /** The first address. */
+  address: Buffer;
+  /** Mask of the last bits, which differ by block. */
+  spread: number;
+  firstBlock: number;
+  /** Ids. */
+  services: number[];
+}
+
+/** The pools that entries send from, and whose these are. */
+export function usedPools(destinations: Iterable<Destination>): UsedPool[] {
+  const pools = new Map<string, UsedPool>();
   for (const { forward, service, source, spread, block } of destinations) {
     if (forward !== 'full-nat' || service === 0) continue;
-    const pool = { address: source, hostBits: bitsOf(spread), firstBlock: block };
-    pools.set(textOf(pool), pool);
+    const key = `${source.toString('hex')} ${spread} ${block}`;
+    const pool = pools.get(key) ?? {
+      ...{ address: source, spread, firstBlock: block, services: [] },
+    };
+    if (!pool.services.includes(service)) pool.services.push(service);
+    pools.set(key, pool);
   }
   return [...pools.values()];
+}
+
+function poolsIn(destinations: Iterable<Destination>): Pool[] {
+  return usedPools(destinations).map(({ address, spread, firstBlock }) => ({
+    ...{ address, hostBits: bitsOf(spread), firstBlock },
+  }));
 }
 
 /**
@@ -140,10 +161,6 @@ export function overlap(one: Source, other: Source): boolean {
   return (
     first <= end && start <= last && familyOf(one.address) === familyOf(other.address)
   );
-}
-
-export function sourceOf({ address, hostBits }: Pool): Source {
-  return { address, spread: (1 << hostBits) - 1 };
 }
 
 function isPoolOf(pool: Pool, { address, spread }: Source): boolean {

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** How many of the ports of full-nat are taken: datapath/ports.h says by whom, and until when. */
-import type { Destination } from '../abi/destination.js';
-import { BLOCK_PORTS } from '../abi/pool.js';
+import { BLOCK_PORTS, CLAIM_SETS } from '../abi/pool.js';
 import type { Claim } from '../abi/port.js';
 import {
-  CLAIMS,
   CLAIM_CLIENT_FIN,
   CLAIM_ENDED,
   CLAIM_ESTABLISHED,
@@ -19,23 +17,14 @@ import { SEEN_SECONDS } from '../abi/record.js';
 import { formatShare, many } from '../text/format.js';
 import { Unseen } from '../text/unseen.js';
 import { formatSource } from '../wire/outer-source.js';
+import type { UsedPool } from './pools.js';
 
 /**
  * From here on a new connection may find both of its sets full: each port of them is of a
  * connection that is established and not over.
  */
 const RUNNING_OUT = 0.75;
-
-/** The addresses that services send from by full-nat, and their blocks of ports. */
-export interface UsedPool {
-  /** The first address. */
-  address: Buffer;
-  /** Mask of the last bits, which differ by block. */
-  spread: number;
-  firstBlock: number;
-  /** Ids. */
-  services: number[];
-}
+const TICK = 1;
 
 export interface PoolUse extends UsedPool {
   /** How many of its ports were looked at. */
@@ -55,28 +44,13 @@ export interface PortsRead {
 /** What is known of the ports; undefined where nobody needs any. */
 export type Ports = PortsRead | Unseen | undefined;
 
-export function usedPools(destinations: Iterable<Destination>): UsedPool[] {
-  const pools = new Map<string, UsedPool>();
-  for (const { forward, service, source, spread, block } of destinations) {
-    if (forward !== 'full-nat' || service === 0) continue;
-    const key = `${source.toString('hex')} ${spread} ${block}`;
-    const pool = pools.get(key) ?? {
-      ...{ address: source, spread, firstBlock: block, services: [] },
-    };
-    if (!pool.services.includes(service)) pool.services.push(service);
-    pools.set(key, pool);
-  }
-  return [...pools.values()];
-}
-
 /** Sets that are a fair sample of a pool's: a hash chooses the set of each connection. */
 export function setsToSee({ spread, firstBlock }: UsedPool, most: number): number[] {
-  const perBlock = BLOCK_PORTS / CLAIMS;
-  const all = (spread + 1) * perBlock;
+  const all = (spread + 1) * CLAIM_SETS;
   const seen = Math.min(most, all);
   return Array.from(
     { length: seen },
-    (_, index) => firstBlock * perBlock + Math.floor((index * all) / seen),
+    (_, index) => firstBlock * CLAIM_SETS + Math.floor((index * all) / seen),
   );
 }
 
@@ -95,14 +69,14 @@ export function judgePool(
   };
 }
 
-/** As rank_claim() has it. */
+/** As rank_claim() has it: another CPU's clock may be a tick ahead. */
 function isTaken({ signature, state, seen }: Claim, now: number): boolean {
   if (signature === 0) return false;
-  const silent = (Math.floor(now / SEEN_SECONDS) - seen) & 0xffff;
+  const silent = (Math.floor(now / SEEN_SECONDS) + TICK - seen) & 0xffff;
   const finished = CLAIM_CLIENT_FIN | CLAIM_SERVER_FIN;
   const hasEnded = (state & CLAIM_RST) !== 0 || (state & finished) === finished;
   const lasts = hasEnded ? CLAIM_ENDED : state & CLAIM_TCP ? CLAIM_LASTS : CLAIM_UDP;
-  return silent <= lasts;
+  return silent <= lasts + TICK;
 }
 
 /** One that is just being taken counts as established. */

@@ -3,7 +3,8 @@
 import { encodeKey } from '../abi/bytes.js';
 import { BLOCK_PORTS } from '../abi/pool.js';
 import { CLAIMS, decodeClaims } from '../abi/port.js';
-import type { Ports, UsedPool } from '../plan/port-use.js';
+import type { Ports } from '../plan/port-use.js';
+import type { UsedPool } from '../plan/pools.js';
 import { judgePool, setsToSee } from '../plan/port-use.js';
 import type { Bpftool } from '../system/bpftool.js';
 import {

@@ -18,7 +18,8 @@ import type { ExpectedMaps } from './compare.js';
 import { Sums, compareMaps } from './compare.js';
 import type { Expected, Prepared, Time } from './engines.js';
 import { makeFrames } from './packets.js';
-import { BLOCKS, SETS_OF_BLOCK } from './ports.js';
+import { CLAIM_SETS } from '../../src/abi/pool.js';
+import { BLOCKS } from './ports.js';
 import type { Random } from './random.js';
 import { encodeRecords } from './records.js';
 import type { Scenario } from './scenario.js';
@@ -50,7 +51,7 @@ export const SIZES: Record<string, number> = {
   flows: 2 ** LOG2_SETS,
   kept: SLOTS,
   returned: DESTINATIONS,
-  claims: BLOCKS * SETS_OF_BLOCK,
+  claims: BLOCKS * CLAIM_SETS,
   ports: BLOCKS * BLOCK_PORTS,
 };
 

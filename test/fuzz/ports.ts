@@ -28,7 +28,6 @@ import type { Scenario } from './scenario.js';
 
 /** As many as there are in the maps: two of each family. */
 export const BLOCKS = 4;
-export const SETS_OF_BLOCK = BLOCK_PORTS / CLAIMS;
 
 const POOLS: readonly Pool[] = [
   { address: Buffer.from(`${IPV4}0a000020`, 'hex'), hostBits: 1, firstBlock: 0 },

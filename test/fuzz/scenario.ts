@@ -27,7 +27,8 @@ import type { Flow } from './flow.js';
 import { makeFlow } from './flow.js';
 import { makeAnswers, makeFlowBack } from './nat.js';
 import type { Random } from './random.js';
-import { BLOCKS, SETS_OF_BLOCK, makePools, makePorts, sentFrom } from './ports.js';
+import { CLAIM_SETS } from '../../src/abi/pool.js';
+import { BLOCKS, makePools, makePorts, sentFrom } from './ports.js';
 import { makeRecords } from './records.js';
 
 export interface Scenario {
@@ -85,7 +86,7 @@ export function makeScenario(random: Random): Scenario {
       destinations,
       answers,
       pools,
-      claimSets: BLOCKS * SETS_OF_BLOCK,
+      claimSets: BLOCKS * CLAIM_SETS,
     },
     cellSeed: random.word(),
     flows: [

@@ -9,7 +9,7 @@ import { must } from '../../../src/text/must.js';
 import { Unseen } from '../../../src/text/unseen.js';
 import { ip } from '../wire/names.js';
 import type { Ports } from '../../../src/plan/port-use.js';
-import { usedPools } from '../../../src/plan/port-use.js';
+import { usedPools } from '../../../src/plan/pools.js';
 import { applyConfig } from '../plan/configs.js';
 import { PORTABLE, SMALL, untouched } from '../plan/states.js';
 

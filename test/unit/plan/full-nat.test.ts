@@ -5,7 +5,6 @@ import { describe, expect, test } from '@jest/globals';
 import { DEVICE_POOLS } from '../../../src/abi/device.js';
 import { encodePools } from '../../../src/abi/pool.js';
 import { exportConfig } from '../../../src/plan/export.js';
-import { sourceOf } from '../../../src/plan/pools.js';
 import { planRemoval } from '../../../src/plan/remove.js';
 import { reachable } from '../../../src/plan/cells.js';
 import { servicesIn } from '../../../src/plan/services.js';
@@ -48,7 +47,9 @@ function at(...names: string[]): WantedDestination[] {
 /** Each as `SOURCE at BLOCK`. */
 function poolsOf({ pools = [] }: State): string[] {
   return pools.map((pool) =>
-    pool ? `${formatSource(sourceOf(pool))} at ${pool.firstBlock}` : 'none',
+    pool
+      ? `${formatSource({ ...pool, spread: (1 << pool.hostBits) - 1 })} at ${pool.firstBlock}`
+      : 'none',
   );
 }
 

@@ -19,8 +19,8 @@ import {
   portsJson,
   setsToSee,
   troubleWithPorts,
-  usedPools,
 } from '../../../src/plan/port-use.js';
+import { usedPools } from '../../../src/plan/pools.js';
 import { Unseen } from '../../../src/text/unseen.js';
 import { ip, mac } from '../wire/names.js';
 
