@@ -4,14 +4,12 @@ import { CELL_NAMES } from '../abi/cell.js';
 import { Failure } from '../text/failure.js';
 import { ANY_ADDRESS, formatAddress } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
-import type { Source } from '../wire/outer-source.js';
-import { FAMILIES, FAMILY_NAMES, familyOf, formatSource } from '../wire/outer-source.js';
+import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
 import { formatWay } from '../wire/way.js';
 import type { Forward } from '../wire/forward.js';
 import { forwardIn, answersComeBack } from '../wire/forward.js';
-import { overlap, usedPools } from './pools.js';
-import { servicesIn } from './services.js';
+import { checkAnswersReach } from './check-answers.js';
 import type { State } from './state.js';
 import { ownedBy } from './state.js';
 import type { Wanted, WantedDestination } from './steps.js';
@@ -20,6 +18,7 @@ export function checkForward(live: State, wanted: Wanted): void {
   const { forward, service } = wanted;
   checkChange(live, wanted);
   if (!answersComeBack(forward)) checkPorts(wanted.destinations);
+  checkAnswersReach(live, wanted);
   if (forward === 'tunnel') return;
   if (service.flags & CELL_NAMES) {
     throw new Failure('the destinations cannot remember without a tunnel', {
@@ -29,7 +28,7 @@ export function checkForward(live: State, wanted: Wanted): void {
   }
   if (forward === 'link') checkLink(wanted.destinations);
   else if (forward === 'nat') checkNat(live.sizes, wanted);
-  else checkFullNat(live, wanted);
+  else checkFullNat(live.sizes, wanted);
 }
 
 /** Tunnel and link can follow each other, since a packet arrives as it was sent. */
@@ -112,15 +111,11 @@ function checkEverywhere(ways: readonly Way[], forward: Forward, cause: string):
   });
 }
 
-/**
- * What comes to an address of a pool has to be an answer, so nothing else may have it. Two
- * services may have the same pool, but not parts of one: an address has one block of ports.
- */
 function checkFullNat(
-  live: State,
-  { service: { id, ways }, destinations, sources }: Wanted,
+  { blocks }: State['sizes'],
+  { service: { ways }, destinations }: Wanted,
 ): void {
-  if (live.sizes.blocks === undefined) throw cannotRewrite('full-nat');
+  if (blocks === undefined) throw cannotRewrite('full-nat');
   checkEverywhere(
     ways,
     'full-nat',
@@ -128,33 +123,6 @@ function checkFullNat(
   );
   const remote = destinations.filter(({ forward }) => forward !== 'local');
   for (const one of remote) checkFamily(ways, one, 'full-nat');
-  const others = [...live.destinations.values()].filter(({ service }) => service !== id);
-  const taken = [...servicesIn(live.cells).values()].filter((one) => one.id !== id);
-  const used = [...ways, ...taken.flatMap((one) => one.ways)];
-  for (const family of FAMILIES) {
-    const source = sources[family];
-    if (!source) continue;
-    const has = (address: Buffer): boolean => overlap(source, { address, spread: 0 });
-    const way = used.find(({ address }) => has(address));
-    if (way) throw inPool(source, `the service ${formatWay(way)} has`);
-    const end = remote.find(({ address }) => has(address));
-    if (end) throw inPool(source, `the destination ${formatEndpoint(end)} has`);
-    const other = usedPools(others).find(
-      (pool) => overlap(pool, source) && formatSource(pool) !== formatSource(source),
-    );
-    if (other)
-      throw inPool(
-        source,
-        `another service sends from ${formatSource(other)}, which has`,
-      );
-  }
-}
-
-function inPool(source: Source, who: string): Failure {
-  return new Failure(`${who} an address of ${formatSource(source)}`, {
-    cause: 'what comes to an address that full-nat sends from has to be an answer',
-    next: 'name addresses that nothing else uses with --source, or source in a config file',
-  });
 }
 
 function checkFamily(

@@ -99,8 +99,14 @@ function freeBlock(state: State, taken: readonly Pool[], source: Source): number
   throw new NoRoom(
     `${formatSource(source)} needs ${many(size, 'block')} of ports, and ${blocks - used} of ${blocks} are free`,
     {
-      cause: 'each address of a pool has a block of 32,768 ports, which takes 2.25 MiB',
-      next: `load the program anew with --blocks ${used + size}, or name a longer prefix with --source`,
+      cause:
+        blocks - used >= size
+          ? 'they do not lie in a row from a multiple of that, as those of a pool do'
+          : 'each address of a pool has a block of 32,768 ports, which takes 2.25 MiB',
+      next:
+        blocks - used >= size
+          ? 'take the services by full-nat out and fill them in again: that ends their connections'
+          : `load the program anew with --blocks ${used + size}, or name fewer addresses with --source`,
     },
   );
 }

@@ -182,6 +182,12 @@ describe('is refused:', () => {
       problem: 'the destination 10.0.1.1 has an address of 10.0.1.0/30',
     },
     {
+      what: 'beside a service on any address, which takes all answers',
+      live: filled(NOTHING, [row('10.0.9.1')], { slots: 16, vip: ['any/tcp'] }),
+      fill: from('10.9.9.0/30'),
+      problem: 'the service any/tcp would take the answers of 192.0.2.10:80/tcp',
+    },
+    {
       what: 'a service on any address',
       live: NOTHING,
       fill: { ...from('10.9.9.0/30'), vip: ['any'] },
@@ -207,5 +213,51 @@ describe('is refused:', () => {
     },
   ])('$what', ({ live, fill, problem }) => {
     expect(() => planFor(live, at('10.0.1.1'), fill)).toThrow(problem);
+  });
+});
+
+describe('beside full-nat', () => {
+  const web = filled(NOTHING, at('10.0.1.1'), from('10.9.9.0/30'));
+  const tunnel = (...vip: string[]): Fill => ({ slots: 16, vip });
+  test.each([
+    {
+      what: 'a service on any address is refused, since it takes all answers',
+      fill: tunnel('any/tcp'),
+      rows: at('10.0.9.1'),
+      problem: 'the service any/tcp would take the answers of 192.0.2.10:80/tcp',
+    },
+    {
+      what: 'a service in the pool is refused',
+      fill: tunnel('10.9.9.1:80'),
+      rows: at('10.0.9.1'),
+      problem: 'the service 10.9.9.1:80/tcp has an address of 10.9.9.0/30',
+    },
+    {
+      what: 'a destination in the pool is refused',
+      fill: tunnel('192.0.2.11:80'),
+      rows: at('10.9.9.2'),
+      problem: 'the destination 10.9.9.2 has an address of 10.9.9.0/30',
+    },
+  ])('$what', ({ fill, rows, problem }) => {
+    expect(() => planFor(web, rows, fill)).toThrow(problem);
+  });
+
+  test('a service on any address of the other protocol may stand', () => {
+    expect(planFor(web, at('10.0.9.1'), tunnel('any/udp')).used).toBe(1);
+  });
+
+  test('one file may take out what is in the way', () => {
+    const any = applyConfig(
+      NOTHING,
+      `[[service]]
+      name = "all"
+      address = "any"
+      protocol = "tcp"
+      slots = 16
+      source = "10.0.0.4"
+      destinations = ["10.0.9.1"]`,
+    );
+    const after = applyConfig(any, exportConfig(web));
+    expect(poolsOf(after)).toEqual(['10.9.9.0/30 at 0']);
   });
 });
