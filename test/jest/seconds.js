@@ -3,22 +3,25 @@
  * Says at the end how long each file took. One that takes too long fails the run, unless
  * long-files.js says why it has to.
  */
-import { availableParallelism, loadavg } from 'node:os';
 import { relative } from 'node:path';
 
 import { LONG_FILES } from './long-files.js';
 
+/**
+ * A file may take that share of the run, since one that takes more is left alone at the
+ * end when the others are faster. A share holds on a slow or busy machine too: all files
+ * take longer there.
+ */
+const MOST_OF_THE_RUN = 1 / 6;
 /** That is 40 for a file that has a processor to itself; three of them share two. */
 const MOST_SECONDS = 60;
-/** With all of its workers jest keeps a machine half as busy again as it has processors. */
-const OWN_LOAD = 1.5 * availableParallelism();
 /** Files that take less are summed up. */
 const WORTH_A_LINE = 1;
 
 export default class Seconds {
   #error;
 
-  onRunComplete(_, { testResults }) {
+  onRunComplete(_, { startTime, testResults }) {
     const files = testResults
       .map(({ testFilePath, perfStats: { start, end } }) => ({
         file: relative(process.cwd(), testFilePath),
@@ -32,9 +35,8 @@ export default class Seconds {
     if (rest > 0) lines.push(`less than a second each: ${rest} more`);
     process.stderr.write(`\nSeconds of each file:\n${lines.join('\n')}\n`);
 
-    // What others do on this machine is not the tests' fault.
-    const others = Math.max(1, ...loadavg().map((load) => load / OWN_LOAD));
-    const most = MOST_SECONDS * others;
+    const run = (Date.now() - startTime) / 1000;
+    const most = Math.max(MOST_SECONDS, run * MOST_OF_THE_RUN);
     const excused = LONG_FILES.filter(({ why }) => why).map(({ file }) => file);
     const tooLong = files.filter(
       ({ file, seconds }) => seconds > most && !excused.includes(file),

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Runs pages of the guide, command for command, and expects what they show. */
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+
+import { isAsShown, shownBy, stable } from '../console.js';
+import type { ShownCommand } from '../console.js';
+import { ROOT } from './network.js';
+
+/** What runs on every page. */
+export const TOOLS = ['l4lb-load', 'l4lb-map', 'l4lb-explain', 'l4lb-doctor', 'curl'];
+
+export interface Page {
+  page: string;
+  /** Commands that the page is bound to show. */
+  words: string[];
+}
+
+/**
+ * The pages' name of the network, and ours, since other tests and people may have a
+ * "try".
+ */
+const SHOWN_NETWORK = 'try';
+const NETWORK = `guide-${process.pid}`;
+
+// Holds the sources, what a reader writes beside them, and what "make install"
+// installs.
+const scratch = mkdtempSync(join(tmpdir(), 'l4lb-guide-'));
+const folder = mkdtempSync(join(scratch, 'sources-'));
+for (const name of readdirSync(ROOT)) symlinkSync(join(ROOT, name), join(folder, name));
+const installed = join(scratch, 'installed');
+const env = {
+  DESTDIR: installed,
+  PATH: `${installed}/usr/local/bin:${process.env.PATH ?? ''}`,
+};
+
+function renamed(command: string): string {
+  return command
+    .replace(` up ${SHOWN_NETWORK} `, ` up ${NETWORK} --owner ${process.pid} `)
+    .replace(` down ${SHOWN_NETWORK}`, ` down ${NETWORK}`);
+}
+
+function shell({ role, command }: ShownCommand): [string, string[]] {
+  const line = ['-c', renamed(command).replace(/ &$/, '')];
+  if (role === '') return ['bash', line];
+  return ['nsenter', [`--net=/run/netns/l4lb-${NETWORK}-${role}`, 'bash', ...line]];
+}
+
+/** The lines that the page shows, with our network's name in them. */
+function named({ output }: ShownCommand): string[] {
+  return output.map((line) =>
+    line.replaceAll('-try-', `-${NETWORK}-`).replace(/ try\b/g, ` ${NETWORK}`),
+  );
+}
+
+/** Both outputs as a terminal would show them, in lines. */
+async function run(step: ShownCommand): Promise<string[]> {
+  const [file, args] = shell(step);
+  const options = {
+    cwd: folder,
+    env,
+    all: true,
+    reject: false,
+    timeout: 120_000,
+  } as const;
+  const { all, exitCode } = await execa(file, args, options);
+  if (exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${all}`);
+  return all === '' ? [] : all.split('\n');
+}
+
+/**
+ * Starts a command that runs until the network goes down, and waits for its first words.
+ */
+async function start(step: ShownCommand): Promise<string[]> {
+  const [file, args] = shell(step);
+  const child = execa(file, args, { cwd: folder, env, reject: false, buffer: false });
+  if (step.output.length === 0) return [];
+  const [words] = (await once(child.stdout, 'data')) as [Buffer];
+  return words.toString().trimEnd().split('\n');
+}
+
+/** For pages that come after one that shows how to install. */
+export async function install(): Promise<void> {
+  await execa('make', ['install'], { cwd: folder, env });
+}
+
+/** Runs them in this order, in one folder, with one installation of the commands. */
+export function runPages(pages: Page[]): void {
+  afterAll(() => {
+    rmSync(scratch, { recursive: true });
+  });
+
+  describe.each(pages)('$page', ({ page, words }) => {
+    afterAll(async () => {
+      // If everything went well, the page itself has taken the network down.
+      await execa('testbed/network.sh', ['down', NETWORK], { cwd: ROOT, reject: false });
+    });
+
+    const steps = shownBy(readFileSync(join(ROOT, page), 'utf8'));
+    /** The step that failed, after which the others would only wait for what is not there. */
+    let failed = '';
+
+    test('shows the whole way: load, fill, ask, take off', () => {
+      const commands = steps.flatMap((step) => (step.kind === 'command' ? [step] : []));
+      const shown = commands.map(({ command }) => command.split(' ')[0]);
+      expect(shown).toEqual(expect.arrayContaining(words));
+      expect(commands.length).toBeGreaterThan(12);
+    });
+
+    for (const step of steps) {
+      if (step.kind === 'file') {
+        test(`write ${step.name}`, () => {
+          writeFileSync(join(folder, step.name), step.text);
+        });
+        continue;
+      }
+      test(`${step.role}# ${step.command}`, async () => {
+        if (failed !== '')
+          throw new Error(`it did not run, since this failed: ${failed}`);
+        failed = step.command; // until it has gone well
+        const output = step.command.endsWith(' &') ? await start(step) : await run(step);
+        // What is built depends on what was there before, so the page does not show it.
+        const isRight = step.command.startsWith('make') || isAsShown(named(step), output);
+        if (isRight) failed = '';
+        // Jest shows the difference better than a message of ours.
+        else expect(output.map(stable)).toEqual(named(step).map(stable));
+      });
+    }
+  });
+}
