@@ -130,9 +130,6 @@ export async function attach(flags: LoadFlags): Promise<void> {
   const prepared =
     flags.file &&
     (await prepareFill(tools, link, flags.file, fillWishes(flags), canLeave));
-  if (prepared && !flags.json) {
-    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
-  }
   const result = await withLock(tools.run, deviceLock(link), (lock) =>
     withPins((pins) => {
       const request = {
@@ -153,6 +150,9 @@ export async function attach(flags: LoadFlags): Promise<void> {
         : attachNew(tools, pins, request);
     }),
   );
+  if (prepared && !flags.json) {
+    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
+  }
   siblings?.warnings.forEach(warn);
   report(flags, result);
   if (result.plan) {

@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError } from 'commander';
 
-import { exitOnClosedPipe } from './signals.js';
+import { endOnLostOutput } from './signals.js';
 import { EXIT_FAILURE, EXIT_USAGE, Failure } from '../text/failure.js';
 import { tell } from '../system/output.js';
 import { printable, printableLine } from '../text/printable.js';
@@ -36,8 +36,8 @@ export class CliCommand extends Command {
 
   /** Runs the command line of this process and sets its exit code. */
   async main(): Promise<void> {
-    exitOnClosedPipe();
     let name = this.name();
+    endOnLostOutput(() => name);
     this.hook('preAction', (_, acting) => {
       if (acting instanceof CliCommand) name = acting.fullName();
     });

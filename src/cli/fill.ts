@@ -56,14 +56,14 @@ async function fillAll(flags: MapFlags, file: string): Promise<void> {
   await checkOwn(tools, attached);
   const config = { ...read, services: wanted };
   const prepared = await prepareConfig(tools, attached.link, config, canLeave(attached));
+  const filled = await fillAndSettle(tools, attached, flags, (maps) =>
+    planPrepared(tools, maps, prepared),
+  );
   if (!flags.json) {
     const total = wanted.reduce((sum, { rows }) => sum + rows.length, 0);
     const counts = `${many(wanted.length, 'service')} and ${many(total, 'destination')}`;
     print(`Loading file with ${counts}`);
   }
-  const filled = await fillAndSettle(tools, attached, flags, (maps) =>
-    planPrepared(tools, maps, prepared),
-  );
   reportAll(attached, flags, filled);
   await warnOfAnswers(tools, attached, filled.plan.after);
 }
@@ -80,12 +80,12 @@ async function fillOne(flags: MapFlags, files: string[]): Promise<void> {
   const wishes = fillWishes(flags);
   const { link } = attached;
   const prepared = await prepareFill(tools, link, files, wishes, canLeave(attached));
-  if (!flags.json) {
-    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
-  }
   const filled = await fillAndSettle(tools, attached, flags, (maps) =>
     planFill(tools, maps, prepared),
   );
+  if (!flags.json) {
+    print(`Loading file with ${many(prepared.destinations.length, 'destination')}`);
+  }
   report(attached, flags, filled);
   await warnOfAnswers(tools, attached, filled.plan.after);
 }

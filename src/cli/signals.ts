@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Ends a command cleanly when its user or its reader has had enough. */
+import { tell } from '../system/output.js';
 import { onEndingSignal } from '../system/signals.js';
+import { EXIT_FAILURE, Failure } from '../text/failure.js';
+import { fileFault } from '../text/file-fault.js';
 
 /** Closes on signals. Without this, a signal would leave the terminal in full screen. */
 export function closeOnSignals({ close }: { close: () => void }): void {
@@ -12,10 +15,25 @@ export function closeOnSignals({ close }: { close: () => void }): void {
   });
 }
 
-/** Exits quietly when the reader of the output has seen enough, such as head. */
-export function exitOnClosedPipe(): void {
+/**
+ * Ends a command whose output cannot be written. A reader that has seen enough, such as
+ * head, is no failure: the command ends quietly, with 0, so that a script with pipefail
+ * goes on. Everything else is one. What is said to stderr may be lost.
+ */
+export function endOnLostOutput(commandName: () => string): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    tell(outputLost(error).format(commandName()));
+    process.exit(EXIT_FAILURE);
+  });
+  process.stderr.on('error', () => {
+    // There is nobody left to tell; the exit code still says how it went.
+  });
+}
+
+export function outputLost(error: unknown): Failure {
+  return new Failure('cannot write to stdout', {
+    cause: fileFault(error),
+    next: 'make room there, or send the output elsewhere',
   });
 }

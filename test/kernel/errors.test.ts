@@ -94,6 +94,23 @@ describe.each(['load', 'map', 'stats'] as const)('l4lb-%s', (command) => {
   });
 });
 
+test('where the output cannot be written, each command says why', async () => {
+  const each = `for one in bin/l4lb*.js; do
+    $one --help > /dev/full; echo "$? $one"
+  done; bin/l4lb-load.js -i eth9 2> /dev/full; echo $?`;
+  const { stdout, stderr } = await network.run('balancer', 'bash', ['-c', each]);
+  const commands = ['-disturb', '-doctor', '-explain', '-flood', '-load', '-map'];
+  const names = [...commands, '-stats', ''].map((name) => `l4lb${name}`);
+  expect(stdout.split('\n')).toEqual([...names.map((name) => `1 bin/${name}.js`), '1']);
+  const said = names.map(
+    (name) =>
+      `${name}: cannot write to stdout\n` +
+      '  likely cause: the disk is full\n' +
+      '  next: make room there, or send the output elsewhere\n',
+  );
+  expect(`${stderr}\n`).toBe(said.join(''));
+});
+
 test('l4lb without a command, or with an unknown one, is wrong usage', async () => {
   expect((await network.runProcess('balancer', 'bin/l4lb.js')).exitCode).toBe(2);
   const finished = await network.runProcess('balancer', 'bin/l4lb.js', ['stat']);
@@ -271,6 +288,16 @@ describe('l4lb-map', () => {
       expect((await fill('10.0.0.3')).exitCode).toBe(0);
       expect(await known('10.0.0.3')).toMatchObject([{ ...now, state: ['REACHABLE'] }]);
     });
+  });
+
+  test('does its work even if nobody reads what it prints, and says nothing then', async () => {
+    const file = csv('10.0.1.1, 02:00:0a:00:01:01\n');
+    const piped = `bin/l4lb-map.js -i eth0 -f ${file} | true; echo "\${PIPESTATUS[0]}"`;
+    const finished = await network.run('balancer', 'bash', ['-c', piped]);
+    expect(finished).toEqual({ exitCode: 0, stdout: '0', stderr: '' });
+    const { stdout } = await network.l4lb('map', '-f', file, '--dry-run', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 1 });
+    await network.expectOk('balancer', 'bin/l4lb-map.js', '-i', 'eth0', '-f', SAMPLE);
   });
 
   test('asks which service is meant if there are several', async () => {
