@@ -98,6 +98,8 @@ export function loadCommand(): CliCommand {
         'replace',
         'decap',
         'siblings',
+        'flows',
+        'blocks',
       ]),
     )
     .addOption(
@@ -107,6 +109,9 @@ export function loadCommand(): CliCommand {
         'obj',
         'replace',
         'siblings',
+        'mode',
+        'flows',
+        'blocks',
       ]),
     )
     .addOption(
@@ -121,6 +126,7 @@ export function loadCommand(): CliCommand {
         'replace',
         'decap',
         'siblings',
+        'mode',
         'flows',
         'blocks',
         'share',

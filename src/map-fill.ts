@@ -28,6 +28,8 @@ const HOW_TO_FILL = [
   ...['file', 'vip', 'slots', 'source', 'takeSsh', 'echo', 'answers'],
   ...['names', 'seed', 'previous'],
 ];
+/** What these say holds for services of a config file that leave it open. */
+const ALSO_IN_CONFIG = ['table', 'remember', 'forward'];
 const FILL =
   'Fill the tables: one service from a CSV file, or all services from a config file.';
 const FILE =
@@ -58,7 +60,10 @@ export function mapVerb(): CliCommand {
         'l4lb map -i eth0 -c l4lb.toml',
       ],
     })
-    .action((flags: MapFlags) => fill(flags, 'name a file with -f FILE or -c FILE'));
+    .action((flags: MapFlags) => {
+      checkSettle(flags);
+      return fill(flags, 'name a file with -f FILE or -c FILE');
+    });
 }
 
 export function mapCommand(): CliCommand {
@@ -69,7 +74,9 @@ export function mapCommand(): CliCommand {
       new Option('--export', 'print the tables as a config file').conflicts([
         'config',
         ...HOW_TO_FILL,
-        'table',
+        ...ALSO_IN_CONFIG,
+        'idle',
+        'wait',
         'dryRun',
         'json',
       ]),
@@ -78,7 +85,7 @@ export function mapCommand(): CliCommand {
       new Option(
         '--settle',
         'turn hot slots cold if no connection needs what they remember',
-      ).conflicts([...HOW_TO_FILL, 'table', 'export']),
+      ).conflicts([...HOW_TO_FILL, ...ALSO_IN_CONFIG, 'export']),
     )
     .option('--now', 'with --settle: turn all of them cold, even those still needed')
     .addOption(usedOption('with --settle: '))

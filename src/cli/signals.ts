@@ -26,9 +26,12 @@ export function endOnLostOutput(commandName: () => string): void {
     tell(outputLost(error).format(commandName()));
     process.exit(EXIT_FAILURE);
   });
-  process.stderr.on('error', () => {
-    // There is nobody left to tell; the exit code still says how it went.
-  });
+  // Once, however many commands a process runs.
+  process.stderr.off('error', goOn).on('error', goOn);
+}
+
+function goOn(): void {
+  // There is nobody left to tell; the exit code still says how it went.
 }
 
 export function outputLost(error: unknown): Failure {

@@ -53,7 +53,7 @@ export function checkSettle(flags: SettleFlags): void {
       next: 'add --used FILE, or give --idle in its place',
     });
   }
-  if (settle && dryRun && wait) {
+  if (dryRun && wait) {
     throw new UsageFailure('--dry-run does not go with --wait', {
       cause: 'it turns no slot cold, so there is nothing to wait for',
       next: 'leave --wait out',

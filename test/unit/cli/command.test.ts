@@ -341,6 +341,25 @@ describe('command', () => {
       line: 'l4lb-load -i ens4 --status --off',
       error: "option '--status' cannot be used with option '--off'",
     },
+    ...[
+      ['--off', '--flows 8', '--flows <megabytes>'],
+      ['--off', '--blocks 8', '--blocks <number>'],
+      ['--status', '--flows 8', '--flows <megabytes>'],
+      ['--status', '--blocks 8', '--blocks <number>'],
+      ['--status', '-m xdpdrv', '-m, --mode <mode>'],
+      ['--check-offload [object]', '-m xdpdrv', '-m, --mode <mode>'],
+    ].map(([flag = '', other, option]) => ({
+      line: `l4lb-load -i ens4 ${flag.replace(' [object]', '')} ${other}`,
+      error: `option '${flag}' cannot be used with option '${option}'`,
+    })),
+    ...['--forward link', '--remember balancer', '--idle 9', '--wait'].map((option) => ({
+      line: `l4lb-map -i ens4 --export ${option}`,
+      error: "option '--export' cannot be used with option",
+    })),
+    ...['--forward link', '--remember balancer', '--table minimal'].map((option) => ({
+      line: `l4lb-map -i ens4 --settle ${option}`,
+      error: "option '--settle' cannot be used with option",
+    })),
     {
       line: 'l4lb-load --check-offload --off',
       error: "option '--check-offload [object]' cannot be used with option '--off'",
@@ -360,6 +379,10 @@ describe('command', () => {
 
   test.each([
     { line: 'l4lb-map -i ens4', error: 'nothing to fill from' },
+    ...['--settle', '-f a.csv'].map((option) => ({
+      line: `l4lb-map -i ens4 ${option} --dry-run --wait`,
+      error: '--dry-run does not go with --wait',
+    })),
     {
       line: 'l4lb-load -i ens4 --take-ssh',
       error:

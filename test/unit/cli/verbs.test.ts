@@ -89,6 +89,10 @@ test.each([
 
 test.each([
   { line: 'map -i eth0', error: 'l4lb map: nothing to fill from\n' },
+  {
+    line: 'map -i eth0 -f a.csv --dry-run --wait',
+    error: 'l4lb map: --dry-run does not',
+  },
   { line: 'load -i eth0 --vip any', error: 'l4lb load: --source, --vip' },
   { line: 'replace -i eth0 --slots 64', error: 'l4lb replace: --source, --vip' },
   { line: 'load -i eth0 -m xdpoffload --flows 8', error: 'l4lb load: --flows is for' },
