@@ -32,6 +32,7 @@ import {
 import { checkOwn } from '../program/owner.js';
 import { shareProgram, unshared, unsharedWarnings } from '../load/share.js';
 import { deviceLock, withLock } from '../system/lock.js';
+import { hasMap } from '../program/objects.js';
 import { withPins } from '../program/pins.js';
 import { sizesOf } from '../program/read.js';
 import { serverWarnings, serversJson } from '../program/text/servers.js';
@@ -106,8 +107,16 @@ function checkSiblings({ decap, names, siblings, file }: LoadFlags): void {
   }
 }
 
+/** Asked for what the object does not have, the kernel only says that a map is missing. */
+function checkObject({ obj, flows, blocks }: LoadFlags): void {
+  if (obj === undefined) return;
+  if (flows !== undefined && !hasMap(obj, 'flows')) throw noFlows(obj);
+  if (blocks !== undefined && !hasMap(obj, 'claims')) throw noBlocks(obj);
+}
+
 export async function attach(flags: LoadFlags): Promise<void> {
   checkFlags(flags);
+  checkObject(flags);
   const tools = context();
   const link = await tools.ip.link(flags.interface);
   const there = programInTheWay(link, flags.mode);
@@ -126,7 +135,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
   const siblings = names && files && (await prepareSiblings(tools, link, names, files));
   const isCard = [flags.mode, there?.mode].includes('xdpoffload');
   // An object of the user's own may be of the portable build, which cannot do it either.
-  const canLeave = !isCard && flags.obj === undefined;
+  const canLeave = !isCard && (flags.obj === undefined || hasMap(flags.obj, 'exits'));
   const prepared =
     flags.file &&
     (await prepareFill(tools, link, flags.file, fillWishes(flags), canLeave));

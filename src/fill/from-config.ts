@@ -14,7 +14,7 @@ import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Planned } from './from-rows.js';
 import { chooseSources, ownSources } from './outer-source.js';
-import { askSeed, macOf, readFile } from './from-rows.js';
+import { askSeed, checkBuild, macOf, readFile } from './from-rows.js';
 import { senderOf } from '../system/ip/links.js';
 import { resolveRows } from './resolve.js';
 import type { Link } from '../system/ip/links.js';
@@ -90,6 +90,7 @@ export async function prepareConfig(
 ): Promise<PreparedConfig> {
   checkConfigNames(config);
   const { services: wanted, echo, answers, names, seed } = config;
+  for (const { forward } of wanted) checkBuild(forward, canLeave);
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
   const destinations = await resolveRows(tools, link, rows, canLeave);

@@ -34,11 +34,12 @@ import { plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
 import { chooseService, servicesIn } from '../plan/services.js';
 import type { AskedSeed } from '../plan/device.js';
+import { cannotRewrite } from '../plan/check-forward.js';
 import { checkNamesUsed } from '../plan/check-names.js';
 import { changesNames, checkDevice } from '../plan/device.js';
 import { sessionPort } from '../system/ssh-session.js';
 import type { Answering, Forward } from '../wire/forward.js';
-import { forwardIn } from '../wire/forward.js';
+import { answersComeBack, forwardIn } from '../wire/forward.js';
 import type { Names } from '../wire/names.js';
 import type { SlotSeed } from '../wire/slot-seed.js';
 import type { AskedSources } from '../wire/outer-source.js';
@@ -91,6 +92,7 @@ export async function prepareFill(
   canLeave: boolean,
 ): Promise<Prepared> {
   const { previous = [], seed, ...others } = wishes;
+  checkBuild(wishes.forward, canLeave);
   const rows = readRows(files);
   const older = previous.map((file) => readRows([file]));
   const mac = macOf(link);
@@ -108,6 +110,14 @@ export async function prepareFill(
     ifindex: link.ifindex,
     deviceName: link.name,
   };
+}
+
+/**
+ * Refuses what only the host build does before the network is asked for the destinations:
+ * it is the host build, too, that finds them behind other devices.
+ */
+export function checkBuild(forward: Forward | undefined, canLeave: boolean): void {
+  if (forward && answersComeBack(forward) && !canLeave) throw cannotRewrite(forward);
 }
 
 /** What a fill asks for by a seed that was given. */

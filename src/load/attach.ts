@@ -3,12 +3,15 @@
  * Attaches programs and takes them off. Attaching is the last step and a single command,
  * so a failure leaves the program that was attached before as it was.
  */
+import { basename } from 'node:path';
+
 import { loadObject } from '../program/load.js';
 import type { LoadOptions, Loaded } from '../program/load.js';
 import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import type { CarriedFlows } from '../abi/carry.js';
 import type { Mode } from '../text/mode.js';
+import { printableLine } from '../text/printable.js';
 import type { Context, Tools } from '../program/tools.js';
 import { readTables, untouchedTables } from '../program/read.js';
 import { keepSteering, stopSteering, sweepSteering } from '../program/steering.js';
@@ -224,17 +227,28 @@ export async function attach(
   }
 }
 
-/** Rejects --flows for a program without hot slots. */
-export function noFlows(): UsageFailure {
+/** Rejects --flows for a program without hot slots, on a card or of an object. */
+export function noFlows(object?: string): UsageFailure {
+  if (object !== undefined) {
+    return hasNot(object, '--flows', 'remembers no connections');
+  }
   return new UsageFailure('--flows is for the balancer on the host', {
     next: 'leave --flows out: a card and a destination remember no connections',
   });
 }
 
-/** Rejects --blocks for a program that has no full-nat. */
-export function noBlocks(): UsageFailure {
+/** Rejects --blocks for a program that has no full-nat, on a card or of an object. */
+export function noBlocks(object?: string): UsageFailure {
+  if (object !== undefined) return hasNot(object, '--blocks', 'has no full-nat');
   return new UsageFailure('--blocks is for the balancer on the host', {
     next: 'leave --blocks out: a card and a destination have no full-nat',
+  });
+}
+
+function hasNot(object: string, option: string, what: string): UsageFailure {
+  return new UsageFailure(`${printableLine(basename(object))} ${what}`, {
+    cause: 'it is not of the host build',
+    next: `load l4lb_xdp_host.o, or leave ${option} out`,
   });
 }
 

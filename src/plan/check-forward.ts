@@ -96,7 +96,7 @@ function checkNat(
   }
 }
 
-function cannotRewrite(forward: Forward): Failure {
+export function cannotRewrite(forward: Forward): Failure {
   return new Failure(`this program cannot rewrite packets, as ${forward} does`, {
     cause: 'only the host build can; a card and the portable build cannot',
     next: 'load l4lb_xdp_host.o, or use --forward tunnel or link',

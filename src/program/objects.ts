@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The compiled programs that come with the package. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 
 import type { Mode } from '../text/mode.js';
 import { Failure } from '../text/failure.js';
@@ -32,6 +32,12 @@ export function fragsObjectFor(object: string): string | undefined {
  */
 export function takesBuffers(object: string): boolean {
   return readFileSync(object).includes('xdp.frags');
+}
+
+/** Whether the object has a map of this name, which then is among its strings. */
+export function hasMap(object: string, map: string): boolean {
+  if (!existsSync(object)) throw noObject(object);
+  return statSync(object).isFile() && readFileSync(object).includes(`\0${map}\0`);
 }
 
 export function noObject(object: string): Failure {

@@ -286,6 +286,38 @@ describe('is refused', () => {
     const said = await fill(`destinations = [${row}]`);
     expect(said).toMatch(/^1\n/);
     expect(said).toContain('this program cannot send there');
+    // Behind another device, the program would not find it; but that is not the trouble.
+    for (const forward of ['nat', 'full-nat']) {
+      const refused = await fill(`forward = "${forward}"\n${BOTH}`);
+      expect(refused).toContain(
+        `this program cannot rewrite packets, as ${forward} does`,
+      );
+    }
+  });
+
+  test.each([
+    ['--blocks', 'has no full-nat'],
+    ['--flows', 'remembers no connections'],
+  ])('%s, where the object to load has no use for it', async (option, what) => {
+    for (const object of ['l4lb_xdp.o', 'l4lb_decap.o']) {
+      const args = ['--replace', '--obj', object, option, '8'];
+      const { exitCode, stderr } = await network.l4lb('load', ...args);
+      expect([exitCode, stderr]).toEqual([
+        2,
+        `l4lb-load: ${object} ${what}\n` +
+          '  likely cause: it is not of the host build\n' +
+          `  next: load l4lb_xdp_host.o, or leave ${option} out`,
+      ]);
+    }
+  });
+
+  test('but none where an object of the host build is named', async () => {
+    await network.l4lb('load', '--off');
+    const rows = join(folder, 'behind.csv');
+    writeFileSync(rows, '10.2.0.2\n');
+    const object = ['--obj', 'l4lb_xdp_host.o', '-f', rows];
+    const { exitCode, stdout } = await network.l4lb('load', ...object);
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('1 destination in')]);
   });
 });
 
