@@ -73,3 +73,8 @@ export function decodeDestination(buffer: Buffer): Destination {
     block: buffer.length > BLOCK_AT ? u16(buffer, BLOCK_AT) : 0,
   };
 }
+
+/** Whether the id has or had a destination: an entry that was freed keeps its address. */
+export function hadDestination({ service, address }: Destination): boolean {
+  return service !== 0 || address.some((byte) => byte !== 0);
+}

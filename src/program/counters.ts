@@ -27,10 +27,17 @@ export function countersIn(answers: readonly unknown[]): Map<number, Counter> {
   );
 }
 
+/** Reads counters of several maps in one process; of a map without ids, none. */
 export async function readCounters(
   bpftool: Pick<Bpftool, 'queries'>,
-  map: MapInfo,
-  ids: Iterable<number>,
-): Promise<Map<number, Counter>> {
-  return countersIn(await bpftool.queries(askCounters(map, ids)));
+  asked: readonly { map: MapInfo; ids: readonly number[] }[],
+): Promise<Map<number, Counter>[]> {
+  const questions = asked.map(({ map, ids }) =>
+    ids.length > 0 ? askCounters(map, ids) : [],
+  );
+  const answers = await bpftool.queries(questions.flat());
+  let first = 0;
+  return questions.map(({ length }) =>
+    countersIn(answers.slice(first, (first += length))),
+  );
 }

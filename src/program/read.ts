@@ -4,9 +4,7 @@ import type { AnswerFrom } from '../abi/answer.js';
 import { decodeAnswer } from '../abi/answer.js';
 import { valueOf } from '../system/bpftool-text.js';
 import type { Entry, MapInfo } from '../system/bpftool-text.js';
-import type { Counter } from '../abi/counter.js';
-import { retiredCounter, sumCounters } from '../abi/counter.js';
-import { decodeDestination } from '../abi/destination.js';
+import { decodeDestination, hadDestination } from '../abi/destination.js';
 import { decodeExit } from '../abi/exit.js';
 import { CLAIM_SETS, decodePools } from '../abi/pool.js';
 import type { Exit } from '../abi/exit.js';
@@ -34,18 +32,14 @@ import { answersComeBack } from '../wire/forward.js';
 
 /** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
-  const { device: one, services, destinations: all, counters: sums, exits } = maps;
-  const { exit_devices: devices, answers, pools, returned } = maps;
-  const asked = [one, services, all, sums, ...(exits ? [exits] : [])];
+  const { device: one, services, destinations: all, exits, answers, pools } = maps;
+  const asked = [one, services, all, ...(exits ? [exits] : [])];
   const rest = [...(answers ? [answers] : []), ...(pools ? [pools] : [])];
   const dumps = await bpftool.dumps([...asked, ...rest].map(({ id }) => id));
-  const [device, cells] = [at(dumps, 0), at(dumps, 1)];
-  const [destinations, counters] = [at(dumps, 2), at(dumps, 3)];
-  const ways = exits && decodeExits(at(dumps, 4));
-  const [destinationOf, sumOf] = [
-    keepingLast(decodeDestination),
-    keepingLast(sumCounters),
-  ];
+  const [device, cells, destinations] = [at(dumps, 0), at(dumps, 1), at(dumps, 2)];
+  const ways = exits && decodeExits(at(dumps, 3));
+  const destinationOf = keepingLast(decodeDestination);
+  const { exit_devices: devices } = maps;
   const isAsked = ways && devices && ways.size > 0;
   const entries = new Map(
     destinations.map((entry) => [decodeKey(entry.key), destinationOf(valueOf(entry))]),
@@ -60,53 +54,49 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
       }),
     ),
     destinations: entries,
-    counters: new Map(
-      counters.map(({ key, values }) => {
-        const id = decodeKey(key);
-        return [id, id === 0 ? retiredCounter(values) : sumOf(values)] as const;
-      }),
-    ),
+    ...(await readCounted(bpftool, maps, entries)),
     ...(ways && { exits: ways }),
     ...(answers && { answers: decodeAnswers(at(dumps, asked.length)) }),
     ...(pools && { pools: decodePools(valueOf(at(at(dumps, dumps.length - 1), 0))) }),
     ...(isAsked && { lostExits: await readLostExits(bpftool, devices, ways) }),
-    ...(returned && { returned: await readReturned(bpftool, returned, entries) }),
     slots: new Map(),
   };
 }
 
 /**
- * Reads what was counted of answers. An id has some only if its entry is of a destination
- * whose answers come back, or was until it was freed.
+ * Reads what was counted, for packets and for answers. Only ids that have or had a
+ * destination can have counted anything, and answers only those of a destination whose
+ * answers come back.
  */
-async function readReturned(
+async function readCounted(
   bpftool: Bpftool,
-  returned: MapInfo,
+  { counters, returned }: Maps,
   destinations: State['destinations'],
-): Promise<Map<number, Counter>> {
-  const ids = [...destinations]
-    .filter(([, { forward }]) => answersComeBack(forward))
-    .map(([id]) => id);
-  return ids.length > 0 ? readCounters(bpftool, returned, ids) : new Map();
+): Promise<Pick<State, 'counters' | 'returned'>> {
+  const used = [...destinations].filter(([, entry]) => hadDestination(entry));
+  const answering = used.filter(([, { forward }]) => answersComeBack(forward));
+  const idsOf = (entries: typeof used): number[] => entries.map(([id]) => id);
+  const [of, ofAnswers] = await readCounters(bpftool, [
+    { map: counters, ids: idsOf(used) },
+    ...(returned ? [{ map: returned, ids: idsOf(answering) }] : []),
+  ]);
+  return {
+    counters: must(of, 'the counters'),
+    ...(returned && { returned: must(ofAnswers, 'those of answers') }),
+  };
 }
 
 /** What all tables hold before anything was written to them: entries of zeros. */
 export function untouchedTables(maps: Maps): State {
-  const { device, destinations, counters, exits, answers, pools, returned } = maps;
+  const { device, destinations, exits, answers, pools, returned } = maps;
   const zeros = ({ valueSize }: MapInfo): Buffer => Buffer.alloc(valueSize);
   const free = decodeDestination(zeros(destinations));
-  const none = sumCounters([zeros(counters)]);
   return {
     sizes: sizesOf(maps),
     device: decodeDevice(zeros(device)),
     cells: new Map(),
     destinations: new Map(range(0, destinations.entries).map((id) => [id, free])),
-    counters: new Map(
-      range(0, counters.entries).map((id) => [
-        id,
-        id === 0 ? retiredCounter([zeros(counters)]) : none,
-      ]),
-    ),
+    counters: new Map(),
     ...(exits && { exits: new Map() }),
     ...(answers && { answers: new Map() }),
     ...(returned && { returned: new Map() }),

@@ -17,7 +17,7 @@ import type { Entry } from '../system/bpftool-text.js';
 import { ZERO, addCounters, sumCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import type { Destination } from '../abi/destination.js';
-import { decodeDestination } from '../abi/destination.js';
+import { decodeDestination, hadDestination } from '../abi/destination.js';
 import { decodeDevice, isCounting } from '../abi/device.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
@@ -149,7 +149,7 @@ export class Watcher {
   async #find(): Promise<Watched> {
     const attached = await findAttached(this.#tools, this.#device, this.#mode);
     const { maps } = attached;
-    const { generation, destinations, counters } = await this.#readTables(maps);
+    const { generation, destinations } = await this.#readDestinations(maps);
     const entries = destinations.map(
       (one) => [decodeKey(one.key), decodeDestination(valueOf(one))] as const,
     );
@@ -158,9 +158,7 @@ export class Watcher {
         .filter(([, { service }]) => service !== 0)
         .map(([id, entry]) => [id, formatEndpoint(entry)]),
     );
-    const isFreed = ({ key }: Entry): boolean =>
-      decodeKey(key) !== 0 && !addresses.has(decodeKey(key));
-    const answering = await this.#answering(maps, entries);
+    const { freed, answering } = await this.#readFreed(maps, entries);
     const asked = askCounters(maps.counters, addresses.keys());
     return {
       ...attached,
@@ -168,10 +166,7 @@ export class Watcher {
       asked: asked.length,
       answering,
       pools: usedPools(entries.map(([, entry]) => entry)),
-      freed: counters
-        .filter(isFreed)
-        .map(({ values }) => sumCounters(values))
-        .reduce(addCounters, ZERO),
+      freed,
       generation,
       subject: {
         interface: this.#device,
@@ -183,38 +178,50 @@ export class Watcher {
   }
 
   /**
-   * Returns whose answers are counted. If counters move meanwhile, the generation is
-   * another by the time of the first reading, and all is read anew.
+   * Reads what was counted for ids that are free now, and returns whose answers are
+   * counted. If counters move meanwhile, the generation is another by the time of the first
+   * reading, and all is read anew.
    */
-  async #answering(
-    { returned }: Maps,
+  async #readFreed(
+    { counters, returned }: Maps,
     entries: readonly (readonly [id: number, entry: Destination])[],
-  ): Promise<Answering | undefined> {
-    const known = entries.filter(([, { forward }]) => answersComeBack(forward));
-    const ids = known.filter(([, { service }]) => service !== 0).map(([id]) => id);
-    if (!returned || ids.length === 0) return undefined;
-    const gone = known.filter(([, { service }]) => service === 0).map(([id]) => id);
-    if (gone.length === 0) return { ids, freed: ZERO };
-    const counted = await readCounters(this.#tools.bpftool, returned, gone);
-    const freed = gone.map((id) => counterOf(counted, id)).reduce(addCounters, ZERO);
-    return { ids, freed };
+  ): Promise<Pick<Watched, 'freed' | 'answering'>> {
+    const idsOf = (some: typeof entries): number[] => some.map(([id]) => id);
+    const answers = ([, { forward }]: (typeof entries)[number]): boolean =>
+      answersComeBack(forward);
+    const used = entries.filter(([, { service }]) => service !== 0);
+    const free = entries.filter(
+      ([, entry]) => entry.service === 0 && hadDestination(entry),
+    );
+    const ids = returned ? idsOf(used.filter(answers)) : [];
+    const gone = idsOf(free);
+    const goneAnswering = ids.length > 0 ? idsOf(free.filter(answers)) : [];
+    const counted = await readCounters(this.#tools.bpftool, [
+      { map: counters, ids: gone },
+      ...(returned ? [{ map: returned, ids: goneAnswering }] : []),
+    ]);
+    const sum = (freed: readonly number[], index: number): Counter =>
+      freed.map((id) => counterOf(at(counted, index), id)).reduce(addCounters, ZERO);
+    return {
+      freed: sum(gone, 0),
+      answering: ids.length > 0 ? { ids, freed: sum(goneAnswering, 1) } : undefined,
+    };
   }
 
   /**
    * Waits while counters move. If a tool was killed during the move it never ends, so the
    * wait has a limit.
    */
-  async #readTables({ device, destinations, counters }: Maps): Promise<{
+  async #readDestinations({ device, destinations }: Maps): Promise<{
     generation: number;
     destinations: Entry[];
-    counters: Entry[];
   }> {
-    const ids = [device, destinations, counters].map(({ id }) => id);
+    const ids = [device, destinations].map(({ id }) => id);
     for (let waited = 0; ; waited += PAUSE) {
       const dumps = await this.#tools.bpftool.dumps(ids);
       const generation = generationOf(at(at(dumps, 0), 0));
       if (isCounting(generation) || waited >= LONGEST_MOVE) {
-        return { generation, destinations: at(dumps, 1), counters: at(dumps, 2) };
+        return { generation, destinations: at(dumps, 1) };
       }
       await sleep(PAUSE);
     }

@@ -68,6 +68,12 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
   test('its maps hold zeros at first, so l4lb-load -f need not read them', async () => {
     const read = await readTables(shared.bpftool, shared.maps);
     expect(read).toEqual(untouchedTables(shared.maps));
+    const { counters, returned } = shared.maps;
+    const counted = [counters, ...(returned ? [returned] : [])].map(({ id }) => id);
+    const values = (await shared.bpftool.dumps(counted))
+      .flat()
+      .flatMap((one) => one.values);
+    expect(values.every((value) => value.every((byte) => byte === 0))).toBe(true);
   });
 
   const share = async (fill: Fill): Promise<void> => {
