@@ -11,6 +11,7 @@ import type { Maps } from '../program/find.js';
 import { findAttached, isDecap } from '../program/find.js';
 import { readHardware, tagNote } from '../system/ethtool.js';
 import { makeReady, prepareFill } from '../fill/from-rows.js';
+import { poolWarnings } from '../fill/pool-neighbours.js';
 import { prepareSiblings } from '../fill/siblings.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import { many } from '../text/format.js';
@@ -165,6 +166,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
   siblings?.warnings.forEach(warn);
   report(flags, result);
   if (result.plan) {
+    (await poolWarnings(tools.run, result.plan.after)).forEach(warn);
     const devices = await unshared(tools, result.program, result.plan.after);
     unsharedWarnings(devices, link.name).forEach(warn);
   }

@@ -18,6 +18,7 @@ import type { SettleFlags } from '../fill/apply.js';
 import { checkOwn } from '../program/owner.js';
 import { unshared, unsharedWarnings } from '../load/share.js';
 import { fillAndSettle } from '../fill/apply.js';
+import { poolWarnings } from '../fill/pool-neighbours.js';
 import type { FillFlags } from './options.js';
 import { fillWishes } from './options.js';
 
@@ -91,10 +92,11 @@ async function fillOne(flags: MapFlags, files: string[]): Promise<void> {
 }
 
 async function warnOfAnswers(
-  tools: Pick<Context, 'ip'>,
+  tools: Pick<Context, 'ip' | 'run'>,
   { program, link }: Attached,
   after: State,
 ): Promise<void> {
+  (await poolWarnings(tools.run, after)).forEach(warn);
   const devices = await unshared(tools, program, after);
   unsharedWarnings(devices, link.name).forEach(warn);
 }

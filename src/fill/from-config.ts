@@ -18,6 +18,7 @@ import { askSeed, checkBuild, macOf, readFile } from './from-rows.js';
 import { senderOf } from '../system/ip/links.js';
 import { resolveRows } from './resolve.js';
 import type { Link } from '../system/ip/links.js';
+import { chosenAddresses } from '../system/ip/own.js';
 import { layOut } from '../plan/match-services.js';
 import type { State } from '../plan/state.js';
 import type { ConfigPlan, ResolvedService, Surroundings } from '../plan/all.js';
@@ -27,6 +28,7 @@ import { servicesIn } from '../plan/services.js';
 import { sessionPort } from '../system/ssh-session.js';
 import { kernelSeconds } from '../system/clock.js';
 import { USUAL_FORWARD } from '../wire/forward.js';
+import type { Sources } from '../wire/outer-source.js';
 import { familyOfText } from '../wire/outer-source.js';
 import { readAllSlots, readTables } from '../program/read.js';
 
@@ -102,6 +104,10 @@ export async function prepareConfig(
     ),
   );
   const defaults = chooseSources({}, {}, ownSources(link, needing), 'tunnel');
+  const hasPools = wanted.some(({ forward }) => forward === 'full-nat');
+  const chosen = hasPools ? await chosenAddresses(tools.run) : [];
+  const poolsOf = ({ sources, rows: own }: (typeof wanted)[number]): Sources =>
+    chooseSources(sources, {}, ownSources(link, own, chosen), 'full-nat');
   let at = 0;
   const services = wanted.map((service) => {
     const count = service.rows.length;
@@ -111,7 +117,7 @@ export async function prepareConfig(
       forward: service.forward ?? USUAL_FORWARD,
       sources:
         service.forward === 'full-nat'
-          ? chooseSources(service.sources, {}, ownSources(link, service.rows), 'full-nat')
+          ? poolsOf(service)
           : { ...defaults, ...service.sources },
       destinations: destinations.slice(at - count, at),
     };

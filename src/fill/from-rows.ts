@@ -24,6 +24,7 @@ import { printableLine } from '../text/printable.js';
 import type { OwnSources } from './outer-source.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import type { Link } from '../system/ip/links.js';
+import { chosenAddresses } from '../system/ip/own.js';
 import type { State } from '../plan/state.js';
 import { ownedBy, writesBetween } from '../plan/state.js';
 import { packaged } from '../system/package.js';
@@ -97,13 +98,17 @@ export async function prepareFill(
   const older = previous.map((file) => readRows([file]));
   const mac = macOf(link);
   const destinations = await resolveRows(tools, link, rows, canLeave);
+  const { forward, source } = wishes;
+  // Another pool than before has to be named.
+  const mayHavePool = forward === 'full-nat' || (forward === undefined && source);
+  const chosen = mayHavePool ? await chosenAddresses(tools.run) : [];
   return {
     destinations,
     before: older.map((all) => all.map((row) => asBefore(row, destinations))),
     ...others,
     slotSeed: askSeed(seed),
-    source: wishes.source ?? {},
-    ownSources: ownSources(link, rows),
+    source: source ?? {},
+    ownSources: ownSources(link, rows, chosen),
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,

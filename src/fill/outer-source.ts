@@ -12,7 +12,8 @@ import type { DestinationRow } from '../config/destinations-csv.js';
 import { Failure } from '../text/failure.js';
 import type { Forward } from '../wire/forward.js';
 import type { Link } from '../system/ip/links.js';
-import type { AskedSources, Family, Sources } from '../wire/outer-source.js';
+import type { ChosenAddress } from '../system/ip/own.js';
+import type { AskedSources, Family, Source, Sources } from '../wire/outer-source.js';
 import {
   FAMILIES,
   FAMILY_NAMES,
@@ -26,9 +27,15 @@ import {
 export interface OwnSources {
   sources: Sources;
   missing: ReadonlyMap<Family, Failure>;
+  /** Addresses of the whole host that its connections may have, where full-nat needs them. */
+  chosen?: readonly ChosenAddress[];
 }
 
-export function ownSources(link: Link, rows: readonly DestinationRow[]): OwnSources {
+export function ownSources(
+  link: Link,
+  rows: readonly DestinationRow[],
+  chosen: readonly ChosenAddress[] = [],
+): OwnSources {
   const sources: Sources = {};
   const missing = new Map<Family, Failure>();
   for (const family of FAMILIES) {
@@ -40,7 +47,7 @@ export function ownSources(link: Link, rows: readonly DestinationRow[]): OwnSour
     if (own) sources[family] = { address: own, spread: 0 };
     else missing.set(family, noSource(link, family, row));
   }
-  return { sources, missing };
+  return { sources, missing, chosen };
 }
 
 /**
@@ -63,7 +70,8 @@ export function chooseSources(
 
 /**
  * Full-nat takes what answers to its ports bring, so it must not share an address with
- * connections of the host, unless these have other ports.
+ * connections of the host, unless these have other ports. A pool of a family that no
+ * destination has would take its blocks for nothing.
  */
 function choosePools(
   { isOwn, ...asked }: AskedSources,
@@ -71,19 +79,32 @@ function choosePools(
   own: OwnSources,
 ): Sources {
   if (isOwn) throw ownPool('the address of the device');
-  const sources = { ...kept, ...asked };
-  const families = FAMILIES.filter((one) => own.sources[one] ?? own.missing.has(one));
-  for (const family of families) {
-    const [source, device] = [sources[family], own.sources[family]];
+  const sources: Sources = {};
+  for (const family of FAMILIES) {
+    if (!own.sources[family] && !own.missing.has(family)) continue;
+    const source = asked[family] ?? kept[family];
     if (!source) throw noPool(family);
-    const hasDevice = device && overlap(source, device);
-    if (hasDevice && lastOwnPort() >= FIRST_PORT) {
-      throw ownPool(
-        `${formatSource(source)} has ${formatAddress(device.address)}, which`,
-      );
-    }
+    sources[family] = source;
+    const taken = takenBy(source, family, own);
+    if (taken === undefined || lastOwnPort() < FIRST_PORT) continue;
+    throw ownPool(`${formatSource(source)} has ${taken}, which`);
   }
   return sources;
+}
+
+/** The first address of a pool that connections of this host have. */
+function takenBy(
+  pool: Source,
+  family: Family,
+  { sources, chosen = [] }: OwnSources,
+): string | undefined {
+  const own = sources[family];
+  if (own && overlap(pool, own)) return formatAddress(own.address);
+  const other = chosen.find((one) => {
+    const address = parseAddress(one.address);
+    return address !== undefined && overlap(pool, { address, spread: 0 });
+  });
+  return other && `${other.address} of ${other.device}`;
 }
 
 /** The last port that the host gives to connections of its own. */

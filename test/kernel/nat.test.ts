@@ -363,6 +363,7 @@ describe('by full-nat', () => {
     ['10.9.9.0/29', 'another service sends from 10.9.9.0/31, which has an address'],
     ['10.8.0.0/28', '10.8.0.0/28 needs 16 blocks of ports'],
     ['10.0.0.1', "is the host's own, and full-nat cannot send from it"],
+    ['10.2.1.0/31', "10.2.1.0/31 has 10.2.1.1 of eth2, which is the host's own"],
     [undefined, 'full-nat has no IPv4 addresses to send from'],
   ])('it does not send from %j', async (source, problem) => {
     const sources = source === undefined ? [] : [source];

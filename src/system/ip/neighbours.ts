@@ -43,6 +43,8 @@ interface RouteJson {
 
 interface NeighbourJson {
   dst: string;
+  /** Missing where the question was about one device. */
+  dev?: string;
   lladdr?: string;
   state?: string[];
   managed?: null;
@@ -283,6 +285,18 @@ export class Neighbours {
   async #lines(lines: readonly string[]): Promise<unknown[]> {
     return lines.length === 0 ? [] : (await askIpLines(this.#run, lines)).answers;
   }
+}
+
+/** Neighbours whose MAC the kernel knows, on all devices. It prints none for others. */
+export async function knownNeighbours(
+  run: Run,
+): Promise<{ address: string; device: string; mac: string }[]> {
+  const entries = (await askIpJson(run, ['-j', 'neigh', 'show'])) as NeighbourJson[];
+  return entries.flatMap(({ dst, dev: device, lladdr: mac }) =>
+    device === undefined || mac === undefined
+      ? []
+      : [{ address: canonical(dst), device, mac }],
+  );
 }
 
 /** The lines that make the kernel ask for a neighbour. */

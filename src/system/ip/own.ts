@@ -56,6 +56,41 @@ export async function ownNetworks(run: Run): Promise<Map<string, Network[]>> {
   );
 }
 
+/** An address that connections of this host may have. */
+export interface ChosenAddress {
+  address: string;
+  device: string;
+}
+
+interface AddressJson {
+  ifname: string;
+  flags?: string[];
+  addr_info?: {
+    local?: string;
+    prefixlen?: number;
+    secondary?: boolean;
+    deprecated?: boolean;
+  }[];
+}
+
+/**
+ * Addresses that the kernel chooses for what this host sends. It passes over further ones
+ * of a network (IPv4) and deprecated ones (IPv6). Single ones of a loopback device it only
+ * takes where the device that it sends by has none.
+ */
+export async function chosenAddresses(run: Run): Promise<ChosenAddress[]> {
+  const devices = (await askIpJson(run, ['-j', 'addr', 'show'])) as AddressJson[];
+  return devices.flatMap(({ ifname: device, flags = [], addr_info: all = [] }) =>
+    all.flatMap(({ local = '', prefixlen = 0, secondary, deprecated }) => {
+      const address = parseAddress(local);
+      if (!address || secondary || deprecated) return [];
+      const isSingle = prefixlen === (local.includes(':') ? 128 : 32);
+      if (isSingle && flags.includes('LOOPBACK')) return [];
+      return [{ address: formatAddress(address), device }];
+    }),
+  );
+}
+
 /** Addresses of others that a device is to answer for. */
 export async function proxiedBy(run: Run, device: string): Promise<Set<string>> {
   const entries = await askIpJson(run, ['-j', 'neigh', 'show', 'proxy']);

@@ -2,8 +2,12 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { chooseSources, ownSources } from '../../../src/fill/outer-source.js';
+import { poolWarnings } from '../../../src/fill/pool-neighbours.js';
 import { Failure } from '../../../src/text/failure.js';
 import type { Link } from '../../../src/system/ip/links.js';
+import { chosenAddresses } from '../../../src/system/ip/own.js';
+import { fakeRun } from '../system/fake-run.js';
+import { filled, row, untouched } from '../plan/states.js';
 import { BALANCER, BALANCER_6, ip } from '../wire/names.js';
 
 const NO_OWN = { sources: {}, missing: new Map() };
@@ -81,5 +85,90 @@ describe('a device without an address of its own', () => {
       'ens4 has no IPv4 address to send from',
     );
     expect(own.missing.get('ipv4')?.advice.cause).toMatch(/^web\.csv:3: 10\.0\.1\.15 /);
+  });
+});
+
+describe('the pools of full-nat', () => {
+  const POOL = { address: ip('10.9.9.0'), spread: 3 };
+  const POOL_6 = { address: ip('2001:db8:9::'), spread: 3 };
+  const IPV4 = { ...OWN, sources: { ipv4: OWN.sources.ipv4 } };
+
+  test('are those of the families that destinations have, and no others', () => {
+    const asked = { ipv4: POOL, ipv6: POOL_6 };
+    expect(chooseSources(asked, {}, IPV4, 'full-nat')).toEqual({ ipv4: POOL });
+    expect(chooseSources({}, asked, IPV4, 'full-nat')).toEqual({ ipv4: POOL });
+    expect(chooseSources(asked, {}, OWN, 'full-nat')).toEqual(asked);
+    expect(chooseSources(asked, {}, NO_OWN, 'full-nat')).toEqual({});
+  });
+
+  test('have no address that connections of this host may have, on whatever device', () => {
+    const chosen = [
+      { address: '10.9.8.255', device: 'eth1' },
+      { address: '10.9.9.2', device: 'eth2' },
+    ];
+    expect(() =>
+      chooseSources({ ipv4: POOL }, {}, { ...IPV4, chosen }, 'full-nat'),
+    ).toThrow(
+      "10.9.9.0/30 has 10.9.9.2 of eth2, which is the host's own, and full-nat cannot send from it",
+    );
+    const others = chosen.slice(0, 1);
+    expect(
+      chooseSources({ ipv4: POOL }, {}, { ...IPV4, chosen: others }, 'full-nat'),
+    ).toEqual({ ipv4: POOL });
+  });
+
+  test('may have those that the doctor puts on a device so that somebody answers for them', async () => {
+    const addresses = (...all: object[]): object[] => all;
+    const devices = [
+      {
+        ...{ ifname: 'lo', flags: ['LOOPBACK', 'UP'] },
+        addr_info: addresses(
+          { local: '127.0.0.1', prefixlen: 8 },
+          { local: '10.9.9.1', prefixlen: 32 },
+          { local: '::1', prefixlen: 128 },
+        ),
+      },
+      {
+        ...{ ifname: 'eth1', flags: ['BROADCAST', 'UP'] },
+        addr_info: addresses(
+          { local: '10.2.0.1', prefixlen: 24 },
+          { local: '10.2.0.100', prefixlen: 24, secondary: true },
+          { local: '10.3.0.1', prefixlen: 32 },
+          { local: '2001:db8::2:1', prefixlen: 64 },
+          { local: '2001:db8::2:64', prefixlen: 128, deprecated: true },
+        ),
+      },
+      { ifname: 'eth2', flags: ['UP'] },
+    ];
+    const { run } = fakeRun({ 'ip -j addr show': JSON.stringify(devices) });
+    expect(await chosenAddresses(run)).toEqual([
+      { address: '127.0.0.1', device: 'lo' },
+      { address: '10.2.0.1', device: 'eth1' },
+      { address: '10.3.0.1', device: 'eth1' },
+      { address: '2001:db8::2:1', device: 'eth1' },
+    ]);
+  });
+
+  test('are warned of where a neighbour has one of their addresses', async () => {
+    const blank = untouched({
+      ...{ slots: 64, destinations: 8, cells: 16 },
+      ...{ canRewrite: true, blocks: 8 },
+    });
+    const live = { ...blank, answers: new Map(), pools: [] };
+    const web = { slots: 16, vip: ['192.0.2.10:80/tcp'] };
+    const fullNat = { ...web, forward: 'full-nat' as const, sources: { ipv4: POOL } };
+    const after = filled(live, [row('10.0.1.1')], fullNat);
+    const { run } = fakeRun({
+      'ip -j neigh show': JSON.stringify([
+        { dst: '10.9.9.3', dev: 'eth1', lladdr: '02:00:00:00:00:09', state: ['STALE'] },
+        { dst: '10.9.9.1', dev: 'eth1', state: ['FAILED'] },
+        { dst: '10.9.9.4', dev: 'eth1', lladdr: '02:00:00:00:00:0a', state: ['STALE'] },
+      ]),
+    });
+    expect(await poolWarnings(run, after)).toEqual([
+      '10.9.9.3, which full-nat sends from (10.9.9.0/30), is known on eth1 with the MAC 02:00:00:00:00:09: a host that has it gets the answers; name other addresses with --source, or if it is gone: ip neigh del 10.9.9.3 dev eth1',
+    ]);
+    // Nobody is asked where nobody sends by full-nat.
+    expect(await poolWarnings(fakeRun({}).run, live)).toEqual([]);
   });
 });
