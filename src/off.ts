@@ -10,6 +10,7 @@ import { sweepPins } from './program/pins.js';
 import { sweepSteering } from './program/steering.js';
 import { deviceLock, withLock } from './system/lock.js';
 import { takeOff } from './load/attach.js';
+import type { LeftBehind } from './load/share.js';
 import { leftBehind, leftBehindWarnings } from './load/share.js';
 import { describeTakenOff, takenOffJson } from './load/report.js';
 
@@ -38,9 +39,9 @@ export async function off(flags: Flags): Promise<void> {
     await sweepSteering(tools);
     return takeOff(tools, await tools.ip.link(device), mode);
   });
+  const left: LeftBehind[] = [];
+  for (const one of taken) left.push(await leftBehind(tools, link, one));
   if (flags.json) printJson(takenOffJson(device, taken));
-  else describeTakenOff(device, mode, taken).forEach(print);
-  for (const one of taken) {
-    leftBehindWarnings(device, await leftBehind(tools, link, one)).forEach(warn);
-  }
+  else describeTakenOff(device, mode, taken, left).forEach(print);
+  for (const one of left) leftBehindWarnings(device, one).forEach(warn);
 }

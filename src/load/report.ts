@@ -8,7 +8,7 @@ import { many } from '../text/format.js';
 import { asMaps, buildOf } from '../program/find.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { LoadResult } from './attach.js';
-import type { Shared } from './share.js';
+import type { LeftBehind, Shared } from './share.js';
 
 export function describeLoaded(device: string, result: LoadResult): string[] {
   const { mode, program, keptMaps, flows, refusal } = result;
@@ -67,18 +67,23 @@ export function sharedJson(
   };
 }
 
+/** `left` says for each program which devices go on with it. */
 export function describeTakenOff(
   device: string,
   mode: Mode | 'auto',
   taken: readonly AttachedProgram[],
+  left: readonly LeftBehind[],
 ): string[] {
   if (taken.length === 0) {
     return [`${device} has no XDP program${mode === 'auto' ? '' : ` in mode ${mode}`}`];
   }
-  return taken.map(
-    (one) =>
-      `${device} [${MODE_NAMES[one.mode]}] ${one.name} (program ${one.id}) removed`,
-  );
+  return taken.map((one, index) => {
+    const { others = [], isOwn = false } = left[index] ?? {};
+    const goesOn = others.length === 1 ? 'goes on with it' : 'go on with it';
+    // Where the tables were this device's, a warning says so.
+    const kept = others.length > 0 && !isOwn ? `; ${others.join(' and ')} ${goesOn}` : '';
+    return `${device} [${MODE_NAMES[one.mode]}] ${one.name} (program ${one.id}) removed${kept}`;
+  });
 }
 
 export function takenOffJson(device: string, taken: readonly AttachedProgram[]): unknown {

@@ -7,7 +7,7 @@
 import { PROGRAM_NAME } from '../abi/maps.js';
 import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
 import type { Asking } from '../program/owner.js';
-import { ownerOf } from '../program/owner.js';
+import { isFilled, ownerOf } from '../program/owner.js';
 import type { Pins } from '../program/pins.js';
 import type { Context, Tools } from '../program/tools.js';
 import { BpftoolFailure } from '../system/bpftool-text.js';
@@ -15,6 +15,7 @@ import type { AttachedProgram, Link } from '../system/ip/links.js';
 import type { Mode } from '../text/mode.js';
 import { Failure } from '../text/failure.js';
 import type { State } from '../plan/state.js';
+import type { EntryForward } from '../wire/forward.js';
 import { answersComeBack } from '../wire/forward.js';
 import { alreadyThere, notTaken, programInTheWay } from './attach.js';
 
@@ -116,49 +117,71 @@ export async function swapShared(
   return warnings;
 }
 
-/** Devices that go on with a program which its own device has no more. */
+/** Devices that go on with a program that was taken off one. */
+export interface LeftBehind {
+  others: string[];
+  /** The tables were filled for the device that the program was taken off. */
+  isOwn: boolean;
+}
+
 export async function leftBehind(
   tools: Asking,
   link: Link,
   { id, name }: AttachedProgram,
-): Promise<string[]> {
-  const others = await tools.ip.running(id);
-  if (others.length === 0 || name !== PROGRAM_NAME) return [];
+): Promise<LeftBehind> {
+  const others = (await tools.ip.running(id)).map((one) => one.name);
+  if (others.length === 0 || name !== PROGRAM_NAME) return { others, isOwn: false };
   const maps = asMaps((await tools.bpftool.programWithMaps('id', id)).maps);
-  const isOwn = maps && !(await ownerOf(tools, { link, program: id, maps }));
-  return isOwn ? others.map((one) => one.name) : [];
+  // Tables that nobody has filled yet are nobody's.
+  const isOwn = maps !== undefined && (await isFilled(tools, maps));
+  return {
+    others,
+    isOwn: isOwn && !(await ownerOf(tools, { link, program: id, maps })),
+  };
 }
 
 /** What l4lb-load --off says of them. */
-export function leftBehindWarnings(device: string, others: readonly string[]): string[] {
+export function leftBehindWarnings(
+  device: string,
+  { others, isOwn }: LeftBehind,
+): string[] {
+  if (!isOwn) return [];
   return others.map(
     (other) =>
       `${other} goes on with the program of ${device}, whose tables are filled no more: l4lb-load -i ${other} --off`,
   );
 }
 
-/** Devices that answers come in by without meeting the program. */
+/** A device that answers come in by without meeting the program. */
+export interface Unshared {
+  device: string;
+  /** How packets reach the destinations that answer by it. */
+  ways: EntryForward[];
+}
+
 export async function unshared(
   { ip }: Pick<Context, 'ip'>,
   program: number,
   { destinations, exits }: Pick<State, 'destinations' | 'exits'>,
-): Promise<string[]> {
-  const nat = [...destinations.values()].filter(
-    ({ forward, service, exit }) =>
-      answersComeBack(forward) && service !== 0 && exit !== 0,
-  );
-  const devices = new Set(nat.map(({ exit }) => exits?.get(exit)?.ifindex));
-  if (devices.size === 0) return [];
+): Promise<Unshared[]> {
+  const ways = new Map<number | undefined, Set<EntryForward>>();
+  for (const { forward, service, exit } of destinations.values()) {
+    if (!answersComeBack(forward) || service === 0 || exit === 0) continue;
+    const device = exits?.get(exit)?.ifindex;
+    ways.set(device, (ways.get(device) ?? new Set()).add(forward));
+  }
+  if (ways.size === 0) return [];
   const running = new Set((await ip.running(program)).map(({ name }) => name));
-  return (await ip.senders())
-    .filter(({ ifindex, name }) => devices.has(ifindex) && !running.has(name))
-    .map(({ name }) => name);
+  return (await ip.senders()).flatMap(({ ifindex, name: device }) => {
+    const by = ways.get(ifindex);
+    return by && !running.has(device) ? [{ device, ways: [...by].sort() }] : [];
+  });
 }
 
 /** What a fill says of them. */
-export function unsharedWarnings(devices: readonly string[], own: string): string[] {
+export function unsharedWarnings(devices: readonly Unshared[], own: string): string[] {
   return devices.map(
-    (device) =>
-      `answers of nat destinations come in by ${device} without meeting the program, and clients refuse them: l4lb-load -i ${device} --share ${own}`,
+    ({ device, ways }) =>
+      `answers of ${ways.join(' and ')} destinations come in by ${device} without meeting the program, which alone turns them back: l4lb-load -i ${device} --share ${own}`,
   );
 }

@@ -3,6 +3,7 @@
  * Whose tables a program has that runs on several devices: those of the device that they
  * were filled for, whose MAC address they have.
  */
+import type { Device } from '../abi/device.js';
 import { decodeDevice } from '../abi/device.js';
 import { valueOf } from '../system/bpftool-text.js';
 import type { Link, Running } from '../system/ip/links.js';
@@ -32,10 +33,25 @@ export async function ownerOf(
 ): Promise<string | undefined> {
   const all = await tools.ip.running(program);
   if (all.every(({ name }) => name === link.name)) return undefined;
-  const [dump = []] = await tools.bpftool.dumps([maps.device.id]);
-  const { abi, mac } = decodeDevice(valueOf(at(dump, 0)));
+  const { abi, mac } = await readDevice(tools, maps);
   if (abi === 0) return undefined;
   const isOwner = ({ mac: text }: Pick<Running, 'mac'>): boolean =>
     parseMac(text)?.equals(mac) === true;
   return isOwner(link) ? undefined : all.find(isOwner)?.name;
+}
+
+/** Whether somebody has filled the tables. */
+export async function isFilled(
+  tools: Pick<Asking, 'bpftool'>,
+  maps: Attached['maps'],
+): Promise<boolean> {
+  return (await readDevice(tools, maps)).abi !== 0;
+}
+
+async function readDevice(
+  { bpftool }: Pick<Asking, 'bpftool'>,
+  { device }: Attached['maps'],
+): Promise<Device> {
+  const [dump = []] = await bpftool.dumps([device.id]);
+  return decodeDevice(valueOf(at(dump, 0)));
 }

@@ -75,7 +75,7 @@ export const checkWayBack: Check = (facts) => {
 
 const STRICT = 1;
 
-/** What destinations behind nat answer must meet the program on the device that it comes in by. */
+/** What destinations by nat and full-nat answer must meet the program on the device that it comes in by. */
 function unshared({ device: { name: own }, program, balancer }: Facts): Found[] {
   return (balancer?.exits ?? []).filter(works).flatMap((exit): Found[] => {
     const sender = must(exit.sender, 'the device that an exit sends by');
@@ -88,7 +88,7 @@ function unshared({ device: { name: own }, program, balancer }: Facts): Found[] 
     const names = some([...new Set(behind.map(({ address }) => address))]);
     return [
       found({
-        finding: `answers of ${names} keep their own address, so clients refuse them`,
+        finding: `answers of ${names} are not turned back, so no client can use them`,
         evidence: `they come in by ${sender.name}, which does not run the program of ${own}, and only that puts the service's address back`,
         fix: `l4lb-load -i ${sender.name} --share ${own}`,
       }),

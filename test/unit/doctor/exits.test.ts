@@ -224,7 +224,7 @@ describe('finds', () => {
       what: 'nat, and no program where answers come in',
       broken: nat(gateway()),
       check: 'way back',
-      finding: 'answers of 10.0.1.15 keep their own address, so clients refuse them',
+      finding: 'answers of 10.0.1.15 are not turned back, so no client can use them',
       evidence:
         "they come in by eth1, which does not run the program of ens4, and only that puts the service's address back",
       fix: 'l4lb-load -i eth1 --share ens4',
