@@ -79,7 +79,7 @@ export async function loadObject(
 }
 
 /** Size of a set in bytes: struct l4lb_set. */
-const SET_SIZE = 64;
+export const SET_SIZE = 64;
 
 /** Makes the maps whose sizes are not those of the object. */
 export async function makeMaps(

@@ -5,17 +5,19 @@
  */
 import { basename } from 'node:path';
 
-import { loadObject, makeMaps } from './load.js';
+import { SET_SIZE, loadObject, makeMaps } from './load.js';
 import type { Loaded } from './load.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import { sumCounters } from '../abi/counter.js';
 import { CLAIM_SETS, USUAL_BLOCKS } from '../abi/pool.js';
+import { CLAIMS, PORT_SIZE } from '../abi/port.js';
 import type { Action, VerdictName } from '../abi/verdicts.js';
 import { LOCAL_SERVER, VERDICTS } from '../abi/verdicts.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import {
   decodeEntries,
   decodeEntry,
+  deleteLine,
   lookupLine,
   updateLine,
 } from '../system/bpftool-text.js';
@@ -73,6 +75,8 @@ export class PrivateCopy {
   readonly #loaded: Loaded;
   #ran = 0;
   readonly #counted = new Map<string, bigint>();
+  /** The lines that remove what the frame before needed. */
+  readonly #gone: string[] = [];
 
   private constructor(
     { bpftool }: Pick<Tools, 'bpftool'>,
@@ -103,8 +107,8 @@ export class PrivateCopy {
       // A program of the host cannot use a card's maps.
       if (map) reuse.push(isCard ? await copyMap(tools, pins, map) : map);
     }
-    const own = { sets: maps.flows?.entries, blocks: blocksOf(maps) };
-    append(reuse, await makeMaps(bpftool, pins, own));
+    append(reuse, await makeMaps(bpftool, pins, { sets: maps.flows?.entries }));
+    if (hasOtherBlocks(maps)) append(reuse, await makePorts(bpftool, pins));
     const { tag } = await bpftool.program('id', attached.program);
     const usual = packaged(attached.build === 'host' ? 'l4lb_xdp_host.o' : 'l4lb_xdp.o');
     const candidates = object === undefined ? [usual, fragsObjectFor(usual)] : [object];
@@ -129,12 +133,16 @@ export class PrivateCopy {
     expected: number | undefined,
   ): Promise<Ran> {
     const { maps } = this.#loaded;
-    const records = Object.entries({ flows: sets, claims, ports }).flatMap(
-      ([name, values]) =>
-        [...values].map(([key, value]) =>
-          updateLine(mapNamed(maps, name), encodeKey(key), value),
-        ),
-    );
+    const own = maps.some(({ name, kind }) => name === 'ports' && kind === 'hash');
+    const all = { flows: sets, claims, ports: own ? withSets(claims, ports) : ports };
+    const records = this.#gone.splice(0);
+    for (const [name, values] of Object.entries(all)) {
+      for (const [key, value] of values) {
+        const map = mapNamed(maps, name);
+        records.push(updateLine(map, encodeKey(key), value));
+        if (map.kind === 'hash') this.#gone.push(deleteLine(map, encodeKey(key)));
+      }
+    }
     if (secret) records.push(updateLine(mapNamed(maps, 'secret'), encodeKey(0), secret));
     await this.#bpftool.write(records, undefined);
     const { action, frame: out } = await this.#bpftool.runOnce(this.#loaded.pin, frame);
@@ -199,10 +207,42 @@ export class PrivateCopy {
   }
 }
 
-/** Undefined: as many as the object has. */
-function blocksOf({ claims }: Maps): number | undefined {
-  const blocks = claims && claims.entries / CLAIM_SETS;
-  return blocks === USUAL_BLOCKS ? undefined : blocks;
+function hasOtherBlocks({ claims }: Maps): boolean {
+  return claims !== undefined && claims.entries !== USUAL_BLOCKS * CLAIM_SETS;
+}
+
+/** A frame looks at two sets of claims and their ports, or at those of one that it names. */
+const MOST_ENTRIES = 256;
+
+/**
+ * Maps for the ports of full-nat that a frame looks at. As arrays they would have to be as
+ * large as those of the loaded program, which can take 2.3 GB.
+ */
+async function makePorts(bpftool: Tools['bpftool'], pins: Pins): Promise<MapInfo[]> {
+  const made: MapInfo[] = [];
+  for (const [name, valueSize] of [
+    ['claims', SET_SIZE],
+    ['ports', PORT_SIZE],
+  ] as const) {
+    const pin = pins.next();
+    await bpftool.createHash(pin, name, valueSize, MOST_ENTRIES);
+    made.push(await bpftool.mapPinned(pin));
+  }
+  return made;
+}
+
+/** The program also looks at ports that a set of claims has, and whose value does not matter. */
+function withSets(
+  claims: ReadonlyMap<number, Buffer>,
+  ports: ReadonlyMap<number, Buffer>,
+): Map<number, Buffer> {
+  const all = new Map<number, Buffer>();
+  for (const set of claims.keys()) {
+    for (let place = 0; place < CLAIMS; place++) {
+      all.set(set * CLAIMS + place, Buffer.alloc(PORT_SIZE));
+    }
+  }
+  return new Map([...all, ...ports]);
 }
 
 async function copyMap(

@@ -142,8 +142,28 @@ export class Bpftool {
     valueSize: number,
     entries: number,
   ): Promise<void> {
+    await this.#create(pin, 'array', name, valueSize, entries);
+  }
+
+  /** Makes a hash map of keys as an array has them, for a few entries of a large one. */
+  async createHash(
+    pin: string,
+    name: string,
+    valueSize: number,
+    entries: number,
+  ): Promise<void> {
+    await this.#create(pin, 'hash', name, valueSize, entries);
+  }
+
+  async #create(
+    pin: string,
+    type: 'array' | 'hash',
+    name: string,
+    valueSize: number,
+    entries: number,
+  ): Promise<void> {
     const sizes = ['key', '4', 'value', String(valueSize), 'entries', String(entries)];
-    await this.#bpftool(['map', 'create', pin, 'type', 'array', ...sizes, 'name', name]);
+    await this.#bpftool(['map', 'create', pin, 'type', type, ...sizes, 'name', name]);
   }
 
   async mapPinned(pin: string): Promise<MapInfo> {

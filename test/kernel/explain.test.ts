@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -346,53 +346,74 @@ test.each<{ what: string; change: () => Promise<void> }>([
   },
 );
 
-test('by full-nat: the port of a connection, and whose port an answer is sent to', async () => {
-  await replace();
-  const way = ['--vip', `${VIP}:81`, '--slots', '64', '--forward', 'full-nat'];
-  const args = ['-i', 'eth0', '-f', '-', ...way, '--source', '10.0.0.64'];
-  const rows = '10.0.1.1\n10.0.1.2\n';
-  const filled = await network.run('balancer', 'bin/l4lb-map.js', args, rows);
-  expect(filled).toMatchObject({ exitCode: 0 });
-  const from = ['--src', `${CLIENT}:6000`, '--dst', `${VIP}:81/tcp`];
-  expect(await explain(...from)).toMatchObject([
-    {
-      ...{ verdict: 'balanced', agrees: true },
-      port: {
-        address: expect.stringMatching(/^10\.0\.0\.64:\d+$/) as unknown,
-        because: 'a new connection takes a free port',
-        ...{ client: `${CLIENT}:6000`, service: `${VIP}:81`, state: [] },
+test.each([
+  { blocks: 4, of: "the object's own blocks" },
+  { blocks: 8, of: 'other blocks' },
+])(
+  'by full-nat, with $of: the port of a connection, and whose port an answer is sent to',
+  async ({ blocks }) => {
+    await network.l4lb('load', '--off');
+    const size = ['--blocks', String(blocks), '--flows', '1'];
+    expect(await network.l4lb('load', ...size)).toMatchObject({ exitCode: 0 });
+    const way = ['--vip', `${VIP}:81`, '--slots', '64', '--forward', 'full-nat'];
+    const args = ['-i', 'eth0', '-f', '-', ...way, '--source', '10.0.0.64'];
+    const rows = '10.0.1.1\n10.0.1.2\n';
+    const filled = await network.run('balancer', 'bin/l4lb-map.js', args, rows);
+    expect(filled).toMatchObject({ exitCode: 0 });
+    const from = ['--src', `${CLIENT}:6000`, '--dst', `${VIP}:81/tcp`];
+    expect(await explain(...from)).toMatchObject([
+      {
+        ...{ verdict: 'balanced', agrees: true },
+        port: {
+          address: expect.stringMatching(/^10\.0\.0\.64:\d+$/) as unknown,
+          because: 'a new connection takes a free port',
+          ...{ client: `${CLIENT}:6000`, service: `${VIP}:81`, state: [] },
+        },
       },
-    },
-  ]);
-  expect(await explain(...from, '--tcp-flags', 'ACK')).toMatchObject([
-    { verdict: 'no connection', agrees: true, port: { address: null } },
-  ]);
+    ]);
+    expect(await explain(...from, '--tcp-flags', 'ACK')).toMatchObject([
+      { verdict: 'no connection', agrees: true, port: { address: null } },
+    ]);
 
-  const flood = ['-c', '1', '-S', '-s', '6000', '-p', '81', '-q', VIP];
-  await network.run('client', 'hping3', flood);
-  const [told] = await explain(...from, '--tcp-flags', 'ACK');
-  expect(told).toMatchObject({
-    ...{ verdict: 'balanced', agrees: true },
-    port: { because: 'its connection has this port' },
-  });
-  const back = [
-    ...['--src', `${told?.destination?.address}:81`],
-    ...['--dst', `${told?.port?.address}/tcp`, '--tcp-flags', 'SYN,ACK'],
-  ];
-  expect(await explain(...back)).toMatchObject([
-    {
-      ...{ verdict: 'answer passed', agrees: true },
-      port: { ...told?.port, because: 'an answer to this client', state: ['answered'] },
-    },
-  ]);
-  const words = await network.run('balancer', 'bin/l4lb-explain.js', [
-    ...['-i', 'eth0', ...back],
-  ]);
-  expect(words.stdout).toContain(
-    `connection   ${CLIENT}:6000 to ${VIP}:81/tcp: answered`,
-  );
-  expect(words.stdout).toContain(`answer of    ${told?.destination?.address} (id `);
-});
+    const flood = ['-c', '1', '-S', '-s', '6000', '-p', '81', '-q', VIP];
+    await network.run('client', 'hping3', flood);
+    const [told] = await explain(...from, '--tcp-flags', 'ACK');
+    expect(told).toMatchObject({
+      ...{ verdict: 'balanced', agrees: true },
+      port: { because: 'its connection has this port' },
+    });
+    const back = [
+      ...['--src', `${told?.destination?.address}:81`],
+      ...['--dst', `${told?.port?.address}/tcp`, '--tcp-flags', 'SYN,ACK'],
+    ];
+    expect(await explain(...back)).toMatchObject([
+      {
+        ...{ verdict: 'answer passed', agrees: true },
+        port: { ...told?.port, because: 'an answer to this client', state: ['answered'] },
+      },
+    ]);
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-explain-'));
+    const [log, tool] = [join(folder, 'log'), join(folder, 'bpftool')];
+    const real = (await execa('which', ['bpftool'])).stdout;
+    writeFileSync(tool, `#!/bin/sh\necho "$*" >>${log}\nexec ${real} "$@"\n`, {
+      mode: 0o755,
+    });
+    const inPath = `PATH=${folder}:$PATH bin/l4lb-explain.js -i eth0 ${back.join(' ')}`;
+    const words = { stdout: await network.shell('balancer', inPath) };
+    // Ports and their claims of all blocks would take 2.25 MiB each.
+    const made = readFileSync(log, 'utf8').matchAll(
+      /^map create .* value (\d+) entries (\d+) name (?:claims|ports)$/gm,
+    );
+    const bytes = [...made].map(([, value, entries]) => Number(value) * Number(entries));
+    expect(bytes).toHaveLength(blocks === 4 ? 0 : 2);
+    for (const one of bytes) expect(one).toBeLessThan(100_000);
+    rmSync(folder, { recursive: true });
+    expect(words.stdout).toContain(
+      `connection   ${CLIENT}:6000 to ${VIP}:81/tcp: answered`,
+    );
+    expect(words.stdout).toContain(`answer of    ${told?.destination?.address} (id `);
+  },
+);
 
 /** A capture in the classic pcap format, little-endian. */
 function captureOf(frames: readonly Buffer[]): Buffer {
