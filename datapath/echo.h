@@ -10,6 +10,7 @@
 #ifndef ECHO_H
 #define ECHO_H
 
+#include "clock.h"
 #include "limit.h"
 #include "link.h"
 #include "quote.h"
@@ -120,7 +121,7 @@ answer_echo(struct xdp_md *ctx, const struct l4lb_device *device,
 	verdict = check_mac(ctx, device);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
-	if (!may(L4LB_LIMIT_ECHOES, L4LB_MOST_ECHOES, seconds_now()))
+	if (!may(L4LB_LIMIT_ECHOES, L4LB_MOST_ECHOES, this_second()))
 		return L4LB_ECHO_LIMITED;
 
 	if (packet->version != 6) {

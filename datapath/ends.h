@@ -124,27 +124,37 @@ rewrite_ends_of(struct xdp_md *ctx, union layout layout, const bool is_ipv6,
 	return L4LB_NO_OBJECTION;
 }
 
-static __noinline int rewrite_ends(struct xdp_md *ctx, __u64 word,
-				   const struct ends *ends)
+static __always_inline enum l4lb_verdict
+rewrite_ends(struct xdp_md *ctx, union layout layout, const struct ends *ends)
+{
+	return is_ipv6_in(layout) ? rewrite_ends_of(ctx, layout, true, ends) :
+				    rewrite_ends_of(ctx, layout, false, ends);
+}
+
+/* The same as a function of its own: a call costs time, but leaves its caller more stack. */
+static __noinline int rewrite_ends_apart(struct xdp_md *ctx, __u64 word,
+					 const struct ends *ends)
 {
 	const union layout layout = { .word = word };
 
-	return is_ipv6_in(layout) ? rewrite_ends_of(ctx, layout, true, ends) :
-				    rewrite_ends_of(ctx, layout, false, ends);
+	return rewrite_ends(ctx, layout, ends);
 }
 
 /*
  * Gives a packet, which has ports, other ends; both addresses are of its family. An ICMP
  * error gets them where it has them.
  */
-static __always_inline enum l4lb_verdict
-write_ends(struct xdp_md *ctx, union layout layout, const struct ends *ends)
+static __always_inline enum l4lb_verdict write_ends(struct xdp_md *ctx,
+						    union layout layout,
+						    const struct ends *ends,
+						    const bool is_apart)
 {
 	if (layout.flags & LAYOUT_ERROR)
 		return write_destination(ctx, layout, &ends->to, ends->port) ?:
 			       write_source(ctx, layout, ends->from.address,
 					    ends->from.port);
-	return rewrite_ends(ctx, layout.word, ends);
+	return is_apart ? rewrite_ends_apart(ctx, layout.word, ends) :
+			  rewrite_ends(ctx, layout, ends);
 }
 
 static __always_inline bool read_ends(struct xdp_md *ctx, union layout layout,

@@ -66,6 +66,7 @@
 #ifndef FLOWS_H
 #define FLOWS_H
 
+#include "clock.h"
 #include "limit.h"
 #include "maps.h"
 #include "parse.h"
@@ -387,7 +388,7 @@ static __always_inline __u16 destination_of(const struct visit *visit,
 __noinline __u32 remember(__u32 slot, __u32 current, __u64 visitor_word,
 			  __u64 begun_word, __u32 set_key)
 {
-	const __u32 seconds = seconds_now();
+	const __u32 seconds = this_second();
 	const struct visit visit = {
 		.visitor = { .word = visitor_word },
 		.begun = { .word = begun_word },

@@ -14,6 +14,7 @@
 #ifndef FULL_NAT_H
 #define FULL_NAT_H
 
+#include "clock.h"
 #include "counters.h"
 #include "forward.h"
 #include "leave.h"
@@ -81,36 +82,31 @@ assign_port(struct xdp_md *ctx, union layout layout, const struct ends *ends,
 	    const struct l4lb_destination **destination, __u32 *id,
 	    __u32 *number)
 {
-	const __u32 now = seconds_now() >> L4LB_SEEN_SHIFT;
+	const __u32 now = this_second() >> L4LB_SEEN_SHIFT;
 	const struct said said = read_said(ctx, layout, ends);
 	const bool is_error = layout.flags & LAYOUT_ERROR;
 	const bool may_begin =
 		!is_error &&
 		(ends->from.protocol == IPPROTO_UDP || is_syn(&said));
+	const struct found found = find_port(ends, place);
 	const struct l4lb_destination *own;
-	struct l4lb_port *port;
 	union claim claim;
-	__u64 *where;
 
-	*number = find_port(ends, place);
-	if (*number == NO_NUMBER) {
+	if (!found.port) {
 		if (!may_begin)
 			return L4LB_NO_CONNECTION;
 		return take_port(ends, place, *id, now, number) ?
 			       L4LB_NO_OBJECTION :
 			       L4LB_NO_PORT;
 	}
-	where = claim_of(*number);
-	port = lookup(&ports, number);
-	if (never(!where || !port))
-		return L4LB_NO_CONNECTION; /* it has just been found */
-	claim = read_claim(where);
+	*number = found.number;
+	claim = read_claim(found.claim);
 	if (claim.fields.signature != place->signature)
 		return L4LB_NO_PORT; /* another connection has just taken it */
-	own = still_there(port, (*destination)->service);
+	own = still_there(found.port, (*destination)->service);
 	if (may_begin && begins_anew(own, claim)) {
-		port->destination = *id;
-		note(where, claim.fields.signature,
+		found.port->destination = *id;
+		note(found.claim, claim.fields.signature,
 		     L4LB_CLAIM_READY | (claim.fields.state & L4LB_CLAIM_TCP),
 		     ~0, now);
 		return L4LB_NO_OBJECTION;
@@ -118,9 +114,9 @@ assign_port(struct xdp_md *ctx, union layout layout, const struct ends *ends,
 	if (!own)
 		return L4LB_NO_CONNECTION;
 	if (!is_error)
-		note_client(port, where, claim, &said, now);
+		note_client(found.port, found.claim, claim, &said, now);
 	*destination = own;
-	*id = port->destination;
+	*id = found.port->destination;
 	return L4LB_NO_OBJECTION;
 }
 
@@ -163,7 +159,7 @@ send_from_port(struct xdp_md *ctx, const struct l4lb_device *device,
 	__builtin_memcpy(&ends.to, destination->address, sizeof(ends.to));
 	if (destination->port)
 		ends.port = destination->port;
-	verdict = write_ends(ctx, layout, &ends) ?:
+	verdict = write_ends(ctx, layout, &ends, false) ?:
 			  readdress(ctx, device, destination);
 	if (verdict != L4LB_NO_OBJECTION || !destination->exit)
 		return verdict;
@@ -253,7 +249,7 @@ static __always_inline enum l4lb_verdict
 turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
 		    struct ends *ends)
 {
-	const __u32 now = seconds_now() >> L4LB_SEEN_SHIFT;
+	const __u32 now = this_second() >> L4LB_SEEN_SHIFT;
 	const struct l4lb_destination *destination;
 	union claim claim, after;
 	enum l4lb_verdict verdict;
@@ -289,7 +285,7 @@ turn_back_to_client(struct xdp_md *ctx, union layout layout, __u32 number,
 	if (after.fields.signature != claim.fields.signature ||
 	    !(after.fields.state & L4LB_CLAIM_READY))
 		return L4LB_NO_CONNECTION;
-	verdict = write_ends(ctx, layout, ends);
+	verdict = write_ends(ctx, layout, ends, true);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
 	count(&returned, id, frame_length(ctx));

@@ -434,6 +434,11 @@ struct l4lb_port {
 	__u8 spare[20];
 } __attribute__((aligned(64)));
 
+/*
+ * `clock`, one word: above, the lower half of the kernel's count of ticks; below, the second
+ * of CLOCK_MONOTONIC that it was in that tick.
+ */
+
 /* `limits`, one entry for each of these: how often this CPU did it in the current second. */
 enum l4lb_limit {
 	L4LB_LIMIT_ANSWERS,

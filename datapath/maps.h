@@ -35,6 +35,7 @@ BY_NUMBER(claims, BPF_MAP_TYPE_ARRAY, L4LB_BLOCKS *L4LB_CLAIM_SETS,
 	  struct l4lb_set);
 BY_NUMBER(ports, BPF_MAP_TYPE_ARRAY, L4LB_BLOCKS *L4LB_BLOCK_PORTS,
 	  struct l4lb_port);
+BY_NUMBER(clock, BPF_MAP_TYPE_ARRAY, 1, __u64);
 BY_NUMBER(limits, BPF_MAP_TYPE_PERCPU_ARRAY, L4LB_LIMITS, struct l4lb_done);
 #endif
 

@@ -50,6 +50,13 @@ struct said {
 	__u8 flags;
 };
 
+/* A port that a connection has. */
+struct found {
+	struct l4lb_port *port; /* NULL: it has none */
+	__u64 *claim;
+	__u32 number;
+};
+
 /* Where the port of a connection may be. */
 struct place {
 	__u32 first; /* set */
@@ -115,36 +122,38 @@ static __always_inline bool has_port(const struct l4lb_port *port,
 		 address[2] == ends->to.word[2]));
 }
 
-/* Returns the number of the connection's port if this set has it. */
-static __always_inline __u32 find_in_set(const struct ends *ends, __u32 set,
-					 __u32 signature)
+/* Returns the connection's port if this set has it. */
+static __always_inline struct found find_in_set(const struct ends *ends,
+						__u32 number, __u32 signature)
 {
-	const struct l4lb_set *found = lookup(&claims, &set);
-	const struct l4lb_port *port;
-	__u32 place, number;
+	struct l4lb_set *set = lookup(&claims, &number);
+	struct found found = {};
+	__u32 place;
 
-	if (!found)
-		return NO_NUMBER; /* an entry of tables that had more blocks */
-	place = find_record(found, signature, signature);
+	if (!set)
+		return found; /* an entry of tables that had more blocks */
+	place = find_record(set, signature, signature);
 	if (place == L4LB_RECORDS)
-		return NO_NUMBER;
+		return found;
+	found.claim = &set->records[place];
 	/* Until it is ready, what `ports` says may be of the connection before. */
-	if (!(read_claim(&found->records[place]).fields.state &
-	      L4LB_CLAIM_READY))
-		return NO_NUMBER;
-	number = set * L4LB_RECORDS + place;
-	port = lookup(&ports, &number);
-	return port && has_port(port, ends) ? number : NO_NUMBER;
+	if (!(read_claim(found.claim).fields.state & L4LB_CLAIM_READY))
+		return found;
+	found.number = number * L4LB_RECORDS + place;
+	found.port = lookup(&ports, &found.number);
+	if (found.port && !has_port(found.port, ends))
+		found.port = NULL;
+	return found;
 }
 
-static __always_inline __u32 find_port(const struct ends *ends,
-				       const struct place *place)
+static __always_inline struct found find_port(const struct ends *ends,
+					      const struct place *place)
 {
-	const __u32 number = find_in_set(ends, place->first, place->signature);
+	const struct found found =
+		find_in_set(ends, place->first, place->signature);
 
-	return number != NO_NUMBER ?
-		       number :
-		       find_in_set(ends, place->second, place->signature);
+	return found.port ? found :
+			    find_in_set(ends, place->second, place->signature);
 }
 
 /* Both count as one free port: IS_OVER is in each of them once. */

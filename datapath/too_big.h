@@ -9,6 +9,7 @@
 #ifndef TOO_BIG_H
 #define TOO_BIG_H
 
+#include "clock.h"
 #include "limit.h"
 #include "link.h"
 #include "quote.h"
@@ -100,7 +101,7 @@ static __always_inline enum l4lb_verdict tell(struct xdp_md *ctx,
 	void *ip;
 
 	if (!wants_to_know(ctx, is_ipv6, tags) ||
-	    !may(L4LB_LIMIT_ANSWERS, L4LB_MOST_ANSWERS, seconds_now()))
+	    !may(L4LB_LIMIT_ANSWERS, L4LB_MOST_ANSWERS, this_second()))
 		return L4LB_TOO_BIG;
 	if (!grow_head(ctx, grown))
 		return L4LB_TOO_BIG;

@@ -51,6 +51,7 @@
 	(!bpf_fib_lookup(ctx, route, sizeof(*(route)), 0))
 
 #define coarse_nanoseconds() bpf_ktime_get_coarse_ns()
+#define ticks() bpf_jiffies64()
 #define random_word() bpf_get_prandom_u32()
 
 /* Only for the host: a card has no bpf_csum_diff(). */

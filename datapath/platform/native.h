@@ -101,6 +101,7 @@ static __always_inline bool find_route(const struct xdp_md *ctx,
 
 /* The process provides these. */
 __u64 coarse_nanoseconds(void);
+__u64 ticks(void);
 __u32 random_word(void);
 
 static __always_inline __u64 sum_words(const void *bytes, __u32 length)

@@ -20,6 +20,8 @@
  *                                  send the packet itself
  *   coarse_nanoseconds()           CLOCK_MONOTONIC, some milliseconds behind; it costs
  *                                  less than the exact one. seconds_now() rounds it down
+ *   ticks()                        a count that goes on every few milliseconds, and costs
+ *                                  nothing to read
  *   random_word()                  32 bits that nobody can predict
  *   sum_words(bytes, length)       one's complement sum, not yet folded to 16 bits; length
  *                                  is a multiple of 4, at most 512

@@ -212,6 +212,7 @@ test('our host build would be refused, for these reasons', () => {
   const places = stores.map(({ place }) => place?.line?.file);
   expect(new Set(places)).toEqual(
     new Set([
+      'datapath/clock.h',
       'datapath/counters.h',
       'datapath/flows.h',
       'datapath/full_nat.h',
