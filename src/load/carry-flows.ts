@@ -25,6 +25,9 @@ import type { Mode } from '../text/mode.js';
 import type { Maps } from '../program/find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { Pins } from '../program/pins.js';
+import type { MapShape } from '../program/declared.js';
+import type { ChosenSizes } from '../program/load.js';
+import { makeMaps } from '../program/load.js';
 import { packaged } from '../system/package.js';
 import { readTables } from '../program/read.js';
 import { smallest } from '../text/lists.js';
@@ -35,19 +38,33 @@ export const GRACE_MS = 50;
 
 /** Tells whether all maps but `flows` are the same. Then those can stay. */
 export function onlyFlowsDiffer(
-  old: readonly MapInfo[],
-  fresh: readonly MapInfo[],
-  same: (one: readonly MapInfo[], other: readonly MapInfo[]) => boolean,
+  old: readonly MapShape[],
+  fresh: readonly MapShape[],
+  same: (one: readonly MapShape[], other: readonly MapShape[]) => boolean,
 ): boolean {
-  const others = (maps: readonly MapInfo[]): MapInfo[] =>
+  const others = (maps: readonly MapShape[]): MapShape[] =>
     maps.filter((map) => !isFlows(map));
   const hasFlows = [old, fresh].every((maps) => maps.some(isFlows));
   return hasFlows && same(others(old), others(fresh));
 }
 
-const isFlows = ({ name }: MapInfo): boolean => name === 'flows';
+const isFlows = ({ name }: MapShape): boolean => name === 'flows';
 /** The map `device` holds the number of sets, which must change with the program. */
-const isDevice = ({ name }: MapInfo): boolean => name === 'device';
+const isDevice = ({ name }: MapShape): boolean => name === 'device';
+
+/** Makes the two maps that a program with another number of sets has for itself. */
+export async function makeFlows(
+  bpftool: Bpftool,
+  pins: Pins,
+  old: readonly MapInfo[],
+  { sets }: ChosenSizes,
+): Promise<MapInfo[]> {
+  const device = must(old.find(isDevice), 'the map of the device');
+  const pin = pins.next();
+  await bpftool.createArray(pin, device.name, device.valueSize, device.entries);
+  const made = await bpftool.mapPinned(pin);
+  return [made, ...(await makeMaps(bpftool, pins, { sets }))];
+}
 
 /** Returns the old maps, but `flows` and `device` of the fresh program. */
 export function mapsWithFlows(

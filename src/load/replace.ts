@@ -10,6 +10,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { declaredBy } from '../program/declared.js';
+import type { MapShape } from '../program/declared.js';
 import { loadObject } from '../program/load.js';
 import type { LoadOptions, Loaded } from '../program/load.js';
 import { linesOf } from '../program/write.js';
@@ -27,7 +29,13 @@ import type { Bpftool } from '../system/bpftool.js';
 import { carryTables } from '../plan/carry-tables.js';
 import { renewMaps } from './earlier.js';
 import { SumCarrier } from './carry-sums.js';
-import { GRACE_MS, mapsWithFlows, onlyFlowsDiffer, swapFlows } from './carry-flows.js';
+import {
+  GRACE_MS,
+  makeFlows,
+  mapsWithFlows,
+  onlyFlowsDiffer,
+  swapFlows,
+} from './carry-flows.js';
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
 import type { AttachedProgram } from '../system/ip/links.js';
@@ -62,17 +70,19 @@ export async function replaceProgram(
   const object = request.object ?? objectFor(there.mode, isDecap(there.name));
   const before = await bpftool.programWithMaps('id', there.id);
   const options = optionsFor(request, there.mode);
-  const usual = await loadObject(bpftool, pins, object, options);
-  const blocks = blocksToKeep(request, before.maps, usual.maps);
+  const fit = fitOf(request, there, object, before.maps);
+  if (fit === 'but for flows') {
+    const maps = await makeFlows(bpftool, pins, before.maps, options);
+    const flows = { object, options, old: before.maps, fresh: { maps } };
+    return replaceFlows(tools, pins, request, there, flows);
+  }
   const fresh =
-    blocks === undefined
-      ? usual
-      : await loadObject(bpftool, pins, object, { ...options, blocks });
-  const isNext = isEarlier(there.name) && !isDecap(fresh.name);
-  if (fresh.name !== there.name && !isNext) throw cannotFollow(request, there, fresh);
-  const old = await renewMaps(bpftool, before, fresh.maps, lock);
+    fit === 'whole'
+      ? undefined
+      : await loadFresh(tools, pins, { request, there, object, options, before });
+  const old = fresh ? await renewMaps(bpftool, before, fresh.maps, lock) : before.maps;
 
-  const allSame = sameMaps(old, fresh.maps);
+  const allSame = !fresh || sameMaps(old, fresh.maps);
   const otherFlows = !allSame && onlyFlowsDiffer(old, fresh.maps, sameMaps);
   if (otherFlows && request.sets !== undefined) {
     return replaceFlows(tools, pins, request, there, { object, options, old, fresh });
@@ -117,6 +127,51 @@ export async function replaceProgram(
     maps: loaded.maps,
     servers,
   };
+}
+
+/**
+ * Which of the maps that are there the object says that its program can take, in the sizes
+ * that are kept: undefined if not all others. An earlier release's maps have another form.
+ */
+function fitOf(
+  { sets, blocks }: LoadRequest,
+  { name }: AttachedProgram,
+  object: string,
+  maps: readonly MapInfo[],
+): 'whole' | 'but for flows' | undefined {
+  const flows = maps.find((map) => map.name === 'flows');
+  const declared = declaredBy(object, {
+    sets: sets ?? flows?.entries,
+    blocks: blocks ?? blocksOf(maps),
+  });
+  if (declared?.name !== name) return undefined;
+  if (sameMaps(declared.maps, maps)) return 'whole';
+  return onlyFlowsDiffer(maps, declared.maps, sameMaps) ? 'but for flows' : undefined;
+}
+
+/** Loads the new program with maps of its own, to see what it has. */
+async function loadFresh(
+  { bpftool }: Tools,
+  pins: Pins,
+  { request, there, object, options, before }: Unloaded,
+): Promise<Loaded> {
+  const usual = await loadObject(bpftool, pins, object, options);
+  const blocks = blocksToKeep(request, before.maps, usual.maps);
+  const fresh =
+    blocks === undefined
+      ? usual
+      : await loadObject(bpftool, pins, object, { ...options, blocks });
+  const isNext = isEarlier(there.name) && !isDecap(fresh.name);
+  if (fresh.name !== there.name && !isNext) throw cannotFollow(request, there, fresh);
+  return fresh;
+}
+
+interface Unloaded {
+  request: LoadRequest;
+  there: AttachedProgram;
+  object: string;
+  options: LoadOptions;
+  before: { maps: MapInfo[] };
 }
 
 /** Replaces the program and `flows`. Fills the maps after the swap, as l4lb-map would. */
@@ -168,7 +223,7 @@ interface FreshProgram {
   object: string;
   options: LoadOptions;
   old: MapInfo[];
-  fresh: Loaded;
+  fresh: { maps: MapInfo[] };
 }
 
 /** Attaches the new program. If the kernel refuses it, the old one stays. */
@@ -244,8 +299,8 @@ function cannotFollow(
 }
 
 /** Compares kinds and sizes, because the kernel does not check them. */
-function sameMaps(one: readonly MapInfo[], other: readonly MapInfo[]): boolean {
-  const describe = (maps: readonly MapInfo[]): string =>
+function sameMaps(one: readonly MapShape[], other: readonly MapShape[]): boolean {
+  const describe = (maps: readonly MapShape[]): string =>
     maps
       .map(({ name, kind, keySize, valueSize, entries }) =>
         [name, kind, keySize, valueSize, entries].join(' '),

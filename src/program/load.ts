@@ -81,19 +81,32 @@ export async function loadObject(
 /** Size of a set in bytes: struct l4lb_set. */
 export const SET_SIZE = 64;
 
-/** Makes the maps whose sizes are not those of the object. */
-export async function makeMaps(
-  bpftool: Bpftool,
-  pins: Pins,
-  { sets, blocks }: LoadOptions,
-): Promise<MapInfo[]> {
-  const made: MapInfo[] = [];
-  for (const { name, valueSize, entries } of [
+/** Sizes that the user chooses; undefined: as the object has it. */
+export type ChosenSizes = Pick<LoadOptions, 'sets' | 'blocks'>;
+
+/** The maps whose sizes are not those of the object. */
+export function chosenSizes({
+  sets,
+  blocks,
+}: ChosenSizes): { name: string; valueSize: number; entries: number }[] {
+  const all = [
     { name: 'flows', valueSize: SET_SIZE, entries: sets },
     { name: 'claims', valueSize: SET_SIZE, entries: blocks && blocks * CLAIM_SETS },
     { name: 'ports', valueSize: PORT_SIZE, entries: blocks && blocks * BLOCK_PORTS },
-  ]) {
-    if (entries === undefined) continue;
+  ];
+  return all.flatMap(({ entries, ...map }) =>
+    entries === undefined ? [] : [{ ...map, entries }],
+  );
+}
+
+/** Makes these maps. */
+export async function makeMaps(
+  bpftool: Bpftool,
+  pins: Pins,
+  sizes: ChosenSizes,
+): Promise<MapInfo[]> {
+  const made: MapInfo[] = [];
+  for (const { name, valueSize, entries } of chosenSizes(sizes)) {
     const pin = pins.next();
     await bpftool.createArray(pin, name, valueSize, entries);
     made.push(await bpftool.mapPinned(pin));

@@ -9,6 +9,8 @@ import { isWay, placeCells, withNotes } from '../../src/plan/cells.js';
 import type { Build } from '../../src/abi/maps.js';
 import { CELL_HASH_SOURCE } from '../../src/abi/cell.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
+import { declaredBy } from '../../src/program/declared.js';
+import type { MapShape } from '../../src/program/declared.js';
 import { readTables, untouchedTables } from '../../src/program/read.js';
 import {
   IPIP,
@@ -43,7 +45,7 @@ import {
 } from './any-packet.js';
 import { icmpPackets } from './icmp-packets.js';
 import type { Fill, Outcome } from './program.js';
-import { Program } from './program.js';
+import { Program, objectOf } from './program.js';
 import { tooBigPackets } from './too-big-packets.js';
 
 const HOP_BY_HOP = 0;
@@ -74,6 +76,19 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
       .flat()
       .flatMap((one) => one.values);
     expect(values.every((value) => value.every((byte) => byte === 0))).toBe(true);
+  });
+
+  test('its maps are those that the object declares', () => {
+    const { maps } = shared;
+    const declared = declaredBy(objectOf(build), { sets: maps.flows?.entries });
+    const byName = (one: MapShape, other: MapShape): number =>
+      one.name.localeCompare(other.name);
+    const loaded = (Object.values(maps) as MapShape[]).map(
+      ({ name, kind, keySize, valueSize, entries }) => ({
+        ...{ name, kind, keySize, valueSize, entries },
+      }),
+    );
+    expect(declared?.maps.toSorted(byName)).toEqual(loaded.toSorted(byName));
   });
 
   const share = async (fill: Fill): Promise<void> => {

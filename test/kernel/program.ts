@@ -52,6 +52,8 @@ const OBJECTS: Record<Build, string> = {
   host: 'l4lb_xdp_host.o',
   portable: 'l4lb_xdp.o',
 };
+/** The path of the object of a build. */
+export const objectOf = (build: Build): string => join(ROOT, OBJECTS[build]);
 const ACTIONS = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
 /** As many as the portable build has; to fill a table of 65,536 takes a second. */
 const SLOTS = 512;
@@ -132,7 +134,7 @@ export class Program {
     const pin = `/sys/fs/bpf/${PIN_PREFIX}${process.pid}-${build}-${Date.now()}`;
     const reuse =
       sets === undefined ? [] : [await flowsOf(bpftool, `${pin}-flows`, sets)];
-    await bpftool.load(join(ROOT, OBJECTS[build]), pin, { reuse });
+    await bpftool.load(objectOf(build), pin, { reuse });
     rmSync(`${pin}-flows`, { force: true });
     const { mapIds } = await bpftool.program('pinned', pin);
     const maps = asMaps(await bpftool.maps(mapIds));

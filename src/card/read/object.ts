@@ -31,8 +31,13 @@ const MAPS_SECTION = '.maps';
 const DATA_SECTION = /^\.(rodata|data|bss)($|\.)/;
 
 export function readObject(file: Buffer): BpfObject {
+  return unlessOutside(() => readParts(readElf(file)));
+}
+
+/** Reads parts of a file that may end before them. */
+function unlessOutside<T>(read: () => T): T {
   try {
-    return readParts(readElf(file));
+    return read();
   } catch (error) {
     if (isOutside(error)) throw notBpf('it is cut short, or damaged');
     throw error;
@@ -45,6 +50,33 @@ function isOutside(error: unknown): boolean {
   return code === 'ERR_OUT_OF_RANGE' || code === 'ERR_BUFFER_OUT_OF_BOUNDS';
 }
 
+/** What loading an object would make: quicker to read than all of its instructions. */
+export function readDeclarations(
+  file: Buffer,
+): Pick<BpfObject, 'maps' | 'dataSections'> & { programs: string[] } {
+  return unlessOutside(() => {
+    const elf = readElf(file);
+    const programs = functionsOf(elf)
+      .map(({ name, section }) => ({ name, section: at(elf.sections, section).name }))
+      .filter(isProgram)
+      .map(({ name }) => name);
+    const maps = readMaps(readBtf(sectionOf(elf, '.BTF')?.data));
+    return { programs, maps, dataSections: dataSectionsOf(elf) };
+  });
+}
+
+function functionsOf(elf: Elf): ElfSymbol[] {
+  return elf.symbols.filter(
+    ({ isFunction, section }) => isFunction && elf.sections[section]?.isCode,
+  );
+}
+
+function dataSectionsOf({ sections }: Elf): string[] {
+  return sections
+    .filter(({ name, size }) => DATA_SECTION.test(name) && size > 0)
+    .map(({ name }) => name);
+}
+
 function readParts(elf: Elf): BpfObject {
   const btf = readBtf(sectionOf(elf, '.BTF')?.data);
   if (btf.types.length === 0 && sectionOf(elf, MAPS_SECTION)) {
@@ -54,19 +86,14 @@ function readParts(elf: Elf): BpfObject {
     });
   }
   const lines = readLines(sectionOf(elf, '.BTF.ext')?.data, btf);
-  const functions = elf.symbols
-    .filter(({ isFunction, section }) => isFunction && elf.sections[section]?.isCode)
-    .map((symbol) => readFunction(elf, lines, symbol));
+  const functions = functionsOf(elf).map((symbol) => readFunction(elf, lines, symbol));
   if (!functions.some(isProgram)) {
     throw new Failure('the object has no XDP program', {
       cause: 'its programs are of another kind: no section name begins with `xdp`',
       next: 'name an object that has SEC("xdp")',
     });
   }
-  const dataSections = elf.sections
-    .filter(({ name, size }) => DATA_SECTION.test(name) && size > 0)
-    .map(({ name }) => name);
-  return { maps: readMaps(btf), functions, dataSections };
+  return { maps: readMaps(btf), functions, dataSections: dataSectionsOf(elf) };
 }
 
 export function isProgram({ section }: Pick<BpfFunction, 'section'>): boolean {
