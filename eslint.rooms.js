@@ -7,7 +7,7 @@
 import { readdirSync } from 'node:fs';
 
 const BOTTOM = ['text', 'wire', 'abi'];
-const PURE = ['config', 'plan', 'model', 'card'];
+const PURE = ['config', 'plan', 'model', 'card', 'health'];
 const JOBS = ['load', 'fill', 'watch', 'stats', 'explain', 'doctor', 'disturb', 'flood'];
 
 const MAY_IMPORT = {
@@ -18,6 +18,7 @@ const MAY_IMPORT = {
   plan: [...BOTTOM, 'config'],
   model: BOTTOM,
   card: BOTTOM,
+  health: BOTTOM,
   system: BOTTOM,
   program: [...BOTTOM, ...PURE, 'system'],
   ...Object.fromEntries(
