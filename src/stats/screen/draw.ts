@@ -25,21 +25,38 @@ interface Row {
   destination: DestinationRates;
 }
 
-/** The destinations that the filter lets through. */
-function matching(state: ScreenState): Row[] {
-  const destinations = state.shown?.sample.destinations ?? [];
-  // We write IPv6 in lower case; users may type upper case.
-  const filter = state.filter.toLowerCase();
-  return destinations
-    .map((destination, index) => ({ number: index + 1, destination }))
-    .filter(({ destination }) => destination.address.includes(filter));
+/** The rows of a sample by address. It is drawn anew with each key that is pressed. */
+const sortedRows = new WeakMap<readonly DestinationRates[], readonly Row[]>();
+
+function rowsByAddress(destinations: readonly DestinationRates[]): readonly Row[] {
+  const known = sortedRows.get(destinations);
+  if (known) return known;
+  const rows = sortedByName(
+    rowsOf(destinations),
+    ({ destination }) => destination.address,
+  );
+  sortedRows.set(destinations, rows);
+  return rows;
 }
 
+function rowsOf(destinations: readonly DestinationRates[]): Row[] {
+  return destinations.map((destination, index) => ({ number: index + 1, destination }));
+}
+
+/** The destinations that the filter lets through. */
+function matching({ shown, filter: typed }: ScreenState, isSorted = false): Row[] {
+  const destinations = shown?.sample.destinations ?? NONE;
+  // We write IPv6 in lower case; users may type upper case.
+  const filter = typed.toLowerCase();
+  const rows = isSorted ? rowsByAddress(destinations) : rowsOf(destinations);
+  return rows.filter(({ destination }) => destination.address.includes(filter));
+}
+
+const NONE: readonly DestinationRates[] = [];
+
 function sorted(state: ScreenState): Row[] {
-  let rows = matching(state);
-  if (state.sort === 'address') {
-    rows = sortedByName(rows, ({ destination }) => destination.address);
-  } else {
+  const rows = matching(state, state.sort === 'address');
+  if (state.sort !== 'address') {
     const rate = state.sort === 'packets/s' ? 'pps' : 'bps';
     rows.sort((one, other) => other.destination[rate] - one.destination[rate]);
   }
