@@ -14,15 +14,15 @@ import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-import { encodeKey } from '../../src/abi/bytes.js';
-import { encodeHost } from '../../src/abi/decap.js';
+import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
+import { sumCounters } from '../../src/abi/counter.js';
+import { DECAP_VERDICTS, encodeHost } from '../../src/abi/decap.js';
 import { DECAP_ABI } from '../../src/abi/maps.js';
 import { encodeSibling, encodeSiblingKey, sumPairs } from '../../src/abi/siblings.js';
 import { decap } from '../../src/model/decap.js';
 import type { Neighbourhood, Socket } from '../../src/model/names.js';
-import { readDecap } from '../../src/program/decap.js';
 import { mapNamed } from '../../src/program/find.js';
-import { updateLine } from '../../src/system/bpftool-text.js';
+import { decodeEntries, updateLine } from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { Bpftool } from '../../src/system/bpftool.js';
 import { run } from '../../src/system/run.js';
@@ -203,17 +203,17 @@ describe.each(['l4lb_decap.o', 'l4lb_decap_frags.o'])('%s', (object) => {
     const address = to || (isV4 ? HOSTS[0] : HOSTS[1]) || '';
     const outer = packet({ from, to: address, protocol, ttl }, inner);
     const frame = ethernet({ to: TO, from: FROM, tags }, outer);
-    const before = await readDecap({ bpftool }, maps);
     const file = join(folder, 'frame');
     writeFileSync(file, frame);
-    const [answer] = await inside.queries([
+    const count = `map dump id ${mapNamed(maps, 'verdicts').id}`;
+    const [before, answer, after] = await inside.queries([
+      count,
       `prog run pinned ${pin} data_in ${file} data_out -`,
+      count,
     ]);
     const { retval, data_out: data } = answer as { retval: number; data_out: number[] };
-    const after = await readDecap({ bpftool }, maps);
-    const counted = Object.keys(after.verdicts).filter(
-      (name) => after.verdicts[name]?.packets !== before.verdicts[name]?.packets,
-    );
+    const [was, is] = [countsIn(before), countsIn(after)];
+    const counted = [...is.keys()].filter((name) => is.get(name) !== was.get(name));
     const expected = decap(undefined, frame, neighbourhood());
     expect({ verdict: counted.join(), frame: Buffer.from(data) }).toEqual({
       verdict: expected.verdict,
@@ -221,6 +221,18 @@ describe.each(['l4lb_decap.o', 'l4lb_decap_frags.o'])('%s', (object) => {
     });
     expect(retval).toBe({ PASS: 2, DROP: 1, TX: 3 }[expected.action]);
     return expected.verdict;
+  }
+
+  /** The packets of each verdict in a dump. */
+  function countsIn(dump: unknown): Map<string, bigint> {
+    return new Map(
+      decodeEntries(dump).map(({ key, values }) => {
+        const number = decodeKey(key);
+        const verdict = DECAP_VERDICTS.find((one) => one.number === number);
+        const name = verdict?.name ?? `number ${number}`;
+        return [name, sumCounters(values).packets];
+      }),
+    );
   }
 
   function neighbourhood(): Neighbourhood {
