@@ -55,7 +55,8 @@ export async function makeAnswers(
   const flags = DEVICE_ANSWERS | (isSent ? DEVICE_XDP_ANSWERS : 0);
   const from = { address: addressOf(CLIENT), protocol: TCP };
   const value = encodeAnswer({
-    ...{ address: addressOf(VIP), port: 80, isForFragments: false, id: 1 },
+    ...{ address: addressOf(VIP), port: 80, isForFragments: false },
+    ...{ isByLink: false, id: 1 },
   });
   const lines = [
     ...Array.from({ length: ANSWERED }, (_, index) =>

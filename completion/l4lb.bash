@@ -15,7 +15,7 @@ _l4lb_options() {
     'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle --used --quiet -m --mode --dry-run --json -h --help' ;;
     'l4lb watch') echo '-V --version -i --interface -m --mode --json -h --help' ;;
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
-    'l4lb explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
+    'l4lb explain') echo '-V --version -i --interface --src --dst --src-mac --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
     'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
@@ -23,7 +23,7 @@ _l4lb_options() {
     'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --flows --blocks --share --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
-    'l4lb-explain') echo '-V --version -i --interface --src --dst --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
+    'l4lb-explain') echo '-V --version -i --interface --src --dst --src-mac --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
     'l4lb-disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb-flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
@@ -104,6 +104,7 @@ _l4lb_values() {
     'l4lb explain -i' | 'l4lb explain --interface') echo 'one devices' ;;
     'l4lb explain --src') echo 'one free' ;;
     'l4lb explain --dst') echo 'one free' ;;
+    'l4lb explain --src-mac') echo 'one free' ;;
     'l4lb explain --tcp-flags') echo 'one free' ;;
     'l4lb explain --length') echo 'one free' ;;
     'l4lb explain --vlan') echo 'several free' ;;
@@ -180,6 +181,7 @@ _l4lb_values() {
     'l4lb-explain -i' | 'l4lb-explain --interface') echo 'one devices' ;;
     'l4lb-explain --src') echo 'one free' ;;
     'l4lb-explain --dst') echo 'one free' ;;
+    'l4lb-explain --src-mac') echo 'one free' ;;
     'l4lb-explain --tcp-flags') echo 'one free' ;;
     'l4lb-explain --length') echo 'one free' ;;
     'l4lb-explain --vlan') echo 'several free' ;;

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The way back of nat: what a destination sends to a client, and ICMP errors about what
- * the client sent, come back through us and get the service's address and port as their
- * source. Such packets are found when no service wants them: those of full-nat by the port
- * of ours that they are sent to, and those of nat by where they come from. For these the
- * table `answers` has the address, port and protocol of each destination.
+ * The way back: what a destination sends to a client, and ICMP errors about what the
+ * client sent. By nat they come back through us and get the service's address and port as
+ * their source. By link they have these already, and come through us only where we are the
+ * router of the destinations.
+ *
+ * Such packets are found when no service wants them: those of full-nat by the port of ours
+ * that they are sent to, and the others by where they come from. For these the table
+ * `answers` has the address, port and protocol of each destination by nat, and of each
+ * service by link. The destinations of that have the same address, so the MAC address that
+ * the frame comes from tells them apart. A frame from any other is nobody's answer.
  *
  * Then they pass to the host, which routes them. Where the tools say so, XDP sends them
  * itself by the kernel's routes, if it can: the kernel has all that it needs for it,
@@ -193,14 +198,45 @@ check_either_mac(struct xdp_md *ctx, const struct l4lb_device *device)
 	return is_mac(own->mac, eth) ? L4LB_NO_OBJECTION : L4LB_NOT_FOR_US;
 }
 
-/* Gives an answer of a nat destination the service's address, and its port if that has one. */
+/* Finds the destination of a service by link that has sent a frame; overwrites `ends`. */
+static __always_inline const struct l4lb_answer *
+find_sender(struct xdp_md *ctx, struct ends *ends, __u16 service)
+{
+	const struct ethhdr *eth;
+	union mac mac;
+
+	/*
+	 * Without the asm, clang takes the end that it has read before, as a number of 32
+	 * bits, which the verifier knows nothing of.
+	 */
+	asm("" ::: "memory");
+	eth = frame_start(ctx);
+	if (never((void *)(eth + 1) > frame_end(ctx)))
+		return NULL; /* all of it has been read */
+	mac = read_mac_before(eth->h_source, service);
+	ends->sender = (struct l4lb_sender_key){};
+	__builtin_memcpy(&ends->sender, &mac, sizeof(mac));
+	return find(&answers, &ends->sender);
+}
+
+/*
+ * Gives an answer of a nat destination the service's address, and its port if that has
+ * one. By link it has them. Overwrites `ends`.
+ */
 static __always_inline enum l4lb_verdict
-turn_back_to_service(struct xdp_md *ctx, union layout layout,
+turn_back_to_service(struct xdp_md *ctx, union layout layout, struct ends *ends,
 		     const struct l4lb_answer *answer)
 {
-	enum l4lb_verdict verdict;
+	enum l4lb_verdict verdict = L4LB_NO_OBJECTION;
 
-	verdict = write_source(ctx, layout, answer->address, answer->port);
+	if (answer->flags & L4LB_ANSWER_LINK) {
+		answer = find_sender(ctx, ends, answer->destination);
+		if (!answer)
+			return L4LB_NOT_OURS;
+	} else {
+		verdict = write_source(ctx, layout, answer->address,
+				       answer->port);
+	}
 	if (verdict == L4LB_NO_OBJECTION)
 		count(&returned, answer->destination, frame_length(ctx));
 	return verdict;
@@ -230,7 +266,7 @@ turn_back(struct xdp_md *ctx, const struct l4lb_device *device,
 	verdict = check_either_mac(ctx, device);
 	if (verdict != L4LB_NO_OBJECTION)
 		return verdict;
-	verdict = answer ? turn_back_to_service(ctx, layout, answer) :
+	verdict = answer ? turn_back_to_service(ctx, layout, &ends, answer) :
 			   turn_back_to_client(ctx, layout, number, &ends);
 	if (verdict == L4LB_MALFORMED || verdict == L4LB_NO_CONNECTION) {
 		*action = XDP_DROP; /* a part of it has been changed */

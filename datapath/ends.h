@@ -12,7 +12,10 @@
 #ifdef L4LB_HOST
 
 struct ends {
-	struct l4lb_answer_key from; /* a key as `answers` has them */
+	union { /* keys as `answers` has them */
+		struct l4lb_answer_key from;
+		struct l4lb_sender_key sender;
+	};
 	__be16 port;
 	__be16 spare;
 	struct address to;

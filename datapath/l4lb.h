@@ -77,7 +77,7 @@
 	V(EMPTY_SLOT, 7, "empty slot",					\
 	  "the slot of this packet has no destination")			\
 	V(ANSWER_PASSED, 8, "answer passed",				\
-	  "an answer of nat, with the service's address put back") \
+	  "an answer to a client, with the service's address as source") \
 	V(LOCAL_SERVER, 9, "local server",				\
 	  "for a server on this host, which the kernel hands it to")	\
 	V(FRAGMENT, 16, "fragment",					\
@@ -337,8 +337,11 @@ struct l4lb_exit {
  */
 
 /*
- * `answers`, a hash: what a nat destination sends its answers from. The program puts the
- * service's address and port back into their place.
+ * `answers`, a hash: what a destination sends its answers from. By nat that is its own
+ * address and port, and the program puts the service's back into their place. By link it
+ * is the service's, which all its destinations have: the entry has the flag
+ * L4LB_ANSWER_LINK and names the service, and the sender's MAC address tells the
+ * destination.
  */
 struct l4lb_answer_key {
 	__u8 address[16];	/* the destination's */
@@ -346,6 +349,14 @@ struct l4lb_answer_key {
 	__u8 protocol;
 	__u8 version;		/* of the address: 4, 6 */
 };
+
+/* Another key of `answers`: a destination of a service by link, by its MAC address. */
+struct l4lb_sender_key {
+	__u8 mac[6];
+	__u16 service;		/* its id */
+	__u8 spare[11];
+	__u8 version;		/* 0, which no address has */
+} __attribute__((aligned(4)));
 
 struct l4lb_answer {
 	__u8 address[16];	/* the service's, of the same IP version */
@@ -360,6 +371,7 @@ struct l4lb_answer {
  * an entry with port 0 is for whole packets and fragments.
  */
 #define L4LB_ANSWER_FRAGMENTS 1
+#define L4LB_ANSWER_LINK 2	/* `destination` is the id of a service, and nothing is written */
 
 #define L4LB_ANSWERS (1 << 14)
 
@@ -510,6 +522,11 @@ _Static_assert(L4LB_OFFSET(l4lb_destination, forward) == 48,
 _Static_assert(sizeof(struct l4lb_counter) == 16, "counter");
 #ifdef L4LB_HOST
 _Static_assert(sizeof(struct l4lb_answer_key) == 20, "answer_key");
+_Static_assert(sizeof(struct l4lb_sender_key) == 20,
+	       "both keys of answers are as long");
+_Static_assert(L4LB_OFFSET(l4lb_sender_key, version) ==
+		       L4LB_OFFSET(l4lb_answer_key, version),
+	       "the version tells the keys of answers apart");
 _Static_assert(sizeof(struct l4lb_answer) == 24, "answer");
 _Static_assert(sizeof(struct l4lb_pools) == 192, "pools");
 _Static_assert(sizeof(struct l4lb_claim) == 8, "a claim is one word");

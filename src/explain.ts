@@ -8,7 +8,7 @@ import { context } from './program/tools.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import { modeOption } from './cli/options.js';
-import { reader } from './cli/values.js';
+import { readMac, reader } from './cli/values.js';
 import { print, printJson, warn } from './system/output.js';
 import { findAttached } from './program/find.js';
 import type { Asked } from './explain/ask.js';
@@ -44,6 +44,11 @@ export function explainCommand(): CliCommand {
       'destination of the packet, such as 10.0.0.4:80/tcp or [2001:db8::4]:53/udp; without a protocol, tcp',
       reader(parseTarget),
     )
+    .option(
+      '--src-mac <mac>',
+      'MAC address that the frame comes from, such as 02:00:0a:00:01:01: by link it tells whose answer a packet is (default: a made-up one)',
+      readMac,
+    )
     .addOption(
       new Option('--tcp-flags <names>', 'TCP flags, such as SYN,ACK; or none')
         .argParser(reader(parseTcpFlags))
@@ -63,7 +68,7 @@ export function explainCommand(): CliCommand {
       new Option(
         '--pcap <file>',
         'explain the packets of this capture, which were sent to the device; - reads stdin',
-      ).conflicts(['src', 'dst', 'vlan']),
+      ).conflicts(['src', 'dst', 'srcMac', 'vlan']),
     )
     .option(
       '--obj <file>',

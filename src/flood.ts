@@ -2,13 +2,11 @@
 /** l4lb-flood: sends millions of packets a second out of a device, for tests. */
 import { Option } from 'commander';
 
-import { Fault } from './text/fault.js';
 import { context } from './program/tools.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
-import { readDuration, readWhole, reader } from './cli/values.js';
+import { readDuration, readMac, readWhole, reader } from './cli/values.js';
 import { print, printJson, tell } from './system/output.js';
-import { parseMac } from './wire/address.js';
 import type { FrameFlags } from './flood/prepare.js';
 import { prepare } from './flood/prepare.js';
 import { describeFlood, describeTotal, progressLine, totalJson } from './flood/report.js';
@@ -108,12 +106,6 @@ veth, the other end needs an XDP program or GRO: ethtool -K PEER gro on.`,
     })
     .action(flood);
 }
-
-const readMac = reader((text): Buffer => {
-  const mac = parseMac(text);
-  if (mac) return mac;
-  throw new Fault(`"${text}" is not a MAC address`);
-});
 
 async function flood(flags: Flags): Promise<void> {
   const way = chooseWay(flags.dst, flags.syn ?? false);

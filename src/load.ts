@@ -74,7 +74,7 @@ export function loadCommand(): CliCommand {
     .addOption(
       new Option(
         '--share <device>',
-        'run the program of this device here, too, with its tables: for a device that the answers of nat and full-nat destinations come in by',
+        'run the program of this device here, too, with its tables: for a device that answers come in by',
       ).conflicts([
         'off',
         'status',

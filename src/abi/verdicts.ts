@@ -63,7 +63,7 @@ export const VERDICTS = [
     number: 8,
     name: 'answer passed',
     action: 'PASS',
-    meaning: "an answer of nat, with the service's address put back",
+    meaning: "an answer to a client, with the service's address as source",
   },
   {
     number: 9,

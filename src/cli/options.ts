@@ -192,7 +192,7 @@ export function addFillOptions(command: CliCommand): CliCommand {
     .addOption(
       new Option(
         '--answers <who>',
-        'who sends the answers of nat and full-nat destinations on to clients: the kernel, by its routes; or xdp, by them where it can, which costs less; kept until changed; a config file has answers in its place (default for new tables: kernel)',
+        'who sends the answers that come back through this host on to clients: the kernel, by its routes; or xdp, by them where it can, which costs less; kept until changed; a config file has answers in its place (default for new tables: kernel)',
       ).choices(ANSWERING),
     )
     .option(

@@ -7,6 +7,7 @@ import { Fault, tryParse } from '../text/fault.js';
 import { storableTime } from '../abi/cell.js';
 import { UsageFailure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
+import { parseMac } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
 import { joinNames, parseNames } from '../wire/names.js';
 import { parseSlotSeed } from '../wire/slot-seed.js';
@@ -50,6 +51,12 @@ export function readDevice(text: string): string {
   }
   return text;
 }
+
+export const readMac = reader((text): Buffer => {
+  const mac = parseMac(text);
+  if (mac) return mac;
+  throw new Fault(`"${text}" is not a MAC address`);
+});
 
 export const readSource = reader((text: string, before: AskedSources = {}) => {
   if (text === 'own') return { ...before, isOwn: true };

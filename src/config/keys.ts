@@ -23,7 +23,7 @@ export const TOP_KEYS: readonly Key[] = [
   {
     name: 'answers',
     meaning:
-      'who sends the answers of nat and full-nat destinations on to clients: the "kernel" by its routes, or "xdp" by them where it can, which costs less',
+      'who sends the answers that come back through this host on to clients: the "kernel" by its routes, or "xdp" by them where it can, which costs less',
     usual: '"kernel"',
   },
   {

@@ -76,7 +76,7 @@ export interface Config {
   services: WantedService[];
   /** Whether ICMP echo to a service's address is answered. */
   echo: boolean;
-  /** Who sends the answers of nat destinations on. */
+  /** Who sends answers on that come through the balancer. */
   answers: Answering;
   /** Prefixes of the sources that name destinations; a family that is missing stays as it is. */
   names: Names;

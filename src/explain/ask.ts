@@ -285,10 +285,7 @@ async function askModel(
     cells: [...reachable(live).values()],
     destinations: live.destinations,
     exits,
-    answers: [...(live.answers ?? [])].map(([key, value]) => ({
-      key: decodeAnswerKey(Buffer.from(key, 'hex')),
-      value,
-    })),
+    ...answersOf(live),
     pools: live.pools?.filter((pool) => pool !== undefined),
     claimSets: maps.claims?.entries,
     slots,
@@ -323,6 +320,16 @@ async function askModel(
     await read(known, maps.ports, ports, decodePort);
     for (const { missing } of asks) missing.clear();
   }
+}
+
+function answersOf({ answers }: State): Pick<Tables, 'answers' | 'senders'> {
+  const all = [...(answers ?? [])].map(
+    ([hex, value]) => [decodeAnswerKey(Buffer.from(hex, 'hex')), value] as const,
+  );
+  return {
+    answers: all.flatMap(([key, value]) => ('mac' in key ? [] : [{ key, value }])),
+    senders: all.flatMap(([key, { id }]) => ('mac' in key ? [{ key, id }] : [])),
+  };
 }
 
 /** Reads a value that may be too long for lookup(), which reads values on one line. */

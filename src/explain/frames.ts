@@ -19,6 +19,7 @@ export interface PacketFlags {
   tcpFlags: number;
   length: number;
   vlan?: number[];
+  srcMac?: Buffer;
   pcap?: string;
 }
 
@@ -43,9 +44,9 @@ export function framesFor(flags: PacketFlags): (live: State) => readonly Buffer[
     });
   }
   const { protocol } = to;
-  const { tcpFlags, length, vlan: vlans = [] } = flags;
+  const { tcpFlags, length, vlan: vlans = [], srcMac: fromMac } = flags;
   return ({ device: { mac } }) => [
-    buildFrame({ from, to, protocol, tcpFlags, length, vlans, mac }),
+    buildFrame({ from, to, protocol, tcpFlags, length, vlans, mac, fromMac }),
   ];
 }
 

@@ -65,7 +65,7 @@ const BY: Record<EntryForward, string> = {
 /** How the packet came to its verdict, step by step, as far as it got. */
 function describeReasons(one: Explained): [string, string][] {
   const { live, program, model, exit } = one;
-  const { cell, hash, slotNumber, slot, hot } = model.reasons;
+  const { cell, hash, slotNumber, slot, hot, noSender } = model.reasons;
   const lines: [string, string][] = [];
   if (cell) {
     const inputs = cell.flags & CELL_HASH_SOURCE ? 'source' : 'source and ports';
@@ -80,6 +80,7 @@ function describeReasons(one: Explained): [string, string][] {
     lines.push(['slot', `${slotNumber}, ${describeSlot(slot, live)}`]);
   }
   if (hot !== undefined) lines.push(['because', hot]);
+  if (noSender !== undefined) lines.push(['because', describeNoSender(noSender)]);
   append(lines, describePort(one));
   const entry = program.id === undefined ? undefined : live.destinations.get(program.id);
   if (entry && program.id !== undefined) {
@@ -99,6 +100,10 @@ function describeReasons(one: Explained): [string, string][] {
     lines.push(['answer of', describeEntry(from, model.returned)]);
   }
   return lines;
+}
+
+function describeNoSender(service: number): string {
+  return `it comes from the address of service ${service}, but from the MAC address of none of its destinations (--src-mac)`;
 }
 
 /** By full-nat: from which port of ours the packet goes, or whose port it was sent to. */
@@ -186,7 +191,7 @@ function describeField({ at, bytes, name, meaning }: Field): string[] {
 
 export function explainedJson(one: Explained): Record<string, unknown> {
   const { frame, live, program, model, exit, differences } = one;
-  const { cell, hash, slotNumber, slot, hot } = model.reasons;
+  const { cell, hash, slotNumber, slot, hot, noSender } = model.reasons;
   const entry = program.id === undefined ? undefined : live.destinations.get(program.id);
   return {
     verdict: program.verdict,
@@ -195,7 +200,7 @@ export function explainedJson(one: Explained): Record<string, unknown> {
     hash: hash ?? null,
     slot: slotNumber ?? null,
     hot: slot ? slot.previous !== 0 : null,
-    because: hot ?? null,
+    because: hot ?? (noSender === undefined ? null : describeNoSender(noSender)),
     port: portJson(one),
     destination: entry
       ? {

@@ -4,6 +4,7 @@
  * than clients do, and are turned back by the same tables. The device that the tables are
  * filled for is the program's own; the others share it.
  */
+import { DEVICE_XDP_ANSWERS } from '../abi/device.js';
 import { PROGRAM_NAME } from '../abi/maps.js';
 import { asMaps, isDecap, isOurs, notOurs } from '../program/find.js';
 import type { Asking } from '../program/owner.js';
@@ -16,7 +17,7 @@ import type { Mode } from '../text/mode.js';
 import { Failure } from '../text/failure.js';
 import type { State } from '../plan/state.js';
 import type { EntryForward } from '../wire/forward.js';
-import { answersComeBack } from '../wire/forward.js';
+import { answersAreCounted, answersComeBack } from '../wire/forward.js';
 import { alreadyThere, notTaken, programInTheWay } from './attach.js';
 
 export interface Shared {
@@ -159,14 +160,20 @@ export interface Unshared {
   ways: EntryForward[];
 }
 
+/** By link answers need the program only where XDP is to send them. */
 export async function unshared(
   { ip }: Pick<Context, 'ip'>,
   program: number,
-  { destinations, exits }: Pick<State, 'destinations' | 'exits'>,
+  {
+    device: { flags },
+    destinations,
+    exits,
+  }: Pick<State, 'device' | 'destinations' | 'exits'>,
 ): Promise<Unshared[]> {
+  const needIt = flags & DEVICE_XDP_ANSWERS ? answersAreCounted : answersComeBack;
   const ways = new Map<number | undefined, Set<EntryForward>>();
   for (const { forward, service, exit } of destinations.values()) {
-    if (!answersComeBack(forward) || service === 0 || exit === 0) continue;
+    if (!needIt(forward) || service === 0 || exit === 0) continue;
     const device = exits?.get(exit)?.ifindex;
     ways.set(device, (ways.get(device) ?? new Set()).add(forward));
   }
@@ -180,8 +187,12 @@ export async function unshared(
 
 /** What a fill says of them. */
 export function unsharedWarnings(devices: readonly Unshared[], own: string): string[] {
-  return devices.map(
-    ({ device, ways }) =>
-      `answers of ${ways.join(' and ')} destinations come in by ${device} without meeting the program, which alone turns them back: l4lb-load -i ${device} --share ${own}`,
-  );
+  return devices.map(({ device, ways }) => {
+    const turned = ways.filter(answersComeBack);
+    const [who, what] =
+      turned.length > 0
+        ? [turned, 'which alone turns them back']
+        : [ways, 'so the kernel sends them and nobody counts them'];
+    return `answers of ${who.join(' and ')} destinations come in by ${device} without meeting the program, ${what}: l4lb-load -i ${device} --share ${own}`;
+  });
 }

@@ -72,6 +72,7 @@ export function model(tables: Tables, state: ProgramState, frame: Buffer): Answe
     const back = service.verdict === 'not ours' && findAnswer(tables, connection);
     if (!back) return untouched(service.verdict);
     if (!isOwnMac) return untouched('not for us');
+    if (back.value.isByLink) return answerByLink(tables, link, back.value.id);
     // What cannot be turned back is nobody's packet.
     if (whyNot(ip, connection, back.value)) return untouched(service.verdict);
     const rest = translate(link.rest, ip, connection, 'source', back.value);
@@ -178,8 +179,19 @@ function exitOf(
   return exit === 0 ? undefined : exits?.get(exit);
 }
 
+/** It has its service's address already. Its sender is known by the MAC address alone. */
+function answerByLink({ senders = [] }: Tables, link: Link, service: number): Answer {
+  const frame = frameOf(link);
+  const sender = senders.find(
+    ({ key }) => key.service === service && key.mac.equals(link.from),
+  );
+  return sender
+    ? { ...answer('answer passed', frame, frame.length, {}), returned: sender.id }
+    : answer('not ours', frame, frame.length, { noSender: service });
+}
+
 /**
- * Finds what a nat destination's answer gets as its source. Entries with port 0 are for
+ * Finds whose answer a packet is, and what it gets as its source by nat. Entries with port 0 are for
  * all ports that have no entry of their own. Fragments have no ports.
  */
 function findAnswer(

@@ -8,7 +8,7 @@
  * have 4 or 16 bytes, as on the wire; a table's addresses always have 16.
  */
 import type { Build } from '../abi/maps.js';
-import type { AnswerFrom, AnswerKey } from '../abi/answer.js';
+import type { AnswerFrom, AnswerKey, SenderKey } from '../abi/answer.js';
 import type { Pool } from '../abi/pool.js';
 import type { Claim, Port } from '../abi/port.js';
 import type { FlowRecord } from '../abi/record.js';
@@ -46,10 +46,16 @@ export type ModelDestination = Pick<
 /** A device that packets leave by, if it is not the one that they came in on. */
 export type ModelExit = Pick<Exit, 'mac' | 'vlan'> & { isThere: boolean };
 
-/** What a nat destination sends its answers from, and what is put back in its place. */
+/** What a destination sends its answers from, and what nat puts back in its place. */
 export interface ModelAnswer {
   key: AnswerKey;
   value: AnswerFrom;
+}
+
+/** The destination of a service by link that has a MAC address. */
+export interface ModelSender {
+  key: SenderKey;
+  id: number;
 }
 
 export interface Tables {
@@ -65,6 +71,8 @@ export interface Tables {
   exits?: ReadonlyMap<number, ModelExit> | undefined;
   /** In any order; undefined in a build without nat. */
   answers?: readonly ModelAnswer[] | undefined;
+  /** In any order; undefined in a build that does not know answers of services by link. */
+  senders?: readonly ModelSender[] | undefined;
   /** The addresses that full-nat sends from; undefined in a build without it. */
   pools?: readonly Pool[] | undefined;
   /** How many sets `claims` has: ports beyond are nobody's. */
@@ -130,6 +138,8 @@ export interface Reasons {
   port?: PortReason;
   /** Why full-nat has no port for it. */
   noPort?: string;
+  /** The service by link whose address it comes from, if none of its destinations sent it. */
+  noSender?: number;
 }
 
 export interface Answer {

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Where destinations behind nat send their answers from, and what the program puts into
- * its place. It follows from the ways and entries of a state, so nothing else needs to be
- * kept. An answer has to tell the service that its client had asked.
+ * Where destinations send their answers from, and what the program puts into its place. It
+ * follows from the ways and entries of a state, so nothing else needs to be kept. By nat an
+ * answer has to tell the service that its client had asked. By link it has the service's
+ * address, and the MAC address that it comes from tells the destination.
  */
-import { ANSWERS, encodeAnswer, encodeAnswerKey } from '../abi/answer.js';
-import type { AnswerFrom, AnswerKey } from '../abi/answer.js';
+import {
+  ANSWERS,
+  encodeAnswer,
+  encodeAnswerKey,
+  encodeSenderKey,
+} from '../abi/answer.js';
+import type { AnswerFrom, AnswerKey, SenderKey } from '../abi/answer.js';
 import { CELL_HASH_SOURCE } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
 import type { Destination } from '../abi/destination.js';
 import { must } from '../text/must.js';
-import { formatAddress } from '../wire/address.js';
+import { ANY_ADDRESS, formatAddress } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import { familyOf } from '../wire/outer-source.js';
 import type { Way } from '../wire/way.js';
@@ -26,6 +32,8 @@ interface Told {
   from: AnswerFrom;
   way: Way;
 }
+
+const WHOLE = { port: 0, isForFragments: false, isByLink: false };
 
 /** All answers of a state, or a refusal of those that would tell two services. */
 export function answersIn(
@@ -45,7 +53,7 @@ export function answersIn(
         ...{ address: entry.address, protocol },
         port: entry.port || way.port,
       };
-      const from = { address, port: entry.port && way.port, isForFragments: false, id };
+      const from = { ...WHOLE, address, port: entry.port && way.port, id };
       const text = textOf(key);
       const other = told.get(text);
       if (other && !sameFrom(other.from, from)) throw isTwice(entry, other.way, way);
@@ -54,7 +62,7 @@ export function answersIn(
       if (way.port === 0 || entry.port !== 0 || !isBySource) continue;
       // Fragments have no ports: none can be given another one, and none tells two services.
       const all = textOf({ ...key, port: 0 });
-      const one = { address, port: 0, isForFragments: true, id };
+      const one = { ...WHOLE, address, isForFragments: true, id };
       const there = fragments.get(all);
       const isSame = !fragments.has(all) || (there && sameFrom(there, one));
       fragments.set(all, isSame ? one : undefined);
@@ -64,7 +72,50 @@ export function answersIn(
   for (const [key, from] of fragments) {
     if (from && !answers.has(key)) answers.set(key, from);
   }
+  // By nat they have to be turned back, and by link they are only counted.
+  for (const [key, from] of answersByLink(services, destinations)) {
+    if (!answers.has(key)) answers.set(key, from);
+  }
   if (answers.size > ANSWERS) throw tooMany(answers.size);
+  return answers;
+}
+
+/**
+ * The services by link, and their destinations. What a service on any address answers is
+ * not told from other packets. Destinations with the same MAC address are one host.
+ */
+function answersByLink(
+  services: ReturnType<typeof servicesIn>,
+  destinations: ReadonlyMap<number, Destination>,
+): Answers {
+  const answers = new Map<string, AnswerFrom>();
+  const fragments = new Map<string, AnswerFrom>();
+  const shared = new Set<string>();
+  const seen = new Set<number>();
+  for (const [id, { forward, service, mac }] of destinations) {
+    if (forward !== 'link' || service === 0) continue;
+    const ways = (services.get(service)?.ways ?? []).filter(
+      ({ address }) => !address.equals(ANY_ADDRESS),
+    );
+    const sender = textOf({ mac, service });
+    if (ways.length > 0 && !answers.has(sender)) {
+      answers.set(sender, { ...WHOLE, address: ANY_ADDRESS, id });
+    }
+    if (seen.has(service)) continue;
+    seen.add(service);
+    for (const { address, port, protocol } of ways) {
+      const from = { ...WHOLE, address, isByLink: true, id: service };
+      answers.set(textOf({ address, port, protocol }), from);
+      if (port === 0) continue;
+      // Fragments have no ports, so they tell no two services apart.
+      const all = textOf({ address, port: 0, protocol });
+      if ((fragments.get(all)?.id ?? service) !== service) shared.add(all);
+      fragments.set(all, { ...from, isForFragments: true });
+    }
+  }
+  for (const [key, from] of fragments) {
+    if (!answers.has(key) && !shared.has(key)) answers.set(key, from);
+  }
   return answers;
 }
 
@@ -84,8 +135,8 @@ export function planAnswers(
   return { added, gone };
 }
 
-function textOf(key: AnswerKey): string {
-  return encodeAnswerKey(key).toString('hex');
+function textOf(key: AnswerKey | SenderKey): string {
+  return ('mac' in key ? encodeSenderKey(key) : encodeAnswerKey(key)).toString('hex');
 }
 
 function sameFrom(one: AnswerFrom, other: AnswerFrom): boolean {
@@ -114,8 +165,9 @@ function isTwice(entry: Destination, one: Way, other: Way): NoRoom {
 }
 
 function tooMany(count: number): NoRoom {
-  return new NoRoom(`nat would need ${count} answers, of at most ${ANSWERS}`, {
-    cause: 'each port and protocol of a service needs one for each destination',
-    next: 'take fewer ports or destinations, or forward by tunnel or link',
+  return new NoRoom(`nat and link would need ${count} answers, of at most ${ANSWERS}`, {
+    cause:
+      'by nat each port and protocol of a service needs one for each destination, by link each of them needs one',
+    next: 'take fewer ports or destinations, or forward by tunnel',
   });
 }

@@ -8,6 +8,7 @@ import { reachable } from './cells.js';
 import { asWanted } from './exits.js';
 import { addCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
+import { DEVICE_XDP_ANSWERS } from '../abi/device.js';
 import type { Slot } from '../abi/slot.js';
 import type { State, Write } from './state.js';
 import { applyWrites } from './state.js';
@@ -82,6 +83,9 @@ export function carryTables(
       );
       if (match) ids.set(id, match[0]);
     }
+  }
+  if (old.device.flags & DEVICE_XDP_ANSWERS && !sizes.canRewrite) {
+    losses.push('the kernel sends answers from now on, as the new program cannot');
   }
   return { writes, ids, losses };
 }

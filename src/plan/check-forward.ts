@@ -19,6 +19,7 @@ export function checkForward(live: State, wanted: Wanted): void {
   checkChange(live, wanted);
   if (!answersComeBack(forward)) checkPorts(wanted.destinations);
   checkAnswersReach(live, wanted);
+  if (forward !== 'nat' && forward !== 'full-nat') checkAnswering(live.sizes, wanted);
   if (forward === 'tunnel') return;
   if (service.flags & CELL_NAMES) {
     throw new Failure('the destinations cannot remember without a tunnel', {
@@ -60,6 +61,14 @@ function checkPorts(destinations: readonly WantedDestination[]): void {
       next: `write ${formatAddress(first.address)}, or use --forward nat or full-nat`,
     },
   );
+}
+
+function checkAnswering({ canRewrite }: State['sizes'], { answers }: Wanted): void {
+  if (answers !== 'xdp' || canRewrite) return;
+  throw new Failure('this program cannot send answers by XDP', {
+    cause: 'only the host build can; a card and the portable build cannot',
+    next: 'load l4lb_xdp_host.o, or leave answers to the kernel: --answers kernel, or answers = "kernel" in a config file',
+  });
 }
 
 function checkLink(destinations: readonly WantedDestination[]): void {

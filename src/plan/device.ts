@@ -22,7 +22,7 @@ export interface AskedSeed {
 export interface WantedDevice {
   names?: Names | undefined;
   slotSeed?: AskedSeed | undefined;
-  /** Who sends the answers of nat destinations on. */
+  /** Who sends answers on that come through the balancer. */
   answers?: Answering | undefined;
   /** The name of the device, for advice. */
   deviceName?: string | undefined;

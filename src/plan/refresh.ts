@@ -10,8 +10,11 @@ import type { Exit } from '../abi/exit.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import { formatMac } from '../wire/address.js';
 import { largestPacket } from '../wire/outer-header.js';
+import { answersIn, planAnswers } from './answers.js';
+import { reachable } from './cells.js';
 import { exitKey, exitNumbers, isSameExit, planExits } from './exits.js';
 import type { State, Write } from './state.js';
+import { applyWrites } from './state.js';
 import type { WantedExit } from './steps.js';
 
 /** What the kernel says of the way to a destination. */
@@ -80,16 +83,29 @@ export function planRefresh(state: State, seen: Seen): Refresh {
     }
     return [{ map: 'destinations', key: id, value }];
   });
+  const answers = planAnswersOf(state, entries);
   const own = { ...state.device, mac: device.mac, mtu: device.mtu };
   const isOwn = encodeDevice(own).equals(encodeDevice(state.device));
   return {
     writes: [
       ...exits,
+      ...answers.added,
       ...entries,
+      ...answers.gone,
       ...(isOwn ? [] : [{ map: 'device' as const, key: 0, value: own }]),
     ],
     changes,
   };
+}
+
+/** By link the MAC address of a destination tells its answers. */
+function planAnswersOf(
+  state: State,
+  entries: readonly Write[],
+): ReturnType<typeof planAnswers> {
+  if (entries.length === 0) return { added: [], gone: [] };
+  const { destinations } = applyWrites({ ...state, slots: new Map() }, entries);
+  return planAnswers(state, answersIn(reachable(state), destinations));
 }
 
 function nameOf(exit: Exit | WantedExit): string {

@@ -28,7 +28,7 @@ import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { State } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
-import { answersComeBack } from '../wire/forward.js';
+import { answersAreCounted } from '../wire/forward.js';
 
 /** Reads everything but the slots, which are wanted of one service only. */
 export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
@@ -66,7 +66,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
 /**
  * Reads what was counted, for packets and for answers. Only ids that have or had a
  * destination can have counted anything, and answers only those of a destination whose
- * answers come back.
+ * answers are counted.
  */
 async function readCounted(
   bpftool: Bpftool,
@@ -74,7 +74,7 @@ async function readCounted(
   destinations: State['destinations'],
 ): Promise<Pick<State, 'counters' | 'returned'>> {
   const used = [...destinations].filter(([, entry]) => hadDestination(entry));
-  const answering = used.filter(([, { forward }]) => answersComeBack(forward));
+  const answering = used.filter(([, { forward }]) => answersAreCounted(forward));
   const idsOf = (entries: typeof used): number[] => entries.map(([id]) => id);
   const [of, ofAnswers] = await readCounters(bpftool, [
     { map: counters, ids: idsOf(used) },

@@ -22,7 +22,7 @@ export interface Reading {
   verdicts: ReadonlyMap<number, Counter>;
 }
 
-/** What destinations sent back, by those whose answers come back through the balancer. */
+/** What destinations sent back, by those whose answers are counted when they come by. */
 export type Returned = Pick<Reading, 'destinations' | 'retired'>;
 
 export interface Subject {

@@ -29,12 +29,13 @@ import { usedPools } from '../plan/pools.js';
 import type { Records } from '../plan/records.js';
 import { at, must } from '../text/must.js';
 import { formatEndpoint } from '../wire/endpoint.js';
-import { answersComeBack } from '../wire/forward.js';
+import { answersAreCounted, answersComeBack } from '../wire/forward.js';
 import { askCounters, countersIn, readCounters } from './counters.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
 import { readPorts } from './port-use.js';
 import type { Reading, Returned, Subject } from './reading.js';
+import { totalOf } from './reading.js';
 import { readRecords } from './records.js';
 import { Failure } from '../text/failure.js';
 import { elapsedSeconds } from '../system/clock.js';
@@ -73,6 +74,8 @@ interface Answering {
   ids: readonly number[];
   /** What was counted for ids that are free now. */
   freed: Counter;
+  /** Whether answers have to come back here: by link they do only where routes say so. */
+  areExpected: boolean;
 }
 
 /** How often the tables are read anew while they change. */
@@ -188,7 +191,7 @@ export class Watcher {
   ): Promise<Pick<Watched, 'freed' | 'answering'>> {
     const idsOf = (some: typeof entries): number[] => some.map(([id]) => id);
     const answers = ([, { forward }]: (typeof entries)[number]): boolean =>
-      answersComeBack(forward);
+      answersAreCounted(forward);
     const used = entries.filter(([, { service }]) => service !== 0);
     const free = entries.filter(
       ([, entry]) => entry.service === 0 && hadDestination(entry),
@@ -200,11 +203,13 @@ export class Watcher {
       { map: counters, ids: gone },
       ...(returned ? [{ map: returned, ids: goneAnswering }] : []),
     ]);
+    const areExpected = used.some(([, { forward }]) => answersComeBack(forward));
     const sum = (freed: readonly number[], index: number): Counter =>
       freed.map((id) => counterOf(at(counted, index), id)).reduce(addCounters, ZERO);
     return {
       freed: sum(gone, 0),
-      answering: ids.length > 0 ? { ids, freed: sum(goneAnswering, 1) } : undefined,
+      answering:
+        ids.length > 0 ? { ids, freed: sum(goneAnswering, 1), areExpected } : undefined,
     };
   }
 
@@ -261,8 +266,7 @@ export class Watcher {
         time: new Date(),
         at,
         ...sumsOf(counted.slice(0, asked), subject.destinations.keys(), freed),
-        returned:
-          answering && sumsOf(counted.slice(asked), answering.ids, answering.freed),
+        returned: answering && returnedOf(counted.slice(asked), answering),
         verdicts: new Map(
           decodeEntries(verdicts).map((entry) => [
             decodeKey(entry.key),
@@ -285,6 +289,15 @@ function sumsOf(
     destinations: new Map(Array.from(ids, (id) => [id, counterOf(counted, id)])),
     retired: addCounters(counterOf(counted, 0), freed),
   };
+}
+
+/** By link alone nothing is said of answers before the first one has come. */
+function returnedOf(
+  answers: readonly unknown[],
+  { ids, freed, areExpected }: Answering,
+): Returned | undefined {
+  const sums = sumsOf(answers, ids, freed);
+  return areExpected || totalOf(sums).packets > 0n ? sums : undefined;
 }
 
 function counterOf(counted: ReadonlyMap<number, Counter>, id: number): Counter {

@@ -38,6 +38,14 @@ export function answersComeBack(forward: EntryForward): boolean {
   return forward === 'nat' || forward === 'full-nat';
 }
 
-/** Who sends the answers of nat destinations on. */
+/**
+ * Whether answers of a destination are counted when they meet the program. By link they do
+ * only where the balancer is the router of its destinations.
+ */
+export function answersAreCounted(forward: EntryForward): boolean {
+  return answersComeBack(forward) || forward === 'link';
+}
+
+/** Who sends answers on that come through the balancer. */
 export const ANSWERING = ['kernel', 'xdp'] as const;
 export type Answering = (typeof ANSWERING)[number];

@@ -21,8 +21,10 @@ export interface Packet {
   length: number;
   /** VLAN numbers, outermost first. */
   vlans: number[];
-  /** Of the frame. */
+  /** Where the frame goes. */
   mac: Buffer;
+  /** Where it comes from; any if it is left out. */
+  fromMac?: Buffer | undefined;
 }
 
 const MAC_OF_NOBODY = Buffer.from('020000000001', 'hex');
@@ -31,7 +33,7 @@ const SYN = 0x02;
 const ACK = 0x10;
 
 export function buildFrame(packet: Packet): Buffer {
-  const { from, to, vlans, mac } = packet;
+  const { from, to, vlans, mac, fromMac = MAC_OF_NOBODY } = packet;
   const [source, target] = [onWire(from.address), onWire(to.address)];
   const isV6 = isIpv6(to.address);
   const header = isV6 ? 40 : 20;
@@ -48,7 +50,7 @@ export function buildFrame(packet: Packet): Buffer {
   const ip = isV6
     ? ipv6Header(packet.protocol, body.length, source, target)
     : ipv4Header(packet.protocol, body.length, source, target);
-  return Buffer.concat([mac, MAC_OF_NOBODY, ...tags, type, ip, body]);
+  return Buffer.concat([mac, fromMac, ...tags, type, ip, body]);
 }
 
 function transportOf({ from, to, protocol, tcpFlags }: Packet, payload: number): Buffer {

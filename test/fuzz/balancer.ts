@@ -96,7 +96,7 @@ function request(build: Build, scenario: Scenario, { seconds }: Time): Request {
   });
   return made
     .empty('answers')
-    .write('answers', encodeAnswers(scenario.tables.answers ?? []))
+    .write('answers', encodeAnswers(scenario.tables))
     .zeros('kept')
     .zeros('returned')
     .zeros('claims')
@@ -123,8 +123,8 @@ function expectation(
   frames: readonly Buffer[],
 ): Expected {
   const { slots, records, claims } = begin(scenario, seconds);
-  const { exits, answers, pools, claimSets, ...others } = scenario.tables;
-  const ofHost = { exits, answers, pools, claimSets };
+  const { exits, answers, senders, pools, claimSets, ...others } = scenario.tables;
+  const ofHost = { exits, answers, senders, pools, claimSets };
   const tables: Tables = { ...others, slots, build, ...(build === 'host' && ofHost) };
   const { mayTell, mayRecord, mayEcho } = scenario;
   const modelled = askModel(

@@ -1,8 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What nat destinations answer, by chance. */
-import type { ModelAnswer, ModelDestination } from '../../src/model/types.js';
+/** What destinations by nat and by link answer, by chance. */
+import type {
+  ModelAnswer,
+  ModelDestination,
+  ModelSender,
+} from '../../src/model/types.js';
 import { onWire } from '../../src/wire/address.js';
-import { CLIENTS, IPV4, PORTS, SERVICE_ADDRESSES, TCP, UDP } from './choices.js';
+import {
+  CLIENTS,
+  IPV4,
+  PORTS,
+  SERVICES,
+  SERVICE_ADDRESSES,
+  TCP,
+  UDP,
+} from './choices.js';
 import type { Flow } from './flow.js';
 import type { Random } from './random.js';
 
@@ -35,11 +47,31 @@ export function makeAnswers(
       // With any port, too: then the program has to refuse fragments.
       port: random.chance(40) ? 0 : random.pick(PORTS),
       isForFragments,
+      isByLink: false,
       id: random.between(1, 12),
     };
     answers.set(`${address.toString('hex')} ${key.port} ${key.protocol}`, { key, value });
   }
+  for (let count = random.between(0, 6); count > 0; count--) {
+    const address = random.pick(SERVICE_ADDRESSES);
+    const port = random.chance(40) ? 0 : random.pick(PORTS);
+    const key = { address, port, protocol: random.pick([TCP, UDP]) };
+    const isForFragments = port === 0 && random.chance(40);
+    const id = random.between(1, SERVICES);
+    const value = { address, port: 0, isForFragments, isByLink: true, id };
+    answers.set(`${address.toString('hex')} ${port} ${key.protocol}`, { key, value });
+  }
   return [...answers.values()];
+}
+
+/** Of a few hosts, most are destinations of most services. */
+export function makeSenders(random: Random): ModelSender[] {
+  const macs = Array.from({ length: 3 }, () => random.bytes(6));
+  return macs.flatMap((mac) =>
+    Array.from({ length: SERVICES }, (_, index) => index + 1)
+      .filter(() => random.chance(80))
+      .map((service) => ({ key: { mac, service }, id: random.between(1, 12) })),
+  );
 }
 
 /** From a destination to a client, mostly. */

@@ -51,7 +51,10 @@ function makeFrame(random: Random, scenario: Scenario, longest: number): Buffer 
     ? random.pick(scenario.flows)
     : { ...random.pick(scenario.flows), ports: somePorts(random) };
   const packet = makePacket(random, flow, longest);
-  return link(random, scenario.tables.device.mac, packet, flow.address.length === 4);
+  const { device, senders = [] } = scenario.tables;
+  const from =
+    senders.length > 0 && random.chance(60) ? random.pick(senders).key.mac : undefined;
+  return link(random, device.mac, packet, flow.address.length === 4, from);
 }
 
 function somePorts(random: Random): Flow['ports'] {
@@ -60,10 +63,16 @@ function somePorts(random: Random): Flow['ports'] {
   return { source: port(), destination: port() };
 }
 
-export function link(random: Random, mac: Buffer, packet: Buffer, isV4: boolean): Buffer {
+export function link(
+  random: Random,
+  mac: Buffer,
+  packet: Buffer,
+  isV4: boolean,
+  sender?: Buffer,
+): Buffer {
   const tags = random.pick([0, 0, 0, 0, 0, 1, 1, 2, 2, random.chance(30) ? 3 : 0]);
-  const from = random.bytes(6);
-  if (random.chance(95)) from[0] = (from[0] ?? 0) & 0xfe;
+  const from = Buffer.from(sender ?? random.bytes(6));
+  if (!sender && random.chance(95)) from[0] = (from[0] ?? 0) & 0xfe;
   const head = [random.chance(92) ? mac : random.bytes(6), from];
   for (let tag = 0; tag < tags; tag++) {
     head.push(u16(random.pick([0x8100, 0x88a8])), random.bytes(2));

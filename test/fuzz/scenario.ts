@@ -25,7 +25,7 @@ import {
 } from './choices.js';
 import type { Flow } from './flow.js';
 import { makeFlow } from './flow.js';
-import { makeAnswers, makeFlowBack } from './nat.js';
+import { makeAnswers, makeFlowBack, makeSenders } from './nat.js';
 import type { Random } from './random.js';
 import { CLAIM_SETS } from '../../src/abi/pool.js';
 import { BLOCKS, makePools, makePorts, sentFrom } from './ports.js';
@@ -85,6 +85,7 @@ export function makeScenario(random: Random): Scenario {
       ),
       destinations,
       answers,
+      senders: makeSenders(random),
       pools,
       claimSets: BLOCKS * CLAIM_SETS,
     },

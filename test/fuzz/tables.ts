@@ -18,7 +18,6 @@ import type { Claim, Port } from '../../src/abi/port.js';
 import { hash } from '../../src/wire/hash.js';
 import { isIpv4 } from '../../src/model/bytes.js';
 import type {
-  ModelAnswer,
   ModelCell,
   ModelDestination,
   ModelExit,
@@ -78,11 +77,23 @@ export function encodeTables(
 /** The device of every exit that is there: any will do, since nothing is really sent. */
 const LOOPBACK = 1;
 
-/** Entries of the hash `answers`: struct l4lb_answer_key and struct l4lb_answer. */
-export function encodeAnswers(
-  answers: readonly ModelAnswer[],
-): (readonly [Buffer, Buffer])[] {
-  return answers.map(({ key, value }) => {
+/**
+ * Entries of the hash `answers`: struct l4lb_answer_key or struct l4lb_sender_key, and
+ * struct l4lb_answer.
+ */
+export function encodeAnswers({
+  answers = [],
+  senders = [],
+}: Pick<Tables, 'answers' | 'senders'>): (readonly [Buffer, Buffer])[] {
+  const bySender = senders.map(({ key, id }) => {
+    const from = Buffer.alloc(20);
+    key.mac.copy(from, 0);
+    from.writeUInt16LE(key.service, 6);
+    const by = Buffer.alloc(24);
+    by.writeUInt16LE(id, 22);
+    return [from, by] as const;
+  });
+  const byAddress = answers.map(({ key, value }) => {
     const from = Buffer.alloc(20);
     key.address.copy(from, 0);
     from.writeUInt16BE(key.port, 16);
@@ -91,10 +102,11 @@ export function encodeAnswers(
     const by = Buffer.alloc(24);
     value.address.copy(by, 0);
     by.writeUInt16BE(value.port, 16);
-    by.writeUInt8(value.isForFragments ? 1 : 0, 18);
+    by.writeUInt8((value.isForFragments ? 1 : 0) | (value.isByLink ? 2 : 0), 18);
     by.writeUInt16LE(value.id, 22);
     return [from, by] as const;
   });
+  return [...byAddress, ...bySender];
 }
 
 function encodeExits(

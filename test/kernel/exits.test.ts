@@ -33,11 +33,21 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Fills from a config file with these lines, and returns what the tool says. */
+/**
+ * Fills from a config file with these lines, and returns what the tool says. XDP sends
+ * answers where `top` says so.
+ */
 async function fill(lines: string, ...more: string[]): Promise<string> {
+  return fillWith('', lines, ...more);
+}
+
+async function fillWith(top: string, lines: string, ...more: string[]): Promise<string> {
   const file = join(folder, 'l4lb.toml');
   const ways = `address = ["${VIP}", "${VIP_6}"]\nports = ${PORT}\nprotocol = "tcp"`;
-  writeFileSync(file, `[[service]]\nname = "web"\nslots = 256\n${ways}\n${lines}\n`);
+  writeFileSync(
+    file,
+    `${top}\n[[service]]\nname = "web"\nslots = 256\n${ways}\n${lines}\n`,
+  );
   const args = ['-i', 'eth0', '-c', file, ...more];
   const { exitCode, stdout, stderr } = await network.run(
     'balancer',
@@ -110,6 +120,78 @@ describe('destinations behind other devices', () => {
     expect([stderr, stdout]).toEqual(['', expect.stringMatching(/, by eth[12]\n/)]);
     expect(stdout).toContain('program and model agree');
     expect(stdout).toMatch(/from +02:00:00:00:02:0[12]/);
+  });
+});
+
+describe('answers by the link', () => {
+  const LINK = `forward = "link"\n${BOTH}`;
+  const ANSWER = ['--src', `${VIP}:${PORT}`, '--dst', '10.0.0.2:5555/tcp'];
+  const MAC = '02:00:0a:02:00:01';
+
+  afterAll(async () => {
+    for (const device of ['eth1', 'eth2']) {
+      await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', device, '--off');
+    }
+  });
+
+  test('are the matter of the kernel until they meet the program', async () => {
+    expect(await fill(LINK)).not.toContain('--share');
+    const { destinations, totals } = await network.sample();
+    expect(destinations).toHaveLength(2);
+    expect([...destinations, totals].map(({ answers }) => answers)).toEqual([
+      ...[undefined, undefined, undefined],
+    ]);
+    const said = await fillWith('answers = "xdp"', LINK);
+    expect(said).toContain('now answers xdp');
+    expect(said).toContain(
+      'answers of link destinations come in by eth1 without meeting the program, so the kernel sends them and nobody counts them: l4lb-load -i eth1 --share eth0',
+    );
+  });
+
+  test('are counted by destination, and the kernel routes them', async () => {
+    for (const device of ['eth1', 'eth2']) {
+      const args = ['-i', device, '--share', 'eth0'] as const;
+      await network.expectOk('balancer', 'bin/l4lb-load.js', ...args);
+    }
+    expect(await fill(LINK)).toContain('now answers kernel');
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+    expect(await whoAnswers(VIP_6)).toEqual(['1', '2']);
+    const { destinations, totals, verdicts } = await network.sample();
+    for (const { answers } of destinations) expect(answers?.packets).toBeGreaterThan(20);
+    expect(totals.answers?.packets).toBe(verdicts['answer passed']?.packets);
+  });
+
+  test('are sent by XDP where it is asked to, and the kernel sees none', async () => {
+    expect(await fillWith('answers = "xdp"', LINK)).toMatch(/^0\n/);
+    // With these the kernel drops them: they come from an address of its own.
+    const setting = (value: number): string =>
+      ['all', 'eth1', 'eth2']
+        .map((name) => `net.ipv4.conf.${name}.accept_local=${value}`)
+        .join(' ');
+    await network.shell('balancer', `sysctl -qw ${setting(0)}`);
+    const before = await network.sample();
+    expect(await whoAnswers(VIP)).toEqual(['1', '2']);
+    expect(await whoAnswers(VIP_6)).toEqual(['1', '2']);
+    await network.shell('balancer', `sysctl -qw ${setting(1)}`);
+    const after = await network.sample();
+    const grown = (verdict: string): number =>
+      (after.verdicts[verdict]?.packets ?? 0) - (before.verdicts[verdict]?.packets ?? 0);
+    expect(grown('answer sent')).toBeGreaterThan(80);
+    expect(grown('answer sent') + grown('answer passed')).toBe(
+      (after.totals.answers?.packets ?? 0) - (before.totals.answers?.packets ?? 0),
+    );
+  });
+
+  test('are explained, with whose they are', async () => {
+    const { stdout } = await network.l4lb('explain', ...ANSWER, '--src-mac', MAC);
+    expect(stdout).toMatch(/^ {2}verdict +answer sent: /m);
+    expect(stdout).toMatch(/^ {2}answer of +10\.2\.0\.2 \(id \d+, .*by the link$/m);
+    expect(stdout).toContain('program and model agree');
+    const other = await network.l4lb('explain', ...ANSWER);
+    expect(other.stdout).toMatch(
+      /^ {2}because +.* from the MAC address of none of its destinations \(--src-mac\)\n {2}verdict +not ours: /m,
+    );
+    expect(other.stdout).toContain('program and model agree');
   });
 });
 

@@ -241,6 +241,7 @@ export class Program {
             address: addressOf(vip),
             port: vip.port,
             isForFragments: false,
+            isByLink: false,
             id: 1,
           }),
         ),

@@ -4,6 +4,7 @@
  * comes back by it, and the kernel has to route it to the client. Its source is the
  * service's address, which this host may have itself.
  */
+import { DEVICE_XDP_ANSWERS } from '../../abi/device.js';
 import { many } from '../../text/format.js';
 import type { Check, ExitFacts, Facts, Finding } from '../facts.js';
 import { found, orWell, remark, serviceAddresses, some, works } from '../findings.js';
@@ -57,13 +58,12 @@ export const checkWayBack: Check = (facts) => {
       fix: () => 'net.ipv6.conf.all.forwarding=1',
     }),
   ];
-  const turned = (['answer passed', 'answer sent'] as const).map(
+  const [passed, sent] = (['answer passed', 'answer sent'] as const).map(
     (verdict) => facts.traffic?.verdicts.get(verdict) ?? 0,
   );
-  const came = ways.reduce(
-    (sum, { answers }) => sum + total(answers),
-    turned.reduce((sum, count) => sum + count, 0),
-  );
+  const seen = ways.reduce((sum, { answers }) => sum + total(answers), 0);
+  // Those that pass are seen behind the program, too.
+  const came = Math.max(seen, passed ?? 0) + (sent ?? 0);
   const names = some(ways.map(({ name }) => name));
   return orWell(
     findings,
@@ -75,16 +75,32 @@ export const checkWayBack: Check = (facts) => {
 
 const STRICT = 1;
 
-/** What destinations by nat and full-nat answer must meet the program on the device that it comes in by. */
+/**
+ * What destinations by nat and full-nat answer must meet the program on the device that it comes in
+ * by, and by link so must what XDP is to send.
+ */
 function unshared({ device: { name: own }, program, balancer }: Facts): Found[] {
+  const isSending = ((balancer?.tables.device.flags ?? 0) & DEVICE_XDP_ANSWERS) !== 0;
   return (balancer?.exits ?? []).filter(works).flatMap((exit): Found[] => {
     const sender = must(exit.sender, 'the device that an exit sends by');
-    const behind = (balancer?.destinations ?? []).filter(
-      ({ forward, address }) =>
-        answersComeBack(forward) && exit.destinations.includes(address),
+    const all = (balancer?.destinations ?? []).filter(({ address }) =>
+      exit.destinations.includes(address),
     );
+    const behind = all.filter(({ forward }) => answersComeBack(forward));
+    const linked = all.filter(({ forward }) => forward === 'link');
     const isShared = sender.programs.some(({ id }) => id === program?.id);
-    if (behind.length === 0 || isShared) return [];
+    if (isShared) return [];
+    if (behind.length === 0) {
+      if (!isSending || linked.length === 0) return [];
+      const names = some([...new Set(linked.map(({ address }) => address))]);
+      return [
+        remark({
+          finding: `the kernel sends what ${names} answer, and not XDP`,
+          evidence: `it comes in by ${sender.name}, which does not run the program of ${own}`,
+          fix: `l4lb-load -i ${sender.name} --share ${own}`,
+        }),
+      ];
+    }
     const names = some([...new Set(behind.map(({ address }) => address))]);
     return [
       found({

@@ -18,7 +18,7 @@ const KEYS = [
 const COLUMNS = [
   ['#', 'position in the order of addresses'],
   ['share', 'part of the packets/s of all destinations'],
-  ['answers/s', 'what the destination sent back, by nat, and its bits/s beside it'],
+  ['answers/s', 'what the destination sent back by this host, and its bits/s beside it'],
   ['history', 'packets/s, scaled to the largest in the row'],
 ] as const;
 

@@ -7,11 +7,13 @@ import {
   ANSWERS,
   ANSWER_FRAGMENTS,
   ANSWER_KEY_SIZE,
+  ANSWER_LINK,
   ANSWER_SIZE,
   decodeAnswer,
   decodeAnswerKey,
   encodeAnswer,
   encodeAnswerKey,
+  encodeSenderKey,
 } from '../../../src/abi/answer.js';
 import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../../src/abi/carry.js';
 import { DECAP_VERDICTS } from '../../../src/abi/decap.js';
@@ -227,7 +229,10 @@ const EMPTY_DESTINATION: Destination = {
 };
 const EMPTY_EXIT: Exit = { mac: NO_MAC, vlan: 0, ifindex: 0, mtu: 0 };
 const EMPTY_ANSWER_KEY = { address: NO_ADDRESS, port: 0, protocol: 0 };
-const EMPTY_ANSWER = { address: NO_ADDRESS, port: 0, isForFragments: false, id: 0 };
+const EMPTY_ANSWER = {
+  ...{ address: NO_ADDRESS, port: 0 },
+  ...{ isForFragments: false, isByLink: false, id: 0 },
+};
 const EMPTY_COUNTER: Counter = { packets: 0n, bytes: 0n };
 
 const ONES_8 = 0xff;
@@ -341,6 +346,14 @@ const SINGLE_FIELDS: { struct: string; field: string; value: Buffer }[] = [
     value: withoutVersion(encodeAnswerKey({ ...EMPTY_ANSWER_KEY, ...one })),
   })),
   ...Object.entries({
+    mac: { mac: ONES_MAC },
+    service: { service: ONES_16 },
+  }).map(([field, one]) => ({
+    struct: 'l4lb_sender_key',
+    field,
+    value: encodeSenderKey({ mac: NO_MAC, service: 0, ...one }),
+  })),
+  ...Object.entries({
     address: { address: ONES_ADDRESS },
     port: { port: ONES_16 },
     destination: { id: ONES_16 },
@@ -416,6 +429,7 @@ const NEVER_ALL_ONES = [
   'l4lb_destination.flags',
   'l4lb_answer.flags',
   'l4lb_answer_key.version',
+  'l4lb_sender_key.version',
 ];
 const COUNTER: Counter = { packets: 0x0102030405060708n, bytes: 0xf1f2f3f4f5f6f7f8n };
 
@@ -522,6 +536,7 @@ describe('abi', () => {
     { flag: 'L4LB_MOST_BLOCKS', value: MOST_BLOCKS },
     { flag: 'L4LB_BLOCKS', value: USUAL_BLOCKS },
     { flag: 'L4LB_ANSWER_FRAGMENTS', value: ANSWER_FRAGMENTS },
+    { flag: 'L4LB_ANSWER_LINK', value: ANSWER_LINK },
   ])('the flag $flag is $value in the header too', ({ flag, value }) => {
     expect(value).toBe(defined(L4LB, flag));
   });
@@ -584,6 +599,7 @@ describe('abi', () => {
 
   test('the map answers has keys and values of these sizes, and as many as fit', () => {
     expect(L4LB).toContain(`sizeof(struct l4lb_answer_key) == ${ANSWER_KEY_SIZE},`);
+    expect(L4LB).toContain(`sizeof(struct l4lb_sender_key) == ${ANSWER_KEY_SIZE},`);
     expect(L4LB).toContain(`sizeof(struct l4lb_answer) == ${ANSWER_SIZE},`);
     expect(L4LB).toContain(`L4LB_ANSWERS (1 << ${Math.log2(ANSWERS)})`);
   });
@@ -695,8 +711,14 @@ describe('abi', () => {
     expect(EXITS).toBe(defined(L4LB, 'L4LB_EXITS'));
     const key = { address: WEB_1, port: 8080, protocol: 17 };
     expect(decodeAnswerKey(encodeAnswerKey(key))).toEqual(key);
-    for (const isForFragments of [false, true]) {
-      const answer = { address: VIP, port: 80, isForFragments, id: 7 };
+    const sender = { mac: ONES_MAC, service: 0x0102 };
+    expect(decodeAnswerKey(encodeSenderKey(sender))).toEqual(sender);
+    for (const flags of [
+      { isForFragments: false, isByLink: false },
+      { isForFragments: true, isByLink: false },
+      { isForFragments: false, isByLink: true },
+    ]) {
+      const answer = { address: VIP, port: 80, ...flags, id: 7 };
       expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
     }
     expect(decodeKey(encodeKey(0x01020304))).toBe(0x01020304);
@@ -758,8 +780,16 @@ describe('abi', () => {
       expected: '00000000000000000000ffff0a00010f  1f90 11 04',
     },
     {
+      what: 'the key of a sender',
+      value: encodeSenderKey({ mac: mac('02:00:0a:00:01:0f'), service: 0x0102 }),
+      expected: '02000a00010f 0201  0000000000000000000000 00',
+    },
+    {
       what: 'an answer',
-      value: encodeAnswer({ address: VIP, port: 80, isForFragments: true, id: 1 }),
+      value: encodeAnswer({
+        ...{ address: VIP, port: 80 },
+        ...{ isForFragments: true, isByLink: false, id: 1 },
+      }),
       expected: '00000000000000000000ffffc000020a  0050 01 000000 0100',
     },
     {

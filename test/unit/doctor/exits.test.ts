@@ -2,6 +2,7 @@
 /** What the doctor says of destinations behind other devices. */
 import { describe, expect, test } from '@jest/globals';
 
+import { DEVICE_XDP_ANSWERS } from '../../../src/abi/device.js';
 import { countSources } from '../../../src/doctor/frames.js';
 import { examine } from '../../../src/doctor/examine.js';
 import type {
@@ -87,6 +88,13 @@ function nat(one: Facts): Facts {
     (each) => ({ ...each, forward: 'nat' }) as const,
   );
   return { ...one, balancer: { ...own, destinations } };
+}
+
+/** Where XDP is to send answers. */
+function sending(one: Facts): Facts {
+  const own = one.balancer ?? balancer();
+  const device = { ...own.tables.device, flags: DEVICE_XDP_ANSWERS };
+  return { ...one, balancer: { ...own, tables: { ...own.tables, device } } };
 }
 
 const IPV6 = (one: Facts): Facts => {
@@ -227,6 +235,15 @@ describe('finds', () => {
       finding: 'answers of 10.0.1.15 are not turned back, so no client can use them',
       evidence:
         "they come in by eth1, which does not run the program of ens4, and only that puts the service's address back",
+      fix: 'l4lb-load -i eth1 --share ens4',
+    },
+    {
+      what: 'answers by link that XDP is to send, and no program where they come in',
+      broken: sending(gateway()),
+      check: 'way back',
+      severity: 'remark',
+      finding: 'the kernel sends what 10.0.1.15 answer, and not XDP',
+      evidence: 'it comes in by eth1, which does not run the program of ens4',
       fix: 'l4lb-load -i eth1 --share ens4',
     },
     {

@@ -7,7 +7,7 @@ import { model } from '../../../src/model/model.js';
 import type { ModelAnswer, ModelCell, Tables } from '../../../src/model/types.js';
 import { parseAddress, parseMac } from '../../../src/wire/address.js';
 import { must } from '../../../src/text/must.js';
-import { MORE_FRAGMENTS, UDP, ethernet, ipv4, udp } from '../../frames.js';
+import { MORE_FRAGMENTS, UDP, ethernet, ipv4, packet, udp } from '../../frames.js';
 import { MACS, NAT, natRows, noAnswer } from '../../nat-packets.js';
 import type { NatCase } from '../../nat-packets.js';
 import { cell, destination, state, tables } from './tables.js';
@@ -23,6 +23,7 @@ function natTables(nat: NatCase, different: Partial<ModelCell> = {}): Tables {
     address: address(vip.address),
     port: vip.port,
     isForFragments: false,
+    isByLink: false,
     id: 1,
   };
   const usual = tables();
@@ -106,7 +107,10 @@ describe('fragments', () => {
     expect(model(own, state(), frame).verdict).toBe('not ours');
     const note: ModelAnswer = {
       key: { address: address(to.address), port: 0, protocol: UDP },
-      value: { address: address(vip.address), port: 0, isForFragments: true, id: 1 },
+      value: {
+        ...{ address: address(vip.address), port: 0, id: 1 },
+        ...{ isForFragments: true, isByLink: false },
+      },
     };
     const answers = [...(own.answers ?? []), note];
     expect(model({ ...own, answers }, state(), frame)).toMatchObject({
@@ -124,5 +128,49 @@ describe('fragments', () => {
     });
     // The note is not for whole packets.
     expect(model({ ...own, answers }, state(), noAnswer(nat)).verdict).toBe('not ours');
+  });
+});
+
+describe('by link', () => {
+  const OTHER = '02:00:0a:00:01:77';
+
+  function linkTables(vip: NatCase['vip']): Tables {
+    const usual = tables();
+    const key = { address: address(vip.address), port: vip.port, protocol: UDP };
+    const value = {
+      ...{ address: key.address, port: 0, id: 7 },
+      ...{ isForFragments: false, isByLink: true },
+    };
+    return {
+      ...usual,
+      device: { ...usual.device, mac: mac(MACS.balancer), flags: DEVICE_ANSWERS },
+      cells: [cell({ address: key.address, port: vip.port, protocol: UDP })],
+      answers: [{ key, value }],
+      senders: [
+        { key: { mac: mac(MACS.destination), service: 7 }, id: 3 },
+        { key: { mac: mac(OTHER), service: 8 }, id: 4 },
+      ],
+    };
+  }
+
+  test.each(['IPv4', 'IPv6'] as const)('%s: the sender is known by its MAC', (family) => {
+    const { client, vip } = NAT[family];
+    const ends = { from: vip.address, to: client.address };
+    const content = udp({ from: vip.port, to: client.port }, Buffer.alloc(24, 7));
+    const frame = (from: string): Buffer =>
+      ethernet({ to: MACS.balancer, from }, packet({ ...ends, protocol: UDP }, content));
+    const own = linkTables(vip);
+    expect(model(own, state(), frame(MACS.destination))).toMatchObject({
+      verdict: 'answer passed',
+      action: 'PASS',
+      frame: frame(MACS.destination),
+      returned: 3,
+    });
+    // A destination of another service, and anybody.
+    for (const one of [OTHER, MACS.sender]) {
+      const answer = model(own, state(), frame(one));
+      expect(answer).toMatchObject({ verdict: 'not ours', reasons: { noSender: 7 } });
+      expect(answer.returned).toBeUndefined();
+    }
   });
 });

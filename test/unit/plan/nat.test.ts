@@ -3,7 +3,8 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { decodeAnswerKey } from '../../../src/abi/answer.js';
-import { DEVICE_ANSWERS } from '../../../src/abi/device.js';
+import { DEVICE_ANSWERS, DEVICE_XDP_ANSWERS } from '../../../src/abi/device.js';
+import { carryTables } from '../../../src/plan/carry-tables.js';
 import { planRemoval } from '../../../src/plan/remove.js';
 import { servicesIn } from '../../../src/plan/services.js';
 import { reachable } from '../../../src/plan/cells.js';
@@ -11,6 +12,7 @@ import { exportConfig } from '../../../src/plan/export.js';
 import type { State } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
+import { formatMac } from '../../../src/wire/address.js';
 import { formatEndpoint, parseEndpoint } from '../../../src/wire/endpoint.js';
 import { protocolName } from '../../../src/wire/protocols.js';
 import type { Fill } from './states.js';
@@ -37,9 +39,13 @@ function answersOf({ answers = new Map() }: State): string[] {
   return [...answers]
     .map(([hex, from]) => {
       const key = decodeAnswerKey(Buffer.from(hex, 'hex'));
+      if ('mac' in key) {
+        return `${formatMac(key.mac)} for service ${key.service} -> ${from.id}`;
+      }
       const what = from.isForFragments ? ' fragments' : '';
       const protocol = protocolName(key.protocol) ?? '';
-      return `${formatEndpoint(key)}/${protocol} -> ${formatEndpoint(from)}${what}`;
+      const to = from.isByLink ? `service ${from.id}` : formatEndpoint(from);
+      return `${formatEndpoint(key)}/${protocol} -> ${to}${what}`;
     })
     .sort();
 }
@@ -137,6 +143,93 @@ describe('answers', () => {
     const other = text('source', '10.0.1.1:8080');
     expect(answersOf(applyConfig(NOTHING, other))).toHaveLength(1);
     expect(answersOf(applyConfig(NOTHING, text('source+ports')))).toHaveLength(1);
+  });
+});
+
+describe('answers by link', () => {
+  const LINK: Fill = { ...NAT, forward: 'link' };
+  const BOTH = [row('10.0.1.1'), row('fd00::2')];
+  const MACS = [row('10.0.1.1'), row('fd00::2')].map(({ mac }) => formatMac(mac));
+
+  test('have the address of the service, and the MAC address of a destination', () => {
+    const vip = ['192.0.2.10:80/tcp', '[2001:db8::10]:80/tcp'];
+    const live = filled(NOTHING, BOTH, { ...LINK, vip });
+    expect(answersOf(live)).toEqual([
+      `${MACS[1]} for service 1 -> 2`,
+      `${MACS[0]} for service 1 -> 1`,
+      '192.0.2.10/tcp -> service 1 fragments',
+      '192.0.2.10:80/tcp -> service 1',
+      '2001:db8::10/tcp -> service 1 fragments',
+      '[2001:db8::10]:80/tcp -> service 1',
+    ]);
+    expect(live.device.flags & DEVICE_ANSWERS).toBe(DEVICE_ANSWERS);
+    const [service] = servicesIn(reachable(live)).values();
+    if (!service) throw new Error('there is one service');
+    const { id, ways } = service;
+    const after = applyWrites(live, planRemoval(live, { id, ways, range: service }));
+    expect([answersOf(after), after.device.flags]).toEqual([[], 0]);
+  });
+
+  test('follow another MAC address, which is there before the old one goes', () => {
+    const live = filled(NOTHING, BOTH, LINK);
+    const other = row('10.0.1.1', 1, '02:00:0a:00:01:99');
+    const seen = planFor(live, [other, row('fd00::2')], LINK)
+      .writes.filter(({ map }) => map === 'answers' || map === 'destinations')
+      .map(({ map }) => map);
+    expect(seen).toEqual(['answers', 'destinations', 'answers']);
+    const after = filled(live, [other, row('fd00::2')], LINK);
+    expect(answersOf(after)).toContain('02:00:0a:00:01:99 for service 1 -> 1');
+    expect(answersOf(after)).not.toContain(`${MACS[0]} for service 1 -> 1`);
+  });
+
+  test('are those of the first of two destinations that are one host', () => {
+    const twice = ['10.0.1.1', '10.0.1.2'].map((one) => row(one, 1, '02:00:0a:00:01:01'));
+    expect(answersOf(filled(NOTHING, twice, LINK))).toContain(
+      '02:00:0a:00:01:01 for service 1 -> 1',
+    );
+  });
+
+  test('tell no fragments of two services on one address', () => {
+    const one = filled(NOTHING, BOTH.slice(0, 1), LINK);
+    const other = { ...LINK, vip: ['192.0.2.10:81/tcp'] };
+    const two = filled(one, BOTH.slice(0, 1), other);
+    expect(answersOf(two)).toEqual([
+      `${MACS[0]} for service 1 -> 1`,
+      `${MACS[0]} for service 2 -> 2`,
+      '192.0.2.10:80/tcp -> service 1',
+      '192.0.2.10:81/tcp -> service 2',
+    ]);
+  });
+
+  test('are not known of a service on any address, nor where nat needs the same', () => {
+    expect(answersOf(filled(NOTHING, BOTH, { ...LINK, vip: ['any/tcp'] }))).toEqual([]);
+    const nat = filled(NOTHING, at('10.0.1.1'), NAT);
+    const link = { ...LINK, vip: ['10.0.1.1:80/tcp'] };
+    expect(answersOf(filled(nat, BOTH.slice(0, 1), link))).toEqual([
+      `${MACS[0]} for service 2 -> 2`,
+      '10.0.1.1/tcp -> service 2 fragments',
+      '10.0.1.1:80/tcp -> 192.0.2.10',
+    ]);
+  });
+
+  test('are sent by XDP where the program can, and refused where not', () => {
+    const live = filled(NOTHING, BOTH, { ...LINK, answers: 'xdp' });
+    expect(live.device.flags).toBe(DEVICE_ANSWERS | DEVICE_XDP_ANSWERS);
+    for (const forward of ['link', 'tunnel'] as const) {
+      expect(() =>
+        planFor(untouched(SIZES), BOTH, { ...LINK, forward, answers: 'xdp' }),
+      ).toThrow('this program cannot send answers by XDP');
+    }
+  });
+
+  test('are left to the kernel when a program takes over that cannot', () => {
+    const live = filled(NOTHING, BOTH, { ...LINK, answers: 'xdp' });
+    const device = { mac: row('10.0.9.9').mac, mtu: 1500 };
+    const { losses, writes } = carryTables(live, SIZES, device);
+    expect(losses).toEqual([
+      'the kernel sends answers from now on, as the new program cannot',
+    ]);
+    expect(writes.filter(({ map }) => map === 'answers')).toEqual([]);
   });
 });
 

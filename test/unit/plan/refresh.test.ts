@@ -2,6 +2,7 @@
 /** What is written when the network changes: entries, exits and the device, and no slots. */
 import { describe, expect, test } from '@jest/globals';
 
+import { decodeAnswerKey } from '../../../src/abi/answer.js';
 import { planRefresh } from '../../../src/plan/refresh.js';
 import type { Seen, Way } from '../../../src/plan/refresh.js';
 import type { State } from '../../../src/plan/state.js';
@@ -65,6 +66,22 @@ describe('a refresh', () => {
     expect(writes.map(({ map, key }) => [map, key])).toEqual([['destinations', 1]]);
     expect(applyWrites(live(), writes).destinations.get(1)).toMatchObject({ mac: NEW });
     expect(changes).toEqual(['10.0.1.1: MAC 02:00:0a:00:01:99, was 02:00:0a:00:01:01']);
+  });
+
+  test('of another MAC tells by it whose answers come by the link', () => {
+    const bare = untouched();
+    const host = { ...bare, sizes: { ...bare.sizes, canRewrite: true } };
+    const vip = ['192.0.2.10:80/tcp'];
+    const fill = { slots: 16, forward: 'link', vip, now: 10 } as const;
+    const state = filled({ ...host, answers: new Map() }, [row('10.0.1.1')], fill);
+    const { writes } = planRefresh(state, seen({ mac: NEW, exit: undefined }));
+    const maps = writes.map(({ map }) => map);
+    expect(maps).toEqual(['answers', 'destinations', 'answers']);
+    const senders = [...(applyWrites(state, writes).answers ?? [])].flatMap(([hex]) => {
+      const key = decodeAnswerKey(Buffer.from(hex, 'hex'));
+      return 'mac' in key ? [key] : [];
+    });
+    expect(senders).toEqual([{ mac: NEW, service: 1 }]);
   });
 
   test('of another route moves the exit, and back', () => {

@@ -12,7 +12,7 @@ import { applyWrites, ownedBy } from '../../../src/plan/state.js';
 import { plan } from '../../../src/plan/service.js';
 import type { Service } from '../../../src/plan/services.js';
 import { chooseService } from '../../../src/plan/services.js';
-import type { Forward } from '../../../src/wire/forward.js';
+import type { Answering, Forward } from '../../../src/wire/forward.js';
 import { forwardIn } from '../../../src/wire/forward.js';
 import type { Sources } from '../../../src/wire/outer-source.js';
 import type { Way } from '../../../src/wire/way.js';
@@ -74,6 +74,7 @@ export interface Fill {
   source?: Buffer;
   sources?: Sources;
   echo?: boolean;
+  answers?: Answering;
   mac?: Buffer;
   mtu?: number;
   table?: TableKind;
@@ -112,6 +113,7 @@ export function planFor(
         ipv6: { address: BALANCER_6, spread: 0 },
       },
       echo: fill.echo,
+      answers: fill.answers,
       takeSsh: fill.takeSsh,
       sessionPort: fill.sessionPort ?? 0,
       mac: fill.mac ?? BALANCER_MAC,
