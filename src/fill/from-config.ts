@@ -92,7 +92,7 @@ export async function prepareConfig(
 ): Promise<PreparedConfig> {
   checkConfigNames(config);
   const { services: wanted, echo, answers, names, seed } = config;
-  for (const { forward } of wanted) checkBuild(forward, canLeave);
+  for (const { forward } of wanted) checkBuild({ forward, answers }, canLeave);
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
   const destinations = await resolveRows(tools, link, rows, canLeave);

@@ -35,7 +35,7 @@ import { plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
 import { chooseService, servicesIn } from '../plan/services.js';
 import type { AskedSeed } from '../plan/device.js';
-import { cannotRewrite } from '../plan/check-forward.js';
+import { cannotAnswer, cannotRewrite } from '../plan/check-forward.js';
 import { checkNamesUsed } from '../plan/check-names.js';
 import { changesNames, checkDevice } from '../plan/device.js';
 import { sessionPort } from '../system/ssh-session.js';
@@ -93,7 +93,7 @@ export async function prepareFill(
   canLeave: boolean,
 ): Promise<Prepared> {
   const { previous = [], seed, ...others } = wishes;
-  checkBuild(wishes.forward, canLeave);
+  checkBuild(wishes, canLeave);
   const rows = readRows(files);
   const older = previous.map((file) => readRows([file]));
   const mac = macOf(link);
@@ -121,8 +121,13 @@ export async function prepareFill(
  * Refuses what only the host build does before the network is asked for the destinations:
  * it is the host build, too, that finds them behind other devices.
  */
-export function checkBuild(forward: Forward | undefined, canLeave: boolean): void {
-  if (forward && answersComeBack(forward) && !canLeave) throw cannotRewrite(forward);
+export function checkBuild(
+  { forward, answers }: Pick<FillWishes, 'forward' | 'answers'>,
+  canLeave: boolean,
+): void {
+  if (canLeave) return;
+  if (forward && answersComeBack(forward)) throw cannotRewrite(forward);
+  if (answers === 'xdp') throw cannotAnswer();
 }
 
 /** What a fill asks for by a seed that was given. */

@@ -64,8 +64,11 @@ function checkPorts(destinations: readonly WantedDestination[]): void {
 }
 
 function checkAnswering({ canRewrite }: State['sizes'], { answers }: Wanted): void {
-  if (answers !== 'xdp' || canRewrite) return;
-  throw new Failure('this program cannot send answers by XDP', {
+  if (answers === 'xdp' && !canRewrite) throw cannotAnswer();
+}
+
+export function cannotAnswer(): Failure {
+  return new Failure('this program cannot send answers by XDP', {
     cause: 'only the host build can; a card and the portable build cannot',
     next: 'load l4lb_xdp_host.o, or leave answers to the kernel: --answers kernel, or answers = "kernel" in a config file',
   });

@@ -375,6 +375,8 @@ describe('is refused', () => {
         `this program cannot rewrite packets, as ${forward} does`,
       );
     }
+    const sent = await fillWith('answers = "xdp"', `forward = "link"\n${BOTH}`);
+    expect(sent).toContain('this program cannot send answers by XDP');
   });
 
   test.each([
