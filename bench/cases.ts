@@ -89,6 +89,12 @@ export const CASES: readonly Case[] = [
   one('ways to forward', 'by the link, by another device', {
     subject: 'another device, the link',
   }),
+  one('ways to forward', "by the link, answers sent by the kernel's routes", {
+    ...{ subject: 'the link, answers', traffic: ANSWERS },
+  }),
+  one('ways to forward', 'by the link, answers passed to the host', {
+    ...{ subject: 'the link, answers passed', floor: 'passing', traffic: ANSWERS },
+  }),
   one('ways to forward', 'nat', { subject: 'nat' }),
   one('ways to forward', 'nat, TCP', { subject: 'nat', traffic: { kind: 'tcp' } }),
   one('ways to forward', 'nat, 1,000 flows', {

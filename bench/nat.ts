@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Turns the tables of a filled balancer into some that take its packets for answers of nat. */
-import { encodeAnswer, encodeAnswerKey } from '../src/abi/answer.js';
+/** Turns the tables of a filled balancer into some that take its packets for answers. */
+import { encodeAnswer, encodeAnswerKey, encodeSenderKey } from '../src/abi/answer.js';
 import { encodeDestination } from '../src/abi/destination.js';
 import { encodePools } from '../src/abi/pool.js';
 import {
@@ -25,11 +25,11 @@ import { mapNamed } from '../src/program/find.js';
 import type { Bpftool } from '../src/system/bpftool.js';
 import { decodeEntries, updateLine, valueOf } from '../src/system/bpftool-text.js';
 import type { Entry, MapInfo } from '../src/system/bpftool-text.js';
-import { parseAddress } from '../src/wire/address.js';
+import { parseAddress, parseMac } from '../src/wire/address.js';
 import { TCP } from '../src/wire/protocols.js';
 import { must } from '../src/text/must.js';
 import { CLIENT, CLIENT_PORT } from './traffic.js';
-import { SERVICE } from './wire.js';
+import { NEAR_MAC, SERVICE } from './wire.js';
 
 /** An address for answers; any will do. */
 const VIP = '203.0.113.10';
@@ -44,7 +44,7 @@ const addressOf = (text: string): Buffer => must(parseAddress(text), text);
 export async function makeAnswers(
   bpftool: Bpftool,
   maps: readonly MapInfo[],
-  isSent: boolean,
+  { isSent, isByLink = false }: { isSent: boolean; isByLink?: boolean },
 ): Promise<void> {
   const [device, services] = [mapNamed(maps, 'device'), mapNamed(maps, 'services')];
   const answers = mapNamed(maps, 'answers');
@@ -54,11 +54,19 @@ export async function makeAnswers(
   const settings = decodeDevice(valueOf(must(one?.[0], 'device')));
   const flags = DEVICE_ANSWERS | (isSent ? DEVICE_XDP_ANSWERS : 0);
   const from = { address: addressOf(CLIENT), protocol: TCP };
-  const value = encodeAnswer({
-    ...{ address: addressOf(VIP), port: 80, isForFragments: false },
-    ...{ isByLink: false, id: 1 },
-  });
+  const own = { address: addressOf(VIP), port: 80, isForFragments: false, id: 1 };
+  const value = encodeAnswer({ ...own, isByLink });
+  const sender = { mac: must(parseMac(NEAR_MAC), NEAR_MAC), service: 1 };
   const lines = [
+    ...(isByLink
+      ? [
+          updateLine(
+            answers,
+            encodeSenderKey(sender),
+            encodeAnswer({ ...own, isByLink: false }),
+          ),
+        ]
+      : []),
     ...Array.from({ length: ANSWERED }, (_, index) =>
       updateLine(answers, encodeAnswerKey({ ...from, port: CLIENT_PORT + index }), value),
     ),

@@ -203,6 +203,10 @@ function passing(load: Subject): Subject {
   };
 }
 
+function answering(how: Parameters<typeof makeAnswers>[2]): Subject {
+  return balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, how));
+}
+
 export const SUBJECTS = {
   floor: program('.make/floor.o'),
   portable: balancer({ object: 'l4lb_xdp.o', slots: 512 }),
@@ -226,11 +230,14 @@ export const SUBJECTS = {
   nat: balancer({ forward: 'nat' }),
   'nat, answers': async (wire, folder) => {
     await route(wire);
-    await balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, true))(wire, folder);
+    await answering({ isSent: true })(wire, folder);
   },
-  'nat, answers passed': passing(
-    balancer({}, (bpftool, maps) => makeAnswers(bpftool, maps, false)),
-  ),
+  'nat, answers passed': passing(answering({ isSent: false })),
+  'the link, answers': async (wire, folder) => {
+    await route(wire);
+    await answering({ isSent: true, isByLink: true })(wire, folder);
+  },
+  'the link, answers passed': passing(answering({ isSent: false, isByLink: true })),
   'full-nat': balancer({ forward: 'full-nat' }),
   /** Apart, since its ports are those of a flood. */
   'full-nat, flooded': balancer({ forward: 'full-nat' }),
@@ -258,6 +265,7 @@ export const SUBJECTS = {
 /** What counts at the first place of the kernel: no packet comes back. */
 const TAKES: ReadonlySet<string> = new Set<keyof typeof SUBJECTS>([
   'nat, answers passed',
+  'the link, answers passed',
   'full-nat, answers passed',
   'passing',
   'decapsulating',
