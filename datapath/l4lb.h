@@ -428,6 +428,7 @@ struct l4lb_claim {
  * theirs in TIME_WAIT.
  */
 #define L4LB_CLAIM_ENDED 16	/* 64 seconds */
+#define L4LB_CLAIM_RESET 60	/* 4 minutes, as anyone can forge a RST: RFC 7857 */
 #define L4LB_CLAIM_UDP 45	/* 3 minutes */
 #define L4LB_CLAIM_LASTS 1861	/* 2 hours and 4 minutes */
 

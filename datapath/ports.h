@@ -20,7 +20,8 @@
  * and for TCP acknowledges it: whoever forges the source does not see the answer. Of UDP
  * anyone can forge that too, and hold a port for three minutes.
  *
- * A RST counts only until something comes after it, because anyone can forge one.
+ * A RST counts only until something comes after it, and leaves the connection its port
+ * longer than two FINs do, because anyone can forge one.
  */
 #ifndef PORTS_H
 #define PORTS_H
@@ -172,10 +173,9 @@ static __always_inline __u32 rank_claim(union claim claim, __u32 now)
 	const __u32 state = claim.fields.state;
 	const __u32 is_free = ((__u64)claim.fields.signature - 1) >> 63;
 	const __u32 is_tcp = state / L4LB_CLAIM_TCP & 1;
-	const __u32 has_ended =
-		(state / L4LB_CLAIM_RST | (state / L4LB_CLAIM_CLIENT_FIN &
-					   state / L4LB_CLAIM_SERVER_FIN)) &
-		1;
+	const __u32 has_closed = state / L4LB_CLAIM_CLIENT_FIN &
+				 state / L4LB_CLAIM_SERVER_FIN & 1;
+	const __u32 has_ended = (state / L4LB_CLAIM_RST | has_closed) & 1;
 	/* One that is just being taken counts as established. */
 	const __u32 is_kept =
 		(state / L4LB_CLAIM_ESTABLISHED | ~state / L4LB_CLAIM_READY) &
@@ -183,7 +183,9 @@ static __always_inline __u32 rank_claim(union claim claim, __u32 now)
 	__u32 lasts =
 		L4LB_CLAIM_UDP + is_tcp * (L4LB_CLAIM_LASTS - L4LB_CLAIM_UDP);
 
-	lasts -= has_ended * (lasts - L4LB_CLAIM_ENDED);
+	lasts -= has_ended *
+		 (lasts - L4LB_CLAIM_RESET +
+		  has_closed * (L4LB_CLAIM_RESET - L4LB_CLAIM_ENDED));
 	return is_free * IS_FREE |
 	       (1 - is_free) * (is_kept * is_negative(lasts + TICK - silent) *
 					(IS_OVER + silent) +

@@ -23,6 +23,7 @@ export const CLAIM_RST = 64;
 
 /** How long a connection may be silent before another may take its port, as in `seen`. */
 export const CLAIM_ENDED = 16;
+export const CLAIM_RESET = 60;
 export const CLAIM_UDP = 45;
 export const CLAIM_LASTS = 1861;
 

@@ -12,6 +12,7 @@ import {
   CLAIM_ESTABLISHED,
   CLAIM_LASTS,
   CLAIM_READY,
+  CLAIM_RESET,
   CLAIM_RST,
   CLAIM_SERVER_FIN,
   CLAIM_TCP,
@@ -151,9 +152,6 @@ export function findPort(
   return undefined;
 }
 
-export const hasEnded = ({ state }: Claim): boolean =>
-  hasBothFins(state) || (state & CLAIM_RST) !== 0;
-
 export function hasBothFins(state: number): boolean {
   return (state & CLAIM_CLIENT_FIN) !== 0 && (state & CLAIM_SERVER_FIN) !== 0;
 }
@@ -172,6 +170,13 @@ interface Candidate {
   silent: number;
 }
 
+/** How long a connection keeps its port, if it is established. */
+function lastsFor({ state }: Claim): number {
+  if (hasBothFins(state)) return CLAIM_ENDED;
+  if ((state & CLAIM_RST) !== 0) return CLAIM_RESET;
+  return (state & CLAIM_TCP) !== 0 ? CLAIM_LASTS : CLAIM_UDP;
+}
+
 /** Returns undefined if the claim stands. */
 function candidate(claim: Claim, number: number, now: number): Candidate | undefined {
   if (claim.signature === 0) return { number, how: 'free', silent: 0 };
@@ -179,9 +184,7 @@ function candidate(claim: Claim, number: number, now: number): Candidate | undef
   const silent = ((now - claim.seen + 1) & 0xffff) - 1;
   const isReady = (claim.state & CLAIM_READY) !== 0;
   if (isReady && !isEstablished(claim)) return { number, how: 'not established', silent };
-  const usual = (claim.state & CLAIM_TCP) !== 0 ? CLAIM_LASTS : CLAIM_UDP;
-  const lasts = hasEnded(claim) ? CLAIM_ENDED : usual;
-  return silent > lasts ? { number, how: 'over', silent } : undefined;
+  return silent > lastsFor(claim) ? { number, how: 'over', silent } : undefined;
 }
 
 /** Below 0 if the first is better. Of equals the last place of a set is. */

@@ -8,6 +8,7 @@ import {
   CLAIM_ESTABLISHED,
   CLAIM_LASTS,
   CLAIM_READY,
+  CLAIM_RESET,
   CLAIM_RST,
   CLAIM_SERVER_FIN,
   CLAIM_TCP,
@@ -74,8 +75,9 @@ function isTaken({ signature, state, seen }: Claim, now: number): boolean {
   if (signature === 0) return false;
   const silent = (Math.floor(now / SEEN_SECONDS) + TICK - seen) & 0xffff;
   const finished = CLAIM_CLIENT_FIN | CLAIM_SERVER_FIN;
-  const hasEnded = (state & CLAIM_RST) !== 0 || (state & finished) === finished;
-  const lasts = hasEnded ? CLAIM_ENDED : state & CLAIM_TCP ? CLAIM_LASTS : CLAIM_UDP;
+  const usual = state & CLAIM_TCP ? CLAIM_LASTS : CLAIM_UDP;
+  const open = state & CLAIM_RST ? CLAIM_RESET : usual;
+  const lasts = (state & finished) === finished ? CLAIM_ENDED : open;
   return silent <= lasts + TICK;
 }
 

@@ -10,6 +10,7 @@ import {
   CLAIM_ESTABLISHED,
   CLAIM_LASTS,
   CLAIM_READY,
+  CLAIM_RESET,
   CLAIM_RST,
   CLAIM_SERVER_FIN,
   CLAIM_TCP,
@@ -88,7 +89,7 @@ function makeState(random: Random, isTcp: boolean): number {
 }
 
 function makeAge(random: Random): number {
-  const about = random.pick([0, CLAIM_ENDED, CLAIM_UDP, CLAIM_LASTS]);
+  const about = random.pick([0, CLAIM_ENDED, CLAIM_UDP, CLAIM_RESET, CLAIM_LASTS]);
   // -1: a processor whose clock is ahead has just seen it.
   return random.chance(80) ? about + random.between(-1, 2) : random.below(65536);
 }

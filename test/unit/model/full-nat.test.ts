@@ -6,11 +6,12 @@ import { DEVICE_POOLS } from '../../../src/abi/device.js';
 import {
   CLAIMS,
   CLAIM_ANSWERED,
-  CLAIM_ENDED,
+  CLAIM_CLIENT_FIN,
   CLAIM_ESTABLISHED,
   CLAIM_LASTS,
   CLAIM_READY,
   CLAIM_RST,
+  CLAIM_SERVER_FIN,
   CLAIM_TCP,
   CLAIM_UDP,
 } from '../../../src/abi/port.js';
@@ -93,6 +94,7 @@ describe('a new connection takes', () => {
   });
   const tcp = CLAIM_READY | CLAIM_TCP;
   const established = tcp | CLAIM_ANSWERED | CLAIM_ESTABLISHED;
+  const bothFins = CLAIM_CLIENT_FIN | CLAIM_SERVER_FIN;
   const lives = claim(established, CLAIM_LASTS);
   const full = Array.from({ length: CLAIMS }, () => lives);
   const taken = (one: readonly Claim[], other: readonly Claim[]): number | undefined => {
@@ -125,9 +127,15 @@ describe('a new connection takes', () => {
       8,
     ],
     [
-      'one a minute after its RST',
-      among(claim(established | CLAIM_RST, CLAIM_ENDED + 1)),
-      among(claim(established | CLAIM_RST, CLAIM_ENDED)),
+      'one four minutes after its RST, which anyone can forge',
+      among(claim(established | CLAIM_RST, 61)),
+      among(claim(established | CLAIM_RST, 60)),
+      8,
+    ],
+    [
+      'one a minute after its FINs, with a RST or without',
+      among(claim(established | bothFins | CLAIM_RST, 17)),
+      among(claim(established | bothFins, 16)),
       8,
     ],
     ['a free one first', among(claim(established, 3000), FREE), full, 9],

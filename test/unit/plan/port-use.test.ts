@@ -61,9 +61,9 @@ describe('a port', () => {
       '1 0 0',
       judged(OPEN | CLAIM_CLIENT_FIN | CLAIM_SERVER_FIN, 17),
     ],
-    ['was reset a minute ago', '1 1 1', judged(OPEN | CLAIM_RST, 16)],
-    ['was reset before that', '1 0 0', judged(OPEN | CLAIM_RST, 17)],
-    ['had UDP that was reset', '1 0 0', judged(UDP | CLAIM_RST, 17)],
+    ['was reset four minutes ago', '1 1 1', judged(OPEN | CLAIM_RST, 60)],
+    ['was reset before that', '1 0 0', judged(OPEN | CLAIM_RST, 61)],
+    ['had UDP that was reset', '1 0 0', judged(UDP | CLAIM_RST, 61)],
   ])('%s', (_, expected, seen) => {
     expect(seen).toBe(expected);
   });
