@@ -8,7 +8,17 @@ import { readdirSync } from 'node:fs';
 
 const BOTTOM = ['text', 'wire', 'abi'];
 const PURE = ['config', 'plan', 'model', 'card', 'health'];
-const JOBS = ['load', 'fill', 'watch', 'stats', 'explain', 'doctor', 'disturb', 'flood'];
+const JOBS = [
+  'load',
+  'fill',
+  'watch',
+  'checks',
+  'stats',
+  'explain',
+  'doctor',
+  'disturb',
+  'flood',
+];
 
 const MAY_IMPORT = {
   text: [],
