@@ -292,12 +292,19 @@ describe('l4lb-map', () => {
 
   test('does its work even if nobody reads what it prints, and says nothing then', async () => {
     const file = csv('10.0.1.1, 02:00:0a:00:01:01\n');
-    const piped = `bin/l4lb-map.js -i eth0 -f ${file} | true; echo "\${PIPESTATUS[0]}"`;
+    const fill = ['bin/l4lb-map.js', '-i', 'eth0', '--vip', 'any', '-f'] as const;
+    const piped = `${fill.join(' ')} ${file} | true; echo "\${PIPESTATUS[0]}"`;
     const finished = await network.run('balancer', 'bash', ['-c', piped]);
     expect(finished).toEqual({ exitCode: 0, stdout: '0', stderr: '' });
-    const { stdout } = await network.l4lb('map', '-f', file, '--dry-run', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ writes: 0, destinations: 1 });
-    await network.expectOk('balancer', 'bin/l4lb-map.js', '-i', 'eth0', '-f', SAMPLE);
+    const again = await network.expectOk(
+      'balancer',
+      ...fill,
+      file,
+      '--dry-run',
+      '--json',
+    );
+    expect(JSON.parse(again.stdout)).toMatchObject({ writes: 0, destinations: 1 });
+    await network.expectOk('balancer', ...fill, SAMPLE);
   });
 
   test('asks which service is meant if there are several', async () => {
