@@ -58,19 +58,16 @@ function named({ output }: ShownCommand): string[] {
   );
 }
 
-/** Both outputs as a terminal would show them, in lines. */
+/**
+ * Both outputs as a terminal would show them, in lines. They share one pipe, since two
+ * would be read in any order.
+ */
 async function run(step: ShownCommand): Promise<string[]> {
-  const [file, args] = shell(step);
-  const options = {
-    cwd: folder,
-    env,
-    all: true,
-    reject: false,
-    timeout: 120_000,
-  } as const;
-  const { all, exitCode } = await execa(file, args, options);
-  if (exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${all}`);
-  return all === '' ? [] : all.split('\n');
+  const [file, args] = shell({ ...step, command: `exec 2>&1\n${step.command}` });
+  const options = { cwd: folder, env, reject: false, timeout: 120_000 } as const;
+  const { stdout, exitCode } = await execa(file, args, options);
+  if (exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${stdout}`);
+  return stdout === '' ? [] : stdout.split('\n');
 }
 
 /**
