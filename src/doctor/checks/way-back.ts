@@ -6,7 +6,7 @@
  */
 import { DEVICE_XDP_ANSWERS } from '../../abi/device.js';
 import { many } from '../../text/format.js';
-import type { Check, ExitFacts, Facts, Finding } from '../facts.js';
+import type { Check, DestinationFacts, ExitFacts, Facts, Finding } from '../facts.js';
 import { found, orWell, remark, serviceAddresses, some, works } from '../findings.js';
 import { must } from '../../text/must.js';
 import { answersComeBack } from '../../wire/forward.js';
@@ -20,6 +20,8 @@ interface Way {
   routing: NonNullable<ExitFacts['routing']>;
   sources: string[];
   answers: ReadonlyMap<string, number>;
+  /** Whether XDP sends most answers, and the kernel only sees the others. */
+  isSent: boolean;
 }
 
 export const checkWayBack: Check = (facts) => {
@@ -31,6 +33,7 @@ export const checkWayBack: Check = (facts) => {
     ...judge(ways, {
       isWrong: ({ routing }) => !routing.acceptLocal,
       counts: (source) => !isIpv6(source) && local.includes(source),
+      isOfKernel: true,
       evidence: (names, sources) =>
         `${sources} is an address of this host, and accept_local is 0 on ${names}, so the kernel takes answers for forged`,
       fix: (name) => `net.ipv4.conf.${setting(name)}.accept_local=1`,
@@ -38,6 +41,7 @@ export const checkWayBack: Check = (facts) => {
     ...judge(ways, {
       isWrong: ({ routing }) => routing.rpFilter === STRICT,
       counts: (source) => !isIpv6(source),
+      isOfKernel: true,
       evidence: (names, sources) =>
         `rp_filter is strict on ${names}, and answers have ${sources} as their source, which the kernel reaches by another device`,
       fix: (name) => `net.ipv4.conf.${setting(name)}.rp_filter=2`,
@@ -79,19 +83,16 @@ const STRICT = 1;
  * What destinations by nat and full-nat answer must meet the program on the device that it comes in
  * by, and by link so must what XDP is to send.
  */
-function unshared({ device: { name: own }, program, balancer }: Facts): Found[] {
-  const isSending = ((balancer?.tables.device.flags ?? 0) & DEVICE_XDP_ANSWERS) !== 0;
-  return (balancer?.exits ?? []).filter(works).flatMap((exit): Found[] => {
+function unshared(facts: Facts): Found[] {
+  const own = facts.device.name;
+  return (facts.balancer?.exits ?? []).filter(works).flatMap((exit): Found[] => {
     const sender = must(exit.sender, 'the device that an exit sends by');
-    const all = (balancer?.destinations ?? []).filter(({ address }) =>
-      exit.destinations.includes(address),
-    );
+    const all = destinationsBehind(facts, exit);
     const behind = all.filter(({ forward }) => answersComeBack(forward));
     const linked = all.filter(({ forward }) => forward === 'link');
-    const isShared = sender.programs.some(({ id }) => id === program?.id);
-    if (isShared) return [];
+    if (isShared(facts, exit)) return [];
     if (behind.length === 0) {
-      if (!isSending || linked.length === 0) return [];
+      if (!sendsAnswers(facts) || linked.length === 0) return [];
       const names = some([...new Set(linked.map(({ address }) => address))]);
       return [
         remark({
@@ -112,20 +113,79 @@ function unshared({ device: { name: own }, program, balancer }: Facts): Found[] 
   });
 }
 
+function destinationsBehind(
+  { balancer }: Facts,
+  { destinations }: ExitFacts,
+): DestinationFacts[] {
+  return (balancer?.destinations ?? []).filter(({ address }) =>
+    destinations.includes(address),
+  );
+}
+
+/** Whether the program runs on the device that answers come in by. */
+function isShared({ program }: Facts, { sender }: ExitFacts): boolean {
+  return sender?.programs.some(({ id }) => id === program?.id) ?? false;
+}
+
+function sendsAnswers({ balancer }: Facts): boolean {
+  return ((balancer?.tables.device.flags ?? 0) & DEVICE_XDP_ANSWERS) !== 0;
+}
+
 interface Fault {
   isWrong: (way: Way) => boolean;
   /** Whether the fault harms answers from this address. */
   counts: (source: string) => boolean;
+  /** Whether it does not harm what XDP sends: that asks only for forwarding. */
+  isOfKernel?: boolean;
   evidence: (names: string, sources: string) => string;
   /** The setting that fixes it. */
   fix: (name: string, routing: Way['routing']) => string;
 }
 
-/** One finding for all devices with the same fault. */
-function judge(ways: readonly Way[], { isWrong, counts, evidence, fix }: Fault): Found[] {
+/**
+ * One finding for all devices with the same fault, and another for those where XDP sends
+ * answers: only packets that it cannot send, such as fragments and ICMP errors, are lost.
+ */
+function judge(ways: readonly Way[], fault: Fault): Found[] {
   const wrong = ways
-    .map((way) => ({ ...way, sources: way.sources.filter(counts) }))
-    .filter((way) => way.sources.length > 0 && isWrong(way));
+    .map((way) => ({ ...way, sources: way.sources.filter(fault.counts) }))
+    .filter((way) => way.sources.length > 0 && fault.isWrong(way));
+  const isSpared = ({ isSent }: Way): boolean => isSent && fault.isOfKernel === true;
+  return [
+    ...sayDropped(
+      wrong.filter((way) => !isSpared(way)),
+      fault,
+      {
+        drops: (from) => `the kernel drops what ${from} answer`,
+        wouldDrop: (from) =>
+          `the kernel would drop what ${from} answer, if it came through this host`,
+        came: (count) => `${many(count, 'answer')} came in by it`,
+        none: 'no answer came',
+      },
+    ),
+    ...sayDropped(wrong.filter(isSpared), fault, {
+      drops: (from) => `the kernel drops answers of ${from} that XDP leaves to it`,
+      wouldDrop: (from) =>
+        `the kernel would drop answers of ${from} that XDP leaves to it`,
+      came: (count) => `${count} of them came to it`,
+      none: 'none of them came to it',
+    }),
+  ];
+}
+
+/** How to say which answers are lost. */
+interface Lost {
+  drops: (from: string) => string;
+  wouldDrop: (from: string) => string;
+  came: (count: number) => string;
+  none: string;
+}
+
+function sayDropped(
+  wrong: readonly Way[],
+  { evidence, fix }: Fault,
+  words: Lost,
+): Found[] {
   if (wrong.length === 0) return [];
   const came = wrong.reduce(
     (sum, { answers, sources }) =>
@@ -143,16 +203,16 @@ function judge(ways: readonly Way[], { isWrong, counts, evidence, fix }: Fault):
   if (came > 0) {
     return [
       found({
-        finding: `the kernel drops what ${from} answer`,
-        evidence: `${text}; ${many(came, 'answer')} came in by it during the check`,
+        finding: words.drops(from),
+        evidence: `${text}; ${words.came(came)} during the check`,
         fix: command,
       }),
     ];
   }
   return [
     remark({
-      finding: `the kernel would drop what ${from} answer, if it came through this host`,
-      evidence: `${text}; no answer came during the check`,
+      finding: words.wouldDrop(from),
+      evidence: `${text}; ${words.none} during the check`,
       fix: command,
     }),
   ];
@@ -167,7 +227,12 @@ function waysBack(facts: Facts): Way[] {
     const came = facts.traffic?.exits.get(number)?.answers ?? [];
     const answers = new Map([...came].filter(([source]) => sources.includes(source)));
     const { name } = must(device, 'the device of an exit that works');
-    return [{ name, destinations, routing, sources, answers }];
+    const isSent =
+      sendsAnswers(facts) &&
+      isShared(facts, exit) &&
+      // Of a tunnel the program sees no answers.
+      destinationsBehind(facts, exit).every(({ forward }) => forward !== 'tunnel');
+    return [{ name, destinations, routing, sources, answers, isSent }];
   });
 }
 

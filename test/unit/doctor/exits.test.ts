@@ -13,6 +13,7 @@ import type {
 } from '../../../src/doctor/facts.js';
 import type { Routing } from '../../../src/system/settings.js';
 import type { Device } from '../../../src/system/ip/namespaces.js';
+import type { EntryForward } from '../../../src/wire/forward.js';
 import { Unseen } from '../../../src/text/unseen.js';
 import { ip, mac } from '../wire/names.js';
 import { balancer, destination, device, facts, traffic } from './facts.js';
@@ -81,14 +82,18 @@ function gateway(
   });
 }
 
-/** The same by nat. */
-function nat(one: Facts): Facts {
+function by(forward: EntryForward, one: Facts): Facts {
   const own = one.balancer ?? balancer();
-  const destinations = own.destinations.map(
-    (each) => ({ ...each, forward: 'nat' }) as const,
-  );
+  const source = forward === 'tunnel' ? '10.0.0.1' : '0.0.0.0';
+  const destinations = own.destinations.map((each) => ({ ...each, forward, source }));
   return { ...one, balancer: { ...own, destinations } };
 }
+
+const nat = (one: Facts): Facts => by('nat', one);
+const tunnel = (one: Facts): Facts => by('tunnel', one);
+
+/** The program runs where answers come in, too. */
+const SHARED = (({ programs }) => ({ sender: eth1({ programs }) }))(device());
 
 /** Where XDP is to send answers. */
 function sending(one: Facts): Facts {
@@ -258,6 +263,47 @@ describe('finds', () => {
         'the kernel would drop what 10.0.1.15 answer, if it came through this host',
       evidence: `${VIP} is an address of this host, and accept_local is 0 on eth1.20, so the kernel takes answers for forged; no answer came during the check`,
       fix: 'sysctl -w net.ipv4.conf.eth1/20.accept_local=1',
+    },
+    {
+      what: 'an own address as the source of answers, most of which XDP sends',
+      broken: sending(
+        gateway(
+          { ...SHARED, routing: { ...ROUTER, acceptLocal: false } },
+          { answers: new Map() },
+        ),
+      ),
+      check: 'way back',
+      severity: 'remark',
+      finding: 'the kernel would drop answers of 10.0.1.15 that XDP leaves to it',
+      evidence: `${VIP} is an address of this host, and accept_local is 0 on eth1, so the kernel takes answers for forged; none of them came to it during the check`,
+      fix: 'sysctl -w net.ipv4.conf.eth1.accept_local=1',
+    },
+    {
+      what: 'a strict rp_filter, and answers by nat that XDP does not send',
+      broken: sending(nat(gateway({ ...SHARED, routing: { ...ROUTER, rpFilter: 1 } }))),
+      check: 'way back',
+      finding: 'the kernel drops answers of 10.0.1.15 that XDP leaves to it',
+      evidence: `rp_filter is strict on eth1, and answers have ${VIP} as their source, which the kernel reaches by another device; 90 of them came to it during the check`,
+      fix: 'sysctl -w net.ipv4.conf.eth1.rp_filter=2',
+    },
+    {
+      what: 'an own address as the source of answers by a tunnel, which XDP does not send',
+      broken: sending(
+        tunnel(gateway({ ...SHARED, routing: { ...ROUTER, acceptLocal: false } })),
+      ),
+      check: 'way back',
+      finding: 'the kernel drops what 10.0.1.15 answer',
+      evidence: `${VIP} is an address of this host, and accept_local is 0 on eth1, so the kernel takes answers for forged; 90 answers came in by it during the check`,
+      fix: 'sysctl -w net.ipv4.conf.eth1.accept_local=1',
+    },
+    {
+      what: 'forwarding that is off, without which XDP sends nothing either',
+      broken: sending(gateway({ ...SHARED, routing: { ...ROUTER, forwarding: false } })),
+      check: 'way back',
+      finding: 'the kernel drops what 10.0.1.15 answer',
+      evidence:
+        'forwarding of IPv4 is off on eth1; 90 answers came in by it during the check',
+      fix: 'sysctl -w net.ipv4.conf.eth1.forwarding=1',
     },
     {
       what: 'forwarding that is off on one device',
