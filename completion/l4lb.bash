@@ -5,7 +5,7 @@
 _l4lb_options() {
     case $1 in
     'l4lb load') echo '-V --version -i --interface -m --mode -f --file --obj --flows --blocks --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
-    'l4lb replace') echo '-V --version -i --interface -m --mode -f --file --obj --flows --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
+    'l4lb replace') echo '-V --version -i --interface -m --mode -f --file --obj --flows --blocks --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb off') echo '-V --version -i --interface -m --mode --json -h --help' ;;
     'l4lb status') echo '-V --version -i --interface --json -h --help' ;;
     'l4lb check') echo '-V --version --json -h --help' ;;
@@ -54,6 +54,7 @@ _l4lb_values() {
     'l4lb replace -f' | 'l4lb replace --file') echo 'several files' ;;
     'l4lb replace --obj') echo 'one files' ;;
     'l4lb replace --flows') echo 'one free' ;;
+    'l4lb replace --blocks') echo 'one free' ;;
     'l4lb replace -s' | 'l4lb replace --source') echo 'several free' ;;
     'l4lb replace --vip') echo 'several free' ;;
     'l4lb replace --slots') echo 'one free' ;;

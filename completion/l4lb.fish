@@ -53,6 +53,7 @@ complete -c l4lb -n '__fish_seen_subcommand_from replace' -s m -l mode -x -a 'au
 complete -c l4lb -n '__fish_seen_subcommand_from replace' -s f -l file -r -F -d 'fill from this file before attaching, such as 32_destinations.csv:...'
 complete -c l4lb -n '__fish_seen_subcommand_from replace' -l obj -r -F -d 'the object file to load, such as l4lb_xdp.o'
 complete -c l4lb -n '__fish_seen_subcommand_from replace' -l flows -x -d 'MiB of memory for connections of hot slots, a power of two, such as 64'
+complete -c l4lb -n '__fish_seen_subcommand_from replace' -l blocks -x -d 'addresses that full-nat can send from, each with 32,768 ports and...'
 complete -c l4lb -n '__fish_seen_subcommand_from replace' -l json -d 'print the result as JSON'
 complete -c l4lb -n '__fish_seen_subcommand_from replace' -s s -l source -x -d 'source of the outer header, such as 10.0.0.4, one for each address...'
 complete -c l4lb -n '__fish_seen_subcommand_from replace' -l vip -x -d 'a way into the service: ADDR[:PORT][/PROTO], such as...'

@@ -7,6 +7,7 @@ import { attach } from './cli/attach.js';
 import {
   addFillOptions,
   attachModeOption,
+  blocksOption,
   flowsOption,
   jsonOption,
   loadFileOption,
@@ -22,6 +23,7 @@ export function replaceCommand(): CliCommand {
     .addOption(loadFileOption())
     .addOption(objectOption('the one that suits the mode'))
     .addOption(flowsOption('unchanged'))
+    .addOption(blocksOption('unchanged'))
     .addOption(jsonOption());
   return addFillOptions(command)
     .explainedBy({
