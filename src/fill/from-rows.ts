@@ -24,6 +24,7 @@ import { printableLine } from '../text/printable.js';
 import type { OwnSources } from './outer-source.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import type { Link } from '../system/ip/links.js';
+import type { ChosenAddress } from '../system/ip/own.js';
 import { chosenAddresses } from '../system/ip/own.js';
 import type { State } from '../plan/state.js';
 import { ownedBy, writesBetween } from '../plan/state.js';
@@ -79,6 +80,8 @@ export interface Prepared extends Omit<FillWishes, 'previous' | 'seed'> {
   destinations: WantedDestination[];
   source: AskedSources;
   ownSources: OwnSources;
+  /** Asks for the addresses that connections of this host may have, which no pool may have. */
+  chosenAddresses: () => Promise<readonly ChosenAddress[]>;
   sessionPort: number;
   mac: Buffer;
   mtu: number;
@@ -98,17 +101,15 @@ export async function prepareFill(
   const older = previous.map((file) => readRows([file]));
   const mac = macOf(link);
   const destinations = await resolveRows(tools, link, rows, canLeave);
-  const { forward, source } = wishes;
-  // Another pool than before has to be named.
-  const mayHavePool = forward === 'full-nat' || (forward === undefined && source);
-  const chosen = mayHavePool ? await chosenAddresses(tools.run) : [];
+  const { source } = wishes;
   return {
     destinations,
     before: older.map((all) => all.map((row) => asBefore(row, destinations))),
     ...others,
     slotSeed: askSeed(seed),
     source: source ?? {},
-    ownSources: ownSources(link, rows, chosen),
+    ownSources: ownSources(link, rows),
+    chosenAddresses: () => chosenAddresses(tools.run),
     sessionPort: sessionPort(),
     mac,
     mtu: link.mtu,
@@ -203,12 +204,10 @@ export async function planFill(
   const live = { ...tables, slots };
   const entries = chosen.isNew ? [] : [...ownedBy(tables, service.id).values()];
   const forward = prepared.forward ?? forwardIn(entries);
-  const sources = chooseSources(
-    prepared.source,
-    sourcesIn(entries),
-    prepared.ownSources,
-    forward,
-  );
+  // The host may have got an address of a pool that the service keeps.
+  const chosenOnes = forward === 'full-nat' ? await prepared.chosenAddresses() : [];
+  const own = { ...prepared.ownSources, chosen: chosenOnes };
+  const sources = chooseSources(prepared.source, sourcesIn(entries), own, forward);
   const { before, ...wanted } = {
     ...prepared,
     service,

@@ -317,8 +317,8 @@ describe('finds', () => {
     const again = `for try in {1..10}; do (${ask}) && break; done`;
     expect(await shell('client', again)).toMatch(/^x/);
     // Addresses that the kernel does not choose for what this host sends stay a pool.
-    const way = ['--vip', `${VIP}:81/udp`, '--source', '10.2.0.8/31'];
-    expect((await network.l4lb('map', '-f', one, ...way)).stderr).toBe('');
+    const refill = ['map', '-f', one, '--vip', `${VIP}:81/udp`] as const;
+    expect((await network.l4lb(...refill)).stderr).toBe('');
     const after = await doctor();
     expect(after.findings).toEqual([shared]);
     expect(after.well).toContainEqual({
@@ -333,5 +333,10 @@ describe('finds', () => {
     // What comes by the link meets the program now, too.
     expect(back.map(({ address }) => address)).toEqual(['10.2.0.2', '10.2.0.2:81']);
     expect(sample).toMatchObject({ pools: [{ source: '10.2.0.8/31', ports: 65_536 }] });
+    // One that it chooses is none any more, though the service has the pool already.
+    await shell('balancer', 'ip addr add 10.2.0.9/30 dev lo');
+    expect((await network.l4lb(...refill)).stderr).toContain(
+      "10.2.0.8/31 has 10.2.0.9 of lo, which is the host's own",
+    );
   });
 });

@@ -158,6 +158,7 @@ export class Program {
       before: [],
       source: joinSources([fill.source].flat().map(parseSource)) ?? {},
       ownSources: { sources: {}, missing: new Map() },
+      chosenAddresses: () => Promise.resolve([]),
       echo: fill.echo,
       ways: fill.vips?.flatMap(parseWays),
       takeSsh: fill.takeSsh,
