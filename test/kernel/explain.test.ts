@@ -346,12 +346,11 @@ test.each<{ what: string; change: () => Promise<void> }>([
   },
 );
 
-test.each([
-  { blocks: 4, of: "the object's own blocks" },
-  { blocks: 8, of: 'other blocks' },
-])(
-  'by full-nat, with $of: the port of a connection, and whose port an answer is sent to',
-  async ({ blocks }) => {
+describe('by full-nat', () => {
+  const question = ['--src', `${CLIENT}:6000`, '--dst', `${VIP}:81/tcp`];
+
+  /** A service whose ports are so many blocks. */
+  async function load(blocks: number): Promise<void> {
     await network.l4lb('load', '--off');
     const size = ['--blocks', String(blocks), '--flows', '1'];
     expect(await network.l4lb('load', ...size)).toMatchObject({ exitCode: 0 });
@@ -360,8 +359,43 @@ test.each([
     const rows = '10.0.1.1\n10.0.1.2\n';
     const filled = await network.run('balancer', 'bin/l4lb-map.js', args, rows);
     expect(filled).toMatchObject({ exitCode: 0 });
-    const from = ['--src', `${CLIENT}:6000`, '--dst', `${VIP}:81/tcp`];
-    expect(await explain(...from)).toMatchObject([
+  }
+
+  /** The question about an answer to a connection that has begun, and what was said of that. */
+  async function begin(): Promise<{ told: ExplainedJson | undefined; back: string[] }> {
+    const flood = ['-c', '1', '-S', '-s', '6000', '-p', '81', '-q', VIP];
+    await network.run('client', 'hping3', flood);
+    const [told] = await explain(...question, '--tcp-flags', 'ACK');
+    const back = [
+      ...['--src', `${told?.destination?.address}:81`],
+      ...['--dst', `${told?.port?.address}/tcp`, '--tcp-flags', 'SYN,ACK'],
+    ];
+    return { told, back };
+  }
+
+  /** What is said in words, and how long the tables of ports are that were made for it. */
+  async function inWords(back: readonly string[]): Promise<[string, number[]]> {
+    const folder = mkdtempSync(join(tmpdir(), 'l4lb-explain-'));
+    const [log, tool] = [join(folder, 'log'), join(folder, 'bpftool')];
+    const real = (await execa('which', ['bpftool'])).stdout;
+    writeFileSync(tool, `#!/bin/sh\necho "$*" >>${log}\nexec ${real} "$@"\n`, {
+      mode: 0o755,
+    });
+    const inPath = `PATH=${folder}:$PATH bin/l4lb-explain.js -i eth0 ${back.join(' ')}`;
+    const words = await network.shell('balancer', inPath);
+    const made = readFileSync(log, 'utf8').matchAll(
+      /^map create .* value (\d+) entries (\d+) name (?:claims|ports)$/gm,
+    );
+    rmSync(folder, { recursive: true });
+    return [
+      words,
+      [...made].map(([, value, entries]) => Number(value) * Number(entries)),
+    ];
+  }
+
+  test('the port of a connection, and whose port an answer is sent to', async () => {
+    await load(4);
+    expect(await explain(...question)).toMatchObject([
       {
         ...{ verdict: 'balanced', agrees: true },
         port: {
@@ -371,49 +405,39 @@ test.each([
         },
       },
     ]);
-    expect(await explain(...from, '--tcp-flags', 'ACK')).toMatchObject([
+    expect(await explain(...question, '--tcp-flags', 'ACK')).toMatchObject([
       { verdict: 'no connection', agrees: true, port: { address: null } },
     ]);
 
-    const flood = ['-c', '1', '-S', '-s', '6000', '-p', '81', '-q', VIP];
-    await network.run('client', 'hping3', flood);
-    const [told] = await explain(...from, '--tcp-flags', 'ACK');
+    const { told, back } = await begin();
     expect(told).toMatchObject({
       ...{ verdict: 'balanced', agrees: true },
       port: { because: 'its connection has this port' },
     });
-    const back = [
-      ...['--src', `${told?.destination?.address}:81`],
-      ...['--dst', `${told?.port?.address}/tcp`, '--tcp-flags', 'SYN,ACK'],
-    ];
     expect(await explain(...back)).toMatchObject([
       {
         ...{ verdict: 'answer passed', agrees: true },
         port: { ...told?.port, because: 'an answer to this client', state: ['answered'] },
       },
     ]);
-    const folder = mkdtempSync(join(tmpdir(), 'l4lb-explain-'));
-    const [log, tool] = [join(folder, 'log'), join(folder, 'bpftool')];
-    const real = (await execa('which', ['bpftool'])).stdout;
-    writeFileSync(tool, `#!/bin/sh\necho "$*" >>${log}\nexec ${real} "$@"\n`, {
-      mode: 0o755,
-    });
-    const inPath = `PATH=${folder}:$PATH bin/l4lb-explain.js -i eth0 ${back.join(' ')}`;
-    const words = { stdout: await network.shell('balancer', inPath) };
+    const [words, made] = await inWords(back);
+    expect(words).toContain(`connection   ${CLIENT}:6000 to ${VIP}:81/tcp: answered`);
+    expect(words).toContain(`answer of    ${told?.destination?.address} (id `);
+    // These are the object's own blocks.
+    expect(made).toEqual([]);
+  });
+
+  test('where there are other blocks, those of one packet are room enough', async () => {
+    await load(8);
+    const { told, back } = await begin();
+    const [words, made] = await inWords(back);
+    expect(words).toContain(`connection   ${CLIENT}:6000 to ${VIP}:81/tcp: answered`);
+    expect(words).toContain(`answer of    ${told?.destination?.address} (id `);
     // Ports and their claims of all blocks would take 2.25 MiB each.
-    const made = readFileSync(log, 'utf8').matchAll(
-      /^map create .* value (\d+) entries (\d+) name (?:claims|ports)$/gm,
-    );
-    const bytes = [...made].map(([, value, entries]) => Number(value) * Number(entries));
-    expect(bytes).toHaveLength(blocks === 4 ? 0 : 2);
-    for (const one of bytes) expect(one).toBeLessThan(100_000);
-    rmSync(folder, { recursive: true });
-    expect(words.stdout).toContain(
-      `connection   ${CLIENT}:6000 to ${VIP}:81/tcp: answered`,
-    );
-    expect(words.stdout).toContain(`answer of    ${told?.destination?.address} (id `);
-  },
-);
+    expect(made).toHaveLength(2);
+    for (const bytes of made) expect(bytes).toBeLessThan(100_000);
+  });
+});
 
 /** A capture in the classic pcap format, little-endian. */
 function captureOf(frames: readonly Buffer[]): Buffer {
