@@ -2,7 +2,7 @@
 /**
  * Brings the maps of a program of an earlier release into the form of today, so that it
  * can be replaced like any other. ABI 1 had shorter entries of destinations, no exits, no
- * answers and no ports; everything else is the same, records and hot slots too.
+ * answers, no ports and no clock; everything else is the same, records and hot slots too.
  */
 import { decodeDestination, encodeDestination } from '../abi/destination.js';
 import { isEarlier } from '../program/find.js';
@@ -13,7 +13,7 @@ import type { MapInfo } from '../system/bpftool-text.js';
 /** Maps that ABI 1 did not have; they are empty at first. */
 const LATER = [
   ...['exits', 'exit_devices', 'exit_numbers', 'answers'],
-  ...['returned', 'pools', 'claims', 'ports'],
+  ...['returned', 'pools', 'claims', 'ports', 'clock'],
 ];
 
 /**

@@ -32,6 +32,7 @@ export interface Maps extends Record<MapName, MapInfo> {
   pools?: MapInfo;
   claims?: MapInfo;
   ports?: MapInfo;
+  clock?: MapInfo;
 }
 
 export interface Attached {
@@ -175,7 +176,7 @@ export function asMaps(
   const optional = [
     ...(['names', 'memories', 'flows', 'secret', 'kept', 'limits'] as const),
     ...(['exits', 'exit_devices', 'exit_numbers', 'answers'] as const),
-    ...(['returned', 'pools', 'claims', 'ports'] as const),
+    ...(['returned', 'pools', 'claims', 'ports', 'clock'] as const),
   ];
   for (const name of optional) {
     const map = all.find((one) => one.name === name);
