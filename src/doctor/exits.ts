@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads what there is to know of other devices that packets leave by. */
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import type { Context } from '../program/tools.js';
 import type { Offloads } from '../system/ethtool.js';
 import { readOffloads } from '../system/ethtool.js';
@@ -18,7 +18,7 @@ import type { ExitFacts, Peer } from './facts.js';
 export async function readExits(
   { run, ip }: Context,
   around: Around,
-  { exits, lostExits, destinations }: State,
+  { exits, lostExits, destinations }: Tables,
 ): Promise<ExitFacts[]> {
   const owned = [...destinations.values()].filter(({ service }) => service !== 0);
   const used = [...(exits ?? [])].filter(([number]) =>

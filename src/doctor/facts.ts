@@ -8,7 +8,7 @@ import type { Unseen } from '../text/unseen.js';
 import type { AttachedProgram } from '../system/ip/links.js';
 import type { Ports } from '../plan/port-use.js';
 import type { Records } from '../plan/records.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 import type { Device, RpFilter } from '../system/ip/namespaces.js';
 import type { Exit } from '../abi/exit.js';
@@ -46,7 +46,7 @@ export interface Facts {
 
 export interface Balancer {
   build: Build;
-  tables: State;
+  tables: Tables;
   services: ServiceFacts[];
   destinations: DestinationFacts[];
   /** Other devices that packets leave by, as far as destinations are behind them. */
@@ -233,6 +233,7 @@ export interface FarEnd {
   device: Device;
   devices: Device[];
   rpFilters: ReadonlyMap<string, RpFilter> | Unseen;
+  /** Only read where a filter is strict, which default routes matter for. */
   defaultDevices: string[] | Unseen;
   /** The value that counts for the device; undefined if no service sends to it by the link. */
   arpIgnore: number | Unseen | undefined;

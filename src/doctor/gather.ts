@@ -15,14 +15,15 @@ import { asMaps, buildOf, severalPrograms } from '../program/find.js';
 import { readHardware } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
 import { must } from '../text/must.js';
-import type { AttachedProgram } from '../system/ip/links.js';
-import type { State } from '../plan/state.js';
+import type { AttachedProgram, Running } from '../system/ip/links.js';
+import type { Tables } from '../plan/state.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { objectFor } from '../program/objects.js';
 import { withPins } from '../program/pins.js';
 import { packaged } from '../system/package.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
+import { Unseen } from '../text/unseen.js';
 import { formatSource } from '../wire/outer-source.js';
 import type { Device, Namespace } from '../system/ip/namespaces.js';
 import { Namespaces } from '../system/ip/namespaces.js';
@@ -62,19 +63,30 @@ const MOST_NAMESPACES = 300;
 
 export async function gather(tools: Context, question: Question): Promise<Facts> {
   const { mode: asked } = question;
-  const { name } = await tools.ip.link(question.interface);
   const namespaces = new Namespaces(tools.run);
   const connected = await namespaces.connected(MOST_NAMESPACES);
   const [here] = connected;
-  const device = here?.devices.find((one) => one.name === name);
-  if (!here || !device) throw new Failure(`ip does not list the device ${name}`);
+  const named = (name: string): Device | undefined =>
+    here?.devices.find((one) => one.name === name);
+  // Another name that the device has is only known to ip, and so are the names to choose from.
+  const device =
+    named(question.interface) ?? named((await tools.ip.link(question.interface)).name);
+  if (!here || !device) {
+    throw new Failure(`ip does not list the device ${question.interface}`);
+  }
+  const { name } = device;
 
   const offload = asked === 'xdpoffload' ? await tryOffload(tools, device) : undefined;
   // Without an offload there may still be a program on the host, which is worth a look.
   const mode = offload?.refusal === undefined ? asked : undefined;
   const program = chooseProgram(device, mode);
   const maps = program && (await mapsOf(tools, program));
-  if (maps) await checkOwn(tools, { link: device, program: program.id, maps });
+  if (maps)
+    await checkOwn(
+      tools,
+      { link: device, program: program.id, maps },
+      runningIn(here, program),
+    );
   const around = { here, connected };
   const peer = findPeer(device, around);
   const balancer = maps && (await readBalancer(tools, device, around, maps));
@@ -99,6 +111,13 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     addresses: here.devices.flatMap(({ addresses }) => addresses),
     passObject: packaged('testbed/pass.o'),
   };
+}
+
+/** The devices here that run this program. */
+function runningIn({ devices }: Namespace, { id }: AttachedProgram): Running[] {
+  return devices.flatMap(({ name, mac, programs }) =>
+    programs.filter((one) => one.id === id).map(({ mode }) => ({ name, mac, mode })),
+  );
 }
 
 function chooseProgram(
@@ -156,7 +175,7 @@ async function readBalancer(
     services,
     destinations: await readDestinations(tools, device, exits, tables),
     exits,
-    pools: await readPools(tools, device, exits, tables),
+    pools: await readPools(tools, device, exits, tables, maps),
     local: await readLocal(tools, device, tables),
     isWatched: commandsHere().some((words) => watches(words, device.name)),
   };
@@ -192,7 +211,7 @@ async function readDestinations(
   { run }: Context,
   device: Device,
   exits: readonly ExitFacts[],
-  tables: State,
+  tables: Tables,
 ): Promise<DestinationFacts[]> {
   const owned = [...tables.destinations].filter(
     ([, entry]) => entry.service !== 0 && !isLocal(entry),
@@ -247,7 +266,9 @@ async function findFarEnds(
     const here = own.filter((address) => destinations.has(address));
     if (name === undefined || here.length === 0) continue;
     const rpFilters = await seen(namespaces.rpFilters(name));
-    const defaultDevices = await seen(namespaces.defaultDevices(name));
+    const isStrict =
+      !(rpFilters instanceof Unseen) && [...rpFilters.values()].includes('strict');
+    const defaultDevices = isStrict ? await seen(namespaces.defaultDevices(name)) : [];
     for (const address of here) {
       const { mac } = destinations.get(address) as DestinationFacts;
       const device =

@@ -2,7 +2,7 @@
 /** Finds out about the servers on this host that packets are for. */
 import { encodeServer } from '../abi/steer.js';
 import { formatServer, localServersIn } from '../plan/local-servers.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import { findSteering, lookAtServers, readKnown } from '../program/steering.js';
 import type { Context } from '../program/tools.js';
 import type { Device } from '../system/ip/namespaces.js';
@@ -11,7 +11,7 @@ import type { LocalFacts } from './facts.js';
 export async function readLocal(
   tools: Context,
   device: Device,
-  tables: State,
+  tables: Tables,
 ): Promise<LocalFacts | undefined> {
   const servers = localServersIn(tables);
   if (servers.length === 0) return undefined;

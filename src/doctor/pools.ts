@@ -2,7 +2,9 @@
 /** Finds out who answers for the addresses that full-nat sends from. */
 import { usedPools } from '../plan/pools.js';
 import type { UsedPool } from '../plan/pools.js';
-import type { State } from '../plan/state.js';
+import type { State, Tables } from '../plan/state.js';
+import type { Maps } from '../program/find.js';
+import { readCounted } from '../program/read.js';
 import type { Context } from '../program/tools.js';
 import type { Device } from '../system/ip/namespaces.js';
 import type { Place } from '../system/ip/own.js';
@@ -15,16 +17,18 @@ import { works } from './findings.js';
 
 /** Returns undefined where nobody sends by full-nat. */
 export async function readPools(
-  { run }: Context,
+  { run, bpftool }: Context,
   device: Device,
   exits: readonly ExitFacts[],
-  tables: State,
+  tables: Tables,
+  maps: Maps,
 ): Promise<PoolsFacts | undefined> {
   const used = usedPools(tables.destinations.values());
   if (used.length === 0) return undefined;
   const names = [device, ...exits.filter(works).flatMap((exit) => exit.device ?? [])];
   const networks = await ownNetworks(run);
   const all = await placesOf(run, used.flatMap(addressesOf));
+  const { returned } = await readCounted(bpftool, maps, tables.destinations);
   const none: Place = { isLocal: false, device: undefined };
   return {
     links: await Promise.all(
@@ -41,7 +45,7 @@ export async function readPools(
         address,
         ...(all.get(address) ?? none),
       })),
-      returned: returnedTo(pool, tables),
+      returned: returnedTo(pool, tables, returned),
     })),
   };
 }
@@ -56,7 +60,11 @@ function addressesOf({ address, spread }: UsedPool): string[] {
 }
 
 /** How many answers came to a pool since the program was loaded. */
-function returnedTo(pool: UsedPool, { destinations, returned }: State): bigint {
+function returnedTo(
+  pool: UsedPool,
+  { destinations }: Tables,
+  returned: State['returned'],
+): bigint {
   let sum = 0n;
   for (const [id, { forward, service, source, spread }] of destinations) {
     const isOf = forward === 'full-nat' && service !== 0;

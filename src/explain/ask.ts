@@ -22,7 +22,7 @@ import type { Context, Tools } from '../program/tools.js';
 import type { Attached } from '../program/find.js';
 import { attachedNow } from '../program/find.js';
 import { programsOf } from '../program/watcher.js';
-import type { State } from '../plan/state.js';
+import type { Tables as Live } from '../plan/state.js';
 import { decodeAnswerKey } from '../abi/answer.js';
 import { model } from '../model/model.js';
 import { wrongSums } from '../model/sums.js';
@@ -37,7 +37,7 @@ import { readSlots, readTables } from '../program/read.js';
 export interface Explained {
   frame: Buffer;
   /** The tables that explain the reasons. */
-  live: State;
+  live: Live;
   program: Ran;
   model: Answer;
   /** The device that the packet leaves by, if it is not the one that it came in on. */
@@ -56,7 +56,7 @@ export interface Asked {
 }
 
 export interface Asking {
-  frames: (live: State) => readonly Buffer[];
+  frames: (live: Live) => readonly Buffer[];
   /** Undefined: the object that comes with the package. */
   object: string | undefined;
 }
@@ -64,7 +64,7 @@ export interface Asking {
 /** The tables at one moment, and a copy of the program that shares them. */
 interface View {
   attached: Attached;
-  live: State;
+  live: Live;
   copy: PrivateCopy;
 }
 
@@ -152,7 +152,7 @@ async function explain(tools: Tools, view: View, frame: Buffer): Promise<Explain
 
 /** Undefined for a packet that stays on its device. */
 function nameOfExit(
-  { destinations, exits }: State,
+  { destinations, exits }: Live,
   senders: readonly Sender[],
   id: number | undefined,
 ): string | undefined {
@@ -241,7 +241,7 @@ class Asks<V> extends Map<number, V> {
 }
 
 /** The exits, and which of their devices are still there. */
-function asExits({ exits }: State, senders: readonly Sender[]): Tables['exits'] {
+function asExits({ exits }: Live, senders: readonly Sender[]): Tables['exits'] {
   const there = new Set(senders.map(({ ifindex }) => ifindex));
   return (
     exits &&
@@ -264,7 +264,7 @@ const UNLIMITED = { mayTell: true, mayRecord: true, mayEcho: true };
 async function askModel(
   { bpftool }: Pick<Tools, 'bpftool'>,
   { build, maps }: Attached,
-  live: State,
+  live: Live,
   frame: Buffer,
   exits: Tables['exits'],
 ): Promise<Remembered & Pick<Explained, 'isKeyNew'> & { answer: Answer }> {
@@ -322,7 +322,7 @@ async function askModel(
   }
 }
 
-function answersOf({ answers }: State): Pick<Tables, 'answers' | 'senders'> {
+function answersOf({ answers }: Live): Pick<Tables, 'answers' | 'senders'> {
   const all = [...(answers ?? [])].map(
     ([hex, value]) => [decodeAnswerKey(Buffer.from(hex, 'hex')), value] as const,
   );

@@ -9,7 +9,7 @@ import { buildFrame } from '../wire/frame.js';
 import { Failure, UsageFailure } from '../text/failure.js';
 import { fileFault } from '../text/file-fault.js';
 import { printableLine } from '../text/printable.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import { readStdin } from '../system/stdin.js';
 import { framesOfPcap } from './pcap.js';
 
@@ -27,7 +27,7 @@ export interface PacketFlags {
  * Checks the flags before anything is asked. The frames need the tables, which have the
  * device's MAC.
  */
-export function framesFor(flags: PacketFlags): (live: State) => readonly Buffer[] {
+export function framesFor(flags: PacketFlags): (live: Tables) => readonly Buffer[] {
   const { src: from, dst: to, pcap } = flags;
   if (pcap !== undefined) {
     const frames = readPcap(pcap);

@@ -19,7 +19,7 @@ import { formatMac } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import type { EntryForward } from '../wire/forward.js';
 import { many } from '../text/format.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import { protocolName } from '../wire/protocols.js';
 import { formatWay } from '../wire/way.js';
 import type { Explained } from './ask.js';
@@ -148,7 +148,7 @@ function describeEntry(entry: Destination, id: number): string {
   return `${head}${hardware})${BY[forward]}`;
 }
 
-function describeSlot({ current, previous, second }: Slot, live: State): string {
+function describeSlot({ current, previous, second }: Slot, live: Tables): string {
   const name = (id: number): string => {
     const entry = live.destinations.get(id);
     return entry ? formatEndpoint(entry) : 'none';

@@ -30,7 +30,7 @@ import { kernelSeconds } from '../system/clock.js';
 import { USUAL_FORWARD } from '../wire/forward.js';
 import type { Sources } from '../wire/outer-source.js';
 import { familyOfText } from '../wire/outer-source.js';
-import { readAllSlots, readTables } from '../program/read.js';
+import { readAllSlots, readState, readTables } from '../program/read.js';
 
 export interface PreparedConfig {
   services: ResolvedService[];
@@ -135,7 +135,7 @@ export async function planPrepared(
   maps: Maps,
   { services, surroundings }: PreparedConfig,
 ): Promise<Planned<ConfigPlan>> {
-  const tables = await readTables(bpftool, maps);
+  const tables = await readState(bpftool, maps);
   const layout = layOut(tables, services);
   const all = [
     ...servicesIn(reachable(tables)).values(),

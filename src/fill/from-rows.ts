@@ -48,7 +48,7 @@ import type { AskedSources } from '../wire/outer-source.js';
 import { sourcesIn } from '../wire/outer-source.js';
 import { localDestination, resolveRows } from './resolve.js';
 import { kernelSeconds } from '../system/clock.js';
-import { readAllSlots, readSlots, readTables } from '../program/read.js';
+import { readAllSlots, readSlots, readState } from '../program/read.js';
 import type { Way } from '../wire/way.js';
 
 /** What a fill may be asked for. A setting that is left out stays as it is. */
@@ -183,7 +183,7 @@ export async function planFill(
   prepared: Prepared,
   known?: State,
 ): Promise<Planned<Plan>> {
-  const tables = known ?? (await readTables(bpftool, maps));
+  const tables = known ?? (await readState(bpftool, maps));
   const chosen = chooseService(
     reachable(tables),
     prepared.ways,

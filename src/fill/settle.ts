@@ -8,7 +8,7 @@ import type { Slot } from '../abi/slot.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
-import type { State, Write } from '../plan/state.js';
+import type { Tables, Write } from '../plan/state.js';
 import { coldSlot, idleOf, isHot, settling } from '../plan/hot-slots.js';
 import type { AddressOf } from '../plan/names.js';
 import { forgetPrevious, namesOfSlot } from '../plan/names.js';
@@ -51,7 +51,7 @@ export interface Used {
 
 /** The tables as a fill has just left them, with the slots of some services. */
 export interface KnownTables {
-  tables: State;
+  tables: Tables;
   /** Ids of the services whose slots are in these tables. */
   slotsOf: ReadonlySet<number>;
 }
@@ -140,7 +140,7 @@ interface HotSlot {
 async function readHot(
   bpftool: Tools['bpftool'],
   maps: Maps,
-  slots: State['slots'],
+  slots: Tables['slots'],
   { firstSlot, log2Slots }: Service,
 ): Promise<HotSlot[]> {
   const hot: HotSlot[] = [];

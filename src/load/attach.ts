@@ -26,7 +26,7 @@ import type { Pins } from '../program/pins.js';
 import { fragsObjectFor, objectFor } from '../program/objects.js';
 import { adviceOnAttaching } from '../program/refusal.js';
 import type { Plan } from '../plan/service.js';
-import type { State } from '../plan/state.js';
+import type { State, Tables } from '../plan/state.js';
 
 export interface LoadRequest {
   link: Link;
@@ -158,7 +158,7 @@ export async function steer(
   tools: Context,
   { link, lock }: Pick<LoadRequest, 'link' | 'lock'>,
   { name, maps }: Pick<Loaded, 'name' | 'maps'>,
-  later?: State,
+  later?: Tables,
 ): Promise<ServerSeen[]> {
   if (isDecap(name)) return [];
   const tables = await readTables(tools.bpftool, mapsOfLoaded({ maps }));
@@ -171,7 +171,7 @@ async function steerBy(
   tools: Context,
   { link, lock }: Pick<LoadRequest, 'link' | 'lock'>,
   { name, maps }: Pick<Loaded, 'name' | 'maps'>,
-  tables: readonly State[],
+  tables: readonly Tables[],
 ): Promise<ServerSeen[]> {
   if (isDecap(name)) return [];
   return keepSteering(tools, tables, { device: link, maps, lock, isNew: true });

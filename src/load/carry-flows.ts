@@ -20,6 +20,7 @@ import type { CarriedFlows } from '../abi/carry.js';
 import { SEEN_SECONDS } from '../abi/record.js';
 import type { Slot } from '../abi/slot.js';
 import { encodeDevice } from '../abi/device.js';
+import type { Device } from '../abi/device.js';
 import { encodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import type { Maps } from '../program/find.js';
@@ -29,7 +30,6 @@ import type { MapShape } from '../program/declared.js';
 import type { ChosenSizes } from '../program/load.js';
 import { makeMaps } from '../program/load.js';
 import { packaged } from '../system/package.js';
-import { readTables } from '../program/read.js';
 import { smallest } from '../text/lists.js';
 import { must } from '../text/must.js';
 
@@ -77,10 +77,13 @@ export function mapsWithFlows(
 
 export interface FlowsSwap {
   mode: Mode;
-  device: string;
+  /** The name of the device. */
+  link: string;
   loaded: Loaded;
   before: Maps;
   after: Maps;
+  /** The entry of `device` in the old map. */
+  device: Device;
   /** The hot slots; without any there is nothing to carry. */
   hot: readonly Slot[];
   lock: number;
@@ -90,18 +93,17 @@ export interface FlowsSwap {
 export async function swapFlows(
   bpftool: Bpftool,
   pins: Pins,
-  { mode, device, loaded, before, after, hot, lock }: FlowsSwap,
+  { mode, link, loaded, before, after, device, hot, lock }: FlowsSwap,
 ): Promise<CarriedFlows | undefined> {
   const from = must(before.flows, 'the old map of flows');
   const to = must(after.flows, 'the new map of flows');
-  const tables = await readTables(bpftool, before);
-  if (tables.device.abi !== 0) {
-    const value = encodeDevice({ ...tables.device, log2Sets: Math.log2(to.entries) });
+  if (device.abi !== 0) {
+    const value = encodeDevice({ ...device, log2Sets: Math.log2(to.entries) });
     const line = updateLine(after.device, encodeKey(0), value);
     await bpftool.write([line], lock);
   }
   if (hot.length === 0) {
-    await bpftool.attach(mode, loaded.pin, device, { overwrite: true });
+    await bpftool.attach(mode, loaded.pin, link, { overwrite: true });
     return undefined;
   }
   const pin = pins.next();
@@ -113,7 +115,7 @@ export async function swapFlows(
     frame: flowsFrame(from.entries, to.entries, Math.floor(since / SEEN_SECONDS)),
     repeat: Math.max(from.entries, to.entries),
   };
-  await bpftool.attachBetween(mode, loaded.pin, device, copy, lock);
+  await bpftool.attachBetween(mode, loaded.pin, link, copy, lock);
   await sleep(GRACE_MS);
   return decodeCarriedFlows(await bpftool.runRepeated(copy));
 }

@@ -39,7 +39,7 @@ import {
 import { Failure } from '../text/failure.js';
 import { many } from '../text/format.js';
 import type { AttachedProgram } from '../system/ip/links.js';
-import type { State } from '../plan/state.js';
+import type { State, Tables } from '../plan/state.js';
 import {
   attach,
   planLoaded,
@@ -56,7 +56,7 @@ import { isHot } from '../plan/hot-slots.js';
 import type { Pins } from '../program/pins.js';
 import { objectFor } from '../program/objects.js';
 import { servicesIn } from '../plan/services.js';
-import { readAllSlots, readTables, sizesOf } from '../program/read.js';
+import { readAllSlots, readState, readTables, sizesOf } from '../program/read.js';
 
 export async function replaceProgram(
   tools: Context,
@@ -190,12 +190,22 @@ async function replaceFlows(
   // `device` still has its entry in the old map; swapFlows() copies it to the new one.
   const current = loaded.maps.map((map) => (map === after.device ? before.device : map));
   const { plan, write } = await planLoaded(tools, request, { ...loaded, maps: current });
-  const hot = await readHot(bpftool, before, await readTables(bpftool, before));
+  const tables = await readTables(bpftool, before);
+  const hot = await readHot(bpftool, before, tables);
   const { lock } = request;
   const device = request.link.name;
   // The pin keeps the old program's records until all are copied.
   await bpftool.pin(there.id, pins.next());
-  const swap = { mode, device, loaded, before, after, hot, lock };
+  const swap = {
+    mode,
+    link: device,
+    loaded,
+    before,
+    after,
+    device: tables.device,
+    hot,
+    lock,
+  };
   const flows = await swapFlows(bpftool, pins, swap);
   const kept = await swapShared(tools, request.link, there.id, loaded.pin);
   await write(loaded);
@@ -339,7 +349,7 @@ async function carryContent(
 
 /** Reads the tables, and the slots of services with a minimal table: it has a history. */
 async function readCarried(bpftool: Bpftool, maps: Maps): Promise<State> {
-  const tables = await readTables(bpftool, maps);
+  const tables = await readState(bpftool, maps);
   const services = [...servicesIn(reachable(tables)).values()].filter(
     ({ flags }) => (flags & CELL_MINIMAL_TABLE) !== 0,
   );
@@ -348,7 +358,7 @@ async function readCarried(bpftool: Bpftool, maps: Maps): Promise<State> {
 }
 
 /** Returns the hot slots. If the ids change, their memory is lost. */
-async function readHot(bpftool: Bpftool, maps: Maps, live: State): Promise<Slot[]> {
+async function readHot(bpftool: Bpftool, maps: Maps, live: Tables): Promise<Slot[]> {
   if (!maps.kept) return [];
   const slots = await readAllSlots(bpftool, maps, servicesIn(reachable(live)).values());
   return [...slots.values()].filter(isHot);

@@ -22,7 +22,7 @@ import { senderOf } from '../system/ip/links.js';
 import { Neighbours } from '../system/ip/neighbours.js';
 import type { Service } from '../plan/services.js';
 import { keepsSsh, servicesIn } from '../plan/services.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import { ownedBy } from '../plan/state.js';
 import { isLocal } from '../plan/local-servers.js';
 import { countHot } from '../plan/still-hot.js';
@@ -132,7 +132,7 @@ async function readProgram(
 
 /** What the tables of a balancer say, the slots of all services among them. */
 export function tablesStatus(
-  tables: State,
+  tables: Tables,
   senders: readonly Sender[] = [],
   ports?: Ports,
 ): Pick<ProgramStatus, 'services' | 'names'> {
@@ -154,7 +154,7 @@ export function tablesStatus(
 
 /** What is known of the ports that a service sends from. */
 function poolsOf(
-  tables: State,
+  tables: Tables,
   { id }: Service,
   ports: Ports,
 ): Pick<ServiceStatus, 'pools'> {
@@ -167,7 +167,7 @@ function poolsOf(
 }
 
 function exitsOf(
-  tables: State,
+  tables: Tables,
   { id }: Service,
   senders: readonly Sender[],
 ): ServiceStatus['exits'] {
@@ -184,7 +184,7 @@ function exitsOf(
 }
 
 /** Only a build with sets of records can remember by itself. */
-function remembers({ sizes }: State, { flags }: Service): Remember | null {
+function remembers({ sizes }: Tables, { flags }: Service): Remember | null {
   if ((flags & CELL_NAMES) !== 0) return 'destinations';
   return sizes.sets === undefined ? null : 'balancer';
 }

@@ -23,7 +23,7 @@ import type { Way } from '../wire/way.js';
 import { formatWay } from '../wire/way.js';
 import { NoRoom } from './no-room.js';
 import { servicesIn } from './services.js';
-import type { State, Write } from './state.js';
+import type { Tables, Write } from './state.js';
 
 /** By the hex digits of the key. */
 export type Answers = ReadonlyMap<string, AnswerFrom>;
@@ -121,7 +121,7 @@ function answersByLink(
 
 /** Plans what comes before packets need it, and what goes when none does any more. */
 export function planAnswers(
-  { answers: there }: State,
+  { answers: there }: Tables,
   wanted: Answers,
 ): { added: Write[]; gone: Write[] } {
   if (!there) return { added: [], gone: [] };

@@ -9,8 +9,7 @@ import type { Exit } from '../abi/exit.js';
 import { EXITS } from '../abi/exit.js';
 import { Failure } from '../text/failure.js';
 import { formatEndpoint } from '../wire/endpoint.js';
-import type { State, Write } from './state.js';
-import { applyWrites } from './state.js';
+import type { State, Tables, Write } from './state.js';
 import type { WantedDestination } from './steps.js';
 
 /** By exitKey(). */
@@ -41,7 +40,7 @@ export function asWanted(
  * the program's own device, too, if they come in by another one.
  */
 export function exitNumbers(
-  { exits, destinations }: State,
+  { exits, destinations }: Tables,
   fill: readonly WantedDestination[],
   own?: Exit,
 ): ExitNumbers {
@@ -67,22 +66,27 @@ export function exitNumbers(
 }
 
 /** Plans what is new of the exits, was lost, or has changed: its MAC address or its MTU. */
-export function planExits(state: State, numbers: ExitNumbers): Write[] {
-  const { exits, lostExits } = state;
-  const writes = [...numbers.values()].flatMap(
-    ({ number: key, exit: value }): Write[] => {
-      const there = exits?.get(key);
-      const isSame =
-        there &&
-        !lostExits?.has(key) &&
-        exitKey(there) === exitKey(value) &&
-        there.mtu === value.mtu &&
-        there.mac.equals(value.mac);
-      return isSame ? [] : [{ map: 'exits', key, value }];
-    },
-  );
-  const after = applyWrites({ ...state, slots: new Map() }, writes).exits;
-  return [...writes, ...planNumbers(byDevice(exits), byDevice(after))];
+export function planExits({ exits, lostExits }: Tables, numbers: ExitNumbers): Write[] {
+  const changed = [...numbers.values()].filter(({ number, exit }) => {
+    const there = exits?.get(number);
+    const isSame =
+      there &&
+      !lostExits?.has(number) &&
+      exitKey(there) === exitKey(exit) &&
+      there.mtu === exit.mtu &&
+      there.mac.equals(exit.mac);
+    return !isSame;
+  });
+  const after = new Map(exits);
+  for (const { number, exit } of changed) after.set(number, exit);
+  return [
+    ...changed.map(({ number, exit }): Write => ({
+      map: 'exits',
+      key: number,
+      value: exit,
+    })),
+    ...planNumbers(byDevice(exits), byDevice(after)),
+  ];
 }
 
 /** The number of the exit by each device; if it has several, of that without a VLAN. */

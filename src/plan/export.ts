@@ -22,7 +22,7 @@ import { formatSlotSeed } from '../wire/slot-seed.js';
 import { formatAddress, formatMac } from '../wire/address.js';
 import { compareEndpoints, formatEndpoint } from '../wire/endpoint.js';
 import { isLocal } from './local-servers.js';
-import type { State } from './state.js';
+import type { Tables } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
 import { keepsSsh, servicesIn } from './services.js';
@@ -40,7 +40,7 @@ const HEAD = `# The services of this device as they were, written by l4lb-map --
 
 /** `deviceOf` tells the device of an exit, if it is still there. */
 export function exportConfig(
-  live: State,
+  live: Tables,
   deviceOf: (exit: Exit) => string | undefined = () => undefined,
 ): string {
   const services = [...servicesIn(reachable(live)).values()].sort((a, b) => a.id - b.id);
@@ -141,7 +141,7 @@ function waysOf(ways: readonly Way[]): string[] {
   ];
 }
 
-function settingsOf(live: State, service: Service): string[] {
+function settingsOf(live: Tables, service: Service): string[] {
   const { id, flags, log2Slots, idle, drainDeadline } = service;
   const forward = forwardIn(ownedBy(live, id).values());
   return [

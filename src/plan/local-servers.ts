@@ -11,7 +11,7 @@ import { protocolName } from '../wire/protocols.js';
 import { formatWay } from '../wire/way.js';
 import { reachable } from './cells.js';
 import { servicesIn } from './services.js';
-import type { State } from './state.js';
+import type { State, Tables } from './state.js';
 import { ownedBy } from './state.js';
 import type { Wanted } from './steps.js';
 
@@ -30,7 +30,7 @@ export function formatServer({ address, port, protocol }: Server): string {
 }
 
 /** All servers that packets are for, each once. */
-export function localServersIn(state: State): LocalServer[] {
+export function localServersIn(state: Tables): LocalServer[] {
   const servers = new Map<string, LocalServer>();
   for (const { id, ways } of servicesIn(reachable(state)).values()) {
     const protocols = new Set(ways.map(({ protocol }) => protocol));

@@ -13,8 +13,7 @@ import { largestPacket } from '../wire/outer-header.js';
 import { answersIn, planAnswers } from './answers.js';
 import { reachable } from './cells.js';
 import { exitKey, exitNumbers, isSameExit, planExits } from './exits.js';
-import type { State, Write } from './state.js';
-import { applyWrites } from './state.js';
+import type { Tables, Write } from './state.js';
 import type { WantedExit } from './steps.js';
 
 /** What the kernel says of the way to a destination. */
@@ -39,7 +38,7 @@ export interface Refresh {
   changes: string[];
 }
 
-export function planRefresh(state: State, seen: Seen): Refresh {
+export function planRefresh(state: Tables, seen: Seen): Refresh {
   // Nobody has filled these tables, so there is nothing to keep right.
   if (state.device.abi === 0) return { writes: [], changes: [] };
   const { device } = seen;
@@ -100,11 +99,14 @@ export function planRefresh(state: State, seen: Seen): Refresh {
 
 /** By link the MAC address of a destination tells its answers. */
 function planAnswersOf(
-  state: State,
+  state: Tables,
   entries: readonly Write[],
 ): ReturnType<typeof planAnswers> {
   if (entries.length === 0) return { added: [], gone: [] };
-  const { destinations } = applyWrites({ ...state, slots: new Map() }, entries);
+  const destinations = new Map(state.destinations);
+  for (const write of entries) {
+    if (write.map === 'destinations') destinations.set(write.key, write.value);
+  }
   return planAnswers(state, answersIn(reachable(state), destinations));
 }
 
@@ -117,7 +119,7 @@ function nameOf(exit: Exit | WantedExit): string {
  * the exit is gone: then nothing is right, and the entry stays as it is.
  */
 function wayOf(
-  { exits }: State,
+  { exits }: Tables,
   { ways, exitNow }: Seen,
   id: number,
   { mac, exit: number }: Destination,

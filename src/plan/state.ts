@@ -11,8 +11,8 @@ import type { Pool } from '../abi/pool.js';
 import type { Endpoint } from '../wire/endpoint.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 
-/** What the maps hold, as far as a plan needs it. Missing entries are zero. */
-export interface State {
+/** What the tables hold. Missing entries are zero. */
+export interface Tables {
   /** Only a build that records flows has sets. */
   sizes: {
     slots: number;
@@ -37,14 +37,18 @@ export interface State {
   answers?: ReadonlyMap<string, AnswerFrom> | undefined;
   /** By place; undefined where the program has no full-nat. */
   pools?: readonly (Pool | undefined)[] | undefined;
+  /** The slots of the service that is planned for. */
+  slots: ReadonlyMap<number, Slot>;
+}
+
+/** What the maps hold, as far as a plan needs it: what was counted moves with the ids. */
+export interface State extends Tables {
   counters: ReadonlyMap<number, Counter>;
   /**
    * What destinations have sent back, as far as they could; undefined where the program
    * does not count it.
    */
   returned?: ReadonlyMap<number, Counter> | undefined;
-  /** The slots of the service that is planned for. */
-  slots: ReadonlyMap<number, Slot>;
 }
 
 /** The value that one write puts into each map. */
@@ -141,7 +145,7 @@ export function writesBetween(before: State, after: State): Write[] {
   return writes;
 }
 
-export function ownedBy(state: State, service: number): Map<number, Destination> {
+export function ownedBy(state: Tables, service: number): Map<number, Destination> {
   return new Map(
     [...state.destinations].filter(([, entry]) => entry.service === service),
   );
@@ -149,7 +153,7 @@ export function ownedBy(state: State, service: number): Map<number, Destination>
 
 /** The slots of one service, out of those of all. */
 export function slotsIn(
-  { slots }: State,
+  { slots }: Tables,
   { firstSlot, log2Slots }: { firstSlot: number; log2Slots: number },
 ): Map<number, Slot> {
   const own = new Map<number, Slot>();

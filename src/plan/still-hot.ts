@@ -5,7 +5,7 @@ import { idleOf, isHot, settling } from './hot-slots.js';
 import { smallest } from '../text/lists.js';
 import type { Service } from './services.js';
 import { servicesIn } from './services.js';
-import type { State } from './state.js';
+import type { State, Tables } from './state.js';
 import { slotsIn } from './state.js';
 
 export interface StillHot {
@@ -14,7 +14,7 @@ export interface StillHot {
   wait: number;
 }
 
-export function countHot(live: State, service: Service): number {
+export function countHot(live: Tables, service: Service): number {
   return [...slotsIn(live, service).values()].filter(isHot).length;
 }
 

@@ -13,9 +13,16 @@ import { parseMac } from '../wire/address.js';
 import type { Attached } from './find.js';
 import type { Context } from './tools.js';
 
-/** Refuses a device that only shares the program: the tables are another one's. */
-export async function checkOwn(tools: Asking, attached: OfDevice): Promise<void> {
-  const owner = await ownerOf(tools, attached);
+/**
+ * Refuses a device that only shares the program: the tables are another one's. Which devices
+ * run it is asked, unless it is known.
+ */
+export async function checkOwn(
+  tools: Asking,
+  attached: OfDevice,
+  running?: readonly Running[],
+): Promise<void> {
+  const owner = await ownerOf(tools, attached, running);
   if (owner === undefined) return;
   throw new Failure(`${attached.link.name} only shares the program of ${owner}`, {
     cause: `the tables are those of ${owner}, with its MAC address`,
@@ -30,8 +37,9 @@ type OfDevice = Pick<Attached, 'program' | 'maps'> & { link: Pick<Link, 'name' |
 export async function ownerOf(
   tools: Asking,
   { link, program, maps }: OfDevice,
+  running?: readonly Running[],
 ): Promise<string | undefined> {
-  const all = await tools.ip.running(program);
+  const all = running ?? (await tools.ip.running(program));
   if (all.every(({ name }) => name === link.name)) return undefined;
   const { abi, mac } = await readDevice(tools, maps);
   if (abi === 0) return undefined;

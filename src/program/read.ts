@@ -26,12 +26,15 @@ import { readCounters } from './counters.js';
 import { readLostExits } from './exit-devices.js';
 import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
-import type { State } from '../plan/state.js';
+import type { State, Tables } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
 import { answersAreCounted } from '../wire/forward.js';
 
-/** Reads everything but the slots, which are wanted of one service only. */
-export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
+/**
+ * Reads everything but the slots, which are wanted of one service only, and but what was
+ * counted.
+ */
+export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Tables> {
   const { device: one, services, destinations: all, exits, answers, pools } = maps;
   const asked = [one, services, all, ...(exits ? [exits] : [])];
   const rest = [...(answers ? [answers] : []), ...(pools ? [pools] : [])];
@@ -54,7 +57,6 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
       }),
     ),
     destinations: entries,
-    ...(await readCounted(bpftool, maps, entries)),
     ...(ways && { exits: ways }),
     ...(answers && { answers: decodeAnswers(at(dumps, asked.length)) }),
     ...(pools && { pools: decodePools(valueOf(at(at(dumps, dumps.length - 1), 0))) }),
@@ -63,12 +65,18 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<State> {
   };
 }
 
+/** Reads the tables and what was counted, as a plan needs it that gives ids to others. */
+export async function readState(bpftool: Bpftool, maps: Maps): Promise<State> {
+  const tables = await readTables(bpftool, maps);
+  return { ...tables, ...(await readCounted(bpftool, maps, tables.destinations)) };
+}
+
 /**
  * Reads what was counted, for packets and for answers. Only ids that have or had a
  * destination can have counted anything, and answers only those of a destination whose
  * answers are counted.
  */
-async function readCounted(
+export async function readCounted(
   bpftool: Bpftool,
   { counters, returned }: Maps,
   destinations: State['destinations'],

@@ -10,7 +10,7 @@ import { encodeKey } from '../abi/bytes.js';
 import { STEER_PROGRAM_NAME } from '../abi/steer.js';
 import type { LocalServer } from '../plan/local-servers.js';
 import { formatServer, localServersIn } from '../plan/local-servers.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import { ownAddresses } from '../system/ip/own.js';
 import { BpftoolFailure, updateLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
@@ -83,7 +83,7 @@ export interface SteerRequest {
  */
 export async function keepSteering(
   tools: Context,
-  tables: readonly State[],
+  tables: readonly Tables[],
   request: Omit<SteerRequest, 'servers'>,
 ): Promise<ServerSeen[]> {
   const all = tables.flatMap(localServersIn);

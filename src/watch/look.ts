@@ -2,7 +2,7 @@
 /** Asks the kernel what a table should hold of the ways to its destinations. */
 import type { Exit } from '../abi/exit.js';
 import type { Seen, Way } from '../plan/refresh.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import type { WantedExit } from '../plan/steps.js';
 import { exitsOf } from '../program/exits.js';
 import type { Context } from '../program/tools.js';
@@ -24,7 +24,7 @@ export interface Look {
 export async function look(
   { run, ip }: Pick<Context, 'run' | 'ip'>,
   link: Link,
-  state: State,
+  state: Tables,
 ): Promise<Look> {
   // Several ports of a host are several destinations.
   const found = new Map<string, number[]>();

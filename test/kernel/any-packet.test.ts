@@ -11,7 +11,7 @@ import { CELL_HASH_SOURCE } from '../../src/abi/cell.js';
 import type { VerdictName } from '../../src/abi/verdicts.js';
 import { declaredBy } from '../../src/program/declared.js';
 import type { MapShape } from '../../src/program/declared.js';
-import { readTables, untouchedTables } from '../../src/program/read.js';
+import { readState, readTables, untouchedTables } from '../../src/program/read.js';
 import {
   IPIP,
   IPV6,
@@ -68,7 +68,7 @@ describe.each<Build>(['portable', 'host'])('the %s build', (build) => {
   afterAll(() => shared.close());
 
   test('its maps hold zeros at first, so l4lb-load -f need not read them', async () => {
-    const read = await readTables(shared.bpftool, shared.maps);
+    const read = await readState(shared.bpftool, shared.maps);
     expect(read).toEqual(untouchedTables(shared.maps));
     const { counters, returned } = shared.maps;
     const counted = [counters, ...(returned ? [returned] : [])].map(({ id }) => id);

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { readTables } from '../../src/program/read.js';
+import { readState, readTables } from '../../src/program/read.js';
 import type { Maps } from '../../src/program/find.js';
 import { findAttached } from '../../src/program/find.js';
 import { encodeKey } from '../../src/abi/bytes.js';
@@ -124,7 +124,7 @@ test('half-moved counters are not shown', async () => {
   const before = (await network.sample()).totals.packets;
   const generation = whileMoving(device.generation);
   await update(maps.device, 0, encodeDevice({ ...device, generation }));
-  const { counters } = await readTables(bpftool, maps);
+  const { counters } = await readState(bpftool, maps);
   const retired = counters.get(0) ?? { packets: 0n, bytes: 0n };
   const more = { packets: retired.packets + 1n, bytes: retired.bytes };
   await update(maps.counters, 0, encodeCounter(more));

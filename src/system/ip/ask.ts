@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Runs `ip`: one question in a process, or many lines. */
+import { closeSync, openSync } from 'node:fs';
+
 import { Failure } from '../../text/failure.js';
 import type { Run, RunResult } from '../run.js';
 import { withScratch } from '../scratch.js';
@@ -13,6 +15,35 @@ export async function askIp(run: Run, args: string[]): Promise<string> {
 
 export async function askIpJson(run: Run, args: string[]): Promise<unknown[]> {
   return parseIpJson(await askIp(run, args), args.join(' '));
+}
+
+/**
+ * Asks several questions in one process, and returns the answers. A question that fails
+ * fails all; one that nothing is printed for has no answer.
+ */
+export async function askIpTogether(
+  run: Run,
+  options: readonly string[],
+  lines: readonly string[],
+): Promise<unknown[][]> {
+  const file = await withScratch((scratch) =>
+    openSync(scratch.writeLines('batch', lines), 'r'),
+  );
+  try {
+    const result = await run('ip', [...options, '-j', '-batch', '-'], { stdin: file });
+    if (result.exitCode !== 0) throw ipFailure(lines.join('; '), result);
+    return answersIn(result);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Each line that prints something prints one array. */
+function answersIn({ stdout }: RunResult): unknown[][] {
+  return stdout
+    .split('\n')
+    .filter((line) => line.startsWith('['))
+    .map((line) => parseIpJson(line, '-batch'));
 }
 
 /** What a batch takes for a comment or for quotes, and what device names may have. */
@@ -32,11 +63,7 @@ export async function askIpLines(
   const results = [batch];
   // One after another: there may be thousands.
   for (const line of special) results.push(await run('ip', ['-j', ...line.split(' ')]));
-  // Each line that prints something prints one array.
-  const answers = results
-    .flatMap(({ stdout }) => stdout.split('\n'))
-    .filter((line) => line.startsWith('['))
-    .flatMap((line) => parseIpJson(line, '-batch'));
+  const answers = results.flatMap(answersIn).flat();
   return { answers, result: results.find(({ exitCode }) => exitCode !== 0) ?? batch };
 }
 

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 
 import { Failure } from '../../text/failure.js';
-import { askIpJson } from './ask.js';
+import { askIpJson, askIpTogether } from './ask.js';
 import type { AttachedProgram, LinkJson } from './links.js';
 import { attachedPrograms, mtuOf } from './links.js';
 import type { Run } from '../run.js';
@@ -64,9 +64,9 @@ export class Namespaces {
   }
 
   async namespace(name?: string): Promise<Namespace> {
-    const where = inNamespace(name);
-    const devices = await askIpJson(this.#run, [...where, '-j', '-d', 'addr', 'show']);
-    const names = await askIpJson(this.#run, [...where, '-j', 'netns', 'list']);
+    const options = [...inNamespace(name), '-d'];
+    const asked = ['addr show', 'netns list'];
+    const [devices = [], names = []] = await askIpTogether(this.#run, options, asked);
     return {
       name,
       devices: (devices as DeviceJson[]).map(readDevice),

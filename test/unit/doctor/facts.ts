@@ -89,7 +89,6 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
           },
         ],
       ]),
-      counters: new Map(),
       slots: new Map(),
     },
     services: [

@@ -21,29 +21,31 @@ function veth(name: string, index: number, peer: number, namespace?: number): ob
   };
 }
 
-const HERE = 'ip -j -d addr show';
-const NAMES = 'ip -j netns list';
+const HERE = 'ip -d -j -batch - < addr show; netns list';
+const within = (name: string): string => HERE.replace('ip', `ip -n ${name}`);
+/** What a batch prints: a line for each question. */
+const told = (...answers: object[][]): string =>
+  answers.map((answer) => `${JSON.stringify(answer)}\n`).join('');
 const WHO = 'ip netns identify';
 
 const NETWORK: Record<string, Answer> = {
-  [HERE]: JSON.stringify([veth('eth0', 2, 9, 0)]),
-  [NAMES]: JSON.stringify([{ name: 'balancer' }, { name: 'switch', id: 0 }]),
+  [HERE]: told(
+    [veth('eth0', 2, 9, 0)],
+    [{ name: 'balancer' }, { name: 'switch', id: 0 }],
+  ),
   [WHO]: 'balancer\n',
-  'ip -n switch -j -d addr show': JSON.stringify([
-    veth('balancer', 9, 2, 1),
-    veth('web-1', 10, 2, 2),
-    veth('gone', 11, 2, 3),
-  ]),
-  'ip -n switch -j netns list': JSON.stringify([
-    { name: 'balancer', id: 1 },
-    { name: 'switch' },
-    { name: 'web-1', id: 2 },
-    { name: 'gone', id: 3 },
-    { name: 'elsewhere' },
-  ]),
-  'ip -n web-1 -j -d addr show': JSON.stringify([veth('eth0', 2, 10, 0)]),
-  'ip -n web-1 -j netns list': JSON.stringify([{ name: 'switch', id: 0 }]),
-  'ip -n gone -j -d addr show': { exitCode: 1, stderr: 'Cannot open network namespace' },
+  [within('switch')]: told(
+    [veth('balancer', 9, 2, 1), veth('web-1', 10, 2, 2), veth('gone', 11, 2, 3)],
+    [
+      { name: 'balancer', id: 1 },
+      { name: 'switch' },
+      { name: 'web-1', id: 2 },
+      { name: 'gone', id: 3 },
+      { name: 'elsewhere' },
+    ],
+  ),
+  [within('web-1')]: told([veth('eth0', 2, 10, 0)], [{ name: 'switch', id: 0 }]),
+  [within('gone')]: { exitCode: 1, stderr: 'Cannot open network namespace' },
 };
 
 describe('namespaces', () => {
