@@ -92,7 +92,7 @@ export async function makePorts(
     ...{ address: addressOf(CLIENT), port: CLIENT_PORT, forward: 'full-nat' },
     ...{ mac: Buffer.alloc(6), service: 1, weight: 1, spread: 0, block: 0 },
     ...{ source: addressOf(SERVICE.ipv4), headerSum: 0, largestPacket: 1500 },
-    ...{ isFound: false, exit: 0 },
+    ...{ isFound: false, isForgotten: false, exit: 0 },
   });
   const state = CLAIM_READY | CLAIM_TCP | CLAIM_ANSWERED | CLAIM_ESTABLISHED;
   const port = encodePort({

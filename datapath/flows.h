@@ -23,13 +23,13 @@
  * - A slot that moves again while hot keeps its first previous destination:
  *   connections that began since have a record; older ones have none, and are
  *   still on A.
- * - When the previous destination is removed, or its deadline passes, the slot stays
- *   hot with NOBODY as its previous, because the records are still needed. If the
+ * - When the previous destination is removed or forgotten, or its deadline passes, the
+ *   slot stays hot with NOBODY as its previous, because the records are still needed. If the
  *   slot moves again, it gets a previous destination again: connections without a
  *   record were on its current one.
  * - A record counts only if a packet came since the slot became hot, and only while
- *   its destination is in the same service. The same 5-tuple may come back after a
- *   cold phase, and an id may have a new owner.
+ *   its destination is in the same service and not forgotten. The same 5-tuple may come
+ *   back after a cold phase, and an id may have a new owner.
  * - A SYN with a young record is a repetition, because the answer was lost. It goes
  *   where the first one went, if that destination still exists and is not drained.
  * - A record becomes established with its second packet, whose sequence number must be
@@ -251,7 +251,9 @@ standing(const struct visit *visit, union memory memory, union record record)
 	if (age(visit->now, record) > hot)
 		return NULL;
 	found = lookup(&destinations, &id);
-	return found && found->service == visit->visitor.service ? found : NULL;
+	return found && keeps_connections(found, visit->visitor.service) ?
+		       found :
+		       NULL;
 }
 
 /* Tells whether a SYN goes where a record says. */

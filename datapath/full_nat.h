@@ -6,7 +6,7 @@
  * port, and what a destination sends to it becomes an answer to the client: answers.h.
  *
  * A connection keeps the destination that it began with, wherever its slot has moved since,
- * for as long as that is one of the service's.
+ * for as long as that is one of the service's and not forgotten.
  *
  * All this is off the path of other packets, in functions that l4lb_2 calls when it has let
  * the packet go: the deepest calls of any_packet() leave no room for it on the stack.
@@ -43,14 +43,14 @@ read_said(struct xdp_md *ctx, union layout layout, const struct ends *ends)
 	return said;
 }
 
-/* Returns the entry of a connection's destination, if it still is one of the service. */
+/* Returns the entry of a connection's destination, if the service still has it. */
 static __always_inline const struct l4lb_destination *
 still_there(const struct l4lb_port *port, __u16 service)
 {
 	const __u32 id = port->destination;
 	const struct l4lb_destination *found = lookup(&destinations, &id);
 
-	return found && found->service == service &&
+	return found && keeps_connections(found, service) &&
 			       found->forward == L4LB_FULL_NAT ?
 		       found :
 		       NULL;

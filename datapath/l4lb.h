@@ -305,14 +305,20 @@ struct l4lb_destination {
 	__u16 largest_packet;	/* bytes of the longest one that the MTU lets through */
 	/* One word: */
 	__u8 forward;		/* enum l4lb_forward */
-	__u8 flags;		/* for the tools */
+	__u8 flags;		/* L4LB_DESTINATION_... */
 	__u16 exit;		/* its number, 0: packets leave where they came in */
 	__be16 port;		/* that its packets get, 0: they keep theirs */
 	__u16 block;		/* by full-nat: the first of its pool, whose address is the source */
 } __attribute__((aligned(8)));
 
-/* MAC and exit were found by the kernel's routes, and follow what these say later. */
+/* For the tools: MAC and exit were found by the kernel's routes, and follow what these say later. */
 #define L4LB_DESTINATION_FOUND 1
+/*
+ * No packet goes there, not even of a connection that it has. No slot leads to it or
+ * remembers it, so the program asks only where a connection itself says where it is: in
+ * `flows` and in `ports`.
+ */
+#define L4LB_DESTINATION_FORGOTTEN 2
 
 #ifdef L4LB_HOST
 /*

@@ -49,5 +49,13 @@ static __always_inline __u16 destination_id(union record record)
 	return record.fields.destination & ~L4LB_ENDED;
 }
 
+/* Tells whether connections of a service may stay with this destination. */
+static __always_inline bool
+keeps_connections(const struct l4lb_destination *destination, __u16 service)
+{
+	return destination->service == service &&
+	       !(destination->flags & L4LB_DESTINATION_FORGOTTEN);
+}
+
 #endif
 #endif

@@ -62,10 +62,11 @@ export const MACS = {
   destination: '02:00:0a:00:01:0f',
 };
 
-/** What stands in the tables: where all slots lead, and the weights. */
+/** What stands in the tables: where all slots lead, the weights, and who is forgotten. */
 export interface Filled {
   current: 1 | 2;
   weights: readonly [number, number];
+  forgotten?: 1;
 }
 
 export interface Balancer {
@@ -76,6 +77,7 @@ export interface Balancer {
 const USUAL: Filled = { current: 1, weights: [1, 1] };
 const MOVED: Filled = { current: 2, weights: [1, 1] };
 const DRAINED: Filled = { current: 2, weights: [0, 1] };
+const FORGOTTEN: Filled = { ...DRAINED, forgotten: 1 };
 
 const FIN = 0x11;
 const SYN = 0x02;
@@ -323,6 +325,37 @@ const ROWS: [string, (talk: Talk) => Promise<void>][] = [
       await talk.answer(1, { flags: SYN_ACK, sequence: 1000 });
       await talk.fill(DRAINED);
       await talk.segment(2, { flags: SYN });
+    },
+  ],
+  [
+    'a forgotten destination has no connections, and a SYN begins one elsewhere',
+    async (talk) => {
+      const { client, nat } = talk;
+      const segment = { flags: ACK, sequence: 1, acknowledges: 1001 };
+      const about = tcpPacket(nat.vip, client, { flags: ACK, sequence: 1001 });
+      const quoting = error(client.address, nat.vip.address, about);
+      await talk.establish();
+      await talk.fill(FORGOTTEN);
+      for (const flags of [ACK, FIN, RST, SYN_ACK]) {
+        const content = tcpPacket(client, nat.vip, { ...segment, flags });
+        await talk.expectUntouched(content, 'no connection');
+      }
+      await talk.expectUntouched(quoting, 'no connection');
+      await talk.segment(2, { flags: SYN });
+      await talk.answer(2, { flags: SYN_ACK, sequence: 1000, acknowledges: 1 });
+      await talk.segment(2, segment);
+      await talk.fill(USUAL);
+      await talk.segment(2, segment);
+    },
+  ],
+  [
+    'UDP leaves a forgotten destination, and is not dropped',
+    async (talk) => {
+      await talk.goesTo(1, udpPacket);
+      await talk.comesFrom(1, udpPacket);
+      await talk.fill(FORGOTTEN);
+      await talk.goesTo(2, udpPacket);
+      await talk.comesFrom(2, udpPacket);
     },
   ],
 ];

@@ -20,6 +20,8 @@ export interface Destination {
   forward: EntryForward;
   /** Whether MAC and exit were found by the kernel's routes, and shall follow them. */
   isFound: boolean;
+  /** Whether no packet goes there, not even of a connection that it has. */
+  isForgotten: boolean;
   /** The number of its exit, 0 if packets leave where they came in. */
   exit: number;
   /** The port that its packets get, 0 if they keep theirs. */
@@ -36,6 +38,8 @@ const BLOCK_AT = 54;
 
 /** L4LB_DESTINATION_FOUND. */
 export const DESTINATION_FOUND = 1;
+/** L4LB_DESTINATION_FORGOTTEN. */
+export const DESTINATION_FORGOTTEN = 2;
 
 export function encodeDestination(destination: Destination): Buffer {
   const buffer = Buffer.alloc(VALUE_SIZES.destinations);
@@ -48,7 +52,9 @@ export function encodeDestination(destination: Destination): Buffer {
   putU16(buffer, destination.headerSum, 44);
   putU16(buffer, destination.largestPacket, 46);
   buffer.writeUInt8(ENTRY_FORWARDS.indexOf(destination.forward), FORWARD_AT);
-  buffer.writeUInt8(destination.isFound ? DESTINATION_FOUND : 0, FLAGS_AT);
+  const found = destination.isFound ? DESTINATION_FOUND : 0;
+  const forgotten = destination.isForgotten ? DESTINATION_FORGOTTEN : 0;
+  buffer.writeUInt8(found | forgotten, FLAGS_AT);
   putU16(buffer, destination.exit, EXIT_AT);
   buffer.writeUInt16BE(destination.port, PORT_AT);
   putU16(buffer, destination.block, BLOCK_AT);
@@ -56,6 +62,7 @@ export function encodeDestination(destination: Destination): Buffer {
 }
 
 export function decodeDestination(buffer: Buffer): Destination {
+  const flags = buffer[FLAGS_AT] ?? 0;
   return {
     address: buffer.subarray(0, 16),
     mac: buffer.subarray(16, 22),
@@ -67,7 +74,8 @@ export function decodeDestination(buffer: Buffer): Destination {
     largestPacket: u16(buffer, 46),
     // The entry of ABI 1 ends here. Like the program, takes any other number for a tunnel.
     forward: ENTRY_FORWARDS[buffer[FORWARD_AT] ?? 0] ?? USUAL_FORWARD,
-    isFound: ((buffer[FLAGS_AT] ?? 0) & DESTINATION_FOUND) !== 0,
+    isFound: (flags & DESTINATION_FOUND) !== 0,
+    isForgotten: (flags & DESTINATION_FORGOTTEN) !== 0,
     exit: buffer.length > EXIT_AT ? u16(buffer, EXIT_AT) : 0,
     port: buffer.length > PORT_AT ? buffer.readUInt16BE(PORT_AT) : 0,
     block: buffer.length > BLOCK_AT ? u16(buffer, BLOCK_AT) : 0,

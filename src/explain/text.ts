@@ -142,8 +142,9 @@ function describeClaim({ state }: Claim): string[] {
 }
 
 function describeEntry(entry: Destination, id: number): string {
-  const { forward, weight, mac } = entry;
-  const head = `${formatEndpoint(entry)} (id ${id}, weight ${weight}`;
+  const { forward, weight, isForgotten, mac } = entry;
+  const state = isForgotten ? ', forgotten' : '';
+  const head = `${formatEndpoint(entry)} (id ${id}, weight ${weight}${state}`;
   const hardware = forward === 'local' ? '' : `, MAC ${formatMac(mac)}`;
   return `${head}${hardware})${BY[forward]}`;
 }

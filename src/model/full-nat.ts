@@ -139,7 +139,7 @@ function follow(
   const own = tables.destinations.get(port.destination);
   const isThere =
     own?.forward === 'full-nat' && own.service === chosen.destination.service;
-  const destination = isThere ? own : undefined;
+  const destination = isThere && !own.isForgotten ? own : undefined;
   if (mayBegin(connection) && mayMove(claim, destination)) {
     const again = newClaim(state, place.signature, connection);
     const moved = { ...port, destination: chosen.id };
@@ -152,8 +152,8 @@ function follow(
     };
   }
   if (!destination) {
-    const why = 'the destination of its connection is not there any more';
-    return refused('no connection', why);
+    const state = isThere ? 'forgotten' : 'not there any more';
+    return refused('no connection', `the destination of its connection is ${state}`);
   }
   const noted = connection.isError ? claim : afterClient(state, claim, port, connection);
   const writes = connection.isError ? [] : [{ number, claim: noted }];

@@ -254,9 +254,12 @@ class RecordSet {
     const place = begun >= 0 ? begun : followed;
     const there = this.#records[place];
     if (!there || !this.#stands(there)) {
+      const what = this.#isForgotten(there)
+        ? 'whose record is of a forgotten destination'
+        : 'without a record';
       return {
         id: this.#slot.previous,
-        hot: 'a packet without a record goes to the previous destination',
+        hot: `a packet ${what} goes to the previous destination`,
       };
     }
     const { destination } = there;
@@ -310,12 +313,18 @@ class RecordSet {
 
   /**
    * Tells whether a record counts: its connection was seen since the slot became hot, and
-   * its destination still belongs to this service.
+   * its destination still belongs to this service and is not forgotten.
    */
   #stands(record: FlowRecord): boolean {
     const sinceHot = this.#now - (this.#slot.since >>> Number(SEEN_SHIFT));
-    const owner = this.#tables.destinations.get(record.destination)?.service;
-    return this.#age(record) <= sinceHot && owner === this.#cell.service;
+    const entry = this.#tables.destinations.get(record.destination);
+    const isThere = entry?.service === this.#cell.service && !entry.isForgotten;
+    return this.#age(record) <= sinceHot && isThere;
+  }
+
+  #isForgotten(record: FlowRecord | undefined): boolean {
+    const entry = record && this.#tables.destinations.get(record.destination);
+    return entry?.service === this.#cell.service && entry.isForgotten;
   }
 
   #write(

@@ -34,6 +34,7 @@ export type ModelDestination = Pick<
   | 'mac'
   | 'service'
   | 'weight'
+  | 'isForgotten'
   | 'source'
   | 'spread'
   | 'largestPacket'

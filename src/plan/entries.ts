@@ -24,7 +24,11 @@ export function planDestinations(
   blocks: Blocks,
 ): Write[] {
   return destinations.flatMap((destination, index) => {
-    const { address, mac, weight, exit, port = 0, isFound = false } = destination;
+    const { address, mac, weight, exit, port = 0 } = destination;
+    const { isFound = false, isForgotten = false } = destination;
+    if (isForgotten && weight > 0) {
+      throw new Error(`${formatAddress(address)} is forgotten, but has a weight`);
+    }
     const forward = destination.forward ?? wanted.forward;
     const key = at(ids, index);
     const there = state.destinations.get(key);
@@ -40,6 +44,7 @@ export function planDestinations(
       largestPacket: largestPacket(exit?.mtu ?? wanted.mtu, address, forward),
       forward,
       isFound,
+      isForgotten,
       exit: exit ? must(numbers.get(exitKey(exit)), 'the number of an exit').number : 0,
       port,
       block:

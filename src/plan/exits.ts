@@ -27,10 +27,10 @@ export function isSameExit(one: Exit | undefined, other: Exit | undefined): bool
 /** A destination that is to stay as it is. */
 export function asWanted(
   { exits }: Pick<State, 'exits'>,
-  { address, port, forward, mac, weight, isFound, exit }: Destination,
+  { address, port, forward, mac, weight, isFound, isForgotten, exit }: Destination,
 ): WantedDestination {
   return {
-    ...{ address, port, mac, weight, isFound, exit: exits?.get(exit) },
+    ...{ address, port, mac, weight, isFound, isForgotten, exit: exits?.get(exit) },
     ...(forward === 'local' && { forward }),
   };
 }

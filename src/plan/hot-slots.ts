@@ -23,7 +23,7 @@ export function isHot(slot: Slot): boolean {
   return slot.previous !== 0;
 }
 
-/** The weight of the destination with this id; undefined if it is gone. */
+/** The weight of the destination with this id; undefined if it is gone or forgotten. */
 export type WeightOf = (id: number) => number | undefined;
 
 /**

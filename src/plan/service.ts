@@ -69,6 +69,8 @@ export interface Plan {
   removed: string[];
   /** Destinations whose weight becomes 0. */
   drained: string[];
+  /** Destinations that get no packets any more, not even those of their connections. */
+  forgotten: string[];
   /** Destinations of weight 0 that get one again. */
   restored: string[];
   /** Destinations that change otherwise: in weight, in MAC, or in where packets leave. */
@@ -151,9 +153,15 @@ export function plan(live: State, wanted: Wanted): Plan {
         ? [address]
         : [],
     );
-  const drained = turned((before, weight) => before > 0 && weight === 0);
+  const forgotten = [...after].flatMap(([address, { isForgotten }]) => {
+    const was = old.get(address);
+    return isForgotten && was && !was.isForgotten ? [address] : [];
+  });
+  const drained = turned((before, weight) => before > 0 && weight === 0).filter(
+    (address) => !forgotten.includes(address),
+  );
   const restored = turned((before, weight) => before === 0 && weight > 0);
-  const told = new Set([...drained, ...restored]);
+  const told = new Set([...drained, ...forgotten, ...restored]);
   return {
     writes,
     after: state,
@@ -164,16 +172,20 @@ export function plan(live: State, wanted: Wanted): Plan {
     added: [...after.keys()].filter((address) => !old.has(address)),
     removed: [...old.keys()].filter((address) => !after.has(address)),
     drained,
+    forgotten,
     restored,
-    changed: [...after].flatMap(([address, { mac, weight, exit }]) => {
-      const was = old.get(address);
-      const isOther =
-        was &&
-        (!was.mac.equals(mac) ||
-          was.weight !== weight ||
-          !isSameExit(live.exits?.get(was.exit), exit));
-      return isOther && !told.has(address) ? [address] : [];
-    }),
+    changed: [...after].flatMap(
+      ([address, { mac, weight, isForgotten = false, exit }]) => {
+        const was = old.get(address);
+        const isOther =
+          was &&
+          (!was.mac.equals(mac) ||
+            was.weight !== weight ||
+            was.isForgotten !== isForgotten ||
+            !isSameExit(live.exits?.get(was.exit), exit));
+        return isOther && !told.has(address) ? [address] : [];
+      },
+    ),
     forward: wanted.forward,
     exits: exitsIn(target),
     local: target.filter(isLocal).map(formatEndpoint),
@@ -205,7 +217,8 @@ function forgetsOf(before: State, after: State, service: Service): Forgets[] {
     for (const id of [slot.current, ...chainOf(slot)]) {
       // An id may have another owner by now, where so many come that ids are short.
       const isSame = was.get(id) === addresses.get(id);
-      const isThere = isSame && after.destinations.get(id)?.service === service.id;
+      const entry = after.destinations.get(id);
+      const isThere = isSame && entry?.service === service.id && !entry.isForgotten;
       if (isThere && !knows.has(id)) counts.set(id, (counts.get(id) ?? 0) + 1);
     }
   }

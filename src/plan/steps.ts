@@ -12,7 +12,8 @@
  *      it twice
  *   2. exits, entries of destinations that are new or changed, their answers and pools
  *   3. slots
- *   4. new ways into the service, and the ids of destinations that are gone
+ *   4. new ways into the service, entries of destinations that are forgotten, and the ids
+ *      of those that are gone
  *   5. the device's entry: from here on the ways are found under its seed, and
  *      watchers read the rows anew
  *   6. ways that are gone
@@ -62,6 +63,8 @@ export interface WantedDestination extends Endpoint {
   weight: number;
   /** Whether MAC and exit were looked up; undefined: they were given. */
   isFound?: boolean | undefined;
+  /** No packet goes there, not even of a connection that it has. Its weight is 0. */
+  isForgotten?: boolean | undefined;
   /** The router that has this MAC, if it was looked up and is not the destination's own. */
   router?: string | undefined;
   /** The device that leads to it, if packets do not come in on that. */
@@ -119,6 +122,8 @@ export function planStep(
   const entries = planDestinations(state, wanted, destinations, ids, numbers, blocks);
   const goneEntries = planGoneDestinations(state, service, ids);
   const changes = [...entries, ...goneEntries];
+  // A slot never leads to a destination that is forgotten.
+  const forgotten = entries.filter(isForgetting);
   const later = applyWrites({ ...state, slots: new Map() }, changes).destinations;
   const answers = answersIn(placement.cells, later);
   const { added, gone } = planAnswers(state, answers);
@@ -134,9 +139,10 @@ export function planStep(
     ...planExits(state, numbers),
     ...added,
     ...pools.added,
-    ...entries,
+    ...entries.filter((write) => !isForgetting(write)),
     ...planSlots(state, wanted, destinations, table, ids),
     ...planNewCells(state, placement),
+    ...forgotten,
     ...goneEntries,
   ];
   const after = [...planGoneCells(state, placement), ...gone, ...pools.gone];
@@ -150,6 +156,10 @@ export function planStep(
     { map: 'device', key: 0, value: { ...device, generation } },
     ...after,
   ];
+}
+
+function isForgetting(write: Write): boolean {
+  return write.map === 'destinations' && write.value.isForgotten;
 }
 
 function withNames(state: State, { names }: Wanted): State {
@@ -248,7 +258,9 @@ function planSlots(
   const move = moverFor(state, wanted, destinations, ids);
   const hasRecords = remembersIn(state, wanted) === 'balancer';
   const weights = new Map(
-    ids.map((id, index) => [id, destinations[index]?.weight] as const),
+    destinations.flatMap(({ weight, isForgotten }, index) =>
+      isForgotten ? [] : [[at(ids, index), weight] as const],
+    ),
   );
   const kept: Write[] = [];
   const writes: Write[] = [];

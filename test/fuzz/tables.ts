@@ -182,6 +182,7 @@ function encodeEntry(entry: ModelDestination): Buffer {
   bytes.writeUInt16LE(headerSum(entry), 44);
   bytes.writeUInt16LE(entry.largestPacket, 46);
   bytes.writeUInt8(FORWARDS[entry.forward], 48);
+  bytes.writeUInt8(entry.isForgotten ? 2 : 0, 49);
   bytes.writeUInt16LE(entry.exit, 50);
   bytes.writeUInt16BE(entry.port, 52);
   bytes.writeUInt16LE(entry.block, 54);

@@ -14,6 +14,7 @@ import { NOBODY } from '../../src/abi/slot.js';
 import type { Slot } from '../../src/abi/slot.js';
 import { CELL_UDP_STAYS, CELL_USED } from '../../src/abi/cell.js';
 import { decodeKey, encodeKey } from '../../src/abi/bytes.js';
+import { isWay } from '../../src/plan/cells.js';
 import type { Write } from '../../src/plan/state.js';
 import { kernelSeconds } from '../../src/system/clock.js';
 import { readTables } from '../../src/program/read.js';
@@ -188,6 +189,14 @@ async function age(seconds: number): Promise<void> {
   await writeSet(set);
 }
 
+/** Pretends that so many connections were recorded in this second, on each CPU. */
+async function haveRecorded(second: number, count: number): Promise<void> {
+  const value = Buffer.concat([second, count].map(encodeKey));
+  await program.bpftool.queries([
+    `map update id ${await mapId('limits')} key 1 0 0 0 value ${[...value].join(' ')}`,
+  ]);
+}
+
 describe('a cold slot', () => {
   test('sends everything to its current destination and records nothing', async () => {
     await setSlots({ current: A, previous: 0, since: 0 });
@@ -321,14 +330,6 @@ describe('the key that finds records', () => {
 });
 
 describe('in a flood of SYNs', () => {
-  /** Pretends that so many connections were recorded in this second, on each CPU. */
-  async function haveRecorded(second: number, count: number): Promise<void> {
-    const value = Buffer.concat([second, count].map(encodeKey));
-    await program.bpftool.queries([
-      `map update id ${await mapId('limits')} key 1 0 0 0 value ${[...value].join(' ')}`,
-    ]);
-  }
-
   afterEach(() => haveRecorded(0, 0));
 
   /** Tries again if the second was over before all were sent. */
@@ -379,6 +380,80 @@ describe('in a flood of SYNs', () => {
     await haveRecorded(kernelSeconds() - 1, MOST_RECORDS);
     expect([await send(SYN), await send(ACK)]).toEqual(['B', 'B']);
   });
+});
+
+describe('a destination that is forgotten', () => {
+  const forgotten = { ...FILL, forgotten: ['10.0.1.1'] };
+
+  /** The service with another rule for UDP. */
+  async function setUdp(stays: boolean): Promise<void> {
+    const { cells } = await readTables(program.bpftool, program.maps);
+    const flags = stays ? CELL_USED | CELL_UDP_STAYS : CELL_USED;
+    const writes = [...cells].filter(([, cell]) => isWay(cell));
+    await program.write(
+      ...writes.map(([key, cell]): Write => {
+        return { map: 'services', key, value: { ...cell, flags } };
+      }),
+    );
+  }
+
+  /** Segments of every kind, UDP, and errors, from connections that are not on record. */
+  function anything(): Buffer[] {
+    const kinds = [SYN, ACK, SYN | ACK, ACK | FIN, RST];
+    return Array.from({ length: 40 }, (_, last) => `192.0.2.${last}`).flatMap(
+      (address) => {
+        const ends = { from: address, to: vip };
+        return [
+          ...kinds.map((flags) => segmentOf(flags, { address, port })),
+          ipv4({ ...ends, protocol: UDP }, udp({ from: port, to: 80 })),
+          ipv4(
+            { ...ends, protocol: ICMP },
+            Buffer.concat([
+              Buffer.from('0301000000000000', 'hex'),
+              ipv4(
+                { from: vip, to: address, protocol: TCP },
+                tcp({ from: 80, to: port }),
+              ),
+            ]),
+          ),
+        ];
+      },
+    );
+  }
+
+  const whoGets = async (frames: readonly Buffer[]): Promise<string[]> =>
+    [...new Set(await namesOf(frames))].sort();
+
+  test.each<[string, number, number, string[]]>([
+    ['has slots', A, C, ['A', 'C']],
+    ['is remembered by all slots', B, A, ['A', 'B']],
+  ])(
+    'and %s gets nothing from then on, but what is new once it is back',
+    async (...row) => {
+      const [, current, previous, before] = row;
+      const old = Array.from({ length: 4 }, (_, at) => ({ ...mine(), port: port + at }));
+      await setUdp(true);
+      await hot(A, C);
+      await sendEach(old, SYN, ACK, ACK);
+      await hot(current, previous);
+      expect(await sendEach(old, ACK)).toEqual(all('A', old));
+      expect(await whoGets(anything())).toEqual(before);
+
+      await program.fill(forgotten);
+      for (const count of [0, MOST_RECORDS]) {
+        await haveRecorded(kernelSeconds(), count);
+        const theirs = old.flatMap((one) =>
+          [ACK, SYN].map((kind) => segmentOf(kind, one)),
+        );
+        expect(await whoGets([...theirs, ...anything()])).toEqual(['B', 'C']);
+      }
+
+      await haveRecorded(0, 0);
+      await program.fill(FILL);
+      expect(await whoGets(anything())).toEqual(['A', 'B', 'C']);
+      await setUdp(false);
+    },
+  );
 });
 
 describe('a record', () => {

@@ -164,9 +164,12 @@ describe.each(['IPv4', 'IPv6'] as const)('full-nat, %s', (family) => {
 
   const balancer = {
     send: (frame: Buffer): Promise<Outcome> => program.send(frame),
-    fill: ({ current, weights }: Filled): Promise<void> =>
+    fill: ({ current, weights, forgotten }: Filled): Promise<void> =>
       program.makeFullNat(
-        destinations.map((end, index) => ({ ...end, weight: weights[index] ?? 1 })),
+        destinations.map((end, index) => ({
+          ...{ ...end, weight: weights[index] ?? 1 },
+          isForgotten: forgotten === index + 1,
+        })),
         { pool, current, mac: MACS.destination },
       ),
   };

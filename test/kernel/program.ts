@@ -89,6 +89,8 @@ const addressOf = ({ address }: End): Buffer => must(parseAddress(address), addr
 export interface Fill {
   /** The MAC of each destination by its name; one on this host has none. */
   destinations: Record<string, string>;
+  /** Names of those that no packet goes to any more. */
+  forgotten?: string[];
   vips?: string[];
   takeSsh?: boolean;
   /** One source, or one for each family; ADDR[/LENGTH]. */
@@ -153,7 +155,8 @@ export class Program {
       destinations: Object.entries(fill.destinations).map(([to, mac]) => ({
         ...parseEndpoint(to),
         mac: parseMac(mac) ?? Buffer.alloc(6),
-        weight: 1,
+        weight: fill.forgotten?.includes(to) ? 0 : 1,
+        isForgotten: fill.forgotten?.includes(to),
       })),
       before: [],
       source: joinSources([fill.source].flat().map(parseSource)) ?? {},
@@ -226,7 +229,7 @@ export class Program {
     const destination = encodeDestination({
       ...{ address, port: to.port, forward: 'nat', mac: parseMac(mac) ?? address },
       ...{ service: 1, weight: 1, spread: 0, source: Buffer.alloc(16), headerSum: 0 },
-      ...{ largestPacket: 1500, isFound: false, exit: 0, block: 0 },
+      ...{ largestPacket: 1500, isFound: false, isForgotten: false, exit: 0, block: 0 },
     });
     const ones = Array.from({ length: QUAD }, () => ({ current: 1, isHot: false }));
     const lines = [
@@ -254,7 +257,7 @@ export class Program {
 
   /** Writes destinations of full-nat, by their ids from 1, and leads all slots to one. */
   async makeFullNat(
-    ends: readonly (End & { weight: number })[],
+    ends: readonly (End & { weight: number; isForgotten: boolean })[],
     { pool, current, mac }: { pool: string; current: number; mac: string },
   ): Promise<void> {
     this.#last = undefined;
@@ -270,7 +273,7 @@ export class Program {
         ...{ address: addressOf(end), port: end.port, weight: end.weight, source },
         ...{ forward: 'full-nat', mac: must(parseMac(mac), mac), service: 1 },
         ...{ spread: 0, headerSum: 0, largestPacket: 1500, isFound: false },
-        ...{ exit: 0, block: 0 },
+        ...{ isForgotten: end.isForgotten, exit: 0, block: 0 },
       }),
     );
     const quad = Array.from({ length: QUAD }, () => ({ current, isHot: false }));

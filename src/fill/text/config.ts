@@ -5,6 +5,7 @@ import type { ConfigPlan } from '../../plan/all.js';
 import type { Where } from './service.js';
 import {
   countDrained,
+  countForgotten,
   countRestored,
   describeMoved,
   describePlan,
@@ -19,6 +20,7 @@ interface Totals {
   added: number;
   gone: number;
   drained: number;
+  forgotten: number;
   restored: number;
   changed: number;
   slots: number;
@@ -39,6 +41,7 @@ function totalsOf({ services, removed }: ConfigPlan): Totals {
       ...removed.map(({ destinations }) => destinations.length),
     ]),
     drained: sum(plans.map(({ drained }) => drained.length)),
+    forgotten: sum(plans.map(({ forgotten }) => forgotten.length)),
     restored: sum(plans.map(({ restored }) => restored.length)),
     changed: sum(plans.map(({ changed }) => changed.length)),
     slots: sum(plans.map(({ slots }) => slots)),
@@ -61,6 +64,7 @@ export function describeConfigPlan(
     `${formatCount(totals.added)} added`,
     `${formatCount(totals.gone)} removed`,
     ...countDrained(totals.drained, isDryRun),
+    ...countForgotten(totals.forgotten),
     ...countRestored(totals.restored),
     `${formatCount(totals.changed)} changed`,
     describeMoved(totals, isDryRun),
@@ -118,6 +122,7 @@ export function configPlanJson(made: ConfigPlan): Record<string, unknown> {
       added: totals.added,
       removed: totals.gone,
       drained: totals.drained,
+      forgotten: totals.forgotten,
       restored: totals.restored,
       changed: totals.changed,
       slots: totals.slots,

@@ -38,6 +38,7 @@ export function describePlan(
     `${plan.added.length} added`,
     `${plan.removed.length} removed`,
     ...countDrained(plan.drained.length, isDryRun),
+    ...countForgotten(plan.forgotten.length),
     ...countRestored(plan.restored.length),
     `${plan.changed.length} changed`,
     describeMoved(plan, isDryRun),
@@ -83,7 +84,11 @@ export function countDrained(count: number, isDryRun: boolean): string[] {
   return count > 0 || isDryRun ? [`${formatCount(count)} drained`] : [];
 }
 
-/** Even a dry run leaves this out where there is none. */
+/** Even a dry run leaves these two out where there is none. */
+export function countForgotten(count: number): string[] {
+  return count > 0 ? [`${formatCount(count)} forgotten`] : [];
+}
+
 export function countRestored(count: number): string[] {
   return count > 0 ? [`${formatCount(count)} restored`] : [];
 }
@@ -109,6 +114,7 @@ export function planJson(plan: Plan): Record<string, unknown> {
     added: plan.added,
     removed: plan.removed,
     drained: plan.drained,
+    forgotten: plan.forgotten,
     restored: plan.restored,
     changed: plan.changed,
     forward: plan.forward,

@@ -7,20 +7,18 @@ import { largest, smallest } from '../../text/lists.js';
 /** If more destinations than this change alike, one line describes them all. */
 const ALIKE = 32;
 
-type Change = 'added' | 'removed' | 'drained' | 'restored' | 'changed' | '';
 /** Changes come first. */
-const ORDER: readonly Change[] = [
+const CHANGES = [
   'added',
   'removed',
   'drained',
+  'forgotten',
   'restored',
   'changed',
-  '',
-];
-const MARKS = {
-  ...{ added: '+', removed: '-', drained: '~', restored: '~', changed: '~' },
-  '': ' ',
-};
+] as const;
+type Change = (typeof CHANGES)[number] | '';
+const ORDER: readonly Change[] = [...CHANGES, ''];
+const MARKS: Partial<Record<Change, string>> = { added: '+', removed: '-', '': ' ' };
 
 interface Row extends Share {
   change: Change;
@@ -41,15 +39,16 @@ export function describeShares(plan: Plan): string[] {
   ]);
 }
 
-function rowsOf({ shares, added, removed, drained, restored, changed }: Plan): Row[] {
-  const changes = new Map<string, Change>([
-    ...added.map((address) => [address, 'added'] as const),
-    ...removed.map((address) => [address, 'removed'] as const),
-    ...drained.map((address) => [address, 'drained'] as const),
-    ...restored.map((address) => [address, 'restored'] as const),
-    ...changed.map((address) => [address, 'changed'] as const),
-  ]);
-  return shares.map((share) => ({ ...share, change: changes.get(share.address) ?? '' }));
+function rowsOf(plan: Plan): Row[] {
+  const changes = new Map<string, Change>(
+    CHANGES.flatMap((change) =>
+      plan[change].map((address) => [address, change] as const),
+    ),
+  );
+  return plan.shares.map((share) => ({
+    ...share,
+    change: changes.get(share.address) ?? '',
+  }));
 }
 
 /**
@@ -78,7 +77,7 @@ function cellsOf(group: readonly Row[], slots: number, name: string): string[] {
   if (!first) return [];
   const after = group.map((row) => row.slots);
   return [
-    `${MARKS[first.change]} ${name}`,
+    `${MARKS[first.change] ?? '~'} ${name}`,
     first.change,
     weightOf(first),
     first.weightBefore === undefined ? '-' : range(group.map((row) => row.slotsBefore)),

@@ -20,6 +20,7 @@ import { DECAP_VERDICTS } from '../../../src/abi/decap.js';
 import { decodeCounter, encodeCounter } from '../../../src/abi/counter.js';
 import type { Counter } from '../../../src/abi/counter.js';
 import {
+  DESTINATION_FORGOTTEN,
   DESTINATION_FOUND,
   decodeDestination,
   encodeDestination,
@@ -224,6 +225,7 @@ const EMPTY_DESTINATION: Destination = {
   largestPacket: 0,
   forward: 'tunnel',
   isFound: false,
+  isForgotten: false,
   exit: 0,
   port: 0,
   block: 0,
@@ -421,6 +423,7 @@ const DESTINATION: Destination = {
   largestPacket: 1480,
   forward: 'link',
   isFound: true,
+  isForgotten: true,
   exit: 0x0506,
   port: 0x0708,
   block: 0x090a,
@@ -515,6 +518,7 @@ describe('abi', () => {
     { flag: 'L4LB_CELL_BY_PORT', value: CELL_BY_PORT },
     { flag: 'L4LB_CELL_HASH_SOURCE', value: CELL_HASH_SOURCE },
     { flag: 'L4LB_DESTINATION_FOUND', value: DESTINATION_FOUND },
+    { flag: 'L4LB_DESTINATION_FORGOTTEN', value: DESTINATION_FORGOTTEN },
     { flag: 'L4LB_CELL_UDP_STAYS', value: CELL_UDP_STAYS },
     { flag: 'L4LB_CELL_NAMES', value: CELL_NAMES },
     { flag: 'L4LB_CELL_MINIMAL_TABLE', value: CELL_MINIMAL_TABLE },
@@ -661,7 +665,7 @@ describe('abi', () => {
   test('an entry of the first version is one of a tunnel', () => {
     const tunnel = {
       ...{ ...DESTINATION, forward: 'tunnel' as const },
-      ...{ isFound: false, exit: 0, port: 0, block: 0 },
+      ...{ isFound: false, isForgotten: false, exit: 0, port: 0, block: 0 },
     };
     const short = encodeDestination(tunnel).subarray(0, 48);
     expect(decodeDestination(short)).toEqual(tunnel);
@@ -774,7 +778,7 @@ describe('abi', () => {
       expected:
         '00000000000000000000ffff0a00010f  02000a00010f 0201  0403 ff00' +
         '00000000000000000000ffff0a000001  1495  c805' +
-        '01 01 0605 0708 0a09',
+        '01 03 0605 0708 0a09',
     },
     {
       what: 'the key of an answer',

@@ -83,6 +83,7 @@ export function balancer(more: Partial<Balancer> = {}): Balancer {
             largestPacket: 1480,
             forward: 'tunnel',
             isFound: false,
+            isForgotten: false,
             exit: 0,
             port: 0,
             block: 0,

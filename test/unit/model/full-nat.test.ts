@@ -29,7 +29,7 @@ const address = (text: string): Buffer => must(parseAddress(text), text);
 const mac = (text: string): Buffer => must(parseMac(text), text);
 const SETS = 4096;
 
-function tablesOf(nat: FullNatCase, { current, weights }: Filled): Tables {
+function tablesOf(nat: FullNatCase, { current, weights, forgotten }: Filled): Tables {
   const { vip, pool, destinations } = nat;
   const usual = tables();
   const way = { address: address(vip.address), port: vip.port };
@@ -47,6 +47,7 @@ function tablesOf(nat: FullNatCase, { current, weights }: Filled): Tables {
           ...{ address: address(end.address), port: end.port },
           ...{ mac: mac(MACS.destination), forward: 'full-nat', largestPacket: 1500 },
           ...{ source: address(pool), weight: weights[index] ?? 1 },
+          isForgotten: forgotten === index + 1,
         }),
       ]),
     ),

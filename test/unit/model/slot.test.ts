@@ -273,6 +273,17 @@ describe('a hot slot', () => {
     expect(told(answer)).toEqual({ id: B, record: [0, recorded] });
   });
 
+  test('a record of a forgotten destination does not count', () => {
+    const tables = hot({ previous: NOBODY });
+    const forgotten = destination({ weight: 0, isForgotten: true });
+    const destinations = new Map(tables.destinations).set(A, forgotten);
+    const on = { ...tables, destinations };
+    const record = mine({ ...LASTING, destination: A });
+    expect(told(ask(ACK, on, at(record)))).toEqual({ id: B });
+    expect(told(ask(ERROR, on, at(record)))).toEqual({ id: B });
+    expect(told(ask(SYN, on, at(record)))).toEqual({ id: B, record: [0, recorded] });
+  });
+
   test('with nobody to remember, older connections go to the current', () => {
     expect(told(ask(ACK, hot({ previous: NOBODY }), at()))).toEqual({ id: B });
   });

@@ -49,6 +49,7 @@ export function destination(fields: Partial<ModelDestination> = {}): ModelDestin
     mac: bytes(DESTINATION_MAC),
     service: 1,
     weight: 1,
+    isForgotten: false,
     spread: 0,
     source: mapped(BALANCER),
     largestPacket: 1480,

@@ -73,7 +73,14 @@ describe('a pool', () => {
   const entry = (more: Partial<Destination>): Destination => ({
     ...{ address: ip('10.2.0.2'), mac: mac('02:00:00:00:00:02'), service: 1, weight: 1 },
     ...{ spread: 3, source: ip('10.0.9.0'), headerSum: 0, largestPacket: 1500 },
-    ...{ forward: 'full-nat', isFound: false, exit: 0, port: 0, block: 4 },
+    ...{
+      forward: 'full-nat',
+      isFound: false,
+      isForgotten: false,
+      exit: 0,
+      port: 0,
+      block: 4,
+    },
     ...more,
   });
 

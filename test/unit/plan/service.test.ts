@@ -175,6 +175,7 @@ describe('plan of the first fill', () => {
       largestPacket: 1480,
       forward: 'tunnel',
       isFound: false,
+      isForgotten: false,
       exit: 0,
       port: 0,
       block: 0,

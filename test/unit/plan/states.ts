@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** States of the maps, and fills that lead from one to the next. */
 import { cellIndex, isWay } from '../../../src/plan/cells.js';
-import { CELL_MINIMAL_TABLE } from '../../../src/abi/cell.js';
-import type { Cell, TableKind } from '../../../src/abi/cell.js';
+import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../../../src/abi/cell.js';
+import type { Cell, Remember, TableKind } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import type { State } from '../../../src/plan/state.js';
@@ -13,6 +13,7 @@ import { plan } from '../../../src/plan/service.js';
 import type { Service } from '../../../src/plan/services.js';
 import { chooseService } from '../../../src/plan/services.js';
 import type { Answering, Forward } from '../../../src/wire/forward.js';
+import type { Names } from '../../../src/wire/names.js';
 import { forwardIn } from '../../../src/wire/forward.js';
 import type { Sources } from '../../../src/wire/outer-source.js';
 import type { Way } from '../../../src/wire/way.js';
@@ -78,6 +79,8 @@ export interface Fill {
   mac?: Buffer;
   mtu?: number;
   table?: TableKind;
+  remember?: Remember;
+  names?: Names;
   /** Of a build whose slots remember. */
   now?: number;
 }
@@ -100,7 +103,16 @@ export function planFor(
     consistent: others,
     kept: chosen.flags,
   };
-  const service = { ...chosen, flags: flags[fill.table ?? 'kept'] };
+  const remembers = {
+    destinations: CELL_NAMES,
+    balancer: 0,
+    kept: chosen.flags & CELL_NAMES,
+  };
+  const names = remembers[fill.remember ?? 'kept'];
+  const service = {
+    ...chosen,
+    flags: (flags[fill.table ?? 'kept'] & ~CELL_NAMES) | names,
+  };
   const made = plan(
     { ...live, slots: slotsOf(live, service) },
     {
@@ -118,6 +130,7 @@ export function planFor(
       sessionPort: fill.sessionPort ?? 0,
       mac: fill.mac ?? BALANCER_MAC,
       mtu: fill.mtu ?? 1500,
+      names: fill.names,
       now: fill.now,
     },
   );

@@ -56,6 +56,26 @@ describe('the shares of a plan', () => {
     });
   });
 
+  test('tell who is forgotten, whether it had drained before or not', () => {
+    const start = filled(untouched(), [...rows(3), row('10.0.1.3', 0)], MINIMAL);
+    const dead = ['10.0.1.2', '10.0.1.3'].map((address) => ({
+      ...row(address, 0),
+      isForgotten: true,
+    }));
+    const plan = planFor(start, [...rows(2), ...dead]);
+    expect(describeShares(plan).slice(1, 3)).toEqual([
+      '  ~ 10.0.1.2     forgotten  1 -> 0            21      0   0.00%',
+      '  ~ 10.0.1.3     forgotten       0             0      0   0.00%',
+    ]);
+    expect(describePlan(plan, WHERE, true).at(-1)).toBe(
+      '  would be: 0 added, 0 removed, 0 drained, 2 forgotten, 0 changed, 21 of 64 slots moved (ideal: 21)',
+    );
+    expect(planJson(plan)).toMatchObject({
+      drained: [],
+      forgotten: ['10.0.1.2', '10.0.1.3'],
+    });
+  });
+
   test('as JSON have all of them', () => {
     expect(planJson(made)).toMatchObject({
       added: ['10.0.9.9'],
