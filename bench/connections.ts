@@ -8,11 +8,12 @@
  * connections a second tell how much processor time one costs in all, not how many a
  * balancer on a machine of its own could take: there l4lb would be farther ahead.
  */
-import { interruptible } from '../src/disturb/perform.js';
 import { formatCount } from '../src/text/format.js';
 import { Farm } from './farm.js';
 import type { ConnectionsResult } from './result.js';
 import { spreadBeside, spreadOf } from './result.js';
+import { run } from '../src/system/run.js';
+import { stoppable } from './stoppable.js';
 import type { Answered } from './wrk.js';
 
 /** Of each case in each round, and of each before the first. */
@@ -30,7 +31,7 @@ export async function measureConnections(
   rounds: number,
   tell: (line: string) => void,
 ): Promise<ConnectionsResult[]> {
-  return interruptible(async (stop) => {
+  return stoppable(run, async (stop) => {
     const farm = new Farm(stop);
     try {
       tell('connections: building a network with their servers');

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 
-import { interruptible } from '../src/disturb/perform.js';
 import { Failure } from '../src/text/failure.js';
 import { readWhole } from '../src/cli/values.js';
+import type { Run } from '../src/system/run.js';
 import { run } from '../src/system/run.js';
 import type { Case } from './cases.js';
 import { CASES } from './cases.js';
@@ -18,6 +18,7 @@ import { Packets } from './packets.js';
 import { report } from './report.js';
 import type { PacketsResult, Result } from './result.js';
 import { ROOT } from './started.js';
+import { removeLeftNamespaces, stoppable } from './stoppable.js';
 import { drawBench } from './svg.js';
 import { checkIperf, measureThroughput, throughputCases } from './throughput.js';
 import { measureTools } from './tools.js';
@@ -96,11 +97,12 @@ async function bench(flags: Flags): Promise<void> {
     throw new Failure('--only leaves nothing to measure', { next: 'make bench' });
   }
   if (lines.length > 0) await checkIperf(run);
+  await removeLeftNamespaces(run);
   const isWhole = cases.length === CASES.length;
   const rounds = Math.min(flags.rounds, MOST_ROUNDS);
   const result: Result = {
     machine: await machineOf(run),
-    packets: await interruptible((stop) => measurePackets(flags, cases, stop)),
+    packets: await stoppable(run, (stop, own) => measurePackets(own, flags, cases, stop)),
     throughput:
       lines.length > 0 ? await measureThroughput(lines, flags.rounds, tell) : [],
     connections:
@@ -116,13 +118,14 @@ async function bench(flags: Flags): Promise<void> {
 }
 
 async function measurePackets(
+  own: Run,
   effort: Effort,
   cases: readonly Case[],
   stop: AbortSignal,
 ): Promise<PacketsResult[]> {
   if (cases.length === 0) return [];
   const folder = mkdtempSync(join(tmpdir(), 'l4lb-bench-'));
-  const packets = new Packets(run, folder, cases);
+  const packets = new Packets(own, folder, cases);
   try {
     await packets.up(tell, stop);
     return await packets.measure(effort, tell, stop);

@@ -83,7 +83,12 @@ export class Packets {
   }
 
   async down(): Promise<void> {
-    for (const wire of this.#wires.values()) await wire.down();
+    // One that cannot be taken down must not keep the others.
+    const all = [...this.#wires.values()].map((wire) => wire.down());
+    const failed = (await Promise.allSettled(all)).find(
+      ({ status }) => status === 'rejected',
+    );
+    if (failed) throw (failed as PromiseRejectedResult).reason;
   }
 
   async measure(

@@ -7,9 +7,8 @@
  * Client, gateway and server share the processors. So rounds differ, and a case is compared
  * with the other one of the same round.
  */
-import { interruptible } from '../src/disturb/perform.js';
 import type { Run } from '../src/system/run.js';
-import { runIfThere } from '../src/system/run.js';
+import { run, runIfThere } from '../src/system/run.js';
 import { Failure } from '../src/text/failure.js';
 import { must } from '../src/text/must.js';
 import { Unseen } from '../src/text/unseen.js';
@@ -19,6 +18,7 @@ import type { Target } from './iperf.js';
 import { clientArguments, parseIperf } from './iperf.js';
 import type { ThroughputResult } from './result.js';
 import { spreadBeside, spreadOf } from './result.js';
+import { stoppable } from './stoppable.js';
 import { Testbed } from './testbed.js';
 
 /** Of each case in each round. */
@@ -87,7 +87,7 @@ export async function measureThroughput(
   rounds: number,
   tell: (line: string) => void,
 ): Promise<ThroughputResult[]> {
-  return interruptible(async (stop) => {
+  return stoppable(run, async (stop) => {
     const beds = new Map<BedName, Testbed>();
     try {
       for (const name of new Set(cases.map(({ bed }) => bed))) {

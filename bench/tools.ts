@@ -3,10 +3,11 @@
  * What the tools cost: to start one, to fill tables, and to look at the counters. All
  * beside `node -e 0`, which no tool on Node can be faster than.
  */
-import { interruptible } from '../src/disturb/perform.js';
 import { formatCount } from '../src/text/format.js';
 import type { ToolResult } from './result.js';
 import { spreadBeside, spreadOf } from './result.js';
+import { run } from '../src/system/run.js';
+import { stoppable } from './stoppable.js';
 import { Workbench } from './workbench.js';
 
 interface Case {
@@ -36,7 +37,7 @@ export async function measureTools(
   rounds: number,
   tell: (line: string) => void,
 ): Promise<ToolResult[]> {
-  return interruptible(async (stop) => {
+  return stoppable(run, async (stop) => {
     const bench = new Workbench(stop);
     try {
       tell('tools: loading and filling what is watched');

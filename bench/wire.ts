@@ -10,6 +10,7 @@ import { Bpftool } from '../src/system/bpftool.js';
 import { LongRunning } from '../src/system/long-running.js';
 import type { Run, RunResult } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';
+import { removeNamespace } from './stoppable.js';
 
 export const DEVICE = 'eth0';
 /** A second wire, whose near end counts with the first one's. */
@@ -79,9 +80,7 @@ export class Wire {
     for (const one of this.#running) one.stop();
     await Promise.all(this.#running.map((one) => one.ended));
     for (const end of ['near', 'far']) {
-      await this.#run('ip', ['netns', 'delete', `${this.#name}-${end}`], {
-        detached: true,
-      });
+      await removeNamespace(this.#run, `${this.#name}-${end}`);
     }
   }
 

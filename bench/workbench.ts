@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Failure } from '../src/text/failure.js';
 import { run } from '../src/system/run.js';
 import { ROOT, expectDone } from './started.js';
+import { removeNamespace } from './stoppable.js';
 import { millisecondsOf } from './times.js';
 
 /** What it printed is of no use; `times` is bash's own, of it and of all it waited for. */
@@ -39,12 +40,10 @@ export class Workbench {
   async down(): Promise<void> {
     rmSync(this.#folder, { recursive: true });
     if (!this.#isMade) return;
-    // Ctrl-C in the terminal must not stop it half way.
-    const args = ['netns', 'delete', this.#name];
-    const { exitCode, stderr } = await run('ip', args, { detached: true });
+    const { exitCode, stderr } = await removeNamespace(run, this.#name);
     if (exitCode === 0) return;
     throw new Failure(`could not take the namespace down: ${stderr.trim()}`, {
-      next: `ip ${args.join(' ')}`,
+      next: `ip netns delete ${this.#name}`,
     });
   }
 
