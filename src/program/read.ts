@@ -38,14 +38,18 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Tables> 
   const { device: one, services, destinations: all, exits, answers, pools } = maps;
   const asked = [one, services, all, ...(exits ? [exits] : [])];
   const rest = [...(answers ? [answers] : []), ...(pools ? [pools] : [])];
-  const dumps = await bpftool.dumps([...asked, ...rest].map(({ id }) => id));
+  const idOf = ({ id }: MapInfo): number => id;
+  const sparse = [services, all, ...(exits ? [exits] : [])].map(idOf);
+  const dumps = await bpftool.dumps([...asked, ...rest].map(idOf), sparse);
   const [device, cells, destinations] = [at(dumps, 0), at(dumps, 1), at(dumps, 2)];
   const ways = exits && decodeExits(at(dumps, 3));
-  const destinationOf = keepingLast(decodeDestination);
   const { exit_devices: devices } = maps;
   const isAsked = ways && devices && ways.size > 0;
   const entries = new Map(
-    destinations.map((entry) => [decodeKey(entry.key), destinationOf(valueOf(entry))]),
+    destinations.map((entry) => [
+      decodeKey(entry.key),
+      decodeDestination(valueOf(entry)),
+    ]),
   );
   return {
     sizes: sizesOf(maps),
@@ -96,29 +100,19 @@ export async function readCounted(
 
 /** What all tables hold before anything was written to them: entries of zeros. */
 export function untouchedTables(maps: Maps): State {
-  const { device, destinations, exits, answers, pools, returned } = maps;
+  const { device, exits, answers, pools, returned } = maps;
   const zeros = ({ valueSize }: MapInfo): Buffer => Buffer.alloc(valueSize);
-  const free = decodeDestination(zeros(destinations));
   return {
     sizes: sizesOf(maps),
     device: decodeDevice(zeros(device)),
     cells: new Map(),
-    destinations: new Map(range(0, destinations.entries).map((id) => [id, free])),
+    destinations: new Map(),
     counters: new Map(),
     ...(exits && { exits: new Map() }),
     ...(answers && { answers: new Map() }),
     ...(returned && { returned: new Map() }),
     ...(pools && { pools: [] }),
     slots: new Map(),
-  };
-}
-
-/** Nearly all entries are free and share their values: they are decoded once. */
-function keepingLast<T, U>(decode: (value: T) => U): (value: T) => U {
-  let last: { value: T; decoded: U } | undefined;
-  return (value) => {
-    if (last?.value !== value) last = { value, decoded: decode(value) };
-    return last.decoded;
   };
 }
 

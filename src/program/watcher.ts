@@ -223,7 +223,7 @@ export class Watcher {
   }> {
     const ids = [device, destinations].map(({ id }) => id);
     for (let waited = 0; ; waited += PAUSE) {
-      const dumps = await this.#tools.bpftool.dumps(ids);
+      const dumps = await this.#tools.bpftool.dumps(ids, [destinations.id]);
       const generation = generationOf(at(at(dumps, 0), 0));
       if (isCounting(generation) || waited >= LONGEST_MOVE) {
         return { generation, destinations: at(dumps, 1) };

@@ -83,10 +83,17 @@ export class Bpftool {
     return outputsOf(await this.#batch(['-j'], lines));
   }
 
-  /** All entries of each map, read in one process. */
-  async dumps(ids: readonly number[]): Promise<Entry[][]> {
+  /**
+   * All entries of each map, read in one process; of the maps in `sparse` perhaps without
+   * those that are all 0, which takes much less time.
+   */
+  async dumps(
+    ids: readonly number[],
+    sparse: readonly number[] = [],
+  ): Promise<Entry[][]> {
     const lines = ids.map((id) => `map dump id ${id}`);
-    return dumpsOf(await this.#batch(['-j'], lines), lines.length);
+    const questions = new Set(sparse.map((id) => ids.indexOf(id)));
+    return dumpsOf(await this.#batch(['-j'], lines), lines.length, questions);
   }
 
   async dump(id: number): Promise<Entry[]> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 
 import {
   BpftoolFailure,
@@ -213,6 +213,16 @@ describe('bpftool', () => {
     test('a map without entries has none', () => {
       const stdout = JSON.stringify(answers(plain, []));
       expect(dumpsOf({ exitCode: 0, stdout, stderr: '' }, 2)[1]).toEqual([]);
+    });
+
+    test('none of them is left to JSON.parse, and entries of zeros may be left out', () => {
+      const parse = jest.spyOn(JSON, 'parse');
+      const stdout = JSON.stringify(answers([], plain, ofCpus, plain));
+      const dumps = dumpsOf({ exitCode: 0, stdout, stderr: '' }, 4, new Set([1, 2]));
+      expect(parse).not.toHaveBeenCalled();
+      parse.mockRestore();
+      const used = [plain.slice(1, 2), ofCpus.slice(1, 2)];
+      expect(dumps).toEqual([[], ...used, plain].map((one) => one.map(decodeEntry)));
     });
 
     test.each([
