@@ -267,7 +267,16 @@ describe('l4lb-map', () => {
       return network.expectOk('balancer', 'ip', ...entry, 'nud', 'stale');
     };
     const fill = (address: string): Promise<Finished> =>
-      network.l4lb('map', '-f', csv(`${address}\n`), '--vip', '10.9.9.8:80', '--dry-run');
+      network.l4lb(
+        'map',
+        '-f',
+        csv(`${address}\n`),
+        '--vip',
+        '10.9.9.8:80',
+        '--slots',
+        '16',
+        '--dry-run',
+      );
     const known = async (address: string): Promise<unknown> => {
       const args = ['-j', 'neigh', 'show', address, 'dev', 'eth0'];
       return JSON.parse((await network.expectOk('balancer', 'ip', ...args)).stdout);
