@@ -107,7 +107,7 @@ static __always_inline bool ask_route(struct xdp_md *ctx, void *header,
 	return find_route(ctx, route);
 }
 
-/* Writes the MAC addresses of a frame that stays on its device. */
+/* Writes the MAC addresses that the kernel has for the way. */
 static __always_inline void write_macs(struct ethhdr *eth,
 				       const struct bpf_fib_lookup *route)
 {
@@ -116,60 +116,56 @@ static __always_inline void write_macs(struct ethhdr *eth,
 }
 
 /*
- * Sends a packet without options and extension headers by the kernel's routes. Returns
+ * Sends a packet without tags, options and extension headers by the kernel's routes. Returns
  * XDP_PASS with the packet as it was if the kernel has to do that itself.
  */
-static __always_inline int send_by_route(struct xdp_md *ctx, __u32 tags,
-					 const bool is_ipv6)
+static __always_inline int send_by_route(struct xdp_md *ctx, const bool is_ipv6)
 {
 	const __u32 least = is_ipv6 ? sizeof(struct ipv6hdr) :
 				      sizeof(struct iphdr);
 	struct ethhdr *eth = frame_start(ctx);
-	const union layout layout = { .flags = tags * LAYOUT_TAG };
+	const union layout layout = {}; /* no tags */
 	void *ip = find_header(ctx, layout);
 	struct bpf_fib_lookup route = {};
 	const struct l4lb_exit *way_out;
 	const __u32 *number;
-	int action;
+	int action = XDP_TX;
 
 	if (never((void *)(eth + 1) > frame_end(ctx) ||
 		  ip + least > frame_end(ctx)) ||
 	    !ask_route(ctx, ip, is_ipv6, &route))
 		return XDP_PASS;
-	if (route.ifindex == ingress(ctx)) {
-		if (tags)
-			return XDP_PASS; /* it leaves by another VLAN */
-		take_hop(ip, is_ipv6);
-		write_macs(eth, &route);
-		return XDP_TX;
+	if (route.ifindex != ingress(ctx)) {
+		number = find(&exit_numbers, &route.ifindex);
+		if (!number)
+			return XDP_PASS;
+		way_out = lookup(&exits, number);
+		if (!way_out || read_mac(way_out->mac).behind)
+			return XDP_PASS; /* it is that of a VLAN on this device */
+		action = redirect(&exit_devices, *number);
+		if (action != XDP_REDIRECT)
+			return XDP_PASS;
 	}
-	number = find(&exit_numbers, &route.ifindex);
-	if (!number)
-		return XDP_PASS;
-	way_out = lookup(&exits, number);
-	if (!way_out || read_mac(way_out->mac).behind)
-		return XDP_PASS; /* it is that of a VLAN on this device */
-	action = redirect(&exit_devices, *number);
-	if (action != XDP_REDIRECT)
-		return XDP_PASS;
 	take_hop(ip, is_ipv6);
 	write_macs(eth, &route);
-	return leave_by(ctx, tags, *number, frame_length(ctx)) ? action :
-								 XDP_DROP;
+	return action;
 }
 
-static __noinline int send_answer(struct xdp_md *ctx, bool is_ipv6, __u32 tags)
+static __noinline int send_answer(struct xdp_md *ctx, bool is_ipv6)
 {
-	return is_ipv6 ? send_by_route(ctx, tags, true) :
-			 send_by_route(ctx, tags, false);
+	return is_ipv6 ? send_by_route(ctx, true) : send_by_route(ctx, false);
 }
 
-/* An ICMP error is rare, and a packet with options is for the kernel to look at. */
+/*
+ * An ICMP error is rare, and a packet with options is for the kernel to look at. So is one
+ * with a tag: the device of its VLAN has routes, rules and settings that only the kernel
+ * finds.
+ */
 static __always_inline bool may_be_sent(const struct l4lb_device *device,
 					union layout layout)
 {
 	return device->flags & L4LB_DEVICE_XDP_ANSWERS &&
-	       !(layout.flags & LAYOUT_ERROR) &&
+	       !(layout.flags & LAYOUT_ERROR) && !tags_in(layout) &&
 	       layout.header_lengths == (is_ipv6_in(layout) ?
 						 sizeof(struct ipv6hdr) :
 						 sizeof(struct iphdr));
@@ -276,10 +272,8 @@ turn_back(struct xdp_md *ctx, const struct l4lb_device *device,
 		return L4LB_NOT_OURS;
 	if (!may_be_sent(device, layout))
 		return L4LB_ANSWER_PASSED;
-	*action = send_answer(ctx, is_ipv6_in(layout), tags_in(layout));
-	if (*action == XDP_PASS)
-		return L4LB_ANSWER_PASSED;
-	return *action == XDP_DROP ? L4LB_NO_ROOM : L4LB_ANSWER_SENT;
+	*action = send_answer(ctx, is_ipv6_in(layout));
+	return *action == XDP_PASS ? L4LB_ANSWER_PASSED : L4LB_ANSWER_SENT;
 }
 
 /* Counts the packet and returns its action. It is not static for the reason of full_nat(). */

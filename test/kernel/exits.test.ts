@@ -187,6 +187,11 @@ describe('answers by the link', () => {
     expect(stdout).toMatch(/^ {2}verdict +answer sent: /m);
     expect(stdout).toMatch(/^ {2}answer of +10\.2\.0\.2 \(id \d+, .*by the link$/m);
     expect(stdout).toContain('program and model agree');
+    // Only the kernel finds the routes and settings of a VLAN's device.
+    const tagged = ['--src-mac', MAC, '--vlan', '7'] as const;
+    const { stdout: passed } = await network.l4lb('explain', ...ANSWER, ...tagged);
+    expect(passed).toMatch(/^ {2}verdict +answer passed: /m);
+    expect(passed).toContain('program and model agree');
     const other = await network.l4lb('explain', ...ANSWER);
     expect(other.stdout).toMatch(
       /^ {2}because +.* from the MAC address of none of its destinations \(--src-mac\)\n {2}verdict +not ours: /m,

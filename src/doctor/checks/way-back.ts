@@ -92,7 +92,7 @@ function unshared(facts: Facts): Found[] {
     const linked = all.filter(({ forward }) => forward === 'link');
     if (isShared(facts, exit)) return [];
     if (behind.length === 0) {
-      if (!sendsAnswers(facts) || linked.length === 0) return [];
+      if (!canSend(facts, exit) || linked.length === 0) return [];
       const names = some([...new Set(linked.map(({ address }) => address))]);
       return [
         remark({
@@ -127,8 +127,10 @@ function isShared({ program }: Facts, { sender }: ExitFacts): boolean {
   return sender?.programs.some(({ id }) => id === program?.id) ?? false;
 }
 
-function sendsAnswers({ balancer }: Facts): boolean {
-  return ((balancer?.tables.device.flags ?? 0) & DEVICE_XDP_ANSWERS) !== 0;
+/** Whether XDP is to send answers, which it does of those without a VLAN tag. */
+function canSend({ balancer }: Facts, { entry }: ExitFacts): boolean {
+  const flags = balancer?.tables.device.flags ?? 0;
+  return (flags & DEVICE_XDP_ANSWERS) !== 0 && entry.vlan === 0;
 }
 
 interface Fault {
@@ -228,7 +230,7 @@ function waysBack(facts: Facts): Way[] {
     const answers = new Map([...came].filter(([source]) => sources.includes(source)));
     const { name } = must(device, 'the device of an exit that works');
     const isSent =
-      sendsAnswers(facts) &&
+      canSend(facts, exit) &&
       isShared(facts, exit) &&
       // Of a tunnel the program sees no answers.
       destinationsBehind(facts, exit).every(({ forward }) => forward !== 'tunnel');

@@ -297,6 +297,20 @@ describe('finds', () => {
       fix: 'sysctl -w net.ipv4.conf.eth1.accept_local=1',
     },
     {
+      what: 'an own address as the source of answers with a tag, which XDP does not send',
+      broken: sending(
+        gateway({
+          ...VLAN,
+          sender: eth1({ programs: device().programs }),
+          routing: { ...ROUTER, acceptLocal: false },
+        }),
+      ),
+      check: 'way back',
+      finding: 'the kernel drops what 10.0.1.15 answer',
+      evidence: `${VIP} is an address of this host, and accept_local is 0 on eth1.20, so the kernel takes answers for forged; 90 answers came in by it during the check`,
+      fix: 'sysctl -w net.ipv4.conf.eth1/20.accept_local=1',
+    },
+    {
       what: 'forwarding that is off, without which XDP sends nothing either',
       broken: sending(gateway({ ...SHARED, routing: { ...ROUTER, forwarding: false } })),
       check: 'way back',
