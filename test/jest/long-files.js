@@ -14,6 +14,8 @@ export const LONG_FILES = [
     why: 'each fault has a network of its own, in which the doctor watches what comes for a second or longer',
   },
   { file: 'test/kernel/load.test.ts' },
+  { file: 'test/kernel/doctor-exits.test.ts' },
+  { file: 'test/kernel/explain.test.ts' },
   { file: 'test/kernel/lock.test.ts' },
   { file: 'test/kernel/disturb.test.ts' },
   { file: 'test/kernel/disturb-changes.test.ts' },
