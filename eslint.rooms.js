@@ -24,7 +24,7 @@ const MAY_IMPORT = {
   text: [],
   wire: ['text'],
   abi: ['text', 'wire'],
-  config: BOTTOM,
+  config: [...BOTTOM, 'health'],
   plan: [...BOTTOM, 'config'],
   model: BOTTOM,
   card: BOTTOM,
@@ -34,7 +34,8 @@ const MAY_IMPORT = {
   ...Object.fromEntries(
     JOBS.map((job) => [job, [...BOTTOM, ...PURE, 'system', 'program']]),
   ),
-  cli: [...BOTTOM, ...PURE, 'system', 'program', ...JOBS],
+  daemon: [...BOTTOM, ...PURE, 'system', 'program', ...JOBS],
+  cli: [...BOTTOM, ...PURE, 'system', 'program', ...JOBS, 'daemon'],
 };
 
 /** Folders of other rooms that are as pure. */

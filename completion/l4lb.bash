@@ -27,6 +27,7 @@ _l4lb_options() {
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
     'l4lb-disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb-flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
+    'l4lbd') echo '-V --version -i --interface -c --config -m --mode -h --help' ;;
     esac
 }
 
@@ -216,6 +217,9 @@ _l4lb_values() {
     'l4lb-flood --duration') echo 'one free' ;;
     'l4lb-flood --threads') echo 'one free' ;;
     'l4lb-flood --dst-mac') echo 'one free' ;;
+    'l4lbd -i' | 'l4lbd --interface') echo 'one devices' ;;
+    'l4lbd -c' | 'l4lbd --config') echo 'one files' ;;
+    'l4lbd -m' | 'l4lbd --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
     esac
 }
 
@@ -251,4 +255,4 @@ _l4lb() {
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
-complete -F _l4lb l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood
+complete -F _l4lb l4lb l4lb-load l4lb-map l4lb-stats l4lb-explain l4lb-doctor l4lb-disturb l4lb-flood l4lbd

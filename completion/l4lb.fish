@@ -339,3 +339,11 @@ complete -c l4lb-flood -l dst-mac -x -d 'MAC address of the next hop, such as 02
 complete -c l4lb-flood -l yes -d 'send even if the device carries a default route'
 complete -c l4lb-flood -l json -d 'print the result as JSON'
 complete -c l4lb-flood -s h -l help -d 'print this help'
+
+complete -c l4lbd -e
+complete -c l4lbd -f
+complete -c l4lbd -s V -l version -d 'print the version'
+complete -c l4lbd -s i -l interface -x -a '(__l4lb_devices)' -d 'the device the program is on, such as eth0'
+complete -c l4lbd -s c -l config -r -F -d 'all services, as in l4lb.example.toml'
+complete -c l4lbd -s m -l mode -x -a 'xdpdrv xdpgeneric xdpoffload' -d 'the program in this mode, if the device has several'
+complete -c l4lbd -s h -l help -d 'print this help'

@@ -8,6 +8,7 @@ import { doctorCommand } from '../src/doctor.js';
 import { explainCommand } from '../src/explain.js';
 import { floodCommand } from '../src/flood.js';
 import { l4lbCommand } from '../src/l4lb.js';
+import { l4lbdCommand } from '../src/l4lbd.js';
 import { loadCommand } from '../src/load.js';
 import { mapCommand } from '../src/map-fill.js';
 import { statsCommand } from '../src/stats.js';
@@ -53,6 +54,7 @@ export function programs(): CommandPage[] {
     doctorCommand,
     disturbCommand,
     floodCommand,
+    l4lbdCommand,
   ].map((make) => pageOf(make()));
 }
 

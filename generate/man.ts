@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Writes manual pages in the macros of man(7). */
 import type { Key } from '../src/config/keys.js';
-import { DESTINATION_KEYS, SERVICE_KEYS, TOP_KEYS } from '../src/config/keys.js';
+import {
+  CHECK_KEYS,
+  DESTINATION_KEYS,
+  SERVICE_KEYS,
+  TOP_KEYS,
+} from '../src/config/keys.js';
 import type { CommandPage, OptionPage } from './commands.js';
 
 /** The most bytes in a line. */
@@ -110,6 +115,7 @@ export function filePage(example: string, version: string): string {
     ),
     section('KEYS AT THE TOP', keyEntries(TOP_KEYS)),
     section('KEYS OF A [[service]]', keyEntries(SERVICE_KEYS)),
+    section('KEYS OF A CHECK', keyEntries(CHECK_KEYS)),
     section('KEYS OF A DESTINATION', keyEntries(DESTINATION_KEYS)),
     section('EXAMPLE', verbatim(example.trimEnd().split('\n'))),
     section('SEE ALSO', `${reference('l4lb', 8)},\n${reference('l4lb-map', 8)}`),

@@ -4,7 +4,12 @@ import { DECAP_VERDICTS } from '../src/abi/decap.js';
 import type { Verdict } from '../src/abi/verdicts.js';
 import { VERDICTS } from '../src/abi/verdicts.js';
 import type { Key } from '../src/config/keys.js';
-import { DESTINATION_KEYS, SERVICE_KEYS, TOP_KEYS } from '../src/config/keys.js';
+import {
+  CHECK_KEYS,
+  DESTINATION_KEYS,
+  SERVICE_KEYS,
+  TOP_KEYS,
+} from '../src/config/keys.js';
 import type { CommandPage } from './commands.js';
 
 /** The tables by the words after `generated:`. */
@@ -19,6 +24,7 @@ export function tables(programs: readonly CommandPage[]): Map<string, string> {
     ['verdicts decap', verdictTable(DECAP_VERDICTS, 'sent on')],
     ['keys', keyTable(TOP_KEYS)],
     ['keys service', keyTable(SERVICE_KEYS)],
+    ['keys check', keyTable(CHECK_KEYS)],
     ['keys destination', keyTable(DESTINATION_KEYS)],
   ]);
 }

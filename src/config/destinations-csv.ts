@@ -32,6 +32,8 @@ export interface DestinationRow {
   device?: string | undefined;
   /** 0: takes no new connections. */
   weight: number;
+  /** It stands in when no other one serves. */
+  isBackup?: true | undefined;
   /** FILE:LINE, for messages. */
   place: string;
 }

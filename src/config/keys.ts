@@ -128,6 +128,12 @@ export const SERVICE_KEYS: readonly Key[] = [
     usual: 'none',
   },
   {
+    name: 'check',
+    meaning:
+      'how `l4lbd` learns which destinations serve: a kind such as "tcp", or a table as below; `l4lb-map` only looks whether it is right',
+    usual: 'none: all serve',
+  },
+  {
     name: 'destinations',
     meaning: 'a list of addresses, or of { address, mac, weight }',
     usual: 'required unless "file" is set',
@@ -137,6 +143,109 @@ export const SERVICE_KEYS: readonly Key[] = [
     meaning:
       'a file of rows "address, MAC[, weight]"; its name is relative to the config file',
     usual: 'none',
+  },
+];
+
+/** Of the table `check` of a service. */
+export const CHECK_KEYS: readonly Key[] = [
+  {
+    name: 'kind',
+    meaning:
+      '"tcp": it accepts a connection; "http", "https": it answers with a right status; "dns": it knows a name; "udp": it answers; "grpc": its health service says SERVING; "exec": a program of yours ends with 0',
+    usual: 'required',
+  },
+  {
+    name: 'port',
+    meaning: 'port that is asked, at the address of the destination',
+    usual: 'the port of the service, if it has one; by nat that of the destination',
+  },
+  { name: 'path', meaning: 'http, https: path and query', usual: '"/"' },
+  {
+    name: 'host',
+    meaning: 'http, https, grpc: the host that is named, also in TLS',
+    usual: 'the address of the destination',
+  },
+  {
+    name: 'status',
+    meaning: 'http, https: statuses that pass: 200, "200-399", or a list',
+    usual: '"200-399"',
+  },
+  {
+    name: 'verify',
+    meaning: 'https: whether the certificate has to be right',
+    usual: 'false',
+  },
+  { name: 'name', meaning: 'dns: the name that is asked for', usual: '"."' },
+  {
+    name: 'send',
+    meaning: 'tcp, udp: what is sent, such as "PING\\r\\n"',
+    usual: 'nothing; by udp an empty datagram',
+  },
+  {
+    name: 'expect',
+    meaning: 'tcp, udp: what the answer has to begin with',
+    usual: 'nothing; by udp any answer',
+  },
+  {
+    name: 'service',
+    meaning: 'grpc: the service whose health is asked for',
+    usual: 'the whole server',
+  },
+  {
+    name: 'command',
+    meaning:
+      'exec: a list of a program and its arguments; it gets address and port behind them, no shell, and 16 run at once',
+    usual: 'required for exec',
+  },
+  {
+    name: 'interval',
+    meaning: 'between two checks: 1, "500ms", "5s" or "1m"',
+    usual: '"1s"',
+  },
+  {
+    name: 'timeout',
+    meaning: 'how long an answer may take',
+    usual: '"500ms", or the interval',
+  },
+  {
+    name: 'fast',
+    meaning: 'between two checks while the next one may decide',
+    usual: '"250ms", or the interval',
+  },
+  {
+    name: 'rise',
+    meaning:
+      'checks in a row that have to pass until a destination that was down is up; twice as many each time that it went down within ten minutes',
+    usual: '2',
+  },
+  {
+    name: 'fall',
+    meaning: 'checks in a row that have to fail until it is down',
+    usual: '3',
+  },
+  {
+    name: 'dead_after',
+    meaning:
+      'a destination that is down keeps the connections that it has for this long; then no packet goes there any more',
+    usual: '"30s"',
+  },
+  {
+    name: 'slow_start',
+    meaning:
+      'time in which a destination that is up again gets its share back, in ten steps',
+    usual: 'at once',
+  },
+  {
+    name: 'on_panic',
+    meaning:
+      'what happens below half of the weight of the service: "keep" changes nothing more, "all" sends to all as if they were well, "off" believes the checks',
+    usual: '"keep"',
+  },
+  {
+    name: 'most_moves',
+    meaning:
+      'how many of the slots of the service health may move in a minute, in percent',
+    usual: '20',
   },
 ];
 
@@ -162,6 +271,11 @@ export const DESTINATION_KEYS: readonly Key[] = [
     name: 'weight',
     meaning: 'share of the slots, from 0 to 65535; 0 drains the destination',
     usual: '1',
+  },
+  {
+    name: 'backup',
+    meaning: 'whether it gets packets only while no other destination serves, by `l4lbd`',
+    usual: 'false',
   },
 ];
 

@@ -16,6 +16,8 @@ import { SERVICE_KEYS, TOP_KEYS, WAY_KEYS, namesOf } from './keys.js';
 import { Section, isSection } from './section.js';
 import type { OpenFile } from './rows.js';
 import { readRows } from './rows.js';
+import type { WantedCheck } from './check.js';
+import { readCheck } from './check.js';
 import {
   oneOf,
   readBoolean,
@@ -70,6 +72,8 @@ export interface WantedService {
   /** Seconds; undefined: for as long as it takes. */
   drainDeadline: number | undefined;
   rows: DestinationRow[];
+  /** How l4lbd learns which of them serve; undefined: all do. */
+  check?: WantedCheck | undefined;
 }
 
 export interface Config {
@@ -145,11 +149,13 @@ function readService(section: Section, open: OpenFile): WantedService {
   section.checkKeys(namesOf(SERVICE_KEYS));
   if (!section.has('name')) section.fault('name', 'it is missing; write name = "web"');
   const slots = section.get('slots', readSlots);
+  const ways = readAllWays(section);
+  const rows = readRows(section, open);
   const service: WantedService = {
     name: section.get('name', readName) ?? '',
     place: section.problems.place(section.path),
     slotsPlace: section.problems.place(section.at('slots')),
-    ways: readAllWays(section),
+    ways,
     hash: section.get('hash', oneOf(['source+ports', 'source'])) ?? 'source+ports',
     udp: section.get('udp', oneOf(['current', 'previous'])) ?? 'current',
     table: section.get('table', oneOf(TABLES)),
@@ -160,7 +166,8 @@ function readService(section: Section, open: OpenFile): WantedService {
     sources: readSources(section) ?? {},
     idle: section.get('idle', readDuration),
     drainDeadline: section.get('drain_deadline', readDuration),
-    rows: readRows(section, open),
+    rows,
+    check: readCheck(section, ways, rows),
   };
   if (slots !== undefined && service.rows.length > slots) {
     const count = many(service.rows.length, 'destination');

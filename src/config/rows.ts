@@ -4,6 +4,7 @@ import type { Path } from './toml-lines.js';
 import { DESTINATION_KEYS, namesOf } from './keys.js';
 import { Section, isSection } from './section.js';
 import {
+  readBoolean,
   readDestination,
   readDevice,
   readFileName,
@@ -64,6 +65,7 @@ function readRow(
   const mac = row.get('mac', readMac);
   const weight = row.get('weight', readWeight) ?? 1;
   const device = row.get('device', readDevice);
+  const isBackup = row.get('backup', readBoolean);
   for (const key of ['mac', 'device']) {
     if (host?.isLocal && row.has(key))
       row.fault(key, 'leave it out: this is on this host');
@@ -74,5 +76,6 @@ function readRow(
         ...host,
         ...{ mac, weight, place: section.problems.place(path) },
         ...(device !== undefined && { device }),
+        ...(isBackup && { isBackup }),
       };
 }

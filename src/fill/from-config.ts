@@ -129,13 +129,18 @@ export async function prepareConfig(
   return { services, surroundings };
 }
 
-/** Reads the live tables and plans the way from them to what is wanted. */
+/**
+ * Reads the live tables and plans the way from them to what is wanted, which may depend on
+ * them.
+ */
 export async function planPrepared(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
-  { services, surroundings }: PreparedConfig,
+  wanted: PreparedConfig | ((live: State) => PreparedConfig),
 ): Promise<Planned<ConfigPlan>> {
   const tables = await readState(bpftool, maps);
+  const { services, surroundings } =
+    typeof wanted === 'function' ? wanted(tables) : wanted;
   const layout = layOut(tables, services);
   const all = [
     ...servicesIn(reachable(tables)).values(),

@@ -131,15 +131,17 @@ export function changesAt(
 function better(now: Condition, at: number, patience: Patience): Condition {
   switch (now.state) {
     case 'suspect':
-      return { ...now, state: 'up', since: at };
+      return { ...now, state: 'up', since: at, reason: '' };
     case 'unknown':
       // There is no ramp for what has its packets already.
-      return now.passes < patience.rise ? now : { ...now, state: 'up', since: at };
+      return now.passes < patience.rise
+        ? now
+        : { ...now, state: 'up', since: at, reason: '' };
     case 'down':
     case 'dead': {
       if (now.passes < riseOf(now, patience)) return now;
       const state = patience.slowStart > 0 ? 'starting' : 'up';
-      return { ...now, state, since: at };
+      return { ...now, state, since: at, reason: '' };
     }
     case 'up':
     case 'starting':

@@ -42,7 +42,7 @@ export interface Given {
 export interface Shares {
   given: Given[];
   isPanic: boolean;
-  /** Weight of those that serve, and of all, without backups. */
+  /** Weight of those whose last check passed, and of all, without backups. */
   healthy: number;
   whole: number;
   /** The backups stand in. */
@@ -54,7 +54,11 @@ export interface Rules {
   patience: Patience;
 }
 
-/** Below this part of its weight a service is in panic. */
+/**
+ * Below this part of its weight a service is in panic, once a destination is down. Those
+ * that are suspect count against it: if all fail at once, the first is down a little before
+ * the others.
+ */
 const PANIC = 0.5;
 
 export function share(members: readonly Member[], rules: Rules, now: number): Shares {
@@ -62,8 +66,8 @@ export function share(members: readonly Member[], rules: Rules, now: number): Sh
   // What a hand took away is no sign of wrong checks.
   const asked = regular.filter(({ byHand }) => byHand === undefined);
   const whole = sum(asked);
-  const healthy = sum(asked.filter(isServing));
-  const isPanic = whole > 0 && healthy < whole * PANIC;
+  const healthy = sum(asked.filter(isPassing));
+  const isPanic = healthy < whole * PANIC && asked.some((one) => !isServing(one));
   const believes = !isPanic || rules.onPanic === 'off';
   const isGone = believes && sum(regular.filter(isServing)) === 0;
   const onBackup =
@@ -113,6 +117,10 @@ function ramped(weight: number, part: number): number {
 
 function isServing({ condition, byHand }: Member): boolean {
   return byHand === undefined && serves(condition);
+}
+
+function isPassing(member: Member): boolean {
+  return isServing(member) && member.condition.state !== 'suspect';
 }
 
 function sum(members: readonly Member[]): number {

@@ -108,11 +108,11 @@ test.each([
   expect(said).toContain(error);
 });
 
-test('each file at the top of src/ is l4lb or one of its verbs', () => {
+test('each file at the top of src/ is l4lb, one of its verbs, or the daemon', () => {
   const files = readdirSync(new URL('src/', ROOT))
     .filter((name) => name.endsWith('.ts'))
     .map((name) => name.replace('.ts', '').replace('map-fill', 'map'));
-  expect(files.sort()).toEqual(['l4lb', ...VERBS].sort());
+  expect(files.sort()).toEqual(['l4lb', 'l4lbd', ...VERBS].sort());
 });
 
 test('each program of the package is three lines, and runs a command of its name', async () => {

@@ -82,6 +82,14 @@ describe('panic', () => {
     expect(shared(heavy).isPanic).toBe(true);
   });
 
+  test('counts those that are suspect, but begins only when one is down', () => {
+    const doubted = [member('suspect'), member('suspect'), member('up')];
+    expect(shared(doubted).isPanic).toBe(false);
+    expect(shared([...doubted, member('down')])).toMatchObject({
+      ...{ isPanic: true, healthy: 10, whole: 40 },
+    });
+  });
+
   test('keep changes nothing more', () => {
     const before = { weight: 0, isForgotten: true };
     expect(given([member('down'), member('down', { live: before }), member('up')])).toBe(

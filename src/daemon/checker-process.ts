@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The process that runs the checks: started again when it ends, and told of when it is
+ * silent. It gets no right of ours: it runs as another user, who may open sockets.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+import type { Order } from '../checks/serve.js';
+import type { Report } from '../checks/checker.js';
+import type { Check } from '../health/check.js';
+import { packaged } from '../system/package.js';
+
+/** Nobody, in every Linux: for who has made no user of its own. */
+export const NOBODY = 65534;
+/** The program itself, as another user: see src/l4lbd.ts. */
+const SERVE = `require(${JSON.stringify(packaged('dist/l4lbd.cjs'))}).serveChecks()`;
+/** Milliseconds: it says something each second. */
+const SILENT = 3000;
+const AGAIN = 1000;
+
+export interface CheckerEvents {
+  report: (report: Report) => void;
+  /** It ended, or says nothing; what it knew is older than that. */
+  trouble: (what: string) => void;
+}
+
+export class CheckerProcess {
+  readonly #events: CheckerEvents;
+  readonly #user: number;
+  #child: ChildProcess | undefined;
+  #checks: readonly Check[] = [];
+  #heard = 0;
+  #isSilent = false;
+  #watch: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
+  #isOver = false;
+
+  constructor(events: CheckerEvents, user = NOBODY) {
+    this.#events = events;
+    this.#user = user;
+  }
+
+  /** All checks from now on. */
+  set(checks: readonly Check[]): void {
+    this.#checks = checks;
+    if (this.#child) this.#say({ checks });
+    else this.#start();
+  }
+
+  setPace(pace: readonly (readonly [string, number])[]): void {
+    if (pace.length > 0) this.#say({ pace });
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    clearInterval(this.#watch);
+    clearTimeout(this.#again);
+    this.#child?.kill('SIGKILL');
+  }
+
+  #start(): void {
+    const user = this.#user;
+    // Without capabilities: the kernel drops them with the user.
+    const child = spawn(process.execPath, ['-e', SERVE], {
+      ...{ stdio: 'pipe', cwd: '/', env: {} },
+      ...(process.geteuid?.() === 0 && { uid: user, gid: user }),
+    });
+    this.#child = child;
+    this.#heard = performance.now();
+    child.stdin.on('error', () => {}); // it has ended, and says so itself
+    let said = '';
+    child.stderr.on(
+      'data',
+      (text: Buffer) => (said = (said + text.toString()).slice(-2000)),
+    );
+    child.on('error', (error) => (said += error.message));
+    child.on('close', (code, signal) => {
+      this.#child = undefined;
+      if (this.#isOver) return;
+      const why = said.trim() === '' ? (signal ?? `exit ${String(code)}`) : said.trim();
+      this.#events.trouble(`the checker has ended: ${why}`);
+      this.#again = setTimeout(() => {
+        this.#start();
+      }, AGAIN);
+    });
+    createInterface(child.stdout).on('line', (line) => {
+      this.#heard = performance.now();
+      this.#isSilent = false;
+      this.#events.report(JSON.parse(line) as Report);
+    });
+    this.#watch ??= setInterval(() => {
+      this.#listen();
+    }, SILENT / 3);
+    this.#say({ checks: this.#checks });
+  }
+
+  #listen(): void {
+    const silent = performance.now() - this.#heard;
+    if (!this.#child || this.#isSilent || silent < SILENT) return;
+    this.#isSilent = true;
+    this.#events.trouble(
+      `the checker has said nothing for ${Math.round(silent / 1000)} s`,
+    );
+  }
+
+  #say(order: Order): void {
+    this.#child?.stdin?.write(`${JSON.stringify(order)}\n`);
+  }
+}

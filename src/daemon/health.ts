@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Makes the health of the services of a file, from what the tables hold now. */
+import type { WantedCheck } from '../config/check.js';
+import { checkedPort } from '../config/check.js';
+import type { DestinationRow } from '../config/destinations-csv.js';
+import { nameOfRow } from '../config/destinations-csv.js';
+import type { Check } from '../health/check.js';
+import { keyOf } from '../health/check.js';
+import type { Condition } from '../health/condition.js';
+import { firstCondition } from '../health/condition.js';
+import type { Destination } from '../health/service.js';
+import { ServiceHealth } from '../health/service.js';
+import type { ByHand, Given } from '../health/weights.js';
+import type { ResolvedService } from '../plan/all.js';
+
+/** What is known of a destination from before: of this process, or of one before it. */
+export interface Known {
+  condition: Condition;
+  byHand: ByHand | undefined;
+}
+
+/** What the tables give to a destination of a service; undefined: it is not there. */
+export type LiveOf = (service: string, row: DestinationRow) => Given | undefined;
+export type KnownOf = (service: string, name: string) => Known | undefined;
+
+export interface Health {
+  services: ServiceHealth[];
+  checks: Check[];
+}
+
+const NO_CHECK: Omit<WantedCheck, 'question' | 'port' | 'timeout'> = {
+  ...{ interval: 0, fast: 0, rise: 1, fall: 1, deadAfter: Infinity, slowStart: 0 },
+  ...{ onPanic: 'off', mostMoves: 100 },
+};
+
+export function makeHealth(
+  services: readonly ResolvedService[],
+  liveOf: LiveOf,
+  knownOf: KnownOf,
+  now: number,
+): Health {
+  const checks = new Map<string, Check>();
+  const made = services.map((service) => {
+    const { name, check, rows, ways } = service;
+    const live = rows.map((row) => liveOf(name, row));
+    // In a service that is new, there is nothing that could be kept.
+    const isNew = live.every((one) => one === undefined);
+    const destinations = rows.map((row, index): Destination => {
+      const one = check && checkOf(check, row.address, checkedPort(check, ways, row));
+      if (one) checks.set(one.key, one);
+      const known = knownOf(name, nameOfRow(row));
+      const getsPackets =
+        isNew || !check || (live[index]?.weight ?? 0) > 0 || row.weight === 0;
+      return {
+        ...{ name: nameOfRow(row), key: one?.key, weight: row.weight },
+        isBackup: row.isBackup ?? false,
+        byHand: known?.byHand,
+        condition: known?.condition ?? firstCondition(now, getsPackets),
+      };
+    });
+    const { interval, fast, onPanic, ...patience } = check ?? NO_CHECK;
+    const given = live.map(
+      (one, index) =>
+        one ?? { weight: isNew ? (rows[index]?.weight ?? 0) : 0, isForgotten: false },
+    );
+    return new ServiceHealth(
+      name,
+      { patience, onPanic, interval, fast },
+      destinations,
+      given,
+    );
+  });
+  return { services: made, checks: [...checks.values()] };
+}
+
+function checkOf(
+  { question, interval, timeout }: WantedCheck,
+  address: string,
+  port: number,
+): Check {
+  const probe = { ...question, address, port };
+  return { key: keyOf(probe, interval, timeout), probe, interval, timeout };
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lbd: keeps a device balanced among those destinations that serve. */
+import { Option } from 'commander';
+
+import type { CliCommand } from './cli/command.js';
+import { newDeviceCommand } from './cli/command.js';
+import { modeOption } from './cli/options.js';
+import type { Event } from './daemon/control.js';
+import { Control } from './daemon/control.js';
+import { context } from './program/tools.js';
+import { printJson } from './system/output.js';
+import type { Mode } from './text/mode.js';
+import { watchTables } from './watch/watch.js';
+
+/** What its second process runs, which needs no right to anything but sockets. */
+export { serveChecks } from './checks/serve.js';
+
+interface Flags {
+  interface: string;
+  config: string;
+  mode?: Mode;
+}
+
+const NOTES = `It fills the tables from the file, asks the destinations of each service that has a check
+whether they serve, and moves the slots of those that do not. Program and tables stay as they
+are when it ends. SIGHUP makes it read the file again; a file with a fault changes nothing.
+What happens is printed as a line of JSON for each event.`;
+
+export function l4lbdCommand(): CliCommand {
+  return newDeviceCommand('l4lbd', 'Balance among the destinations that serve.')
+    .addOption(
+      new Option(
+        '-c, --config <file>',
+        'all services, as in l4lb.example.toml',
+      ).makeOptionMandatory(),
+    )
+    .addOption(modeOption())
+    .explainedBy({
+      notes: NOTES,
+      examples: ['l4lbd -i eth0 -c /etc/l4lb/l4lb.toml'],
+    })
+    .action(run);
+}
+
+async function run({ interface: device, config: file, mode }: Flags): Promise<void> {
+  const tools = context();
+  const say = (event: Event): void => {
+    printJson({ time: new Date().toISOString(), interface: device, ...event });
+  };
+  const control = new Control(tools, { device, file, mode, user: undefined }, say);
+  process.on('SIGHUP', () => {
+    control.reload();
+  });
+  const stop = (): void => {
+    control.stop();
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  const watched = watchTables(tools, device, mode, ({ changes, troubles }) => {
+    for (const what of changes) say({ kind: 'followed', what });
+    for (const what of troubles) say({ kind: 'trouble', what });
+  });
+  try {
+    await Promise.race([control.run(), watched]);
+  } finally {
+    // The watch has no end of its own. A failure is reported before that.
+    setImmediate(() => process.exit());
+  }
+}

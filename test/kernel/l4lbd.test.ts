@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lbd, with servers that die and come back. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+
+import { Network, ROOT } from './network.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'l4lb-l4lbd-'));
+const file = join(folder, 'l4lb.toml');
+const ADDRESSES = ['10.0.1.1', '10.0.1.2', '10.0.1.3'];
+/** The longest that anything here may take, on a busy machine. */
+const PATIENCE = 20_000;
+
+interface Event {
+  kind: string;
+  destination?: string;
+  after?: string;
+  weights?: { destination: string; before: number; after: number }[];
+  moved?: number;
+  begins?: boolean;
+  what?: string;
+}
+
+/** A daemon with what it has told so far. */
+class Daemon {
+  readonly events: Event[] = [];
+  readonly child: ChildProcess;
+  #stderr = '';
+  readonly #listeners = new Set<() => void>();
+
+  constructor(network: Network) {
+    const command = ['node', 'bin/l4lbd.js', '-i', 'eth0', '-c', file];
+    const child = spawn('nsenter', [network.namespaceOf('balancer'), ...command], {
+      ...{ cwd: ROOT, stdio: 'pipe' },
+    });
+    this.child = child;
+    child.stderr.on('data', (text: Buffer) => (this.#stderr += text.toString()));
+    createInterface(child.stdout).on('line', (line) => {
+      this.events.push(JSON.parse(line) as Event);
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  /** Waits until enough events are like that, and returns the last of them. */
+  async saw(like: (event: Event) => boolean, count = 1): Promise<Event> {
+    const end = Date.now() + PATIENCE;
+    for (;;) {
+      const found = this.events.filter(like);
+      const last = found.at(-1);
+      if (found.length >= count && last) return last;
+      if (Date.now() > end) {
+        throw new Error(
+          `not seen in ${JSON.stringify(this.events, null, 1)}\n${this.#stderr}`,
+        );
+      }
+      await Promise.race([
+        new Promise<void>((resolve) => {
+          this.#listeners.add(resolve);
+        }),
+        sleep(1000),
+      ]);
+      this.#listeners.clear();
+    }
+  }
+
+  became(destination: string, state: string, count = 1): Promise<Event> {
+    return this.saw(
+      (one) => one.destination === destination && one.after === state,
+      count,
+    );
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    if (isEnded(this.child)) return this.child.exitCode;
+    this.child.kill(signal);
+    const [code] = (await once(this.child, 'close')) as [number | null];
+    return code;
+  }
+
+  /** The process that runs its checks. */
+  checker(): number {
+    const children = readFileSync(
+      `/proc/${this.child.pid}/task/${this.child.pid}/children`,
+    );
+    const own = children.toString().trim().split(' ').map(Number);
+    const checker = own.find((pid) => {
+      const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      return text.includes('serveChecks');
+    });
+    if (checker === undefined) throw new Error(`no checker among ${children.toString()}`);
+    return checker;
+  }
+}
+
+function isEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+let network: Network;
+let daemon: Daemon | undefined;
+const servers = new Map<number, ChildProcess>();
+
+function serve(one: number): void {
+  const code = "require('http').createServer((_, answer) => answer.end()).listen(80)";
+  servers.set(one, network.start(`destination${one}`, 'node', '-e', code));
+}
+
+async function kill(one: number): Promise<void> {
+  const child = servers.get(one);
+  if (!child || isEnded(child)) return;
+  child.kill('SIGKILL');
+  await once(child, 'close');
+}
+
+function write(check: string, more = ''): void {
+  writeFileSync(
+    file,
+    `[[service]]
+name = "web"
+address = "198.51.100.10"
+ports = 80
+protocol = "tcp"
+slots = 256
+check = { kind = "http", fall = 2, ${check} }
+destinations = [${ADDRESSES.map((address) => `"${address}"`).join(', ')}]
+${more}`,
+  );
+}
+
+async function start(check: string): Promise<Daemon> {
+  for (const [one, child] of servers) if (isEnded(child)) serve(one);
+  write(check);
+  daemon = new Daemon(network);
+  await daemon.saw(({ kind }) => kind === 'ready');
+  for (const address of ADDRESSES) await daemon.became(address, 'up');
+  // One that is new to the tables gets its packets after that.
+  for (let time = 0; time < 100 && (await weights()).includes(0); time++)
+    await sleep(100);
+  return daemon;
+}
+
+async function weights(): Promise<number[]> {
+  const exported = (await network.l4lb('map', '--export')).stdout;
+  return ADDRESSES.map((address) => {
+    const line = exported.split('\n').find((one) => one.includes(`"${address}"`)) ?? '';
+    return Number(/weight = (\d+)/.exec(line)?.[1] ?? (line === '' ? NaN : 1));
+  });
+}
+
+beforeAll(async () => {
+  network = await Network.up('--count', '3');
+  for (const one of [1, 2, 3]) serve(one);
+  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0');
+});
+afterEach(async () => {
+  await daemon?.end('SIGKILL');
+  daemon = undefined;
+});
+afterAll(async () => {
+  await network.down();
+  rmSync(folder, { recursive: true });
+});
+
+const QUICK = 'interval = "200ms", fast = "100ms", timeout = "200ms"';
+
+test('a server that dies gets no new connections, and gets them again when it is back', async () => {
+  const running = await start(
+    `${QUICK}, dead_after = "1s", on_panic = "off", most_moves = 100`,
+  );
+  await kill(2);
+  await running.became('10.0.1.2', 'down');
+  const filled = await running.saw(({ weights: list }) => list?.[0]?.after === 0);
+  expect(filled.weights).toEqual([{ destination: '10.0.1.2', before: 1, after: 0 }]);
+  expect(filled.moved).toBeGreaterThan(0);
+  expect(await weights()).toEqual([1, 0, 1]);
+  await running.became('10.0.1.2', 'dead');
+  serve(2);
+  await running.became('10.0.1.2', 'up', 2);
+  await running.saw(({ weights: list }) => list?.[0]?.before === 0);
+  expect(await weights()).toEqual([1, 1, 1]);
+  // It does not run as root, and without any capability.
+  const status = readFileSync(`/proc/${running.checker()}/status`, 'utf8');
+  expect(status).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m);
+  expect(status).toMatch(/^CapEff:\t0+$/m);
+  expect(await running.end('SIGTERM')).toBe(0);
+  expect(await weights()).toEqual([1, 1, 1]);
+});
+
+test('if all fail at once, nothing moves, and it says so', async () => {
+  const running = await start(QUICK);
+  const before = running.events.length;
+  await Promise.all([1, 2, 3].map(kill));
+  await running.saw(({ kind, begins }) => kind === 'panic' && begins === true);
+  for (const address of ADDRESSES) await running.became(address, 'down');
+  expect(running.events.slice(before).filter(({ kind }) => kind === 'filled')).toEqual(
+    [],
+  );
+  expect(await weights()).toEqual([1, 1, 1]);
+  for (const one of [1, 2, 3]) serve(one);
+  await running.saw(({ kind, begins }) => kind === 'panic' && begins === false);
+});
+
+test('a checker that is stopped for more than four seconds calls nobody down', async () => {
+  const running = await start(QUICK);
+  const checker = running.checker();
+  process.kill(checker, 'SIGSTOP');
+  await sleep(4500);
+  process.kill(checker, 'SIGCONT');
+  await running.saw(({ what }) => what?.includes('has said nothing') === true);
+  await sleep(1000);
+  const states = running.events.flatMap(({ after }) => after ?? []);
+  expect(states).not.toContain('down');
+});
+
+test('a checker that is killed is started again', async () => {
+  const running = await start(QUICK);
+  process.kill(running.checker(), 'SIGKILL');
+  await running.saw(({ what }) => what === 'the checker has ended: SIGKILL');
+  await kill(3);
+  await running.became('10.0.1.3', 'down');
+  serve(3);
+  await running.became('10.0.1.3', 'up', 2);
+});
+
+test('a file with a fault changes nothing at SIGHUP, and a good one is taken', async () => {
+  const running = await start(QUICK);
+  write(`${QUICK}, rise = "often"`);
+  running.child.kill('SIGHUP');
+  const { what } = await running.saw(({ kind }) => kind === 'trouble');
+  expect(what).toContain('rise: "often" is not a number from 1 to 100');
+  expect(await weights()).toEqual([1, 1, 1]);
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8')
+      .replace('rise = "often"', 'rise = 3')
+      .replace(', "10.0.1.3"', ''),
+  );
+  running.child.kill('SIGHUP');
+  await running.saw(({ kind }) => kind === 'reloaded');
+  await running.saw(({ kind, moved }) => kind === 'filled' && (moved ?? 0) > 0, 1);
+  expect((await weights()).slice(0, 2)).toEqual([1, 1]);
+});
+
+describe('killed without warning', () => {
+  test('it leaves the tables, and its checker ends with it', async () => {
+    const running = await start(QUICK);
+    const checker = running.checker();
+    await running.end('SIGKILL');
+    expect(await weights()).toEqual([1, 1, 1]);
+    for (let time = 0; time < 50 && isThere(checker); time++) await sleep(100);
+    expect(isThere(checker)).toBe(false);
+  });
+});
+
+function isThere(pid: number): boolean {
+  return readdirSync('/proc').includes(String(pid));
+}
+
+test.each<[string, string[], number, string]>([
+  ['no file', ['-i', 'eth0', '-c', '/nowhere.toml'], 1, 'cannot read /nowhere.toml'],
+  ['no option', ['-i', 'eth0'], 2, "required option '-c, --config <file>' not specified"],
+])('%s', async (_, args, code, said) => {
+  const finished = await network.runProcess('balancer', 'bin/l4lbd.js', args);
+  expect(finished.exitCode).toBe(code);
+  expect(finished.stderr).toContain(said);
+});
+
+test('without a program it says which command loads one', async () => {
+  write(QUICK);
+  const finished = await network.runProcess('client', 'bin/l4lbd.js', [
+    '-i',
+    'eth0',
+    '-c',
+    file,
+  ]);
+  expect(finished.exitCode).toBe(1);
+  expect(finished.stderr).toContain('no XDP program on eth0');
+});
