@@ -8,6 +8,7 @@ import { modeOption } from './cli/options.js';
 import type { Event } from './daemon/control.js';
 import { Control } from './daemon/control.js';
 import { context } from './program/tools.js';
+import { alone, deviceLock } from './system/lock.js';
 import { printJson } from './system/output.js';
 import type { Mode } from './text/mode.js';
 import { watchTables } from './watch/watch.js';
@@ -55,12 +56,16 @@ async function run({ interface: device, config: file, mode }: Flags): Promise<vo
     control.stop();
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
-  const watched = watchTables(tools, device, mode, ({ changes, troubles }) => {
-    for (const what of changes) say({ kind: 'followed', what });
-    for (const what of troubles) say({ kind: 'trouble', what });
-  });
+  const watch = (): Promise<never> =>
+    watchTables(tools, device, mode, ({ changes, troubles }) => {
+      for (const what of changes) say({ kind: 'followed', what });
+      for (const what of troubles) say({ kind: 'trouble', what });
+    });
   try {
-    await Promise.race([control.run(), watched]);
+    const link = await tools.ip.link(device);
+    await alone(tools.run, deviceLock(link), 'l4lbd', () =>
+      Promise.race([control.run(), watch()]),
+    );
   } finally {
     // The watch has no end of its own. A failure is reported before that.
     setImmediate(() => process.exit());

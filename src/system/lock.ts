@@ -40,9 +40,29 @@ export function deviceLock(
 }
 
 /** Runs work under the lock of this name, and passes it the descriptor of the lock. */
-export async function withLock<T>(
+export function withLock<T>(
   run: Run,
   name: string,
+  work: (lock: number) => Promise<T>,
+): Promise<T> {
+  return lockFor(run, name, WAIT_SECONDS, isBusy, work);
+}
+
+/** Runs what may run only once on a device, for as long as it takes; it waits for nobody. */
+export function alone<T>(
+  run: Run,
+  device: string,
+  who: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  return lockFor(run, `${device}-${who}`, 0, (path) => runsAlready(who, path), work);
+}
+
+async function lockFor<T>(
+  run: Run,
+  name: string,
+  seconds: number,
+  busy: (path: string) => Failure,
   work: (lock: number) => Promise<T>,
 ): Promise<T> {
   const path = `${LOCK_FOLDER}/${name}.lock`;
@@ -50,13 +70,13 @@ export async function withLock<T>(
   try {
     const args = [
       '--wait',
-      String(WAIT_SECONDS),
+      String(seconds),
       '--conflict-exit-code',
       String(TIMED_OUT),
       '3',
     ];
     const { exitCode, stderr } = await run('flock', args, { held: lock });
-    if (exitCode === TIMED_OUT) throw isBusy(path);
+    if (exitCode === TIMED_OUT) throw busy(path);
     if (exitCode !== 0) throw new Failure(`could not lock ${path}: ${stderr.trim()}`);
     return await work(lock);
   } finally {
@@ -96,6 +116,16 @@ function makeFolder(): void {
     });
   }
   if ((there.mode & 0o077) !== 0) chmodSync(LOCK_FOLDER, 0o700);
+}
+
+function runsAlready(who: string, path: string): Failure {
+  const [holder] = holdersOf(path);
+  return new Failure(`${who} runs on this device already`, {
+    cause: holder && `process ${holder.pid} holds ${path}`,
+    next: holder
+      ? `kill -HUP ${holder.pid} makes it read its file again, kill ${holder.pid} ends it`
+      : `fuser -v ${path} shows which process it is`,
+  });
 }
 
 /** Looks up who holds the lock now: a batch that outlived its tool may hold it. */

@@ -100,7 +100,7 @@ test('where the output cannot be written, each command says why', async () => {
   done; bin/l4lb-load.js -i eth9 2> /dev/full; echo $?`;
   const { stdout, stderr } = await network.run('balancer', 'bash', ['-c', each]);
   const commands = ['-disturb', '-doctor', '-explain', '-flood', '-load', '-map'];
-  const names = [...commands, '-stats', ''].map((name) => `l4lb${name}`);
+  const names = [...commands, '-stats', '', 'd'].map((name) => `l4lb${name}`);
   expect(stdout.split('\n')).toEqual([...names.map((name) => `1 bin/${name}.js`), '1']);
   const said = names.map(
     (name) =>

@@ -248,6 +248,15 @@ test('a file with a fault changes nothing at SIGHUP, and a good one is taken', a
   expect((await weights()).slice(0, 2)).toEqual([1, 1]);
 });
 
+test('a second one on the same device refuses to start', async () => {
+  const running = await start(QUICK);
+  const args = ['-i', 'eth0', '-c', file];
+  const finished = await network.runProcess('balancer', 'bin/l4lbd.js', args);
+  expect(finished).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(finished.stderr).toContain('l4lbd: l4lbd runs on this device already');
+  expect(finished.stderr).toContain(`process ${running.child.pid} holds /run/l4lb/`);
+});
+
 describe('killed without warning', () => {
   test('it leaves the tables, and its checker ends with it', async () => {
     const running = await start(QUICK);
