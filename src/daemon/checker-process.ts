@@ -18,7 +18,9 @@ export const NOBODY = 65534;
 const SERVE = `require(${JSON.stringify(packaged('dist/l4lbd.cjs'))}).serveChecks()`;
 /** Milliseconds: it says something each second. */
 const SILENT = 3000;
+/** Before it is started again: twice as long each time that it says nothing at all. */
 const AGAIN = 1000;
+const LONGEST_AGAIN = 60_000;
 
 export interface CheckerEvents {
   report: (report: Report) => void;
@@ -33,6 +35,7 @@ export class CheckerProcess {
   #checks: readonly Check[] = [];
   #heard = 0;
   #isSilent = false;
+  #pause = AGAIN;
   #watch: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
   #isOver = false;
@@ -79,15 +82,21 @@ export class CheckerProcess {
     child.on('close', (code, signal) => {
       this.#child = undefined;
       if (this.#isOver) return;
-      const why = said.trim() === '' ? (signal ?? `exit ${String(code)}`) : said.trim();
-      this.#events.trouble(`the checker has ended: ${why}`);
+      // What node prints around the message of an error is of no use to anybody.
+      const [why = signal ?? `exit ${String(code)}`] = /^\w*Error: .*/m.exec(said) ?? [];
+      const hint = why.includes('Cannot find module')
+        ? `; user ${user} must be able to read l4lb's files`
+        : '';
+      this.#events.trouble(`the checker has ended: ${why}${hint}`);
       this.#again = setTimeout(() => {
         this.#start();
-      }, AGAIN);
+      }, this.#pause);
+      this.#pause = Math.min(LONGEST_AGAIN, this.#pause * 2);
     });
     createInterface(child.stdout).on('line', (line) => {
       this.#heard = performance.now();
       this.#isSilent = false;
+      this.#pause = AGAIN;
       this.#events.report(JSON.parse(line) as Report);
     });
     this.#watch ??= setInterval(() => {
