@@ -188,11 +188,12 @@ export class Control {
     this.#prepared = prepared;
     this.#services = services.map((health, index) => {
       const resolved = at(prepared.services, index);
+      const before = this.#services.find((one) => one.health.name === health.name);
       const most = {
-        slots: resolved.slots ?? 65_536,
+        // Until the first fill says how many there are.
+        slots: before?.most.slots ?? resolved.slots ?? 1,
         percent: resolved.check?.mostMoves ?? 100,
       };
-      const before = this.#services.find((one) => one.health.name === health.name);
       return {
         ...{ resolved, health, live: health.live(), most },
         moves: before?.moves ?? firstMoves(now, most),
@@ -330,12 +331,21 @@ export class Control {
     for (const [index, service] of this.#services.entries()) {
       const { health, live } = service;
       const after = at(wanted, index);
-      const { slotsMoved: moved, slotsIdeal: ideal } = at(plan.services, index).plan;
+      const {
+        slots,
+        slotsMoved: moved,
+        slotsIdeal: ideal,
+      } = at(plan.services, index).plan;
       const weights = after.flatMap((one, place): Weight[] => {
         const before = at(live, place).weight;
         const destination = at(health.destinations, place).name;
         return before === one.weight ? [] : [{ destination, before, after: one.weight }];
       });
+      // The file may leave open how many there are.
+      if (service.most.slots !== slots) {
+        service.most = { ...service.most, slots };
+        service.moves = firstMoves(performance.now(), service.most);
+      }
       service.live = after;
       health.setLive(after);
       // What the file changed is not health's.

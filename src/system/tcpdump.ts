@@ -12,6 +12,8 @@ const BYTES = 128;
 /** Exit codes of `timeout` (coreutils): when the time was over, and without a command. */
 const TIME_OVER = 124;
 const NO_SUCH_COMMAND = 127;
+/** On a busy machine the time may be over before it listens; then it has seen nothing. */
+const MOST_TRIES = 4;
 
 /**
  * The beginnings of the frames that came in and that XDP passed; others never get this
@@ -27,12 +29,18 @@ export async function captureIncoming(
   const form = ['-n', '-t', '-q', '-xx', '-l', '--immediate-mode', '-s', String(BYTES)];
   const what = ['-i', device, '-p', '-Q', 'in', '-c', String(MOST_FRAMES)];
   const all = [...time, 'tcpdump', ...form, ...what];
-  const result = await runIfThere(run, 'timeout', all);
-  if (result instanceof Unseen) return result;
-  const { exitCode, stdout, stderr } = result;
-  if (exitCode === 0 || exitCode === TIME_OVER) return decodeDump(stdout);
-  if (exitCode === NO_SUCH_COMMAND) return new Unseen('no tcpdump on this machine');
-  return new Unseen(faultIn(stderr) ?? `tcpdump ended with exit code ${exitCode}`);
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const result = await runIfThere(run, 'timeout', all);
+    if (result instanceof Unseen) return result;
+    const { exitCode, stdout, stderr } = result;
+    if (exitCode === NO_SUCH_COMMAND) return new Unseen('no tcpdump on this machine');
+    if (exitCode !== 0 && exitCode !== TIME_OVER) {
+      return new Unseen(faultIn(stderr) ?? `tcpdump ended with exit code ${exitCode}`);
+    }
+    const frames = decodeDump(stdout);
+    if (frames.length > 0 || /^(?:tcpdump: )?listening on /m.test(stderr)) return frames;
+  }
+  return new Unseen(`tcpdump did not listen within ${seconds} s`);
 }
 
 /** tcpdump's own lines begin with its name; two of them only say that it works. */

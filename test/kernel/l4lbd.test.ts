@@ -119,7 +119,7 @@ async function kill(one: number): Promise<void> {
   await once(child, 'close');
 }
 
-function write(check: string, more = ''): void {
+function write(check: string, slots = 'slots = 256'): void {
   writeFileSync(
     file,
     `[[service]]
@@ -127,16 +127,16 @@ name = "web"
 address = "198.51.100.10"
 ports = 80
 protocol = "tcp"
-slots = 256
+${slots}
 check = { kind = "http", fall = 2, ${check} }
 destinations = [${ADDRESSES.map((address) => `"${address}"`).join(', ')}]
-${more}`,
+`,
   );
 }
 
-async function start(check: string): Promise<Daemon> {
+async function start(check: string, slots?: string): Promise<Daemon> {
   for (const [one, child] of servers) if (isEnded(child)) serve(one);
-  write(check);
+  write(check, slots);
   daemon = new Daemon(network);
   await daemon.saw(({ kind }) => kind === 'ready');
   for (const address of ADDRESSES) await daemon.became(address, 'up');
@@ -227,6 +227,21 @@ test('a checker that is killed is started again', async () => {
   await running.became('10.0.1.3', 'down');
   serve(3);
   await running.became('10.0.1.3', 'up', 2);
+});
+
+test('health moves no more slots in a minute than the file says', async () => {
+  const running = await start(`${QUICK}, on_panic = "off", most_moves = 100`, '');
+  write(`${QUICK}, on_panic = "off", most_moves = 1`, '');
+  running.child.kill('SIGHUP');
+  await running.saw(({ kind }) => kind === 'ready', 2);
+  await kill(1);
+  // The first change may exceed it, and the next one waits.
+  await running.saw(({ weights: list }) => list?.[0]?.after === 0);
+  await kill(2);
+  await running.became('10.0.1.2', 'down');
+  await running.saw(({ kind }) => kind === 'postponed');
+  expect(await weights()).toEqual([0, 1, 1]);
+  for (const one of [1, 2]) serve(one);
 });
 
 test('a file with a fault changes nothing at SIGHUP, and a good one is taken', async () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { countFrames } from '../../../src/doctor/frames.js';
 import { Unseen } from '../../../src/text/unseen.js';
+import type { Run } from '../../../src/system/run.js';
 import { captureIncoming, decodeDump } from '../../../src/system/tcpdump.js';
 import { ICMP, IPIP, TCP, UDP, ethernet, ipv4, u16, udp } from '../../frames.js';
 import { fakeRun } from './fake-run.js';
@@ -176,6 +177,21 @@ describe('tcpdump', () => {
   test('is stopped after a while, which is no failure', async () => {
     const { run } = fakeRun({ [LINE]: { exitCode: 124, stdout: DUMP } });
     expect(await captureIncoming(run, 'ens4', 0.5)).toHaveLength(2);
+  });
+
+  test('that is stopped before it listens is tried again', async () => {
+    const early = { exitCode: 124, stdout: '', stderr: '' };
+    const quiet = {
+      ...early,
+      stderr: 'listening on ens4, link-type EN10MB (Ethernet)\n',
+    };
+    const answers = [early, early, quiet];
+    const late: Run = () => Promise.resolve(answers.shift() ?? early);
+    expect(await captureIncoming(late, 'ens4', 0.5)).toEqual([]);
+    expect(answers).toEqual([]);
+    expect(await captureIncoming(late, 'ens4', 0.5)).toEqual(
+      new Unseen('tcpdump did not listen within 0.5 s'),
+    );
   });
 
   test('is missing', async () => {
