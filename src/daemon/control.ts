@@ -7,7 +7,7 @@
 import { checkOwn } from '../program/owner.js';
 import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
-import { readState } from '../program/read.js';
+import { readTables } from '../program/read.js';
 import type { Context } from '../program/tools.js';
 import type { Report } from '../checks/checker.js';
 import { fillAndSettle } from '../fill/apply.js';
@@ -150,7 +150,7 @@ export class Control {
       ? await attachedNow(this.#tools, this.#attached)
       : await findAttached(this.#tools, device, mode);
     await checkOwn(this.#tools, attached);
-    const tables = await readState(this.#tools.bpftool, attached.maps);
+    const tables = await readTables(this.#tools.bpftool, attached.maps);
     const found = foundIn(tables);
     const wanted = read.services.map((service) => ({
       ...service,

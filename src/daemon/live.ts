@@ -9,7 +9,7 @@ import type { Given } from '../health/weights.js';
 import type { ResolvedService } from '../plan/all.js';
 import { reachable } from '../plan/cells.js';
 import { matchServices } from '../plan/match-services.js';
-import type { State } from '../plan/state.js';
+import type { Tables } from '../plan/state.js';
 import { ownedBy } from '../plan/state.js';
 import type { WantedDestination } from '../plan/steps.js';
 import { servicesIn } from '../plan/services.js';
@@ -21,7 +21,7 @@ import { formatEndpoint } from '../wire/endpoint.js';
 /** Next hops by the endpoint that they lead to, as far as they were found. */
 export type Found = ReadonlyMap<string, Destination>;
 
-export function foundIn({ destinations }: State): Found {
+export function foundIn({ destinations }: Tables): Found {
   return new Map(
     [...destinations.values()]
       .filter(({ isFound }) => isFound)
@@ -42,7 +42,7 @@ export function withHop(row: DestinationRow, found: Found): DestinationRow {
 export function withLiveHop(
   one: WantedDestination,
   found: Found,
-  { exits }: State,
+  { exits }: Tables,
 ): WantedDestination {
   const entry = one.isFound ? found.get(formatEndpoint(one)) : undefined;
   if (!entry) return one;
@@ -52,7 +52,7 @@ export function withLiveHop(
 
 /** What the tables give to each destination of the services that they have. */
 export function givenIn(
-  tables: State,
+  tables: Tables,
   services: readonly ResolvedService[],
 ): (service: string, row: DestinationRow) => Given | undefined {
   const live = [...servicesIn(reachable(tables)).values()];
