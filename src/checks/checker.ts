@@ -7,12 +7,14 @@
  * check that runs out of time then says nothing about its destination, and is asked anew.
  */
 import type { Check, Checked } from '../health/check.js';
-import type { Ask } from './attempt.js';
+import type { Ask, Done } from './attempt.js';
 
 /** Milliseconds between two looks at what is due. */
 export const TICK = 10;
 /** A tick that comes later than that may have missed an answer. */
 export const LATE = 100;
+/** What said nothing is asked again after that. */
+const AGAIN = 100;
 /** Checks come up to this part of their interval sooner or later, lest they march in step. */
 const JITTER = 0.1;
 
@@ -147,9 +149,15 @@ export class Checker {
     const attempt: Attempt = { begun: now, giveUp: () => {} };
     entry.running = attempt;
     this.#plan(entry, now + check.timeout);
-    attempt.giveUp = this.#ask(check.probe, (passed, reason) => {
+    const done: Done = (passed, reason) => {
       if (entry.running === attempt) this.#end(entry, passed, reason);
-    });
+    };
+    try {
+      attempt.giveUp = this.#ask(check.probe, done);
+    } catch (error) {
+      // What node refuses at once, such as a name that is none, must not end all checks.
+      done(undefined, error instanceof Error ? error.message : String(error));
+    }
   }
 
   #end(entry: Entry, passed: boolean | undefined, reason: string): void {
@@ -162,8 +170,7 @@ export class Checker {
       ...(passed !== undefined && { passed }),
     });
     const between = pace * (1 + JITTER * (2 * this.#clock.random() - 1));
-    // What said nothing is asked again at once, as far as it can be.
-    entry.next = Math.max(now, running.begun + (passed === undefined ? TICK : between));
+    entry.next = Math.max(now, running.begun + (passed === undefined ? AGAIN : between));
     this.#plan(entry, entry.next);
   }
 

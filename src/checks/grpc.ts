@@ -19,8 +19,9 @@ const SERVING = 1;
 export const askGrpc: Ask = (probe, done) => {
   const { address, port, host, service = '' } = probe;
   const socket = open(probe);
-  const authority = host ?? (address.includes(':') ? `[${address}]` : address);
-  const session = connect(`http://${authority}:${port}`, {
+  const named = host ?? (address.includes(':') ? `[${address}]` : address);
+  const authority = /:\d+$/.test(host ?? '') ? named : `${named}:${port}`;
+  const session = connect(`http://${authority}`, {
     createConnection: () => passThrough(socket),
   });
   const { end, giveUp } = once(() => {

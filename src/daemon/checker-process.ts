@@ -33,6 +33,7 @@ export class CheckerProcess {
   readonly #user: number;
   #child: ChildProcess | undefined;
   #checks: readonly Check[] = [];
+  readonly #pace = new Map<string, number>();
   #heard = 0;
   #isSilent = false;
   #pause = AGAIN;
@@ -48,11 +49,13 @@ export class CheckerProcess {
   /** All checks from now on. */
   set(checks: readonly Check[]): void {
     this.#checks = checks;
+    this.#pace.clear();
     if (this.#child) this.#say({ checks });
     else this.#start();
   }
 
   setPace(pace: readonly (readonly [string, number])[]): void {
+    for (const [key, milliseconds] of pace) this.#pace.set(key, milliseconds);
     if (pace.length > 0) this.#say({ pace });
   }
 
@@ -60,7 +63,8 @@ export class CheckerProcess {
     this.#isOver = true;
     clearInterval(this.#watch);
     clearTimeout(this.#again);
-    this.#child?.kill('SIGKILL');
+    // It ends when nobody can tell it anything any more, and ends its programs before.
+    this.#child?.stdin?.end();
   }
 
   #start(): void {
@@ -97,12 +101,14 @@ export class CheckerProcess {
       this.#heard = performance.now();
       this.#isSilent = false;
       this.#pause = AGAIN;
-      this.#events.report(JSON.parse(line) as Report);
+      const report = reportIn(line);
+      if (report) this.#events.report(report);
+      else this.#events.trouble('the checker has said what is no report');
     });
     this.#watch ??= setInterval(() => {
       this.#listen();
     }, SILENT / 3);
-    this.#say({ checks: this.#checks });
+    this.#say({ checks: this.#checks, pace: [...this.#pace] });
   }
 
   #listen(): void {
@@ -116,5 +122,16 @@ export class CheckerProcess {
 
   #say(order: Order): void {
     this.#child?.stdin?.write(`${JSON.stringify(order)}\n`);
+  }
+}
+
+/** A process that is killed may leave half a line. */
+function reportIn(line: string): Report | undefined {
+  try {
+    const report = JSON.parse(line) as Partial<Report> | null;
+    return Array.isArray(report?.checked) ? (report as Report) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }

@@ -86,6 +86,8 @@ export class Control {
   #attached: Attached | undefined;
   #prepared: PreparedConfig | undefined;
   #services: Service[] = [];
+  /** When it was last told why checks said nothing. */
+  readonly #voids = new Map<string, number>();
   /** The services that a check is for. */
   #byKey = new Map<string, ServiceHealth[]>();
   readonly #pace = new Map<string, number>();
@@ -169,6 +171,8 @@ export class Control {
         })),
       })),
     };
+    // Whatever the tables have no room for is a fault of the file, and changes nothing.
+    await planPrepared(this.#tools, attached.maps, prepared);
     const now = performance.now();
     const known = new Map(
       this.#services.flatMap(({ health }) =>
@@ -223,7 +227,10 @@ export class Control {
     const asked = new Set<string>();
     let hasTurned = false;
     for (const { key, passed, reason } of checked) {
-      if (passed === undefined) continue;
+      if (passed === undefined) {
+        this.#tellVoid(reason, now);
+        continue;
+      }
       asked.add(key);
       for (const health of this.#byKey.get(key) ?? []) {
         const turns = health.judge(key, { at: now, passed, reason });
@@ -245,6 +252,15 @@ export class Control {
     }
     this.#checker.setPace(pace);
     if (hasTurned) this.#wake();
+  }
+
+  /** Checks that say nothing are no sign that all is well. Once a minute is enough. */
+  #tellVoid(reason: string, now: number): void {
+    const told = this.#voids.get(reason);
+    if (told !== undefined && now - told < LONGEST) return;
+    this.#voids.set(reason, now);
+    const what = `checks say nothing about their destinations: ${reason}`;
+    this.#tell({ kind: 'trouble', what });
   }
 
   #tellTurns({ name }: ServiceHealth, turns: readonly Turn[]): void {

@@ -229,6 +229,25 @@ test('a checker that is killed is started again', async () => {
   await running.became('10.0.1.3', 'up', 2);
 });
 
+test('a file that the tables have no room for changes nothing at SIGHUP', async () => {
+  const running = await start(`${QUICK}, most_moves = 100`);
+  const service = readFileSync(file, 'utf8').replace('slots = 256\n', '');
+  const many = Array.from({ length: 20 }, (_, one) =>
+    service
+      .replace('"web"', `"more${one}"`)
+      .replace('198.51.100.10', `198.51.101.${one + 1}`),
+  );
+  writeFileSync(file, [readFileSync(file, 'utf8'), ...many].join(''));
+  running.child.kill('SIGHUP');
+  const { what } = await running.saw(({ kind }) => kind === 'trouble');
+  expect(what).toContain('no room');
+  await kill(2);
+  await running.became('10.0.1.2', 'down');
+  await running.saw(({ weights: list }) => list?.[0]?.after === 0);
+  serve(2);
+  await running.became('10.0.1.2', 'up', 2);
+});
+
 test('health moves no more slots in a minute than the file says', async () => {
   const running = await start(`${QUICK}, on_panic = "off", most_moves = 100`, '');
   write(`${QUICK}, on_panic = "off", most_moves = 1`, '');

@@ -161,9 +161,21 @@ test('what could not be asked is asked again soon, and says nothing', () => {
     done(undefined, 'the checker has too many files open');
   };
   bench.set('a');
-  bench.run(600);
+  bench.run(1000);
   expect(bench.checked.length).toBeGreaterThan(3);
   expect(bench.checked.every(({ passed }) => passed === undefined)).toBe(true);
+});
+
+test('what cannot even be begun says nothing, and does not end the others', () => {
+  const bench = new Bench();
+  bench.answer = ({ key, done }) => {
+    if (key === 'a') throw new TypeError('Invalid URL');
+    done(true, '');
+  };
+  bench.set('a', 'b');
+  bench.run(600);
+  expect(bench.checked).toContainEqual({ key: 'a', took: 0, reason: 'Invalid URL' });
+  expect(bench.checked).toContainEqual({ key: 'b', took: 0, passed: true, reason: '' });
 });
 
 describe('the pace', () => {
