@@ -285,7 +285,7 @@ describe('finds', () => {
       broken: [`${WAY} ${VIP}:81/udp`, `${VIP}:81/udp`]
         .map((ways) => `l4lb-map -i eth0 -f FILE --vip ${ways}`)
         .join('; '),
-      evidence: /packets to 10\.0\.100\.1:80\/udp.*\(\d+ "not ours"/,
+      evidence: /packets to 10\.0\.100\.1:80\/udp.*\([\d,]+ "not ours"/,
       fix: `l4lb-map -i eth0 -f FILE --vip ${VIP}:81/udp ${WAY}`,
       fixIn: 'balancer',
       undo: refill(),
