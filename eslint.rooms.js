@@ -7,7 +7,7 @@
 import { readdirSync } from 'node:fs';
 
 const BOTTOM = ['text', 'wire', 'abi'];
-const PURE = ['config', 'plan', 'model', 'card', 'health'];
+const PURE = ['config', 'plan', 'model', 'card', 'health', 'api'];
 const JOBS = [
   'load',
   'fill',
@@ -29,6 +29,7 @@ const MAY_IMPORT = {
   model: BOTTOM,
   card: BOTTOM,
   health: BOTTOM,
+  api: [...BOTTOM, 'health'],
   system: BOTTOM,
   program: [...BOTTOM, ...PURE, 'system'],
   ...Object.fromEntries(
