@@ -10,6 +10,7 @@ import { Control } from './daemon/control.js';
 import { context } from './program/tools.js';
 import { alone, deviceLock } from './system/lock.js';
 import { printJson } from './system/output.js';
+import { UsageFailure } from './text/failure.js';
 import type { Mode } from './text/mode.js';
 import { watchTables } from './watch/watch.js';
 
@@ -36,6 +37,7 @@ export function l4lbdCommand(): CliCommand {
       ).makeOptionMandatory(),
     )
     .addOption(modeOption())
+    .asService()
     .explainedBy({
       notes: NOTES,
       examples: ['l4lbd -i eth0 -c /etc/l4lb/l4lb.toml'],
@@ -44,6 +46,12 @@ export function l4lbdCommand(): CliCommand {
 }
 
 async function run({ interface: device, config: file, mode }: Flags): Promise<void> {
+  if (file === '-') {
+    throw new UsageFailure('the config file cannot be stdin', {
+      cause: 'l4lbd reads it again at each SIGHUP',
+      next: 'name a file, such as /etc/l4lb/l4lb.toml',
+    });
+  }
   const tools = context();
   const say = (event: Event): void => {
     printJson({ time: new Date().toISOString(), interface: device, ...event });

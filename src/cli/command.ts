@@ -17,6 +17,8 @@ export class CliCommand extends Command {
   /** The text below the options in --help, in lines that fit a terminal. */
   notes = '';
   examples: readonly string[] = [];
+  /** It runs until it is told to end, whether or not somebody reads what it prints. */
+  isService = false;
 
   explainedBy({ notes = '', examples }: { notes?: string; examples: string[] }): this {
     this.notes = notes;
@@ -28,6 +30,11 @@ export class CliCommand extends Command {
     );
   }
 
+  asService(): this {
+    this.isService = true;
+    return this;
+  }
+
   /** The name as the user typed it, for example "l4lb off". */
   fullName(): string {
     const parent = this.parent instanceof CliCommand ? `${this.parent.fullName()} ` : '';
@@ -37,7 +44,7 @@ export class CliCommand extends Command {
   /** Runs the command line of this process and sets its exit code. */
   async main(): Promise<void> {
     let name = this.name();
-    endOnLostOutput(() => name);
+    endOnLostOutput(() => name, this.isService);
     this.hook('preAction', (_, acting) => {
       if (acting instanceof CliCommand) name = acting.fullName();
     });

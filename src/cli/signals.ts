@@ -18,11 +18,12 @@ export function closeOnSignals({ close }: { close: () => void }): void {
 /**
  * Ends a command whose output cannot be written. A reader that has seen enough, such as
  * head, is no failure: the command ends quietly, with 0, so that a script with pipefail
- * goes on. Everything else is one. What is said to stderr may be lost.
+ * goes on. It is one for a service, which ends only when it is told to. Everything else is
+ * a failure. What is said to stderr may be lost.
  */
-export function endOnLostOutput(commandName: () => string): void {
+export function endOnLostOutput(commandName: () => string, isService = false): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
+    if (error.code === 'EPIPE' && !isService) process.exit(0);
     tell(outputLost(error).format(commandName()));
     process.exit(EXIT_FAILURE);
   });

@@ -16,6 +16,7 @@ import type { Planned } from './from-rows.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import { askSeed, checkBuild, macOf, readFile } from './from-rows.js';
 import { senderOf } from '../system/ip/links.js';
+import { readRegular } from '../system/regular-file.js';
 import { resolveRows } from './resolve.js';
 import type { Link } from '../system/ip/links.js';
 import { chosenAddresses } from '../system/ip/own.js';
@@ -37,9 +38,11 @@ export interface PreparedConfig {
   surroundings: Surroundings;
 }
 
+const CONFIG = 'name a config file, such as l4lb.example.toml';
+
 /** Reads the file and checks all of it, without looking at the device. */
 export function readConfig(name: string): Omit<Config, 'problems'> {
-  const file = readFile(name, 'name a config file, such as l4lb.example.toml');
+  const file = readFile(name, CONFIG, readRegular);
   const { problems, ...config } = parseConfig(file, (other) => open(name, other));
   if (problems.length === 0) return config;
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
@@ -57,7 +60,8 @@ function open(config: string, name: string): DestinationFile {
   const path = name.startsWith('/') ? name : normalize(join(folder, name));
   try {
     // With `./` in front the name means neither stdin nor a sample.
-    const { text } = readFile(path.startsWith('/') ? path : `./${path}`);
+    const file = path.startsWith('/') ? path : `./${path}`;
+    const { text } = readFile(file, undefined, readRegular);
     return { name: printableLine(path), text };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

@@ -278,16 +278,18 @@ export async function applyPlan(
 
 const ROWS = 'name a file with rows of: address, MAC[, weight]';
 
-export function readFile(name: string, next = ROWS): DestinationFile {
+type ReadText = (path: string) => string;
+
+export function readFile(
+  name: string,
+  next = ROWS,
+  read: ReadText = (path) => readFileSync(path, 'utf8'),
+): DestinationFile {
+  const shown = printableLine(name);
   try {
-    return name === '-'
-      ? { name: 'stdin', text: readStdin().toString('utf8') }
-      : {
-          name: printableLine(name),
-          text: readFileSync(samplePath(name) ?? name, 'utf8'),
-        };
+    if (name === '-') return { name: 'stdin', text: readStdin().toString('utf8') };
+    return { name: shown, text: read(samplePath(name) ?? name) };
   } catch (error) {
-    const shown = printableLine(name);
     throw new Failure(`cannot read ${shown}`, { cause: fileFault(error), next });
   }
 }

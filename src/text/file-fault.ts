@@ -6,9 +6,11 @@ const CAUSES = new Map([
   ['EACCES', 'you have no permission to open it'],
   ['EPERM', 'you have no permission to open it'],
   ['EISDIR', 'it is a directory'],
+  ['ENOTREG', 'it is a pipe or a device, and not a regular file'],
   ['ENOTDIR', 'a part of its path is not a directory'],
   ['ENOSPC', 'the disk is full'],
   ['EROFS', 'the file system is read-only'],
+  ['EPIPE', 'whoever read it has ended'],
   ['ENAMETOOLONG', 'its name is too long'],
 ]);
 

@@ -32,7 +32,7 @@ interface Event {
 class Daemon {
   readonly events: Event[] = [];
   readonly child: ChildProcess;
-  #stderr = '';
+  stderr = '';
   readonly #listeners = new Set<() => void>();
 
   constructor(network: Network) {
@@ -41,7 +41,7 @@ class Daemon {
       ...{ cwd: ROOT, stdio: 'pipe' },
     });
     this.child = child;
-    child.stderr.on('data', (text: Buffer) => (this.#stderr += text.toString()));
+    child.stderr.on('data', (text: Buffer) => (this.stderr += text.toString()));
     createInterface(child.stdout).on('line', (line) => {
       this.events.push(JSON.parse(line) as Event);
       for (const listener of this.#listeners) listener();
@@ -57,7 +57,7 @@ class Daemon {
       if (found.length >= count && last) return last;
       if (Date.now() > end) {
         throw new Error(
-          `not seen in ${JSON.stringify(this.events, null, 1)}\n${this.#stderr}`,
+          `not seen in ${JSON.stringify(this.events, null, 1)}\n${this.stderr}`,
         );
       }
       await Promise.race([
@@ -291,6 +291,34 @@ test('a second one on the same device refuses to start', async () => {
   expect(finished.stderr).toContain(`process ${running.child.pid} holds /run/l4lb/`);
 });
 
+test('if nobody reads its journal any more, that is a failure', async () => {
+  write(QUICK);
+  daemon = new Daemon(network);
+  await daemon.saw(({ kind }) => kind === 'ready');
+  daemon.child.stdout?.destroy();
+  expect(await daemon.end('SIGHUP')).toBe(1);
+  expect(daemon.stderr).toContain('l4lbd: cannot write to stdout');
+  expect(daemon.stderr).toContain('whoever read it has ended');
+});
+
+test('a SIGHUP that comes before it is loaded does not end it', async () => {
+  const preload = join(folder, 'preload.cjs');
+  writeFileSync(
+    preload,
+    `const { Module } = require('node:module');
+    const load = Module._load;
+    Module._load = (name, ...rest) => {
+      if (name.endsWith('dist/l4lbd.cjs')) process.kill(process.pid, 'SIGHUP');
+      return load(name, ...rest);
+    };`,
+  );
+  const args = ['--require', preload, 'bin/l4lbd.js', '--version'];
+  expect(await network.runProcess('balancer', 'node', args)).toMatchObject({
+    exitCode: 0,
+    stderr: '',
+  });
+});
+
 describe('killed without warning', () => {
   test('it leaves the tables, and its checker ends with it', async () => {
     const running = await start(QUICK);
@@ -308,6 +336,8 @@ function isThere(pid: number): boolean {
 
 test.each<[string, string[], number, string]>([
   ['no file', ['-i', 'eth0', '-c', '/nowhere.toml'], 1, 'cannot read /nowhere.toml'],
+  ['stdin', ['-i', 'eth0', '-c', '-'], 2, 'the config file cannot be stdin'],
+  ['a device', ['-i', 'eth0', '-c', '/dev/zero'], 1, 'it is a pipe or a device'],
   ['no option', ['-i', 'eth0'], 2, "required option '-c, --config <file>' not specified"],
 ])('%s', async (_, args, code, said) => {
   const finished = await network.runProcess('balancer', 'bin/l4lbd.js', args);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 
+import { readRegular } from '../../../src/system/regular-file.js';
 import { fileFault } from '../../../src/text/file-fault.js';
 
 function faultOf(name: string): string {
   try {
-    readFileSync(name);
+    readRegular(name);
   } catch (error) {
     return fileFault(error);
   }
@@ -20,6 +24,14 @@ test.each([
   [`/${'x'.repeat(300)}`, 'its name is too long'],
 ])('%s: %s', (name, cause) => {
   expect(faultOf(name)).toBe(cause);
+});
+
+test('a pipe that nobody writes to: it is not waited for', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-pipe-'));
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  expect(faultOf(join(folder, 'pipe'))).toContain('it is a pipe or a device');
+  expect(faultOf('/dev/zero')).toContain('it is a pipe or a device');
+  rmSync(folder, { recursive: true });
 });
 
 test.each([
