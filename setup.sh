@@ -49,6 +49,7 @@ readonly needs_of_tests='
 tshark                            tshark         checks what the tests capture
 zsh                               zsh            shows the tests that completion works in it
 fish                              fish           shows the tests that completion works in it
+systemd-notify                    systemd        tells the tests what l4lbd tells systemd
 '
 
 readonly needs_of_the_benchmark='

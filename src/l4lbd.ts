@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lbd: keeps a device balanced among those destinations that serve. */
+import { fstatSync } from 'node:fs';
 import { Option } from 'commander';
 
 import type { CliCommand } from './cli/command.js';
@@ -7,9 +8,11 @@ import { newDeviceCommand } from './cli/command.js';
 import { modeOption } from './cli/options.js';
 import type { Event } from './daemon/control.js';
 import { Control } from './daemon/control.js';
+import { isJournal, priorityOf } from './daemon/journal.js';
+import { Notifier } from './daemon/notify.js';
 import { context } from './program/tools.js';
 import { alone, deviceLock } from './system/lock.js';
-import { printJson } from './system/output.js';
+import { print, toJson } from './system/output.js';
 import { UsageFailure } from './text/failure.js';
 import type { Mode } from './text/mode.js';
 import { watchTables } from './watch/watch.js';
@@ -53,14 +56,23 @@ async function run({ interface: device, config: file, mode }: Flags): Promise<vo
     });
   }
   const tools = context();
+  const stdout = fstatSync(1, { bigint: true });
+  const isInJournal = isJournal(process.env.JOURNAL_STREAM, stdout);
   const say = (event: Event): void => {
-    printJson({ time: new Date().toISOString(), interface: device, ...event });
+    const line = toJson({ time: new Date().toISOString(), interface: device, ...event });
+    print(isInJournal ? `<${priorityOf(event)}>${line}` : line);
+    notifier.take(event);
   };
   const control = new Control(tools, { device, file, mode, user: undefined }, say);
+  const notifier = new Notifier(tools.run, process.env, control, (what) => {
+    say({ kind: 'trouble', what });
+  });
   process.on('SIGHUP', () => {
+    notifier.reloading();
     control.reload();
   });
   const stop = (): void => {
+    notifier.stopping();
     control.stop();
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
@@ -74,6 +86,7 @@ async function run({ interface: device, config: file, mode }: Flags): Promise<vo
     await alone(tools.run, deviceLock(link), 'l4lbd', () =>
       Promise.race([control.run(), watch()]),
     );
+    await notifier.told();
   } finally {
     // The watch has no end of its own. A failure is reported before that.
     setImmediate(() => process.exit());

@@ -24,6 +24,7 @@ import { at, must } from '../text/must.js';
 import { CheckerProcess } from './checker-process.js';
 import type { Known } from './health.js';
 import { makeHealth } from './health.js';
+import type { Seen } from './notify.js';
 import { foundIn, givenIn, isToBeFound, withHop, withLiveHop } from './live.js';
 
 export interface Options {
@@ -77,6 +78,8 @@ interface Service {
 
 /** Milliseconds after which a fill that failed is tried again. */
 const AGAIN = 2000;
+/** Milliseconds: it may wait for the lock for 20 s, and for a busy machine. */
+const LONGEST_STEP = 60_000;
 
 export class Control {
   readonly #tools: Context;
@@ -100,6 +103,8 @@ export class Control {
   #isAwake = false;
   #reload = false;
   #isOver = false;
+  /** When something is wrong with this process if its loop has not gone on. */
+  #due = Infinity;
   /** The tables have to be filled even if no share changed. */
   #isDirty = true;
 
@@ -126,6 +131,18 @@ export class Control {
     this.#wake();
   }
 
+  /** How its services are now. */
+  view(): readonly Seen[] {
+    return this.#services.map(({ health: { name, destinations }, isPanic }) => ({
+      ...{ name, isPanic, destinations },
+    }));
+  }
+
+  /** Whether it has done a step as late as it had to. */
+  isAlive(now: number): boolean {
+    return now < this.#due;
+  }
+
   stop(): void {
     this.#isOver = true;
     this.#checker.stop();
@@ -137,7 +154,9 @@ export class Control {
     try {
       await this.#load('started');
       while (!this.#isOver) {
+        this.#due = performance.now() + LONGEST_STEP;
         const wait = await this.#step();
+        this.#due = performance.now() + wait + LONGEST_STEP;
         await this.#sleep(wait);
       }
     } finally {

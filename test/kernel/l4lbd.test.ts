@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lbd, with servers that die and come back. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -35,15 +36,20 @@ class Daemon {
   stderr = '';
   readonly #listeners = new Set<() => void>();
 
-  constructor(network: Network) {
-    const command = ['node', 'bin/l4lbd.js', '-i', 'eth0', '-c', file];
+  /** What stands in front of each event. */
+  readonly priorities: string[] = [];
+
+  constructor(network: Network, around: string[] = []) {
+    const command = [...around, 'node', 'bin/l4lbd.js', '-i', 'eth0', '-c', file];
     const child = spawn('nsenter', [network.namespaceOf('balancer'), ...command], {
       ...{ cwd: ROOT, stdio: 'pipe' },
     });
     this.child = child;
     child.stderr.on('data', (text: Buffer) => (this.stderr += text.toString()));
     createInterface(child.stdout).on('line', (line) => {
-      this.events.push(JSON.parse(line) as Event);
+      const json = line.indexOf('{');
+      this.priorities.push(line.slice(0, json));
+      this.events.push(JSON.parse(line.slice(json)) as Event);
       for (const listener of this.#listeners) listener();
     });
   }
@@ -105,6 +111,7 @@ function isEnded({ exitCode, signalCode }: ChildProcess): boolean {
 
 let network: Network;
 let daemon: Daemon | undefined;
+let systemd: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
 const servers = new Map<number, ChildProcess>();
 
 function serve(one: number): void {
@@ -162,6 +169,7 @@ beforeAll(async () => {
 afterEach(async () => {
   await daemon?.end('SIGKILL');
   daemon = undefined;
+  systemd?.kill();
 });
 afterAll(async () => {
   await network.down();
@@ -299,6 +307,50 @@ test('if nobody reads its journal any more, that is a failure', async () => {
   expect(await daemon.end('SIGHUP')).toBe(1);
   expect(daemon.stderr).toContain('l4lbd: cannot write to stdout');
   expect(daemon.stderr).toContain('whoever read it has ended');
+});
+
+/** Listens on a socket for datagrams, which Node cannot, and prints a line for each. */
+const LISTEN = `socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un($ARGV[0])) or die;
+$| = 1; print "listens\\n"; while (defined recv(S, $said, 9999, 0)) { print $said =~ tr/\\n/ /r, "\\n" }`;
+
+/** As systemd starts it: with a socket, a watchdog, and the journal as its output. */
+const AS_SERVICE = `exec 9>&1; export JOURNAL_STREAM=$(stat --dereference --format=%d:%i /dev/fd/9)
+exec env NOTIFY_SOCKET="$0" WATCHDOG_USEC=1500000 "$@"`;
+
+test('it tells systemd how it is, and the journal what matters', async () => {
+  const socket = join(folder, 'notify');
+  systemd = spawn('perl', ['-MSocket', '-e', LISTEN, socket]);
+  const told: string[] = [];
+  createInterface(systemd.stdout).on('line', (line) => told.push(line));
+  const heard = async (what: RegExp): Promise<number> => {
+    const end = Date.now() + PATIENCE;
+    while (!told.some((line) => what.test(line))) {
+      if (Date.now() > end) throw new Error(`${String(what)}: ${told.join('\n')}`);
+      await sleep(20);
+    }
+    return told.findIndex((line) => what.test(line));
+  };
+  await heard(/^listens$/);
+  write(`${QUICK}, on_panic = "off"`);
+  daemon = new Daemon(network, ['sh', '-c', AS_SERVICE, socket]);
+  expect(await heard(/^READY=1 STATUS=3 (unknown|up)$/)).toBeGreaterThan(0);
+  await heard(/STATUS=3 up$/);
+  await heard(/^WATCHDOG=1/);
+  await kill(2);
+  await heard(/STATUS=2 up, 1 (down|dead)/);
+  write(`${QUICK}, rise = "often"`);
+  daemon.child.kill('SIGHUP');
+  const reloading = await heard(/^RELOADING=1 MONOTONIC_USEC=\d+$/);
+  const ready = await heard(/^READY=1 STATUS=.*; the file that was read last/);
+  expect(ready).toBeGreaterThan(reloading);
+  expect(await daemon.end('SIGTERM')).toBe(0);
+  await heard(/^STOPPING=1$/);
+  serve(2);
+  const priorityOf = (like: (event: Event) => boolean): string | undefined =>
+    daemon?.priorities[daemon.events.findIndex(like)];
+  expect(priorityOf(({ kind }) => kind === 'started')).toBe('<6>');
+  expect(priorityOf(({ after }) => after === 'down')).toBe('<4>');
+  expect(priorityOf(({ kind }) => kind === 'trouble')).toBe('<3>');
 });
 
 test('a SIGHUP that comes before it is loaded does not end it', async () => {
