@@ -21,6 +21,7 @@ import {
   loadFileOption,
   objectOption,
   siblingsOption,
+  unlessLoadedOption,
 } from './cli/options.js';
 
 interface Flags extends LoadFlags {
@@ -39,6 +40,7 @@ export function loadVerb(): CliCommand {
     .addOption(attachModeOption())
     .addOption(loadFileOption())
     .addOption(objectOption(SUITABLE))
+    .addOption(unlessLoadedOption())
     .addOption(flowsOption('8'))
     .addOption(blocksOption('4'))
     .addOption(jsonOption());
@@ -69,6 +71,7 @@ export function loadCommand(): CliCommand {
       '--replace',
       'swap the program that is there; no packet is lost, and the counters are kept',
     )
+    .addOption(unlessLoadedOption())
     .addOption(flowsOption('8; with --replace, unchanged'))
     .addOption(blocksOption('4; with --replace, unchanged'))
     .addOption(

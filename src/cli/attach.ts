@@ -8,7 +8,8 @@ import type { FillFlags } from './options.js';
 import { print, printJson, warn } from '../system/output.js';
 import type { State } from '../plan/state.js';
 import type { Maps } from '../program/find.js';
-import { findAttached, isDecap } from '../program/find.js';
+import { findAttached, isDecap, isOurs } from '../program/find.js';
+import type { AttachedProgram } from '../system/ip/links.js';
 import { readHardware, tagNote } from '../system/ethtool.js';
 import { makeReady, prepareFill } from '../fill/from-rows.js';
 import { poolWarnings } from '../fill/pool-neighbours.js';
@@ -53,6 +54,7 @@ export interface LoadFlags extends FillFlags {
   mode: Mode | 'auto';
   obj?: string;
   replace?: boolean;
+  unlessLoaded?: boolean;
   decap?: boolean;
   /** Files of the other destinations, for the decapsulation program. */
   siblings?: string[];
@@ -121,6 +123,10 @@ export async function attach(flags: LoadFlags): Promise<void> {
   const tools = context();
   const link = await tools.ip.link(flags.interface);
   const there = programInTheWay(link, flags.mode);
+  if (there && flags.unlessLoaded && isAsked(there, flags)) {
+    sayThere(flags, there);
+    return;
+  }
   if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
   if (flags.siblings && there && !isDecap(there.name)) {
     throw new Failure(`the program on ${link.name} is not the decapsulation program`, {
@@ -173,6 +179,18 @@ export async function attach(flags: LoadFlags): Promise<void> {
   if (flags.decap || result.mode === 'xdpoffload') return;
   const note = tagNote(link.name, await readHardware(tools.run, link.name));
   if (note !== undefined) warn(note);
+}
+
+/** Whether the program is of ours, and of the kind and in the mode that was asked for. */
+function isAsked(there: AttachedProgram, { decap = false, mode }: LoadFlags): boolean {
+  const isMode = mode === 'auto' || mode === there.mode;
+  return isMode && isOurs(there.name) && isDecap(there.name) === decap;
+}
+
+function sayThere({ interface: device, json }: LoadFlags, there: AttachedProgram): void {
+  const mode = MODE_NAMES[there.mode];
+  if (json) printJson({ interface: device, mode, program: there.id, was_loaded: true });
+  else print(`${device} [${mode}] has program ${there.id} already; nothing was changed`);
 }
 
 /** Runs the program of another device on this one, too. */

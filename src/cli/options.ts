@@ -67,6 +67,13 @@ export function blocksOption(usual: string): Option {
   ).argParser(readBlocks);
 }
 
+export function unlessLoadedOption(): Option {
+  return new Option(
+    '--unless-loaded',
+    'do nothing if the program is there already, as a service that starts again needs it',
+  ).conflicts(['off', 'status', 'replace', 'share', 'checkOffload', 'file', 'siblings']);
+}
+
 /** Names the file to fill from before attaching. */
 export function loadFileOption(): Option {
   return new Option(

@@ -153,6 +153,8 @@ describe('with a program already there', () => {
   test.each([
     [['-m', 'xdpdrv'], '--replace, which loses no packet'],
     [['-m', 'xdpgeneric'], 'driver mode or in generic mode, not both'],
+    [['-m', 'xdpgeneric', '--unless-loaded'], 'not both'],
+    [['--decap', '--unless-loaded'], 'it was loaded before'],
     [['-m', 'xdpgeneric', '--replace'], 'in mode xdpdrv, not xdpgeneric'],
     [['--replace', '--obj', 'l4lb_decap.o'], 'cannot replace it'],
     [['--replace', '--obj', 'no_such.o'], 'no object no_such.o'],
@@ -163,6 +165,16 @@ describe('with a program already there', () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain(message);
     expect(stderr).toContain('next: ');
+    expect(await status()).toEqual(before);
+  });
+
+  test('--unless-loaded changes nothing, and that is success', async () => {
+    const before = await status();
+    const { exitCode, stdout } = await network.l4lb('load', '--unless-loaded');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(
+      /^eth0 \[Driver\] has program \d+ already; nothing was changed$/,
+    );
     expect(await status()).toEqual(before);
   });
 
