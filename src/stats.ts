@@ -46,13 +46,16 @@ export function statsCommand(): CliCommand {
 }
 
 async function stats(flags: Flags): Promise<void> {
-  const watcher = new Watcher(context(), flags.interface, flags.mode);
+  const watcher = new Watcher(context(), flags.interface, flags.mode, { adds: true });
   const view = await openView(flags);
-  closeOnSignals(view);
+  const close = (): void => {
+    watcher.close();
+    view.close();
+  };
+  closeOnSignals({ close });
   try {
     await watch(watcher, view, flags);
   } finally {
-    watcher.close();
-    view.close();
+    close();
   }
 }

@@ -36,7 +36,7 @@ export class Pins {
   }
 
   release(): void {
-    for (const path of this.#paths) rmSync(path, { force: true });
+    for (const path of this.#paths.splice(0)) rmSync(path, { force: true });
   }
 }
 

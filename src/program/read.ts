@@ -54,12 +54,7 @@ export async function readTables(bpftool: Bpftool, maps: Maps): Promise<Tables> 
   return {
     sizes: sizesOf(maps),
     device: decodeDevice(valueOf(at(device, 0))),
-    cells: new Map(
-      cells.flatMap((entry) => {
-        const cell: Cell = decodeCell(valueOf(entry));
-        return cell.flags === 0 ? [] : [[decodeKey(entry.key), cell] as const];
-      }),
-    ),
+    cells: decodeCells(cells),
     destinations: entries,
     ...(ways && { exits: ways }),
     ...(answers && { answers: decodeAnswers(at(dumps, asked.length)) }),
@@ -114,6 +109,15 @@ export function untouchedTables(maps: Maps): State {
     ...(pools && { pools: [] }),
     slots: new Map(),
   };
+}
+
+export function decodeCells(entries: readonly Entry[]): Map<number, Cell> {
+  return new Map(
+    entries.flatMap((entry) => {
+      const cell = decodeCell(valueOf(entry));
+      return cell.flags === 0 ? [] : [[decodeKey(entry.key), cell] as const];
+    }),
+  );
 }
 
 function decodeAnswers(entries: readonly Entry[]): Map<string, AnswerFrom> {

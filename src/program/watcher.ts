@@ -6,20 +6,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import {
-  BpftoolFailure,
-  decodeEntries,
-  decodeEntry,
-  valueOf,
-} from '../system/bpftool-text.js';
-import { lookupLine } from '../system/bpftool-text.js';
+import { BpftoolFailure, valueOf } from '../system/bpftool-text.js';
 import type { Entry } from '../system/bpftool-text.js';
-import { ZERO, addCounters, sumCounters } from '../abi/counter.js';
+import { ZERO, addCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import type { Destination } from '../abi/destination.js';
 import { decodeDestination, hadDestination } from '../abi/destination.js';
 import { decodeDevice, isCounting } from '../abi/device.js';
-import { decodeKey, encodeKey } from '../abi/bytes.js';
+import { decodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from './tools.js';
@@ -30,7 +24,9 @@ import type { Records } from '../plan/records.js';
 import { at, must } from '../text/must.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import { answersAreCounted, answersComeBack } from '../wire/forward.js';
-import { askCounters, countersIn, readCounters } from './counters.js';
+import type { Asking, CountedSlots } from './asking.js';
+import { startAsking } from './asking.js';
+import { readCounters } from './counters.js';
 import type { Attached, Maps } from './find.js';
 import { findAttached } from './find.js';
 import { readPorts } from './port-use.js';
@@ -39,13 +35,30 @@ import { totalOf } from './reading.js';
 import { readRecords } from './records.js';
 import { Failure } from '../text/failure.js';
 import { elapsedSeconds } from '../system/clock.js';
-import { RepeatedQueries } from '../system/repeated-queries.js';
+import { decodeCells, sizesOf } from './read.js';
+import { loadSums } from './sums.js';
+import { Pins, sweepPins } from './pins.js';
+import type { Service } from '../plan/services.js';
+import { servicesIn } from '../plan/services.js';
+import { reachable } from '../plan/cells.js';
 
 export interface Observation {
   subject: Subject;
   reading: Reading;
   /** The counters are not those of the last observation: the program is another. */
   isNew: boolean;
+  /** By id; only those that have a service. */
+  entries: ReadonlyMap<number, Destination>;
+  /** Undefined unless slots are wanted. */
+  services: readonly Service[] | undefined;
+  slots: CountedSlots | undefined;
+}
+
+export interface WatcherOptions {
+  /** Has a program add up counters, where it can be; otherwise bpftool prints them all. */
+  adds?: boolean;
+  /** Counts the slots of each service and destination too. */
+  wantsSlots?: boolean;
 }
 
 /** The program was removed or replaced since the last reading. */
@@ -64,10 +77,9 @@ interface Watched extends Attached {
   answering: Answering | undefined;
   /** Whose ports services send from. */
   pools: UsedPool[];
-  /** The questions that #read asks. */
-  queries: RepeatedQueries;
-  /** How many of them are about `counters`. */
-  asked: number;
+  entries: ReadonlyMap<number, Destination>;
+  services: readonly Service[] | undefined;
+  asking: Asking;
 }
 
 interface Answering {
@@ -90,13 +102,27 @@ export class Watcher {
   readonly #tools: Tools;
   readonly #device: string;
   readonly #mode: Mode | undefined;
+  readonly #options: WatcherOptions;
   #watched: Watched | undefined;
   #counters: number | undefined;
+  /** The program that adds up the counters of this program; no pin: there can be none. */
+  #sums: { program: number; pin: string | undefined } | undefined;
+  readonly #pins = new Pins();
+  readonly #release = (): void => {
+    process.off('exit', this.#release);
+    this.#pins.release();
+  };
 
-  constructor(tools: Tools, device: string, mode: Mode | undefined) {
+  constructor(
+    tools: Tools,
+    device: string,
+    mode: Mode | undefined,
+    options: WatcherOptions = {},
+  ) {
     this.#tools = tools;
     this.#device = device;
     this.#mode = mode;
+    this.#options = options;
   }
 
   /**
@@ -108,16 +134,17 @@ export class Watcher {
       const watched = this.#watched ?? (await this.#find());
       this.#watched = undefined;
       try {
-        const { reading, generations } = await this.#read(watched);
+        const { reading, generations, slots } = await this.#read(watched);
         if (generations.every((one) => one === watched.generation)) {
           const isNew = this.#counters !== watched.maps.counters.id;
           this.#counters = watched.maps.counters.id;
           this.#watched = watched;
-          return { subject: watched.subject, reading, isNew };
+          const { subject, entries, services } = watched;
+          return { subject, reading, isNew, entries, services, slots };
         }
-        watched.queries.close();
+        watched.asking.close();
       } catch (error) {
-        watched.queries.close();
+        watched.asking.close();
         const isPassing = error instanceof Gone || error instanceof BpftoolFailure;
         if (!isPassing || tries >= 3) throw asFailure(error, this.#device);
       }
@@ -145,39 +172,61 @@ export class Watcher {
 
   /** Ends the watching. */
   close(): void {
-    this.#watched?.queries.close();
+    this.#watched?.asking.close();
     this.#watched = undefined;
+    this.#sums = undefined;
+    this.#release();
+  }
+
+  #freshPins(): Pins {
+    this.#release();
+    sweepPins();
+    process.once('exit', this.#release);
+    return this.#pins;
   }
 
   async #find(): Promise<Watched> {
     const attached = await findAttached(this.#tools, this.#device, this.#mode);
     const { maps } = attached;
-    const { generation, destinations } = await this.#readDestinations(maps);
-    const entries = destinations.map(
+    const { generation, destinations, services } = await this.#readDestinations(maps);
+    const all = destinations.map(
       (one) => [decodeKey(one.key), decodeDestination(valueOf(one))] as const,
     );
-    const addresses = new Map(
-      entries
-        .filter(([, { service }]) => service !== 0)
-        .map(([id, entry]) => [id, formatEndpoint(entry)]),
+    const entries = new Map(all.filter(([, { service }]) => service !== 0));
+    const { freed, answering } = await this.#readFreed(maps, all);
+    const ids = [...entries.keys()];
+    const asked = { maps, ids, answering: answering?.ids ?? [], services };
+    const asking = await startAsking(
+      { device: this.#device, ...asked },
+      await this.#sumsOf(attached),
     );
-    const { freed, answering } = await this.#readFreed(maps, entries);
-    const asked = askCounters(maps.counters, addresses.keys());
     return {
       ...attached,
-      queries: await RepeatedQueries.start(this.#questions(maps, asked, answering)),
-      asked: asked.length,
-      answering,
-      pools: usedPools(entries.map(([, entry]) => entry)),
-      freed,
-      generation,
+      ...{ asking, answering, entries, services, freed, generation },
+      pools: usedPools(all.map(([, entry]) => entry)),
       subject: {
         interface: this.#device,
         mode: MODE_NAMES[attached.mode],
-        destinations: addresses,
+        destinations: new Map(
+          Array.from(entries, ([id, entry]) => [id, formatEndpoint(entry)]),
+        ),
         loadedAt: elapsedSeconds() - (Date.now() / 1000 - attached.loadedAt),
       },
     };
+  }
+
+  /** The pin of the program that adds up counters; undefined: there can be none. */
+  async #sumsOf(attached: Attached): Promise<string | undefined> {
+    if (!this.#options.adds) return undefined;
+    const { program } = attached;
+    if (this.#sums?.program !== program) {
+      const pins = this.#freshPins();
+      this.#sums = {
+        program,
+        pin: await loadSums(this.#tools.bpftool, pins, attached),
+      };
+    }
+    return this.#sums.pin;
   }
 
   /**
@@ -217,62 +266,48 @@ export class Watcher {
    * Waits while counters move. If a tool was killed during the move it never ends, so the
    * wait has a limit.
    */
-  async #readDestinations({ device, destinations }: Maps): Promise<{
+  async #readDestinations(maps: Maps): Promise<{
     generation: number;
     destinations: Entry[];
+    services: Service[] | undefined;
   }> {
-    const ids = [device, destinations].map(({ id }) => id);
+    const { wantsSlots } = this.#options;
+    const { device, destinations, services } = maps;
+    const sizes = sizesOf(maps);
+    const sparse = [destinations, ...(wantsSlots ? [services] : [])].map(({ id }) => id);
     for (let waited = 0; ; waited += PAUSE) {
-      const dumps = await this.#tools.bpftool.dumps(ids, [destinations.id]);
-      const generation = generationOf(at(at(dumps, 0), 0));
+      const dumps = await this.#tools.bpftool.dumps([device.id, ...sparse], sparse);
+      const read = decodeDevice(valueOf(at(at(dumps, 0), 0)));
+      const { generation } = read;
       if (isCounting(generation) || waited >= LONGEST_MOVE) {
-        return { generation, destinations: at(dumps, 1) };
+        const cells = dumps[2] && decodeCells(dumps[2]);
+        return {
+          ...{ generation, destinations: at(dumps, 1) },
+          services: cells && [
+            ...servicesIn(reachable({ cells, device: read, sizes })).values(),
+          ],
+        };
       }
       await sleep(PAUSE);
     }
   }
 
-  /** The questions that #read asks. */
-  #questions(
-    { device, verdicts, returned }: Maps,
-    counters: readonly string[],
-    answering: Answering | undefined,
-  ): string[] {
-    const generation = lookupLine(device, encodeKey(0));
-    return [
-      `net show dev ${this.#device}`,
-      generation,
-      `map dump id ${verdicts.id}`,
-      ...counters,
-      ...(returned && answering ? askCounters(returned, answering.ids) : []),
-      generation,
-    ];
-  }
-
-  async #read(watched: Watched): Promise<{
+  async #read({ subject, program, freed, answering, asking }: Watched): Promise<{
     reading: Reading;
     /** Before and after the counters were read. */
     generations: number[];
+    slots: CountedSlots | undefined;
   }> {
-    const { subject, program, freed, answering, queries, asked } = watched;
-    const answers = await queries.ask();
+    const answered = await asking.ask();
     const at = elapsedSeconds();
-    const [net, device, verdicts, ...counted] = answers;
-    const deviceAgain = counted.pop();
+    const { net, generations, counters, returned, verdicts, slots } = answered;
     if (!programsOf(net).includes(program)) throw new Gone();
     return {
-      generations: [device, deviceAgain].map((one) => generationOf(decodeEntry(one))),
+      ...{ generations, slots },
       reading: {
-        time: new Date(),
-        at,
-        ...sumsOf(counted.slice(0, asked), subject.destinations.keys(), freed),
-        returned: answering && returnedOf(counted.slice(asked), answering),
-        verdicts: new Map(
-          decodeEntries(verdicts).map((entry) => [
-            decodeKey(entry.key),
-            sumCounters(entry.values),
-          ]),
-        ),
+        ...{ time: new Date(), at, verdicts },
+        ...sumsOf(counters, subject.destinations.keys(), freed),
+        returned: answering && returnedOf(returned, answering),
       },
     };
   }
@@ -280,11 +315,10 @@ export class Watcher {
 
 /** The counters of these ids, and what was counted for ids without a destination. */
 function sumsOf(
-  answers: readonly unknown[],
+  counted: ReadonlyMap<number, Counter>,
   ids: Iterable<number>,
   freed: Counter,
 ): Returned {
-  const counted = countersIn(answers);
   return {
     destinations: new Map(Array.from(ids, (id) => [id, counterOf(counted, id)])),
     retired: addCounters(counterOf(counted, 0), freed),
@@ -293,19 +327,15 @@ function sumsOf(
 
 /** By link alone nothing is said of answers before the first one has come. */
 function returnedOf(
-  answers: readonly unknown[],
+  counted: ReadonlyMap<number, Counter>,
   { ids, freed, areExpected }: Answering,
 ): Returned | undefined {
-  const sums = sumsOf(answers, ids, freed);
+  const sums = sumsOf(counted, ids, freed);
   return areExpected || totalOf(sums).packets > 0n ? sums : undefined;
 }
 
 function counterOf(counted: ReadonlyMap<number, Counter>, id: number): Counter {
   return must(counted.get(id), `the counter of id ${id}`);
-}
-
-function generationOf(entry: Entry): number {
-  return decodeDevice(valueOf(entry)).generation;
 }
 
 /** The ids in what bpftool prints for `net show dev`. */

@@ -356,6 +356,7 @@ test('the package ships the objects, so that users need no clang', async () => {
     'l4lb_decap.o',
     'l4lb_carry.o',
     'l4lb_carry_flows.o',
+    'l4lb_sum.o',
     'dist/load.cjs',
     'bin/l4lb-map.js',
     'bin/package.json',

@@ -65,6 +65,7 @@ import type { Device } from '../../../src/abi/device.js';
 import { decodeKey, encodeKey } from '../../../src/abi/bytes.js';
 import { LOCAL_SERVER, VERDICTS } from '../../../src/abi/verdicts.js';
 import { SERVER_SIZE, encodeServer } from '../../../src/abi/steer.js';
+import { SUM_OF, sumAnswers, sumFrames } from '../../../src/abi/sum.js';
 import {
   ABI,
   DECAP_ABI,
@@ -96,6 +97,7 @@ import {
   PORT_SIZE,
   decodePort,
 } from '../../../src/abi/port.js';
+import { must } from '../../../src/text/must.js';
 import { parseNames } from '../../../src/wire/names.js';
 import { SLOT_SEED } from '../../../src/wire/hash.js';
 import { ENTRY_FORWARDS } from '../../../src/wire/forward.js';
@@ -109,6 +111,7 @@ const L4LB = header('l4lb.h');
 const DECAP = header('../programs/decap.h');
 const CARRY = header('../programs/carry.h');
 const STEER = header('../programs/steer.h');
+const SUM = header('../programs/sum.h');
 
 /** A number that a header defines. */
 function defined(text: string, name: string): number {
@@ -851,5 +854,38 @@ describe('abi', () => {
     expect(Buffer.concat([part('packets') ?? NO_MAC, part('bytes') ?? NO_MAC])).toEqual(
       encodeCounter(COUNTER),
     );
+  });
+
+  test('a question lies as struct sum_question says, by the numbers of enum sum_of', () => {
+    for (const [name, number] of Object.entries(SUM_OF)) {
+      expect(SUM).toContain(`SUM_${name.toUpperCase()} = ${number},`);
+    }
+    const [frame = NO_MAC] = sumFrames([
+      { of: 'counters', key: 3 },
+      { of: 'slots', key: 7, number: 9 },
+    ]);
+    expect(frame).toHaveLength(32);
+    const words = Object.fromEntries(
+      fieldsOf(SUM, 'sum_question').map(({ name, at }) => [
+        name,
+        decodeKey(frame.subarray(16 + at, 20 + at)),
+      ]),
+    );
+    expect(words).toEqual({ of: SUM_OF.slots, key: 7, number: 9, spare: 0 });
+  });
+
+  test('an answer to a question about a counter is a counter', () => {
+    const { packets: first, bytes: second } = COUNTER;
+    expect(sumAnswers([encodeCounter(COUNTER)])).toEqual([{ first, second }]);
+  });
+
+  test('questions that are too many for a frame are asked in several, in their order', () => {
+    const many = Array.from({ length: 4001 }, (_, key) => ({
+      of: 'counters' as const,
+      key,
+    }));
+    const frames = sumFrames(many);
+    expect(frames.map(({ length }) => length)).toEqual([64_000, 16]);
+    expect(decodeKey(must(frames[1], 'the rest').subarray(4, 8))).toBe(4000);
   });
 });
