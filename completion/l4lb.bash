@@ -14,12 +14,14 @@ _l4lb_options() {
     'l4lb export') echo '-V --version -i --interface -m --mode -h --help' ;;
     'l4lb settle') echo '-V --version -i --interface -c --config --now --wait --idle --used --quiet -m --mode --dry-run --json -h --help' ;;
     'l4lb watch') echo '-V --version -i --interface -m --mode --json -h --help' ;;
+    'l4lb ctl') echo '-V --version -i --interface --dry-run --json -h --help' ;;
+    'l4lb events') echo '-V --version -i --interface --since --once --json -h --help' ;;
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb explain') echo '-V --version -i --interface --src --dst --src-mac --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
     'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
-    'l4lb') echo 'load replace off status check decap map export settle watch stats explain doctor disturb flood -V --version -h --help' ;;
+    'l4lb') echo 'load replace off status check decap map export settle watch ctl events stats explain doctor disturb flood -V --version -h --help' ;;
     'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --unless-loaded --flows --blocks --share --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
@@ -27,7 +29,7 @@ _l4lb_options() {
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
     'l4lb-disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb-flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
-    'l4lbd') echo '-V --version -i --interface -c --config -m --mode -h --help' ;;
+    'l4lbd') echo '-V --version -i --interface -c --config -m --mode --state -h --help' ;;
     esac
 }
 
@@ -99,6 +101,9 @@ _l4lb_values() {
     'l4lb settle -m' | 'l4lb settle --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
     'l4lb watch -i' | 'l4lb watch --interface') echo 'one devices' ;;
     'l4lb watch -m' | 'l4lb watch --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb ctl -i' | 'l4lb ctl --interface') echo 'one devices' ;;
+    'l4lb events -i' | 'l4lb events --interface') echo 'one devices' ;;
+    'l4lb events --since') echo 'one free' ;;
     'l4lb stats -i' | 'l4lb stats --interface') echo 'one devices' ;;
     'l4lb stats -m' | 'l4lb stats --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
     'l4lb stats --interval') echo 'one free' ;;
@@ -220,6 +225,7 @@ _l4lb_values() {
     'l4lbd -i' | 'l4lbd --interface') echo 'one devices' ;;
     'l4lbd -c' | 'l4lbd --config') echo 'one files' ;;
     'l4lbd -m' | 'l4lbd --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lbd --state') echo 'one free' ;;
     esac
 }
 
@@ -227,6 +233,7 @@ _l4lb_values() {
 _l4lb_arguments() {
     case $1 in
     'l4lb check') echo files ;;
+    'l4lb ctl') echo files ;;
     esac
 }
 

@@ -3,6 +3,7 @@
 import type { Key } from '../src/config/keys.js';
 import {
   CHECK_KEYS,
+  DAEMON_KEYS,
   DESTINATION_KEYS,
   SERVICE_KEYS,
   TOP_KEYS,
@@ -114,6 +115,7 @@ export function filePage(example: string, version: string): string {
       ]),
     ),
     section('KEYS AT THE TOP', keyEntries(TOP_KEYS)),
+    section('KEYS OF [daemon]', keyEntries(DAEMON_KEYS)),
     section('KEYS OF A [[service]]', keyEntries(SERVICE_KEYS)),
     section('KEYS OF A CHECK', keyEntries(CHECK_KEYS)),
     section('KEYS OF A DESTINATION', keyEntries(DESTINATION_KEYS)),

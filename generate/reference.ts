@@ -6,6 +6,7 @@ import { VERDICTS } from '../src/abi/verdicts.js';
 import type { Key } from '../src/config/keys.js';
 import {
   CHECK_KEYS,
+  DAEMON_KEYS,
   DESTINATION_KEYS,
   SERVICE_KEYS,
   TOP_KEYS,
@@ -23,6 +24,7 @@ export function tables(programs: readonly CommandPage[]): Map<string, string> {
     ['verdicts', verdictTable(VERDICTS)],
     ['verdicts decap', verdictTable(DECAP_VERDICTS, 'sent on')],
     ['keys', keyTable(TOP_KEYS)],
+    ['keys daemon', keyTable(DAEMON_KEYS)],
     ['keys service', keyTable(SERVICE_KEYS)],
     ['keys check', keyTable(CHECK_KEYS)],
     ['keys destination', keyTable(DESTINATION_KEYS)],

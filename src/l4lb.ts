@@ -3,9 +3,11 @@
 import { checkCommand } from './check.js';
 import type { CliCommand } from './cli/command.js';
 import { newCommand } from './cli/command.js';
+import { ctlCommand } from './ctl.js';
 import { decapCommand } from './decap.js';
 import { disturbCommand } from './disturb.js';
 import { doctorCommand } from './doctor.js';
+import { eventsCommand } from './events.js';
 import { explainCommand } from './explain.js';
 import { exportCommand } from './export.js';
 import { floodCommand } from './flood.js';
@@ -35,6 +37,8 @@ const VERBS: readonly (() => CliCommand)[] = [
   exportCommand,
   settleCommand,
   watchCommand,
+  ctlCommand,
+  eventsCommand,
   statsCommand,
   explainCommand,
   doctorCommand,

@@ -6,16 +6,13 @@ import { Option } from 'commander';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import { modeOption } from './cli/options.js';
-import type { Event } from './daemon/control.js';
-import { Control } from './daemon/control.js';
-import { isJournal, priorityOf } from './daemon/journal.js';
-import { Notifier } from './daemon/notify.js';
+import { Daemon } from './daemon/daemon.js';
+import { isJournal, priorityOf } from './daemon/priority.js';
 import { context } from './program/tools.js';
 import { alone, deviceLock } from './system/lock.js';
 import { print, toJson } from './system/output.js';
 import { UsageFailure } from './text/failure.js';
 import type { Mode } from './text/mode.js';
-import { watchTables } from './watch/watch.js';
 
 /** What its second process runs, which needs no right to anything but sockets. */
 export { serveChecks } from './checks/serve.js';
@@ -24,12 +21,14 @@ interface Flags {
   interface: string;
   config: string;
   mode?: Mode;
+  state: string;
 }
 
 const NOTES = `It fills the tables from the file, asks the destinations of each service that has a check
 whether they serve, and moves the slots of those that do not. Program and tables stay as they
 are when it ends. SIGHUP makes it read the file again; a file with a fault changes nothing.
-What happens is printed as a line of JSON for each event.`;
+What happens is printed as a line of JSON for each event. l4lb ctl asks it how all is, and
+drains destinations.`;
 
 export function l4lbdCommand(): CliCommand {
   return newDeviceCommand('l4lbd', 'Balance among the destinations that serve.')
@@ -40,6 +39,12 @@ export function l4lbdCommand(): CliCommand {
       ).makeOptionMandatory(),
     )
     .addOption(modeOption())
+    .addOption(
+      new Option(
+        '--state <folder>',
+        'where it keeps what hands decided, and the states of destinations',
+      ).default('/var/lib/l4lb'),
+    )
     .asService()
     .explainedBy({
       notes: NOTES,
@@ -48,7 +53,8 @@ export function l4lbdCommand(): CliCommand {
     .action(run);
 }
 
-async function run({ interface: device, config: file, mode }: Flags): Promise<void> {
+async function run(flags: Flags): Promise<void> {
+  const { interface: device, config: file, mode, state } = flags;
   if (file === '-') {
     throw new UsageFailure('the config file cannot be stdin', {
       cause: 'l4lbd reads it again at each SIGHUP',
@@ -58,35 +64,18 @@ async function run({ interface: device, config: file, mode }: Flags): Promise<vo
   const tools = context();
   const stdout = fstatSync(1, { bigint: true });
   const isInJournal = isJournal(process.env.JOURNAL_STREAM, stdout);
-  const say = (event: Event): void => {
-    const line = toJson({ time: new Date().toISOString(), interface: device, ...event });
-    print(isInJournal ? `<${priorityOf(event)}>${line}` : line);
-    notifier.take(event);
-  };
-  const control = new Control(tools, { device, file, mode, user: undefined }, say);
-  const notifier = new Notifier(tools.run, process.env, control, (what) => {
-    say({ kind: 'trouble', what });
+  const daemon = new Daemon(tools, { device, file, mode, state }, (entry) => {
+    const line = toJson(entry);
+    print(isInJournal ? `<${priorityOf(entry)}>${line}` : line);
   });
-  process.on('SIGHUP', () => {
-    notifier.reloading();
-    control.reload();
-  });
+  process.on('SIGHUP', () => void daemon.reload());
   const stop = (): void => {
-    notifier.stopping();
-    control.stop();
+    daemon.stop();
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
-  const watch = (): Promise<never> =>
-    watchTables(tools, device, mode, ({ changes, troubles }) => {
-      for (const what of changes) say({ kind: 'followed', what });
-      for (const what of troubles) say({ kind: 'trouble', what });
-    });
   try {
     const link = await tools.ip.link(device);
-    await alone(tools.run, deviceLock(link), 'l4lbd', () =>
-      Promise.race([control.run(), watch()]),
-    );
-    await notifier.told();
+    await alone(tools.run, deviceLock(link), 'l4lbd', () => daemon.run());
   } finally {
     // The watch has no end of its own. A failure is reported before that.
     setImmediate(() => process.exit());

@@ -3,6 +3,7 @@
 import type { Mode } from '../text/mode.js';
 import { MODE_NAMES } from '../text/mode.js';
 import { context } from '../program/tools.js';
+import { refuseBesideDaemon } from './fill.js';
 import { fillWishes } from './options.js';
 import type { FillFlags } from './options.js';
 import { print, printJson, warn } from '../system/output.js';
@@ -128,6 +129,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
     return;
   }
   if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
+  if (flags.file) await refuseBesideDaemon(link.name);
   if (flags.siblings && there && !isDecap(there.name)) {
     throw new Failure(`the program on ${link.name} is not the decapsulation program`, {
       cause: 'only a destination sends on to siblings',

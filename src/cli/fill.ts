@@ -10,7 +10,8 @@ import { print, warn } from '../system/output.js';
 import type { State } from '../plan/state.js';
 import { findAttached } from '../program/find.js';
 import type { Attached } from '../program/find.js';
-import { UsageFailure } from '../text/failure.js';
+import { askDaemon } from '../system/daemon-socket.js';
+import { Failure, UsageFailure } from '../text/failure.js';
 import { planFill, prepareFill } from '../fill/from-rows.js';
 import { many } from '../text/format.js';
 import { report, reportAll } from '../fill/report.js';
@@ -33,9 +34,20 @@ export interface MapFlags extends FillFlags, SettleFlags {
 /** Fills from the file that the flags name. `next` is the advice if they name none. */
 export async function fill(flags: MapFlags, next: string): Promise<void> {
   const { file, config } = flags;
+  if (!flags.dryRun) await refuseBesideDaemon(flags.interface);
   if (config !== undefined) await fillAll(flags, config);
   else if (file !== undefined) await fillOne(flags, file);
   else throw new UsageFailure('nothing to fill from', { next });
+}
+
+/** l4lbd would undo what is written beside it. */
+export async function refuseBesideDaemon(device: string): Promise<void> {
+  const answer = await askDaemon(device, { method: 'GET', path: '/healthz' });
+  if (!answer) return;
+  throw new Failure(`l4lbd keeps the tables of ${device}`, {
+    cause: 'its file and its checks are the truth, and it undoes what others write',
+    next: `change its file, and l4lb ctl -i ${device} reload; or end it before`,
+  });
 }
 
 async function fillAll(flags: MapFlags, file: string): Promise<void> {

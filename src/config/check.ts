@@ -221,7 +221,7 @@ function readBytes(value: unknown): string {
   throw new Fault(`${show(value)} is not text of 1 to 512 bytes, such as "PING\\r\\n"`);
 }
 
-function readWord(value: unknown): string {
+export function readWord(value: unknown): string {
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
   throw new Fault(`${show(value)} is not a word of a command`);
 }

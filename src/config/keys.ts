@@ -40,6 +40,22 @@ export const TOP_KEYS: readonly Key[] = [
   },
 ];
 
+/** Of the table `daemon`. */
+export const DAEMON_KEYS: readonly Key[] = [
+  {
+    name: 'listen',
+    meaning:
+      'address and port where `l4lbd` tells by HTTP what it knows, to whoever asks, such as "127.0.0.1:9109": metrics, status, events, a page; nothing can be changed there',
+    usual: 'only its socket below /run/l4lb',
+  },
+  {
+    name: 'on_change',
+    meaning:
+      'a list of a program and its arguments that `l4lbd` runs when a destination or a service changes; the event is behind them, as words, and on stdin, as JSON; no shell',
+    usual: 'none',
+  },
+];
+
 export const WAY_KEYS: readonly Key[] = [
   {
     name: 'address',

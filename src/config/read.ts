@@ -18,6 +18,8 @@ import type { OpenFile } from './rows.js';
 import { readRows } from './rows.js';
 import type { WantedCheck } from './check.js';
 import { readCheck } from './check.js';
+import type { WantedDaemon } from './daemon.js';
+import { readDaemon } from './daemon.js';
 import {
   oneOf,
   readBoolean,
@@ -88,6 +90,8 @@ export interface Config {
   namesPlace: string;
   /** Undefined: stays as it is. */
   seed: SlotSeed | undefined;
+  /** What only l4lbd needs. */
+  daemon: WantedDaemon;
   /** `FILE:LINE: key: reason`, one for each fault. */
   problems: string[];
 }
@@ -106,13 +110,14 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
       names: {},
       namesPlace: name,
       seed: undefined,
+      daemon: {},
       problems: [`${name}:${error.line}: not TOML: ${reason}`],
     };
   }
   const problems = new Problems(name, new TomlLines(text));
   const top = new Section(problems, [], values);
   const keysOfServices = namesOf(SERVICE_KEYS);
-  top.checkKeys([...namesOf(TOP_KEYS), 'service'], (key) =>
+  top.checkKeys([...namesOf(TOP_KEYS), 'daemon', 'service'], (key) =>
     keysOfServices.includes(key) ? 'it belongs after a line [[service]]' : undefined,
   );
   const sources = readSources(top) ?? {};
@@ -121,6 +126,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
   const names = readNames(top);
   const namesPlace = problems.place(top.at('names'));
   const seed = top.get('seed', readSlotSeed);
+  const daemon = readDaemon(top);
   if (!top.has('service')) {
     problems.add(['service'], 'there is none; write [[service]], or service = []');
   }
@@ -139,7 +145,8 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     ...service,
     sources: { ...sources, ...service.sources },
   }));
-  return { services, echo, answers, names, namesPlace, seed, problems: problems.all() };
+  const all = { services, echo, answers, names, namesPlace, seed, daemon };
+  return { ...all, problems: problems.all() };
 }
 
 /**

@@ -59,6 +59,12 @@ export class CheckerProcess {
     if (pace.length > 0) this.#say({ pace });
   }
 
+  /** How it is: whether it runs, and how long ago it said something. */
+  condition(): { pid: number | null; silent_ms: number } {
+    const silent = performance.now() - this.#heard;
+    return { pid: this.#child?.pid ?? null, silent_ms: Math.round(silent) };
+  }
+
   stop(): void {
     this.#isOver = true;
     clearInterval(this.#watch);

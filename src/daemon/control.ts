@@ -1,31 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * The control process: it takes what the checker says, decides what the destinations get by
- * it, and fills the tables. It is not on the way of a packet: program and tables stay as
- * they are when it ends, however it ends.
+ * The control process: it takes what the checker says and what hands decide, works out what
+ * the destinations get by that, and fills the tables. It is not on the way of a packet:
+ * program and tables stay as they are when it ends, however it ends.
+ *
+ * All that reads or writes the tables happens in one loop, one thing after the other.
  */
-import { checkOwn } from '../program/owner.js';
 import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
-import { readTables } from '../program/read.js';
 import type { Context } from '../program/tools.js';
+import type { ByHandResult, Cause, Changes, Status } from '../api/status.js';
 import type { Report } from '../checks/checker.js';
-import { fillAndSettle } from '../fill/apply.js';
-import type { PreparedConfig } from '../fill/from-config.js';
-import { planPrepared, prepareConfig, readConfig } from '../fill/from-config.js';
+import { LATE } from '../checks/checker.js';
+import type { WantedDaemon } from '../config/daemon.js';
 import type { MostMoves, Moves } from '../health/moves.js';
 import { firstMoves, mayMove, refill, spend, waitFor } from '../health/moves.js';
-import type { ServiceHealth, Turn } from '../health/service.js';
+import type { Decided, ServiceHealth, Turn } from '../health/service.js';
 import type { Given, Shares } from '../health/weights.js';
-import type { ResolvedService } from '../plan/all.js';
+import type { ConfigPlan, ResolvedService } from '../plan/all.js';
 import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { at, must } from '../text/must.js';
+import type { Action } from './by-hand.js';
+import { decide, notThere } from './by-hand.js';
 import { CheckerProcess } from './checker-process.js';
-import type { Known } from './health.js';
-import { makeHealth } from './health.js';
-import type { Seen } from './notify.js';
-import { foundIn, givenIn, isToBeFound, withHop, withLiveHop } from './live.js';
+import type { Weight } from '../api/events.js';
+import type { Journal } from './journal.js';
+import { History } from './history.js';
+import type { Loaded } from './load.js';
+import { loadFile } from './load.js';
+import type { SavedStates } from './saved.js';
+import { formatSaved, readSaved, savedKey, writeSaved } from './saved.js';
+import type { View } from './notify.js';
+import type { Seen } from './report.js';
+import { reportOf } from './report.js';
+import { WarmTables } from './tables.js';
 
 export interface Options {
   device: string;
@@ -33,46 +42,18 @@ export interface Options {
   mode: Mode | undefined;
   /** The user that checks run as. */
   user: number | undefined;
+  /** Where states and what hands decided survive a restart. */
+  saved: string;
 }
 
-/** What happened, for the journal. */
-export type Event =
-  | {
-      kind: 'started' | 'reloaded';
-      services: number;
-      destinations: number;
-      checks: number;
-    }
-  | ({ kind: 'state'; service: string } & Omit<Turn, 'at'>)
-  | { kind: 'panic'; service: string; begins: boolean; healthy: number; whole: number }
-  | { kind: 'backup'; service: string; begins: boolean }
-  | {
-      kind: 'filled';
-      service: string;
-      weights: Weight[];
-      moved: number;
-      ideal: number;
-      took: number;
-    }
-  | { kind: 'postponed'; service: string; wait: number }
-  /** The tables are as the file and the checks want them. */
-  | { kind: 'ready' }
-  | { kind: 'followed' | 'trouble'; what: string };
-
-export interface Weight {
-  destination: string;
-  before: number;
-  after: number;
-}
-
-interface Service {
+/** A service with what l4lbd does for it. */
+export interface Service {
   resolved: ResolvedService;
   health: ServiceHealth;
   live: Given[];
   most: MostMoves;
   moves: Moves;
-  isPanic: boolean;
-  onBackup: boolean;
+  shares: Shares;
   isPostponed: boolean;
 }
 
@@ -80,20 +61,37 @@ interface Service {
 const AGAIN = 2000;
 /** Milliseconds: it may wait for the lock for 20 s, and for a busy machine. */
 const LONGEST_STEP = 60_000;
+/** What only checks have changed may be saved that much later. */
+const SAVE_AFTER = 1000;
+const LONGEST = 60_000;
 
 export class Control {
   readonly #tools: Context;
   readonly #options: Options;
-  readonly #tell: (event: Event) => void;
+  readonly #journal: Journal;
   readonly #checker: CheckerProcess;
+  readonly #tables: WarmTables;
+  readonly #history = new History();
+  readonly #started = new Date();
   #attached: Attached | undefined;
-  #prepared: PreparedConfig | undefined;
+  #loaded: Loaded | undefined;
+  #loadedAt = new Date();
+  #fault: string | undefined;
+  readonly #reloads = { good: 0, bad: 0 };
+  #saved: SavedStates = new Map();
   #services: Service[] = [];
   /** When it was last told why checks said nothing. */
   readonly #voids = new Map<string, number>();
   /** The services that a check is for. */
   #byKey = new Map<string, ServiceHealth[]>();
   readonly #pace = new Map<string, number>();
+  #lates = 0;
+  readonly #changes: Record<Cause, Changes> = {
+    ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
+  };
+  #takeWanted: (wanted: WantedDaemon) => Promise<void> = () => Promise.resolve();
+  /** What somebody waits for. */
+  #asked: (() => Promise<void>)[] = [];
   /** Ends the sleep, or keeps the next one from beginning. */
   #wake = (): void => {
     this.#isAwake = true;
@@ -101,40 +99,125 @@ export class Control {
   };
   #endSleep: (() => void) | undefined;
   #isAwake = false;
-  #reload = false;
   #isOver = false;
   /** When something is wrong with this process if its loop has not gone on. */
   #due = Infinity;
-  /** The tables have to be filled even if no share changed. */
-  #isDirty = true;
+  /** Why the tables have to be filled even if no share changed. */
+  #dirty: Cause | undefined = 'start';
+  /** When slots may go cold, and when states are to be saved. */
+  #settleAt = Infinity;
+  #saveAt = Infinity;
 
-  constructor(tools: Context, options: Options, tell: (event: Event) => void) {
+  constructor(tools: Context, options: Options, journal: Journal) {
     this.#tools = tools;
     this.#options = options;
-    this.#tell = tell;
+    this.#journal = journal;
+    this.#tables = new WarmTables(tools);
     this.#checker = new CheckerProcess(
       {
         report: (report) => {
           this.#take(report);
         },
         trouble: (what) => {
-          tell({ kind: 'trouble', what });
+          this.#trouble(what);
         },
       },
       options.user,
     );
   }
 
-  /** Reads the file again. A bad one changes nothing. */
-  reload(): void {
-    this.#reload = true;
-    this.#wake();
+  get isReady(): boolean {
+    return this.#dirty === undefined;
+  }
+
+  /** Reads the file again. A bad one changes nothing, and is a Failure. */
+  reload(): Promise<void> {
+    return this.#ask(async () => {
+      try {
+        await this.#load('reloaded');
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        this.#reloads.bad++;
+        this.#fault = error.message;
+        this.#trouble(inOneLine(error));
+        throw error;
+      }
+    });
+  }
+
+  /** Does what somebody decided, and keeps it until somebody takes it back. */
+  act(
+    service: string,
+    destination: string,
+    action: Action,
+    { weight, dryRun }: { weight?: number | undefined; dryRun: boolean },
+  ): Promise<ByHandResult> {
+    return this.#ask(async () => {
+      const one = this.#services.find(({ health }) => health.name === service);
+      const there = one?.health.find(destination);
+      if (!one || !there) throw notThere(service, one && destination);
+      const before = { byHand: there.byHand, weightByHand: there.weightByHand };
+      const after = decide(before, action, weight, destination);
+      one.health.setByHand(destination, after);
+      try {
+        const shares = one.health.shares(now());
+        const weights = weightsOf(one, shares.given);
+        // Nobody relies on what would be gone after a restart.
+        if (!dryRun) {
+          this.#save();
+          this.#tellHand(one, destination, action, after);
+        }
+        const wanted = this.#services.map((each) =>
+          each === one ? shares.given : each.live,
+        );
+        const plan = await this.#fill(wanted, { cause: 'hand', dryRun });
+        if (dryRun) one.health.setByHand(destination, before);
+        const { slotsMoved, slotsIdeal } = planOf(plan, service);
+        return {
+          ...{ service, destination, by_hand: after.byHand ?? null },
+          weight: after.weightByHand ?? there.weight,
+          weight_by_hand: after.weightByHand ?? null,
+          ...{
+            dry_run: dryRun,
+            slots_moved: slotsMoved,
+            slots_ideal: slotsIdeal,
+            weights,
+          },
+        };
+      } catch (error) {
+        one.health.setByHand(destination, before);
+        if (!dryRun) this.#save();
+        throw error;
+      }
+    });
+  }
+
+  /** What is known now. */
+  status(seen: Seen): Status {
+    const { device, file } = this.#options;
+    const attached = this.#attached;
+    if (!attached) throw new Failure('l4lbd has just begun', { next: 'ask again' });
+    return reportOf({
+      ...{ device, started: this.#started, ready: this.isReady, attached },
+      file: {
+        ...{ path: file, read: this.#loadedAt.toISOString(), fault: this.#fault ?? null },
+        reloads: { ...this.#reloads },
+      },
+      checker: {
+        ...this.#checker.condition(),
+        late: this.#lates,
+        checks: this.#byKey.size,
+      },
+      ...{ services: this.#services, history: this.#history, warm: this.#tables.last },
+      changes: this.#changes,
+      seen,
+    });
   }
 
   /** How its services are now. */
-  view(): readonly Seen[] {
-    return this.#services.map(({ health: { name, destinations }, isPanic }) => ({
-      ...{ name, isPanic, destinations },
+  view(): readonly View[] {
+    return this.#services.map(({ health: { name, destinations }, shares }) => ({
+      ...{ name, isPanic: shares.isPanic, destinations },
     }));
   }
 
@@ -149,9 +232,14 @@ export class Control {
     this.#wake();
   }
 
-  /** Runs until it is stopped. Fails at once if the file or the device is not right. */
-  async run(): Promise<void> {
+  /**
+   * Runs until it is stopped. Fails at once if the file or the device is not right.
+   * `take` gets what each file that is right says about l4lbd itself.
+   */
+  async run(take: (wanted: WantedDaemon) => Promise<void>): Promise<void> {
     try {
+      this.#takeWanted = take;
+      this.#saved = readSaved(this.#options.saved, now());
       await this.#load('started');
       while (!this.#isOver) {
         this.#due = performance.now() + LONGEST_STEP;
@@ -159,100 +247,92 @@ export class Control {
         this.#due = performance.now() + wait + LONGEST_STEP;
         await this.#sleep(wait);
       }
+      if (this.#saveAt !== Infinity) this.#save();
     } finally {
       this.#checker.stop();
     }
   }
 
+  /** Does something in the loop, after what is being done. */
+  #ask<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#asked.push(() => work().then(resolve, reject));
+      this.#wake();
+    });
+  }
+
   async #load(kind: 'started' | 'reloaded'): Promise<void> {
     const { device, file, mode } = this.#options;
-    const read = readConfig(file);
     const attached = this.#attached
       ? await attachedNow(this.#tools, this.#attached)
       : await findAttached(this.#tools, device, mode);
-    await checkOwn(this.#tools, attached);
-    const tables = await readTables(this.#tools.bpftool, attached.maps);
-    const found = foundIn(tables);
-    const wanted = read.services.map((service) => ({
-      ...service,
-      rows: service.rows.map((row) => withHop(row, found)),
-    }));
-    const canLeave = attached.maps.exits !== undefined;
-    const config = { ...read, services: wanted };
-    const resolved = await prepareConfig(this.#tools, attached.link, config, canLeave);
-    const prepared = {
-      ...resolved,
-      services: resolved.services.map((service, index) => ({
-        ...service,
-        destinations: service.destinations.map((one, place) => ({
-          ...one,
-          isFound: isToBeFound(at(at(read.services, index).rows, place)),
-        })),
-      })),
-    };
-    // Whatever the tables have no room for is a fault of the file, and changes nothing.
-    await planPrepared(this.#tools, attached.maps, prepared);
-    const now = performance.now();
-    const known = new Map(
-      this.#services.flatMap(({ health }) =>
-        health.destinations.map((one): [string, Known] => [
-          `${health.name} ${one.name}`,
-          one,
-        ]),
+    const known: SavedStates = new Map([
+      ...this.#saved,
+      ...this.#services.flatMap(({ health }) =>
+        health.destinations.map((one) => [savedKey(health.name, one.name), one] as const),
       ),
+    ]);
+    const loaded = await loadFile(this.#tools, attached, file, (service, name) =>
+      known.get(savedKey(service, name)),
     );
-    const { services, checks } = makeHealth(
-      prepared.services,
-      givenIn(tables, prepared.services),
-      (service, name) => known.get(`${service} ${name}`),
-      now,
-    );
+    // May fail: there may be somebody else who listens there.
+    await this.#takeWanted(loaded.wanted);
     this.#attached = attached;
-    this.#prepared = prepared;
-    this.#services = services.map((health, index) => {
-      const resolved = at(prepared.services, index);
-      const before = this.#services.find((one) => one.health.name === health.name);
-      const most = {
-        // Until the first fill says how many there are.
-        slots: before?.most.slots ?? resolved.slots ?? 1,
-        percent: resolved.check?.mostMoves ?? 100,
-      };
-      return {
-        ...{ resolved, health, live: health.live(), most },
-        moves: before?.moves ?? firstMoves(now, most),
-        isPanic: before?.isPanic ?? false,
-        onBackup: before?.onBackup ?? false,
-        isPostponed: false,
-      };
-    });
-    this.#isDirty = true;
+    this.#loaded = loaded;
+    this.#loadedAt = new Date();
+    this.#fault = undefined;
+    this.#services = loaded.services.map((health, index) =>
+      this.#newService(health, at(loaded.prepared.services, index)),
+    );
+    this.#dirty ??= 'file';
     this.#pace.clear();
     this.#byKey = new Map();
-    for (const health of services) {
+    for (const { health } of this.#services) {
       for (const key of health.keys()) {
         const same = this.#byKey.get(key);
         if (same) same.push(health);
         else this.#byKey.set(key, [health]);
       }
     }
-    this.#checker.set(checks);
+    this.#history.keep(new Set(this.#byKey.keys()));
+    this.#checker.set(loaded.checks);
+    const { services, checks } = loaded;
     const destinations = services.reduce((sum, one) => sum + one.destinations.length, 0);
     const counts = { services: services.length, destinations, checks: checks.length };
-    this.#tell({ kind, ...counts });
+    this.#reloads.good += kind === 'reloaded' ? 1 : 0;
+    this.#journal.add({ kind, ...counts });
   }
 
-  #take({ checked }: Report): void {
-    const now = performance.now();
+  /** What the service was before, if it was there, goes on. */
+  #newService(health: ServiceHealth, resolved: ResolvedService): Service {
+    const before = this.#services.find((one) => one.health.name === health.name);
+    const most = {
+      // Until the first fill says how many there are.
+      slots: before?.most.slots ?? resolved.slots ?? 1,
+      percent: resolved.check?.mostMoves ?? 100,
+    };
+    const moves = before?.moves ?? firstMoves(now(), most);
+    const shares = before?.shares ?? { ...health.shares(now()), ...UNTOLD };
+    const live = health.live();
+    return { resolved, health, live, most, moves, shares, isPostponed: false };
+  }
+
+  #take({ checked, late }: Report): void {
+    const time = now();
+    const date = new Date();
+    if (late > LATE) this.#lates++;
     const asked = new Set<string>();
     let hasTurned = false;
-    for (const { key, passed, reason } of checked) {
+    for (const one of checked) {
+      const { key, passed, reason } = one;
+      this.#history.add(one, date);
       if (passed === undefined) {
-        this.#tellVoid(reason, now);
+        this.#tellVoid(reason, time);
         continue;
       }
       asked.add(key);
       for (const health of this.#byKey.get(key) ?? []) {
-        const turns = health.judge(key, { at: now, passed, reason });
+        const turns = health.judge(key, { at: time, passed, reason });
         if (turns.length === 0) continue;
         this.#tellTurns(health, turns);
         hasTurned = true;
@@ -274,45 +354,67 @@ export class Control {
   }
 
   /** Checks that say nothing are no sign that all is well. Once a minute is enough. */
-  #tellVoid(reason: string, now: number): void {
+  #tellVoid(reason: string, time: number): void {
     const told = this.#voids.get(reason);
-    if (told !== undefined && now - told < LONGEST) return;
-    this.#voids.set(reason, now);
-    const what = `checks say nothing about their destinations: ${reason}`;
-    this.#tell({ kind: 'trouble', what });
+    if (told !== undefined && time - told < LONGEST) return;
+    this.#voids.set(reason, time);
+    this.#trouble(`checks say nothing about their destinations: ${reason}`);
+  }
+
+  #trouble(what: string): void {
+    this.#journal.add({ kind: 'trouble', what });
   }
 
   #tellTurns({ name }: ServiceHealth, turns: readonly Turn[]): void {
     for (const { destination, before, after, reason } of turns)
-      this.#tell({ kind: 'state', service: name, destination, before, after, reason });
+      this.#journal.add({
+        kind: 'state',
+        service: name,
+        destination,
+        before,
+        after,
+        reason,
+      });
+    if (turns.length > 0) this.#saveAt = Math.min(this.#saveAt, now() + SAVE_AFTER);
+  }
+
+  #tellHand(service: Service, destination: string, action: Action, after: Decided): void {
+    const { name } = service.health;
+    const { byHand = null, weightByHand = null } = after;
+    const now = { by_hand: byHand, weight_by_hand: weightByHand };
+    this.#journal.add({ kind: 'hand', service: name, destination, action, ...now });
   }
 
   /** Does what is to be done now, and returns for how many milliseconds there is nothing. */
   async #step(): Promise<number> {
-    if (this.#reload) {
-      this.#reload = false;
-      await this.#tryTo(() => this.#load('reloaded'));
+    for (;;) {
+      const ask = this.#asked.shift();
+      if (!ask) break;
+      await ask();
     }
-    const now = performance.now();
-    for (const { health } of this.#services) this.#tellTurns(health, health.pass(now));
-    const wanted = this.#services.map((service) => this.#decide(service, now));
+    const time = now();
+    for (const { health } of this.#services) this.#tellTurns(health, health.pass(time));
+    const wanted = this.#services.map((service) => this.#decide(service, time));
     const isSame = this.#services.every(({ live }, index) =>
       isEqual(live, at(wanted, index)),
     );
-    if (!isSame || this.#isDirty) {
-      if (!(await this.#tryTo(() => this.#fill(wanted)))) return AGAIN;
-      if (this.#isDirty) this.#tell({ kind: 'ready' });
-      this.#isDirty = false;
+    if (this.#saveAt <= time) await this.#tryTo(() => this.#save());
+    if (!isSame || this.#dirty || this.#settleAt <= time) {
+      const cause = this.#dirty ?? 'health';
+      const fill = (): Promise<unknown> => this.#fill(wanted, { cause, dryRun: false });
+      if (!(await this.#tryTo(fill))) return AGAIN;
+      if (this.#dirty) this.#journal.add({ kind: 'ready' });
+      this.#dirty = undefined;
     }
-    return this.#idleFor(performance.now());
+    return this.#idleFor(now());
   }
 
   /** What a service gets now: what its health says, as far as its slots may move. */
-  #decide(service: Service, now: number): Given[] {
+  #decide(service: Service, time: number): Given[] {
     const { health, live, most } = service;
-    const shares = health.shares(now);
+    const shares = health.shares(time);
     this.#tellShares(service, shares);
-    service.moves = refill(service.moves, now, most);
+    service.moves = refill(service.moves, time, most);
     if (mayMove(service.moves)) {
       service.isPostponed = false;
       return shares.given;
@@ -325,26 +427,34 @@ export class Control {
     if (!service.isPostponed && !isEqual(kept, shares.given)) {
       service.isPostponed = true;
       const wait = waitFor(service.moves, most);
-      this.#tell({ kind: 'postponed', service: health.name, wait });
+      this.#journal.add({ kind: 'postponed', service: health.name, wait });
     }
     return kept;
   }
 
-  #tellShares(service: Service, { isPanic, onBackup, healthy, whole }: Shares): void {
+  #tellShares(service: Service, shares: Shares): void {
     const { name } = service.health;
-    if (isPanic !== service.isPanic)
-      this.#tell({ kind: 'panic', service: name, begins: isPanic, healthy, whole });
-    if (onBackup !== service.onBackup)
-      this.#tell({ kind: 'backup', service: name, begins: onBackup });
-    service.isPanic = isPanic;
-    service.onBackup = onBackup;
+    const { isPanic, onBackup, healthy, whole } = shares;
+    const before = service.shares;
+    service.shares = shares;
+    if (isPanic !== before.isPanic)
+      this.#journal.add({
+        kind: 'panic',
+        service: name,
+        begins: isPanic,
+        healthy,
+        whole,
+      });
+    if (onBackup !== before.onBackup)
+      this.#journal.add({ kind: 'backup', service: name, begins: onBackup });
   }
 
-  async #fill(wanted: readonly Given[][]): Promise<void> {
-    const prepared = must(this.#prepared, 'the file');
-    const begun = performance.now();
-    const attached = await attachedNow(this.#tools, must(this.#attached, 'the device'));
-    this.#attached = attached;
+  async #fill(
+    wanted: readonly Given[][],
+    { cause, dryRun }: { cause: Cause; dryRun: boolean },
+  ): Promise<ConfigPlan> {
+    const { prepared } = must(this.#loaded, 'the file');
+    const begun = now();
     const services = prepared.services.map((service, index) => ({
       ...service,
       destinations: service.destinations.map((one, place) => ({
@@ -352,65 +462,74 @@ export class Control {
         ...at(at(wanted, index), place),
       })),
     }));
-    const { plan } = await fillAndSettle(this.#tools, attached, {}, (maps) =>
-      planPrepared(this.#tools, maps, (live) => {
-        const found = foundIn(live);
-        const withHops = services.map((service) => ({
-          ...service,
-          destinations: service.destinations.map((one) => withLiveHop(one, found, live)),
-        }));
-        return { ...prepared, services: withHops };
-      }),
+    const { attached, filled } = await this.#tables.fill(
+      must(this.#attached, 'the device'),
+      { ...prepared, services },
+      { onlyWeights: this.#dirty === undefined, dryRun },
     );
-    const took = Math.round(performance.now() - begun);
+    if (dryRun) return filled.plan;
+    this.#attached = attached;
+    const { hot = 0, wait = 0 } = filled.settled ?? {};
+    this.#settleAt = hot === 0 ? Infinity : now() + (wait + 1) * 1000;
+    const took = now() - begun;
+    this.#changes[cause].fills++;
+    this.#changes[cause].seconds += took / 1000;
     for (const [index, service] of this.#services.entries()) {
-      const { health, live } = service;
-      const after = at(wanted, index);
-      const {
-        slots,
-        slotsMoved: moved,
-        slotsIdeal: ideal,
-      } = at(plan.services, index).plan;
-      const weights = after.flatMap((one, place): Weight[] => {
-        const before = at(live, place).weight;
-        const destination = at(health.destinations, place).name;
-        return before === one.weight ? [] : [{ destination, before, after: one.weight }];
-      });
+      const { name } = service.health;
+      const { slots, slotsMoved: moved, slotsIdeal: ideal } = planOf(filled.plan, name);
+      const weights = weightsOf(service, at(wanted, index));
       // The file may leave open how many there are.
       if (service.most.slots !== slots) {
         service.most = { ...service.most, slots };
-        service.moves = firstMoves(performance.now(), service.most);
+        service.moves = firstMoves(now(), service.most);
       }
-      service.live = after;
-      health.setLive(after);
-      // What the file changed is not health's.
-      if (!this.#isDirty) service.moves = spend(service.moves, moved);
-      if (weights.length > 0 || moved > 0)
-        this.#tell({ kind: 'filled', service: health.name, weights, moved, ideal, took });
+      service.live = at(wanted, index);
+      service.health.setLive(service.live);
+      // What the file or a hand changed is not health's.
+      if (cause === 'health') service.moves = spend(service.moves, moved);
+      this.#changes[cause].slots_moved += moved;
+      this.#changes[cause].slots_ideal += ideal;
+      if (weights.length === 0 && moved === 0) continue;
+      const told = {
+        service: name,
+        cause,
+        weights,
+        moved,
+        ideal,
+        took: Math.round(took),
+      };
+      this.#journal.add({ kind: 'filled', ...told });
     }
+    return filled.plan;
   }
 
-  async #tryTo(work: () => Promise<void>): Promise<boolean> {
+  /** Throws a Failure if it cannot. */
+  #save(): void {
+    const services = this.#services.map(({ health }) => health);
+    this.#saveAt = Infinity;
+    writeSaved(this.#options.saved, formatSaved(services, now()));
+  }
+
+  async #tryTo(work: () => unknown): Promise<boolean> {
     try {
       await work();
       return true;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      const { cause, next } = error.advice;
-      const parts = [error.message, cause, next && `next: ${next}`];
-      this.#tell({ kind: 'trouble', what: parts.filter((part) => part).join('; ') });
+      this.#trouble(inOneLine(error));
       return false;
     }
   }
 
-  #idleFor(now: number): number {
+  #idleFor(time: number): number {
     const times = this.#services.flatMap(({ health, isPostponed, moves, most }) => {
-      const change = health.nextChange(now);
+      const change = health.nextChange(time);
       return [
-        ...(change === undefined ? [] : [change - now]),
+        ...(change === undefined ? [] : [change - time]),
         ...(isPostponed ? [waitFor(moves, most)] : []),
       ];
     });
+    times.push(this.#settleAt - time, this.#saveAt - time);
     return times.reduce((one, other) => Math.min(one, other), LONGEST);
   }
 
@@ -429,7 +548,37 @@ export class Control {
   }
 }
 
-const LONGEST = 60_000;
+const now = (): number => performance.now();
+
+/** What was told of a service that nothing was told of yet. */
+const UNTOLD = { isPanic: false, onBackup: false };
+
+function noChanges(): Changes {
+  return { fills: 0, slots_moved: 0, slots_ideal: 0, seconds: 0 };
+}
+
+function planOf(
+  { services }: ConfigPlan,
+  name: string,
+): ConfigPlan['services'][0]['plan'] {
+  return must(
+    services.find((one) => one.name === name),
+    name,
+  ).plan;
+}
+
+function weightsOf({ health, live }: Service, after: readonly Given[]): Weight[] {
+  return after.flatMap((one, place): Weight[] => {
+    const before = at(live, place).weight;
+    const destination = at(health.destinations, place).name;
+    return before === one.weight ? [] : [{ destination, before, after: one.weight }];
+  });
+}
+
+function inOneLine({ message, advice: { cause, next } }: Failure): string {
+  const parts = [message, cause, next && `next: ${next}`];
+  return parts.filter((part) => part).join('; ');
+}
 
 function isEqual(one: readonly Given[], other: readonly Given[]): boolean {
   return one.every(({ weight, isForgotten }, index) => {

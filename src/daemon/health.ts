@@ -8,15 +8,14 @@ import type { Check } from '../health/check.js';
 import { keyOf } from '../health/check.js';
 import type { Condition } from '../health/condition.js';
 import { firstCondition } from '../health/condition.js';
-import type { Destination } from '../health/service.js';
+import type { Decided, Destination } from '../health/service.js';
 import { ServiceHealth } from '../health/service.js';
-import type { ByHand, Given } from '../health/weights.js';
+import type { Given } from '../health/weights.js';
 import type { ResolvedService } from '../plan/all.js';
 
 /** What is known of a destination from before: of this process, or of one before it. */
-export interface Known {
+export interface Known extends Decided {
   condition: Condition;
-  byHand: ByHand | undefined;
 }
 
 /** What the tables give to a destination of a service; undefined: it is not there. */
@@ -54,7 +53,7 @@ export function makeHealth(
       return {
         ...{ name: nameOfRow(row), key: one?.key, weight: row.weight },
         isBackup: row.isBackup ?? false,
-        byHand: known?.byHand,
+        ...{ byHand: known?.byHand, weightByHand: known?.weightByHand },
         condition: known?.condition ?? firstCondition(now, getsPackets),
       };
     });

@@ -1,35 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The form of an event for whoever reads it: the journal takes a priority in front. Pure. */
-import type { Event } from './control.js';
+/** The journal: keeps what happened last, and tells it to those who follow. */
+import type { Entry, Event } from '../api/events.js';
 
-/** As syslog has them, of which journald takes a line that begins with such a number. */
-const CRITICAL = 2;
-const ERROR = 3;
-const WARNING = 4;
-const INFO = 6;
+/** How many are kept for those who ask later. */
+const KEPT = 1000;
 
-export function priorityOf(event: Event): number {
-  switch (event.kind) {
-    case 'trouble':
-      return ERROR;
-    case 'panic':
-      return event.begins ? CRITICAL : INFO;
-    case 'backup':
-      return event.begins ? WARNING : INFO;
-    case 'state':
-      return event.after === 'down' || event.after === 'dead' ? WARNING : INFO;
-    default:
-      return INFO;
+export class Journal {
+  readonly #device: string;
+  readonly #entries: Entry[] = [];
+  readonly #listeners = new Set<(entry: Entry) => void>();
+  #last = 0;
+
+  constructor(device: string) {
+    this.#device = device;
   }
-}
 
-/**
- * Whether this file is the journal's. systemd names it by JOURNAL_STREAM; a shell that has
- * sent the output elsewhere has passed the variable on.
- */
-export function isJournal(
-  stream: string | undefined,
-  { dev, ino }: { dev: bigint; ino: bigint },
-): boolean {
-  return stream === `${dev}:${ino}`;
+  add(event: Event): void {
+    this.#last++;
+    const time = new Date().toISOString();
+    const entry = { id: this.#last, time, interface: this.#device, ...event };
+    this.#entries.push(entry);
+    if (this.#entries.length > KEPT) this.#entries.shift();
+    for (const listener of this.#listeners) listener(entry);
+  }
+
+  /** Those after a number, as far as they are kept. */
+  since(id: number): Entry[] {
+    return this.#entries.filter((entry) => entry.id > id);
+  }
+
+  /** Calls it for each event from now on, until what is returned is called. */
+  follow(listener: (entry: Entry) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
 }

@@ -55,15 +55,25 @@ export function givenIn(
   tables: Tables,
   services: readonly ResolvedService[],
 ): (service: string, row: DestinationRow) => Given | undefined {
+  const idOf = idsIn(tables, services);
+  return (service, row) => {
+    const entry = tables.destinations.get(idOf(service, row) ?? 0);
+    return entry && { weight: entry.weight, isForgotten: entry.isForgotten };
+  };
+}
+
+/** The ids that the tables have for the destinations of these services. */
+export function idsIn(
+  tables: Tables,
+  services: readonly ResolvedService[],
+): (service: string, row: DestinationRow) => number | undefined {
   const live = [...servicesIn(reachable(tables)).values()];
-  const given = new Map<string, Given>();
-  for (const [{ name }, { id }] of matchServices(live, services)) {
-    for (const entry of ownedBy(tables, id).values()) {
-      const { weight, isForgotten } = entry;
-      given.set(`${name} ${formatEndpoint(entry)}`, { weight, isForgotten });
-    }
+  const ids = new Map<string, number>();
+  for (const [{ name }, { id: service }] of matchServices(live, services)) {
+    for (const [id, entry] of ownedBy(tables, service))
+      ids.set(`${name} ${formatEndpoint(entry)}`, id);
   }
-  return (service, row) => given.get(`${service} ${endpointOf(row)}`);
+  return (service, row) => ids.get(`${service} ${endpointOf(row)}`);
 }
 
 function endpointOf({ address, port, isLocal }: DestinationRow): string {

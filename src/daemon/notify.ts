@@ -13,10 +13,10 @@ import { STATES } from '../health/condition.js';
 import type { Run } from '../system/run.js';
 import { runIfThere } from '../system/run.js';
 import { Unseen } from '../text/unseen.js';
-import type { Event } from './control.js';
+import type { Event } from '../api/events.js';
 
 /** What is told of a service in one line. */
-export interface Seen {
+export interface View {
   name: string;
   isPanic: boolean;
   destinations: readonly {
@@ -28,7 +28,7 @@ export interface Seen {
 }
 
 export interface Control {
-  view: () => readonly Seen[];
+  view: () => readonly View[];
   /** Whether its loop does what it is there for. */
   isAlive: (now: number) => boolean;
 }
@@ -36,7 +36,7 @@ export interface Control {
 const NOT_CHECKED = 'not checked';
 
 /** Such as "30 up, 1 down, 1 drained; panic in web". */
-export function inOneLine(services: readonly Seen[]): string {
+export function inOneLine(services: readonly View[]): string {
   const counts = new Map<string, number>();
   for (const { destinations } of services) {
     for (const { key, byHand, condition } of destinations) {

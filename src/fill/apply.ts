@@ -10,9 +10,10 @@ import { mapsNow } from '../program/find.js';
 import type { ServerSeen } from '../program/steering.js';
 import { keepSteering } from '../program/steering.js';
 import type { WantedService } from '../config/read.js';
-import type { Planned } from './from-rows.js';
+import type { Planned, Warm } from './from-rows.js';
 import { applyPlan } from './from-rows.js';
 import { matchServices } from '../plan/match-services.js';
+import type { Slot } from '../abi/slot.js';
 import { UsageFailure } from '../text/failure.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { idleOf } from '../plan/hot-slots.js';
@@ -86,6 +87,8 @@ export interface Filled<P> {
   settled: SettledSlots | undefined;
   /** Those on this host that packets are for. */
   servers: ServerSeen[];
+  /** The tables as they are now. */
+  after: Warm;
 }
 
 /**
@@ -99,32 +102,35 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
   flags: SettleFlags,
   makePlan: (maps: Maps) => Promise<Planned<P>>,
 ): Promise<Filled<P>> {
-  const { plan, settled, servers } = await withLock(
+  const { settled, ...filled } = await withLock(
     tools.run,
     deviceLock(attached.link),
     async (lock) => {
       const { maps, made } = await planNow(tools, attached, makePlan);
-      if (flags.dryRun) return { plan: made.plan, settled: undefined, servers: [] };
+      const slotsOf = new Set(made.services.map(({ id }) => id));
+      if (flags.dryRun) {
+        const after = { state: made.live, slotsOf };
+        return { plan: made.plan, settled: undefined, servers: [], after };
+      }
       const steering = { device: attached.link, maps: Object.values(maps), lock };
       const { live, plan } = made;
       await keepSteering(tools, [live, plan.after], steering);
       await applyPlan(tools, maps, made, lock);
       const servers = await keepSteering(tools, [plan.after], steering);
-      const known: KnownTables = {
-        tables: made.plan.after,
-        slotsOf: new Set(made.services.map(({ id }) => id)),
-      };
-      const options = optionsFor({}, []);
-      return {
-        plan: made.plan,
-        settled: await settle(tools, maps, options, lock, known),
-        servers,
-      };
+      const { after: tables } = made.plan;
+      const after = { slots: new Map<number, Slot>(), device: tables.device };
+      const known: KnownTables = { tables, slotsOf, after };
+      const settled = await settle(tools, maps, optionsFor({}, []), lock, known);
+      const slots =
+        after.slots.size === 0
+          ? tables.slots
+          : new Map([...tables.slots, ...after.slots]);
+      const state = { ...tables, device: after.device, slots };
+      return { plan: made.plan, settled, servers, after: { state, slotsOf } };
     },
   );
   return {
-    plan,
-    servers,
+    ...filled,
     settled: settled && (await waitForRest(tools, attached, flags, settled)),
   };
 }

@@ -12,7 +12,7 @@ import type { DestinationFile } from '../config/destinations-csv.js';
 import { exportConfig } from '../plan/export.js';
 import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
-import type { Planned } from './from-rows.js';
+import type { Planned, Warm } from './from-rows.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import { askSeed, checkBuild, macOf, readFile } from './from-rows.js';
 import { senderOf } from '../system/ip/links.js';
@@ -134,15 +134,16 @@ export async function prepareConfig(
 }
 
 /**
- * Reads the live tables and plans the way from them to what is wanted, which may depend on
- * them.
+ * Reads the live tables, unless they are known, and plans the way from them to what is
+ * wanted, which may depend on them.
  */
 export async function planPrepared(
   { bpftool }: Pick<Tools, 'bpftool'>,
   maps: Maps,
   wanted: PreparedConfig | ((live: State) => PreparedConfig),
+  warm?: Warm,
 ): Promise<Planned<ConfigPlan>> {
-  const tables = await readState(bpftool, maps);
+  const tables = warm?.state ?? (await readState(bpftool, maps));
   const { services, surroundings } =
     typeof wanted === 'function' ? wanted(tables) : wanted;
   const layout = layOut(tables, services);
@@ -150,7 +151,8 @@ export async function planPrepared(
     ...servicesIn(reachable(tables)).values(),
     ...layout.fills.filter(({ isNew }) => isNew).map(({ service }) => service),
   ];
-  const live = await withSlots(bpftool, maps, tables, all);
+  const cold = all.filter(({ id }) => !warm?.slotsOf.has(id));
+  const live = await withSlots(bpftool, maps, tables, cold);
   const now = maps.memories && kernelSeconds();
   const plan = planConfig(live, layout, { ...surroundings, now });
   return { plan, live, services: all };
@@ -164,7 +166,9 @@ async function withSlots(
 ): Promise<State> {
   // Slots that nobody ever wrote are zero, so they need not be read.
   if (tables.device.abi === 0) return tables;
-  return { ...tables, slots: await readAllSlots(bpftool, maps, services) };
+  const read = await readAllSlots(bpftool, maps, services);
+  const slots = tables.slots.size === 0 ? read : new Map([...tables.slots, ...read]);
+  return { ...tables, slots };
 }
 
 export async function readExport({ bpftool, ip }: Tools, maps: Maps): Promise<string> {

@@ -173,6 +173,13 @@ export interface Planned<P> {
   services: Service[];
 }
 
+/** The tables as somebody has just left them, with the slots of some services. */
+export interface Warm {
+  state: State;
+  /** Ids of the services whose slots are in it. */
+  slotsOf: ReadonlySet<number>;
+}
+
 /**
  * Reads the live tables, unless they are known, and plans the way from them to what is
  * wanted.

@@ -3,6 +3,8 @@
 import { linesOf } from '../program/write.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_NAMES } from '../abi/cell.js';
+import type { Device } from '../abi/device.js';
+import { afterWriting } from '../abi/device.js';
 import { NOBODY } from '../abi/slot.js';
 import type { Slot } from '../abi/slot.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
@@ -54,6 +56,8 @@ export interface KnownTables {
   tables: Tables;
   /** Ids of the services whose slots are in these tables. */
   slotsOf: ReadonlySet<number>;
+  /** Takes the slots as they are once they have settled, and what that makes of the device. */
+  after?: { slots: Map<number, Slot>; device: Device };
 }
 
 /** Settles the slots of every service on the device. What is known is not read again. */
@@ -68,6 +72,7 @@ export async function settle(
   if (!maps.memories) return result;
   const tables = known?.tables ?? (await readTables(bpftool, maps));
   const lines: Iterable<string>[] = [];
+  let isSame = true;
   const services = [...servicesIn(reachable(tables)).values()];
   const patienceOf = options.patience(services);
   const { used } = options;
@@ -106,7 +111,11 @@ export async function settle(
       const forgets = isNaming && settled.slot.previous === NOBODY;
       const value = forgets ? forgetPrevious(slot, namesOf) : settled.slot;
       const { wait } = settled;
-      if (value !== slot) writes.push({ map: 'slots', key, value });
+      if (value !== slot) {
+        writes.push({ map: 'slots', key, value });
+        known?.after?.slots.set(key, value);
+        isSame = false;
+      }
       if (!isHot(value)) {
         result.settled++;
         if (needed.pair) needed.pair.settled++;
@@ -119,7 +128,14 @@ export async function settle(
     lines.push(linesOf(maps, writes, slots));
     if (pairs) result.pairs = [...(result.pairs ?? []), ...pairs.all()];
   }
-  if (!options.isDryRun) await bpftool.write(inTurn(lines), lock);
+  if (!options.isDryRun && !isSame) {
+    // Who keeps the slots in memory must see that they are others now.
+    const generation = afterWriting(tables.device.generation);
+    const device = { ...tables.device, generation };
+    lines.push(linesOf(maps, [{ map: 'device', key: 0, value: device }], new Map()));
+    await bpftool.write(inTurn(lines), lock);
+    if (known?.after) known.after.device = device;
+  }
   if (options.looks && services.some(({ flags }) => (flags & CELL_NAMES) === 0)) {
     result.records = await readRecords(bpftool, maps);
   }

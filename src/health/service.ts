@@ -14,11 +14,17 @@ export interface Destination {
   name: string;
   /** Of the check that asks it; undefined: nobody does, and it always serves. */
   key: string | undefined;
+  /** Of the file. */
   weight: number;
   isBackup: boolean;
   byHand: ByHand | undefined;
+  /** Somebody's, in place of that of the file. */
+  weightByHand: number | undefined;
   condition: Condition;
 }
+
+/** What somebody decided about a destination. */
+export type Decided = Pick<Destination, 'byHand' | 'weightByHand'>;
 
 export interface Settings {
   patience: Patience;
@@ -111,15 +117,19 @@ export class ServiceHealth {
     return isFast ? fast : interval;
   }
 
-  setByHand(name: string, byHand: ByHand | undefined): boolean {
+  find(name: string): Readonly<Destination> | undefined {
+    return this.#destinations.find((one) => one.name === name);
+  }
+
+  setByHand(name: string, decided: Decided): void {
     const one = this.#destinations.find((each) => each.name === name);
-    if (one) one.byHand = byHand;
-    return one !== undefined;
+    Object.assign(must(one, name), decided);
   }
 
   shares(now: number): Shares {
     const members = this.#destinations.map((one, index) => ({
       ...one,
+      weight: one.weightByHand ?? one.weight,
       live: must(this.#live[index], one.name),
     }));
     return share(members, this.#settings, now);

@@ -5,7 +5,7 @@
  */
 import type { Destination } from '../abi/destination.js';
 import { encodeDestination } from '../abi/destination.js';
-import { encodeDevice } from '../abi/device.js';
+import { afterWriting, encodeDevice } from '../abi/device.js';
 import type { Exit } from '../abi/exit.js';
 import { formatEndpoint } from '../wire/endpoint.js';
 import { formatMac } from '../wire/address.js';
@@ -85,16 +85,11 @@ export function planRefresh(state: Tables, seen: Seen): Refresh {
   const answers = planAnswersOf(state, entries);
   const own = { ...state.device, mac: device.mac, mtu: device.mtu };
   const isOwn = encodeDevice(own).equals(encodeDevice(state.device));
-  return {
-    writes: [
-      ...exits,
-      ...answers.added,
-      ...entries,
-      ...answers.gone,
-      ...(isOwn ? [] : [{ map: 'device' as const, key: 0, value: own }]),
-    ],
-    changes,
-  };
+  const writes = [...exits, ...answers.added, ...entries, ...answers.gone];
+  if (isOwn && writes.length === 0) return { writes, changes };
+  // Who keeps the tables in memory must see that they are others now.
+  const value = { ...own, generation: afterWriting(own.generation) };
+  return { writes: [...writes, { map: 'device', key: 0, value }], changes };
 }
 
 /** By link the MAC address of a destination tells its answers. */

@@ -118,6 +118,8 @@ async function refresh(tools: Context, known: Attached): Promise<Refreshed> {
       const { writes, changes } = planRefresh(tables, looked.seen);
       if (writes.length > 0) {
         await tools.bpftool.write(linesOf(attached.maps, writes, new Map()), lock);
+        const last = writes.findLast((write) => write.map === 'device');
+        done.generation = last?.value.generation ?? generation;
       }
       return { ...done, changes };
     } catch (error) {

@@ -11,9 +11,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 
+import type { Finished } from './network.js';
 import { Network, ROOT } from './network.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'l4lb-l4lbd-'));
+const state = join(folder, 'state');
 const file = join(folder, 'l4lb.toml');
 const ADDRESSES = ['10.0.1.1', '10.0.1.2', '10.0.1.3'];
 /** The longest that anything here may take, on a busy machine. */
@@ -40,7 +42,17 @@ class Daemon {
   readonly priorities: string[] = [];
 
   constructor(network: Network, around: string[] = []) {
-    const command = [...around, 'node', 'bin/l4lbd.js', '-i', 'eth0', '-c', file];
+    const command = [
+      ...around,
+      'node',
+      'bin/l4lbd.js',
+      '-i',
+      'eth0',
+      '-c',
+      file,
+      '--state',
+      state,
+    ];
     const child = spawn('nsenter', [network.namespaceOf('balancer'), ...command], {
       ...{ cwd: ROOT, stdio: 'pipe' },
     });
@@ -143,6 +155,7 @@ destinations = [${ADDRESSES.map((address) => `"${address}"`).join(', ')}]
 
 async function start(check: string, slots?: string): Promise<Daemon> {
   for (const [one, child] of servers) if (isEnded(child)) serve(one);
+  rmSync(state, { recursive: true, force: true });
   write(check, slots);
   daemon = new Daemon(network);
   await daemon.saw(({ kind }) => kind === 'ready');
@@ -151,6 +164,10 @@ async function start(check: string, slots?: string): Promise<Daemon> {
   for (let time = 0; time < 100 && (await weights()).includes(0); time++)
     await sleep(100);
   return daemon;
+}
+
+function verb(name: string, ...words: string[]): Promise<Finished> {
+  return network.run('balancer', 'bin/l4lb.js', [name, '-i', 'eth0', ...words]);
 }
 
 async function weights(): Promise<number[]> {
@@ -288,6 +305,54 @@ test('a file with a fault changes nothing at SIGHUP, and a good one is taken', a
   await running.saw(({ kind }) => kind === 'reloaded');
   await running.saw(({ kind, moved }) => kind === 'filled' && (moved ?? 0) > 0, 1);
   expect((await weights()).slice(0, 2)).toEqual([1, 1]);
+});
+
+test('what a hand decides holds through a reload and a restart', async () => {
+  const running = await start(QUICK);
+  const ctl = (...words: string[]): Promise<Finished> => verb('ctl', ...words);
+  const generation = async (): Promise<number> => {
+    const { stdout } = await ctl('--json');
+    return (JSON.parse(stdout) as { generation: number }).generation;
+  };
+  const before = await generation();
+  const asked = await ctl('drain', 'web', '10.0.1.3', '--dry-run', '--json');
+  expect(JSON.parse(asked.stdout)).toMatchObject({ dry_run: true, by_hand: 'drained' });
+  expect(await generation()).toBe(before);
+  expect(await weights()).toEqual([1, 1, 1]);
+
+  expect((await ctl('drain', 'web', '10.0.1.3')).stdout).toContain('10.0.1.3 is drained');
+  expect((await ctl('weight', 'web', '10.0.1.1', '3')).exitCode).toBe(0);
+  const decided = [3, 1, 0];
+  expect(await weights()).toEqual(decided);
+  running.child.kill('SIGHUP');
+  await running.saw(({ kind }) => kind === 'ready', 2);
+  expect(await weights()).toEqual(decided);
+
+  const last = await generation();
+  await running.end('SIGKILL');
+  daemon = new Daemon(network);
+  await daemon.saw(({ kind }) => kind === 'ready');
+  expect(await weights()).toEqual(decided);
+  // There was nothing to write.
+  expect(await generation()).toBe(last);
+  expect((await ctl()).stdout).toContain('eth0: 2 up, 1 drained');
+
+  const beside = await network.l4lb('map', '-c', file);
+  expect(beside).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(beside.stderr).toContain('l4lbd keeps the tables of eth0');
+  const twice = await ctl('undrain', 'web', '10.0.1.2');
+  expect(twice).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(twice.stderr).toContain('10.0.1.2 is not drained');
+  expect((await ctl('drain', 'web', '10.0.1.9')).stderr).toContain(
+    'no destination 10.0.1.9',
+  );
+  for (const one of ['10.0.1.1', '10.0.1.3'])
+    expect((await ctl('auto', 'web', one)).exitCode).toBe(0);
+  expect(await weights()).toEqual([1, 1, 1]);
+  const { stdout: told } = await verb('events', '--once');
+  expect(told).toMatch(/ web: 10\.0\.1\.3: auto by hand\n/);
+  await daemon.end('SIGTERM');
+  expect((await ctl()).stderr).toContain('no l4lbd runs on eth0');
 });
 
 test('a second one on the same device refuses to start', async () => {

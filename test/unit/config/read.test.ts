@@ -164,6 +164,7 @@ describe('a config file', () => {
   test('says with an empty list that there is to be no service', () => {
     expect(read('service = []')).toEqual({
       services: [],
+      daemon: {},
       echo: true,
       answers: 'kernel',
       names: {},

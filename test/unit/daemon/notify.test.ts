@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { describe, expect, test } from '@jest/globals';
 
-import type { Event } from '../../../src/daemon/control.js';
-import { isJournal, priorityOf } from '../../../src/daemon/journal.js';
-import type { Environment, Seen } from '../../../src/daemon/notify.js';
+import type { Event } from '../../../src/api/events.js';
+import { isJournal, priorityOf } from '../../../src/daemon/priority.js';
+import type { Environment, View } from '../../../src/daemon/notify.js';
 import {
   Notifier,
   inOneLine,
@@ -15,7 +15,7 @@ import { fakeRun } from '../system/fake-run.js';
 
 type Word = StateName | 'drained' | 'not checked';
 
-function service(words: Word[], isPanic = false, name = 'web'): Seen {
+function service(words: Word[], isPanic = false, name = 'web'): View {
   const destinations = words.map((word) => ({
     key: word === 'not checked' ? undefined : 'key',
     byHand: word === 'drained' ? word : undefined,
@@ -26,7 +26,7 @@ function service(words: Word[], isPanic = false, name = 'web'): Seen {
   return { name, isPanic, destinations };
 }
 
-test.each<[string, Seen[]]>([
+test.each<[string, View[]]>([
   ['no destinations', [service([])]],
   ['2 up', [service(['up']), service(['up'])]],
   ['2 up, 1 down, 1 drained', [service(['down', 'up', 'drained', 'up'])]],

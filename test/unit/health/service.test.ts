@@ -13,7 +13,14 @@ const SETTINGS: Settings = {
 
 function destination(name: string, more: Partial<Destination> = {}): Destination {
   return {
-    ...{ name, key: name, weight: 10, isBackup: false, byHand: undefined },
+    ...{
+      name,
+      key: name,
+      weight: 10,
+      isBackup: false,
+      byHand: undefined,
+      weightByHand: undefined,
+    },
     ...{ condition: { ...firstCondition(0, true), state: 'up' }, ...more },
   };
 }
@@ -115,11 +122,13 @@ describe('time alone', () => {
 
 test('what a hand decided holds until it is taken back', () => {
   const service = three();
-  expect(service.setByHand('a', 'drained')).toBe(true);
+  service.setByHand('a', { byHand: 'drained', weightByHand: 5 });
   expect(weights(service, 1)).toEqual([0, 10, 10]);
-  service.setByHand('a', undefined);
+  service.setByHand('a', { byHand: undefined, weightByHand: 5 });
+  expect(weights(service, 1)).toEqual([5, 10, 10]);
+  service.setByHand('a', { byHand: undefined, weightByHand: undefined });
   expect(weights(service, 1)).toEqual([10, 10, 10]);
-  expect(service.setByHand('x', 'down')).toBe(false);
+  expect(service.find('x')).toBeUndefined();
 });
 
 test('what is live holds in a panic', () => {

@@ -63,7 +63,10 @@ describe('a refresh', () => {
 
   test('of another MAC writes that entry alone', () => {
     const { writes, changes } = planRefresh(live(), seen({ mac: NEW, exit: ETH1 }));
-    expect(writes.map(({ map, key }) => [map, key])).toEqual([['destinations', 1]]);
+    expect(writes.map(({ map, key }) => [map, key])).toEqual([
+      ['destinations', 1],
+      ['device', 0],
+    ]);
     expect(applyWrites(live(), writes).destinations.get(1)).toMatchObject({ mac: NEW });
     expect(changes).toEqual(['10.0.1.1: MAC 02:00:0a:00:01:99, was 02:00:0a:00:01:01']);
   });
@@ -76,7 +79,7 @@ describe('a refresh', () => {
     const state = filled({ ...host, answers: new Map() }, [row('10.0.1.1')], fill);
     const { writes } = planRefresh(state, seen({ mac: NEW, exit: undefined }));
     const maps = writes.map(({ map }) => map);
-    expect(maps).toEqual(['answers', 'destinations', 'answers']);
+    expect(maps).toEqual(['answers', 'destinations', 'answers', 'device']);
     const senders = [...(applyWrites(state, writes).answers ?? [])].flatMap(([hex]) => {
       const key = decodeAnswerKey(Buffer.from(hex, 'hex'));
       return 'mac' in key ? [key] : [];
@@ -114,7 +117,7 @@ describe('a refresh', () => {
     expect(writes.map(({ map }) => map)).toEqual(['device']);
     const after = applyWrites(live(), writes);
     expect(after.device).toMatchObject({ mac: NEW, mtu: 1300 });
-    expect(after.device.generation).toBe(live().device.generation);
+    expect(after.device.generation).toBe(live().device.generation + 2);
     expect(changes).toHaveLength(2);
   });
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What happens, for the journal, for those who follow it, and for programs of the user. */
+import type { Turn } from '../health/service.js';
+
+export type Event =
+  | {
+      kind: 'started' | 'reloaded';
+      services: number;
+      destinations: number;
+      checks: number;
+    }
+  | ({ kind: 'state'; service: string } & Omit<Turn, 'at'>)
+  | { kind: 'panic'; service: string; begins: boolean; healthy: number; whole: number }
+  | { kind: 'backup'; service: string; begins: boolean }
+  | {
+      kind: 'hand';
+      service: string;
+      destination: string;
+      action: string;
+      by_hand: string | null;
+      weight_by_hand: number | null;
+    }
+  | {
+      kind: 'filled';
+      service: string;
+      /** What led to it: start, file, health, hand. */
+      cause: string;
+      weights: Weight[];
+      moved: number;
+      ideal: number;
+      took: number;
+    }
+  | { kind: 'postponed'; service: string; wait: number }
+  /** The tables are as the file and the checks want them. */
+  | { kind: 'ready' }
+  | { kind: 'followed' | 'trouble'; what: string };
+
+export interface Weight {
+  destination: string;
+  before: number;
+  after: number;
+}
+
+/** An event with its number and what all events have. */
+export type Entry = Event & { id: number; time: string; interface: string };

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Reads the file, and finds in the tables and the network what it leaves open. */
+import { checkOwn } from '../program/owner.js';
+import type { Attached } from '../program/find.js';
+import { readTables } from '../program/read.js';
+import type { Context } from '../program/tools.js';
+import type { WantedDaemon } from '../config/daemon.js';
+import type { PreparedConfig } from '../fill/from-config.js';
+import { planPrepared, prepareConfig, readConfig } from '../fill/from-config.js';
+import { at } from '../text/must.js';
+import type { Health, KnownOf } from './health.js';
+import { makeHealth } from './health.js';
+import { foundIn, givenIn, isToBeFound, withHop } from './live.js';
+
+export interface Loaded extends Health {
+  prepared: PreparedConfig;
+  wanted: WantedDaemon;
+}
+
+/** Throws a Failure if anything in the file is wrong; then nothing has changed. */
+export async function loadFile(
+  tools: Context,
+  attached: Attached,
+  file: string,
+  knownOf: KnownOf,
+): Promise<Loaded> {
+  const read = readConfig(file);
+  await checkOwn(tools, attached);
+  const tables = await readTables(tools.bpftool, attached.maps);
+  const found = foundIn(tables);
+  const config = {
+    ...read,
+    services: read.services.map((service) => ({
+      ...service,
+      rows: service.rows.map((row) => withHop(row, found)),
+    })),
+  };
+  const canLeave = attached.maps.exits !== undefined;
+  const resolved = await prepareConfig(tools, attached.link, config, canLeave);
+  const prepared = {
+    ...resolved,
+    services: resolved.services.map((service, index) => ({
+      ...service,
+      destinations: service.destinations.map((one, place) => ({
+        ...one,
+        isFound: isToBeFound(at(at(read.services, index).rows, place)),
+      })),
+    })),
+  };
+  // Whatever the tables have no room for is a fault of the file, and changes nothing.
+  await planPrepared(tools, attached.maps, prepared);
+  const live = givenIn(tables, prepared.services);
+  const health = makeHealth(prepared.services, live, knownOf, performance.now());
+  return { ...health, prepared, wanted: read.daemon };
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Puts together what l4lbd knows. */
+import type {
+  Cause,
+  Changes,
+  CheckerStatus,
+  Count,
+  DestinationStatus,
+  FileStatus,
+  ServiceStatus,
+  Status,
+  VerdictCount,
+} from '../api/status.js';
+import type { Warm } from '../fill/from-rows.js';
+import { waitFor } from '../health/moves.js';
+import { isHot } from '../plan/hot-slots.js';
+import { slotsIn } from '../plan/state.js';
+import { reachable } from '../plan/cells.js';
+import { matchServices } from '../plan/match-services.js';
+import { servicesIn } from '../plan/services.js';
+import type { Attached } from '../program/find.js';
+import { VERSION } from '../system/package.js';
+import { MODE_NAMES } from '../text/mode.js';
+import { at } from '../text/must.js';
+import { formatWay } from '../wire/way.js';
+import type { Service } from './control.js';
+import type { History } from './history.js';
+import { idsIn } from './live.js';
+
+/** What was counted, as far as it could be read. */
+export interface Seen {
+  /** By id. */
+  destinations: ReadonlyMap<number, Count> | null;
+  verdicts: VerdictCount[] | null;
+  /** What could not be seen, and why. */
+  unseen: string[];
+}
+
+export interface Parts {
+  device: string;
+  started: Date;
+  ready: boolean;
+  attached: Attached;
+  file: FileStatus;
+  checker: CheckerStatus;
+  services: readonly Service[];
+  history: History;
+  /** The tables as they were left last. */
+  warm: Warm | undefined;
+  changes: Record<Cause, Changes>;
+  seen: Seen;
+}
+
+export function reportOf(parts: Parts): Status {
+  const { device, started, attached, warm, seen } = parts;
+  const time = new Date();
+  const slots = slotsOf(parts);
+  return {
+    ...{
+      time: time.toISOString(),
+      interface: device,
+      version: VERSION,
+      pid: process.pid,
+    },
+    ...{ started: started.toISOString(), ready: parts.ready },
+    program: { id: attached.program, mode: MODE_NAMES[attached.mode] },
+    generation: warm?.state.device.generation ?? 0,
+    ...{ file: parts.file, checker: parts.checker },
+    services: parts.services.map((service) =>
+      serviceStatus(parts, service, slots(service), time),
+    ),
+    verdicts: seen.verdicts,
+    changes: structuredClone(parts.changes),
+    unseen: seen.unseen,
+  };
+}
+
+function serviceStatus(
+  { history, seen }: Parts,
+  service: Service,
+  slots: Slots | undefined,
+  time: Date,
+): ServiceStatus {
+  const { resolved, health, shares, live, most, moves, isPostponed } = service;
+  const destinations = health.destinations.map((one, index): DestinationStatus => {
+    const id = slots?.idOf(resolved.name, at(resolved.rows, index));
+    const { state, since, reason } = one.condition;
+    const { weight, isForgotten } = at(live, index);
+    const age = performance.now() - since;
+    return {
+      ...{ name: one.name, state, by_hand: one.byHand ?? null, backup: one.isBackup },
+      weight: one.weightByHand ?? one.weight,
+      weight_by_hand: one.weightByHand ?? null,
+      ...{ live: weight, forgotten: isForgotten },
+      slots: slots ? (slots.counts.get(id ?? 0) ?? 0) : null,
+      counted: (id !== undefined && seen.destinations?.get(id)) || null,
+      since: new Date(time.getTime() - age).toISOString(),
+      reason,
+      ...history.of(one.key),
+    };
+  });
+  const { check } = resolved;
+  const counts = destinations.map(({ counted }) => counted);
+  return {
+    ...{
+      name: health.name,
+      ways: resolved.ways.map(formatWay),
+      forward: resolved.forward,
+    },
+    check: check ? { kind: check.question.kind, interval_ms: check.interval } : null,
+    ...{ slots: most.slots, hot: slots?.hot ?? null },
+    ...{ weight: shares.whole, healthy: shares.healthy, panic: shares.isPanic },
+    on_panic: check?.onPanic ?? 'off',
+    on_backup: shares.onBackup,
+    postponed_ms: isPostponed ? waitFor(moves, most) : null,
+    counted: seen.destinations ? sum(counts) : null,
+    destinations,
+  };
+}
+
+function sum(counts: readonly (Count | null)[]): Count {
+  return counts.reduce<Count>(
+    (all, one) => ({
+      packets: BigInt(all.packets) + BigInt(one?.packets ?? 0),
+      bytes: BigInt(all.bytes) + BigInt(one?.bytes ?? 0),
+    }),
+    { packets: 0, bytes: 0 },
+  );
+}
+
+interface Slots {
+  /** By the id of their destination. */
+  counts: ReadonlyMap<number, number>;
+  hot: number;
+  idOf: ReturnType<typeof idsIn>;
+}
+
+/** Counts the slots of each service, as the tables were left. */
+function slotsOf({ warm, services }: Parts): (service: Service) => Slots | undefined {
+  if (!warm) return () => undefined;
+  const { state } = warm;
+  const resolved = services.map((service) => service.resolved);
+  const idOf = idsIn(state, resolved);
+  const live = matchServices([...servicesIn(reachable(state)).values()], resolved);
+  return ({ resolved: one }) => {
+    const there = live.get(one);
+    if (!there) return undefined;
+    const counts = new Map<number, number>();
+    let hot = 0;
+    for (const slot of slotsIn(state, there).values()) {
+      counts.set(slot.current, (counts.get(slot.current) ?? 0) + 1);
+      if (isHot(slot)) hot++;
+    }
+    return { counts, hot, idOf };
+  };
+}
