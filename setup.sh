@@ -8,7 +8,8 @@
 # "setup.sh fuzz", as make fuzz calls it, adds only the sanitizers. "setup.sh bench", as
 # make bench calls it, adds what l4lb is compared with, and its clients. "setup.sh iperf" adds
 # what make demo-link, make demo-nat and make bench measure throughput with; without it the demos
-# leave that out.
+# leave that out. "setup.sh prometheus" adds what the tests of the metrics ask for a second opinion;
+# without it they say that they are skipped.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -63,6 +64,13 @@ nft                               nftables       is what packets through l4lb ar
 readonly needs_of_throughput='
 iperf                             iperf          measures the throughput of one connection
 '
+
+readonly needs_of_metrics='
+promtool                          prometheus     checks the metrics, the alert rules and a scrape
+'
+
+# Packages with a service that nobody asked for.
+readonly services='haproxy prometheus'
 
 # Debian asks this file before it starts a service that it has just installed.
 readonly service_policy=/usr/sbin/policy-rc.d
@@ -138,12 +146,12 @@ as_root() {
     fi
 }
 
-# The benchmark starts HAProxy itself. Nobody asked for a service, so HAProxy must start
-# neither now nor with the machine. An existing policy is the administrator's and stays.
-forbid_services() {
+# The benchmark starts HAProxy itself, and a test starts Prometheus. Nobody asked for a service, so
+# they must start neither now nor with the machine. An existing policy is the administrator's and stays.
+forbid_services() { # PACKAGE
     [[ ! -e $service_policy ]] || return 0
     trap allow_services EXIT
-    printf '#!/bin/sh\n# Written by setup.sh, until haproxy is installed.\nexit 101\n' |
+    printf '#!/bin/sh\n# Written by setup.sh, until %s is installed.\nexit 101\n' "$1" |
         as_root install -m 755 /dev/stdin "$service_policy"
 }
 
@@ -159,22 +167,24 @@ apt_install() { # PACKAGE...
             "On Ubuntu bpftool is in linux-tools-common and linux-tools-$(uname -r)."
 }
 
-install_haproxy() {
-    forbid_services
-    apt_install haproxy
-    as_root update-rc.d haproxy disable
+install_without_service() { # PACKAGE
+    forbid_services "$1"
+    apt_install "$1"
+    as_root update-rc.d "$1" disable
     [[ -z $(trap -p EXIT) ]] || allow_services
 }
 
 install_packages() {
-    local packages=() reasons=()
+    local packages=() reasons=() service
     find_missing
     ((${#packages[@]})) || return 0
     check_can_install
     printf 'setup: installing %s\n' "${reasons[@]}" >&2
     # If one source cannot be reached, it may not be the one that is needed.
     as_root apt-get update --quiet=2 || echo "setup: apt-get update failed; trying without" >&2
-    [[ " ${packages[*]} " != *" haproxy "* ]] || install_haproxy
+    for service in $services; do
+        [[ " ${packages[*]} " != *" $service "* ]] || install_without_service "$service"
+    done
     apt_install "${packages[@]}"
     packages=() reasons=()
     find_missing
@@ -201,7 +211,8 @@ case $#:${1:-} in
 1:fuzz) needs=$needs_of_all$needs_of_the_fuzzer ;;
 1:bench) needs=$needs_of_all$needs_of_the_benchmark$needs_of_throughput ;;
 1:iperf) needs=$needs_of_all$needs_of_throughput ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|iperf]" ;;
+1:prometheus) needs=$needs_of_all$needs_of_metrics ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|iperf|prometheus]" ;;
 esac
 check_node
 install_packages

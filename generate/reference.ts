@@ -3,6 +3,7 @@
 import { DECAP_VERDICTS } from '../src/abi/decap.js';
 import type { Verdict } from '../src/abi/verdicts.js';
 import { VERDICTS } from '../src/abi/verdicts.js';
+import { METRICS } from '../src/api/metrics.js';
 import type { Key } from '../src/config/keys.js';
 import {
   CHECK_KEYS,
@@ -23,6 +24,7 @@ export function tables(programs: readonly CommandPage[]): Map<string, string> {
       .map((program) => [`verbs ${program.name}`, verbTable(program)] as const),
     ['verdicts', verdictTable(VERDICTS)],
     ['verdicts decap', verdictTable(DECAP_VERDICTS, 'sent on')],
+    ['metrics', metricTable()],
     ['keys', keyTable(TOP_KEYS)],
     ['keys daemon', keyTable(DAEMON_KEYS)],
     ['keys service', keyTable(SERVICE_KEYS)],
@@ -65,6 +67,18 @@ function keyTable(keys: readonly Key[]): string {
   return table(
     ['key', 'meaning', 'default'],
     keys.map(({ name, meaning, usual }) => [code(name), meaning, usual]),
+  );
+}
+
+function metricTable(): string {
+  return table(
+    ['metric', 'labels', 'kind', 'meaning'],
+    METRICS.map(({ name, labels, type, help }) => [
+      code(name),
+      labels.map(code).join(', '),
+      type,
+      help,
+    ]),
   );
 }
 

@@ -94,7 +94,7 @@ export interface ServiceStatus {
   on_backup: boolean;
   /** Milliseconds until health may move its slots again; null: it may. */
   postponed_ms: number | null;
-  /** Packets sent to its destinations. */
+  /** Packets sent to its destinations since l4lbd started, also to those that have left. */
   counted: Count | null;
   destinations: DestinationStatus[];
 }
