@@ -17,7 +17,7 @@
  */
 import { at as element } from '../text/must.js';
 import { hash } from '../wire/hash.js';
-import type { TableDestination } from './slot-counts.js';
+import type { Bounds, TableDestination } from './slot-counts.js';
 import { bounds, inOrder, seedOf } from './slot-counts.js';
 
 /** For each slot the index of its destination, or -1 where there is none. */
@@ -27,29 +27,28 @@ export function consistentTable(
 ): Int32Array {
   const result = new Int32Array(slots).fill(-1);
   const limits = bounds(destinations, slots);
-  // Sorted by address: of two that arrive together, the same one is always first.
-  const walkers = destinations
-    .map((destination, index) => ({
-      ...{ index, destination },
-      walker: new Walker(destination, slots),
-      ...element(limits, index),
-      taken: 0,
-    }))
+  const runners = destinations
+    .map((destination, index) => ({ ...element(limits, index), index, destination }))
     .filter(({ most }) => most > 0)
-    .sort((a, b) => inOrder(a.destination, b.destination));
-
-  const race = new Race(walkers.map(({ walker }) => walker));
+    // By address: of two that arrive together, the same one is always first.
+    .sort((a, b) => inOrder(a.destination, b.destination))
+    .map(
+      ({ destination, index, least, most }, place) =>
+        new Runner(destination, { index, place, least, most, slots }),
+    );
+  const race = new Race(lanesOf(runners), slots);
   let left = slots;
   /**
    * Slots that no destination needs for its least number; any that has its least may take
    * one.
    */
-  let spare = walkers.reduce((rest, { least }) => rest - least, slots);
+  let spare = runners.reduce((rest, { least }) => rest - least, slots);
   while (left > 0) {
-    const runner = walkers[race.first];
-    if (runner === undefined) break;
+    const lane = race.first;
+    const runner = lane?.first;
+    if (!runner) break;
     const isEnough = runner.taken >= (spare > 0 ? runner.most : runner.least);
-    const { slot } = runner.walker;
+    const slot = runner.slotAt(lane.rank);
     if (!isEnough && result[slot] === -1) {
       result[slot] = runner.index;
       if (runner.taken >= runner.least) spare--;
@@ -61,19 +60,23 @@ export function consistentTable(
   return result;
 }
 
-/** Within one step the walkers start at this many different times. */
+/** Within one step the runners start at this many different times. */
 const PARTS = 1 << 12;
 
 /**
  * A destination on its way along the slots. Its order is made of affine maps and
- * shifts in turn. Each of them can be undone, so the walker comes to every slot once.
+ * shifts in turn. Each of them can be undone, so it comes to every slot once.
  */
-class Walker {
-  /** The steps taken, in parts. As a weight has 16 bits, products stay below 2^53. */
-  time: number;
+class Runner {
+  readonly index: number;
+  /** Breaks ties. */
+  readonly place: number;
+  readonly least: number;
+  readonly most: number;
   readonly weight: number;
-  readonly end: number;
-  #rank = 0;
+  /** When it starts, in parts of a step. */
+  readonly start: number;
+  taken = 0;
   readonly #mask: number;
   readonly #shift: number;
   /** Of the affine maps. They are separate fields because reading an array is slower. */
@@ -83,11 +86,15 @@ class Walker {
   readonly #d: number;
   readonly #e: number;
 
-  constructor(destination: TableDestination, slots: number) {
+  constructor(destination: TableDestination, limits: Limits) {
+    const { index, place, least, most, slots } = limits;
     const seed = seedOf(destination);
-    this.time = hash(seed, 0, 0) % PARTS;
+    this.index = index;
+    this.place = place;
+    this.least = least;
+    this.most = most;
     this.weight = destination.weight;
-    this.end = slots * PARTS;
+    this.start = hash(seed, 0, 0) % PARTS;
     this.#mask = slots - 1;
     this.#shift = (32 - Math.clz32(slots)) >> 1;
     this.#a = hash(seed, 1, 0) | 1;
@@ -97,84 +104,130 @@ class Walker {
     this.#e = hash(seed, 5, 0) | 1;
   }
 
-  get slot(): number {
+  /** Where it is after so many steps. */
+  slotAt(rank: number): number {
     const mask = this.#mask;
     const shift = this.#shift;
-    let slot = (Math.imul(this.#rank, this.#a) + this.#b) & mask;
+    let slot = (Math.imul(rank, this.#a) + this.#b) & mask;
     slot ^= slot >>> shift;
     slot = (Math.imul(slot, this.#c) + this.#d) & mask;
     slot ^= slot >>> shift;
     return Math.imul(slot, this.#e) & mask;
   }
+}
 
-  step(): void {
-    this.#rank++;
-    this.time += PARTS;
-  }
-
-  /** Compares time over weight without a division. */
-  isBefore(other: Walker): boolean {
-    return this.time * other.weight < other.time * this.weight;
-  }
+interface Limits extends Bounds {
+  index: number;
+  place: number;
+  slots: number;
 }
 
 /**
- * Tells who arrives next: a heap of walkers, which are given in the order that breaks
- * ties.
+ * The runners of one weight. They are equally fast, so they arrive in the same order in each
+ * round, and nobody need compare them again.
  */
-class Race {
-  readonly #walkers: readonly Walker[];
-  readonly #heap: number[];
+class Lane {
+  readonly weight: number;
+  /** Who arrives next; undefined: all have left. */
+  first: Runner | undefined;
+  /** When, in parts. As a weight has 16 bits, products stay below 2^53. */
+  time = 0;
+  /** The steps that those have taken who are still to come in this round. */
+  rank = 0;
+  readonly #runners: Runner[];
+  #next = 0;
+  /** How many of those that have come in this round stay. */
+  #staying = 0;
 
-  constructor(walkers: readonly Walker[]) {
-    this.#walkers = walkers;
-    this.#heap = walkers.map((_, place) => place);
-    for (let at = walkers.length >> 1; at >= 0; at--) this.#sink(at);
+  /** In the order of their arrival. */
+  constructor(runners: Runner[], weight: number) {
+    this.#runners = runners;
+    this.weight = weight;
+    this.#look();
   }
 
-  /** The index of the walker that arrives next, -1 when all have left. */
-  get first(): number {
-    return this.#heap[0] ?? -1;
-  }
-
-  /**
-   * Moves the first walker to its next slot. It leaves the race if told to, and at its
-   * end.
-   */
   step(leaves: boolean): void {
-    const walker = this.#walkers[this.first];
-    walker?.step();
-    if (leaves || !walker || walker.time >= walker.end) {
+    const runners = this.#runners;
+    if (this.first && !leaves) runners[this.#staying++] = this.first;
+    this.#next++;
+    if (this.#next >= runners.length) {
+      runners.length = this.#staying;
+      this.#next = 0;
+      this.#staying = 0;
+      this.rank++;
+    }
+    this.#look();
+  }
+
+  #look(): void {
+    this.first = this.#runners[this.#next];
+    this.time = this.rank * PARTS + (this.first?.start ?? 0);
+  }
+}
+
+function lanesOf(runners: readonly Runner[]): Lane[] {
+  const byWeight = new Map<number, Runner[]>();
+  for (const runner of runners) {
+    const same = byWeight.get(runner.weight);
+    if (same) same.push(runner);
+    else byWeight.set(runner.weight, [runner]);
+  }
+  return [...byWeight].map(([weight, all]) => {
+    all.sort((one, other) => one.start - other.start || one.place - other.place);
+    return new Lane(all, weight);
+  });
+}
+
+/** Tells who arrives next: a heap of lanes. */
+class Race {
+  readonly #heap: Lane[];
+  readonly #end: number;
+
+  /** All lanes end after as many steps as there are slots. */
+  constructor(lanes: Lane[], slots: number) {
+    this.#heap = lanes;
+    this.#end = slots;
+    for (let at = lanes.length >> 1; at >= 0; at--) this.#sink(at);
+  }
+
+  /** The lane of the runner that arrives next; undefined when all have left. */
+  get first(): Lane | undefined {
+    return this.#heap[0];
+  }
+
+  /** Moves the first runner to its next slot. It leaves the race if told to. */
+  step(leaves: boolean): void {
+    const lane = this.#heap[0];
+    lane?.step(leaves);
+    if (!lane?.first || lane.rank >= this.#end) {
       const last = this.#heap.pop();
-      if (this.#heap.length > 0 && last !== undefined) this.#heap[0] = last;
+      if (this.#heap.length > 0 && last) this.#heap[0] = last;
     }
     this.#sink(0);
   }
 
-  #isBefore(a: number, b: number): boolean {
-    const one = this.#walkers[a] as Walker;
-    const other = this.#walkers[b] as Walker;
-    return one.isBefore(other) || (a < b && !other.isBefore(one));
-  }
-
   #sink(from: number): void {
     const heap = this.#heap;
-    const place = heap[from];
-    if (place === undefined) return;
+    const lane = heap[from];
+    if (!lane) return;
     let at = from;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
       const right = child + 1;
-      if (
-        right < heap.length &&
-        this.#isBefore(element(heap, right), element(heap, child))
-      )
+      if (right < heap.length && isBefore(element(heap, right), element(heap, child)))
         child = right;
-      if (!this.#isBefore(element(heap, child), place)) break;
+      if (!isBefore(element(heap, child), lane)) break;
       heap[at] = element(heap, child);
       at = child;
     }
-    heap[at] = place;
+    heap[at] = lane;
   }
+}
+
+/** Compares time over weight without a division. */
+function isBefore(one: Lane, other: Lane): boolean {
+  const a = one.time * other.weight;
+  const b = other.time * one.weight;
+  return a === b ? (one.first?.place ?? 0) < (other.first?.place ?? 0) : a < b;
 }
