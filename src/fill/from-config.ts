@@ -165,7 +165,7 @@ async function withSlots(
   services: readonly Service[],
 ): Promise<State> {
   // Slots that nobody ever wrote are zero, so they need not be read.
-  if (tables.device.abi === 0) return tables;
+  if (tables.device.abi === 0 || services.length === 0) return tables;
   const read = await readAllSlots(bpftool, maps, services);
   const slots = tables.slots.size === 0 ? read : new Map([...tables.slots, ...read]);
   return { ...tables, slots };

@@ -280,6 +280,7 @@ export async function applyPlan(
   { plan, live }: Pick<Planned<Pick<Plan, 'writes'>>, 'plan' | 'live'>,
   lock: number,
 ): Promise<void> {
+  if (plan.writes.length === 0) return;
   await bpftool.write(linesOf(maps, plan.writes, live.slots), lock);
 }
 

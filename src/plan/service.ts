@@ -317,9 +317,15 @@ function deadline({ drainDeadline }: Service): string {
 function countMoved(before: State, after: State): number {
   const was = addressesById(before);
   const is = addressesById(after);
+  const changed = new Set(
+    [...is].flatMap(([id, one]) => (was.get(id) === one ? [] : [id])),
+  );
   let moved = 0;
   for (const [key, { current }] of after.slots) {
-    if (is.get(current) !== was.get(before.slots.get(key)?.current ?? 0)) moved++;
+    const earlier = before.slots.get(key)?.current ?? 0;
+    // Most slots stay, and numbers are quicker to compare than addresses.
+    if (current === earlier ? changed.has(current) : is.get(current) !== was.get(earlier))
+      moved++;
   }
   return moved;
 }
@@ -352,11 +358,14 @@ function sharesOf(
 }
 
 function slotsByAddress(state: State): Map<string, number> {
+  const byId = new Map<number, number>();
+  for (const { current } of state.slots.values())
+    byId.set(current, (byId.get(current) ?? 0) + 1);
   const addresses = addressesById(state);
   const counts = new Map<string, number>();
-  for (const { current } of state.slots.values()) {
-    const address = addresses.get(current);
-    if (address !== undefined) counts.set(address, (counts.get(address) ?? 0) + 1);
+  for (const [id, count] of byId) {
+    const address = addresses.get(id);
+    if (address !== undefined) counts.set(address, (counts.get(address) ?? 0) + count);
   }
   return counts;
 }
