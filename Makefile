@@ -19,7 +19,7 @@ DESTINATIONS ?=
 CELLS ?=
 
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
-	l4lb_carry.o l4lb_carry_flows.o l4lb_sum.o l4lb_steer.o
+	l4lb_carry.o l4lb_carry_flows.o l4lb_sum.o l4lb_steer.o l4lb_check.o
 OBJECTS := $(PROGRAMS) testbed/pass.o testbed/hold.o
 # The builds that are also compiled for this machine.
 BALANCERS := host portable frags
@@ -174,7 +174,8 @@ l4lb_xdp_frags.o: l4lb_xdp.c $(HEADERS) Makefile
 l4lb_decap_frags.o: programs/l4lb_decap.c $(wildcard programs/*.h) $(HEADERS) Makefile
 	$(call compile,-mcpu=v3 -DL4LB_FRAGS)
 
-l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o l4lb_sum.o l4lb_steer.o: %.o: programs/%.c $(wildcard programs/*.h) \
+l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o l4lb_sum.o l4lb_steer.o \
+	l4lb_check.o: %.o: programs/%.c $(wildcard programs/*.h) \
 		$(HEADERS) Makefile
 	$(call compile,-mcpu=v3)
 

@@ -27,21 +27,6 @@
 #include "parse.h"
 #include "translate.h"
 
-/* Writes the MAC addresses of the frame, and leaves the type behind them as it is. */
-static __always_inline enum l4lb_verdict
-readdress(struct xdp_md *ctx, const struct l4lb_device *device,
-	  const struct l4lb_destination *destination)
-{
-	void *frame = frame_start(ctx);
-
-	if (never(frame + sizeof(struct ethhdr) > frame_end(ctx)))
-		return L4LB_NO_ROOM; /* all of it has been read */
-	write_ethernet(frame, read_mac(destination->mac),
-		       read_mac_before(device->mac,
-				       *(__be16 *)(frame + MACS_LENGTH)));
-	return L4LB_NO_OBJECTION;
-}
-
 #ifdef L4LB_HOST
 #define is_local(destination) ((destination)->forward == L4LB_LOCAL)
 #define is_nat(destination) ((destination)->forward == L4LB_NAT)

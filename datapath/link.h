@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Writes the Ethernet header and VLAN tags in front of a new header. */
+/* Writes the Ethernet header: in front of a new header, with VLAN tags, or in place. */
 #ifndef LINK_H
 #define LINK_H
 
@@ -76,6 +76,21 @@ static __always_inline bool write_link(struct xdp_md *ctx, __u8 tags,
 		return false;
 	*(__be16 *)(*header - sizeof(from.behind)) = from.behind;
 	return true;
+}
+
+/* Writes the MAC addresses of the frame, and leaves the type behind them as it is. */
+static __always_inline enum l4lb_verdict
+readdress(struct xdp_md *ctx, const struct l4lb_device *device,
+	  const struct l4lb_destination *destination)
+{
+	void *frame = frame_start(ctx);
+
+	if (never(frame + sizeof(struct ethhdr) > frame_end(ctx)))
+		return L4LB_NO_ROOM; /* all of it has been read */
+	write_ethernet(frame, read_mac(destination->mac),
+		       read_mac_before(device->mac,
+				       *(__be16 *)(frame + MACS_LENGTH)));
+	return L4LB_NO_OBJECTION;
 }
 
 #endif

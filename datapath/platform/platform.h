@@ -2,7 +2,8 @@
 /*
  * The seam between the programs and what runs them: the kernel, or a process on this
  * machine that has frames and tables in its memory (L4LB_NATIVE). Everything else in
- * datapath/ is the same source for both. Each platform defines:
+ * datapath/ is the same source for both. A program that the kernel gives what the host
+ * sends (L4LB_SKB) has a part of this. Each platform defines:
  *
  *   struct xdp_md                  a frame on its way through a program
  *   frame_start(ctx), frame_end(ctx)
@@ -39,6 +40,8 @@
 
 #ifdef L4LB_NATIVE
 #include "native.h"
+#elif defined(L4LB_SKB)
+#include "skb.h"
 #else
 #include "bpf.h"
 #endif

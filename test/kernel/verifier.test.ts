@@ -32,6 +32,7 @@ test.each([
   ['l4lb_carry_flows.o', 40_000],
   ['l4lb_sum.o', 10_000],
   ['l4lb_steer.o', 2_000],
+  ['l4lb_check.o', 20_000],
 ])('%s is verified within %d instructions', async (object, most) => {
   const { stdout } = await execa(verified, [ROOT + object]);
   const instructions = Number(stdout);

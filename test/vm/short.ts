@@ -26,6 +26,7 @@ export function programs(vm: Vm): void {
         expect(loaded.trimEnd().split('\n')).toEqual([
           'l4lb_carry.o',
           'l4lb_carry_flows.o',
+          'l4lb_check.o',
           'l4lb_decap.o',
           'l4lb_decap_frags.o',
           'l4lb_steer.o',

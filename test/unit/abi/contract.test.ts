@@ -16,6 +16,13 @@ import {
   encodeSenderKey,
 } from '../../../src/abi/answer.js';
 import { carryFrames, decodeCarriedFlows, flowsFrame } from '../../../src/abi/carry.js';
+import {
+  CHECKS,
+  CHECK_MAC,
+  CHECK_SIZE,
+  PORTS_OF_CHECK,
+  encodeCheck,
+} from '../../../src/abi/check.js';
 import { DECAP_VERDICTS } from '../../../src/abi/decap.js';
 import { decodeCounter, encodeCounter } from '../../../src/abi/counter.js';
 import type { Counter } from '../../../src/abi/counter.js';
@@ -111,6 +118,7 @@ const L4LB = header('l4lb.h');
 const DECAP = header('../programs/decap.h');
 const CARRY = header('../programs/carry.h');
 const STEER = header('../programs/steer.h');
+const CHECK = header('../programs/check.h');
 const SUM = header('../programs/sum.h');
 
 /** A number that a header defines. */
@@ -622,6 +630,23 @@ describe('abi', () => {
     ]);
     const server = encodeServer({ address: WEB_1, port: 223, protocol: 6 });
     expect(server).toEqual(Buffer.concat([WEB_1, bytes('00df 06 00')]));
+  });
+
+  test('a check lies in its map as in programs/check.h', () => {
+    expect(CHECK).toContain(`sizeof(struct l4lb_check) == ${CHECK_SIZE},`);
+    expect(CHECK).toContain(`#define L4LB_CHECKS ${CHECKS}\n`);
+    expect(CHECK).toContain(`#define L4LB_PORTS_OF_CHECK ${PORTS_OF_CHECK}\n`);
+    const digits = CHECK_MAC.replaceAll(':', '');
+    expect(CHECK).toContain(`L4LB_CHECK_MAC_UPPER 0x${digits.slice(0, 8)}\n`);
+    expect(CHECK).toContain(`L4LB_CHECK_MAC_LOWER 0x${digits.slice(8)}\n`);
+    const places = fieldsOf(CHECK, 'l4lb_check').map(({ name, at }) => [name, at]);
+    expect(places).toEqual([
+      ...[['address', 0] as const, ['destination', 16] as const, ['spare', 20] as const],
+    ]);
+    const check = encodeCheck({ address: WEB_1, destination: 7 });
+    expect(check.subarray(0, 16)).toEqual(WEB_1);
+    expect(check.readUInt32LE(16)).toBe(7);
+    expect(encodeCheck(undefined)).toEqual(Buffer.alloc(CHECK_SIZE));
   });
 
   test.each([
