@@ -6,6 +6,7 @@ import { print, printJson, warn } from './system/output.js';
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
 import { attachModeOption, jsonOption } from './cli/options.js';
+import { sweepChecking } from './program/checking.js';
 import { sweepPins } from './program/pins.js';
 import { sweepSteering } from './program/steering.js';
 import { deviceLock, withLock } from './system/lock.js';
@@ -37,7 +38,9 @@ export async function off(flags: Flags): Promise<void> {
   const taken = await withLock(tools.run, deviceLock(link), async () => {
     sweepPins();
     await sweepSteering(tools);
-    return takeOff(tools, await tools.ip.link(device), mode);
+    const taken = await takeOff(tools, await tools.ip.link(device), mode);
+    await sweepChecking(tools, link);
+    return taken;
   });
   const left: LeftBehind[] = [];
   for (const one of taken) left.push(await leftBehind(tools, link, one));

@@ -22,6 +22,7 @@ const REASONS = new Map([
   ['ENETUNREACH', 'network unreachable'],
   ['EADDRNOTAVAIL', 'the source address or port is not to be had'],
   ['EADDRINUSE', 'the source port is in use'],
+  ['EINVAL', 'the device does not take its packets now'],
   ['EACCES', 'not permitted'],
   ['EPERM', 'not permitted'],
   ['EMFILE', 'the checker has too many files open'],
@@ -32,6 +33,7 @@ const REASONS = new Map([
 const OWN_FAULTS = [
   'EADDRNOTAVAIL',
   'EADDRINUSE',
+  'EINVAL', // a blackhole is where the way of the balancer's packets should be
   'EMFILE',
   'ENFILE',
   'ENOBUFS',

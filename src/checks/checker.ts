@@ -6,7 +6,8 @@
  * when this process was too late to hear an answer: stopped, or busy, or the machine was. A
  * check that runs out of time then says nothing about its destination, and is asked anew.
  */
-import type { Check, Checked } from '../health/check.js';
+import type { Check, Checked, Probe } from '../health/check.js';
+import { at } from '../text/must.js';
 import type { Ask, Done } from './attempt.js';
 
 /** Milliseconds between two looks at what is due. */
@@ -25,6 +26,8 @@ interface Entry {
   /** When the next one begins, unless one is running. */
   next: number;
   running: Attempt | undefined;
+  /** How often it was asked. */
+  count: number;
   isGone: boolean;
 }
 
@@ -80,7 +83,10 @@ export class Checker {
       if (this.#entries.has(check.key)) continue;
       const { interval } = check;
       const next = now + this.#clock.random() * interval;
-      const entry = { check, pace: interval, next, running: undefined, isGone: false };
+      const entry = {
+        ...{ check, pace: interval, next, running: undefined },
+        ...{ count: 0, isGone: false },
+      };
       this.#entries.set(check.key, entry);
       this.#plan(entry, next);
     }
@@ -153,7 +159,7 @@ export class Checker {
       if (entry.running === attempt) this.#end(entry, passed, reason);
     };
     try {
-      attempt.giveUp = this.#ask(check.probe, done);
+      attempt.giveUp = this.#ask(probeOf(check, entry.count++), done);
     } catch (error) {
       // What node refuses at once, such as a name that is none, must not end all checks.
       done(undefined, error instanceof Error ? error.message : String(error));
@@ -180,4 +186,10 @@ export class Checker {
     if (entries) entries.push(entry);
     else this.#due.set(tick, [entry]);
   }
+}
+
+/** A port is not used twice in a row: the server may not have forgotten it yet. */
+function probeOf({ probe, localPorts }: Check, count: number): Probe {
+  if (!localPorts) return probe;
+  return { ...probe, localPort: at(localPorts, count % localPorts.length) };
 }

@@ -67,7 +67,10 @@ function talk(
   done: Done,
   read: Read,
 ): () => void {
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  const type = address.includes(':') ? 'udp6' : 'udp4';
+  // A check of several addresses has one port for all of them.
+  const shared = { reuseAddr: localPort !== undefined, ipv6Only: type === 'udp6' };
+  const socket = createSocket({ type, ...shared });
   const { end, giveUp } = once(() => socket.close(), done);
   socket.on('error', (error) => {
     fail(end, error);

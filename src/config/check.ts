@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Reads `check` of a service: how l4lbd learns which of its destinations serve. */
-import type { Kind, Question } from '../health/check.js';
-import { KINDS } from '../health/check.js';
+import type { Kind, Question, Via } from '../health/check.js';
+import { KINDS, VIAS } from '../health/check.js';
 import type { Patience } from '../health/condition.js';
 import type { OnPanic } from '../health/weights.js';
 import { ON_PANIC } from '../health/weights.js';
@@ -20,6 +20,12 @@ export interface WantedCheck extends Patience {
   question: Question;
   /** Undefined: that of the destination, or of the service. */
   port: number | undefined;
+  /** Undefined: that of the service's packets, if it can be. */
+  via: Via | undefined;
+  /** Whether the file says so. */
+  isViaWanted: boolean;
+  /** FILE:LINE of it, for messages. */
+  viaPlace: string;
   interval: number;
   timeout: number;
   /** Between two checks while the next one may decide. */
@@ -78,6 +84,9 @@ export function readCheck(
       question: readQuestion(section, kind),
       port: readCheckPort(section, ways, rows),
     },
+    via: section.get('via', oneOf(VIAS)),
+    isViaWanted: section.has('via'),
+    viaPlace: section.problems.place(section.at('via')),
     ...{ interval, timeout, fast },
     rise: section.get('rise', count(1, 100)) ?? 2,
     fall: section.get('fall', count(1, 100)) ?? 3,

@@ -172,14 +172,20 @@ export const CHECK_KEYS: readonly Key[] = [
   },
   {
     name: 'port',
-    meaning: 'port that is asked, at the address of the destination',
+    meaning: 'port that is asked',
     usual: 'the port of the service, if it has one; by nat that of the destination',
+  },
+  {
+    name: 'via',
+    meaning:
+      'how the check gets there: through the "tunnel" or by the "link", as the packets of the service do, to the address of the service; or to the "address" of the destination',
+    usual: 'as the packets, if it can; else "address"',
   },
   { name: 'path', meaning: 'http, https: path and query', usual: '"/"' },
   {
     name: 'host',
     meaning: 'http, https, grpc: the host that is named, also in TLS',
-    usual: 'the address of the destination',
+    usual: 'the address that is asked',
   },
   {
     name: 'status',

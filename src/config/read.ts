@@ -20,6 +20,7 @@ import type { WantedCheck } from './check.js';
 import { readCheck } from './check.js';
 import type { WantedDaemon } from './daemon.js';
 import { readDaemon } from './daemon.js';
+import { viaFault } from './via.js';
 import {
   oneOf,
   readBoolean,
@@ -141,6 +142,7 @@ export function parseConfig({ name, text }: DestinationFile, open: OpenFile): Co
     return [];
   });
   checkTogether(read);
+  checkVias(read);
   const services = read.map(({ service }) => ({
     ...service,
     sources: { ...sources, ...service.sources },
@@ -260,5 +262,15 @@ function checkTogether(read: readonly Read[]): void {
       const reason = `${formatWay(way)} already leads to the service at ${other.place}`;
       section.fault(section.has('ways') ? 'ways' : 'address', reason);
     }
+  }
+}
+
+/** Another service may stand in the way of a check. */
+function checkVias(read: readonly Read[]): void {
+  const all = read.map(({ service }) => service);
+  for (const { section, service } of read) {
+    const { via } = service.check ?? {};
+    const fault = via && viaFault(service, via, all);
+    if (fault) section.problems.add([...section.at('check'), 'via'], fault);
   }
 }

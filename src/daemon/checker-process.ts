@@ -49,7 +49,8 @@ export class CheckerProcess {
   /** All checks from now on. */
   set(checks: readonly Check[]): void {
     this.#checks = checks;
-    this.#pace.clear();
+    const keys = new Set(checks.map(({ key }) => key));
+    for (const key of this.#pace.keys()) if (!keys.has(key)) this.#pace.delete(key);
     if (this.#child) this.#say({ checks });
     else this.#start();
   }

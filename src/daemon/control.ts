@@ -35,6 +35,7 @@ import type { View } from './notify.js';
 import type { Seen } from './report.js';
 import { reportOf } from './report.js';
 import { WarmTables } from './tables.js';
+import { Tunnel } from './tunnel.js';
 
 export interface Options {
   device: string;
@@ -71,6 +72,7 @@ export class Control {
   readonly #journal: Journal;
   readonly #checker: CheckerProcess;
   readonly #tables: WarmTables;
+  readonly #tunnel: Tunnel;
   readonly #history = new History();
   readonly #started = new Date();
   #attached: Attached | undefined;
@@ -116,7 +118,7 @@ export class Control {
     this.#checker = new CheckerProcess(
       {
         report: (report) => {
-          this.#take(report);
+          this.#tunnel.take(report);
         },
         trouble: (what) => {
           this.#trouble(what);
@@ -124,6 +126,17 @@ export class Control {
       },
       options.user,
     );
+    this.#tunnel = new Tunnel(tools, {
+      checks: (checks) => {
+        this.#checker.set(checks);
+      },
+      report: (report) => {
+        this.#take(report);
+      },
+      trouble: (what) => {
+        this.#trouble(what);
+      },
+    });
   }
 
   get isReady(): boolean {
@@ -249,8 +262,14 @@ export class Control {
       }
       if (this.#saveAt !== Infinity) this.#save();
     } finally {
-      this.#checker.stop();
+      await this.end();
     }
+  }
+
+  /** Ends what works for it, and takes away what it has laid for checks. */
+  async end(): Promise<void> {
+    this.#checker.stop();
+    await this.#tunnel.close();
   }
 
   /** Does something in the loop, after what is being done. */
@@ -272,8 +291,12 @@ export class Control {
         health.destinations.map((one) => [savedKey(health.name, one.name), one] as const),
       ),
     ]);
-    const loaded = await loadFile(this.#tools, attached, file, (service, name) =>
-      known.get(savedKey(service, name)),
+    const loaded = await loadFile(
+      this.#tools,
+      attached,
+      file,
+      (service, name) => known.get(savedKey(service, name)),
+      (prepared) => this.#tunnel.open(attached, prepared),
     );
     // May fail: there may be somebody else who listens there.
     await this.#takeWanted(loaded.wanted);
@@ -295,8 +318,8 @@ export class Control {
       }
     }
     this.#history.keep(new Set(this.#byKey.keys()));
-    this.#checker.set(loaded.checks);
-    const { services, checks } = loaded;
+    const { services, checks, prepared } = loaded;
+    await this.#tunnel.set(prepared.services, checks, this.#tables.last?.state);
     const destinations = services.reduce((sum, one) => sum + one.destinations.length, 0);
     const counts = { services: services.length, destinations, checks: checks.length };
     this.#reloads.good += kind === 'reloaded' ? 1 : 0;
@@ -500,6 +523,7 @@ export class Control {
       };
       this.#journal.add({ kind: 'filled', ...told });
     }
+    await this.#tunnel.follow(attached, filled.plan.after);
     return filled.plan;
   }
 

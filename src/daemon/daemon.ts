@@ -86,6 +86,7 @@ export class Daemon {
       await Promise.race([this.#control.run(take), watch()]);
       await this.#notifier.told();
     } finally {
+      await this.#control.end();
       this.#server.close();
     }
   }

@@ -2,6 +2,7 @@
 /** Makes the health of the services of a file, from what the tables hold now. */
 import type { WantedCheck } from '../config/check.js';
 import { checkedPort } from '../config/check.js';
+import { addressesOf } from '../config/via.js';
 import type { DestinationRow } from '../config/destinations-csv.js';
 import { nameOfRow } from '../config/destinations-csv.js';
 import type { Check } from '../health/check.js';
@@ -12,6 +13,7 @@ import type { Decided, Destination } from '../health/service.js';
 import { ServiceHealth } from '../health/service.js';
 import type { Given } from '../health/weights.js';
 import type { ResolvedService } from '../plan/all.js';
+import { endpointOf } from './live.js';
 
 /** What is known of a destination from before: of this process, or of one before it. */
 export interface Known extends Decided {
@@ -27,7 +29,10 @@ export interface Health {
   checks: Check[];
 }
 
-const NO_CHECK: Omit<WantedCheck, 'question' | 'port' | 'timeout'> = {
+const NO_CHECK: Omit<
+  WantedCheck,
+  'question' | 'port' | 'timeout' | 'via' | 'isViaWanted' | 'viaPlace'
+> = {
   ...{ interval: 0, fast: 0, rise: 1, fall: 1, deadAfter: Infinity, slowStart: 0 },
   ...{ onPanic: 'off', mostMoves: 100 },
 };
@@ -40,12 +45,12 @@ export function makeHealth(
 ): Health {
   const checks = new Map<string, Check>();
   const made = services.map((service) => {
-    const { name, check, rows, ways } = service;
+    const { name, check, rows } = service;
     const live = rows.map((row) => liveOf(name, row));
     // In a service that is new, there is nothing that could be kept.
     const isNew = live.every((one) => one === undefined);
     const destinations = rows.map((row, index): Destination => {
-      const one = check && checkOf(check, row.address, checkedPort(check, ways, row));
+      const one = check && checkOf(check, service, row);
       if (one) checks.set(one.key, one);
       const known = knownOf(name, nameOfRow(row));
       const getsPackets =
@@ -72,11 +77,21 @@ export function makeHealth(
   return { services: made, checks: [...checks.values()] };
 }
 
+/** By the tables it goes to the addresses of the service; a server on this host has none. */
 function checkOf(
-  { question, interval, timeout }: WantedCheck,
-  address: string,
-  port: number,
+  check: WantedCheck,
+  service: ResolvedService,
+  row: DestinationRow,
 ): Check {
-  const probe = { ...question, address, port };
-  return { key: keyOf(probe, interval, timeout), probe, interval, timeout };
+  const { question, interval, timeout, via = 'address' } = check;
+  const port = checkedPort(check, service.ways, row);
+  if (via === 'address' || row.isLocal) {
+    const probe = { ...question, address: row.address, port };
+    return { key: keyOf(probe, interval, timeout), probe, interval, timeout };
+  }
+  const [address = '', ...alsoAt] = addressesOf(service);
+  const probe = { ...question, address, port, ...(alsoAt.length > 0 && { alsoAt }) };
+  const through = { service: service.name, destination: endpointOf(row) };
+  const key = keyOf(probe, interval, timeout, through);
+  return { key, probe, interval, timeout, through };
 }

@@ -67,16 +67,25 @@ export function idsIn(
   tables: Tables,
   services: readonly ResolvedService[],
 ): (service: string, row: DestinationRow) => number | undefined {
+  const idOf = idsByEndpoint(tables, services);
+  return (service, row) => idOf(service, endpointOf(row));
+}
+
+/** The same by what formatEndpoint() writes. */
+export function idsByEndpoint(
+  tables: Tables,
+  services: readonly ResolvedService[],
+): (service: string, endpoint: string) => number | undefined {
   const live = [...servicesIn(reachable(tables)).values()];
   const ids = new Map<string, number>();
   for (const [{ name }, { id: service }] of matchServices(live, services)) {
     for (const [id, entry] of ownedBy(tables, service))
       ids.set(`${name} ${formatEndpoint(entry)}`, id);
   }
-  return (service, row) => ids.get(`${service} ${endpointOf(row)}`);
+  return (service, endpoint) => ids.get(`${service} ${endpoint}`);
 }
 
-function endpointOf({ address, port, isLocal }: DestinationRow): string {
+export function endpointOf({ address, port, isLocal }: DestinationRow): string {
   const endpoint: Endpoint = {
     address: must(parseAddress(address), address),
     ...(port !== undefined && { port }),

@@ -17,12 +17,16 @@ export interface Loaded extends Health {
   wanted: WantedDaemon;
 }
 
-/** Throws a Failure if anything in the file is wrong; then nothing has changed. */
+/**
+ * Throws a Failure if anything in the file is wrong; then nothing has changed. `open` lays the
+ * way of the checks that need one.
+ */
 export async function loadFile(
   tools: Context,
   attached: Attached,
   file: string,
   knownOf: KnownOf,
+  open: (prepared: PreparedConfig) => Promise<PreparedConfig>,
 ): Promise<Loaded> {
   const read = readConfig(file);
   await checkOwn(tools, attached);
@@ -37,7 +41,7 @@ export async function loadFile(
   };
   const canLeave = attached.maps.exits !== undefined;
   const resolved = await prepareConfig(tools, attached.link, config, canLeave);
-  const prepared = {
+  const withHops = {
     ...resolved,
     services: resolved.services.map((service, index) => ({
       ...service,
@@ -48,7 +52,8 @@ export async function loadFile(
     })),
   };
   // Whatever the tables have no room for is a fault of the file, and changes nothing.
-  await planPrepared(tools, attached.maps, prepared);
+  await planPrepared(tools, attached.maps, withHops);
+  const prepared = await open(withHops);
   const live = givenIn(tables, prepared.services);
   const health = makeHealth(prepared.services, live, knownOf, performance.now());
   return { ...health, prepared, wanted: read.daemon };

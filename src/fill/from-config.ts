@@ -13,6 +13,7 @@ import { exportConfig } from '../plan/export.js';
 import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Planned, Warm } from './from-rows.js';
+import { chooseVias } from './check-via.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import { askSeed, checkBuild, macOf, readFile } from './from-rows.js';
 import { senderOf } from '../system/ip/links.js';
@@ -95,7 +96,8 @@ export async function prepareConfig(
   canLeave: boolean,
 ): Promise<PreparedConfig> {
   checkConfigNames(config);
-  const { services: wanted, echo, answers, names, seed } = config;
+  const wanted = await chooseVias(tools.run, config.services, canLeave);
+  const { echo, answers, names, seed } = config;
   for (const { forward } of wanted) checkBuild({ forward, answers }, canLeave);
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);

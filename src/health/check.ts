@@ -4,6 +4,13 @@
 export const KINDS = ['tcp', 'http', 'https', 'dns', 'udp', 'grpc', 'exec'] as const;
 export type Kind = (typeof KINDS)[number];
 
+/**
+ * How a check reaches its destination: as the packets of its service do, by the tables, at
+ * the address of the service; or at the destination's own address.
+ */
+export const VIAS = ['tunnel', 'link', 'address'] as const;
+export type Via = (typeof VIAS)[number];
+
 /** What a check says, and what it takes for an answer. A kind has only what it needs. */
 export interface Question {
   kind: Kind;
@@ -31,6 +38,8 @@ export interface Question {
 export interface Probe extends Question {
   address: string;
   port: number;
+  /** Further addresses that have to pass, too. */
+  alsoAt?: readonly string[];
   /** Where it is sent from, if that matters. */
   localAddress?: string;
   localPort?: number;
@@ -43,6 +52,17 @@ export interface Check {
   probe: Probe;
   interval: number;
   timeout: number;
+  /** The entry of the tables that says where its packets go; undefined: they need none. */
+  through?: Through;
+  /** The ports that it is sent from, in turn. */
+  localPorts?: readonly number[];
+}
+
+/** A destination of a service. */
+export interface Through {
+  service: string;
+  /** As formatEndpoint() writes it. */
+  destination: string;
 }
 
 /** How one of them ended. */
@@ -56,9 +76,16 @@ export interface Checked {
 }
 
 /** Whatever two checks have in common if one answer is good for both. */
-export function keyOf(probe: Probe, interval: number, timeout: number): string {
+export function keyOf(
+  probe: Probe,
+  interval: number,
+  timeout: number,
+  through?: Through,
+): string {
   const parts = Object.entries(probe)
     .filter(([, value]) => value !== undefined)
     .sort(([one], [other]) => (one < other ? -1 : 1));
-  return JSON.stringify([parts, interval, timeout]);
+  // Entries differ in more than the address that they lead to, so none is shared.
+  const entry = through ? [through.service, through.destination] : [];
+  return JSON.stringify([parts, interval, timeout, ...entry]);
 }

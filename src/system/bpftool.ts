@@ -191,7 +191,7 @@ export class Bpftool {
        * made.
        */
       lock?: number | undefined;
-      type?: 'xdp' | 'sk_lookup';
+      type?: 'xdp' | 'sk_lookup' | 'classifier';
     } = {},
   ): Promise<void> {
     const { type = 'xdp' } = options;

@@ -35,6 +35,7 @@ export type Run = (
 
 const PACKAGES = new Map([
   ['ip', 'iproute2'],
+  ['tc', 'iproute2'],
   ['flock', 'util-linux'],
   ['timeout', 'coreutils'],
 ]);

@@ -12,115 +12,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { Finished } from './network.js';
-import { Network, ROOT } from './network.js';
+import type { Event } from './daemon.js';
+import { Daemon, PATIENCE, isEnded } from './daemon.js';
+import { Network } from './network.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'l4lb-l4lbd-'));
 const state = join(folder, 'state');
 const file = join(folder, 'l4lb.toml');
 const ADDRESSES = ['10.0.1.1', '10.0.1.2', '10.0.1.3'];
-/** The longest that anything here may take, on a busy machine. */
-const PATIENCE = 20_000;
-
-interface Event {
-  kind: string;
-  destination?: string;
-  after?: string;
-  weights?: { destination: string; before: number; after: number }[];
-  moved?: number;
-  begins?: boolean;
-  what?: string;
-}
-
-/** A daemon with what it has told so far. */
-class Daemon {
-  readonly events: Event[] = [];
-  readonly child: ChildProcess;
-  stderr = '';
-  readonly #listeners = new Set<() => void>();
-
-  /** What stands in front of each event. */
-  readonly priorities: string[] = [];
-
-  constructor(network: Network, around: string[] = []) {
-    const command = [
-      ...around,
-      'node',
-      'bin/l4lbd.js',
-      '-i',
-      'eth0',
-      '-c',
-      file,
-      '--state',
-      state,
-    ];
-    const child = spawn('nsenter', [network.namespaceOf('balancer'), ...command], {
-      ...{ cwd: ROOT, stdio: 'pipe' },
-    });
-    this.child = child;
-    child.stderr.on('data', (text: Buffer) => (this.stderr += text.toString()));
-    createInterface(child.stdout).on('line', (line) => {
-      const json = line.indexOf('{');
-      this.priorities.push(line.slice(0, json));
-      this.events.push(JSON.parse(line.slice(json)) as Event);
-      for (const listener of this.#listeners) listener();
-    });
-  }
-
-  /** Waits until enough events are like that, and returns the last of them. */
-  async saw(like: (event: Event) => boolean, count = 1): Promise<Event> {
-    const end = Date.now() + PATIENCE;
-    for (;;) {
-      const found = this.events.filter(like);
-      const last = found.at(-1);
-      if (found.length >= count && last) return last;
-      if (Date.now() > end) {
-        throw new Error(
-          `not seen in ${JSON.stringify(this.events, null, 1)}\n${this.stderr}`,
-        );
-      }
-      await Promise.race([
-        new Promise<void>((resolve) => {
-          this.#listeners.add(resolve);
-        }),
-        sleep(1000),
-      ]);
-      this.#listeners.clear();
-    }
-  }
-
-  became(destination: string, state: string, count = 1): Promise<Event> {
-    return this.saw(
-      (one) => one.destination === destination && one.after === state,
-      count,
-    );
-  }
-
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    if (isEnded(this.child)) return this.child.exitCode;
-    this.child.kill(signal);
-    const [code] = (await once(this.child, 'close')) as [number | null];
-    return code;
-  }
-
-  /** The process that runs its checks. */
-  checker(): number {
-    const children = readFileSync(
-      `/proc/${this.child.pid}/task/${this.child.pid}/children`,
-    );
-    const own = children.toString().trim().split(' ').map(Number);
-    const checker = own.find((pid) => {
-      const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      return text.includes('serveChecks');
-    });
-    if (checker === undefined) throw new Error(`no checker among ${children.toString()}`);
-    return checker;
-  }
-}
-
-function isEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null;
-}
-
 let network: Network;
 let daemon: Daemon | undefined;
 let systemd: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
@@ -147,7 +46,7 @@ address = "198.51.100.10"
 ports = 80
 protocol = "tcp"
 ${slots}
-check = { kind = "http", fall = 2, ${check} }
+check = { kind = "http", via = "address", fall = 2, ${check} }
 destinations = [${ADDRESSES.map((address) => `"${address}"`).join(', ')}]
 `,
   );
@@ -157,7 +56,7 @@ async function start(check: string, slots?: string): Promise<Daemon> {
   for (const [one, child] of servers) if (isEnded(child)) serve(one);
   rmSync(state, { recursive: true, force: true });
   write(check, slots);
-  daemon = new Daemon(network);
+  daemon = new Daemon(network, file);
   await daemon.saw(({ kind }) => kind === 'ready');
   for (const address of ADDRESSES) await daemon.became(address, 'up');
   // One that is new to the tables gets its packets after that.
@@ -330,7 +229,7 @@ test('what a hand decides holds through a reload and a restart', async () => {
 
   const last = await generation();
   await running.end('SIGKILL');
-  daemon = new Daemon(network);
+  daemon = new Daemon(network, file);
   await daemon.saw(({ kind }) => kind === 'ready');
   expect(await weights()).toEqual(decided);
   // There was nothing to write.
@@ -366,7 +265,7 @@ test('a second one on the same device refuses to start', async () => {
 
 test('if nobody reads its journal any more, that is a failure', async () => {
   write(QUICK);
-  daemon = new Daemon(network);
+  daemon = new Daemon(network, file);
   await daemon.saw(({ kind }) => kind === 'ready');
   daemon.child.stdout?.destroy();
   expect(await daemon.end('SIGHUP')).toBe(1);
@@ -397,7 +296,7 @@ test('it tells systemd how it is, and the journal what matters', async () => {
   };
   await heard(/^listens$/);
   write(`${QUICK}, on_panic = "off"`);
-  daemon = new Daemon(network, ['sh', '-c', AS_SERVICE, socket]);
+  daemon = new Daemon(network, file, ['sh', '-c', AS_SERVICE, socket]);
   expect(await heard(/^READY=1 STATUS=3 (unknown|up)$/)).toBeGreaterThan(0);
   await heard(/STATUS=3 up$/);
   await heard(/^WATCHDOG=1/);

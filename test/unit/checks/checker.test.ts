@@ -75,6 +75,20 @@ test('a check begins within its interval, and comes again each interval', () => 
   });
 });
 
+test('a check takes its ports in turn', () => {
+  const ports: (number | undefined)[] = [];
+  const clock = { now: () => now, random: () => 0.5 };
+  let now = 1000;
+  const checker = new Checker(({ localPort }, done) => {
+    ports.push(localPort);
+    done(true, '');
+    return () => {};
+  }, clock);
+  checker.set([check('a', { localPorts: [16384, 16385] })]);
+  for (; now < 4400; now += TICK) checker.tick();
+  expect(ports).toEqual([16384, 16385, 16384]);
+});
+
 test('many are spread over the interval', () => {
   const bench = new Bench();
   bench.answer = passes;

@@ -74,6 +74,43 @@ test.each(['tcp', 'http', 'grpc'] as const)('%s: nobody listens', async (kind) =
   expect(await asked(at(await freePort(), { kind }))).toBe('failed: connection refused');
 });
 
+describe('at several addresses', () => {
+  const both = (port: number): Probe => ({
+    ...at(port, { kind: 'tcp' }),
+    alsoAt: ['127.0.0.2'],
+  });
+
+  test('all have to pass, from the same port', async () => {
+    const port = await saying('', { host: '0.0.0.0' });
+    const localPort = await freePort();
+    expect(await asked({ ...both(port), localPort })).toBe('passed: connected');
+  });
+
+  test('one that does not is enough to fail', async () => {
+    expect(await asked(both(await saying('')))).toBe('failed: connection refused');
+  });
+
+  test('by udp, too', async () => {
+    const server = createSocket('udp4');
+    server.on('message', (_, { port, address }) => server.send('b', port, address));
+    // Answers come from the address that was asked only on a socket of its own.
+    server.bind(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address();
+    const other = createSocket('udp4');
+    other.on('message', (_, to) => other.send('b', to.port, to.address));
+    other.bind(port, '127.0.0.2');
+    await once(other, 'listening');
+    closers.push(
+      () => server.close(),
+      () => other.close(),
+    );
+    const localPort = await freePort();
+    const probe = { ...both(port), kind: 'udp' as const, localPort };
+    expect(await asked(probe)).toBe('passed: answered');
+  });
+});
+
 describe('tcp', () => {
   test('passes when it is connected', async () => {
     const port = await saying('');

