@@ -30,7 +30,7 @@ STEER := steer/steer
 COMMANDS := $(patsubst bin/%.js,%,$(wildcard bin/*.js))
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
 C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h steer/*.[ch]) $(HEADERS)
-SCRIPTS := setup.sh .ci/run completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
+SCRIPTS := setup.sh .ci/run packaging/deb/build.sh $(wildcard packaging/deb/p*) completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # Includes the directories, whose time changes when a file is removed.
 SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
 
@@ -38,10 +38,12 @@ SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
 # not look when it compiles to BPF. There may be no gcc that could tell the name.
 MACHINE := $(shell uname -m)
 ASM := $(firstword $(wildcard /usr/include/$(MACHINE)-linux-gnu/asm /usr/include/*linux-gnu*/asm))
-BPF_FLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -I. $(if $(ASM),-I$(dir $(ASM)))
+# Objects name their sources from the top of the tree, so that they are the same anywhere.
+BPF_FLAGS := -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -target bpf -I. \
+	$(if $(ASM),-I$(dir $(ASM)))
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
-.PHONY: help setup all objects build docs test test-all check lint lint-faults lint-layout lint-c typecheck \
+.PHONY: help setup all objects build docs deb test test-all check lint lint-faults lint-layout lint-c typecheck \
 	demo demo-tcp demo-link demo-nat demo-full-nat pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
@@ -77,8 +79,10 @@ test: ## set up, build, look for faults, and run all tests (as root)
 	wait "$$look" || { status=$$?; cat .make/looked >&2; }; \
 	exit "$$status"
 
-test-all: ## the same with all kills, larger floods, ten times the fuzz, and an emulated processor (as root)
+test-all: ## the same with all kills, larger floods, ten times the fuzz, an emulated processor, and the package (as root)
 	@L4LB_TEST=all L4LB_ACCELERATOR=tcg $(MAKE) --no-print-directory test
+	@./setup.sh deb
+	@test/deb.sh
 
 check: ## lint, and the tests that need no root and no kernel
 	@$(BESIDE) all lint
@@ -143,6 +147,11 @@ bench: ## measure nanoseconds a packet and throughput, of l4lb and of alternativ
 	@./setup.sh bench >&2
 	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o >&2
 	@npx tsc -p bench && node .make/bench/bench/main.js $(ARGS)
+
+deb: ## build a Debian package of the commands and their service, and check it with lintian
+	@./setup.sh deb >&2
+	@$(MAKE) --no-print-directory all >&2
+	@package=$$(packaging/deb/build.sh) && lintian --fail-on error,warning "$$package" && echo "$$package"
 
 # How many packets go through each build, and the seed: make fuzz N=10000000 SEED=7
 N ?= 1000000
@@ -321,4 +330,4 @@ uninstall: ## remove what install installed
 		$(foreach page,$(wildcard man/*),"$(SHARE)/man/man$(lastword $(subst ., ,$(page)))/$(notdir $(page))")
 
 clean: ## remove what was built
-	rm -rf $(OBJECTS) $(SENDER) $(STEER) dist coverage .make
+	rm -rf $(OBJECTS) $(SENDER) $(STEER) dist coverage .make l4lb_*.deb

@@ -6,7 +6,8 @@
 # "setup.sh test", as make test calls it, adds what only the second opinions need: a
 # virtual machine with another kernel, a decoder of packets, and the sanitizers of clang.
 # "setup.sh fuzz", as make fuzz calls it, adds only the sanitizers. "setup.sh bench", as
-# make bench calls it, adds what l4lb is compared with, and its clients. "setup.sh iperf" adds
+# make bench calls it, adds what l4lb is compared with, and its clients. "setup.sh deb", as
+# make deb calls it, adds what builds and checks the Debian package. "setup.sh iperf" adds
 # what make demo-link, make demo-nat and make bench measure throughput with; without it the demos
 # leave that out. "setup.sh prometheus" adds what the tests of the metrics ask for a second opinion;
 # without it they say that they are skipped.
@@ -57,6 +58,15 @@ readonly needs_of_the_benchmark='
 haproxy                           haproxy        is what connections through l4lb are compared with
 wrk                               wrk            is the client of the connections
 nft                               nftables       is what packets through l4lb are compared with
+'
+
+# Of these only mmdebstrap is for the test of the package alone.
+readonly needs_of_the_package='
+dpkg-deb                          dpkg           builds the Debian package
+git                               git            tells the package when its version was made
+strip                             binutils       takes the symbols off what is compiled
+lintian                           lintian        checks the Debian package
+mmdebstrap                        mmdebstrap     makes a fresh Debian, which the test installs it in
 '
 
 # iperf 2 and not iperf3; Debian has both in main. iperf3 opens a second connection to
@@ -210,9 +220,10 @@ case $#:${1:-} in
     ;;
 1:fuzz) needs=$needs_of_all$needs_of_the_fuzzer ;;
 1:bench) needs=$needs_of_all$needs_of_the_benchmark$needs_of_throughput ;;
+1:deb) needs=$needs_of_all$needs_of_the_package ;;
 1:iperf) needs=$needs_of_all$needs_of_throughput ;;
 1:prometheus) needs=$needs_of_all$needs_of_metrics ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|iperf|prometheus]" ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|deb|iperf|prometheus]" ;;
 esac
 check_node
 install_packages
