@@ -7,7 +7,7 @@ const common = {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': '<rootDir>/test/jest/transform.js' },
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/jest/environment.js',
   // execa's signal-exit keeps its listeners in a global, which jest would take apart.
   testEnvironmentOptions: { globalsCleanup: 'off' },
 };

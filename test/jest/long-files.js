@@ -37,5 +37,13 @@ export const LONG_FILES = [
   { file: 'test/kernel/fuzz.test.ts' },
   { file: 'test/kernel/flood.test.ts' },
   { file: 'test/kernel/tshark.test.ts' },
+  { file: 'test/kernel/l4lbd.test.ts' },
+  { file: 'test/kernel/errors.test.ts' },
+  { file: 'test/kernel/local.test.ts' },
   { file: 'test/kernel/walkthrough.test.ts' },
+  { file: 'test/unit/abi/headers.test.ts' },
+  { file: 'test/unit/card/damaged.test.ts' },
+  { file: 'test/unit/card/check.test.ts' },
+  { file: 'test/unit/plan/service.test.ts' },
+  { file: 'test/unit/plan/export.test.ts' },
 ];
