@@ -307,14 +307,15 @@ async function killOnce(
 }
 
 /** UDP, and TCP segments that begin and continue connections, from random sources. */
-const TRAFFIC = ['-2', '-S', '-A'];
+const TRAFFIC = [['udp'], ['tcp', '--syn'], ['tcp']];
 
 function startTraffic(): ChildProcess[] {
-  const to = [BALANCER, '--rand-source', '-p', '80'];
-  const bounds = ['-q', '-i', 'u1500', '-c', '200000'];
-  return TRAFFIC.map((kind) =>
-    network.start('client', 'timeout', '590', 'hping3', ...to, kind, ...bounds),
-  );
+  const flood = ['-i', 'eth0', '--random-source'];
+  const bounds = ['--rate', '667', '--duration', '590s'];
+  return TRAFFIC.map(([protocol = '', ...kind]) => {
+    const to = ['--dst', `${BALANCER}:80/${protocol}`, ...kind];
+    return network.start('client', 'bin/l4lb-flood.js', ...flood, ...to, ...bounds);
+  });
 }
 
 interface Round {
@@ -396,7 +397,9 @@ async function killAgainAndAgain(
     }
     isOver = true;
   } finally {
+    const ended = traffic.map((child) => once(child, 'exit'));
     for (const child of traffic) child.kill('SIGTERM');
+    await Promise.all(ended);
     // Waits until the packets on their way have arrived.
     await sleep(300);
     if (!isOver) capture.kill();
