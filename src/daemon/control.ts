@@ -32,7 +32,7 @@ import { loadFile } from './load.js';
 import type { SavedStates } from './saved.js';
 import { formatSaved, readSaved, savedKey, writeSaved } from './saved.js';
 import type { View } from './notify.js';
-import type { Seen } from './report.js';
+import type { Seen } from './sampler.js';
 import { reportOf } from './report.js';
 import { WarmTables } from './tables.js';
 import { Tunnel } from './tunnel.js';

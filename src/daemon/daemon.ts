@@ -13,7 +13,7 @@ import { Control } from './control.js';
 import { Hook } from './hooks.js';
 import { Journal } from './journal.js';
 import { Notifier } from './notify.js';
-import type { Seen } from './report.js';
+import { Sampler } from './sampler.js';
 import { ApiServer } from './server.js';
 
 export interface DaemonOptions {
@@ -32,6 +32,7 @@ export class Daemon {
   readonly #control: Control;
   readonly #server: ApiServer;
   readonly #notifier: Notifier;
+  readonly #sampler: Sampler;
 
   constructor(tools: Context, options: DaemonOptions, print: (entry: Entry) => void) {
     const { device, file, mode, state } = options;
@@ -48,7 +49,8 @@ export class Daemon {
     const saved = join(state, `${nameInNamespace(device)}.json`);
     const all = { device, file, mode, saved, user: undefined };
     this.#control = new Control(tools, all, this.#journal);
-    this.#server = new ApiServer(this.#control, this.#journal, see);
+    this.#sampler = Sampler.of(tools, device, mode);
+    this.#server = new ApiServer(this.#control, this.#journal, () => this.#sampler.see());
     this.#notifier = new Notifier(tools.run, process.env, this.#control, (what) => {
       this.#journal.add({ kind: 'trouble', what });
     });
@@ -88,6 +90,7 @@ export class Daemon {
     } finally {
       await this.#control.end();
       this.#server.close();
+      this.#sampler.close();
     }
   }
 
@@ -96,9 +99,4 @@ export class Daemon {
     this.#hook.set(onChange);
     await this.#server.listenOn(listen);
   }
-}
-
-/** Nothing was counted. */
-function see(): Promise<Seen> {
-  return Promise.resolve({ destinations: null, verdicts: null, unseen: ['counters'] });
 }

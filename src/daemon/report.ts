@@ -4,17 +4,16 @@ import type {
   Cause,
   Changes,
   CheckerStatus,
-  Count,
   DestinationStatus,
   FileStatus,
   ServiceStatus,
   Status,
-  VerdictCount,
 } from '../api/status.js';
 import type { Warm } from '../fill/from-rows.js';
 import { waitFor } from '../health/moves.js';
 import { isHot } from '../plan/hot-slots.js';
 import { slotsIn } from '../plan/state.js';
+import type { ResolvedService } from '../plan/all.js';
 import { reachable } from '../plan/cells.js';
 import { matchServices } from '../plan/match-services.js';
 import { servicesIn } from '../plan/services.js';
@@ -26,15 +25,7 @@ import { formatWay } from '../wire/way.js';
 import type { Service } from './control.js';
 import type { History } from './history.js';
 import { idsIn } from './live.js';
-
-/** What was counted, as far as it could be read. */
-export interface Seen {
-  /** By id. */
-  destinations: ReadonlyMap<number, Count> | null;
-  verdicts: VerdictCount[] | null;
-  /** What could not be seen, and why. */
-  unseen: string[];
-}
+import type { Seen } from './sampler.js';
 
 export interface Parts {
   device: string;
@@ -82,25 +73,33 @@ function serviceStatus(
   time: Date,
 ): ServiceStatus {
   const { resolved, health, shares, live, most, moves, isPostponed } = service;
+  /** When the clock of `since` was 0. */
+  const begin = time.getTime() - performance.now();
   const destinations = health.destinations.map((one, index): DestinationStatus => {
     const id = slots?.idOf(resolved.name, at(resolved.rows, index));
     const { state, since, reason } = one.condition;
     const { weight, isForgotten } = at(live, index);
-    const age = performance.now() - since;
+    const { last, checks, checked } = history.of(one.key);
+    // There may be thousands, and to spread objects takes several times as long.
     return {
-      ...{ name: one.name, state, by_hand: one.byHand ?? null, backup: one.isBackup },
+      name: one.name,
+      state,
+      by_hand: one.byHand ?? null,
+      backup: one.isBackup,
       weight: one.weightByHand ?? one.weight,
       weight_by_hand: one.weightByHand ?? null,
-      ...{ live: weight, forgotten: isForgotten },
+      live: weight,
+      forgotten: isForgotten,
       slots: slots ? (slots.counts.get(id ?? 0) ?? 0) : null,
       counted: (id !== undefined && seen.destinations?.get(id)) || null,
-      since: new Date(time.getTime() - age).toISOString(),
+      since: new Date(begin + since).toISOString(),
       reason,
-      ...history.of(one.key),
+      last,
+      checks,
+      checked,
     };
   });
   const { check } = resolved;
-  const counts = destinations.map(({ counted }) => counted);
   return {
     ...{
       name: health.name,
@@ -113,44 +112,62 @@ function serviceStatus(
     on_panic: check?.onPanic ?? 'off',
     on_backup: shares.onBackup,
     postponed_ms: isPostponed ? waitFor(moves, most) : null,
-    counted: seen.destinations ? sum(counts) : null,
+    counted: (slots && seen.services?.get(slots.service)) ?? null,
     destinations,
   };
 }
 
-function sum(counts: readonly (Count | null)[]): Count {
-  return counts.reduce<Count>(
-    (all, one) => ({
-      packets: BigInt(all.packets) + BigInt(one?.packets ?? 0),
-      bytes: BigInt(all.bytes) + BigInt(one?.bytes ?? 0),
-    }),
-    { packets: 0, bytes: 0 },
-  );
-}
-
 interface Slots {
+  /** The id of the service. */
+  service: number;
   /** By the id of their destination. */
   counts: ReadonlyMap<number, number>;
   hot: number;
-  idOf: ReturnType<typeof idsIn>;
+  idOf: IdOf;
 }
 
-/** Counts the slots of each service, as the tables were left. */
-function slotsOf({ warm, services }: Parts): (service: Service) => Slots | undefined {
+/** The slots of each service: as they were just counted, or as the tables were left. */
+function slotsOf({
+  warm,
+  services,
+  seen,
+}: Parts): (service: Service) => Slots | undefined {
   if (!warm) return () => undefined;
   const { state } = warm;
   const resolved = services.map((service) => service.resolved);
-  const idOf = idsIn(state, resolved);
+  const idOf = idsFor(state, resolved);
   const live = matchServices([...servicesIn(reachable(state)).values()], resolved);
   return ({ resolved: one }) => {
     const there = live.get(one);
     if (!there) return undefined;
+    const { id: service } = there;
+    const known = seen.slots?.hot.get(service);
+    if (seen.slots && known !== undefined)
+      return { service, counts: seen.slots.shares, hot: known, idOf };
     const counts = new Map<number, number>();
     let hot = 0;
     for (const slot of slotsIn(state, there).values()) {
       counts.set(slot.current, (counts.get(slot.current) ?? 0) + 1);
       if (isHot(slot)) hot++;
     }
-    return { counts, hot, idOf };
+    return { service, counts, hot, idOf };
+  };
+}
+
+type IdOf = ReturnType<typeof idsIn>;
+
+/** What was looked up: as long as the tables and the file are the same, so are the ids. */
+const lookups = new WeakMap<Warm['state'], WeakMap<object, number | undefined>>();
+
+function idsFor(state: Warm['state'], services: readonly ResolvedService[]): IdOf {
+  const known = lookups.get(state) ?? new WeakMap<object, number | undefined>();
+  lookups.set(state, known);
+  let idOf: IdOf | undefined;
+  return (service, row) => {
+    if (!known.has(row)) {
+      idOf ??= idsIn(state, services);
+      known.set(row, idOf(service, row));
+    }
+    return known.get(row);
   };
 }

@@ -19,7 +19,7 @@ import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 
 /** What was counted, as far as it could be read. */
-export interface Sampled {
+export interface Seen {
   /** By id. */
   destinations: ReadonlyMap<number, Count> | null;
   /**
@@ -48,7 +48,7 @@ export class Sampler {
   readonly #wait: (milliseconds: number) => Promise<unknown>;
   readonly #services = new Map<number, Counter>();
   #before: Observation | undefined;
-  #last: { at: number; sampled: Promise<Sampled> } | undefined;
+  #last: { at: number; sampled: Promise<Seen> } | undefined;
 
   constructor(
     watcher: Pick<Watcher, 'observe' | 'close'>,
@@ -67,7 +67,7 @@ export class Sampler {
   }
 
   /** Never fails: what cannot be read is null, and `unseen` says why. */
-  async see(): Promise<Sampled> {
+  async see(): Promise<Seen> {
     const now = this.#now();
     if (!this.#last || now - this.#last.at >= FRESH) {
       // One at a time: a slow one is waited for by all that ask meanwhile.
@@ -81,7 +81,7 @@ export class Sampler {
     this.#watcher.close();
   }
 
-  async #read(): Promise<Sampled> {
+  async #read(): Promise<Seen> {
     try {
       return this.#sampledIn(await this.#observe());
     } catch (error) {
@@ -101,7 +101,7 @@ export class Sampler {
     return this.#watcher.observe();
   }
 
-  #sampledIn(now: Observation): Sampled {
+  #sampledIn(now: Observation): Seen {
     const { reading, services, slots } = now;
     this.#add(now, this.#before);
     this.#before = now;

@@ -7,6 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { rmSync } from 'node:fs';
 
+import { METRICS_TYPE, metricsOf, serves } from '../api/metrics.js';
 import type { ServiceHealthStatus, Status } from '../api/status.js';
 import type { Listen } from '../config/daemon.js';
 import { MAX_WEIGHT } from '../config/destinations-csv.js';
@@ -18,7 +19,7 @@ import { ACTIONS, Conflict, NotThere } from './by-hand.js';
 import type { Control } from './control.js';
 import type { Entry } from '../api/events.js';
 import type { Journal } from './journal.js';
-import type { Seen } from './report.js';
+import type { Seen } from './sampler.js';
 
 /** What is asked, and who may. */
 interface Asked {
@@ -203,6 +204,16 @@ interface Route {
 /** By the first part of the path, and how many follow. */
 const ROUTES = new Map<string, Route>([
   ['status 0', { method: 'GET', answer: async ({ status }) => json(await status()) }],
+  [
+    'metrics 0',
+    {
+      method: 'GET',
+      answer: async ({ status }) => {
+        const text = metricsOf(await status());
+        return { status: 200, type: METRICS_TYPE, text };
+      },
+    },
+  ],
   ['healthz 0', { method: 'GET', answer: () => plain(200, 'ok') }],
   [
     'readyz 0',
@@ -230,9 +241,7 @@ async function serviceHealth({ rest, status }: Question): Promise<Reply> {
   const [name = ''] = rest;
   const one = (await status()).services.find((each) => each.name === name);
   if (!one) throw new NotThere(`there is no service ${name}`);
-  const gets = one.destinations.some(
-    ({ live, state }) => live > 0 && state !== 'down' && state !== 'dead',
-  );
+  const gets = serves(one);
   const health: ServiceHealthStatus = {
     ...{ service: name, serves: gets, healthy: one.healthy, weight: one.weight },
     ...{ panic: one.panic, on_backup: one.on_backup },
@@ -321,7 +330,7 @@ function unknownPath(path: readonly string[]): BadQuestion {
   return new BadQuestion(
     404,
     `there is nothing at /${path.join('/')}`,
-    'ask for /status, /events, /services/NAME, /healthz or /readyz',
+    'ask for /status, /metrics, /events, /services/NAME, /healthz or /readyz',
   );
 }
 

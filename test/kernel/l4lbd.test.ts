@@ -40,7 +40,10 @@ async function kill(one: number): Promise<void> {
 function write(check: string, slots = 'slots = 256'): void {
   writeFileSync(
     file,
-    `[[service]]
+    `[daemon]
+listen = "127.0.0.1:9109"
+
+[[service]]
 name = "web"
 address = "198.51.100.10"
 ports = 80
@@ -77,6 +80,14 @@ async function weights(): Promise<number[]> {
   });
 }
 
+/** What l4lbd tells Prometheus. */
+async function metric(name: string): Promise<number> {
+  const url = 'http://127.0.0.1:9109/metrics';
+  const { stdout } = await network.runProcess('balancer', 'curl', ['--silent', url]);
+  const line = stdout.split('\n').find((one) => one.startsWith(`${name} `));
+  return Number(line?.slice(name.length));
+}
+
 beforeAll(async () => {
   network = await Network.up('--count', '3');
   for (const one of [1, 2, 3]) serve(one);
@@ -105,10 +116,24 @@ test('a server that dies gets no new connections, and gets them again when it is
   expect(filled.moved).toBeGreaterThan(0);
   expect(await weights()).toEqual([1, 0, 1]);
   await running.became('10.0.1.2', 'dead');
+  expect(
+    await metric('l4lb_destination_state{service="web",destination="10.0.1.2"}'),
+  ).toBe(4);
+  expect(await metric('l4lb_service_hot_slots{service="web"}')).toBe(filled.moved);
   serve(2);
   await running.became('10.0.1.2', 'up', 2);
   await running.saw(({ weights: list }) => list?.[0]?.before === 0);
   expect(await weights()).toEqual([1, 1, 1]);
+  expect(
+    await metric('l4lb_destination_state{service="web",destination="10.0.1.2"}'),
+  ).toBe(1);
+  const slots = await Promise.all(
+    ADDRESSES.map((one) =>
+      metric(`l4lb_destination_slots{service="web",destination="${one}"}`),
+    ),
+  );
+  expect(slots.reduce((all, one) => all + one, 0)).toBe(256);
+  expect(await metric('l4lb_unseen')).toBe(0);
   // It does not run as root, and without any capability.
   const status = readFileSync(`/proc/${running.checker()}/status`, 'utf8');
   expect(status).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m);
@@ -155,13 +180,16 @@ test('a checker that is killed is started again', async () => {
 
 test('a file that the tables have no room for changes nothing at SIGHUP', async () => {
   const running = await start(`${QUICK}, most_moves = 100`);
-  const service = readFileSync(file, 'utf8').replace('slots = 256\n', '');
+  const before = readFileSync(file, 'utf8');
+  const service = before
+    .slice(before.indexOf('[[service]]'))
+    .replace('slots = 256\n', '');
   const many = Array.from({ length: 20 }, (_, one) =>
     service
       .replace('"web"', `"more${one}"`)
       .replace('198.51.100.10', `198.51.101.${one + 1}`),
   );
-  writeFileSync(file, [readFileSync(file, 'utf8'), ...many].join(''));
+  writeFileSync(file, [before, ...many].join(''));
   running.child.kill('SIGHUP');
   const { what } = await running.saw(({ kind }) => kind === 'trouble');
   expect(what).toContain('no room');

@@ -5,7 +5,7 @@ import type { Counter } from '../../../src/abi/counter.js';
 import { decodeDestination } from '../../../src/abi/destination.js';
 import { VALUE_SIZES } from '../../../src/abi/maps.js';
 import { VERDICTS } from '../../../src/abi/verdicts.js';
-import type { Sampled } from '../../../src/daemon/sampler.js';
+import type { Seen } from '../../../src/daemon/sampler.js';
 import { Sampler } from '../../../src/daemon/sampler.js';
 import type { Observation } from '../../../src/program/watcher.js';
 import { Failure } from '../../../src/text/failure.js';
@@ -67,7 +67,7 @@ function samplerOf(...says: (() => Observation)[]) {
   return { clock, watcher, waited, sampler, looks };
 }
 
-const GONE: Sampled = {
+const GONE: Seen = {
   ...{ destinations: null, services: null, verdicts: null, slots: null },
   unseen: ['counters: no XDP program on eth0'],
 };
