@@ -41,6 +41,7 @@ import {
 import type { CheckRule } from '../system/ip/check-routes.js';
 import { senderOf } from '../system/ip/links.js';
 import { ownAddresses } from '../system/ip/own.js';
+import type { Run } from '../system/run.js';
 import { reservePorts } from '../system/reserved-ports.js';
 import { filterOn } from '../system/tc.js';
 import { Failure } from '../text/failure.js';
@@ -104,7 +105,10 @@ export class Tunnel {
   #work: Promise<unknown> = Promise.resolve();
 
   constructor(tools: Context, events: TunnelEvents) {
-    this.#tools = tools;
+    // Ctrl-C must not reach what removes all this.
+    const run: Run = (command, args, options) =>
+      tools.run(command, args, { ...options, detached: true });
+    this.#tools = { ...tools, run };
     this.#events = events;
   }
 
@@ -207,7 +211,12 @@ export class Tunnel {
 
   /** Leaves nothing of it behind. */
   async close(): Promise<void> {
-    await this.#alone(() => this.#stop());
+    try {
+      await this.#alone(() => this.#stop());
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#events.trouble(`the way of checks is not removed: ${error.message}`);
+    }
   }
 
   #isDoubtful({ key, passed }: Checked): boolean {
