@@ -32,7 +32,7 @@ HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
 C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h steer/*.[ch]) $(HEADERS)
 SCRIPTS := setup.sh .ci/run packaging/deb/build.sh $(wildcard packaging/deb/p*) completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # Includes the directories, whose time changes when a file is removed.
-SOURCES := $(shell find src -type d -o -name '*.ts') tsconfig.json package.json
+SOURCES := $(shell find src -type d -o -type f) tsconfig.json package.json
 
 # Debian keeps asm/types.h in a directory named after the machine, where clang does
 # not look when it compiles to BPF. There may be no gcc that could tell the name.
@@ -44,7 +44,7 @@ BPF_FLAGS := -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -target 
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs deb test test-all check lint lint-faults lint-layout lint-c typecheck \
-	demo demo-tcp demo-link demo-nat demo-full-nat pictures bench bench-table fuzz workers \
+	demo demo-tcp demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
@@ -104,6 +104,7 @@ lint-c:
 
 typecheck: | node_modules .make ## check only the types of sources and tests
 	@npx tsc --noEmit --incremental --tsBuildInfoFile .make/typecheck
+	@npx tsc --noEmit -p src/page
 
 # What floods: make demo FLOOD=hping3
 FLOOD ?= l4lb-flood
@@ -130,6 +131,12 @@ demo-full-nat: setup ## the same, where destinations do not see the client (as r
 
 pictures: all ## take the README's pictures anew (as root)
 	@docs/pictures.sh
+
+page-pictures: build ## take the pictures of the page of l4lbd anew
+	@./setup.sh chromium
+	@npx esbuild test/page/pictures.ts --bundle --format=esm --platform=node --packages=external \
+		--log-level=warning --outfile=.make/page-pictures.js
+	@node .make/page-pictures.js docs/pictures
 
 bench-table: | node_modules ## compare the table with other algorithms; fails if it misses its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js

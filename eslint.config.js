@@ -8,12 +8,16 @@ export default tseslint.config(
   { ignores: ['.make/', 'dist/', 'node_modules/', 'coverage/'] },
   js.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
-      // All files in one program: the service would parse most of them again for each of
-      // the other configurations, which only say where their output goes.
-      parserOptions: { project: 'tsconfig.json', tsconfigRootDir: import.meta.dirname },
+      // All files in one program, but for those that run in a browser: the service would
+      // parse most of them again for each of the other configurations, which only say where
+      // their output goes.
+      parserOptions: {
+        project: ['tsconfig.json', 'src/page/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       // Numbers in messages are what they are.
@@ -31,7 +35,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.ts', 'src/**/*.tsx'],
     rules: {
       'no-restricted-syntax': [
         'error',

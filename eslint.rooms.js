@@ -30,6 +30,7 @@ const MAY_IMPORT = {
   card: BOTTOM,
   health: BOTTOM,
   api: [...BOTTOM, 'health'],
+  page: [...BOTTOM, 'health', 'api'],
   system: BOTTOM,
   program: [...BOTTOM, ...PURE, 'system'],
   ...Object.fromEntries(
@@ -40,7 +41,7 @@ const MAY_IMPORT = {
 };
 
 /** Folders of other rooms that are as pure. */
-const PURE_FOLDERS = ['doctor/checks', 'fill/text', 'stats/screen'];
+const PURE_FOLDERS = ['doctor/checks', 'fill/text', 'page/figures', 'stats/screen'];
 
 const PURITY = 'This room is pure: it starts no process, reads no file and no clock.';
 
@@ -75,7 +76,7 @@ function room(name, allowed) {
       isPure(name) || PURE_FOLDERS.includes(folder),
     ]),
   ].map(([files, regex, pure]) => ({
-    files: [files],
+    files: [files, `${files}x`],
     rules: {
       'no-restricted-imports': [
         'error',

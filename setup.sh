@@ -10,7 +10,7 @@
 # make deb calls it, adds what builds and checks the Debian package. "setup.sh iperf" adds
 # what make demo-link, make demo-nat and make bench measure throughput with; without it the demos
 # leave that out. "setup.sh prometheus" adds what the tests of the metrics ask for a second opinion;
-# without it they say that they are skipped.
+# without it they say that they are skipped, and so for "setup.sh chromium" and the page of l4lbd.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -77,6 +77,11 @@ iperf                             iperf          measures the throughput of one 
 
 readonly needs_of_metrics='
 promtool                          prometheus     checks the metrics, the alert rules and a scrape
+'
+
+readonly needs_of_the_page='
+/usr/bin/chromium                 chromium       shows the tests the page of l4lbd
+/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf fonts-dejavu-core has the letters of its pictures
 '
 
 # Packages with a service that nobody asked for.
@@ -223,7 +228,8 @@ case $#:${1:-} in
 1:deb) needs=$needs_of_all$needs_of_the_package ;;
 1:iperf) needs=$needs_of_all$needs_of_throughput ;;
 1:prometheus) needs=$needs_of_all$needs_of_metrics ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|deb|iperf|prometheus]" ;;
+1:chromium) needs=$needs_of_all$needs_of_the_page ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|deb|iperf|prometheus|chromium]" ;;
 esac
 check_node
 install_packages

@@ -14,15 +14,21 @@ const host = {
   getNewLine: () => '\n',
 };
 
-const { fileNames, options, errors } = ts.getParsedCommandLineOfConfigFile(
-  'tsconfig.json',
-  { incremental: true, tsBuildInfoFile: '.make/types' },
-  { ...ts.sys, onUnRecoverableConfigFileDiagnostic: fail },
-);
-const builder = ts.createIncrementalProgram({
-  rootNames: fileNames,
-  options,
-  configFileParsingDiagnostics: errors,
+/** What runs in node, and what runs in a browser. */
+const builders = [
+  ['tsconfig.json', '.make/types'],
+  ['src/page/tsconfig.json', '.make/page-types'],
+].map(([config, tsBuildInfoFile]) => {
+  const { fileNames, options, errors } = ts.getParsedCommandLineOfConfigFile(
+    config,
+    { incremental: true, tsBuildInfoFile },
+    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: fail },
+  );
+  return ts.createIncrementalProgram({
+    rootNames: fileNames,
+    options,
+    configFileParsingDiagnostics: errors,
+  });
 });
 
 function fail(diagnostic) {
@@ -31,13 +37,16 @@ function fail(diagnostic) {
 }
 
 /** The key of eslint's cache is the configuration as JSON, which a program cannot be. */
-const programs = Object.assign([builder.getProgram()], { toJSON: () => ({}) });
+const programs = Object.assign(
+  builders.map((builder) => builder.getProgram()),
+  { toJSON: () => ({}) },
+);
 const eslint = new ESLint({
   cache: true,
   cacheStrategy: 'content',
   cacheLocation: '.make/eslint',
   overrideConfig: {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     languageOptions: { parserOptions: { project: null, programs } },
   },
 });
@@ -46,15 +55,15 @@ const formatter = await eslint.loadFormatter('stylish');
 const found = await formatter.format(results);
 if (found !== '') console.log(found);
 
-const wrong = [
+const wrong = builders.flatMap((builder) => [
   ...builder.getConfigFileParsingDiagnostics(),
   ...builder.getOptionsDiagnostics(),
   ...builder.getSyntacticDiagnostics(),
   ...builder.getGlobalDiagnostics(),
   ...builder.getSemanticDiagnostics(),
-];
+]);
 if (wrong.length > 0) console.log(ts.formatDiagnostics(wrong, host));
-builder.emit(); // what was found, and nothing else
+for (const builder of builders) builder.emit(); // what was found, and nothing else
 
 const isClean = results.every((file) => file.errorCount + file.warningCount === 0);
 if (!isClean || wrong.length > 0) process.exitCode = 1;

@@ -20,7 +20,9 @@ function licenceOf(folder, license) {
 const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const list = ['ls', '--omit=dev', '--all', '--parseable'];
 const folders = execFileSync('npm', list, { encoding: 'utf8' }).trim().split('\n');
-const packages = folders.slice(1).map((folder) => {
+/** The page is made of them. */
+const ofPage = ['node_modules/preact', 'node_modules/uplot'];
+const packages = [...folders.slice(1), ...ofPage].map((folder) => {
   const { license, author, ...its } = JSON.parse(
     readFileSync(`${folder}/package.json`, 'utf8'),
   );

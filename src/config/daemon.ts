@@ -10,6 +10,10 @@ import { Section, isSection } from './section.js';
 export interface WantedDaemon {
   /** Where it tells everybody what it knows; undefined: nowhere but on its socket. */
   listen?: Listen | undefined;
+  /** By which a browser may know this host, beside its addresses. */
+  names?: readonly string[] | undefined;
+  /** Has the token of those who may act there; undefined: nobody may. */
+  tokenFile?: string | undefined;
   /** The program that is told of changes, and its arguments. */
   onChange?: readonly string[] | undefined;
 }
@@ -28,6 +32,11 @@ export function readDaemon(top: Section): WantedDaemon {
   const section = new Section(top.problems, top.at('daemon'), value);
   section.checkKeys(namesOf(DAEMON_KEYS));
   const listen = section.get('listen', readListen);
+  const names = section.list('names', readName);
+  const tokenFile = section.get('token_file', readPath);
+  for (const key of ['names', 'token_file'].filter((one) => section.has(one))) {
+    if (!section.has('listen')) section.fault(key, 'this is only for listen');
+  }
   const onChange = section.list('on_change', readWord);
   if (onChange?.[0]?.startsWith('/') === false) {
     section.fault(
@@ -35,7 +44,17 @@ export function readDaemon(top: Section): WantedDaemon {
       `write the program with its whole path, not ${show(onChange[0])}`,
     );
   }
-  return { listen, onChange };
+  return { listen, names, tokenFile, onChange };
+}
+
+function readName(value: unknown): string {
+  if (typeof value === 'string' && /^[\w-]+(?:\.[\w-]+)*$/.test(value)) return value;
+  throw new Fault(`${show(value)} is not the name of a host, such as "lb1.example.com"`);
+}
+
+function readPath(value: unknown): string {
+  if (typeof value === 'string' && value.startsWith('/')) return value;
+  throw new Fault(`${show(value)} is not a whole path, such as "/etc/l4lb/token"`);
 }
 
 function readListen(value: unknown): Listen {

@@ -45,8 +45,20 @@ export const DAEMON_KEYS: readonly Key[] = [
   {
     name: 'listen',
     meaning:
-      'address and port where `l4lbd` tells by HTTP what it knows, to whoever asks, such as "127.0.0.1:9109": metrics, status, events, a page; nothing can be changed there',
+      'address and port where `l4lbd` tells by HTTP what it knows, to whoever asks, such as "127.0.0.1:9109": metrics, status, events, a page; without `token_file` nothing can be changed there',
     usual: 'only its socket below /run/l4lb',
+  },
+  {
+    name: 'names',
+    meaning:
+      'names of this host by which browsers ask at `listen`, one or a list; its addresses and "localhost" are always right, and any other name may be a foreign site\'s',
+    usual: 'none',
+  },
+  {
+    name: 'token_file',
+    meaning:
+      'a file with a token of at least 16 characters, which others cannot read, such as "/etc/l4lb/token"; whoever has the token may drain destinations at `listen`',
+    usual: 'nobody may',
   },
   {
     name: 'on_change',

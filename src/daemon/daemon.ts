@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 
 import type { Entry } from '../api/events.js';
+import { HISTORY_EVERY } from '../api/history.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import type { Context } from '../program/tools.js';
 import { daemonSocket, nameInNamespace } from '../system/daemon-socket.js';
@@ -10,8 +11,10 @@ import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { watchTables } from '../watch/watch.js';
 import { Control } from './control.js';
+import { readToken } from './guard.js';
 import { Hook } from './hooks.js';
 import { Journal } from './journal.js';
+import { LastMinutes } from './last-minutes.js';
 import { Notifier } from './notify.js';
 import { Sampler } from './sampler.js';
 import { ApiServer } from './server.js';
@@ -33,6 +36,8 @@ export class Daemon {
   readonly #server: ApiServer;
   readonly #notifier: Notifier;
   readonly #sampler: Sampler;
+  readonly #minutes = new LastMinutes();
+  #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(tools: Context, options: DaemonOptions, print: (entry: Entry) => void) {
     const { device, file, mode, state } = options;
@@ -50,7 +55,12 @@ export class Daemon {
     const all = { device, file, mode, saved, user: undefined };
     this.#control = new Control(tools, all, this.#journal);
     this.#sampler = Sampler.of(tools, device, mode);
-    this.#server = new ApiServer(this.#control, this.#journal, () => this.#sampler.see());
+    this.#server = new ApiServer(
+      this.#control,
+      this.#journal,
+      () => this.#sampler.see(),
+      () => this.#minutes.history(),
+    );
     this.#notifier = new Notifier(tools.run, process.env, this.#control, (what) => {
       this.#journal.add({ kind: 'trouble', what });
     });
@@ -88,6 +98,7 @@ export class Daemon {
       await Promise.race([this.#control.run(take), watch()]);
       await this.#notifier.told();
     } finally {
+      this.#keepMinutes(false);
       await this.#control.end();
       this.#server.close();
       this.#sampler.close();
@@ -95,8 +106,29 @@ export class Daemon {
   }
 
   /** Takes what the file says about l4lbd itself. */
-  async #take({ listen, onChange }: WantedDaemon): Promise<void> {
-    this.#hook.set(onChange);
+  async #take(wanted: WantedDaemon): Promise<void> {
+    const { listen, names = [], tokenFile, onChange } = wanted;
+    // May fail, and then the file changes nothing.
+    const token = tokenFile === undefined ? undefined : readToken(tokenFile);
     await this.#server.listenOn(listen);
+    this.#server.setAccess({ names, token });
+    this.#hook.set(onChange);
+    this.#keepMinutes(listen !== undefined);
+  }
+
+  /** Looks now and then for those who look only later, if anybody can. */
+  #keepMinutes(isWanted: boolean): void {
+    clearInterval(this.#looking);
+    this.#looking = isWanted
+      ? setInterval(() => void this.#look(), HISTORY_EVERY)
+      : undefined;
+  }
+
+  async #look(): Promise<void> {
+    try {
+      this.#minutes.add(this.#control.status(await this.#sampler.see()));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error; // it has just begun
+    }
   }
 }

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /**
- * Answers by HTTP: on a socket that only root can reach, where destinations can be drained,
- * and read-only on an address of the file.
+ * Answers by HTTP: on a socket that only root can reach, and on an address of the file, where
+ * nothing can be changed without a token.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  Server,
+  ServerResponse,
+} from 'node:http';
 import { createServer } from 'node:http';
 import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { METRICS_TYPE, metricsOf, serves } from '../api/metrics.js';
+import type { History } from '../api/history.js';
 import type { ServiceHealthStatus, Status } from '../api/status.js';
 import type { Listen } from '../config/daemon.js';
 import { MAX_WEIGHT } from '../config/destinations-csv.js';
@@ -18,17 +25,27 @@ import type { Action } from './by-hand.js';
 import { ACTIONS, Conflict, NotThere } from './by-hand.js';
 import type { Control } from './control.js';
 import type { Entry } from '../api/events.js';
+import { isForeignHost, isForeignSite, isToken } from './guard.js';
 import type { Journal } from './journal.js';
+import { PAGE_HEADERS, pageFile } from './page.js';
 import type { Seen } from './sampler.js';
 
-/** What is asked, and who may. */
+/** What is asked. */
 interface Asked {
   method: string;
   /** The parts of the path, decoded. */
   path: string[];
   query: URLSearchParams;
   body: unknown;
-  canChange: boolean;
+  headers: IncomingHttpHeaders;
+}
+
+/** What those who ask at the address of the file may do. */
+export interface Access {
+  /** Names of this host, beside its addresses, that a browser may know it by. */
+  names: readonly string[];
+  /** Whoever has it may act; undefined: nobody may. */
+  token: string | undefined;
 }
 
 /** A question that is none. */
@@ -41,10 +58,26 @@ class BadQuestion extends Failure {
   }
 }
 
+/** Somebody else's plan is being made, or was just made. */
+class TooSoon extends BadQuestion {
+  /** In whole seconds, as the header has them. */
+  readonly after: number;
+
+  constructor(wait: number) {
+    super(
+      429,
+      'another plan is being made, or was just made',
+      'ask again a little later',
+    );
+    this.after = Math.max(1, Math.ceil(Math.min(wait, LONGEST_REQUEST) / 1000));
+  }
+}
+
 interface Reply {
   status: number;
   type: string;
   text: string;
+  headers?: Record<string, string>;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -54,6 +87,10 @@ const LONGEST_BODY = 65_536;
 const MOST_FOLLOWERS = 32;
 /** A follower that has this much unread is too slow. */
 const MOST_UNREAD = 1 << 20;
+/** Milliseconds that a wrong token waits for its answer. */
+const SLOW_DOWN = 500;
+/** A plan costs a part of a second of CPU, and who may only look has this part of it. */
+const PART_OF_PLANS = 1 / 4;
 /** Milliseconds for a request to come in: nobody may hold a connection by saying nothing. */
 const LONGEST_REQUEST = 5000;
 
@@ -61,17 +98,30 @@ interface Open extends Listen {
   server: Server;
 }
 
+/** Of the control process. */
+export type Asks = Pick<Control, 'status' | 'isReady' | 'reload' | 'act'>;
+
 export class ApiServer {
-  readonly #control: Control;
+  readonly #control: Asks;
   readonly #journal: Journal;
   readonly #see: () => Promise<Seen>;
+  readonly #history: () => History;
   readonly #followers = new Set<ServerResponse>();
   #socket: { path: string; server: Server } | undefined;
   /** Where all may ask. */
   #open: Open | undefined;
+  #access: Access = { names: [], token: undefined };
+  /** When those who may only look may have the next plan; Infinity: one is being made. */
+  #nextPlan = 0;
 
-  /** `see` reads what was counted. */
-  constructor(control: Control, journal: Journal, see: () => Promise<Seen>) {
+  /** `see` reads what was counted, `history` has what was seen in the last minutes. */
+  constructor(
+    control: Asks,
+    journal: Journal,
+    see: () => Promise<Seen>,
+    history: () => History,
+  ) {
+    this.#history = history;
     this.#control = control;
     this.#journal = journal;
     this.#see = see;
@@ -80,9 +130,13 @@ export class ApiServer {
   /** The lock of l4lbd is held, so whoever left a socket there has ended. */
   async listenOnSocket(path: string): Promise<void> {
     rmSync(path, { force: true });
-    const server = this.#newServer(true);
+    const server = this.#newServer(false);
     await listening(server, () => server.listen({ path, readableAll: false }), path);
     this.#socket = { path, server };
+  }
+
+  setAccess(access: Access): void {
+    this.#access = access;
   }
 
   /** Listens there, and no longer where it did before; nowhere if there is no such place. */
@@ -102,7 +156,7 @@ export class ApiServer {
   }
 
   async #opened({ host, port }: Listen): Promise<Open> {
-    const server = this.#newServer(false);
+    const server = this.#newServer(true);
     await listening(server, () => server.listen({ host, port }), `${host} port ${port}`);
     return { host, port, server };
   }
@@ -115,11 +169,11 @@ export class ApiServer {
     rmSync(this.#socket.path, { force: true });
   }
 
-  #newServer(canChange: boolean): Server {
+  #newServer(isOpen: boolean): Server {
     const server = createServer(
       { requestTimeout: LONGEST_REQUEST },
       (request, response) => {
-        void this.#answer(request, response, canChange);
+        void this.#answer(request, response, isOpen);
       },
     );
     server.maxConnections = 256;
@@ -129,35 +183,89 @@ export class ApiServer {
   async #answer(
     request: IncomingMessage,
     response: ServerResponse,
-    canChange: boolean,
+    isOpen: boolean,
   ): Promise<void> {
     response.on('error', () => {}); // whoever asked has gone
     try {
-      const asked = await read(request, canChange);
-      if (asked.path[0] === 'events' && asked.path.length === 1) {
+      const asked = await read(request);
+      const [first = ''] = asked.path;
+      if (isOpen && !FOR_ALL_NAMES.has(first)) this.#checkHost(asked);
+      if (first === 'events' && asked.path.length === 1) {
         this.#follow(request, response, asked);
       } else {
-        send(response, await this.#reply(asked));
+        send(response, await this.#reply(asked, isOpen));
       }
     } catch (error) {
       send(response, faultOf(error));
     }
   }
 
-  async #reply({ method, path, body, canChange }: Asked): Promise<Reply> {
+  #checkHost({ headers: { host } }: Asked): void {
+    if (!isForeignHost(host, this.#access.names)) return;
+    throw new BadQuestion(
+      403,
+      `${host ?? 'nothing'} is no name of this host that l4lbd knows`,
+      'ask by its address, or add the name to names of [daemon]',
+    );
+  }
+
+  async #reply(asked: Asked, isOpen: boolean): Promise<Reply> {
+    const { method, path, body } = asked;
     const [first = '', ...rest] = path;
+    const file =
+      rest.length === 0 ? pageFile(first, this.#access.token !== undefined) : undefined;
+    if (file && isOpen) {
+      checkMethod(first, 'GET', method);
+      return { status: 200, ...file, headers: PAGE_HEADERS };
+    }
     const route = ROUTES.get(`${first} ${rest.length}`);
     if (!route) throw unknownPath(path);
-    if (route.method !== method && !(route.method === 'GET' && method === 'HEAD')) {
-      throw new BadQuestion(405, `${first} is asked by ${route.method}, not ${method}`);
+    checkMethod(first, route.method, method);
+    const answer = (): Promise<Reply> | Reply =>
+      route.answer({
+        ...{ control: this.#control, rest, body, history: this.#history },
+        status: async () => this.#control.status(await this.#see()),
+      });
+    if (route.method === 'GET' || !isOpen) return answer();
+    return (await this.#mayAct(asked)) ? answer() : this.#planned(asked, answer);
+  }
+
+  /** Whether the right token is there. One that is wrong is refused. */
+  async #mayAct({ headers }: Asked): Promise<boolean> {
+    if (isForeignSite(headers)) throw new BadQuestion(403, "another site's page asks");
+    const { authorization } = headers;
+    const { token } = this.#access;
+    if (authorization === undefined) return false;
+    if (token !== undefined && isToken(authorization, token)) return true;
+    await sleep(SLOW_DOWN);
+    throw new BadQuestion(401, 'this is not the token', 'token_file of [daemon] has it');
+  }
+
+  /** Answers what only would be done, one after the other and not again and again. */
+  async #planned(
+    { path, body }: Asked,
+    answer: () => Promise<Reply> | Reply,
+  ): Promise<Reply> {
+    const isDry =
+      path[0] === 'services' && (body as { dry_run?: unknown } | null)?.dry_run === true;
+    if (!isDry) {
+      throw this.#access.token === undefined
+        ? new BadQuestion(
+            403,
+            'nothing can be changed here, only planned, with "dry_run": true',
+            'use l4lb ctl, as root',
+          )
+        : new BadQuestion(401, 'whoever changes something needs the token');
     }
-    if (route.method === 'POST' && !canChange) {
-      throw new BadQuestion(403, 'nothing can be changed here', 'use l4lb ctl, as root');
+    const begun = performance.now();
+    if (begun < this.#nextPlan) throw new TooSoon(this.#nextPlan - begun);
+    this.#nextPlan = Infinity;
+    try {
+      return await answer();
+    } finally {
+      const now = performance.now();
+      this.#nextPlan = begun + (now - begun) / PART_OF_PLANS;
     }
-    return route.answer({
-      ...{ control: this.#control, rest, body },
-      status: async () => this.#control.status(await this.#see()),
-    });
   }
 
   /** Sends what happens, as server-sent events, from a number on if one is given. */
@@ -189,16 +297,27 @@ export class ApiServer {
 }
 
 interface Question {
-  control: Control;
+  control: Asks;
   /** The path behind its first part. */
   rest: string[];
   body: unknown;
   status: () => Promise<Status>;
+  history: () => History;
 }
 
 interface Route {
   method: 'GET' | 'POST';
   answer: (question: Question) => Promise<Reply> | Reply;
+}
+
+/** Programs ask for these by any name, and a page of another site has nothing from them. */
+const FOR_ALL_NAMES: ReadonlySet<string> = new Set([
+  ...['metrics', 'healthz', 'readyz', 'services'],
+]);
+
+function checkMethod(first: string, wanted: string, method: string): void {
+  if (wanted === method || (wanted === 'GET' && method === 'HEAD')) return;
+  throw new BadQuestion(405, `${first} is asked by ${wanted}, not ${method}`);
 }
 
 /** By the first part of the path, and how many follow. */
@@ -214,6 +333,7 @@ const ROUTES = new Map<string, Route>([
       },
     },
   ],
+  ['history 0', { method: 'GET', answer: ({ history }) => json(history()) }],
   ['healthz 0', { method: 'GET', answer: () => plain(200, 'ok') }],
   [
     'readyz 0',
@@ -294,7 +414,7 @@ function wishes(
   return { weight, dryRun };
 }
 
-async function read(request: IncomingMessage, canChange: boolean): Promise<Asked> {
+async function read(request: IncomingMessage): Promise<Asked> {
   const { method = 'GET', url = '/' } = request;
   const [path = '', query = ''] = url.split('?', 2);
   let parts: string[];
@@ -305,7 +425,8 @@ async function read(request: IncomingMessage, canChange: boolean): Promise<Asked
     throw new BadQuestion(400, 'the path is not encoded as one');
   }
   const body = await bodyOf(request);
-  return { method, path: parts, query: new URLSearchParams(query), body, canChange };
+  const { headers } = request;
+  return { method, path: parts, query: new URLSearchParams(query), body, headers };
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
@@ -330,7 +451,7 @@ function unknownPath(path: readonly string[]): BadQuestion {
   return new BadQuestion(
     404,
     `there is nothing at /${path.join('/')}`,
-    'ask for /status, /metrics, /events, /services/NAME, /healthz or /readyz',
+    'ask for /status, /metrics, /events, /history, /services/NAME, /healthz or /readyz',
   );
 }
 
@@ -343,7 +464,10 @@ function faultOf(error: unknown): Reply {
     );
   }
   const { cause = null, next = null } = error.advice;
-  return json({ error: error.message, cause, next }, statusOf(error));
+  const headers =
+    error instanceof TooSoon ? { 'retry-after': String(error.after) } : undefined;
+  const reply = json({ error: error.message, cause, next }, statusOf(error));
+  return headers ? { ...reply, headers } : reply;
 }
 
 function statusOf(error: Failure): number {
@@ -359,9 +483,9 @@ const HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
-function send(response: ServerResponse, { status, type, text }: Reply): void {
+function send(response: ServerResponse, { status, type, text, headers }: Reply): void {
   if (response.headersSent) return;
-  response.writeHead(status, { ...HEADERS, 'content-type': type });
+  response.writeHead(status, { ...HEADERS, ...headers, 'content-type': type });
   response.end(text);
 }
 
