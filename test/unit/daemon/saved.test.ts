@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { describe, expect, test } from '@jest/globals';
+
+import type { Known } from '../../../src/daemon/health.js';
+import { decide } from '../../../src/daemon/by-hand.js';
+import type { Action } from '../../../src/daemon/by-hand.js';
+import { formatSaved, parseSaved, savedKey } from '../../../src/daemon/saved.js';
+import type { Destination } from '../../../src/health/service.js';
+import { ServiceHealth } from '../../../src/health/service.js';
+import { firstCondition } from '../../../src/health/condition.js';
+import { Failure } from '../../../src/text/failure.js';
+
+const SETTINGS = {
+  patience: { rise: 2, fall: 3, deadAfter: 30_000, slowStart: 10_000 },
+  ...{ onPanic: 'off' as const, interval: 1000, fast: 250 },
+};
+const NAMES = ['10.0.1.1', '10.0.1.2', '[fd00::1]:8080', 'local:127.0.0.23:223'];
+
+function service(known: (name: string) => Known | undefined, now: number): ServiceHealth {
+  const destinations = NAMES.map((name): Destination => {
+    const one = known(name);
+    return {
+      ...{ name, key: name, weight: 10, isBackup: false },
+      ...{ byHand: one?.byHand, weightByHand: one?.weightByHand },
+      condition: one?.condition ?? firstCondition(now, true),
+    };
+  });
+  const live = NAMES.map(() => ({ weight: 10, isForgotten: false }));
+  return new ServiceHealth('web', SETTINGS, destinations, live);
+}
+
+/** As a process does that reads what one before it saved, after a pause. */
+function restarted(before: ServiceHealth, now: number, pause: number): ServiceHealth {
+  const text = formatSaved([before], now);
+  const states = parseSaved('state.json', text, now + pause);
+  return service((name) => states.get(savedKey('web', name)), now + pause);
+}
+
+function reloaded(before: ServiceHealth, now: number): ServiceHealth {
+  return service((name) => before.find(name), now);
+}
+
+/** What matters about each destination at a moment. */
+function picture(one: ServiceHealth, now: number): unknown {
+  return [
+    one.destinations.map(({ name, byHand, weightByHand, condition }) => ({
+      ...{ name, byHand, weightByHand, state: condition.state },
+      age: Math.round(now - condition.since),
+      downs: condition.downs.map((at) => Math.round(now - at)),
+    })),
+    one.shares(now),
+  ];
+}
+
+/** Always the same numbers. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 16) % below;
+  };
+}
+
+test('1,000 reloads, restarts and hands in any order leave what was decided', () => {
+  const below = numbers(17);
+  let now = 1000;
+  let health = service(() => undefined, now);
+  const hands: Action[] = ['drain', 'undrain', 'down', 'auto', 'weight'];
+  for (let turn = 0; turn < 1000; turn++) {
+    // Checks go on between; a suspect one is asked anew after a restart.
+    for (const name of NAMES) {
+      const passed = below(10) < 8;
+      for (const at of [now + 1, now + 2, now + 3])
+        health.judge(name, { at, passed, reason: passed ? '' : 'timeout' });
+    }
+    now += below(20_000);
+    health.pass(now);
+    const before = picture(health, now);
+    const what = below(3);
+    if (what === 0) {
+      health = reloaded(health, now);
+      expect(picture(health, now)).toEqual(before);
+    } else if (what === 1) {
+      const pause = below(100_000);
+      health = restarted(health, now, pause);
+      now += pause;
+      expect(picture(health, now)).toEqual(before);
+    } else {
+      const name = NAMES[below(NAMES.length)] ?? '';
+      const action = hands[below(hands.length)] ?? 'auto';
+      const there = health.find(name);
+      if (!there || (action === 'undrain' && there.byHand !== 'drained')) continue;
+      health.setByHand(name, decide(there, action, below(20), name));
+    }
+  }
+});
+
+describe('what is no saved state', () => {
+  test.each([
+    ['', 'empty'],
+    ['{"version":1', 'half of it'],
+    ['null', 'nothing'],
+    ['{"version":2,"destinations":[]}', 'of a later release'],
+    ['{"version":1,"destinations":[{}]}', 'without its fields'],
+    [
+      '{"version":1,"destinations":[{"service":"a","destination":"b","state":"up","age":-1,"downs":[],"reason":""}]}',
+      'of the future',
+    ],
+  ])('%s is refused (%s)', (text) => {
+    expect(() => parseSaved('state.json', text, 0)).toThrow(Failure);
+  });
+
+  test('names of objects are names as others are', () => {
+    const one = { service: '__proto__', destination: 'constructor', state: 'down' };
+    const rest = { age: 5, downs: [], reason: 'timeout', by_hand: 'toString' };
+    const text = JSON.stringify({ version: 1, destinations: [{ ...one, ...rest }] });
+    const known = parseSaved('state.json', text, 100).get('__proto__ constructor');
+    expect(known).toMatchObject({ byHand: undefined, condition: { state: 'down' } });
+  });
+});
