@@ -377,6 +377,49 @@ describe('killed without warning', () => {
     for (let time = 0; time < 50 && isThere(checker); time++) await sleep(100);
     expect(isThere(checker)).toBe(false);
   });
+
+  const times = process.env.L4LB_TEST === 'all' ? 20 : 2;
+  test(`both processes, ${times} times in a flood: no packet is lost and nothing is written`, async () => {
+    let running = await start(QUICK);
+    const generation = async (): Promise<number> => {
+      const { stdout } = await verb('ctl', '--json');
+      return (JSON.parse(stdout) as { generation: number }).generation;
+    };
+    const balanced = async (): Promise<number> => {
+      const { stdout } = await network.l4lb('stats', '--once', '--json');
+      const { verdicts } = JSON.parse(stdout) as {
+        verdicts: { balanced: { packets: number } };
+      };
+      return verdicts.balanced.packets;
+    };
+    const first = await generation();
+    const before = await balanced();
+    const where = ['--dst', '198.51.100.10:80/tcp', '--dst-mac', '02:00:00:00:00:04'];
+    const what = ['--random-source', '--syn', '--rate', '20000', '--duration', '2m'];
+    const flood = spawn(
+      'nsenter',
+      [
+        ...[network.namespaceOf('client'), 'node', 'bin/l4lb-flood.js', '-i', 'eth0'],
+        ...[...where, ...what, '--json'],
+      ],
+      { cwd: ROOT },
+    );
+    let said = '';
+    flood.stdout.on('data', (text: Buffer) => (said += text.toString()));
+    for (let time = 0; time < times; time++) {
+      process.kill(running.checker(), 'SIGKILL');
+      await running.end('SIGKILL');
+      running = daemon = new Daemon(network);
+      await running.saw(({ kind }) => kind === 'ready');
+      expect(await generation()).toBe(first);
+    }
+    const closed = once(flood, 'close');
+    flood.kill('SIGINT');
+    await closed;
+    const { sent } = JSON.parse(said) as { sent: number };
+    expect(sent).toBeGreaterThan(1000);
+    expect((await balanced()) - before).toBe(sent);
+  });
 });
 
 function isThere(pid: number): boolean {
