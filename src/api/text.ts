@@ -5,7 +5,13 @@ import Table from 'cli-table3';
 import { formatCount, many } from '../text/format.js';
 import { append } from '../text/lists.js';
 import type { Entry } from './events.js';
-import type { ByHandResult, DestinationStatus, ServiceStatus, Status } from './status.js';
+import type {
+  ByHandResult,
+  CheckerStatus,
+  DestinationStatus,
+  ServiceStatus,
+  Status,
+} from './status.js';
 import { conditionOf, countConditions, seconds, whatHappened } from './words.js';
 
 export function describeDaemon(status: Status): string[] {
@@ -20,15 +26,19 @@ export function describeDaemon(status: Status): string[] {
       file.fault.split('\n').map((line) => `    ${line}`),
     );
   }
-  if (checker.checks > 0 && (checker.pid === null || checker.silent_ms > SILENT))
+  if (isSilent(checker))
     lines.push(`  the checker has said nothing for ${seconds(checker.silent_ms)}`);
   for (const service of status.services) append(lines, describeService(service));
   for (const what of unseen) lines.push(`  not seen: ${what}`);
   return lines;
 }
 
-/** Milliseconds; it says something each second. */
-const SILENT = 3000;
+/** Whether nobody knows any more who serves. It says something each second. */
+export function isSilent({ checks, pid, silent_ms: silent }: CheckerStatus): boolean {
+  return checks > 0 && (pid === null || silent > LONGEST_SILENCE);
+}
+
+const LONGEST_SILENCE = 3000;
 
 function describeService(service: ServiceStatus): string[] {
   const { name, ways, check, slots, hot, weight, healthy } = service;

@@ -24,6 +24,7 @@ import { checkNeighbours } from './checks/neighbours.js';
 import { checkPools } from './checks/pools.js';
 import { checkPorts } from './checks/ports.js';
 import { checkRecords } from './checks/records.js';
+import { checkDaemon, checkServing } from './checks/serving.js';
 import { checkSiblings } from './checks/siblings.js';
 import { checkDeviceMac, checkMtu, checkSource, checkTable } from './checks/tables.js';
 import { checkCounters, checkMatches } from './checks/traffic.js';
@@ -63,6 +64,8 @@ const FUNCTIONS: Record<CheckName, Check> = {
   records: checkRecords,
   ports: checkPorts,
   pools: checkPools,
+  serving: checkServing,
+  l4lbd: checkDaemon,
   vlan: checkVlan,
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** All that l4lb-doctor has found out, as one value, and what its checks make of it. */
 import type { Build } from '../abi/maps.js';
+import type { Status } from '../api/status.js';
 import type { VerdictName } from '../abi/verdicts.js';
 import type { Mode } from '../text/mode.js';
 import type { Hardware, Offloads } from '../system/ethtool.js';
@@ -32,6 +33,8 @@ export interface Facts {
   records: Records;
   /** How many ports of full-nat are taken. */
   ports: Ports;
+  /** What l4lbd says; undefined: none runs on the device. */
+  daemon: Status | Unseen | undefined;
   /** Undefined where the device is no veth. */
   peer: Peer | undefined;
   /** Of the other end of a veth; undefined if it is not seen. */
@@ -270,6 +273,8 @@ export const CHECKS = [
   'records',
   'ports',
   'pools',
+  'serving',
+  'l4lbd',
   'vlan',
 ] as const;
 export type CheckName = (typeof CHECKS)[number];

@@ -37,10 +37,14 @@ export function isFinding(said: Said): boolean {
 
 /** The command that fills a service again. With several services it must name one. */
 export function fillCommand(
-  { device, balancer }: Facts,
+  { device, balancer, daemon }: Facts,
   id?: number,
   more: readonly string[] = [],
 ): string {
+  if (daemon && !(daemon instanceof Unseen)) {
+    const what = more.length > 0 ? ` (${more.join(' ')})` : '';
+    return `change ${daemon.file.path}${what}, and: l4lb ctl -i ${device.name} reload`;
+  }
   const services = balancer?.services ?? [];
   const service = services.find((one) => one.id === id);
   const isNamed = more.length > 0 || services.length > 1;

@@ -42,6 +42,7 @@ import type {
 } from './facts.js';
 import type { Around } from './around.js';
 import { findPeer, seen } from './around.js';
+import { readDaemon } from './daemon.js';
 import { readExits, readPeerOffloads } from './exits.js';
 import { works } from './findings.js';
 import { readLocal } from './local.js';
@@ -108,6 +109,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     // After the traffic, so that a limit that it reaches is seen.
     records: maps && balancer && (await readRecordsOf(tools, maps, balancer)),
     ports: maps && balancer && (await readPortsOf(tools, maps, balancer)),
+    daemon: balancer && (await readDaemon(name)),
     addresses: here.devices.flatMap(({ addresses }) => addresses),
     passObject: packaged('testbed/pass.o'),
   };

@@ -163,6 +163,7 @@ export function facts(more: Partial<Facts> = {}): Facts {
     sending: undefined,
     records: undefined,
     ports: undefined,
+    daemon: undefined,
     peer: undefined,
     peerOffloads: undefined,
     traffic: traffic(),
