@@ -14,7 +14,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { Finished } from './network.js';
 import type { Event } from './daemon.js';
 import { Daemon, PATIENCE, isEnded } from './daemon.js';
-import { Network } from './network.js';
+import { Network, ROOT } from './network.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'l4lb-l4lbd-'));
 const state = join(folder, 'state');
@@ -409,7 +409,7 @@ describe('killed without warning', () => {
     for (let time = 0; time < times; time++) {
       process.kill(running.checker(), 'SIGKILL');
       await running.end('SIGKILL');
-      running = daemon = new Daemon(network);
+      running = daemon = new Daemon(network, file);
       await running.saw(({ kind }) => kind === 'ready');
       expect(await generation()).toBe(first);
     }
