@@ -25,6 +25,7 @@
 #define SLOW_PATH __noinline
 #else
 #define SLOW_PATH static __always_inline
+#define NO_CALLS
 #endif
 
 #include "datapath/parse.h"
@@ -94,6 +95,7 @@ static __always_inline int finish(enum l4lb_verdict verdict,
 static __always_inline void begin(struct xdp_md *ctx, struct cursor *cursor,
 				  struct packet *packet)
 {
+	cursor->ctx = ctx;
 	cursor->at = frame_start(ctx);
 	cursor->end = frame_end(ctx);
 	packet->frame_length = frame_length(ctx);

@@ -30,8 +30,11 @@
 #define MACS_LENGTH (2 * ETH_ALEN)
 #define MOST_VLAN_TAGS 2
 #define MOST_EXTENSION_HEADERS 6
+/* Large enough for all of them; lengths are multiples of 4. */
+#define EXTENSIONS_MASK 0x3ffc
 
 struct cursor {
+	struct xdp_md *ctx;
 	void *at;
 	void *end;
 };
@@ -201,55 +204,124 @@ static __always_inline bool is_extension_header(__u8 protocol)
 	       protocol == IPPROTO_DSTOPTS;
 }
 
-/*
- * Leaves the cursor behind the last extension header. Sets the protocol to the one
- * behind them, or to 0 if it is unknown.
- *
- * The mask is large enough for MOST_EXTENSION_HEADERS. It lets the verifier forget
- * which of many paths it took, so that only one is left to check.
- */
-static __always_inline enum l4lb_verdict
-walk_extension_headers(struct cursor *cursor, struct packet *packet)
+/* What is behind the extension headers of a packet. */
+struct extensions {
+	__u32 length;
+	__u8 protocol; /* the one behind them; 0: unknown */
+	__u8 verdict;
+	bool is_fragment;
+	bool is_later;
+};
+
+/* Walks from the first extension header to behind the last one. */
+static __always_inline struct extensions
+walk_extensions(const void *first, const void *end, __u8 protocol)
 {
-	const void *first = cursor->at;
-	__u8 protocol = packet->protocol;
+	struct extensions found = { .verdict = L4LB_NO_OBJECTION };
 	const struct extension *extension;
 	__u32 at = 0, length;
 
-	packet->protocol = 0;
 #pragma unroll
 	for (int i = 0; i < MOST_EXTENSION_HEADERS; i++) {
 		if (!is_extension_header(protocol))
 			break;
 		extension = first + at;
-		if ((void *)(extension + 1) > cursor->end)
-			return L4LB_MALFORMED;
+		if ((void *)(extension + 1) > end) {
+			found.verdict = L4LB_MALFORMED;
+			return found;
+		}
 		length = (extension->length + 1) * 8;
 		if (protocol == IPPROTO_AH)
 			length = (extension->length + 2) * 4;
 		/* The packet has further hops, so its address is not its last. */
 		if (protocol == IPPROTO_ROUTING &&
-		    extension->fragment & bpf_htons(0xff))
-			return L4LB_EXTENSION_HEADERS;
+		    extension->fragment & bpf_htons(0xff)) {
+			found.verdict = L4LB_EXTENSION_HEADERS;
+			return found;
+		}
 		if (protocol == IPPROTO_FRAGMENT) {
 			length = sizeof(*extension);
 			/* A single fragment is a whole packet: RFC 6946. */
-			packet->is_fragment =
+			found.is_fragment =
 				extension->fragment &
 				bpf_htons(FRAGMENT_OFFSET | FRAGMENT_MORE);
-			packet->is_later = extension->fragment &
-					   bpf_htons(FRAGMENT_OFFSET);
+			found.is_later = extension->fragment &
+					 bpf_htons(FRAGMENT_OFFSET);
 		}
 		protocol = extension->next;
-		at = within(at + length, 0x3ffc);
-		if (packet->is_fragment)
+		at = within(at + length, EXTENSIONS_MASK);
+		if (found.is_fragment)
 			break;
 	}
-	if (is_extension_header(protocol))
-		return L4LB_EXTENSION_HEADERS;
-	packet->protocol = protocol;
-	packet->header_length += at;
-	cursor->at += at;
+	if (is_extension_header(protocol)) {
+		found.verdict = L4LB_EXTENSION_HEADERS;
+		return found;
+	}
+	found.protocol = protocol;
+	found.length = at;
+	return found;
+}
+
+#ifdef NO_CALLS
+#define extensions_behind(cursor, protocol) \
+	walk_extensions((cursor)->at, (cursor)->end, protocol)
+#else
+union extensions_word {
+	struct extensions found;
+	__u64 word;
+};
+
+/*
+ * The verifier looks at this once, and takes nothing of what it returns for known. Else it
+ * would follow the rest of the program anew for each of many ways through the headers, of
+ * a packet and of the one that it quotes: that was half of the work of loading.
+ */
+__noinline __u64 walk_apart(struct xdp_md *ctx, __u32 first, __u32 protocol)
+{
+	union extensions_word walked = {
+		.found =
+			walk_extensions(frame_start(ctx) + within(first, 0xfff),
+					frame_end(ctx), protocol),
+	};
+
+	return walked.word;
+}
+
+static __always_inline struct extensions
+extensions_behind(const struct cursor *cursor, __u8 protocol)
+{
+	union extensions_word walked = {
+		.word = walk_apart(cursor->ctx,
+				   cursor->at - frame_start(cursor->ctx),
+				   protocol),
+	};
+
+	walked.found.length = within(walked.found.length, EXTENSIONS_MASK);
+	return walked.found;
+}
+#endif
+
+/*
+ * Leaves the cursor behind the last extension header. Sets the protocol to the one
+ * behind them, or to 0 if it is unknown.
+ */
+static __always_inline enum l4lb_verdict
+skip_extension_headers(struct cursor *cursor, struct packet *packet)
+{
+	struct extensions found;
+
+#ifndef NO_CALLS
+	if (!is_extension_header(packet->protocol))
+		return L4LB_NO_OBJECTION;
+#endif
+	found = extensions_behind(cursor, packet->protocol);
+	packet->protocol = found.protocol;
+	packet->is_fragment = found.is_fragment;
+	packet->is_later = found.is_later;
+	if (found.verdict != L4LB_NO_OBJECTION)
+		return found.verdict;
+	packet->header_length += found.length;
+	cursor->at += found.length;
 	return L4LB_NO_OBJECTION;
 }
 
@@ -277,7 +349,7 @@ static __always_inline enum l4lb_verdict parse_ipv6(struct cursor *cursor,
 						    struct packet *packet)
 {
 	return parse_ipv6_header(cursor, packet) ?:
-		       walk_extension_headers(cursor, packet);
+		       skip_extension_headers(cursor, packet);
 }
 
 /*

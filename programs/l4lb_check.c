@@ -123,7 +123,7 @@ static __always_inline int leave_by(struct __sk_buff *ctx, __u32 number)
 PROGRAM
 int l4lb_check_1(struct __sk_buff *ctx)
 {
-	struct cursor cursor = { frame_start(ctx), frame_end(ctx) };
+	struct cursor cursor = { ctx, frame_start(ctx), frame_end(ctx) };
 	const struct ethhdr *eth = frame_start(ctx);
 	struct packet packet = { .frame_length = frame_length(ctx) };
 	const struct l4lb_destination *to;

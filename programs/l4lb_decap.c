@@ -208,6 +208,7 @@ static __always_inline enum decap_verdict decapsulate(struct xdp_md *ctx,
 						      __u32 *frame_length)
 {
 	struct cursor cursor = {
+		.ctx = ctx,
 		.at = frame_start(ctx),
 		.end = frame_end(ctx),
 	};

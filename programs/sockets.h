@@ -94,7 +94,7 @@ static __always_inline bool is_plain_syn(const struct cursor *cursor,
 __noinline int claim_of(struct xdp_md *ctx, const struct place *place)
 {
 	struct packet packet = {};
-	struct cursor cursor = { .end = frame_end(ctx) };
+	struct cursor cursor = { .ctx = ctx, .end = frame_end(ctx) };
 	enum l4lb_verdict verdict;
 	struct tcphdr *tcp;
 	void *ip;

@@ -38,7 +38,7 @@ function status(more: Partial<Status>, ...destinations: DestinationStatus[]): St
     ...{ verdicts: null, unseen: [] },
     changes: { start: none, file: none, health: none, hand: none },
     ...more,
-  } as Status;
+  };
 }
 
 test('a destination whose checks fail is a finding with the reason', () => {
