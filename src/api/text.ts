@@ -5,14 +5,14 @@ import Table from 'cli-table3';
 import { formatCount, many } from '../text/format.js';
 import { append } from '../text/lists.js';
 import type { Entry } from './events.js';
-import type {
-  ByHandResult,
-  CheckerStatus,
-  DestinationStatus,
-  ServiceStatus,
-  Status,
-} from './status.js';
-import { conditionOf, countConditions, seconds, whatHappened } from './words.js';
+import type { ByHandResult, DestinationStatus, ServiceStatus, Status } from './status.js';
+import {
+  conditionOf,
+  countConditions,
+  isSilent,
+  seconds,
+  whatHappened,
+} from './words.js';
 
 export function describeDaemon(status: Status): string[] {
   const all = status.services.flatMap(({ destinations }) => destinations);
@@ -32,13 +32,6 @@ export function describeDaemon(status: Status): string[] {
   for (const what of unseen) lines.push(`  not seen: ${what}`);
   return lines;
 }
-
-/** Whether nobody knows any more who serves. It says something each second. */
-export function isSilent({ checks, pid, silent_ms: silent }: CheckerStatus): boolean {
-  return checks > 0 && (pid === null || silent > LONGEST_SILENCE);
-}
-
-const LONGEST_SILENCE = 3000;
 
 function describeService(service: ServiceStatus): string[] {
   const { name, ways, check, slots, hot, weight, healthy } = service;

@@ -2,7 +2,7 @@
 /** Words for what l4lbd knows, which the page and `l4lb ctl` have in common. */
 import { many } from '../text/format.js';
 import type { Entry } from './events.js';
-import type { DestinationStatus } from './status.js';
+import type { CheckerStatus, DestinationStatus } from './status.js';
 
 /** What is with a destination, in a word: what a hand decided comes before its checks. */
 export function conditionOf({ by_hand, state }: DestinationStatus): string {
@@ -67,3 +67,10 @@ export function whatHappened(entry: Entry): string {
 export function seconds(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(1)} s`;
 }
+
+/** Whether nobody knows any more who serves. It says something each second. */
+export function isSilent({ checks, pid, silent_ms: silent }: CheckerStatus): boolean {
+  return checks > 0 && (pid === null || silent > LONGEST_SILENCE);
+}
+
+const LONGEST_SILENCE = 3000;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Checks what l4lbd knows: whether destinations really serve, and whether it can tell. */
 import type { DestinationStatus, ServiceStatus, Status } from '../../api/status.js';
-import { isSilent } from '../../api/text.js';
-import { conditionOf } from '../../api/words.js';
+import { conditionOf, isSilent } from '../../api/words.js';
 import { many } from '../../text/format.js';
 import { Unseen } from '../../text/unseen.js';
 import type { Check, Facts, Finding } from '../facts.js';

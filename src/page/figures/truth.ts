@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The line on top of the page: how all is, and how old that is. */
 import type { Status } from '../../api/status.js';
-import { countConditions, seconds } from '../../api/words.js';
+import { countConditions, isSilent, seconds } from '../../api/words.js';
 import { isWell } from './rows.js';
 
 /** `gone`: l4lbd no longer answers, so nothing that is shown is known to be true. */
@@ -20,8 +20,6 @@ export interface Truth {
 
 /** Milliseconds without an answer after which what is shown may no longer be true. */
 export const GONE_AFTER = 7000;
-/** Milliseconds; the checker says something each second. */
-const SILENT = 3000;
 
 export interface Contact {
   /** Milliseconds since the status came. */
@@ -67,8 +65,6 @@ export function truthOf(status: Status | undefined, contact: Contact): Truth {
 }
 
 function troublesOf({ ready, file, checker, services, unseen }: Status): string[] {
-  const isSilent =
-    checker.checks > 0 && (checker.pid === null || checker.silent_ms > SILENT);
   return [
     ...services.flatMap(({ name, panic, on_panic, healthy, weight }) =>
       panic
@@ -87,7 +83,7 @@ function troublesOf({ ready, file, checker, services, unseen }: Status): string[
     ...(file.fault === null
       ? []
       : [`${file.path} has a fault, and what it said before still holds: ${file.fault}`]),
-    ...(isSilent
+    ...(isSilent(checker)
       ? [`The checker has said nothing for ${seconds(checker.silent_ms)}.`]
       : []),
     ...unseen.map((what) => `Not seen: ${what}`),
