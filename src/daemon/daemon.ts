@@ -118,6 +118,7 @@ export class Daemon {
 
   /** Looks now and then for those who look only later, if anybody can. */
   #keepMinutes(isWanted: boolean): void {
+    if (isWanted === (this.#looking !== undefined)) return;
     clearInterval(this.#looking);
     this.#looking = isWanted
       ? setInterval(() => void this.#look(), HISTORY_EVERY)

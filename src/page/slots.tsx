@@ -44,9 +44,10 @@ export function Slots({ status, rows, service, theme, choose }: Props) {
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
+  const seen = signature(services, rows);
   useEffect(() => {
     if (canvas.current) parts.current = draw(canvas.current, width, services, rows);
-  }, [rows, services, width, theme]);
+  }, [seen, width, theme]);
   const slots = services.reduce((sum, one) => sum + one.slots, 0);
   const hot = services.reduce((sum, one) => sum + (one.hot ?? 0), 0);
   const find = ({ offsetX, offsetY }: MouseEvent): Row | undefined =>
@@ -81,6 +82,13 @@ export function Slots({ status, rows, service, theme, choose }: Props) {
       </p>
     </section>
   );
+}
+
+/** Thousands of boxes are drawn again only if any of them has changed. */
+function signature(services: Status['services'], rows: readonly Row[]): string {
+  const hot = services.map(({ name, slots, hot }) => `${name} ${slots} ${hot ?? ''}`);
+  const own = rows.map((row) => `${row.destination.slots ?? ''}${row.condition}`);
+  return `${hot.join()} ${own.join()}`;
 }
 
 function draw(

@@ -85,10 +85,14 @@ async function weights(): Promise<number[]> {
   });
 }
 
+async function ask(path: string): Promise<string> {
+  const url = `http://127.0.0.1:9109${path}`;
+  return (await network.runProcess('balancer', 'curl', ['--silent', url])).stdout;
+}
+
 /** What l4lbd tells Prometheus. */
 async function metric(name: string): Promise<number> {
-  const url = 'http://127.0.0.1:9109/metrics';
-  const { stdout } = await network.runProcess('balancer', 'curl', ['--silent', url]);
+  const stdout = await ask('/metrics');
   const line = stdout.split('\n').find((one) => one.startsWith(`${name} `));
   return Number(line?.slice(name.length));
 }
@@ -227,12 +231,19 @@ test('a file with a fault changes nothing at SIGHUP, and a good one is taken', a
   const { what } = await running.saw(({ kind }) => kind === 'trouble');
   expect(what).toContain('rise: "often" is not a number from 1 to 100');
   expect(await weights()).toEqual([1, 1, 1]);
-  writeFileSync(
-    file,
-    readFileSync(file, 'utf8')
-      .replace('rise = "often"', 'rise = 3')
-      .replace(', "10.0.1.3"', ''),
-  );
+  // Nobody may act by a token that everybody can read.
+  const token = join(folder, 'token');
+  writeFileSync(token, '0123456789abcdef', { mode: 0o644 });
+  write(QUICK);
+  const text = readFileSync(file, 'utf8');
+  writeFileSync(file, text.replace('[daemon]', `[daemon]\ntoken_file = "${token}"`));
+  running.child.kill('SIGHUP');
+  const refused = await running.saw(({ kind }) => kind === 'trouble', 2);
+  expect(refused.what).toContain('is not secret; its mode is 0644');
+  expect(await ask('/')).toMatch(/^<!doctype html>/);
+  expect(await ask('/')).not.toContain('data-actions');
+  expect(JSON.parse(await ask('/history'))).toHaveProperty('dropped');
+  writeFileSync(file, text.replace(', "10.0.1.3"', ''));
   running.child.kill('SIGHUP');
   await running.saw(({ kind }) => kind === 'reloaded');
   await running.saw(({ kind, moved }) => kind === 'filled' && (moved ?? 0) > 0, 1);

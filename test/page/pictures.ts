@@ -5,7 +5,7 @@ import { pretend } from './pretended.js';
 
 const folder = process.argv[2] ?? 'docs/pictures';
 const pretended = await pretend({ counts: { web: 10, names: 3 } });
-const browser = await launch();
+const { browser, close } = await launch();
 try {
   for (const colorScheme of ['light', 'dark'] as const) {
     const page = await browser.newPage({
@@ -30,6 +30,6 @@ try {
     await page.close();
   }
 } finally {
-  await browser.close();
+  await close();
   pretended.close();
 }

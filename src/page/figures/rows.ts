@@ -39,12 +39,18 @@ export function rowsOf(status: Status, rateOf: RateOf, service?: string): Row[] 
     .flatMap((one) => rowsOfService(one, rateOf));
 }
 
+/**
+ * Packets a second of a destination, on average: shares of fewer are chance, and so the
+ * slots say more.
+ */
+const FEWEST = 20;
+
 function rowsOfService(service: ServiceStatus, rateOf: RateOf): Row[] {
   const { name, destinations } = service;
   const whole = destinations.reduce((sum, { live }) => sum + live, 0);
   const rates = destinations.map((one) => rateOf(keyOf(name, one.name)));
-  const isSeen = rates.some((rate) => rate !== null);
   const allPackets = rates.reduce<number>((sum, rate) => sum + (rate ?? 0), 0);
+  const isEnough = whole > 0 && allPackets >= FEWEST * rates.length;
   return destinations.map((destination, index) => {
     const rate = rates[index] ?? null;
     const { live, weight, slots } = destination;
@@ -55,7 +61,7 @@ function rowsOfService(service: ServiceStatus, rateOf: RateOf): Row[] {
       weight: live === weight ? String(weight) : `${live} of ${weight}`,
       expected: part(live, whole),
       slotShare: slots === null ? null : part(slots, service.slots),
-      packetShare: isSeen && allPackets > 0 ? part(rate ?? 0, allPackets) : null,
+      packetShare: isEnough ? part(rate ?? 0, allPackets) : null,
       ...{ rate, check: checkText(destination) },
     };
   });
