@@ -98,6 +98,8 @@ export class Tunnel {
   #isFilled = false;
   /** When something of all this was last changed: a check that began before says nothing. */
   #changed = -Infinity;
+  /** The same for one check, by number. */
+  readonly #pointed = new Map<number, number>();
   #reports: Heard[] = [];
   #isJudging = false;
   #timer: NodeJS.Timeout | undefined;
@@ -242,7 +244,9 @@ export class Tunnel {
     const reason = 'a part of their way was missing';
     const checked = report.checked.map((one) => {
       const { key, took } = one;
-      if (!this.#isDoubtful(one) || at - took - TOLD > this.#changed) return one;
+      const pointed = this.#pointed.get(this.#numbers.get(key) ?? -1) ?? -Infinity;
+      const changed = Math.max(this.#changed, pointed);
+      if (!this.#isDoubtful(one) || at - took - TOLD > changed) return one;
       return { key, took, reason };
     });
     return { ...report, checked };
@@ -347,7 +351,7 @@ export class Tunnel {
     if (this.#opened && changed.length > 0) {
       const changes = new Map(changed.map((number) => [number, targets.get(number)]));
       await writeChecks(this.#tools, this.#opened.checking, changes);
-      this.#changed = performance.now();
+      for (const number of changed) this.#pointed.set(number, performance.now());
     }
     this.#give();
   }

@@ -30,7 +30,8 @@ function service(name: string, address: string, ports: number, rest: string): st
   return `[[service]]\nname = "${name}"\naddress = ${address}\nports = ${ports}\nslots = 256\n${rest}\n`;
 }
 
-function write(mac?: string): void {
+/** With a MAC address for all, or with one destination more in a service. */
+function write({ mac, hasMore = false }: { mac?: string; hasMore?: boolean } = {}): void {
   const one = (address: string): string =>
     mac === undefined ? `"${address}"` : `{ address = "${address}", mac = "${mac}" }`;
   const [first, second, third, fourth] = DESTINATIONS.map(one);
@@ -57,7 +58,7 @@ function write(mac?: string): void {
         'near',
         `"${VIP}"`,
         82,
-        `forward = "link"\n${tcp('')}\ndestinations = [${first}]`,
+        `forward = "link"\n${tcp('')}\ndestinations = [${hasMore ? `${first}, ${third}` : first}]`,
       ),
       service('udp', `["${VIP}", "${VIP6}"]`, 53, `${udp}\ndestinations = [${first}]`),
     ].join(''),
@@ -104,13 +105,13 @@ async function turned(
 const downs = ({ events }: Daemon): Event[] =>
   events.filter(({ after }) => after === 'down');
 
-async function start(mac?: string): Promise<Daemon> {
+async function start(): Promise<Daemon> {
   rmSync(join(folder, 'state'), { recursive: true, force: true });
-  write(mac);
+  write();
   daemon = new Daemon(network, file);
   const running = daemon;
   await running.saw(({ kind }) => kind === 'ready');
-  if (mac === undefined) await turned(running, THROUGH, 'up', 0);
+  await turned(running, THROUGH, 'up', 0);
   await turned(running, ['plain'], 'up', 0);
   return running;
 }
@@ -157,6 +158,10 @@ test('the address gone from lo, decapsulation gone, and a wrong MAC address in t
   let since = running.events.length;
   await everywhere(`ip addr del ${VIP}/32 dev lo; ip addr del ${VIP6}/128 dev lo`);
   await turned(running, THROUGH, 'down', since);
+  // That one is added is no reason to doubt what is asked of the others.
+  write({ hasMore: true });
+  running.child.kill('SIGHUP');
+  await running.saw(({ kind }) => kind === 'ready', 2);
   for (const also of ['near', 'udp']) {
     await running.saw(({ service: name, after }) => name === also && after === 'down');
   }
@@ -172,12 +177,14 @@ test('the address gone from lo, decapsulation gone, and a wrong MAC address in t
   await turned(running, THROUGH, 'up', since);
 
   since = running.events.length;
-  write('02:00:00:00:00:99');
+  write({ mac: '02:00:00:00:00:99', hasMore: true });
   running.child.kill('SIGHUP');
   await turned(running, THROUGH, 'down', since);
 
   // Whoever asks at the destination's own address has seen nothing of all this.
   expect(downs(running).map(({ service: name }) => name)).not.toContain('plain');
+  const troubles = running.events.flatMap(({ what }) => what ?? []);
+  expect(troubles.filter((what) => what.includes('a part of their way'))).toEqual([]);
   expect(await running.end('SIGTERM')).toBe(0);
   expect(await remains()).toBe('');
 });
