@@ -44,7 +44,7 @@ BPF_FLAGS := -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -target 
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs deb test test-all check lint lint-faults lint-layout lint-c typecheck \
-	demo demo-tcp demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table fuzz workers \
+	demo demo-tcp demo-live demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
@@ -116,6 +116,10 @@ demo: setup ## flood a balancer with 32 destinations and watch it (as root)
 demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as root)
 	@$(MAKE) --no-print-directory all
 	@testbed/demo-tcp.sh
+
+demo-live: setup ## break destinations and watch l4lbd keep the service going, with a page (as root)
+	@$(MAKE) --no-print-directory all
+	@testbed/demo-live.sh
 
 demo-link: setup ## fetch pages through a gateway that changes only MAC addresses (as root)
 	@$(MAKE) --no-print-directory all

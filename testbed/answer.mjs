@@ -14,6 +14,8 @@ if (name === undefined) {
 const server = createServer((_request, response) => {
   response.end(`${name}\n`);
 });
+// A client that is slow to ask again, on a busy machine, keeps its connection.
+server.keepAliveTimeout = 60_000;
 // Without an address over both families, where the kernel has both.
 server.listen(Number(port), address, () => {
   process.stdout.write(`${name} answers on port ${port}\n`);

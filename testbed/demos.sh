@@ -5,7 +5,7 @@
 # and leave nothing behind. A demo that sources this sets demo and network, and made once
 # there may be a network.
 
-made="" scratch="" started=()
+made="" scratch=""
 
 fail() {
     printf "$demo: %s\n" "$@" >&2
@@ -26,9 +26,10 @@ within() { # ROLE COMMAND...
     testbed/network.sh exec "$network" "$1" -- "${@:2}"
 }
 
+# The number $! is that of the command itself.
 start() { # LOG ROLE COMMAND...
-    within "${@:2}" >"$scratch/$1" 2>&1 &
-    started+=($!)
+    : >"$scratch/$1"
+    testbed/network.sh exec "$network" "$2" -- "${@:3}" >"$scratch/$1" 2>&1 &
 }
 
 # Waits until a log has a line.
@@ -60,7 +61,10 @@ begin() {
 }
 
 clean_up() {
+    local started
     trap '' INT TERM HUP # cleaning up must not stop midway
+    # One that has ended is left alone: somebody else may have its number by now.
+    mapfile -t started < <(jobs -pr)
     if ((${#started[@]})); then
         kill "${started[@]}" 2>/dev/null || true
         wait "${started[@]}" 2>/dev/null || true

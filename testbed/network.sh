@@ -174,9 +174,10 @@ take_down() {
     mapfile -t spaces < <(its_namespaces)
     if ((${#spaces[@]})); then
         stop_processes "${spaces[@]}"
-        # The locks of its devices. No other namespace can have its inode yet.
+        # The locks of its devices, and the socket of an l4lbd that was killed. No other
+        # namespace can have its inode yet.
         for space in "${spaces[@]}"; do
-            rm -f "/run/l4lb/$(stat -Lc %i "/run/netns/$space")"-*.lock
+            rm -f "/run/l4lb/$(stat -Lc %i "/run/netns/$space")"-*.{lock,sock}
         done
         printf 'netns del %s\n' "${spaces[@]}" | ip -force -batch - 2>/dev/null || true
     fi

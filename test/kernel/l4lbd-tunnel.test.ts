@@ -7,11 +7,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { Daemon } from './daemon.js';
 import type { Event } from './daemon.js';
-import { Network } from './network.js';
+import { Network, ROOT } from './network.js';
 
 const VIP = '198.51.100.10';
 const VIP6 = '2001:db8::10';
@@ -222,4 +223,34 @@ test('what a killed one has left is dead, and the next one or l4lb-load takes it
   await again.end('SIGKILL');
   await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--off');
   expect(await remains()).toBe('');
+});
+
+describe('make demo-live', () => {
+  /** `make test-all` runs it to its end, which takes a minute. */
+  const whole = process.env.L4LB_TEST === 'all' ? test : test.skip;
+  const DEMO = 'testbed/demo-live.sh';
+
+  whole('finds four faults, and what begins after that does not fail', async () => {
+    const { stdout } = await execa(DEMO, { cwd: ROOT, input: '' });
+    expect(stdout.match(/^ {2}found, .* after \d+\.\d s$/gm)).toHaveLength(4);
+    const judged = stdout.match(/^ {2}client: \d+ requests since then: none failed/gm);
+    expect(judged).toHaveLength(8);
+    expect(stdout).toMatch(/^eth0: 9 up$/m);
+  });
+
+  whole('ends by q on a terminal', async () => {
+    const terminal = ['-qec', DEMO, '/dev/null'];
+    const { stdout } = await execa('script', terminal, { cwd: ROOT, input: 'q' });
+    expect(stdout).toContain('# Ended by q.');
+  });
+
+  test('leaves nothing behind when it is ended', async () => {
+    const demo = execa(DEMO, { cwd: ROOT, input: '', reject: false });
+    // From then on it builds its network.
+    await new Promise((resolve) => demo.stdout.once('data', resolve));
+    demo.kill('SIGTERM');
+    expect(await demo).toMatchObject({ exitCode: 143 });
+    const { stdout } = await execa('testbed/network.sh', ['list'], { cwd: ROOT });
+    expect(stdout).not.toContain(`live-${demo.pid}`);
+  });
 });
