@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Words for what l4lbd knows, which the page and `l4lb ctl` have in common. */
-import { many } from '../text/format.js';
+import { formatCount, many } from '../text/format.js';
 import type { Entry } from './events.js';
 import type { CheckerStatus, DestinationStatus } from './status.js';
 
@@ -17,7 +17,10 @@ export function countConditions(destinations: readonly DestinationStatus[]): str
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   const parts = [...counts].sort(([, one], [, other]) => other - one);
-  return parts.map(([word, count]) => `${count} ${word}`).join(', ') || 'no destinations';
+  return (
+    parts.map(([word, count]) => `${formatCount(count)} ${word}`).join(', ') ||
+    'no destinations'
+  );
 }
 
 /** An event, without when it was. */

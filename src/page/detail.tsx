@@ -178,7 +178,7 @@ function WhatIf({ row, device, canAct, acted }: WhatIfProps) {
       </div>
       {phase.is === 'planned' && canAct && (
         <Confirm
-          text={`${WORDS[phase.wish.action as Action][0]}: ${name}`}
+          text={verbOf(phase.wish)}
           confirm={(token) => void confirm(phase.wish, token)}
           cancel={() => setPhase({ is: 'idle' })}
         />
@@ -193,6 +193,21 @@ function WhatIf({ row, device, canAct, acted }: WhatIfProps) {
       )}
     </div>
   );
+}
+
+function verbOf({ action, destination, weight }: Wish): string {
+  switch (action as Action) {
+    case 'drain':
+      return `Drain ${destination} now`;
+    case 'undrain':
+      return `Undrain ${destination} now`;
+    case 'down':
+      return `Take ${destination} down now`;
+    case 'weight':
+      return `Give ${destination} the weight ${weight ?? ''} now`;
+    case 'auto':
+      return `Leave ${destination} to its checks now`;
+  }
 }
 
 function commandOf({ action, service, destination, weight }: Wish): string {
@@ -269,7 +284,7 @@ function Confirm({ text, confirm, cancel }: ConfirmProps) {
         />
       )}
       <button type="submit" class="danger">
-        {text} now
+        {text}
       </button>
       <button type="button" onClick={cancel}>
         Cancel

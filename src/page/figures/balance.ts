@@ -11,7 +11,7 @@ export interface Balance {
   of: 'packets' | 'slots';
 }
 
-/** Those with many destinations are drawn in groups of neighbours. */
+/** Of many destinations, the one of a group that is farthest from its ideal is drawn. */
 export const MOST_COLUMNS = 64;
 
 export function balanceOf(rows: readonly Row[]): Balance {
@@ -29,11 +29,15 @@ export function balanceOf(rows: readonly Row[]): Balance {
     null,
   );
   const size = Math.ceil(given.length / MOST_COLUMNS) || 1;
-  const columns = Array.from({ length: Math.ceil(given.length / size) }, (_, index) => {
-    const group = given.slice(index * size, (index + 1) * size);
-    const mean = (key: 'ideal' | 'actual'): number =>
-      group.reduce((sum, one) => sum + one[key], 0) / group.length;
-    return { ideal: mean('ideal'), actual: mean('actual') };
-  });
+  const columns = Array.from({ length: Math.ceil(given.length / size) }, (_, index) =>
+    given
+      .slice(index * size, (index + 1) * size)
+      .reduce((one, other) => (apart(other) > apart(one) ? other : one)),
+  );
   return { columns, most, of };
+}
+
+/** By what part it has more or less than it should. */
+function apart({ ideal, actual }: { ideal: number; actual: number }): number {
+  return ideal > 0 ? Math.abs(actual / ideal - 1) : 1;
 }
