@@ -44,7 +44,7 @@ BPF_FLAGS := -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -target 
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs deb test test-all check lint lint-faults lint-layout lint-c typecheck \
-	demo demo-tcp demo-live demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table fuzz workers \
+	demo demo-tcp demo-live demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table bench-failover fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
@@ -141,6 +141,14 @@ page-pictures: build ## take the pictures of the page of l4lbd anew
 	@npx esbuild test/page/pictures.ts --bundle --format=esm --platform=node --packages=external \
 		--log-level=warning --outfile=.make/page-pictures.js
 	@node .make/page-pictures.js docs/pictures
+
+# How many servers are killed, and how many hosts lose their link: make bench-failover KILLS=10
+KILLS ?= 50
+HOSTS ?= 12
+
+bench-failover: setup ## measure how long a dead server still gets connections, by l4lbd (as root)
+	@$(MAKE) --no-print-directory all >&2
+	@node bench/failover.mjs $(KILLS) $(HOSTS)
 
 bench-table: | node_modules ## compare the table with other algorithms; fails if it misses its figures
 	@npx tsc -p bench && node .make/bench/bench/table.js
