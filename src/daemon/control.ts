@@ -17,6 +17,7 @@ import type { MostMoves, Moves } from '../health/moves.js';
 import { firstMoves, mayMove, refill, spend, waitFor } from '../health/moves.js';
 import type { Decided, ServiceHealth, Turn } from '../health/service.js';
 import type { Given, Shares } from '../health/weights.js';
+import { wholeWeights } from '../health/weights.js';
 import type { ConfigPlan, ResolvedService } from '../plan/all.js';
 import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
@@ -478,11 +479,12 @@ export class Control {
   ): Promise<ConfigPlan> {
     const { prepared } = must(this.#loaded, 'the file');
     const begun = now();
+    const whole = wanted.map(wholeWeights);
     const services = prepared.services.map((service, index) => ({
       ...service,
       destinations: service.destinations.map((one, place) => ({
         ...one,
-        ...at(at(wanted, index), place),
+        ...at(at(whole, index), place),
       })),
     }));
     const { attached, filled } = await this.#tables.fill(

@@ -12,6 +12,7 @@ import { firstCondition } from '../health/condition.js';
 import type { Decided, Destination } from '../health/service.js';
 import { ServiceHealth } from '../health/service.js';
 import type { Given } from '../health/weights.js';
+import { unscaled } from '../health/weights.js';
 import type { ResolvedService } from '../plan/all.js';
 import { endpointOf } from './live.js';
 
@@ -46,7 +47,10 @@ export function makeHealth(
   const checks = new Map<string, Check>();
   const made = services.map((service) => {
     const { name, check, rows } = service;
-    const live = rows.map((row) => liveOf(name, row));
+    const live = unscaled(
+      rows.map((row) => liveOf(name, row)),
+      rows.map(({ weight }) => weight),
+    );
     // In a service that is new, there is nothing that could be kept.
     const isNew = live.every((one) => one === undefined);
     const destinations = rows.map((row, index): Destination => {

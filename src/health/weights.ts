@@ -10,6 +10,9 @@
 import type { Condition, Patience } from './condition.js';
 import { rampOf, serves } from './condition.js';
 
+/** Of a destination in the tables. */
+const MAX_WEIGHT = 65535;
+
 export const ON_PANIC = ['keep', 'all', 'off'] as const;
 /**
  * Below half of the weight: `keep` changes nothing more, `all` sends to all as if they were
@@ -34,6 +37,7 @@ export interface Member {
 
 /** What the tables give to a destination. */
 export interface Given {
+  /** In the units of the file. On the ramp it may have tenths: see wholeWeights(). */
   weight: number;
   /** No packet goes there, not even of a connection that it has. */
   isForgotten: boolean;
@@ -110,9 +114,42 @@ function believed(member: Member, { patience }: Rules, now: number): Given {
   }
 }
 
-/** At least 1, since weight 0 would be no start. */
+/** In tenths: with the usual weight of 1 there would be no ramp otherwise. */
 function ramped(weight: number, part: number): number {
-  return weight === 0 ? 0 : Math.max(1, Math.round(weight * part));
+  return Math.round(weight * part * TENTHS) / TENTHS;
+}
+
+const TENTHS = 10;
+
+/**
+ * The same weights as the tables have them, which are whole numbers: ten times as large if
+ * one of them has tenths. Only their proportions matter, so that moves no slot. A weight
+ * that would then be too large is large enough to be rounded.
+ */
+export function wholeWeights(given: readonly Given[]): Given[] {
+  const isWhole = given.every(({ weight }) => Number.isInteger(weight));
+  const most = given.reduce((one, { weight }) => Math.max(one, weight), 0);
+  const scale = isWhole || most * TENTHS > MAX_WEIGHT ? 1 : TENTHS;
+  return given.map(({ weight, isForgotten }) => {
+    const whole = Math.round(weight * scale);
+    // Weight 0 would be no start.
+    return { weight: weight > 0 ? Math.max(1, whole) : 0, isForgotten };
+  });
+}
+
+/** Turns what the tables have back, as far as the weights of the file tell. */
+export function unscaled(
+  live: readonly (Given | undefined)[],
+  wanted: readonly number[],
+): (Given | undefined)[] {
+  const isScaled = live.some(
+    (one, index) => one && one.weight > 0 && one.weight === (wanted[index] ?? 0) * TENTHS,
+  );
+  const fits = live.every(
+    (one, index) => !one || one.weight <= (wanted[index] ?? 0) * TENTHS,
+  );
+  if (!isScaled || !fits) return [...live];
+  return live.map((one) => one && { ...one, weight: one.weight / TENTHS });
 }
 
 function isServing({ condition, byHand }: Member): boolean {

@@ -5,7 +5,8 @@ import { describe, expect, test } from '@jest/globals';
 import type { StateName } from '../../../src/health/condition.js';
 import { firstCondition } from '../../../src/health/condition.js';
 import type { Member, OnPanic, Shares } from '../../../src/health/weights.js';
-import { share } from '../../../src/health/weights.js';
+import { share, unscaled, wholeWeights } from '../../../src/health/weights.js';
+import { consistentTable } from '../../../src/plan/consistent.js';
 
 const NOW = 100_000;
 const PATIENCE = { rise: 2, fall: 3, deadAfter: 30_000, slowStart: 10_000 };
@@ -53,7 +54,7 @@ test('a start goes up the ramp, and never gives more than the file', () => {
   ];
   expect(given(starting(10), 'keep', NOW + 5000)).toBe('6 10 10');
   expect(given(starting(10), 'keep', NOW + 9999)).toBe('10 10 10');
-  expect(given(starting(1))).toBe('1 10 10');
+  expect(given(starting(1))).toBe('0.1 10 10');
   expect(given(starting(0))).toBe('0 10 10');
 });
 
@@ -131,5 +132,50 @@ describe('a backup', () => {
   test('that is down does not', () => {
     const gone = member('down', { isBackup: true });
     expect(shared([member('dead'), gone], 'off').onBackup).toBe(false);
+  });
+});
+
+describe('weights in the tables are whole', () => {
+  const of = (...weights: number[]): number[] =>
+    wholeWeights(weights.map((weight) => ({ weight, isForgotten: false }))).map(
+      ({ weight }) => weight,
+    );
+
+  test('as they are, or ten times as large', () => {
+    expect(of(1, 3, 0)).toEqual([1, 3, 0]);
+    expect(of(0.3, 1, 0)).toEqual([3, 10, 0]);
+    // 10 times that is no weight.
+    expect(of(0.3, 2.6, 65535)).toEqual([1, 3, 65535]);
+  });
+
+  test('and l4lbd knows its own again when it begins', () => {
+    const live = [3, 10, 0].map((weight) => ({ weight, isForgotten: false }));
+    expect(unscaled(live, [1, 1, 1]).map((one) => one?.weight)).toEqual([0.3, 1, 0]);
+    expect(unscaled(live, [3, 10, 1]).map((one) => one?.weight)).toEqual([3, 10, 0]);
+    expect(unscaled([...live, undefined], [1, 1, 1, 1]).at(-1)).toBeUndefined();
+  });
+
+  test('a ramp of ten steps moves hardly more slots than come back', () => {
+    const table = (weight: number): Int32Array => {
+      const all = Array.from({ length: 32 }, (_, index) => ({
+        weight: index === 0 ? weight : 1,
+        isForgotten: false,
+      }));
+      const destinations = wholeWeights(all).map((one, index) => ({
+        address: Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 1, index]),
+        weight: one.weight,
+      }));
+      return consistentTable(destinations, 65536);
+    };
+    const moved = (one: Int32Array, other: Int32Array): number =>
+      one.filter((to, slot) => to !== other[slot]).length;
+    const steps = Array.from({ length: 11 }, (_, step) => table(step / 10));
+    const sum = steps.reduce(
+      (all, one, step) => all + moved(one, steps[Math.max(0, step - 1)] ?? one),
+      0,
+    );
+    const net = moved(steps[0] ?? table(0), table(1));
+    expect(sum / net).toBeLessThan(1.2);
+    expect(steps.at(-1)).toEqual(table(1));
   });
 });
