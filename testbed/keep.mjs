@@ -16,6 +16,11 @@ if (host === undefined) {
 
 /** Milliseconds. */
 const EVERY = 500;
+/**
+ * Below those that the kernel gives to others. A destination that was away still has these
+ * connections when it is back, and then nobody should begin one from the same port.
+ */
+const FIRST_PORT = 20_000;
 
 class Kept {
   constructor(id) {
@@ -39,7 +44,8 @@ class Kept {
   ask() {
     let text = '';
     const lose = ({ code, message }) => this.lose(code ?? message);
-    const request = get({ host, agent: this.agent }, (answer) => {
+    const localPort = FIRST_PORT + this.id;
+    const request = get({ host, agent: this.agent, localPort }, (answer) => {
       // The agent makes a new connection if this one has gone.
       if (this.name !== undefined && !request.reusedSocket) this.lose('closed');
       answer.setEncoding('utf8');
