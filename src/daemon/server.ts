@@ -271,7 +271,7 @@ export class ApiServer {
   /** Sends what happens, as server-sent events, from a number on if one is given. */
   #follow(request: IncomingMessage, response: ServerResponse, asked: Asked): void {
     if (asked.method !== 'GET') throw new BadQuestion(405, 'events are asked by GET');
-    if (this.#followers.size >= MOST_FOLLOWERS)
+    if (this.#followers.size >= MOST_FOLLOWERS && !asked.query.has('once'))
       throw new BadQuestion(503, `${MOST_FOLLOWERS} follow the events already`);
     const from = request.headers['last-event-id'] ?? asked.query.get('since') ?? '0';
     const since = Number(from);
