@@ -43,8 +43,26 @@ const OWN_FAULTS = [
 /** Ends a check by an error. */
 export function fail(done: Done, error: Error): void {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  const reason = REASONS.get(code) ?? (code === '' ? error.message : code);
-  done(OWN_FAULTS.includes(code) ? undefined : false, reason);
+  done(OWN_FAULTS.includes(code) ? undefined : false, reasonOf(code, error.message));
+}
+
+/** The most characters of what a library or a destination says itself. */
+const LONGEST = 120;
+
+/** In words: node has codes of its own, such as ERR_SSL_WRONG_VERSION_NUMBER. */
+function reasonOf(code: string, message: string): string {
+  const known = REASONS.get(code);
+  if (known !== undefined) return known;
+  const [, tls] = /^ERR_SSL_(\w+)$/.exec(code) ?? [];
+  if (tls !== undefined) return `TLS: ${tls.toLowerCase().replaceAll('_', ' ')}`;
+  if (/^E[A-Z0-9]+$/.test(code)) return code;
+  return shortened(message);
+}
+
+/** One line, as long as it may be. */
+export function shortened(text: string): string {
+  const [line = ''] = text.split('\n', 1);
+  return line.length > LONGEST ? `${line.slice(0, LONGEST - 3)}...` : line;
 }
 
 /** Calls `done` the first time only, and closes before that. */

@@ -31,15 +31,25 @@ const RCODES = new Map([
 /** Asks for an address. A server passes that knows the name, whether or not it has one. */
 export const askDns: Ask = (probe, done) => {
   const id = Math.floor(Math.random() * 0x10000);
-  return talk(probe, query(id, probe.name ?? '.'), done, (bytes) => {
+  const asked = query(id, probe.name ?? '.');
+  return talk(probe, asked, done, (bytes) => {
     if (bytes.length < 12 || bytes.readUInt16BE(0) !== id) return undefined;
     const isResponse = (bytes.readUInt8(2) & 0x80) !== 0;
     if (!isResponse) return { passed: false, reason: 'no DNS answer' };
     const code = bytes.readUInt8(3) & 15;
+    if (code === 0 && !repeats(bytes, asked))
+      return { passed: false, reason: 'NOERROR to another question' };
     if (code === 0) return { passed: true, reason: 'NOERROR' };
     return { passed: false, reason: RCODES.get(code) ?? `rcode ${code}` };
   });
 };
+
+/** Whether an answer has the question, as it has to; a bare header could come from anything. */
+function repeats(answer: Buffer, asked: Buffer): boolean {
+  const question = (bytes: Buffer): string =>
+    bytes.subarray(12, asked.length).toString('latin1').toLowerCase();
+  return answer.readUInt16BE(4) === 1 && question(answer) === question(asked);
+}
 
 /** A query for the IPv4 address of a name, RFC 1035. */
 function query(id: number, name: string): Buffer {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 import type { Ask } from './attempt.js';
-import { fail, once } from './attempt.js';
+import { fail, once, shortened } from './attempt.js';
 import { open, reset } from './stream.js';
 
 const STATUSES = new Map([
@@ -52,7 +52,8 @@ export const askGrpc: Ask = (probe, done) => {
     body = Buffer.concat([body, bytes]).subarray(0, MOST_BYTES);
   });
   stream.on('end', () => {
-    if (status !== '0') end(false, `gRPC status ${status === '' ? 'missing' : status}`);
+    if (status !== '0')
+      end(false, `gRPC status ${status === '' ? 'missing' : shortened(status)}`);
     else {
       const code = servingStatus(body);
       end(code === SERVING, STATUSES.get(code) ?? `status ${code}`);

@@ -212,7 +212,7 @@ describe('http', () => {
 
 test('https: a server without TLS', async () => {
   const port = await saying('HTTP/1.1 200 OK\r\n\r\n', { first: true });
-  expect(await asked(at(port, { kind: 'https' }))).toMatch(/^failed: .*SSL/);
+  expect(await asked(at(port, { kind: 'https' }))).toMatch(/^failed: TLS: [a-z ]+$/);
 });
 
 describe('udp and dns', () => {
@@ -285,6 +285,17 @@ describe('udp and dns', () => {
       answer.writeUInt16BE(answer.readUInt16BE(0) ^ 1, 0),
     );
     expect(await asked(at(port, { kind: 'dns' }))).toBe('no answer');
+  });
+
+  test('dns: a bare header that says NOERROR does not pass', async () => {
+    const port = await answering((query) => {
+      const answer = Buffer.from(query.subarray(0, 12));
+      answer.writeUInt16BE(0x8000, 2);
+      return answer;
+    });
+    expect(await asked(at(port, { kind: 'dns' }))).toBe(
+      'failed: NOERROR to another question',
+    );
   });
 });
 
