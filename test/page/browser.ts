@@ -2,7 +2,6 @@
 /** Debian's chromium, driven by playwright; both are there for tests and pictures only. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import type { Browser } from 'playwright-core';
-import { chromium } from 'playwright-core';
 
 const CHROMIUM = '/usr/bin/chromium';
 /** Of /proc: clock ticks of Linux are always that many a second. */
@@ -19,6 +18,8 @@ export interface Launched {
 
 /** Root can have no sandbox, and what is looked at is ours. */
 export async function launch(): Promise<Launched> {
+  // It takes long to load, and most runs skip what needs it.
+  const { chromium } = await import('playwright-core');
   const server = await chromium.launchServer({
     executablePath: CHROMIUM,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
