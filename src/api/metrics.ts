@@ -5,7 +5,7 @@
  */
 import type { Action } from '../abi/verdicts.js';
 import { VERDICTS } from '../abi/verdicts.js';
-import { STATES } from '../health/condition.js';
+import { serves as isUp, STATES } from '../health/condition.js';
 import { BY_HAND } from '../health/weights.js';
 import type {
   Cause,
@@ -38,11 +38,6 @@ interface Family<Of> {
 const truth = (is: boolean): number => (is ? 1 : 0);
 const seconds = (milliseconds: number): number => milliseconds / 1000;
 const unixTime = (time: string): number => seconds(Date.parse(time));
-
-/** Whether its checks leave it its packets, as far as they have spoken. */
-function isUp({ state }: DestinationStatus): boolean {
-  return state !== 'down' && state !== 'dead';
-}
 
 /** Whether any destination gets packets, and passes its checks. */
 export function serves({ destinations }: Pick<ServiceStatus, 'destinations'>): boolean {

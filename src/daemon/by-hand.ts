@@ -15,7 +15,7 @@ export class NotThere extends Failure {}
 /** It cannot be done with a destination that is so. */
 export class Conflict extends Failure {}
 
-export function decide(
+export function decideByHand(
   before: Decided,
   action: Action,
   weight: number | undefined,

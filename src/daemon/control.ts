@@ -13,20 +13,20 @@ import type { ByHandResult, Cause, Changes, Status } from '../api/status.js';
 import type { Report } from '../checks/checker.js';
 import { LATE } from '../checks/checker.js';
 import type { WantedDaemon } from '../config/daemon.js';
-import type { MostMoves, Moves } from '../health/moves.js';
-import { firstMoves, mayMove, refill, spend, waitFor } from '../health/moves.js';
+import { waitFor } from '../health/moves.js';
 import type { Decided, ServiceHealth, Turn } from '../health/service.js';
-import type { Given, Shares } from '../health/weights.js';
+import type { Given } from '../health/weights.js';
 import { wholeWeights } from '../health/weights.js';
-import type { ConfigPlan, ResolvedService } from '../plan/all.js';
+import type { ConfigPlan } from '../plan/all.js';
 import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { at, must } from '../text/must.js';
 import type { Action } from './by-hand.js';
-import { decide, notThere } from './by-hand.js';
+import { decideByHand, notThere } from './by-hand.js';
 import { CheckerProcess } from './checker-process.js';
-import type { Weight } from '../api/events.js';
 import type { Journal } from './journal.js';
+import type { Service } from './kept-service.js';
+import { decide, isEqual, keptService, takeFill, weightsOf } from './kept-service.js';
 import { History } from './history.js';
 import type { Loaded } from './load.js';
 import { loadFile } from './load.js';
@@ -46,17 +46,6 @@ export interface Options {
   user: number | undefined;
   /** Where states and what hands decided survive a restart. */
   saved: string;
-}
-
-/** A service with what l4lbd does for it. */
-export interface Service {
-  resolved: ResolvedService;
-  health: ServiceHealth;
-  live: Given[];
-  most: MostMoves;
-  moves: Moves;
-  shares: Shares;
-  isPostponed: boolean;
 }
 
 /** Milliseconds after which a fill that failed is tried again. */
@@ -171,21 +160,19 @@ export class Control {
       const there = one?.health.find(destination);
       if (!one || !there) throw notThere(service, one && destination);
       const before = { byHand: there.byHand, weightByHand: there.weightByHand };
-      const after = decide(before, action, weight, destination);
+      const after = decideByHand(before, action, weight, destination);
       one.health.setByHand(destination, after);
       try {
         const shares = one.health.shares(now());
         const weights = weightsOf(one, shares.given);
         // Nobody relies on what would be gone after a restart.
-        if (!dryRun) {
-          this.#save();
-          this.#tellHand(one, destination, action, after);
-        }
+        if (!dryRun) this.#save();
         const wanted = this.#services.map((each) =>
           each === one ? shares.given : each.live,
         );
         const plan = await this.#fill(wanted, { cause: 'hand', dryRun });
         if (dryRun) one.health.setByHand(destination, before);
+        else this.#tellHand(one, destination, action, after);
         const { slotsMoved, slotsIdeal } = planOf(plan, service);
         return {
           ...{ service, destination, by_hand: after.byHand ?? null },
@@ -200,7 +187,7 @@ export class Control {
         };
       } catch (error) {
         one.health.setByHand(destination, before);
-        if (!dryRun) this.#save();
+        if (!dryRun) await this.#tryTo(() => this.#save());
         throw error;
       }
     });
@@ -306,7 +293,11 @@ export class Control {
     this.#loadedAt = new Date();
     this.#fault = undefined;
     this.#services = loaded.services.map((health, index) =>
-      this.#newService(health, at(loaded.prepared.services, index)),
+      keptService(
+        health,
+        at(loaded.prepared.services, index),
+        this.#services.find((one) => one.health.name === health.name),
+      ),
     );
     this.#dirty ??= 'file';
     this.#pace.clear();
@@ -325,20 +316,6 @@ export class Control {
     const counts = { services: services.length, destinations, checks: checks.length };
     this.#reloads.good += kind === 'reloaded' ? 1 : 0;
     this.#journal.add({ kind, ...counts });
-  }
-
-  /** What the service was before, if it was there, goes on. */
-  #newService(health: ServiceHealth, resolved: ResolvedService): Service {
-    const before = this.#services.find((one) => one.health.name === health.name);
-    const most = {
-      // Until the first fill says how many there are.
-      slots: before?.most.slots ?? resolved.slots ?? 1,
-      percent: resolved.check?.mostMoves ?? 100,
-    };
-    const moves = before?.moves ?? firstMoves(now(), most);
-    const shares = before?.shares ?? { ...health.shares(now()), ...UNTOLD };
-    const live = health.live();
-    return { resolved, health, live, most, moves, shares, isPostponed: false };
   }
 
   #take({ checked, late }: Report): void {
@@ -418,7 +395,7 @@ export class Control {
     }
     const time = now();
     for (const { health } of this.#services) this.#tellTurns(health, health.pass(time));
-    const wanted = this.#services.map((service) => this.#decide(service, time));
+    const wanted = this.#services.map((service) => decide(service, time, this.#journal));
     const isSame = this.#services.every(({ live }, index) =>
       isEqual(live, at(wanted, index)),
     );
@@ -431,46 +408,6 @@ export class Control {
       this.#dirty = undefined;
     }
     return this.#idleFor(now());
-  }
-
-  /** What a service gets now: what its health says, as far as its slots may move. */
-  #decide(service: Service, time: number): Given[] {
-    const { health, live, most } = service;
-    const shares = health.shares(time);
-    this.#tellShares(service, shares);
-    service.moves = refill(service.moves, time, most);
-    if (mayMove(service.moves)) {
-      service.isPostponed = false;
-      return shares.given;
-    }
-    const kept = shares.given.map((one, index) => {
-      const before = at(live, index);
-      // To forget a destination that has no slot moves none.
-      return one.weight === before.weight ? one : before;
-    });
-    if (!service.isPostponed && !isEqual(kept, shares.given)) {
-      service.isPostponed = true;
-      const wait = waitFor(service.moves, most);
-      this.#journal.add({ kind: 'postponed', service: health.name, wait });
-    }
-    return kept;
-  }
-
-  #tellShares(service: Service, shares: Shares): void {
-    const { name } = service.health;
-    const { isPanic, onBackup, healthy, whole } = shares;
-    const before = service.shares;
-    service.shares = shares;
-    if (isPanic !== before.isPanic)
-      this.#journal.add({
-        kind: 'panic',
-        service: name,
-        begins: isPanic,
-        healthy,
-        whole,
-      });
-    if (onBackup !== before.onBackup)
-      this.#journal.add({ kind: 'backup', service: name, begins: onBackup });
   }
 
   async #fill(
@@ -487,11 +424,17 @@ export class Control {
         ...at(at(whole, index), place),
       })),
     }));
-    const { attached, filled } = await this.#tables.fill(
-      must(this.#attached, 'the device'),
-      { ...prepared, services },
-      { onlyWeights: this.#dirty === undefined, dryRun },
-    );
+    const { attached, filled } = await this.#tables
+      .fill(
+        must(this.#attached, 'the device'),
+        { ...prepared, services },
+        { onlyWeights: this.#dirty === undefined, dryRun },
+      )
+      .catch((error: unknown) => {
+        // A part of it may be written, whoever asked for it.
+        if (!dryRun) this.#dirty ??= cause;
+        throw error;
+      });
     if (dryRun) return filled.plan;
     this.#attached = attached;
     const { hot = 0, wait = 0 } = filled.settled ?? {};
@@ -500,30 +443,11 @@ export class Control {
     this.#changes[cause].fills++;
     this.#changes[cause].seconds += took / 1000;
     for (const [index, service] of this.#services.entries()) {
-      const { name } = service.health;
-      const { slots, slotsMoved: moved, slotsIdeal: ideal } = planOf(filled.plan, name);
-      const weights = weightsOf(service, at(wanted, index));
-      // The file may leave open how many there are.
-      if (service.most.slots !== slots) {
-        service.most = { ...service.most, slots };
-        service.moves = firstMoves(now(), service.most);
-      }
-      service.live = at(wanted, index);
-      service.health.setLive(service.live);
-      // What the file or a hand changed is not health's.
-      if (cause === 'health') service.moves = spend(service.moves, moved);
-      this.#changes[cause].slots_moved += moved;
-      this.#changes[cause].slots_ideal += ideal;
-      if (weights.length === 0 && moved === 0) continue;
-      const told = {
-        service: name,
-        cause,
-        weights,
-        moved,
-        ideal,
-        took: Math.round(took),
-      };
-      this.#journal.add({ kind: 'filled', ...told });
+      const plan = planOf(filled.plan, service.health.name);
+      const given = at(wanted, index);
+      this.#changes[cause].slots_moved += plan.slotsMoved;
+      this.#changes[cause].slots_ideal += plan.slotsIdeal;
+      takeFill(service, given, plan, { cause, took }, this.#journal);
     }
     await this.#tunnel.follow(attached, filled.plan.after);
     return filled.plan;
@@ -532,8 +456,10 @@ export class Control {
   /** Throws a Failure if it cannot. */
   #save(): void {
     const services = this.#services.map(({ health }) => health);
-    this.#saveAt = Infinity;
+    // Where it cannot be written now, it may be later.
+    this.#saveAt = now() + LONGEST;
     writeSaved(this.#options.saved, formatSaved(services, now()));
+    this.#saveAt = Infinity;
   }
 
   async #tryTo(work: () => unknown): Promise<boolean> {
@@ -576,9 +502,6 @@ export class Control {
 
 const now = (): number => performance.now();
 
-/** What was told of a service that nothing was told of yet. */
-const UNTOLD = { isPanic: false, onBackup: false };
-
 function noChanges(): Changes {
   return { fills: 0, slots_moved: 0, slots_ideal: 0, seconds: 0 };
 }
@@ -593,22 +516,7 @@ function planOf(
   ).plan;
 }
 
-function weightsOf({ health, live }: Service, after: readonly Given[]): Weight[] {
-  return after.flatMap((one, place): Weight[] => {
-    const before = at(live, place).weight;
-    const destination = at(health.destinations, place).name;
-    return before === one.weight ? [] : [{ destination, before, after: one.weight }];
-  });
-}
-
 function inOneLine({ message, advice: { cause, next } }: Failure): string {
   const parts = [message, cause, next && `next: ${next}`];
   return parts.filter((part) => part).join('; ');
-}
-
-function isEqual(one: readonly Given[], other: readonly Given[]): boolean {
-  return one.every(({ weight, isForgotten }, index) => {
-    const { weight: otherWeight, isForgotten: isOther } = at(other, index);
-    return weight === otherWeight && isForgotten === isOther;
-  });
 }

@@ -22,7 +22,7 @@ import { VERSION } from '../system/package.js';
 import { MODE_NAMES } from '../text/mode.js';
 import { at } from '../text/must.js';
 import { formatWay } from '../wire/way.js';
-import type { Service } from './control.js';
+import type { Service } from './kept-service.js';
 import type { History } from './history.js';
 import { idsIn } from './live.js';
 import type { Seen } from './sampler.js';

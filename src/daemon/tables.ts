@@ -28,6 +28,8 @@ export interface FillOptions {
 export class WarmTables {
   readonly #tools: Context;
   #known: Known | undefined;
+  /** Whether all was written that is known: a fill that failed may have written a part. */
+  #isWhole = false;
 
   constructor(tools: Context) {
     this.#tools = tools;
@@ -43,12 +45,15 @@ export class WarmTables {
     wanted: PreparedConfig,
     { onlyWeights, dryRun }: FillOptions,
   ): Promise<{ attached: Attached; filled: Filled<ConfigPlan> }> {
+    const wasWhole = this.#isWhole;
+    this.#isWhole = dryRun && wasWhole;
     /** The program's, if it was replaced meanwhile. */
     const used = { maps: known.maps };
     const filled = await fillAndSettle(this.#tools, known, { dryRun }, async (maps) => {
       used.maps = maps;
       const isSame = maps === known.maps;
-      const warm = onlyWeights && isSame ? await this.#stillTrue(known) : undefined;
+      const isWarm = onlyWeights && wasWhole && isSame;
+      const warm = isWarm ? await this.#stillTrue(known) : undefined;
       return planPrepared(
         this.#tools,
         maps,
@@ -67,7 +72,10 @@ export class WarmTables {
     });
     const isSame = used.maps === known.maps;
     const attached = isSame ? known : await attachedNow(this.#tools, known);
-    if (!dryRun) this.#known = { ...filled.after, program: attached.program };
+    if (!dryRun) {
+      this.#known = { ...filled.after, program: attached.program };
+      this.#isWhole = true;
+    }
     return { attached, filled };
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The page of l4lbd: puts its parts together. */
 import { render } from 'preact';
-import { useEffect, useMemo, useReducer, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useReducer, useState } from 'preact/hooks';
 
 import { Cards } from './cards.js';
 import { Detail } from './detail.js';
@@ -30,7 +30,7 @@ function App() {
   const [chosen, choose] = useState<Chosen>();
   const live = useMemo(() => new Live(() => changed(undefined)), []);
   useEffect(() => live.start(), [live]);
-  useEffect(() => setTheme(theme), [theme]);
+  useLayoutEffect(() => setTheme(theme), [theme]);
   const { status, series } = live;
   // One that the file no longer has is not asked for any more.
   const selected = status?.services.some(({ name }) => name === service)

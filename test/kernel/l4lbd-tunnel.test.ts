@@ -227,7 +227,9 @@ test('what a killed one has left is dead, and the next one or l4lb-load takes it
 
 describe('make demo-live', () => {
   /** `make test-all` runs it to its end, which takes a minute. */
-  const whole = process.env.L4LB_TEST === 'all' ? test : test.skip;
+  const isAll = process.env.L4LB_TEST === 'all';
+  if (!isAll) console.warn('skipped: make test-all runs make demo-live to its end');
+  const whole = isAll ? test : test.skip;
   const DEMO = 'testbed/demo-live.sh';
 
   whole('finds four faults, and what begins after that does not fail', async () => {

@@ -263,6 +263,16 @@ test('what a hand decides holds through a reload and a restart', async () => {
   expect(await generation()).toBe(before);
   expect(await weights()).toEqual([1, 1, 1]);
 
+  // What could not be saved is not done either, and nobody is told that it was.
+  rmSync(state, { recursive: true, force: true });
+  writeFileSync(state, '');
+  const unsaved = await ctl('drain', 'web', '10.0.1.3');
+  expect(unsaved).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(unsaved.stderr).toContain('cannot save to');
+  expect(await weights()).toEqual([1, 1, 1]);
+  expect(running.events.map(({ kind }) => kind)).not.toContain('hand');
+  rmSync(state);
+
   expect((await ctl('drain', 'web', '10.0.1.3')).stdout).toContain('10.0.1.3 is drained');
   expect((await ctl('weight', 'web', '10.0.1.1', '3')).exitCode).toBe(0);
   const decided = [3, 1, 0];
@@ -293,7 +303,7 @@ test('what a hand decides holds through a reload and a restart', async () => {
     expect((await ctl('auto', 'web', one)).exitCode).toBe(0);
   expect(await weights()).toEqual([1, 1, 1]);
   const { stdout: told } = await verb('events', '--once');
-  expect(told).toMatch(/ web: 10\.0\.1\.3: auto by hand\n/);
+  expect(told).toMatch(/ web: 10\.0\.1\.3: auto by hand$/m);
   await daemon.end('SIGTERM');
   expect((await ctl()).stderr).toContain('no l4lbd runs on eth0');
 });

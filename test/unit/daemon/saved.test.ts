@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import type { Known } from '../../../src/daemon/health.js';
-import { decide } from '../../../src/daemon/by-hand.js';
+import { decideByHand } from '../../../src/daemon/by-hand.js';
 import type { Action } from '../../../src/daemon/by-hand.js';
 import { formatSaved, parseSaved, savedKey } from '../../../src/daemon/saved.js';
 import type { Destination } from '../../../src/health/service.js';
@@ -90,7 +90,7 @@ test('1,000 reloads, restarts and hands in any order leave what was decided', ()
       const action = hands[below(hands.length)] ?? 'auto';
       const there = health.find(name);
       if (!there || (action === 'undrain' && there.byHand !== 'drained')) continue;
-      health.setByHand(name, decide(there, action, below(20), name));
+      health.setByHand(name, decideByHand(there, action, below(20), name));
     }
   }
 });
