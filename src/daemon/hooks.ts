@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Tells a program of the user what has changed: one event after the other, and no shell. */
+import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
 
 import type { Entry } from '../api/events.js';
 import { toJson } from '../system/output.js';
@@ -53,17 +55,39 @@ export class Hook {
   }
 }
 
+function begin(
+  [program = '', ...words]: readonly string[],
+  entry: Entry,
+): ChildProcessByStdio<Writable, null, null> {
+  return spawn(program, [...words, ...(wordsOf(entry) ?? [])], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    // The whole group is ended, with what the program has started.
+    detached: true,
+  });
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // All of them have ended meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Returns what went wrong; undefined: nothing. */
 function call(command: readonly string[], entry: Entry): Promise<string | undefined> {
-  const [program = '', ...words] = command;
   return new Promise((resolve) => {
-    const child = spawn(program, [...words, ...(wordsOf(entry) ?? [])], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      // The whole group is ended, with what the program has started.
-      detached: true,
-    });
+    let child: ChildProcessByStdio<Writable, null, null>;
+    try {
+      child = begin(command, entry);
+    } catch (error) {
+      // Of some faults, such as a program that is being written, node tells at once.
+      resolve(error instanceof Error ? error.message : String(error));
+      return;
+    }
     const timer = setTimeout(() => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      endGroup(child.pid);
     }, LONGEST);
     const end = (fault: string | undefined): void => {
       clearTimeout(timer);

@@ -7,13 +7,14 @@
  * Times are written as ages, and go on where they were: what happened while nobody looked
  * is not known. So a destination that was down is not dead because l4lbd was off.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import type { Condition } from '../health/condition.js';
 import { STATES } from '../health/condition.js';
 import { BY_HAND } from '../health/weights.js';
 import { MAX_WEIGHT } from '../config/destinations-csv.js';
+import { readRegular } from '../system/regular-file.js';
 import { fileFault } from '../text/file-fault.js';
 import { Failure } from '../text/failure.js';
 import type { Known } from './health.js';
@@ -46,10 +47,13 @@ export function savedKey(service: string, destination: string): string {
 export function readSaved(path: string, now: number): SavedStates {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegular(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
-    throw new Failure(`cannot read ${path}`, { cause: fileFault(error) });
+    throw new Failure(`cannot read ${path}`, {
+      cause: fileFault(error),
+      next: `look at it with ls -ld ${path}; without it, what hands decided is forgotten`,
+    });
   }
   return parseSaved(path, text, now);
 }
@@ -108,7 +112,8 @@ function isSaved(value: unknown): value is SavedDestination {
     isAge(one.age) &&
     Array.isArray(downs) &&
     downs.every(isAge) &&
-    (weight === undefined || (isAge(weight) && (weight as number) <= MAX_WEIGHT))
+    (weight === undefined ||
+      (Number.isInteger(weight) && isAge(weight) && (weight as number) <= MAX_WEIGHT))
   );
 }
 
@@ -143,8 +148,9 @@ export function writeSaved(path: string, text: string): void {
   const next = `${path}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    writeFileSync(next, text, { mode: 0o600, flush: true });
-    chmodSync(next, 0o600);
+    // Whatever is there, such as a link or what a killed one left, is not written to.
+    rmSync(next, { force: true, recursive: true });
+    writeFileSync(next, text, { mode: 0o600, flush: true, flag: 'wx' });
     renameSync(next, path);
   } catch (error) {
     throw new Failure(`cannot save to ${path}`, {

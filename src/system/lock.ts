@@ -118,6 +118,9 @@ function makeFolder(): void {
   if ((there.mode & 0o077) !== 0) chmodSync(LOCK_FOLDER, 0o700);
 }
 
+/** Somebody else holds the lock; it may be free again later. */
+export class Busy extends Failure {}
+
 function runsAlready(who: string, path: string): Failure {
   const [holder] = holdersOf(path);
   return new Failure(`${who} runs on this device already`, {
@@ -129,9 +132,9 @@ function runsAlready(who: string, path: string): Failure {
 }
 
 /** Looks up who holds the lock now: a batch that outlived its tool may hold it. */
-function isBusy(path: string): Failure {
+function isBusy(path: string): Busy {
   const holders = holdersOf(path).map(({ name, pid }) => `${name} (process ${pid})`);
-  return new Failure(`another tool has been writing for ${WAIT_SECONDS} seconds`, {
+  return new Busy(`another tool has been writing for ${WAIT_SECONDS} seconds`, {
     cause:
       holders.length > 0
         ? `${holders.join(' and ')} ${holders.length > 1 ? 'hold' : 'holds'} ${path}`

@@ -17,7 +17,7 @@ import { keepSteering } from '../program/steering.js';
 import type { ServerSeen } from '../program/steering.js';
 import { serverWarnings } from '../program/text/servers.js';
 import { linesOf } from '../program/write.js';
-import { deviceLock, withLock } from '../system/lock.js';
+import { Busy, deviceLock, withLock } from '../system/lock.js';
 import { Monitor } from '../system/ip/monitor.js';
 import { Neighbours } from '../system/ip/neighbours.js';
 import { Failure } from '../text/failure.js';
@@ -62,7 +62,7 @@ export async function watchTables(
     let told = new Set<string>();
     let managed = '';
     let servers: ServerSeen[] = [];
-    for (;;) {
+    const follow = async (): Promise<void> => {
       const done = await refresh(tools, attached);
       const { looked } = done;
       const changes = [...done.changes, ...comeBack(servers, done.servers)];
@@ -76,6 +76,15 @@ export async function watchTables(
       if (looked.troubles.length > 0) await ask(tools, looked);
       await untilChange(tools, monitor, done);
       attached = await attachedNow(tools, done.attached);
+    };
+    for (;;) {
+      try {
+        await follow();
+      } catch (error) {
+        if (!(error instanceof Busy)) throw error;
+        // It will end some time, and the network can be looked at then.
+        tell({ changes: [], troubles: [error.message] });
+      }
     }
   } finally {
     monitor.close();

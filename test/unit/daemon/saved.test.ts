@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-import { describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
 
 import type { Known } from '../../../src/daemon/health.js';
 import { decideByHand } from '../../../src/daemon/by-hand.js';
 import type { Action } from '../../../src/daemon/by-hand.js';
-import { formatSaved, parseSaved, savedKey } from '../../../src/daemon/saved.js';
+import {
+  formatSaved,
+  parseSaved,
+  readSaved,
+  savedKey,
+  writeSaved,
+} from '../../../src/daemon/saved.js';
 import type { Destination } from '../../../src/health/service.js';
 import { ServiceHealth } from '../../../src/health/service.js';
 import { firstCondition } from '../../../src/health/condition.js';
@@ -116,5 +126,33 @@ describe('what is no saved state', () => {
     const text = JSON.stringify({ version: 1, destinations: [{ ...one, ...rest }] });
     const known = parseSaved('state.json', text, 100).get('__proto__ constructor');
     expect(known).toMatchObject({ byHand: undefined, condition: { state: 'down' } });
+  });
+});
+
+describe('the file itself', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'l4lb-saved-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('a link in the way of the next one is not followed', () => {
+    const victim = join(folder, 'victim');
+    writeFileSync(victim, 'mine');
+    const path = join(folder, 'eth0.json');
+    symlinkSync(victim, `${path}.new`);
+    writeSaved(path, formatSaved([], 0));
+    expect(readFileSync(victim, 'utf8')).toBe('mine');
+    expect(readSaved(path, 0).size).toBe(0);
+  });
+
+  test('a pipe is refused, and nobody waits for who writes to it', () => {
+    const path = join(folder, 'pipe');
+    execFileSync('mkfifo', [path]);
+    expect(() => readSaved(path, 0)).toThrow(Failure);
+  });
+
+  test('part of a weight is none', () => {
+    const one = { service: 'a', destination: 'b', state: 'up', age: 5, downs: [] };
+    const destinations = [{ ...one, reason: '', weight_by_hand: 0.5 }];
+    const text = JSON.stringify({ version: 1, destinations });
+    expect(() => parseSaved('state.json', text, 0)).toThrow(Failure);
   });
 });
