@@ -3,8 +3,9 @@
 #
 # make setup: installs what l4lb's build, tests and demos need and this machine lacks,
 # says what it installs and why, and does nothing else. It is quick when nothing is missing.
-# "setup.sh test", as make test calls it, adds what only the second opinions need: a
-# virtual machine with another kernel, a decoder of packets, and the sanitizers of clang.
+# "setup.sh test", as make test calls it, adds what only the tests need: a virtual machine
+# with another kernel, a decoder of packets, the sanitizers of clang, and what a fleet of
+# balancers runs on, etcd and BIRD. "setup.sh etcd" and "setup.sh bird" add one of these alone.
 # "setup.sh fuzz", as make fuzz calls it, adds only the sanitizers. "setup.sh bench", as
 # make bench calls it, adds what l4lb is compared with, and its clients. "setup.sh deb", as
 # make deb calls it, adds what builds and checks the Debian package. "setup.sh iperf" adds
@@ -54,6 +55,15 @@ fish                              fish           shows the tests that completion
 systemd-notify                    systemd        tells the tests what l4lbd tells systemd
 '
 
+readonly needs_of_the_store='
+etcd                              etcd-server    is the store of the fleets in the tests
+etcdctl                           etcd-client    shows what is in this store
+'
+
+readonly needs_of_routing='
+bird                              bird2          announces addresses in the test network, and is its router
+'
+
 readonly needs_of_the_benchmark='
 haproxy                           haproxy        is what connections through l4lb are compared with
 wrk                               wrk            is the client of the connections
@@ -84,8 +94,8 @@ readonly needs_of_the_page='
 /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf fonts-dejavu-core has the letters of its pictures
 '
 
-# Packages with a service that nobody asked for.
-readonly services='haproxy prometheus'
+# Packages with a service that nobody asked for, each with the name of its service.
+readonly services='haproxy:haproxy prometheus:prometheus etcd-server:etcd bird2:bird'
 
 # Debian asks this file before it starts a service that it has just installed.
 readonly service_policy=/usr/sbin/policy-rc.d
@@ -161,8 +171,9 @@ as_root() {
     fi
 }
 
-# The benchmark starts HAProxy itself, and a test starts Prometheus. Nobody asked for a service, so
-# they must start neither now nor with the machine. An existing policy is the administrator's and stays.
+# The benchmark starts HAProxy itself, and tests start Prometheus, etcd and BIRD. Nobody asked for a
+# service, so they must start neither now nor with the machine. An existing policy is the
+# administrator's and stays.
 forbid_services() { # PACKAGE
     [[ ! -e $service_policy ]] || return 0
     trap allow_services EXIT
@@ -182,10 +193,10 @@ apt_install() { # PACKAGE...
             "On Ubuntu bpftool is in linux-tools-common and linux-tools-$(uname -r)."
 }
 
-install_without_service() { # PACKAGE
+install_without_service() { # PACKAGE SERVICE
     forbid_services "$1"
     apt_install "$1"
-    as_root update-rc.d "$1" disable
+    as_root update-rc.d "$2" disable
     [[ -z $(trap -p EXIT) ]] || allow_services
 }
 
@@ -198,7 +209,8 @@ install_packages() {
     # If one source cannot be reached, it may not be the one that is needed.
     as_root apt-get update --quiet=2 || echo "setup: apt-get update failed; trying without" >&2
     for service in $services; do
-        [[ " ${packages[*]} " != *" $service "* ]] || install_without_service "$service"
+        [[ " ${packages[*]} " != *" ${service%:*} "* ]] ||
+            install_without_service "${service%:*}" "${service#*:}"
     done
     apt_install "${packages[@]}"
     packages=() reasons=()
@@ -218,7 +230,7 @@ install_node_modules() {
 case $#:${1:-} in
 0:) needs=$needs_of_all ;;
 1:test)
-    needs=$needs_of_all$needs_of_the_fuzzer$needs_of_tests
+    needs=$needs_of_all$needs_of_the_fuzzer$needs_of_tests$needs_of_the_store$needs_of_routing
     if command -v apt-get >/dev/null && [[ $(uname -m) == x86_64 ]]; then
         needs+=$needs_of_the_virtual_machine
     fi
@@ -229,7 +241,9 @@ case $#:${1:-} in
 1:iperf) needs=$needs_of_all$needs_of_throughput ;;
 1:prometheus) needs=$needs_of_all$needs_of_metrics ;;
 1:chromium) needs=$needs_of_all$needs_of_the_page ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|deb|iperf|prometheus|chromium]" ;;
+1:etcd) needs=$needs_of_all$needs_of_the_store ;;
+1:bird) needs=$needs_of_all$needs_of_routing ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|deb|iperf|prometheus|chromium|etcd|bird]" ;;
 esac
 check_node
 install_packages
