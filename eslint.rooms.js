@@ -2,6 +2,7 @@
 /**
  * The rooms of src/, from the bottom floor up, and the rooms that each may import from.
  * Imports go down only, and no room imports from its neighbour on the same floor.
+ * disturb/ alone stands above fleet/: its network announces as a fleet does.
  * At the top, src/*.ts are the commands: they may import anything, and nobody them.
  */
 import { readdirSync } from 'node:fs';
@@ -19,6 +20,7 @@ const JOBS = [
   'disturb',
   'flood',
 ];
+const BELOW_FLEET = JOBS.filter((job) => job !== 'disturb');
 
 const MAY_IMPORT = {
   text: [],
@@ -36,12 +38,20 @@ const MAY_IMPORT = {
   ...Object.fromEntries(
     JOBS.map((job) => [job, [...BOTTOM, ...PURE, 'system', 'program']]),
   ),
-  daemon: [...BOTTOM, ...PURE, 'system', 'program', ...JOBS],
-  cli: [...BOTTOM, ...PURE, 'system', 'program', ...JOBS, 'daemon'],
+  disturb: [...BOTTOM, ...PURE, 'system', 'program', 'fleet'],
+  daemon: [...BOTTOM, ...PURE, 'system', 'program', ...BELOW_FLEET],
+  fleet: [...BOTTOM, ...PURE, 'system', 'program', ...BELOW_FLEET, 'daemon'],
+  cli: [...BOTTOM, ...PURE, 'system', 'program', ...JOBS, 'daemon', 'fleet'],
 };
 
 /** Folders of other rooms that are as pure. */
-const PURE_FOLDERS = ['doctor/checks', 'fill/text', 'page/figures', 'stats/screen'];
+const PURE_FOLDERS = [
+  'doctor/checks',
+  'fill/text',
+  'fleet/announce',
+  'page/figures',
+  'stats/screen',
+];
 
 const PURITY = 'This room is pure: it starts no process, reads no file and no clock.';
 

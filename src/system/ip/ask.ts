@@ -26,13 +26,22 @@ export async function askIpTogether(
   options: readonly string[],
   lines: readonly string[],
 ): Promise<unknown[][]> {
+  const result = await ipBatch(run, [...options, '-j'], lines);
+  if (result.exitCode !== 0) throw ipFailure(lines.join('; '), result);
+  return answersIn(result);
+}
+
+/** Runs lines in one process, which ends at the first that fails unless there is -force. */
+export async function ipBatch(
+  run: Run,
+  options: readonly string[],
+  lines: readonly string[],
+): Promise<RunResult> {
   const file = await withScratch((scratch) =>
     openSync(scratch.writeLines('batch', lines), 'r'),
   );
   try {
-    const result = await run('ip', [...options, '-j', '-batch', '-'], { stdin: file });
-    if (result.exitCode !== 0) throw ipFailure(lines.join('; '), result);
-    return answersIn(result);
+    return await run('ip', [...options, '-batch', '-'], { stdin: file });
   } finally {
     closeSync(file);
   }
