@@ -14,6 +14,7 @@ import {
   idleOption,
   jsonOption,
   modeOption,
+  noSettleOption,
   quietOption,
   usedOption,
   waitOption,
@@ -47,6 +48,7 @@ export function mapVerb(): CliCommand {
     .option('-f, --file <file...>', FILE)
     .addOption(configOption(CONFIG).conflicts(HOW_TO_FILL))
     .addOption(waitOption())
+    .addOption(noSettleOption())
     .addOption(idleOption(`${IDLE} ${USUAL_IDLE}`))
     .addOption(modeOption())
     .option('--dry-run', 'print what would change and write nothing')
@@ -91,6 +93,7 @@ export function mapCommand(): CliCommand {
     .addOption(usedOption('with --settle: '))
     .addOption(quietOption())
     .addOption(waitOption())
+    .addOption(noSettleOption())
     .addOption(
       idleOption(`${IDLE}, but with --settle it is for this run only ${USUAL_IDLE}`),
     )

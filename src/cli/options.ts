@@ -102,6 +102,13 @@ export function waitOption(): Option {
   return new Option('--wait', 'wait until no slot is hot');
 }
 
+export function noSettleOption(): Option {
+  return new Option(
+    '--no-settle',
+    'turn no slot cold in passing, not even where nothing needs what it remembers',
+  );
+}
+
 /** Names what destinations printed; `when` says with what the option goes. */
 export function usedOption(when: string): Option {
   return new Option(
@@ -214,7 +221,7 @@ export function addFillOptions(command: CliCommand): CliCommand {
     )
     .option(
       '--previous <file...>',
-      'for a new service: an earlier file, or several, the oldest first; slots remember as if it had been filled from them, as another balancer was that this one is to stand in for',
+      'an earlier file, or several, the oldest first: slots remember just what they would if the service had been filled from them and then from this one, as another balancer was that this one is to agree with',
     )
     .option(
       '--echo',

@@ -25,6 +25,7 @@ import type { SettledSlots } from './text/settled.js';
 import { readWitnesses } from './used.js';
 
 export interface SettleFlags {
+  /** False: a fill turns no slot cold, not even those that are ready. */
   settle?: boolean;
   idle?: number;
   /** Turns all slots cold, ready or not. */
@@ -44,6 +45,12 @@ const LONGEST_WAIT = 30;
 /** Throws if two flags contradict each other, before anything is tried. */
 export function checkSettle(flags: SettleFlags): void {
   const { settle, now, wait, used, quiet, dryRun } = flags;
+  if (settle === false && wait) {
+    throw new UsageFailure('--no-settle does not go with --wait', {
+      cause: 'it turns no slot cold, so there is nothing to wait for',
+      next: 'leave one of them out',
+    });
+  }
   if (!settle && (now ?? used ?? quiet) !== undefined) {
     throw new UsageFailure('--now, --used and --quiet work only with --settle', {
       next: 'add --settle',
@@ -120,7 +127,14 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
       const { after: tables } = made.plan;
       const after = { slots: new Map<number, Slot>(), device: tables.device };
       const known: KnownTables = { tables, slotsOf, after };
-      const settled = await settle(tools, maps, optionsFor({}, []), lock, known);
+      const settles = flags.settle !== false;
+      const settled = await settle(
+        tools,
+        maps,
+        optionsFor(settles ? {} : { settle: false }, []),
+        lock,
+        known,
+      );
       const slots =
         after.slots.size === 0
           ? tables.slots
@@ -177,7 +191,7 @@ async function waitForRest(
 function optionsFor(flags: SettleFlags, config: readonly WantedService[]): SettleOptions {
   return {
     patience: (services) => patienceOf(services, flags, config),
-    all: flags.now ?? false,
+    which: flags.now ? 'all' : flags.settle === false ? 'none' : 'ready',
     looks: flags.settle ?? false,
     isDryRun: flags.dryRun ?? false,
     used: flags.used && { witnesses: readWitnesses(flags.used), quiet: flags.quiet },

@@ -14,7 +14,6 @@ import { reachable } from '../plan/cells.js';
 import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../abi/cell.js';
 import type { Context, Tools } from '../program/tools.js';
 import { parseAddress, parseMac } from '../wire/address.js';
-import { sameEndpoint } from '../wire/endpoint.js';
 import type { Maps } from '../program/find.js';
 import type { DestinationFile, DestinationRow } from '../config/destinations-csv.js';
 import { parseDestinations } from '../config/destinations-csv.js';
@@ -27,9 +26,10 @@ import type { Link } from '../system/ip/links.js';
 import type { ChosenAddress } from '../system/ip/own.js';
 import { chosenAddresses } from '../system/ip/own.js';
 import type { State } from '../plan/state.js';
-import { ownedBy, writesBetween } from '../plan/state.js';
+import { ownedBy } from '../plan/state.js';
 import { packaged } from '../system/package.js';
 import { readStdin } from '../system/stdin.js';
+import type { DestinationSet, SetDestination } from '../plan/history.js';
 import type { Plan } from '../plan/service.js';
 import type { WantedDestination } from '../plan/steps.js';
 import { plan } from '../plan/service.js';
@@ -67,14 +67,14 @@ export interface FillWishes {
   /** A family that is not named stays as it is. */
   names?: Names | undefined;
   seed?: SlotSeed | undefined;
-  /** Files that a new service remembers as if it had been filled from them, the oldest first. */
+  /** Files that the slots remember, and nothing else, as if filled from them; the oldest first. */
   previous?: readonly string[] | undefined;
 }
 
 /** All that a fill needs, already checked: nothing after this can find fault with it. */
 export interface Prepared extends Omit<FillWishes, 'previous' | 'seed'> {
   /** The rows of `previous`, file by file. */
-  before: WantedDestination[][];
+  history: DestinationSet[] | undefined;
   slotSeed?: AskedSeed | undefined;
   deviceName: string;
   destinations: WantedDestination[];
@@ -95,16 +95,16 @@ export async function prepareFill(
   wishes: FillWishes,
   canLeave: boolean,
 ): Promise<Prepared> {
-  const { previous = [], seed, ...others } = wishes;
+  const { previous, seed, ...others } = wishes;
   checkBuild(wishes, canLeave);
   const rows = readRows(files);
-  const older = previous.map((file) => readRows([file]));
+  const history = previous?.map((file) => readRows([file]).map(asBefore));
   const mac = macOf(link);
   const destinations = await resolveRows(tools, link, rows, canLeave);
   const { source } = wishes;
   return {
     destinations,
-    before: older.map((all) => all.map((row) => asBefore(row, destinations))),
+    history,
     ...others,
     slotSeed: askSeed(seed),
     source: source ?? {},
@@ -144,19 +144,11 @@ function readRows(files: readonly string[]): DestinationRow[] {
   return rows;
 }
 
-/**
- * A row of an earlier file. Its MAC is that of today's row; a destination that has none is
- * gone, and only its share of the table matters.
- */
-function asBefore(
-  row: DestinationRow,
-  today: readonly WantedDestination[],
-): WantedDestination {
+/** A row of an earlier file: of what is gone only its share of the table matters. */
+function asBefore(row: DestinationRow): SetDestination {
   if (row.isLocal) return localDestination(row);
-  const { address: text, port, weight } = row;
-  const address = must(parseAddress(text), text);
-  const there = today.find((one) => sameEndpoint(one, { address, port }));
-  return { address, port, mac: there?.mac ?? Buffer.alloc(6), weight };
+  const { address, port, weight } = row;
+  return { address: must(parseAddress(address), address), port, weight };
 }
 
 export function macOf({ name, mac }: Link): Buffer {
@@ -215,30 +207,9 @@ export async function planFill(
   const chosenOnes = forward === 'full-nat' ? await prepared.chosenAddresses() : [];
   const own = { ...prepared.ownSources, chosen: chosenOnes };
   const sources = chooseSources(prepared.source, sourcesIn(entries), own, forward);
-  const { before, ...wanted } = {
-    ...prepared,
-    service,
-    forward,
-    sources,
-    isNew: chosen.isNew,
-    now,
-  };
-  if (before.length === 0) return { plan: plan(live, wanted), live, services: [service] };
-  if (!chosen.isNew) throw alreadyThere();
-  let state = live;
-  for (const destinations of before) {
-    state = plan(state, { ...wanted, destinations }).after;
-  }
-  const made = plan(state, wanted);
-  const writes = writesBetween(live, made.after);
-  return { plan: { ...made, writes, isNew: true }, live, services: [service] };
-}
-
-function alreadyThere(): Failure {
-  return new Failure('--previous is for a service that is not there yet', {
-    cause: 'this one has been filled, and remembers by itself where its slots were',
-    next: 'leave --previous out, or load the program anew',
-  });
+  const { isNew } = chosen;
+  const wanted = { ...prepared, service, forward, sources, isNew, now };
+  return { plan: plan(live, wanted), live, services: [service] };
 }
 
 /** Gives the service the settings that were asked for; the others stay as they are. */

@@ -11,6 +11,7 @@ import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Tools } from '../program/tools.js';
 import type { Maps } from '../program/find.js';
 import type { Tables, Write } from '../plan/state.js';
+import type { Settling } from '../plan/hot-slots.js';
 import { coldSlot, idleOf, isHot, settling } from '../plan/hot-slots.js';
 import type { AddressOf } from '../plan/names.js';
 import { forgetPrevious, namesOfSlot } from '../plan/names.js';
@@ -35,8 +36,8 @@ export interface Patience {
 export interface SettleOptions {
   /** Gives the patience of each service by its id. */
   patience: (services: readonly Service[]) => ReadonlyMap<number, Patience>;
-  /** Turns all slots cold, ready or not. */
-  all: boolean;
+  /** Turns all slots cold, or none, ready or not. */
+  which: 'ready' | 'all' | 'none';
   used?: Used | undefined;
   /** Looks whether records have room, too. */
   looks: boolean;
@@ -104,9 +105,8 @@ export async function settle(
       const isDrained = tables.destinations.get(slot.previous)?.weight === 0;
       const needed: Asked = pairs?.add(slot, kept, idle) ?? { kept, idle };
       const deadline = isDrained ? drainDeadline : undefined;
-      const settled = options.all
-        ? { slot: coldSlot(slot), wait: 0 }
-        : settling(slot, needed.kept, now, needed.idle, deadline);
+      const ready = settling(slot, needed.kept, now, needed.idle, deadline);
+      const settled = asAsked(slot, ready, options);
       // The one before the previous may be needed still.
       const forgets = isNaming && settled.slot.previous === NOBODY;
       const value = forgets ? forgetPrevious(slot, namesOf) : settled.slot;
@@ -140,6 +140,11 @@ export async function settle(
     result.records = await readRecords(bpftool, maps);
   }
   return result;
+}
+
+function asAsked(slot: Slot, ready: Settling, { which }: SettleOptions): Settling {
+  if (which === 'all') return { slot: coldSlot(slot), wait: 0 };
+  return which === 'none' ? { slot, wait: ready.wait } : ready;
 }
 
 function* inTurn<T>(all: Iterable<Iterable<T>>): Generator<T> {

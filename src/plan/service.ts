@@ -11,6 +11,7 @@ import {
   CELL_UDP_STAYS,
 } from '../abi/cell.js';
 import type { Destination } from '../abi/destination.js';
+import type { Slot } from '../abi/slot.js';
 import { DEVICE_NO_ECHO, DEVICE_XDP_ANSWERS } from '../abi/device.js';
 import { ANY_ADDRESS, formatMac } from '../wire/address.js';
 import { formatEndpoint } from '../wire/endpoint.js';
@@ -23,6 +24,8 @@ import { NoRoom } from './no-room.js';
 import type { State, Write } from './state.js';
 import { applyWrites, byName, freeIds, ownedBy } from './state.js';
 import { chooseTable, liveTable } from './choose-table.js';
+import { foldHistory } from './history.js';
+import type { DestinationSet } from './history.js';
 import { idleOf } from './hot-slots.js';
 import { idealMoves } from './minimal.js';
 import type { Service } from './services.js';
@@ -35,7 +38,7 @@ import type { NamesPrefix } from '../wire/names.js';
 import { formatNames } from '../wire/names.js';
 import { formatWay } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
-import { planStep } from './steps.js';
+import { planStep, remembersIn, withNames } from './steps.js';
 import { append, smallest } from '../text/lists.js';
 
 /** A destination, and how many slots forget that connections of theirs are on it. */
@@ -132,7 +135,10 @@ export function plan(live: State, wanted: Wanted): Plan {
     done = destinations === target;
     // The last step starts from the live table, and not from one in between.
     const from = wanted.from ?? (done ? live : state);
-    const table = chooseTable(from, service, destinations);
+    const table =
+      done && wanted.history
+        ? { agreed: agreedSlots(state, wanted, wanted.history, destinations) }
+        : { places: chooseTable(from, service, destinations) };
     const step = planStep(state, wanted, destinations, table);
     state = applyWrites(state, step);
     append(writes, step);
@@ -203,6 +209,19 @@ export function plan(live: State, wanted: Wanted): Plan {
     keepsSsh: keepsSsh(state, service),
     isEmpty: target.every(({ weight }) => weight === 0),
   };
+}
+
+/** What all agree on who have the same history. */
+function agreedSlots(
+  state: State,
+  wanted: Wanted,
+  history: readonly DestinationSet[],
+  destinations: readonly WantedDestination[],
+): Slot[] {
+  const { log2Slots, flags } = wanted.service;
+  const remember = remembersIn(state, wanted);
+  const { names } = withNames(state, wanted).device;
+  return foldHistory([...history, destinations], { log2Slots, flags, remember, names });
 }
 
 /** Where destinations decide: those that a slot had connections on, and now names no more. */

@@ -112,39 +112,6 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
   };
 }
 
-/**
- * The writes that lead from one state to another at once, for a service that is new: its
- * destinations come first, then its slots, then the ways in.
- */
-export function writesBetween(before: State, after: State): Write[] {
-  const writes: Write[] = [];
-  for (const [key, value] of after.exits ?? []) {
-    if (before.exits?.get(key) !== value) writes.push({ map: 'exits', key, value });
-  }
-  for (const [key, value] of after.answers ?? []) {
-    if (before.answers?.get(key) !== value) writes.push({ map: 'answers', key, value });
-  }
-  if (after.pools && before.pools !== after.pools) {
-    writes.push({ map: 'pools', key: 0, value: after.pools });
-  }
-  for (const [key, value] of after.destinations) {
-    if (before.destinations.get(key) !== value && value.service !== 0) {
-      writes.push({ map: 'destinations', key, value });
-    }
-  }
-  for (const [key, value] of after.slots) {
-    if (before.slots.get(key) !== value) writes.push({ map: 'slots', key, value });
-  }
-  for (const [key, value] of after.cells) {
-    if (before.cells.get(key) !== value) writes.push({ map: 'services', key, value });
-  }
-  writes.push({ map: 'device', key: 0, value: after.device });
-  for (const key of before.cells.keys()) {
-    if (!after.cells.has(key)) writes.push({ map: 'services', key, value: undefined });
-  }
-  return writes;
-}
-
 export function ownedBy(state: Tables, service: number): Map<number, Destination> {
   return new Map(
     [...state.destinations].filter(([, entry]) => entry.service === service),

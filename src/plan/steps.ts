@@ -50,6 +50,8 @@ import { slotSeedFor } from './device.js';
 import type { Forward } from '../wire/forward.js';
 import type { State, Write } from './state.js';
 import { applyWrites, freeIds, ownedBy } from './state.js';
+import { agree } from './history.js';
+import type { DestinationSet } from './history.js';
 import type { WeightOf } from './hot-slots.js';
 import { isKeptByMove, moveSlot } from './hot-slots.js';
 import { moveNaming, namesOfSlot } from './names.js';
@@ -95,19 +97,24 @@ export interface Wanted extends WantedDevice {
   echo?: boolean | undefined;
   /** Seconds by the clock that the program reads. */
   now?: number | undefined;
+  /** The sets that came before, the oldest first: slots then remember these, and nothing else. */
+  history?: readonly DestinationSet[] | undefined;
   /** The state that a minimal table begins with, if not the live one. */
   from?: State;
 }
 
 /**
- * Plans the writes that give a service just these destinations. For each slot the table
- * has the index of its destination, or -1.
+ * Where each slot leads: the index of its destination, or -1; then slots remember what they
+ * were. Or all that each holds, as a history has it, with places of destinations for ids.
  */
+export type TargetTable = { places: Int32Array } | { agreed: readonly Slot[] };
+
+/** Plans the writes that give a service just these destinations. */
 export function planStep(
   state: State,
   wanted: Wanted,
   destinations: readonly WantedDestination[],
-  table: Int32Array,
+  table: TargetTable,
 ): Write[] {
   const { service } = wanted;
   const ids = giveIds(state, service, destinations);
@@ -162,7 +169,7 @@ function isForgetting(write: Write): boolean {
   return write.map === 'destinations' && write.value.isForgotten;
 }
 
-function withNames(state: State, { names }: Wanted): State {
+export function withNames(state: State, { names }: Wanted): State {
   const { device } = state;
   return { ...state, device: { ...device, names: { ...device.names, ...names } } };
 }
@@ -251,34 +258,77 @@ function planSlots(
   state: State,
   wanted: Wanted,
   destinations: readonly WantedDestination[],
-  table: Int32Array,
+  table: TargetTable,
   ids: readonly number[],
 ): Write[] {
   const { firstSlot } = wanted.service;
-  const move = moverFor(state, wanted, destinations, ids);
   const hasRecords = remembersIn(state, wanted) === 'balancer';
   const weights = new Map(
     destinations.flatMap(({ weight, isForgotten }, index) =>
       isForgotten ? [] : [[at(ids, index), weight] as const],
     ),
   );
+  const weightOf: WeightOf = (id) => weights.get(id);
+  const next =
+    'agreed' in table
+      ? agreedSlots(table.agreed, remembersIn(state, wanted), wanted, ids, weightOf)
+      : movedSlots(
+          table.places,
+          moverFor(state, wanted, destinations, ids),
+          ids,
+          weightOf,
+        );
   const kept: Write[] = [];
   const writes: Write[] = [];
-  table.forEach((index, number) => {
+  for (let number = 0; number < 1 << wanted.service.log2Slots; number++) {
     const key = firstSlot + number;
-    const to = index === -1 ? 0 : at(ids, index);
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
-    const value = move(slot, to, (id) => weights.get(id));
+    const value = next(slot, number);
     if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });
     if (hasRecords && wanted.now !== undefined && isKeptByMove(slot, value)) {
       kept.push({ map: 'kept', key, value: wanted.now });
     }
-  });
+  }
   return [...kept, ...writes];
 }
 
+type NextSlot = (slot: Slot, number: number) => Slot;
+
+function movedSlots(
+  places: Int32Array,
+  move: (slot: Slot, to: number, weightOf: WeightOf) => Slot,
+  ids: readonly number[],
+  weightOf: WeightOf,
+): NextSlot {
+  return (slot, number) => {
+    const index = at(places, number);
+    return move(slot, index === -1 ? 0 : at(ids, index), weightOf);
+  };
+}
+
+function agreedSlots(
+  agreed: readonly Slot[],
+  remember: Remember | undefined,
+  { now }: Wanted,
+  ids: readonly number[],
+  weightOf: WeightOf,
+): NextSlot {
+  // What stands for nobody, and for a destination that is gone, stays.
+  const idOf = (number: number): number => ids[number - 1] ?? number;
+  return (slot, number) => {
+    const { current, previous, second, ...rest } = at(agreed, number);
+    const own = { ...rest, current: idOf(current), previous: idOf(previous) };
+    const value = second === undefined ? own : { ...own, second: idOf(second) };
+    if (remember === undefined || now === undefined) return value;
+    return agree(slot, value, remember, weightOf, now);
+  };
+}
+
 /** Who remembers a service's connections: only some builds can, and only at some time. */
-function remembersIn({ sizes }: State, { service, now }: Wanted): Remember | undefined {
+export function remembersIn(
+  { sizes }: State,
+  { service, now }: Wanted,
+): Remember | undefined {
   if (now === undefined) return undefined;
   if (service.flags & CELL_NAMES) return 'destinations';
   return sizes.sets === undefined ? undefined : 'balancer';

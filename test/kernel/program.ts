@@ -158,7 +158,7 @@ export class Program {
         weight: fill.forgotten?.includes(to) ? 0 : 1,
         isForgotten: fill.forgotten?.includes(to),
       })),
-      before: [],
+      history: undefined,
       source: joinSources([fill.source].flat().map(parseSource)) ?? {},
       ownSources: { sources: {}, missing: new Map() },
       chosenAddresses: () => Promise.resolve([]),

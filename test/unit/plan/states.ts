@@ -5,6 +5,7 @@ import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../../../src/abi/cell.js';
 import type { Cell, Remember, TableKind } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
+import type { DestinationSet } from '../../../src/plan/history.js';
 import type { State } from '../../../src/plan/state.js';
 import type { Plan } from '../../../src/plan/service.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
@@ -83,6 +84,7 @@ export interface Fill {
   names?: Names;
   /** Of a build whose slots remember. */
   now?: number;
+  history?: readonly DestinationSet[];
 }
 
 /** The service of a fill, and the plan for it. */
@@ -132,6 +134,7 @@ export function planFor(
       mtu: fill.mtu ?? 1500,
       names: fill.names,
       now: fill.now,
+      history: fill.history,
     },
   );
   return { ...made, service };
