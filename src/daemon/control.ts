@@ -10,8 +10,6 @@ import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Context } from '../program/tools.js';
 import type { ByHandResult, Cause, Changes, Status } from '../api/status.js';
-import type { Report } from '../checks/checker.js';
-import { LATE } from '../checks/checker.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import { waitFor } from '../health/moves.js';
 import type { Decided, ServiceHealth, Turn } from '../health/service.js';
@@ -21,13 +19,12 @@ import type { ConfigPlan } from '../plan/all.js';
 import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { at, must } from '../text/must.js';
+import { Asking } from './asking.js';
 import type { Action } from './by-hand.js';
 import { decideByHand, notThere } from './by-hand.js';
-import { CheckerProcess } from './checker-process.js';
 import type { Journal } from './journal.js';
 import type { Service } from './kept-service.js';
 import { decide, isEqual, keptService, takeFill, weightsOf } from './kept-service.js';
-import { History } from './history.js';
 import type { Loaded } from './load.js';
 import { loadFile } from './load.js';
 import type { SavedStates } from './saved.js';
@@ -36,7 +33,6 @@ import type { View } from './notify.js';
 import type { Seen } from './sampler.js';
 import { reportOf } from './report.js';
 import { WarmTables } from './tables.js';
-import { Tunnel } from './tunnel.js';
 
 export interface Options {
   device: string;
@@ -60,10 +56,8 @@ export class Control {
   readonly #tools: Context;
   readonly #options: Options;
   readonly #journal: Journal;
-  readonly #checker: CheckerProcess;
+  readonly #asking: Asking;
   readonly #tables: WarmTables;
-  readonly #tunnel: Tunnel;
-  readonly #history = new History();
   readonly #started = new Date();
   #attached: Attached | undefined;
   #loaded: Loaded | undefined;
@@ -72,12 +66,6 @@ export class Control {
   readonly #reloads = { good: 0, bad: 0 };
   #saved: SavedStates = new Map();
   #services: Service[] = [];
-  /** When it was last told why checks said nothing. */
-  readonly #voids = new Map<string, number>();
-  /** The services that a check is for. */
-  #byKey = new Map<string, ServiceHealth[]>();
-  readonly #pace = new Map<string, number>();
-  #lates = 0;
   readonly #changes: Record<Cause, Changes> = {
     ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
   };
@@ -105,23 +93,10 @@ export class Control {
     this.#options = options;
     this.#journal = journal;
     this.#tables = new WarmTables(tools);
-    this.#checker = new CheckerProcess(
-      {
-        report: (report) => {
-          this.#tunnel.take(report);
-        },
-        trouble: (what) => {
-          this.#trouble(what);
-        },
-      },
-      options.user,
-    );
-    this.#tunnel = new Tunnel(tools, {
-      checks: (checks) => {
-        this.#checker.set(checks);
-      },
-      report: (report) => {
-        this.#take(report);
+    this.#asking = new Asking(tools, options.user, {
+      turned: (health, turns) => {
+        this.#tellTurns(health, turns);
+        this.#wake();
       },
       trouble: (what) => {
         this.#trouble(what);
@@ -204,12 +179,9 @@ export class Control {
         ...{ path: file, read: this.#loadedAt.toISOString(), fault: this.#fault ?? null },
         reloads: { ...this.#reloads },
       },
-      checker: {
-        ...this.#checker.condition(),
-        late: this.#lates,
-        checks: this.#byKey.size,
-      },
-      ...{ services: this.#services, history: this.#history, warm: this.#tables.last },
+      checker: this.#asking.status(),
+      ...{ services: this.#services, history: this.#asking.history },
+      warm: this.#tables.last,
       changes: this.#changes,
       seen,
     });
@@ -229,7 +201,7 @@ export class Control {
 
   stop(): void {
     this.#isOver = true;
-    this.#checker.stop();
+    this.#asking.stop();
     this.#wake();
   }
 
@@ -256,8 +228,7 @@ export class Control {
 
   /** Ends what works for it, and takes away what it has laid for checks. */
   async end(): Promise<void> {
-    this.#checker.stop();
-    await this.#tunnel.close();
+    await this.#asking.close();
   }
 
   /** Does something in the loop, after what is being done. */
@@ -284,7 +255,7 @@ export class Control {
       attached,
       file,
       (service, name) => known.get(savedKey(service, name)),
-      (prepared) => this.#tunnel.open(attached, prepared),
+      (prepared) => this.#asking.open(attached, prepared),
     );
     // May fail: there may be somebody else who listens there.
     await this.#takeWanted(loaded.wanted);
@@ -300,66 +271,12 @@ export class Control {
       ),
     );
     this.#dirty ??= 'file';
-    this.#pace.clear();
-    this.#byKey = new Map();
-    for (const { health } of this.#services) {
-      for (const key of health.keys()) {
-        const same = this.#byKey.get(key);
-        if (same) same.push(health);
-        else this.#byKey.set(key, [health]);
-      }
-    }
-    this.#history.keep(new Set(this.#byKey.keys()));
-    const { services, checks, prepared } = loaded;
-    await this.#tunnel.set(prepared.services, checks, this.#tables.last?.state);
+    const { services, checks } = loaded;
+    await this.#asking.set(loaded, this.#tables.last?.state);
     const destinations = services.reduce((sum, one) => sum + one.destinations.length, 0);
     const counts = { services: services.length, destinations, checks: checks.length };
     this.#reloads.good += kind === 'reloaded' ? 1 : 0;
     this.#journal.add({ kind, ...counts });
-  }
-
-  #take({ checked, late }: Report): void {
-    const time = now();
-    const date = new Date();
-    if (late > LATE) this.#lates++;
-    const asked = new Set<string>();
-    let hasTurned = false;
-    for (const one of checked) {
-      const { key, passed, reason } = one;
-      this.#history.add(one, date);
-      if (passed === undefined) {
-        this.#tellVoid(reason, time);
-        continue;
-      }
-      asked.add(key);
-      for (const health of this.#byKey.get(key) ?? []) {
-        const turns = health.judge(key, { at: time, passed, reason });
-        if (turns.length === 0) continue;
-        this.#tellTurns(health, turns);
-        hasTurned = true;
-        for (const other of health.keys()) asked.add(other);
-      }
-    }
-    const pace: [string, number][] = [];
-    for (const key of asked) {
-      const wanted = (this.#byKey.get(key) ?? []).reduce(
-        (least, health) => Math.min(least, health.paceOf(key) ?? Infinity),
-        Infinity,
-      );
-      if (wanted === Infinity || this.#pace.get(key) === wanted) continue;
-      this.#pace.set(key, wanted);
-      pace.push([key, wanted]);
-    }
-    this.#checker.setPace(pace);
-    if (hasTurned) this.#wake();
-  }
-
-  /** Checks that say nothing are no sign that all is well. Once a minute is enough. */
-  #tellVoid(reason: string, time: number): void {
-    const told = this.#voids.get(reason);
-    if (told !== undefined && time - told < LONGEST) return;
-    this.#voids.set(reason, time);
-    this.#trouble(`checks say nothing about their destinations: ${reason}`);
   }
 
   #trouble(what: string): void {
@@ -449,7 +366,7 @@ export class Control {
       this.#changes[cause].slots_ideal += plan.slotsIdeal;
       takeFill(service, given, plan, { cause, took }, this.#journal);
     }
-    await this.#tunnel.follow(attached, filled.plan.after);
+    await this.#asking.follow(attached, filled.plan.after);
     return filled.plan;
   }
 
