@@ -45,7 +45,7 @@ export function withLock<T>(
   name: string,
   work: (lock: number) => Promise<T>,
 ): Promise<T> {
-  return lockFor(run, name, WAIT_SECONDS, isBusy, work);
+  return lockFor(run, name, WAIT_SECONDS, (path) => isBusy(path), work);
 }
 
 /** Runs what may run only once on a device, for as long as it takes; it waits for nobody. */
@@ -58,6 +58,18 @@ export function alone<T>(
   return lockFor(run, `${device}-${who}`, 0, (path) => runsAlready(who, path), work);
 }
 
+/**
+ * Runs work under the lock of a file outside of that folder, which the caller has opened and
+ * which is closed afterwards.
+ */
+export function withOpenLock<T>(
+  run: Run,
+  { path, lock, seconds }: { path: string; lock: number; seconds: number },
+  work: () => Promise<T>,
+): Promise<T> {
+  return holding(run, { path, lock, seconds }, (held) => isBusy(held, seconds), work);
+}
+
 async function lockFor<T>(
   run: Run,
   name: string,
@@ -66,7 +78,15 @@ async function lockFor<T>(
   work: (lock: number) => Promise<T>,
 ): Promise<T> {
   const path = `${LOCK_FOLDER}/${name}.lock`;
-  const lock = openLock(path);
+  return holding(run, { path, lock: openLock(path), seconds }, busy, work);
+}
+
+async function holding<T>(
+  run: Run,
+  { path, lock, seconds }: { path: string; lock: number; seconds: number },
+  busy: (path: string) => Failure,
+  work: (lock: number) => Promise<T>,
+): Promise<T> {
   try {
     const args = [
       '--wait',
@@ -132,9 +152,9 @@ function runsAlready(who: string, path: string): Failure {
 }
 
 /** Looks up who holds the lock now: a batch that outlived its tool may hold it. */
-function isBusy(path: string): Busy {
+function isBusy(path: string, seconds = WAIT_SECONDS): Busy {
   const holders = holdersOf(path).map(({ name, pid }) => `${name} (process ${pid})`);
-  return new Busy(`another tool has been writing for ${WAIT_SECONDS} seconds`, {
+  return new Busy(`another tool has been writing for ${seconds} seconds`, {
     cause:
       holders.length > 0
         ? `${holders.join(' and ')} ${holders.length > 1 ? 'hold' : 'holds'} ${path}`
