@@ -20,8 +20,13 @@ import {
   waitOption,
 } from './cli/options.js';
 import { checkSettle } from './fill/apply.js';
+import { UsageFailure } from './text/failure.js';
 
-interface Flags extends MapFlags {
+interface Given {
+  noSettle?: boolean;
+}
+
+interface Flags extends MapFlags, Given {
   export?: boolean;
 }
 
@@ -62,7 +67,8 @@ export function mapVerb(): CliCommand {
         'l4lb map -i eth0 -c l4lb.toml',
       ],
     })
-    .action((flags: MapFlags) => {
+    .action((given: MapFlags & Given) => {
+      const flags = withSettle(given);
       checkSettle(flags);
       return fill(flags, 'name a file with -f FILE or -c FILE');
     });
@@ -115,7 +121,16 @@ export function mapCommand(): CliCommand {
     .action(run);
 }
 
-async function run(flags: Flags): Promise<void> {
+/** A fill that is not to settle says so where --settle says that it is to. */
+function withSettle<F extends MapFlags & Given>(flags: F): F {
+  return flags.noSettle ? { ...flags, settle: false } : flags;
+}
+
+async function run(given: Flags): Promise<void> {
+  if (given.settle && given.noSettle) {
+    throw new UsageFailure('--settle and --no-settle contradict each other');
+  }
+  const flags = withSettle(given);
   checkSettle(flags);
   if (flags.export) await exportTables(flags);
   else if (flags.settle) await settle(flags);

@@ -103,10 +103,13 @@ export function waitOption(): Option {
 }
 
 export function noSettleOption(): Option {
-  return new Option(
+  const option = new Option(
     '--no-settle',
     'turn no slot cold in passing, not even where nothing needs what it remembers',
   );
+  // To commander (14) it would be --settle, which no fill goes with, said the other way.
+  option.negate = false;
+  return option;
 }
 
 /** Names what destinations printed; `when` says with what the option goes. */

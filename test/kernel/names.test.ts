@@ -236,7 +236,7 @@ describe('a balancer that stands in for another', () => {
     };
     await begin();
     await map('-f', oldest, ...WAY, ...NAMING);
-    await map('-f', middle);
+    await map('-f', middle, '--no-settle');
     await map('-f', newest);
     const filled = await slots();
     expect(filled.filter((slot) => (slot as Slot).second !== undefined)).not.toEqual([]);
