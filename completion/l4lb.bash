@@ -19,7 +19,7 @@ _l4lb_options() {
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb explain') echo '-V --version -i --interface --src --dst --src-mac --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
-    'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
+    'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --ecmp --balancers --plain-ecmp --sources --family --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lb') echo 'load replace off status check decap map export settle watch ctl events stats explain doctor disturb flood -V --version -h --help' ;;
     'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --unless-loaded --flows --blocks --share --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
@@ -27,7 +27,7 @@ _l4lb_options() {
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb-explain') echo '-V --version -i --interface --src --dst --src-mac --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb-doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
-    'l4lb-disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --slots --obj --fail-above --json --svg -h --help' ;;
+    'l4lb-disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --ecmp --balancers --plain-ecmp --sources --family --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb-flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
     'l4lbd') echo '-V --version -i --interface -c --config -m --mode --state -h --help' ;;
     esac
@@ -131,6 +131,9 @@ _l4lb_values() {
     'l4lb disturb --flood') echo 'one free' ;;
     'l4lb disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb disturb --half-open') echo 'one free' ;;
+    'l4lb disturb --balancers') echo 'one free' ;;
+    'l4lb disturb --sources') echo 'one free' ;;
+    'l4lb disturb --family') echo 'one words 4 6' ;;
     'l4lb disturb --slots') echo 'one free' ;;
     'l4lb disturb --obj') echo 'one files' ;;
     'l4lb disturb --fail-above') echo 'one free' ;;
@@ -208,6 +211,9 @@ _l4lb_values() {
     'l4lb-disturb --flood') echo 'one free' ;;
     'l4lb-disturb --syncookies') echo 'one words 0 1 2' ;;
     'l4lb-disturb --half-open') echo 'one free' ;;
+    'l4lb-disturb --balancers') echo 'one free' ;;
+    'l4lb-disturb --sources') echo 'one free' ;;
+    'l4lb-disturb --family') echo 'one words 4 6' ;;
     'l4lb-disturb --slots') echo 'one free' ;;
     'l4lb-disturb --obj') echo 'one files' ;;
     'l4lb-disturb --fail-above') echo 'one free' ;;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb-disturb: measures what changes of the destinations do to connections. */
-import { needsSecond } from './disturb/balancers.js';
 import { resolve } from 'node:path';
 import { Option } from 'commander';
 
 import { REMEMBERS } from './abi/cell.js';
-import { FORWARDS, USUAL_FORWARD } from './wire/forward.js';
-import { Fault, tryParse } from './text/fault.js';
+import { FORWARDS } from './wire/forward.js';
 import { context } from './program/tools.js';
 import { print, printJson } from './system/output.js';
 import type { CliCommand } from './cli/command.js';
@@ -16,26 +14,21 @@ import {
   CHANGE_FORMS,
   DEFAULT_CHANGES,
   MAX_DESTINATIONS,
-  makeSchedule,
   parseChange,
 } from './disturb/changes.js';
+import { USUAL_BALANCERS, routedRuns } from './disturb/ecmp/options.js';
+import type { Flags } from './disturb/options.js';
+import { scheduleOf } from './disturb/options.js';
+import { MOST_BALANCERS } from './disturb/ecmp/plan.js';
+import { FAMILIES, parseSources } from './disturb/ecmp/sources.js';
 import { interruptible, perform } from './disturb/perform.js';
-import { MODULO_SLOTS } from './disturb/modulo.js';
-import type { Request } from './disturb/perform.js';
-import { allAvoidable, describeResult, resultJson } from './disturb/report.js';
+import type { Result } from './disturb/report.js';
+import { allAvoidable, describeResults, resultJson } from './disturb/report.js';
 import { checkFolder, writePicture } from './disturb/picture.js';
 import { drawSvg } from './disturb/svg.js';
-import { Failure, UsageFailure } from './text/failure.js';
+import { Failure } from './text/failure.js';
 import { many } from './text/format.js';
 import { readDuration, readSlotCount, readWhole, reader } from './cli/values.js';
-
-interface Flags extends Request {
-  change?: Wish[];
-  destinations: number;
-  failAbove?: number;
-  json?: boolean;
-  svg?: string;
-}
 
 export function disturbCommand(): CliCommand {
   return newCommand(
@@ -102,6 +95,30 @@ export function disturbCommand(): CliCommand {
       readWhole(1, 1000),
     )
     .option(
+      '--ecmp',
+      'put a router in front of several balancers, each with BIRD; it spreads connections over them by ECMP',
+    )
+    .option(
+      '--balancers <number>',
+      `balancers behind the router, 1 to ${MOST_BALANCERS} (default: ${USUAL_BALANCERS})`,
+      readWhole(1, MOST_BALANCERS),
+    )
+    .option(
+      '--plain-ecmp',
+      'without balancers: the router spreads over the destinations; with --ecmp, a second run beside the first',
+    )
+    .option(
+      '--sources <prefix>',
+      'where clients behind the router have their addresses, such as 222.222.222.0/24 or 5000::/112 (default: one client)',
+      reader(parseSources),
+    )
+    .addOption(
+      new Option(
+        '--family <number>',
+        'of the service and its clients behind a router, 4 or 6 (default: that of --sources, or 4)',
+      ).choices(FAMILIES),
+    )
+    .option(
       '--slots <number>',
       'slots of the service, a power of two, such as 4096 (default: as many as l4lb-map gives it)',
       readSlotCount,
@@ -129,6 +146,8 @@ stdout.`,
         'l4lb-disturb',
         "l4lb-disturb --change 'remove 1' 'add 1' --svg disturb.svg",
         'l4lb-disturb --connections 100 --duration 6s --change replace --fail-above 0',
+        "l4lb-disturb --ecmp --plain-ecmp --sources 222.222.222.0/24 --change 'remove 1' 'add 1'",
+        "l4lb-disturb --ecmp --remember destinations --change 'drain 1' 'kill balancer'",
         "l4lb-disturb --remember destinations --flood 20000 --half-open 100 --change 'drain 1' takeover",
       ],
     })
@@ -137,47 +156,16 @@ stdout.`,
 
 const readChange = reader((text, before: Wish[] = []) => [...before, parseChange(text)]);
 
-function scheduleOf(flags: Flags): Schedule {
-  if (flags.table === 'modulo' && flags.remember === 'destinations') {
-    throw new UsageFailure('slots of the table modulo remember nothing', {
-      next: 'leave --table or --remember out',
-    });
-  }
-  if (flags.table === 'modulo' && flags.slots !== undefined) {
-    throw new UsageFailure(`the table modulo has ${MODULO_SLOTS} slots`, {
-      next: 'leave --table or --slots out',
-    });
-  }
-  if (
-    (flags.forward ?? USUAL_FORWARD) !== 'tunnel' &&
-    flags.remember === 'destinations'
-  ) {
-    throw new UsageFailure('the destinations cannot remember without a tunnel', {
-      cause: 'the outer header of a tunnel names those that a slot had before',
-      next: 'leave --forward or --remember out',
-    });
-  }
-  const changes = flags.change ?? DEFAULT_CHANGES.map(parseChange);
-  const schedule = tryParse(() => makeSchedule(flags.destinations, changes));
-  if (schedule instanceof Fault) {
-    throw new UsageFailure(schedule.message, {
-      next: 'more --destinations, or another --change',
-    });
-  }
-  if (flags.forward === 'full-nat' && needsSecond(schedule)) {
-    throw new UsageFailure('by full-nat no other balancer can take connections over', {
-      cause: 'only the balancer that sent a connection on knows who has its port',
-      next: 'leave takeover and both out, or --forward full-nat',
-    });
-  }
-  const steps = schedule.steps.length;
-  if (flags.duration / (steps + 1) < 1000) {
-    throw new UsageFailure(`${many(steps, 'change')} in too short a time`, {
-      cause: 'between two changes there is at least a second',
-      next: `--duration ${steps + 1}s, or longer`,
-    });
-  }
-  return schedule;
+/** With --ecmp and --plain-ecmp there are two runs; the first is the one that is judged. */
+async function runAll(
+  flags: Flags,
+  schedule: Schedule,
+  stop: AbortSignal,
+): Promise<{ result: Result; plain: Result | undefined }> {
+  const [routed, second] = routedRuns(flags);
+  const result = await perform(flags, schedule, stop, routed);
+  const plain = second && (await perform(flags, schedule, stop, second));
+  return { result, plain };
 }
 
 async function disturb(flags: Flags): Promise<void> {
@@ -185,10 +173,10 @@ async function disturb(flags: Flags): Promise<void> {
   context(); // it needs root
   const svg = flags.svg === undefined ? undefined : resolve(flags.svg);
   if (svg !== undefined) checkFolder(svg);
-  const result = await interruptible((stop) => perform(flags, schedule, stop));
-  if (svg !== undefined) writePicture(svg, drawSvg(result));
-  if (flags.json) printJson(resultJson(result));
-  else describeResult(result).forEach(print);
+  const { result, plain } = await interruptible((stop) => runAll(flags, schedule, stop));
+  if (svg !== undefined) writePicture(svg, drawSvg(result, plain));
+  if (flags.json) printJson(resultJson(result, plain));
+  else describeResults(result, plain).forEach(print);
   const avoidable = allAvoidable(result);
   if (flags.failAbove !== undefined && avoidable > flags.failAbove) {
     throw new Failure(

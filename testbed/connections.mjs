@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Holds many TCP connections to echo.mjs open and sends numbered messages on all of them.
 // Prints lines of JSON: which connection opened and who answers it, which was lost and
-// why, and ten times a second how many there are.
+// why, and ten times a second how many there are and what took longest.
 // Usage: connections.mjs SETTINGS, as JSON; see src/disturb/protocol.ts
 // "finish" on stdin: sends no more, waits for what is on its way, and ends. Times are in
 // milliseconds, by the clock that all processes share and nobody sets.
@@ -11,8 +11,8 @@ import process from 'node:process';
 import { setInterval, setTimeout } from 'node:timers';
 
 const settings = JSON.parse(process.argv[2]);
-const { host, port, connections, openPerSecond, freshPerSecond, every, bound, limit } =
-  settings;
+const { host, port, sources, connections, openPerSecond, freshPerSecond } = settings;
+const { every, bound, limit } = settings;
 
 const now = () => Number(process.hrtime.bigint() / 1000n) / 1000;
 const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -31,7 +31,8 @@ class Connection {
     this.next = 0; // number of the next message
     this.awaited = []; // messages without an echo: [number, when it was sent]
     this.due = this.began + Math.random() * every;
-    this.socket = connect({ host, port, noDelay: true });
+    const localAddress = sources[this.id % sources.length];
+    this.socket = connect({ host, port, localAddress, noDelay: true });
     this.socket.setEncoding('latin1');
     this.socket.on('data', (text) => this.read(text));
     this.socket.on('end', () => this.lose('closed'));
@@ -53,7 +54,10 @@ class Connection {
       this.name = line;
       totals.connecting--;
       totals.active++;
-      tell({ event: 'open', at: now(), id: this.id, began: this.began, name: line });
+      noteSlow('open', this.began);
+      const { id, began, socket } = this;
+      const end = { from: socket.localAddress, port: socket.localPort };
+      tell({ event: 'open', at: now(), id, began, name: line, ...end });
       return;
     }
     const oldest = this.awaited[0]?.[0];
@@ -61,7 +65,7 @@ class Connection {
       this.lose(line.startsWith(`${this.name} `) ? 'wrong echo' : 'jumped');
       return;
     }
-    this.awaited.shift();
+    noteSlow('echo', this.awaited.shift()[1]);
     totals.received++;
   }
 
@@ -93,6 +97,20 @@ class Connection {
   }
 }
 
+// Keeps what took longest since tellSlowest() told it.
+const slowest = new Map();
+
+function noteSlow(what, since) {
+  const at = now();
+  const before = slowest.get(what);
+  if (!before || at - since > before.at - before.since) slowest.set(what, { at, since });
+}
+
+function tellSlowest() {
+  for (const [what, one] of slowest) tell({ event: 'slowest', what, ...one });
+  slowest.clear();
+}
+
 function reason(code) {
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'reset';
   return code === 'ECONNREFUSED' ? 'refused' : 'unreachable';
@@ -111,6 +129,7 @@ function pacer(perSecond, most = Infinity) {
 }
 
 function end() {
+  tellSlowest();
   tell({ event: 'count', at: now(), ...totals });
   for (const one of held) one.socket.destroy();
   process.stdout.write(`${JSON.stringify({ event: 'end', at: now() })}\n`, () =>
@@ -140,7 +159,10 @@ setInterval(() => {
     new Connection();
   }
 }, 10);
-setInterval(() => tell({ event: 'count', at: now(), ...totals }), 100);
+setInterval(() => {
+  tell({ event: 'count', at: now(), ...totals });
+  tellSlowest();
+}, 100);
 
 // The traffic ends in any case.
 setTimeout(() => process.exit(1), limit);

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Answers every line of a TCP connection with a name and the line, so that the client
 // sees who answered. Sends the name first, before any line comes. Ends when its stdin does.
-// Usage: echo.mjs NAME [PORT]
+// Usage: echo.mjs NAME [PORT [ADDRESS]]
 import { createServer } from 'node:net';
 import process from 'node:process';
 
-const [name, port = '80'] = process.argv.slice(2);
+const [name, port = '80', host = '0.0.0.0'] = process.argv.slice(2);
 if (name === undefined) {
-  process.stderr.write('Usage: echo.mjs NAME [PORT]\n');
+  process.stderr.write('Usage: echo.mjs NAME [PORT [ADDRESS]]\n');
   process.exit(2);
 }
 
@@ -23,7 +23,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   });
   socket.write(`${name}\n`);
 });
-server.listen({ port: Number(port), host: '0.0.0.0', backlog: 4096 }, () => {
+server.listen({ port: Number(port), host, backlog: 4096 }, () => {
   process.stdout.write(`${name} answers on port ${port}\n`);
 });
 

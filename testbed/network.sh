@@ -23,6 +23,8 @@ readonly most_separate=250
 
 # shellcheck source=testbed/gateway.sh
 . "$here/gateway.sh"
+# shellcheck source=testbed/fabric.sh
+. "$here/fabric.sh"
 
 usage() {
     cat <<USAGE
@@ -45,6 +47,8 @@ Options of up:
                        10.2.1.2, ...; the address of the service is its own, $service_address.
                        Without --count there is only the client, for servers at the balancer
   --bare               with --gateway: destinations do not have the service's address on lo
+  --balancers N        with --count: a router has a link to the client, to each of N balancers, 0 to
+                       $most_balancers, and to each destination; no way leads to a virtual address yet
   --vip ADDRESS        a virtual address: the client reaches it through the balancer, and
                        destinations have it on lo; may be given more than once
   --ipv6               each role has an IPv6 address too, in fd00::/64 with the numbers of its
@@ -142,7 +146,7 @@ unlock() {
 its_namespaces() {
     local path
     for path in /run/netns/"l4lb-$name-"*; do
-        [[ ${path#"/run/netns/l4lb-$name-"} =~ ^(client|balancer|switch|destinations|destination[0-9]+)$ ]] &&
+        [[ ${path#"/run/netns/l4lb-$name-"} =~ ^(client|router|balancer[0-9]*|switch|destinations|destination[0-9]+)$ ]] &&
             echo "${path##*/}"
     done
     return 0
@@ -409,7 +413,7 @@ report() {
     echo "network $name"
     for role in "${roles[@]}"; do
         printf '  %-13s %-11s ' "$role" "${address[$role]}"
-        [[ -z $ipv6 || -n $gateway ]] || printf '%-10s ' "$(ipv6_of "${address[$role]}")"
+        [[ -z $ipv6 || -n $gateway$fabric ]] || printf '%-10s ' "$(ipv6_of "${address[$role]}")"
         printf '%s  in %s' "${mac[$role]}" "$(namespace "$role")"
         [[ $role != destinations || $more == 0 ]] || printf '; it has %s more addresses' "$more"
         echo
@@ -424,6 +428,7 @@ set_option() { # OPTION [VALUE]
     case $1 in
     --destinations) file=$2 ;;
     --count) count=$2 ;;
+    --balancers) fabric=yes balancers=$2 ;;
     --mtu) mtu=$2 ;;
     --owner) owner=$2 ;;
     --vip) vips+=("$2") ;;
@@ -433,7 +438,7 @@ set_option() { # OPTION [VALUE]
 parse_up() {
     while (($#)); do
         case $1 in
-        --destinations | --count | --mtu | --owner | --vip)
+        --destinations | --count | --balancers | --mtu | --owner | --vip)
             set_option "${@:1:2}"
             shift
             ;;
@@ -468,6 +473,7 @@ check_up() {
         ((count <= most_behind)) || wrong_usage "--gateway takes a --count of at most $most_behind"
         [[ ${#vips[@]} == 0 ]] || wrong_usage "--gateway and --vip exclude each other: the address is $service_address"
     fi
+    [[ -z $fabric ]] || check_fabric
     [[ -z $bare || -n $gateway ]] || wrong_usage "--bare is for --gateway: other destinations have no address on lo without --vip"
     for vip in "${vips[@]}"; do
         [[ $vip =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ || $vip =~ ^[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]*$ ]] ||
@@ -478,7 +484,7 @@ check_up() {
 }
 
 command_up() {
-    local file="" count=0 mtu=1500 owner quiet="" ipv6="" gateway="" bare="" vips=() destinations="" roles
+    local file="" count=0 fabric="" balancers=0 mtu=1500 owner quiet="" ipv6="" gateway="" bare="" vips=() destinations="" roles
     local -A address mac
     owner=$(calling_process)
     name=""
@@ -487,13 +493,13 @@ command_up() {
     if [[ -n $file ]]; then
         destinations=$(read_destinations "$file") || fail 1 "$file has bad rows: nothing was built"
     fi
-    if [[ -n $gateway ]]; then gateway_roles; else choose_roles; fi
+    if [[ -n $gateway ]]; then gateway_roles; elif [[ -n $fabric ]]; then fabric_roles; else choose_roles; fi
     trap 'if [[ -n $building ]]; then take_down; fi' EXIT # leave no half-built network
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
     claim
-    if [[ -n $gateway ]]; then build_gateway; else build; fi
+    if [[ -n $gateway ]]; then build_gateway; elif [[ -n $fabric ]]; then build_fabric; else build; fi
     building=""
     report
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The changes of a run: parses them, and makes the file of destinations for each. */
 import { Fault } from '../text/fault.js';
+import type { BalancerChange } from './ecmp/plan.js';
+import { ACTS, BalancerPlan, parseBalancerChange } from './ecmp/plan.js';
 
 /** The weight that destinations start with: a new weight reads as a percentage of it. */
 export const USUAL_WEIGHT = 100;
@@ -11,7 +13,8 @@ export type Change =
   | { kind: 'remove' | 'add' | 'drain' | 'restore'; count: number }
   | { kind: 'drain' | 'restore'; number: number }
   | { kind: 'reweight'; count: number; weight: number }
-  | { kind: 'replace' | 'takeover' | 'both' };
+  | { kind: 'replace' | 'takeover' | 'both' }
+  | BalancerChange;
 
 /** What can be asked for: a rolling restart is a drain and a restore of each destination. */
 export type Wish = Change | { kind: 'rolling' };
@@ -25,12 +28,13 @@ export const DEFAULT_CHANGES = [
 ];
 
 export const CHANGE_FORMS =
-  'remove N, add N, drain N, drain ADDRESS, restore N, restore ADDRESS, rolling, reweight N WEIGHT, replace, takeover, or both';
+  'remove N, add N, drain N, drain ADDRESS, restore N, restore ADDRESS, rolling, reweight N WEIGHT, replace, takeover, or both; ' +
+  `with --ecmp, in place of takeover and both: ${ACTS.map((act) => `${act} balancer`).join(', ')}`;
 
 /** Parses a change; throws a Fault if the text is not one. */
 export function parseChange(text: string): Wish {
   const [kind = '', ...numbers] = text.trim().split(/\s+/);
-  const one = parseOne(kind, numbers);
+  const one = parseBalancerChange(kind, numbers) ?? parseOne(kind, numbers);
   if (one) return one;
   const values = numbers.map((number) =>
     /^\d{1,5}$/.test(number) ? Number(number) : NaN,
@@ -77,6 +81,7 @@ function parseOne(kind: string, words: readonly string[]): Change | undefined {
 
 export function formatChange(change: Wish): string {
   const { kind } = change;
+  if (kind === 'balancer') return `${change.act} balancer`;
   if (kind === 'reweight') return `reweight ${change.count} ${change.weight}`;
   if ('number' in change) return `${kind} ${addressOf(change)}`;
   return 'count' in change ? `${kind} ${change.count}` : kind;
@@ -94,6 +99,10 @@ export interface Step {
   rows: Row[];
   /** The numbers of the destinations that this change removes. */
   removed: number[];
+  /** The number of the balancer that it affects. */
+  balancer?: number | undefined;
+  /** The numbers of the balancers that get packets afterwards; none without a router. */
+  takers: number[];
 }
 
 export interface Schedule {
@@ -101,13 +110,20 @@ export interface Schedule {
   steps: Step[];
   /** The number of all destinations, including those that are added later. */
   destinations: number;
+  /** The number of balancers behind a router at the start; 0: there is no router. */
+  balancers: number;
 }
 
 /**
  * Plans all files of a run; throws a Fault if a change is impossible. A change always
  * affects the lowest numbers.
  */
-export function makeSchedule(destinations: number, wishes: readonly Wish[]): Schedule {
+export function makeSchedule(
+  destinations: number,
+  wishes: readonly Wish[],
+  balancers = 0,
+): Schedule {
+  const plan = new BalancerPlan(balancers);
   const first = rowsFrom(1, destinations);
   let rows = first;
   let last = destinations;
@@ -115,15 +131,20 @@ export function makeSchedule(destinations: number, wishes: readonly Wish[]): Sch
   for (const wish of wishes) {
     for (const change of wish.kind === 'rolling' ? oneByOne(rows) : [wish]) {
       const step = nextStep(rows, last, change);
-      steps.push(step);
+      const balancer = change.kind === 'balancer' ? plan.next(change) : undefined;
+      steps.push({ ...step, balancer, takers: plan.takers });
       rows = step.rows;
       if (change.kind === 'add') last += change.count;
     }
   }
-  return { first, steps, destinations: last };
+  return { first, steps, destinations: last, balancers };
 }
 
-function nextStep(rows: Row[], last: number, change: Change): Step {
+function nextStep(
+  rows: Row[],
+  last: number,
+  change: Change,
+): Omit<Step, 'balancer' | 'takers'> {
   const after = rowsAfter(rows, last, change);
   const text = formatChange(change);
   if (!after) {
@@ -214,8 +235,10 @@ export function macOf({ number }: { number: number }): string {
   return `02:00:0a:00:01:${number.toString(16).padStart(2, '0')}`;
 }
 
-/** Writes the file for l4lb-map. */
-export function toCsv(rows: readonly Row[]): string {
-  const lines = rows.map((row) => `${addressOf(row)}, ${macOf(row)}, ${row.weight}`);
+/** Writes the file for l4lb-map. Behind a router all destinations have its MAC. */
+export function toCsv(rows: readonly Row[], mac?: string): string {
+  const lines = rows.map(
+    (row) => `${addressOf(row)}, ${mac ?? macOf(row)}, ${row.weight}`,
+  );
   return ['address, MAC, weight', ...lines, ''].join('\n');
 }

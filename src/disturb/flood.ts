@@ -3,10 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { LongRunning } from '../system/long-running.js';
-import { PORT, VIP } from './balancers.js';
-import type { Place } from './balancers.js';
 import { now } from './protocol.js';
 import type { Roles } from './roles.js';
+import type { Place } from './tables.js';
+import { SERVICE } from './testbed.js';
 
 /**
  * The sources that the flood claims, of those reserved for benchmarks (RFC 2544). Nobody
@@ -75,7 +75,7 @@ export class Flood {
 
   #startOne(mac: string, rate: number): Sender {
     const child = this.#roles.startTool(this.#role, 'flood', [
-      ...['--dst', `${VIP}:${PORT}/tcp`, '--syn', '--src', FLOOD_SOURCES],
+      ...['--dst', SERVICE.endpoint, '--syn', '--src', FLOOD_SOURCES],
       ...['--dst-mac', mac, '--rate', String(rate), '--json'],
       ...['--duration', `${Math.min(HOUR, Math.ceil(this.#limit / 1000))}s`],
     ]);

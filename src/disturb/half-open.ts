@@ -8,12 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { LongRunning } from '../system/long-running.js';
 import { packaged } from '../system/package.js';
-import { PORT, VIP } from './balancers.js';
 import { addressOf } from './changes.js';
 import type { HalfOpen } from './judge-half-open.js';
 import type { HalfOpenEvent } from './protocol.js';
 import { now } from './protocol.js';
 import type { Roles } from './roles.js';
+import { SERVICE } from './testbed.js';
 
 /** Their client's address, which testbed/hold.c knows, too. */
 export const HELD_ADDRESS = '10.0.255.2';
@@ -57,11 +57,8 @@ export class HalfOpens {
   async begin(change: number): Promise<void> {
     await this.#batches.at(-1)?.client.ended;
     await this.#switchPort('testbed/hold.o');
-    const client = this.#roles.start(
-      'client',
-      'half-open.mjs',
-      JSON.stringify(this.#settings),
-    );
+    const settings = [JSON.stringify(this.#settings)];
+    const client = this.#roles.start('client', 'half-open.mjs', settings);
     const batch = {
       change,
       client,
@@ -100,7 +97,8 @@ export class HalfOpens {
 
   get #settings(): Record<string, unknown> {
     const from = HELD_ADDRESS;
-    return { host: VIP, port: PORT, from, count: this.#count, bound: PATIENCE };
+    const { vip: host, port } = SERVICE;
+    return { host, port, from, count: this.#count, bound: PATIENCE };
   }
 
   /** Replaces the program that sees all that the client sends. */

@@ -7,8 +7,11 @@ import type { Row, Schedule } from './changes.js';
 import { addressOf } from './changes.js';
 import type { CountEvent, ClientEvent, LostEvent, OpenEvent } from './protocol.js';
 import { largest, smallest } from '../text/lists.js';
+import { at } from '../text/must.js';
 import type { FloodTotal } from './flood.js';
 import type { HalfOpen } from './judge-half-open.js';
+import type { Routing, Shift } from './ecmp/judge.js';
+import { judgeRouting, stallsOf } from './ecmp/judge.js';
 
 /** When a change was made, by the same clock as the events. */
 export interface Moment {
@@ -28,6 +31,8 @@ export interface Recording {
   halfOpen: HalfOpen[];
   /** The flood beside it; undefined: there was none. */
   flood: FloodTotal | undefined;
+  /** What a router did at each change; undefined: there was none. */
+  shifts?: Shift[] | undefined;
 }
 
 export interface Spread {
@@ -49,6 +54,8 @@ export interface Phase {
   ideal: number;
   /** The spread of connections that began after this change and before the next. */
   spread: Spread;
+  /** The router's part; undefined: there was none. */
+  routing: Routing | undefined;
 }
 
 export interface Loss {
@@ -106,6 +113,7 @@ export function judge(record: Recording): Outcome {
   }
   const losses = [...lost.values()].map((one) => judgeLoss(record, one, opens));
   const all = [...opens.values()];
+  const stalls = stallsOf(events, record.moments);
   const phase = (change: number): Phase => {
     const mine = losses.filter((one) => one.change === change);
     const avoidable = mine.filter((one) => one.avoidable).length;
@@ -114,6 +122,8 @@ export function judge(record: Recording): Outcome {
       unavoidable: mine.length - avoidable,
       ideal: idealLosses(record, change, all, lost),
       spread: spreadOf(begunAfter(record, change, all), rowsOf(schedule, change)),
+      routing:
+        record.shifts && judgeRouting(record.shifts, change, at(stalls, change + 1)),
     };
   };
   return {

@@ -6,10 +6,9 @@ import { Failure } from '../text/failure.js';
 import type { Schedule } from './changes.js';
 import type { Moment, Recording } from './judge.js';
 import type { LongRunning } from '../system/long-running.js';
-import type { Network } from './network.js';
-import { PORT, VIP } from './balancers.js';
-import type { CountEvent, ClientEvent } from './protocol.js';
+import type { CountEvent, ClientEvent, Flow } from './protocol.js';
 import { BOUND, now, settingsFor } from './protocol.js';
+import type { Testbed } from './testbed.js';
 
 export interface Request {
   schedule: Schedule;
@@ -27,16 +26,18 @@ export interface Listener {
 
 /** How long a change is watched before the next, added to the pace of messages. */
 const REST = 300;
+/** Of so many connections a router is asked which way they go. */
+const MOST_FLOWS = 300;
 
 /** Measures a run. Aborting the signal ends it with the signal's reason. */
 export async function measure(
-  network: Network,
+  network: Testbed,
   request: Request,
   listener: Listener,
   stop: AbortSignal,
 ): Promise<Recording> {
   const { schedule, duration } = request;
-  const settings = settingsFor(VIP, PORT, request.connections, duration);
+  const settings = settingsFor(network.service, request.connections, duration);
   const client = network.startClient(settings);
   const ended = new AbortController();
   const watch = new Watch(client, AbortSignal.any([stop, ended.signal]));
@@ -53,13 +54,13 @@ export async function measure(
     await network.startFlood(settings.limit);
     const moments: Moment[] = [];
     const settled = settings.every + REST;
-    for (const [index, { change, rows }] of schedule.steps.entries()) {
+    for (const [index, step] of schedule.steps.entries()) {
       const due = started + (duration * (index + 1)) / (schedule.steps.length + 1);
       await watch.pause(Math.max(due, (moments.at(-1)?.ended ?? 0) + settled) - now());
-      await network.beforeChange(index);
+      await network.beforeChange(index, watch.flows(MOST_FLOWS));
       const began = now();
       listener.onChange(index, began - started);
-      await network.change(change, rows);
+      await network.change(step);
       stop.throwIfAborted();
       moments.push({ began, ended: now() });
     }
@@ -113,6 +114,20 @@ class Watch {
 
   last(name: ClientEvent['event']): ClientEvent | undefined {
     return this.events.findLast(({ event }) => event === name);
+  }
+
+  /** The newest connections that are open. */
+  flows(most: number): Flow[] {
+    const lost = new Set<number>();
+    const flows: Flow[] = [];
+    for (const event of this.events.toReversed()) {
+      if (flows.length === most) break;
+      if (event.event === 'lost') lost.add(event.id);
+      if (event.event !== 'open' || lost.has(event.id)) continue;
+      const { from, port } = event;
+      if (from !== undefined && port !== undefined) flows.push({ from, port });
+    }
+    return flows;
   }
 
   /** Waits for an event that comes only once. */

@@ -10,6 +10,9 @@ import { run as startProcess } from '../system/run.js';
 import type { Remember } from '../abi/cell.js';
 import type { Forward } from '../wire/forward.js';
 import type { Schedule } from './changes.js';
+import { Fabric } from './ecmp/fabric.js';
+import { allBalancers } from './ecmp/plan.js';
+import type { Family, Sources } from './ecmp/sources.js';
 import { formatChange } from './changes.js';
 import { judge } from './judge.js';
 import { measure } from './measure.js';
@@ -32,19 +35,32 @@ export interface Request {
   halfOpen?: number;
 }
 
+/** A run behind a router. */
+export interface Routed {
+  family: Family;
+  sources: Sources | undefined;
+  /** No balancers: the router spreads over the destinations. */
+  isPlain: boolean;
+}
+
 export async function perform(
   request: Request,
   schedule: Schedule,
   stop: AbortSignal,
+  routed?: Routed,
 ): Promise<Result> {
   const { connections, duration, table, remember, slots } = request;
   const { forward, flood, syncookies, halfOpen } = request;
   const object = request.obj === undefined ? undefined : resolve(request.obj);
   const beside = { flood, syncookies, halfOpen };
   const options = { object, table, remember, forward, slots, ...beside };
-  const network = new Network(startProcess, schedule, options, stop);
+  const network = routed
+    ? new Fabric(startProcess, schedule, { ...options, ...routed }, stop)
+    : new Network(startProcess, schedule, options, stop);
   try {
-    tell(`building a network with ${many(schedule.destinations, 'destination')}`);
+    const size = many(schedule.destinations, 'destination');
+    const front = routed ? describeRouted(routed, schedule) : '';
+    tell(`building a network with ${front}${size}`);
     await network.up();
     stop.throwIfAborted();
     tell(`opening ${many(connections, 'connection')}`);
@@ -69,6 +85,12 @@ export async function perform(
       forward,
       syncookies,
       halfOpen,
+      routed: routed && {
+        isPlain: routed.isPlain,
+        balancers: routed.isPlain ? 0 : schedule.balancers,
+        family: Number(routed.family),
+        sources: routed.sources?.prefix,
+      },
       record,
       outcome: judge(record),
       verdicts,
@@ -76,6 +98,11 @@ export async function perform(
   } finally {
     await network.down();
   }
+}
+
+function describeRouted({ isPlain }: Routed, schedule: Schedule): string {
+  if (isPlain) return 'a router, no balancer, and ';
+  return `a router, ${many(allBalancers(schedule), 'balancer')}, and `;
 }
 
 /** Runs the work so that a signal stops it; the work then takes down what it built. */

@@ -5,12 +5,16 @@
  * machine share.
  */
 
+import type { Service } from './testbed.js';
+
 /** A connection is lost after this time without an echo, in milliseconds. */
 export const BOUND = 3000;
 
 export interface Settings {
   host: string;
   port: number;
+  /** Addresses that connections come from in turn; none: the one that the client has. */
+  sources: readonly string[];
   connections: number;
   /** How many of the initial connections are opened per second. */
   openPerSecond: number;
@@ -33,6 +37,24 @@ export interface OpenEvent {
   began: number;
   /** The destination that answers. */
   name: string;
+  /** The client's end. */
+  from?: string;
+  port?: number;
+}
+
+/** A connection as routers see it. */
+export interface Flow {
+  from: string;
+  port: number;
+}
+
+/** What took longest among all that was answered since the last such event. */
+export interface SlowestEvent {
+  event: 'slowest';
+  at: number;
+  /** An echo, or the whole opening of a connection. */
+  what: 'echo' | 'open';
+  since: number;
 }
 
 export interface LostEvent {
@@ -68,7 +90,8 @@ export interface EndEvent {
   at: number;
 }
 
-export type ClientEvent = OpenEvent | LostEvent | CountEvent | ReadyEvent | EndEvent;
+export type ClientEvent =
+  OpenEvent | LostEvent | CountEvent | SlowestEvent | ReadyEvent | EndEvent;
 
 /** What testbed/half-open.mjs reports of its connections. */
 export type HalfOpenEvent =
@@ -84,14 +107,14 @@ export function now(): number {
 }
 
 export function settingsFor(
-  vip: string,
-  port: number,
+  { vip, port, sources }: Service,
   connections: number,
   duration: number,
 ): Settings {
   return {
     host: vip,
     port,
+    sources,
     connections,
     openPerSecond: 1000,
     freshPerSecond: Math.max(5, connections / 100),

@@ -6,11 +6,14 @@ import { formatCount, many } from '../text/format.js';
 import { formatChange } from './changes.js';
 import type { Outcome, Phase, Recording, Spread } from './judge.js';
 import { sumHalfOpen } from './judge-half-open.js';
+import { atDestination, describeHalfOpen, halfOpenJson } from './report-half-open.js';
 import type { Remember } from '../abi/cell.js';
 import type { Forward } from '../wire/forward.js';
 import { USUAL_FORWARD } from '../wire/forward.js';
 import type { CountEvent } from './protocol.js';
-import { largest } from '../text/lists.js';
+import type { RoutedRun } from './ecmp/report.js';
+import { describeRouting, round, routedJson, routingJson } from './ecmp/report.js';
+import { layOut } from './lay-out.js';
 
 export interface Result {
   connections: number;
@@ -24,6 +27,8 @@ export interface Result {
   syncookies?: string | undefined;
   /** How many to hold half open over each change; undefined: none. */
   halfOpen?: number | undefined;
+  /** Undefined: there was no router. */
+  routed?: RoutedRun | undefined;
   record: Recording;
   outcome: Outcome;
   /** Packets by verdict, summed over all balancers. */
@@ -69,7 +74,7 @@ export function changeTime({ started, moments }: Recording, index: number): numb
   return ((moments[index]?.began ?? started) - started) / 1000;
 }
 
-export function resultJson(result: Result): Record<string, unknown> {
+export function resultJson(result: Result, plain?: Result): Record<string, unknown> {
   const { record, outcome, verdicts } = result;
   const { losses, last, start } = outcome;
   const avoidable = avoidableLosses(outcome);
@@ -80,6 +85,7 @@ export function resultJson(result: Result): Record<string, unknown> {
     table: result.table ?? null,
     remember: result.remember ?? 'balancer',
     forward: result.forward ?? USUAL_FORWARD,
+    ecmp: routedJson(result.routed),
     syncookies: result.syncookies === undefined ? null : Number(result.syncookies),
     flood: record.flood
       ? {
@@ -88,6 +94,7 @@ export function resultJson(result: Result): Record<string, unknown> {
           seconds: round(record.flood.seconds, 3),
         }
       : null,
+    ...(plain ? { plain_ecmp: resultJson(plain) } : {}),
     changes: outcome.changes.map((phase, index) => {
       const step = record.schedule.steps[index];
       const moment = record.moments[index];
@@ -96,11 +103,12 @@ export function resultJson(result: Result): Record<string, unknown> {
         at: round(changeTime(record, index), 3),
         took_s: moment ? round((moment.ended - moment.began) / 1000, 3) : 0,
         ...phaseJson(phase),
+        routing: routingJson(phase.routing),
         half_open: halfOpenJson(result, index),
       };
     }),
     half_open: halfOpenJson(result),
-    start: phaseJson(start),
+    start: { ...phaseJson(start), routing: routingJson(start.routing) },
     lost_avoidable: avoidable,
     lost_unavoidable: losses.length - avoidable,
     lost_why: countBy(losses.map(({ why }) => why)),
@@ -127,30 +135,6 @@ export function resultJson(result: Result): Record<string, unknown> {
   };
 }
 
-function halfOpenJson(result: Result, change?: number): Record<string, unknown> | null {
-  if (result.halfOpen === undefined) return null;
-  const { schedule, halfOpen } = result.record;
-  const sums = sumHalfOpen(schedule, halfOpen, change);
-  return {
-    held: sums.held,
-    completed: sums.completed,
-    completed_elsewhere: sums.elsewhere,
-    began_unseen: sums.unseen,
-    expired: sums.expired,
-    lost_avoidable: sums.avoidable,
-    lost_unavoidable: sums.unavoidable,
-  };
-}
-
-function atDestination(result: Result, address: string): Record<string, unknown> | null {
-  if (result.halfOpen === undefined) return null;
-  const { halfOpen } = result.record;
-  return {
-    began: halfOpen.filter(({ began }) => began === address).length,
-    completed: halfOpen.filter(({ name }) => name === address).length,
-  };
-}
-
 function phaseJson(phase: Phase): Record<string, unknown> {
   const { connections, fullest, emptiest, unevenness, misplaced } = phase.spread;
   return {
@@ -173,12 +157,20 @@ function countBy(words: readonly string[]): Record<string, number> {
   return Object.fromEntries(counts);
 }
 
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
+/** With a second run beside it, one after another. */
+export function describeResults(result: Result, plain?: Result): string[] {
+  if (!plain) return describeResult(result);
+  return [
+    ...describeResult(result),
+    '',
+    'The same with plain ECMP, without balancers:',
+    '',
+    ...describeResult(plain),
+  ];
 }
 
 export function describeResult(result: Result): string[] {
-  const { record, outcome, verdicts } = result;
+  const { record, outcome } = result;
   const { last } = outcome;
   const avoidable = avoidableLosses(outcome);
   const unavoidable = outcome.losses.length - avoidable;
@@ -193,6 +185,7 @@ export function describeResult(result: Result): string[] {
         return phaseRow(at, step ? formatChange(step.change) : '', phase);
       }),
     ]),
+    ...describeRouting(result),
     '',
     ...layOut([
       ['destination', 'weight', 'opened', 'active', 'unavoidable', 'avoidable'],
@@ -208,8 +201,7 @@ export function describeResult(result: Result): string[] {
     ...describeHalfOpen(result),
     `Messages: ${formatCount(last.sent)} sent, ${formatCount(last.received)} echoed, ` +
       `${formatCount(last.sent - last.received)} dropped`,
-    `Balancer: ${formatCount(must(verdicts['balanced'], 'balanced'))} packets sent on${BY[result.forward ?? USUAL_FORWARD]}, ` +
-      `${formatCount(droppedByBalancer(verdicts))} dropped`,
+    ...describeBalancer(result),
     ...(record.flood
       ? [
           `Flood: ${many(record.flood.packets, 'SYN')} in ${record.flood.seconds.toFixed(1)} s`,
@@ -218,21 +210,13 @@ export function describeResult(result: Result): string[] {
   ];
 }
 
-function describeHalfOpen(result: Result): string[] {
-  if (result.halfOpen === undefined) return [];
-  const { schedule, halfOpen } = result.record;
-  const sums = sumHalfOpen(schedule, halfOpen);
-  const { held, completed, elsewhere, unseen, expired, avoidable, unavoidable } = sums;
-  const where =
-    unseen === 0
-      ? `${formatCount(elsewhere)} of them on another destination`
-      : `where ${formatCount(unseen)} began was not seen`;
+function describeBalancer({ verdicts, forward, routed }: Result): string[] {
+  if (routed?.isPlain) return [];
+  const sent = formatCount(must(verdicts['balanced'], 'balanced'));
+  const dropped = formatCount(droppedByBalancer(verdicts));
+  const who = routed ? 'Balancers' : 'Balancer';
   return [
-    `Half-open: ${formatCount(held)} held over changes, ${formatCount(completed)} completed ` +
-      `(${where}), lost ${formatCount(avoidable)} avoidable, ${formatCount(unavoidable)} unavoidable` +
-      (expired > 0
-        ? ` (${formatCount(expired)} given up by their destination's kernel)`
-        : ''),
+    `${who}: ${sent} packets sent on${BY[forward ?? USUAL_FORWARD]}, ${dropped} dropped`,
   ];
 }
 
@@ -249,22 +233,4 @@ function phaseRow(at: string, change: string, phase: Phase): string[] {
 function spreadCells(spread: Spread): string[] {
   if (spread.connections === 0) return ['-', '-'];
   return [spread.fullest.toFixed(2), spread.unevenness.toFixed(1)];
-}
-
-/** Aligns rows in columns: words to the left, numbers to the right. */
-function layOut(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    largest(rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, column) => {
-        const width = widths[column] ?? 0;
-        const isWord =
-          rows[0]?.[column] === 'change' || rows[0]?.[column] === 'destination';
-        return isWord ? cell.padEnd(width) : cell.padStart(width);
-      })
-      .join('  ')
-      .trimEnd(),
-  );
 }

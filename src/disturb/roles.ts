@@ -29,8 +29,16 @@ export class Roles {
   }
 
   /** Starts a script of the testbed. */
-  start(role: string, script: string, ...args: string[]): LongRunning {
+  start(role: string, script: string, args: readonly string[]): LongRunning {
     return this.#start(role, `testbed/${script}`, args);
+  }
+
+  /** Starts any command, which runs on. */
+  startCommand(role: string, command: string, args: readonly string[]): LongRunning {
+    this.#stop.throwIfAborted();
+    const child = new LongRunning('nsenter', [...this.#enter(role), command, ...args]);
+    this.#children.push(child);
+    return child;
   }
 
   /** Starts one of our tools, which runs on. */
@@ -68,11 +76,7 @@ export class Roles {
   }
 
   #start(role: string, path: string, args: readonly string[]): LongRunning {
-    this.#stop.throwIfAborted();
-    const command = [process.execPath, packaged(path), ...args];
-    const child = new LongRunning('nsenter', [...this.#enter(role), ...command]);
-    this.#children.push(child);
-    return child;
+    return this.startCommand(role, process.execPath, [packaged(path), ...args]);
   }
 
   #enter(role: string): string[] {

@@ -20,7 +20,12 @@ export class LongRunning {
 
   constructor(command: string, args: readonly string[]) {
     // In a process group of its own, since only we handle Ctrl-C in the terminal.
-    const child = spawn(command, args, { stdio: 'pipe', detached: true });
+    const child = spawn(command, args, {
+      stdio: 'pipe',
+      detached: true,
+      // Daemons must also be found in a login without root's PATH.
+      env: { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
+    });
     this.#child = child;
     this.ended = new Promise((resolve) => {
       child.on('close', (exitCode) => {

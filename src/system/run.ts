@@ -38,6 +38,7 @@ const PACKAGES = new Map([
   ['tc', 'iproute2'],
   ['flock', 'util-linux'],
   ['timeout', 'coreutils'],
+  ['bird', 'bird2'],
 ]);
 
 /** The processes that end with this one. */

@@ -28,6 +28,10 @@ export const LONG_FILES = [
     why: 'it waits for a screen that is drawn tick by tick, behind whatever else the machine does',
   },
   { file: 'test/kernel/disturb.test.ts' },
+  {
+    file: 'test/kernel/disturb-ecmp.test.ts',
+    why: 'make test-all holds 1,000 connections in it, four times for 20 seconds',
+  },
   { file: 'test/kernel/doctor-exits.test.ts' },
   { file: 'test/kernel/lock.test.ts' },
   { file: 'test/kernel/large-services.test.ts' },

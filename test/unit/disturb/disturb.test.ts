@@ -12,6 +12,7 @@ import {
 } from '../../../src/disturb/changes.js';
 import { moduloTable } from '../../../src/disturb/modulo.js';
 import { settingsFor } from '../../../src/disturb/protocol.js';
+import { SERVICE } from '../../../src/disturb/testbed.js';
 import { schedule } from './runs.js';
 
 test('l4lb-disturb --help is this text', () => {
@@ -30,6 +31,8 @@ describe('a change', () => {
     { text: 'takeover', parsed: { kind: 'takeover' } },
     { text: 'both', parsed: { kind: 'both' } },
     { text: 'rolling', parsed: { kind: 'rolling' } },
+    { text: 'kill  balancer', parsed: { kind: 'balancer', act: 'kill' } },
+    { text: 'add balancer', parsed: { kind: 'balancer', act: 'add' } },
     { text: 'drain 10.0.1.12', parsed: { kind: 'drain', number: 12 } },
     { text: 'restore 10.0.1.3', parsed: { kind: 'restore', number: 3 } },
   ])('"$text" is understood', ({ text, parsed }) => {
@@ -51,16 +54,22 @@ describe('a change', () => {
     { text: 'drain 10.0.2.1', why: 'not a number' },
     { text: 'drain 10.0.1.1 10.0.1.2', why: 'not a number' },
     { text: 'remove 10.0.1.1', why: 'not a number' },
+    { text: 'kill 1', why: 'is not remove N, add N' },
+    { text: 'remove balancer', why: 'not a number' },
   ])('"$text" is refused: $why', ({ text, why }) => {
     expect(() => parseChange(text)).toThrow(why);
   });
 
-  test.each([...DEFAULT_CHANGES, 'takeover', 'both', 'rolling', 'drain 10.0.1.12'])(
-    '"%s" is printed as it is read',
-    (text) => {
-      expect(formatChange(parseChange(text))).toBe(text);
-    },
-  );
+  test.each([
+    ...DEFAULT_CHANGES,
+    'takeover',
+    'both',
+    'rolling',
+    'drain 10.0.1.12',
+    'cut balancer',
+  ])('"%s" is printed as it is read', (text) => {
+    expect(formatChange(parseChange(text))).toBe(text);
+  });
 });
 
 describe('a schedule', () => {
@@ -130,7 +139,7 @@ test.each([
 ])(
   '$connections connections send every $every ms, $fresh more come each second',
   ({ connections, every, fresh }) => {
-    const settings = settingsFor('10.0.100.1', 80, connections, 30_000);
+    const settings = settingsFor(SERVICE, connections, 30_000);
     expect(settings).toMatchObject({ every, freshPerSecond: fresh });
     expect(settings.limit).toBeGreaterThan(30_000 + connections);
   },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The configurations that we print, and what BIRD says of them where it is installed. */
 import { describe, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -80,6 +80,24 @@ test.each(CONFIGURATIONS)('BIRD reads that of $what', async ({ text }) => {
     expect(said).toEqual({ exitCode: 0, stdout: '', stderr: '' });
   } finally {
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('the guide shows these configurations', () => {
+  const page = readFileSync('docs/guide/fleet.md', 'utf8');
+  const prefixes = ['198.51.100.0/24'];
+  const balancers = [
+    { name: 'lb1', address: '10.1.1.2', as: 65100 },
+    { name: 'lb2', address: '10.1.2.2', as: 65100 },
+  ];
+  const router = { ...ROUTER, prefixes, balancers };
+  const addresses = { ipv4: '10.1.1.2' };
+  for (const text of [
+    birdOfBalancer({ ...BALANCER, prefixes, addresses }),
+    birdOfRouter(router),
+    frrOfRouter(router),
+  ]) {
+    expect(page).toContain(text);
   }
 });
 
