@@ -5,9 +5,9 @@
  */
 import { must } from '../text/must.js';
 import type { Condition, Outcome, Patience, StateName } from './condition.js';
-import { STEPS, changesAt, isInDoubt, judge, pass } from './condition.js';
-import type { ByHand, Given, OnPanic, Shares } from './weights.js';
-import { share } from './weights.js';
+import { STEPS, changesAt, isInDoubt, judge, pass, serves } from './condition.js';
+import type { ByHand, Given, Member, OnPanic, Shares } from './weights.js';
+import { isPanicIn, share } from './weights.js';
 
 export interface Destination {
   /** As the user writes it. */
@@ -37,6 +37,9 @@ export interface Settings {
 /** In a service of more destinations there are always some that were asked just now. */
 const FEW = 64;
 
+/** So many intervals after a panic, all have been asked since most of them came back. */
+const LINGERS = 2;
+
 /** A destination has another state. */
 export interface Turn {
   destination: string;
@@ -53,6 +56,8 @@ export class ServiceHealth {
   readonly #destinations: Destination[];
   readonly #byKey = new Map<string, Destination[]>();
   #live: Given[];
+  /** Until when a panic lasts; Infinity: until most are back. */
+  #panicEnd: number;
 
   constructor(
     name: string,
@@ -64,6 +69,12 @@ export class ServiceHealth {
     this.#settings = settings;
     this.#destinations = destinations.map((one) => ({ ...one }));
     this.#live = live;
+    // Only a panic leaves packets to one that does not serve: it was there before a restart.
+    const isKept = this.#destinations.some(
+      ({ condition, weight }, index) =>
+        weight > 0 && !serves(condition) && (live[index]?.weight ?? 0) > 0,
+    );
+    this.#panicEnd = isKept ? Infinity : -Infinity;
     for (const one of this.#destinations) {
       if (one.key === undefined) continue;
       const same = this.#byKey.get(one.key);
@@ -96,10 +107,13 @@ export class ServiceHealth {
 
   /** Takes what time alone changes. */
   pass(now: number): Turn[] {
-    const { patience } = this.#settings;
-    return this.#destinations.flatMap((one) =>
+    const { patience, interval } = this.#settings;
+    const turns = this.#destinations.flatMap((one) =>
       this.#turn(one, pass(one.condition, now, patience), now),
     );
+    if (isPanicIn(this.#members())) this.#panicEnd = Infinity;
+    else if (this.#panicEnd === Infinity) this.#panicEnd = now + LINGERS * interval;
+    return turns;
   }
 
   /**
@@ -127,12 +141,20 @@ export class ServiceHealth {
   }
 
   shares(now: number): Shares {
-    const members = this.#destinations.map((one, index) => ({
-      ...one,
-      weight: one.weightByHand ?? one.weight,
-      live: must(this.#live[index], one.name),
-    }));
-    return share(members, this.#settings, now);
+    return share(this.#members(), this.#settings, now, now < this.#panicEnd);
+  }
+
+  #members(): Member[] {
+    // There may be thousands, and to copy each as a whole takes several times as long.
+    return this.#destinations.map(
+      ({ name, condition, weight, byHand, weightByHand, isBackup }, index) => ({
+        condition,
+        byHand,
+        isBackup,
+        weight: weightByHand ?? weight,
+        live: must(this.#live[index], name),
+      }),
+    );
   }
 
   /** Takes what the tables give from now on. */
@@ -151,6 +173,7 @@ export class ServiceHealth {
       const done = Math.floor((now - condition.since) / step) + 1;
       return [Math.min(end, condition.since + done * step)];
     });
+    if (now < this.#panicEnd && this.#panicEnd !== Infinity) times.push(this.#panicEnd);
     return times.length === 0
       ? undefined
       : times.reduce((one, other) => Math.min(one, other));

@@ -65,13 +65,18 @@ export interface Rules {
  */
 const PANIC = 0.5;
 
-export function share(members: readonly Member[], rules: Rules, now: number): Shares {
+/** `lasts`: there was a panic a moment ago, and not all may have been asked since. */
+export function share(
+  members: readonly Member[],
+  rules: Rules,
+  now: number,
+  lasts = false,
+): Shares {
   const regular = members.filter(({ isBackup }) => !isBackup);
-  // What a hand took away is no sign of wrong checks.
-  const asked = regular.filter(({ byHand }) => byHand === undefined);
+  const asked = askedIn(members);
   const whole = sum(asked);
   const healthy = sum(asked.filter(isPassing));
-  const isPanic = healthy < whole * PANIC && asked.some((one) => !isServing(one));
+  const isPanic = isPanicIn(members, lasts && rules.onPanic !== 'off' ? 1 : PANIC);
   const believes = !isPanic || rules.onPanic === 'off';
   const isGone = believes && sum(regular.filter(isServing)) === 0;
   const onBackup =
@@ -86,6 +91,18 @@ export function share(members: readonly Member[], rules: Rules, now: number): Sh
   return { given, isPanic, healthy, whole, onBackup };
 }
 
+/** Whether less than a part of the weight passes, and not only because some are suspect. */
+export function isPanicIn(members: readonly Member[], part = PANIC): boolean {
+  const asked = askedIn(members);
+  const healthy = sum(asked.filter(isPassing));
+  return healthy < sum(asked) * part && asked.some((one) => !isServing(one));
+}
+
+/** What a hand took away is no sign of wrong checks. */
+function askedIn(members: readonly Member[]): Member[] {
+  return members.filter(({ isBackup, byHand }) => !isBackup && byHand === undefined);
+}
+
 const DRAINED: Given = { weight: 0, isForgotten: false };
 const DEAD: Given = { weight: 0, isForgotten: true };
 const wholly = ({ weight }: Member): Given => ({ weight, isForgotten: false });
@@ -97,6 +114,9 @@ function kept({ live, weight }: Member): Given {
 
 function believed(member: Member, { patience }: Rules, now: number): Given {
   const { condition, weight } = member;
+  // After a panic it may have its weight still. On its way back it keeps that.
+  const has = kept(member);
+  if (!serves(condition) && condition.passes > 0 && has.weight > 0) return has;
   switch (condition.state) {
     case 'unknown':
     case 'up':
@@ -104,7 +124,7 @@ function believed(member: Member, { patience }: Rules, now: number): Given {
       return wholly(member);
     case 'starting':
       return {
-        weight: ramped(weight, rampOf(condition, now, patience)),
+        weight: Math.max(has.weight, ramped(weight, rampOf(condition, now, patience))),
         isForgotten: false,
       };
     case 'down':

@@ -26,7 +26,10 @@ const SETTINGS = {
 };
 const NAMES = ['10.0.1.1', '10.0.1.2', '[fd00::1]:8080', 'local:127.0.0.23:223'];
 
-function service(known: (name: string) => Known | undefined, now: number): ServiceHealth {
+type KnownOf = (name: string) => Known | undefined;
+const WHOLE = NAMES.map(() => ({ weight: 10, isForgotten: false }));
+
+function service(known: KnownOf, now: number, live = WHOLE): ServiceHealth {
   const destinations = NAMES.map((name): Destination => {
     const one = known(name);
     return {
@@ -35,7 +38,6 @@ function service(known: (name: string) => Known | undefined, now: number): Servi
       condition: one?.condition ?? firstCondition(now, true),
     };
   });
-  const live = NAMES.map(() => ({ weight: 10, isForgotten: false }));
   return new ServiceHealth('web', SETTINGS, destinations, live);
 }
 
@@ -43,11 +45,11 @@ function service(known: (name: string) => Known | undefined, now: number): Servi
 function restarted(before: ServiceHealth, now: number, pause: number): ServiceHealth {
   const text = formatSaved([before], now);
   const states = parseSaved('state.json', text, now + pause);
-  return service((name) => states.get(savedKey('web', name)), now + pause);
+  return service((name) => states.get(savedKey('web', name)), now + pause, before.live());
 }
 
 function reloaded(before: ServiceHealth, now: number): ServiceHealth {
-  return service((name) => before.find(name), now);
+  return service((name) => before.find(name), now, before.live());
 }
 
 /** What matters about each destination at a moment. */
@@ -85,6 +87,7 @@ test('1,000 reloads, restarts and hands in any order leave what was decided', ()
     }
     now += below(20_000);
     health.pass(now);
+    health.setLive(health.shares(now).given);
     const before = picture(health, now);
     const what = below(3);
     if (what === 0) {

@@ -25,9 +25,10 @@ function destination(name: string, more: Partial<Destination> = {}): Destination
   };
 }
 
-function health(destinations: Destination[]): ServiceHealth {
+function health(destinations: Destination[], slowStart = 10_000): ServiceHealth {
   const live = destinations.map(({ weight }) => ({ weight, isForgotten: false }));
-  return new ServiceHealth('web', SETTINGS, destinations, live);
+  const settings = { ...SETTINGS, patience: { ...SETTINGS.patience, slowStart } };
+  return new ServiceHealth('web', settings, destinations, live);
 }
 
 const failed = (at: number): { at: number; passed: boolean; reason: string } => ({
@@ -39,8 +40,11 @@ const passed = (at: number): { at: number; passed: boolean; reason: string } => 
 const weights = (service: ServiceHealth, now: number): number[] =>
   service.shares(now).given.map(({ weight }) => weight);
 
-const three = (): ServiceHealth =>
-  health(['a', 'b', 'c'].map((name) => destination(name)));
+const three = (slowStart?: number): ServiceHealth =>
+  health(
+    ['a', 'b', 'c'].map((name) => destination(name)),
+    slowStart,
+  );
 
 test('each change of a state is told once, with its reason', () => {
   const service = three();
@@ -103,6 +107,7 @@ describe('time alone', () => {
       destination('a', { condition: down, weight: 100 }),
       destination('b'),
     ]);
+    service.setLive([0, 10].map((weight) => ({ weight, isForgotten: false })));
     service.judge('a', passed(1000));
     service.judge('a', passed(2000));
     const steps: [number, number | undefined][] = [];
@@ -129,6 +134,46 @@ test('what a hand decided holds until it is taken back', () => {
   service.setByHand('a', { byHand: undefined, weightByHand: undefined });
   expect(weights(service, 1)).toEqual([10, 10, 10]);
   expect(service.find('x')).toBeUndefined();
+});
+
+describe('after a panic', () => {
+  /** All three have failed, and a and b have come back. */
+  const afterPanic = (slowStart?: number): ServiceHealth => {
+    const service = three(slowStart);
+    for (const key of ['a', 'b', 'c'])
+      for (const at of [1, 2, 3]) service.judge(key, failed(at));
+    service.pass(3);
+    for (const key of ['a', 'b'])
+      for (const at of [100, 101]) service.judge(key, passed(at));
+    service.pass(101);
+    return service;
+  };
+
+  test('a destination that was not asked since keeps its weight for two intervals', () => {
+    const service = afterPanic(0);
+    expect(service.shares(101).isPanic).toBe(true);
+    expect(weights(service, 101)).toEqual([10, 10, 10]);
+    expect(service.nextChange(101)).toBe(2101);
+    service.pass(2101);
+    expect(service.shares(2101).isPanic).toBe(false);
+    expect(weights(service, 2101)).toEqual([10, 10, 0]);
+  });
+
+  test('it ends at once when all are back, and nothing starts anew', () => {
+    const service = afterPanic();
+    for (const at of [102, 103]) service.judge('c', passed(at));
+    service.pass(103);
+    expect(service.shares(103).isPanic).toBe(false);
+    expect(weights(service, 103)).toEqual([10, 10, 10]);
+  });
+
+  test('one on its way back keeps what it has, and one that fails again does not', () => {
+    const service = afterPanic();
+    service.judge('c', passed(2000));
+    expect(weights(service, 2101)).toEqual([10, 10, 10]);
+    service.judge('c', failed(2200));
+    expect(weights(service, 2200)).toEqual([10, 10, 0]);
+  });
 });
 
 test('what is live holds in a panic', () => {

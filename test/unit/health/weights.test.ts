@@ -44,12 +44,24 @@ test.each<[StateName, string]>([
   ['down', '0'],
   ['dead', '0!'],
 ])('%s gets %s of 10', (state, part) => {
-  expect(given([member(state), ...well])).toBe(`${part} 10 10`);
+  const one = member(state, { live: { weight: 0, isForgotten: false } });
+  expect(given([one, ...well])).toBe(`${part} 10 10`);
+});
+
+test.each<[StateName, number, string]>([
+  ['starting', 0, '10'],
+  ['down', 1, '10'],
+  ['dead', 1, '10'],
+  ['down', 0, '0'],
+  ['dead', 0, '0!'],
+])('after a panic %s, with %d passes, has %s of its 10 still', (state, passes, part) => {
+  const condition = { ...firstCondition(NOW, true), state, passes };
+  expect(given([member(state, { condition }), ...well])).toBe(`${part} 10 10`);
 });
 
 test('a start goes up the ramp, and never gives more than the file', () => {
   const starting = (weight: number): Member[] => [
-    member('starting', { weight }),
+    member('starting', { weight, live: { weight: 0, isForgotten: false } }),
     ...well,
   ];
   expect(given(starting(10), 'keep', NOW + 5000)).toBe('6 10 10');
