@@ -13,12 +13,12 @@ import type { WantedService } from '../config/read.js';
 import type { Planned, Warm } from './from-rows.js';
 import { applyPlan } from './from-rows.js';
 import { matchServices } from '../plan/match-services.js';
-import type { Slot } from '../abi/slot.js';
 import { UsageFailure } from '../text/failure.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import { idleOf } from '../plan/hot-slots.js';
 import type { Plan } from '../plan/service.js';
 import type { Service } from '../plan/services.js';
+import { SlotTable } from '../plan/slots.js';
 import type { KnownTables, Patience, SettleOptions } from './settle.js';
 import { settle } from './settle.js';
 import type { SettledSlots } from './text/settled.js';
@@ -125,7 +125,7 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
       await applyPlan(tools, maps, made, lock);
       const servers = await keepSteering(tools, [plan.after], steering);
       const { after: tables } = made.plan;
-      const after = { slots: new Map<number, Slot>(), device: tables.device };
+      const after = { slots: new SlotTable(), device: tables.device };
       const known: KnownTables = { tables, slotsOf, after };
       const settles = flags.settle !== false;
       const settled = await settle(
@@ -138,7 +138,7 @@ export async function fillAndSettle<P extends Pick<Plan, 'writes' | 'after'>>(
       const slots =
         after.slots.size === 0
           ? tables.slots
-          : new Map([...tables.slots, ...after.slots]);
+          : new SlotTable([tables.slots, after.slots]);
       const state = { ...tables, device: after.device, slots };
       return { plan: made.plan, settled, servers, after: { state, slotsOf } };
     },

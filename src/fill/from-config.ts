@@ -27,6 +27,7 @@ import type { ConfigPlan, ResolvedService, Surroundings } from '../plan/all.js';
 import { planConfig } from '../plan/all.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
+import { SlotTable } from '../plan/slots.js';
 import { sessionPort } from '../system/ssh-session.js';
 import { kernelSeconds } from '../system/clock.js';
 import { USUAL_FORWARD } from '../wire/forward.js';
@@ -169,7 +170,7 @@ async function withSlots(
   // Slots that nobody ever wrote are zero, so they need not be read.
   if (tables.device.abi === 0 || services.length === 0) return tables;
   const read = await readAllSlots(bpftool, maps, services);
-  const slots = tables.slots.size === 0 ? read : new Map([...tables.slots, ...read]);
+  const slots = tables.slots.size === 0 ? read : new SlotTable([tables.slots, read]);
   return { ...tables, slots };
 }
 

@@ -17,6 +17,7 @@ import type { AddressOf } from '../plan/names.js';
 import { forgetPrevious, namesOfSlot } from '../plan/names.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
+import type { SlotTable } from '../plan/slots.js';
 import type { Asked, Witness } from '../plan/used.js';
 import { HotPairs, USUAL_QUIET } from '../plan/used.js';
 import { kernelSeconds } from '../system/clock.js';
@@ -58,7 +59,7 @@ export interface KnownTables {
   /** Ids of the services whose slots are in these tables. */
   slotsOf: ReadonlySet<number>;
   /** Takes the slots as they are once they have settled, and what that makes of the device. */
-  after?: { slots: Map<number, Slot>; device: Device };
+  after?: { slots: SlotTable; device: Device };
 }
 
 /** Settles the slots of every service on the device. What is known is not read again. */

@@ -65,7 +65,7 @@ export interface Tables {
   /** Ways and notes, in any order: only the program cares where they lie. */
   cells: readonly ModelCell[];
   /** A slot that is missing here is empty. */
-  slots: ReadonlyMap<number, Slot>;
+  slots: Pick<ReadonlyMap<number, Slot>, 'get'> & Iterable<[number, Slot]>;
   /** The key of the hash that finds records; 0 before there are any. */
   secret: bigint;
   /** By number; undefined in a build that cannot send by another device. */

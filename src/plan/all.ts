@@ -18,6 +18,7 @@ import type { GoneService } from './remove.js';
 import { planRemoval } from './remove.js';
 import { checkDevice } from './device.js';
 import type { Service } from './services.js';
+import { SlotTable } from './slots.js';
 import { servicesIn } from './services.js';
 import { formatWay, wayKey } from '../wire/way.js';
 import type { Wanted, WantedDestination } from './steps.js';
@@ -96,7 +97,7 @@ function planAll(
     removesFirst: removeFirst && gone.length > 0,
   };
   // All slots together may be a million, so they are not copied for each service.
-  const slots = new Map(live.slots);
+  const slots = new SlotTable([live.slots]);
   let state: State = { ...live, slots };
   const add = (writes: readonly Write[]): void => {
     const others: Write[] = [];

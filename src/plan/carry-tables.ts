@@ -9,11 +9,12 @@ import { asWanted } from './exits.js';
 import { addCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import { DEVICE_XDP_ANSWERS } from '../abi/device.js';
-import type { Slot } from '../abi/slot.js';
 import type { State, Write } from './state.js';
 import { applyWrites } from './state.js';
 import { plan } from './service.js';
 import type { Service } from './services.js';
+import type { Slots } from './slots.js';
+import { SlotTable } from './slots.js';
 import { keepsSsh, servicesIn } from './services.js';
 import { sameEndpoint } from '../wire/endpoint.js';
 import { forwardIn } from '../wire/forward.js';
@@ -93,13 +94,10 @@ export function carryTables(
 /**
  * The old slots of a service at its new place. If it has fewer slots now, only the first.
  */
-function movedSlots(
-  old: State,
-  { id, firstSlot, log2Slots }: Service,
-): Map<number, Slot> {
+function movedSlots(old: State, { id, firstSlot, log2Slots }: Service): Slots {
   const there = servicesIn(reachable(old)).get(id);
   const before = must(there, `service ${id} of the old program`).firstSlot;
-  const slots = new Map<number, Slot>();
+  const slots = new SlotTable();
   for (let number = 0; number < 1 << log2Slots; number++) {
     const slot = old.slots.get(before + number);
     if (slot) slots.set(firstSlot + number, slot);

@@ -11,6 +11,7 @@ import { FAMILY_NAMES, familyOf } from '../wire/outer-source.js';
 import { reachable } from './cells.js';
 import { isHot } from './hot-slots.js';
 import type { Service } from './services.js';
+import { someSlot } from './slots.js';
 import { servicesIn } from './services.js';
 import type { State } from './state.js';
 import type { Wanted } from './steps.js';
@@ -43,9 +44,8 @@ export function checkNames(live: State, wanted: Wanted): void {
     ];
     checkOutside(named, used);
   }
-  const isHotNow = [...live.slots.values()].some(isHot);
   const others = there && (there.flags ^ service.flags) & CELL_NAMES;
-  if (others && isHotNow) {
+  if (others && someSlot(live.slots, isHot)) {
     throw new Failure('who remembers cannot change while slots are hot', {
       cause: 'the one does not know the connections that the other knows',
       next: 'wait until none is hot, with l4lb-map --settle --wait, or give them up with --settle --now',

@@ -17,7 +17,7 @@
  */
 import { at as element } from '../text/must.js';
 import { hash } from '../wire/hash.js';
-import type { Bounds, TableDestination } from './slot-counts.js';
+import type { TableDestination } from './slot-counts.js';
 import { bounds, inOrder, seedOf } from './slot-counts.js';
 
 /** For each slot the index of its destination, or -1 where there is none. */
@@ -26,33 +26,26 @@ export function consistentTable(
   slots: number,
 ): Int32Array {
   const result = new Int32Array(slots).fill(-1);
-  const limits = bounds(destinations, slots);
-  const runners = destinations
-    .map((destination, index) => ({ ...element(limits, index), index, destination }))
-    .filter(({ most }) => most > 0)
-    // By address: of two that arrive together, the same one is always first.
-    .sort((a, b) => inOrder(a.destination, b.destination))
-    .map(
-      ({ destination, index, least, most }, place) =>
-        new Runner(destination, { index, place, least, most, slots }),
-    );
+  const runners = new Runners(destinations, slots);
+  const { index, least, most, taken } = runners;
   const race = new Race(lanesOf(runners), slots);
   let left = slots;
   /**
    * Slots that no destination needs for its least number; any that has its least may take
    * one.
    */
-  let spare = runners.reduce((rest, { least }) => rest - least, slots);
+  let spare = least.reduce((rest, one) => rest - one, slots);
   while (left > 0) {
     const lane = race.first;
-    const runner = lane?.first;
-    if (!runner) break;
-    const isEnough = runner.taken >= (spare > 0 ? runner.most : runner.least);
-    const slot = runner.slotAt(lane.rank);
+    if (!lane) break;
+    const one = lane.first;
+    const has = taken[one] ?? 0;
+    const isEnough = has >= ((spare > 0 ? most[one] : least[one]) ?? 0);
+    const slot = runners.slotAt(one, lane.rank);
     if (!isEnough && result[slot] === -1) {
-      result[slot] = runner.index;
-      if (runner.taken >= runner.least) spare--;
-      runner.taken++;
+      result[slot] = index[one] ?? -1;
+      if (has >= (least[one] ?? 0)) spare--;
+      taken[one] = has + 1;
       left--;
     }
     race.step(isEnough);
@@ -64,62 +57,66 @@ export function consistentTable(
 const PARTS = 1 << 12;
 
 /**
- * A destination on its way along the slots. Its order is made of affine maps and
- * shifts in turn. Each of them can be undone, so it comes to every slot once.
+ * The destinations on their way along the slots, by address, so that of two that arrive
+ * together the same one is always first. The order of each is made of affine maps and shifts
+ * in turn. Each of them can be undone, so it comes to every slot once.
+ *
+ * They lie in arrays, and are read without at(): they take ten steps for each slot.
  */
-class Runner {
-  readonly index: number;
-  /** Breaks ties. */
-  readonly place: number;
-  readonly least: number;
-  readonly most: number;
-  readonly weight: number;
+class Runners {
+  /** Among all destinations. */
+  readonly index: Int32Array;
+  readonly least: Int32Array;
+  readonly most: Int32Array;
+  readonly taken: Int32Array;
+  readonly weight: Int32Array;
   /** When it starts, in parts of a step. */
-  readonly start: number;
-  taken = 0;
+  readonly start: Int32Array;
   readonly #mask: number;
   readonly #shift: number;
-  /** Of the affine maps. They are separate fields because reading an array is slower. */
-  readonly #a: number;
-  readonly #b: number;
-  readonly #c: number;
-  readonly #d: number;
-  readonly #e: number;
+  /** Of the affine maps. */
+  readonly #a: Int32Array;
+  readonly #b: Int32Array;
+  readonly #c: Int32Array;
+  readonly #d: Int32Array;
+  readonly #e: Int32Array;
 
-  constructor(destination: TableDestination, limits: Limits) {
-    const { index, place, least, most, slots } = limits;
-    const seed = seedOf(destination);
-    this.index = index;
-    this.place = place;
-    this.least = least;
-    this.most = most;
-    this.weight = destination.weight;
-    this.start = hash(seed, 0, 0) % PARTS;
+  constructor(destinations: readonly TableDestination[], slots: number) {
+    const all = bounds(destinations, slots)
+      .map((limits, index) => ({
+        ...{ ...limits, index },
+        destination: element(destinations, index),
+      }))
+      .filter(({ most }) => most > 0)
+      .sort((a, b) => inOrder(a.destination, b.destination));
+    const seeds = all.map(({ destination }) => seedOf(destination));
+    const hashed = (number: number): Int32Array =>
+      Int32Array.from(seeds, (seed) => hash(seed, number, 0));
+    this.index = Int32Array.from(all, ({ index }) => index);
+    this.least = Int32Array.from(all, ({ least }) => least);
+    this.most = Int32Array.from(all, ({ most }) => most);
+    this.taken = new Int32Array(all.length);
+    this.weight = Int32Array.from(all, ({ destination }) => destination.weight);
+    this.start = Int32Array.from(seeds, (seed) => hash(seed, 0, 0) % PARTS);
     this.#mask = slots - 1;
     this.#shift = (32 - Math.clz32(slots)) >> 1;
-    this.#a = hash(seed, 1, 0) | 1;
-    this.#b = hash(seed, 2, 0);
-    this.#c = hash(seed, 3, 0) | 1;
-    this.#d = hash(seed, 4, 0);
-    this.#e = hash(seed, 5, 0) | 1;
+    this.#a = hashed(1).map((one) => one | 1);
+    this.#b = hashed(2);
+    this.#c = hashed(3).map((one) => one | 1);
+    this.#d = hashed(4);
+    this.#e = hashed(5).map((one) => one | 1);
   }
 
-  /** Where it is after so many steps. */
-  slotAt(rank: number): number {
+  /** Where one is after so many steps. */
+  slotAt(one: number, rank: number): number {
     const mask = this.#mask;
     const shift = this.#shift;
-    let slot = (Math.imul(rank, this.#a) + this.#b) & mask;
+    let slot = (Math.imul(rank, this.#a[one] ?? 0) + (this.#b[one] ?? 0)) & mask;
     slot ^= slot >>> shift;
-    slot = (Math.imul(slot, this.#c) + this.#d) & mask;
+    slot = (Math.imul(slot, this.#c[one] ?? 0) + (this.#d[one] ?? 0)) & mask;
     slot ^= slot >>> shift;
-    return Math.imul(slot, this.#e) & mask;
+    return Math.imul(slot, this.#e[one] ?? 0) & mask;
   }
-}
-
-interface Limits extends Bounds {
-  index: number;
-  place: number;
-  slots: number;
 }
 
 /**
@@ -128,30 +125,35 @@ interface Limits extends Bounds {
  */
 class Lane {
   readonly weight: number;
-  /** Who arrives next; undefined: all have left. */
-  first: Runner | undefined;
+  /** Who arrives next; -1: all have left. */
+  first = -1;
   /** When, in parts. As a weight has 16 bits, products stay below 2^53. */
   time = 0;
   /** The steps that those have taken who are still to come in this round. */
   rank = 0;
-  readonly #runners: Runner[];
+  /** In the order of their arrival. */
+  readonly #runners: Int32Array;
+  readonly #start: Int32Array;
+  #count: number;
   #next = 0;
   /** How many of those that have come in this round stay. */
   #staying = 0;
 
-  /** In the order of their arrival. */
-  constructor(runners: Runner[], weight: number) {
-    this.#runners = runners;
+  constructor(runners: readonly number[], weight: number, { start }: Runners) {
     this.weight = weight;
+    this.#start = start;
+    this.#runners = Int32Array.from(runners).sort(
+      (one, other) => (start[one] ?? 0) - (start[other] ?? 0) || one - other,
+    );
+    this.#count = runners.length;
     this.#look();
   }
 
   step(leaves: boolean): void {
-    const runners = this.#runners;
-    if (this.first && !leaves) runners[this.#staying++] = this.first;
+    if (!leaves) this.#runners[this.#staying++] = this.first;
     this.#next++;
-    if (this.#next >= runners.length) {
-      runners.length = this.#staying;
+    if (this.#next >= this.#count) {
+      this.#count = this.#staying;
       this.#next = 0;
       this.#staying = 0;
       this.rank++;
@@ -160,22 +162,19 @@ class Lane {
   }
 
   #look(): void {
-    this.first = this.#runners[this.#next];
-    this.time = this.rank * PARTS + (this.first?.start ?? 0);
+    this.first = this.#next < this.#count ? (this.#runners[this.#next] ?? -1) : -1;
+    this.time = this.rank * PARTS + (this.#start[this.first] ?? 0);
   }
 }
 
-function lanesOf(runners: readonly Runner[]): Lane[] {
-  const byWeight = new Map<number, Runner[]>();
-  for (const runner of runners) {
-    const same = byWeight.get(runner.weight);
-    if (same) same.push(runner);
-    else byWeight.set(runner.weight, [runner]);
-  }
-  return [...byWeight].map(([weight, all]) => {
-    all.sort((one, other) => one.start - other.start || one.place - other.place);
-    return new Lane(all, weight);
+function lanesOf(runners: Runners): Lane[] {
+  const byWeight = new Map<number, number[]>();
+  runners.weight.forEach((weight, one) => {
+    const same = byWeight.get(weight);
+    if (same) same.push(one);
+    else byWeight.set(weight, [one]);
   });
+  return [...byWeight].map(([weight, all]) => new Lane(all, weight, runners));
 }
 
 /** Tells who arrives next: a heap of lanes. */
@@ -199,7 +198,7 @@ class Race {
   step(leaves: boolean): void {
     const lane = this.#heap[0];
     lane?.step(leaves);
-    if (!lane?.first || lane.rank >= this.#end) {
+    if (!lane || lane.first < 0 || lane.rank >= this.#end) {
       const last = this.#heap.pop();
       if (this.#heap.length > 0 && last) this.#heap[0] = last;
     }
@@ -229,5 +228,5 @@ class Race {
 function isBefore(one: Lane, other: Lane): boolean {
   const a = one.time * other.weight;
   const b = other.time * one.weight;
-  return a === b ? (one.first?.place ?? 0) < (other.first?.place ?? 0) : a < b;
+  return a === b ? one.first < other.first : a < b;
 }

@@ -10,6 +10,7 @@ import { FAMILIES } from '../wire/outer-source.js';
 import { reachable } from './cells.js';
 import { isHot } from './hot-slots.js';
 import { servicesIn } from './services.js';
+import { someSlot } from './slots.js';
 import type { State } from './state.js';
 
 export interface AskedSeed {
@@ -44,7 +45,7 @@ export function changesNames(device: Device, { names }: WantedDevice): boolean {
 /** Refuses what would break connections of any service. Needs the slots of all. */
 export function checkDevice(live: State, wanted: WantedDevice): void {
   const { device } = live;
-  if (changesNames(device, wanted) && [...live.slots.values()].some(isHot)) {
+  if (changesNames(device, wanted) && someSlot(live.slots, isHot)) {
     throw new Failure('the prefix of names cannot change while slots are hot', {
       cause: 'the destinations still read packets by the old one',
       next: 'wait until none is hot, with l4lb-map --settle --wait, or give them up with --settle --now',

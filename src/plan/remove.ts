@@ -41,7 +41,7 @@ export function planRemoval(state: State, { id, range }: GoneService): Write[] {
     if (!placement.cells.has(key))
       writes.push({ map: 'services', key, value: undefined });
   }
-  for (const [key, slot] of state.slots) {
+  state.slots.forEach((slot, key) => {
     const isOwn =
       range !== undefined &&
       key >= range.firstSlot &&
@@ -49,7 +49,7 @@ export function planRemoval(state: State, { id, range }: GoneService): Write[] {
     if (isOwn && (slot.current !== 0 || slot.previous !== 0)) {
       writes.push({ map: 'slots', key, value: { current: 0, previous: 0, since: 0 } });
     }
-  }
+  });
   for (const [key, entry] of ownedBy(state, id)) {
     // The address stays: a packet on its way may still read the entry.
     writes.push({ map: 'destinations', key, value: { ...entry, service: 0 } });

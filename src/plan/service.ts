@@ -144,7 +144,9 @@ export function plan(live: State, wanted: Wanted): Plan {
     append(writes, step);
   }
 
-  const slotsMoved = countMoved(live, state);
+  const were = addressesById(live);
+  const are = addressesById(state);
+  const slotsMoved = countMoved(live, state, were, are);
   // A consistent table that stays as it is need not be balanced to the slot.
   const slotsIdeal = idealMoves(target, liveTable(live, service, target).current);
   const ways = waysOf(state, service);
@@ -152,7 +154,8 @@ export function plan(live: State, wanted: Wanted): Plan {
   const old = byName([...before.values()]);
   const after = byName(target);
   const sent = [...ownedBy(state, service.id).values()];
-  const shares = sharesOf(live, state, old, after);
+  const had = slotsByAddress(live, were);
+  const shares = sharesOf(had, slotsByAddress(state, are), old, after);
   const turned = (which: (before: number, after: number) => boolean): string[] =>
     shares.flatMap(({ address, weightBefore: before, weight }) =>
       before !== undefined && weight !== undefined && which(before, weight)
@@ -229,9 +232,9 @@ function forgetsOf(before: State, after: State, service: Service): Forgets[] {
   if ((service.flags & CELL_NAMES) === 0) return [];
   const counts = new Map<number, number>();
   const [was, addresses] = [addressesById(before), addressesById(after)];
-  for (const [key, slot] of before.slots) {
+  before.slots.forEach((slot, key) => {
     const is = after.slots.get(key);
-    if (!is || is === slot) continue;
+    if (!is || is === slot) return;
     const knows = new Set([is.current, ...chainOf(is)]);
     for (const id of [slot.current, ...chainOf(slot)]) {
       // An id may have another owner by now, where so many come that ids are short.
@@ -240,7 +243,7 @@ function forgetsOf(before: State, after: State, service: Service): Forgets[] {
       const isThere = isSame && entry?.service === service.id && !entry.isForgotten;
       if (isThere && !knows.has(id)) counts.set(id, (counts.get(id) ?? 0) + 1);
     }
-  }
+  });
   return [...counts].map(([id, slots]) => ({
     address: must(addresses.get(id), `the address of ${id}`),
     slots,
@@ -333,19 +336,22 @@ function deadline({ drainDeadline }: Service): string {
 }
 
 /** Compares addresses, since an id can come back with another address. */
-function countMoved(before: State, after: State): number {
-  const was = addressesById(before);
-  const is = addressesById(after);
+function countMoved(
+  before: State,
+  after: State,
+  was: ReadonlyMap<number, string>,
+  is: ReadonlyMap<number, string>,
+): number {
   const changed = new Set(
     [...is].flatMap(([id, one]) => (was.get(id) === one ? [] : [id])),
   );
   let moved = 0;
-  for (const [key, { current }] of after.slots) {
+  after.slots.forEach(({ current }, key) => {
     const earlier = before.slots.get(key)?.current ?? 0;
     // Most slots stay, and numbers are quicker to compare than addresses.
     if (current === earlier ? changed.has(current) : is.get(current) !== was.get(earlier))
       moved++;
-  }
+  });
   return moved;
 }
 
@@ -360,13 +366,11 @@ function addressesById({ destinations }: State): Map<number, string> {
 
 /** Lists the wanted destinations in the order of the file, and then the removed ones. */
 function sharesOf(
-  before: State,
-  after: State,
+  had: ReadonlyMap<string, number>,
+  has: ReadonlyMap<string, number>,
   old: ReadonlyMap<string, { weight: number }>,
   wanted: ReadonlyMap<string, { weight: number }>,
 ): Share[] {
-  const had = slotsByAddress(before);
-  const has = slotsByAddress(after);
   return [...new Set([...wanted.keys(), ...old.keys()])].map((address) => ({
     address,
     weightBefore: old.get(address)?.weight,
@@ -376,15 +380,18 @@ function sharesOf(
   }));
 }
 
-function slotsByAddress(state: State): Map<string, number> {
-  const byId = new Map<number, number>();
-  for (const { current } of state.slots.values())
-    byId.set(current, (byId.get(current) ?? 0) + 1);
-  const addresses = addressesById(state);
+function slotsByAddress(
+  state: State,
+  addresses: ReadonlyMap<number, string>,
+): Map<string, number> {
+  const byId = new Uint32Array(state.sizes.destinations + 1);
+  state.slots.forEach(({ current }) => {
+    byId[current] = (byId[current] ?? 0) + 1;
+  });
   const counts = new Map<string, number>();
-  for (const [id, count] of byId) {
-    const address = addresses.get(id);
-    if (address !== undefined) counts.set(address, (counts.get(address) ?? 0) + count);
+  for (const [id, address] of addresses) {
+    const count = byId[id] ?? 0;
+    if (count > 0) counts.set(address, (counts.get(address) ?? 0) + count);
   }
   return counts;
 }
@@ -398,16 +405,15 @@ function nextStep(
   service: Service,
   target: readonly WantedDestination[],
 ): readonly WantedDestination[] {
-  const owned = [...ownedBy(state, service.id).values()].map((entry) =>
-    asWanted(state, entry),
-  );
-  const there = byName(owned);
-  const after = byName(target);
+  const entries = [...ownedBy(state, service.id).values()];
+  const there = byName(entries);
   const isThere = (one: WantedDestination): boolean => there.has(formatEndpoint(one));
   const missing = target.filter((destination) => !isThere(destination));
   const free = freeIds(state).length;
   if (missing.length <= free) return target;
 
+  const after = byName(target);
+  const owned = entries.map((entry) => asWanted(state, entry));
   const kept = target.filter(isThere);
   const step = [...kept, ...byWeight(missing).slice(0, free)];
   if (step.some(({ weight }) => weight > 0)) return step;

@@ -10,6 +10,8 @@ import type { Device } from '../abi/device.js';
 import type { Pool } from '../abi/pool.js';
 import type { Endpoint } from '../wire/endpoint.js';
 import { formatEndpoint } from '../wire/endpoint.js';
+import type { Slots } from './slots.js';
+import { SlotTable } from './slots.js';
 
 /** What the tables hold. Missing entries are zero. */
 export interface Tables {
@@ -38,7 +40,7 @@ export interface Tables {
   /** By place; undefined where the program has no full-nat. */
   pools?: readonly (Pool | undefined)[] | undefined;
   /** The slots of the service that is planned for. */
-  slots: ReadonlyMap<number, Slot>;
+  slots: Slots;
 }
 
 /** What the maps hold, as far as a plan needs it: what was counted moves with the ids. */
@@ -81,7 +83,7 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
   const answers = new Map(live.answers);
   const counters = new Map(live.counters);
   const returned = new Map(live.returned);
-  const slots = new Map(live.slots);
+  const slots = new SlotTable([live.slots]);
   let { device, pools } = live;
   for (const write of writes) {
     if (write.map === 'counters') counters.set(write.key, write.value);
@@ -122,8 +124,8 @@ export function ownedBy(state: Tables, service: number): Map<number, Destination
 export function slotsIn(
   { slots }: Tables,
   { firstSlot, log2Slots }: { firstSlot: number; log2Slots: number },
-): Map<number, Slot> {
-  const own = new Map<number, Slot>();
+): Slots {
+  const own = new SlotTable();
   for (let key = firstSlot; key < firstSlot + (1 << log2Slots); key++) {
     const slot = slots.get(key);
     if (slot) own.set(key, slot);

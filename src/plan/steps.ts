@@ -53,7 +53,7 @@ import { applyWrites, freeIds, ownedBy } from './state.js';
 import { agree } from './history.js';
 import type { DestinationSet } from './history.js';
 import type { WeightOf } from './hot-slots.js';
-import { isKeptByMove, moveSlot } from './hot-slots.js';
+import { isHot, isKeptByMove, moveSlot } from './hot-slots.js';
 import { moveNaming, namesOfSlot } from './names.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
@@ -284,7 +284,8 @@ function planSlots(
     const key = firstSlot + number;
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
     const value = next(slot, number);
-    if (!sameSlot(slot, value)) writes.push({ map: 'slots', key, value });
+    if (value !== slot && !sameSlot(slot, value))
+      writes.push({ map: 'slots', key, value });
     if (hasRecords && wanted.now !== undefined && isKeptByMove(slot, value)) {
       kept.push({ map: 'kept', key, value: wanted.now });
     }
@@ -302,7 +303,9 @@ function movedSlots(
 ): NextSlot {
   return (slot, number) => {
     const index = at(places, number);
-    return move(slot, index === -1 ? 0 : at(ids, index), weightOf);
+    const to = index === -1 ? 0 : at(ids, index);
+    // Most slots stay as they are.
+    return slot.current === to && !isHot(slot) ? slot : move(slot, to, weightOf);
   };
 }
 

@@ -16,7 +16,6 @@ import {
   decodeNames,
   decodeQuad,
 } from '../abi/slot.js';
-import type { Slot } from '../abi/slot.js';
 import { decodeCell } from '../abi/cell.js';
 import type { Cell } from '../abi/cell.js';
 import { decodeDevice } from '../abi/device.js';
@@ -28,6 +27,8 @@ import type { Maps } from './find.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { State, Tables } from '../plan/state.js';
 import type { Service } from '../plan/services.js';
+import type { Slots } from '../plan/slots.js';
+import { SlotTable } from '../plan/slots.js';
 import { answersAreCounted } from '../wire/forward.js';
 
 /**
@@ -151,11 +152,11 @@ export async function readSlots(
   bpftool: Bpftool,
   maps: Maps,
   { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
-): Promise<State['slots']> {
+): Promise<Slots> {
   const end = firstSlot + (1 << log2Slots);
   const quads = range(Math.floor(firstSlot / QUAD), Math.ceil(end / QUAD));
   const values = await bpftool.lookup(maps.slots.id, quads.map(encodeKey));
-  const slots = new Map<number, Slot>();
+  const slots = new SlotTable();
   const hot: number[] = [];
   values.forEach((value, index) => {
     decodeQuad(value).forEach(({ current, isHot }, inQuad) => {
@@ -180,7 +181,7 @@ export async function readSlots(
 async function readNames(
   bpftool: Bpftool,
   maps: Maps,
-  slots: Map<number, Slot>,
+  slots: SlotTable,
   hot: readonly number[],
 ): Promise<void> {
   if (!maps.names) return;
@@ -200,14 +201,10 @@ export async function readAllSlots(
   bpftool: Bpftool,
   maps: Maps,
   services: Iterable<Service>,
-): Promise<Map<number, Slot>> {
-  const slots = new Map<number, Slot>();
-  for (const service of services) {
-    for (const [key, slot] of await readSlots(bpftool, maps, service)) {
-      slots.set(key, slot);
-    }
-  }
-  return slots;
+): Promise<Slots> {
+  const all: Slots[] = [];
+  for (const service of services) all.push(await readSlots(bpftool, maps, service));
+  return new SlotTable(all);
 }
 
 function range(first: number, end: number): number[] {

@@ -79,7 +79,10 @@ function writeIpv4(address: Buffer, text: string, at: number): void {
 
 /** Formats IPv6 as RFC 5952 says. */
 export function formatAddress(address: Buffer): string {
-  if (isMapped(address)) return address.subarray(12).join('.');
+  if (isMapped(address)) {
+    // Thousands are formatted for each plan, so no array is made.
+    return `${at(address, 12)}.${at(address, 13)}.${at(address, 14)}.${at(address, 15)}`;
+  }
   const groups: string[] = [];
   for (let at = 0; at < 16; at += 2) groups.push(address.readUInt16BE(at).toString(16));
   const { start, length } = longestZeros(groups);

@@ -7,6 +7,7 @@ import { parseConfig } from '../../../src/config/read.js';
 import { exportConfig } from '../../../src/plan/export.js';
 import type { State } from '../../../src/plan/state.js';
 import { applyWrites } from '../../../src/plan/state.js';
+import { SlotTable } from '../../../src/plan/slots.js';
 import { applyConfig, noFile, planText } from './configs.js';
 import { randomNumbers } from '../wire/names.js';
 import { filled, rows, untouched } from './states.js';
@@ -110,7 +111,7 @@ destinations = [
     expect(text).toBe(`${HEAD}\nservice = []\n`);
     expect(planText(live, text)).toEqual({
       writes: [],
-      after: live,
+      after: { ...live, slots: new SlotTable() },
       services: [],
       removed: [],
       removesFirst: false,
