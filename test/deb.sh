@@ -121,9 +121,12 @@ install_package() {
 }
 
 build_network() {
-    testbed/network.sh up "$network" --owner $$ --quiet --count 2 >/dev/null
+    testbed/network.sh up "$network" --owner $$ --quiet --count 2 --vip 198.51.100.10 >/dev/null
     local one
     for one in 1 2; do
+        # Checks take the way of the packets, which the service has to lay in its confines.
+        testbed/network.sh exec "$network" "destination$one" -- \
+            bin/l4lb-load.js -i eth0 --decap >/dev/null
         testbed/network.sh exec "$network" "destination$one" -- node -e \
             'require("http").createServer((_, answer) => answer.end()).listen(80)' &
         servers+=($!)
