@@ -19,7 +19,7 @@ interface Flags {
 }
 
 const DESTINATION_WORDS = ['drain', 'undrain', 'down', 'auto', 'weight'];
-const WORDS = ['status', 'reload', ...DESTINATION_WORDS];
+export const CTL_WORDS: readonly string[] = ['status', 'reload', ...DESTINATION_WORDS];
 
 const NOTES = `status                        how services and destinations are
 reload                        read the file again; one with a fault changes nothing
@@ -73,8 +73,10 @@ interface Asked {
 
 function questionIn(words: readonly string[], dryRun: boolean): Asked {
   const [word = '', service, destination, weight, ...rest] = words;
-  if (!WORDS.includes(word)) {
-    throw new UsageFailure(`ctl cannot ${word}`, { next: `one of: ${WORDS.join(', ')}` });
+  if (!CTL_WORDS.includes(word)) {
+    throw new UsageFailure(`ctl cannot ${word}`, {
+      next: `one of: ${CTL_WORDS.join(', ')}`,
+    });
   }
   if (!DESTINATION_WORDS.includes(word)) {
     if (words.length > 1) throw tooMany(word, `l4lb ctl ${word}`);

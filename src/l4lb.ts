@@ -3,7 +3,7 @@
 import { checkCommand } from './check.js';
 import type { CliCommand } from './cli/command.js';
 import { newCommand } from './cli/command.js';
-import { ctlCommand } from './ctl.js';
+import { CTL_WORDS, ctlCommand } from './ctl.js';
 import { decapCommand } from './decap.js';
 import { disturbCommand } from './disturb.js';
 import { doctorCommand } from './doctor.js';
@@ -64,8 +64,9 @@ export function l4lbCommand(): CliCommand {
   for (const verb of VERBS.map((make) => make())) {
     // Some verbs are also programs of their own, such as l4lb-stats.
     l4lb.addCommand(verb.name(verb.name().replace(/^l4lb-/, '')));
-    nameVerbInError(verb);
+    addNext(verb, verbOfFlagIn);
   }
+  addNext(l4lb, ctlWordIn);
   return l4lb.explainedBy({
     notes: `l4lb COMMAND --help explains a command. Some are programs of their own, with more options:
 l4lb-load, l4lb-map, l4lb-stats, l4lb-explain, l4lb-doctor, l4lb-disturb, l4lb-flood.`,
@@ -77,16 +78,32 @@ l4lb-load, l4lb-map, l4lb-stats, l4lb-explain, l4lb-doctor, l4lb-disturb, l4lb-f
   });
 }
 
-/** Says which verb does what the user wanted from a flag. */
-function nameVerbInError(command: CliCommand): void {
+/** Says what to run next, if that is known. */
+function addNext(
+  command: CliCommand,
+  nextAfter: (error: string) => string | undefined,
+): void {
   const before = command.configureOutput();
   command.configureOutput({
     outputError: (text, write) => {
       before.outputError?.(text, write);
-      const [, flag = ''] = /unknown option '(--[a-z-]+)'/.exec(text) ?? [];
-      const verb = VERB_OF_FLAG.get(flag);
-      if (verb !== undefined)
-        write(`  next: l4lb ${verb}, which does what ${flag} does\n`);
+      const next = nextAfter(text);
+      if (next !== undefined) write(`  next: ${next}\n`);
     },
   });
+}
+
+/** Which verb does what the user wanted from a flag. */
+function verbOfFlagIn(error: string): string | undefined {
+  const [, flag = ''] = /unknown option '(--[a-z-]+)'/.exec(error) ?? [];
+  const verb = VERB_OF_FLAG.get(flag);
+  return verb && `l4lb ${verb}, which does what ${flag} does`;
+}
+
+/** What l4lbd is told is no verb of its own. */
+function ctlWordIn(error: string): string | undefined {
+  const [, word = ''] = /unknown command '([a-z]+)'/.exec(error) ?? [];
+  return CTL_WORDS.includes(word)
+    ? `l4lb ctl -i DEVICE ${word}, to tell l4lbd`
+    : undefined;
 }

@@ -65,6 +65,7 @@ test('without a verb it prints its help, and that is wrong usage', async () => {
 test.each([
   { line: 'sett', error: "l4lb: unknown command 'sett'\n(Did you mean settle?)" },
   { line: 'satus -i eth0', error: '(Did you mean status?)' },
+  { line: 'drain web 10.0.1.1', error: '  next: l4lb ctl -i DEVICE drain' },
   { line: 'off', error: "l4lb off: required option '-i, --interface <device>'" },
   {
     line: 'load -i eth0 --off',
