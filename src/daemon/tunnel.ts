@@ -50,7 +50,7 @@ import { idsByEndpoint } from './live.js';
 
 /** Milliseconds between two looks at what others may have removed. */
 const LOOK = 5000;
-/** Between two looks because checks fail. */
+/** From one look because checks fail to the next one. */
 const LOOK_AGAIN = 200;
 /** What a result needs at most to get here from the checker. */
 const TOLD = 50;
@@ -100,7 +100,7 @@ export class Tunnel {
   #changed = -Infinity;
   /** The same for one check, by number. */
   readonly #pointed = new Map<number, number>();
-  #reports: Heard[] = [];
+  readonly #reports: Heard[] = [];
   #isJudging = false;
   #timer: NodeJS.Timeout | undefined;
   /** Ends when nobody works on all this. */
@@ -202,8 +202,7 @@ export class Tunnel {
 
   /** Passes on what the checker says, as far as it is about the destinations. */
   take(report: Report): void {
-    const isDoubtful = report.checked.some((one) => this.#isDoubtful(one));
-    if (!isDoubtful && this.#reports.length === 0) {
+    if (!this.#needsLook(report) && this.#reports.length === 0) {
       this.#events.report(report);
       return;
     }
@@ -225,19 +224,31 @@ export class Tunnel {
     return passed === false && this.#numbers.has(key);
   }
 
+  #needsLook({ checked }: Report): boolean {
+    return checked.some((one) => this.#isDoubtful(one));
+  }
+
   /** Looks once for all that has come since the last time, lest it takes a process each. */
   async #judge(): Promise<void> {
     this.#isJudging = true;
-    while (this.#reports.length > 0) {
-      const reports = this.#reports;
+    let next = 0;
+    // What came meanwhile waits for another look only if a check has failed.
+    while (this.#reports.some(({ report }) => this.#needsLook(report))) {
+      if (performance.now() < next) await sleep(next - performance.now());
+      next = performance.now() + LOOK_AGAIN;
+      const { length } = this.#reports;
       const missing = await this.#alone(() => this.#lookAndMend());
-      this.#reports = this.#reports.slice(reports.length);
       if (missing !== undefined) this.#changed = Infinity;
-      for (const heard of reports) this.#events.report(this.#sifted(heard));
+      this.#passOn(length);
       if (missing !== undefined) this.#changed = performance.now();
-      if (this.#reports.length > 0) await sleep(LOOK_AGAIN);
     }
+    this.#passOn(this.#reports.length);
     this.#isJudging = false;
+  }
+
+  #passOn(count: number): void {
+    for (const heard of this.#reports.splice(0, count))
+      this.#events.report(this.#sifted(heard));
   }
 
   #sifted({ report, at }: Heard): Report {
