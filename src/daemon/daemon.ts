@@ -6,7 +6,7 @@ import type { Entry } from '../api/events.js';
 import { HISTORY_EVERY } from '../api/history.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import type { Context } from '../program/tools.js';
-import { daemonSocket, nameInNamespace } from '../system/daemon-socket.js';
+import { daemonSocket, nameInNamespace, sweepSockets } from '../system/daemon-socket.js';
 import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { watchTables } from '../watch/watch.js';
@@ -94,6 +94,7 @@ export class Daemon {
       });
     try {
       await this.#server.listenOnSocket(daemonSocket(device));
+      await sweepSockets();
       const take = (wanted: WantedDaemon): Promise<void> => this.#take(wanted);
       await Promise.race([this.#control.run(take), watch()]);
       await this.#notifier.told();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The socket on which l4lbd answers for a device, and how to ask there. */
 import { request } from 'node:http';
-import { statSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 
 import { Failure } from '../text/failure.js';
 import { LOCK_FOLDER } from './lock.js';
@@ -27,6 +29,37 @@ function firstNamespace(): number | undefined {
 
 export function daemonSocket(device: string): string {
   return `${LOCK_FOLDER}/${nameInNamespace(device)}.sock`;
+}
+
+/** Milliseconds: a younger socket may be one that its l4lbd is about to listen on. */
+const YOUNG = 60_000;
+
+/**
+ * Removes the sockets that nobody listens on: an l4lbd that is killed leaves its own, and in
+ * another namespace no later one takes its place.
+ */
+export async function sweepSockets(folder = LOCK_FOLDER): Promise<void> {
+  const paths = readdirSync(folder)
+    .filter((name) => name.endsWith('.sock'))
+    .map((name) => join(folder, name));
+  for (const path of paths) {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    const isOld = stat?.isSocket() && Date.now() - stat.mtimeMs > YOUNG;
+    if (isOld && (await isRefused(path))) rmSync(path, { force: true });
+  }
+}
+
+function isRefused(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      resolve(code === 'ECONNREFUSED');
+    });
+  });
 }
 
 export interface Question {
