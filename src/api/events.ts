@@ -17,6 +17,8 @@ export type Event =
       service: string;
       destination: string;
       action: string;
+      /** Whether root asked on the socket, or whoever has the token asked at `listen`. */
+      by: By;
       by_hand: string | null;
       weight_by_hand: number | null;
     }
@@ -34,6 +36,8 @@ export type Event =
   /** The tables are as the file and the checks want them. */
   | { kind: 'ready' }
   | { kind: 'followed' | 'trouble'; what: string };
+
+export type By = 'socket' | 'page';
 
 export interface Weight {
   destination: string;

@@ -48,7 +48,7 @@ export function whatHappened(entry: Entry): string {
     case 'backup':
       return `${entry.service}: the backups ${entry.begins ? 'stand in' : 'are no longer needed'}`;
     case 'hand':
-      return `${entry.service}: ${entry.destination}: ${entry.action} by hand`;
+      return `${entry.service}: ${entry.destination}: ${entry.action} by hand (${entry.by})`;
     case 'filled': {
       const { service, cause, weights, moved, ideal, took } = entry;
       const changes = weights.map(

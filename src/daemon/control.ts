@@ -9,6 +9,7 @@
 import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Context } from '../program/tools.js';
+import type { By } from '../api/events.js';
 import type { ByHandResult, Cause, Changes, Status } from '../api/status.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import { waitFor } from '../health/moves.js';
@@ -128,7 +129,7 @@ export class Control {
     service: string,
     destination: string,
     action: Action,
-    { weight, dryRun }: { weight?: number | undefined; dryRun: boolean },
+    { weight, dryRun, by }: { weight?: number | undefined; dryRun: boolean; by: By },
   ): Promise<ByHandResult> {
     return this.#ask(async () => {
       const one = this.#services.find(({ health }) => health.name === service);
@@ -147,7 +148,7 @@ export class Control {
         );
         const plan = await this.#fill(wanted, { cause: 'hand', dryRun });
         if (dryRun) one.health.setByHand(destination, before);
-        else this.#tellHand(one, destination, action, after);
+        else this.#tellHand(one, destination, { action, by }, after);
         const { slotsMoved, slotsIdeal } = planOf(plan, service);
         return {
           ...{ service, destination, by_hand: after.byHand ?? null },
@@ -214,6 +215,8 @@ export class Control {
       this.#takeWanted = take;
       this.#saved = readSaved(this.#options.saved, now());
       await this.#load('started');
+      // From now on the services have what counts of it; it may be long.
+      this.#saved = new Map();
       while (!this.#isOver) {
         this.#due = performance.now() + LONGEST_STEP;
         const wait = await this.#step();
@@ -296,11 +299,16 @@ export class Control {
     if (turns.length > 0) this.#saveAt = Math.min(this.#saveAt, now() + SAVE_AFTER);
   }
 
-  #tellHand(service: Service, destination: string, action: Action, after: Decided): void {
+  #tellHand(
+    service: Service,
+    destination: string,
+    asked: { action: Action; by: By },
+    after: Decided,
+  ): void {
     const { name } = service.health;
     const { byHand = null, weightByHand = null } = after;
     const now = { by_hand: byHand, weight_by_hand: weightByHand };
-    this.#journal.add({ kind: 'hand', service: name, destination, action, ...now });
+    this.#journal.add({ kind: 'hand', service: name, destination, ...asked, ...now });
   }
 
   /** Does what is to be done now, and returns for how many milliseconds there is nothing. */

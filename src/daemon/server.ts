@@ -24,7 +24,7 @@ import { nearestOf } from '../config/problems.js';
 import type { Action } from './by-hand.js';
 import { ACTIONS, Conflict, NotThere } from './by-hand.js';
 import type { Control } from './control.js';
-import type { Entry } from '../api/events.js';
+import type { By, Entry } from '../api/events.js';
 import { isForeignHost, isForeignSite, isToken } from './guard.js';
 import type { Journal } from './journal.js';
 import { PAGE_HEADERS, pageFile } from './page.js';
@@ -224,6 +224,7 @@ export class ApiServer {
     const answer = (): Promise<Reply> | Reply =>
       route.answer({
         ...{ control: this.#control, rest, body, history: this.#history },
+        by: isOpen ? 'page' : 'socket',
         status: async () => this.#control.status(await this.#see()),
       });
     if (route.method === 'GET' || !isOpen) return answer();
@@ -301,6 +302,7 @@ interface Question {
   /** The path behind its first part. */
   rest: string[];
   body: unknown;
+  by: By;
   status: () => Promise<Status>;
   history: () => History;
 }
@@ -370,7 +372,7 @@ async function serviceHealth({ rest, status }: Question): Promise<Reply> {
 }
 
 /** POST /services/NAME/destinations/NAME/ACTION */
-async function act({ control, rest, body }: Question): Promise<Reply> {
+async function act({ control, rest, body, by }: Question): Promise<Reply> {
   const [service = '', middle, destination = '', word = ''] = rest;
   const action = ACTIONS.find((one) => one === word);
   if (middle !== 'destinations' || !action) {
@@ -381,7 +383,8 @@ async function act({ control, rest, body }: Question): Promise<Reply> {
       `one of ${ACTIONS.join(', ')}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
     );
   }
-  return json(await control.act(service, destination, action, wishes(action, body)));
+  const asked = { ...wishes(action, body), by };
+  return json(await control.act(service, destination, action, asked));
 }
 
 function wishes(

@@ -25,7 +25,7 @@ export function printJson(value: unknown): void {
 
 /**
  * JSON with bigints as plain integers, which JSON.stringify refuses. Those that a number
- * can hold exactly become numbers.
+ * can hold exactly become numbers. What would move a terminal's cursor is escaped, as JSON may.
  */
 export function toJson(value: unknown): string {
   const mark = '\u{e000}';
@@ -34,5 +34,5 @@ export function toJson(value: unknown): string {
     const number = Number(inner);
     return Number.isSafeInteger(number) ? number : `${mark}${inner}${mark}`;
   });
-  return text.replaceAll(new RegExp(`"${mark}(-?\\d+)${mark}"`, 'g'), '$1');
+  return printable(text.replaceAll(new RegExp(`"${mark}(-?\\d+)${mark}"`, 'g'), '$1'));
 }

@@ -129,7 +129,7 @@ function tellPast(journal: Journal, begun: number, isWell: boolean): void {
         150,
         {
           ...{ kind: 'hand', service: 'web', destination: '10.0.1.9', action: 'drain' },
-          ...{ by_hand: 'drained', weight_by_hand: null },
+          ...{ by: 'socket', by_hand: 'drained', weight_by_hand: null },
         },
       ],
       [

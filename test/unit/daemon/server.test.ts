@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 
+import type { By } from '../../../src/api/events.js';
 import type { ByHandResult } from '../../../src/api/status.js';
 import { isForeignHost, isForeignSite, readToken } from '../../../src/daemon/guard.js';
 import { Journal } from '../../../src/daemon/journal.js';
@@ -22,7 +23,7 @@ const folder = mkdtempSync(join(tmpdir(), 'l4lb-server-'));
 const socket = join(folder, 'l4lb.sock');
 let port = 0;
 /** What was asked of the control process. */
-let acts: { destination: string; dryRun: boolean }[] = [];
+let acts: { destination: string; dryRun: boolean; by: By }[] = [];
 /** Lets a plan that is being made end. */
 let plan: Promise<void> = Promise.resolve();
 
@@ -34,9 +35,9 @@ const control = {
     service: string,
     destination: string,
     _action: string,
-    { dryRun }: { dryRun: boolean },
+    { dryRun, by }: { dryRun: boolean; by: By },
   ): Promise<ByHandResult> {
-    acts.push({ destination, dryRun });
+    acts.push({ destination, dryRun, by });
     await plan;
     return {
       ...{ service, destination, by_hand: 'drained', weight: 1, weight_by_hand: null },
@@ -207,7 +208,12 @@ describe('an action', () => {
     for (const { status } of await Promise.all(refused)) expect(status).toBe(401);
     expect(acts).toEqual([]);
     expect((await act(false, right)).status).toBe(200);
-    expect(acts).toEqual([{ destination: '10.0.0.1', dryRun: false }]);
+    const asked = { method: 'POST', body: {}, socketPath: socket };
+    expect((await ask(DRAIN, asked)).status).toBe(200);
+    expect(acts).toEqual([
+      { destination: '10.0.0.1', dryRun: false, by: 'page' },
+      { destination: '10.0.0.1', dryRun: false, by: 'socket' },
+    ]);
   });
 
   test('is not all that the token is for', async () => {

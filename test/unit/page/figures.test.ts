@@ -276,7 +276,9 @@ describe('events', () => {
     expect(told(entry(2, 1, filled))).toMatchObject({
       ...{ who: 'checks', weight: 'plain', moved: { moved: 9, ideal: 8 } },
     });
-    expect(told(entry(3, 1, { kind: 'hand', action: 'drain' })).who).toBe('by hand');
+    expect(told(entry(3, 1, { kind: 'hand', action: 'drain', by: 'page' })).who).toBe(
+      'by hand',
+    );
     expect(told(entry(4, 1, { ...fell, after: 'up' })).weight).toBe('good');
     expect(told(entry(5, 1, { kind: 'panic', begins: true })).weight).toBe('bad');
     expect(told(entry(6, 1, { kind: 'trouble', what: 'x' }))).toMatchObject({

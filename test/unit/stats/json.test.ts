@@ -87,6 +87,10 @@ describe('sample-json', () => {
 
   test('a text of digits stays a text', () => {
     expect(toJson({ text: '12', number: 12n })).toBe('{"text":"12","number":12}');
+    const hostile = 'a\u001b[2J\u009b\u202e\n';
+    const told = toJson({ reason: hostile });
+    expect(told).toBe('{"reason":"a\\u001b[2J\\u009b\\u202e\\n"}');
+    expect(JSON.parse(told)).toEqual({ reason: hostile });
   });
 
   test.each([
