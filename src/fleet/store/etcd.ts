@@ -2,7 +2,7 @@
 /** A store in etcd. A revision is etcd's own, of all that is in it. */
 import { Failure } from '../../text/failure.js';
 import { largest } from '../../text/lists.js';
-import type { Access } from './access.js';
+import type { Access } from './options.js';
 import { checkPlace, checkSeconds, checkWrite } from './check.js';
 import {
   change,

@@ -5,7 +5,7 @@
  * the next one is asked.
  */
 import { Failure } from '../../text/failure.js';
-import type { Access } from './access.js';
+import type { Access } from './options.js';
 import { Connections, readSecret } from './access.js';
 import type { Fields } from './json.js';
 import { text } from './json.js';

@@ -6,11 +6,12 @@ import { resolve } from 'node:path';
 import type { Run } from '../../system/run.js';
 import { UsageFailure } from '../../text/failure.js';
 import { printableLine } from '../../text/printable.js';
-import type { Access } from './access.js';
-import { OPTIONS, checkAccess } from './access.js';
+import { checkAccess } from './access.js';
 import { EtcdStore } from './etcd.js';
 import { FileStore } from './file.js';
 import { USUAL } from './gateway.js';
+import type { Access } from './options.js';
+import { OPTIONS } from './options.js';
 import type { Patience } from './request.js';
 import type { Store } from './store.js';
 

@@ -61,7 +61,7 @@ export interface Batch {
 
 /**
  * Everything throws a Failure when it does not succeed, and has a time limit. A signal ends
- * it sooner, by throwing its reason.
+ * it sooner, by throwing its reason; nobody knows then whether a write was made.
  */
 export interface Store {
   /** As the user has named it, without anything secret, for messages. */

@@ -2,7 +2,7 @@
 /** What can go wrong between us and etcd's gateway, in words. Pure. */
 import { Failure } from '../../text/failure.js';
 import { printableLine } from '../../text/printable.js';
-import { OPTIONS } from './access.js';
+import { OPTIONS } from './options.js';
 
 /** One endpoint did not answer, or not as etcd does. Another may. */
 export class Unanswered extends Error {
