@@ -354,7 +354,7 @@ describe('a watch', () => {
       Failure,
       /etcd ended/,
     ],
-    ['ends within a line', (response) => response.end('{"result'), Failure, /has no end/],
+    ['ends within a line', (response) => response.end('{"result'), Failure, /no JSON/],
     ['is no JSON', (response) => response.end('<html>\n'), Failure, /no JSON/],
     [
       'is refused',
@@ -362,6 +362,15 @@ describe('a watch', () => {
         line(response, { error: { grpc_code: 7, message: 'permission denied' } }),
       Failure,
       /etcd refused: permission denied/,
+    ],
+    [
+      'has lost its leader',
+      (response) => {
+        line(response, created);
+        response.end(JSON.stringify({ error: { grpc_code: 14, message: 'no leader' } }));
+      },
+      Failure,
+      /etcd ended a watch: no leader/,
     ],
     [
       'is cancelled',
