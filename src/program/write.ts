@@ -21,6 +21,7 @@ import {
 } from '../abi/slot.js';
 import { must } from '../text/must.js';
 import { isHot } from '../plan/hot-slots.js';
+import { SlotTable } from '../plan/slots.js';
 import type { State, Write } from '../plan/state.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import { deleteLine, updateLine } from '../system/bpftool-text.js';
@@ -46,7 +47,7 @@ export function* linesOf(
   writes: readonly Write[],
   slots: State['slots'],
 ): Generator<string> {
-  const changed = new Map<number, Slot>();
+  const changed = new SlotTable();
   const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;
   const none = (): Pending => ({
     ...{ slotOf, quads: new Set(), memories: new Map(), names: new Set() },
@@ -101,9 +102,9 @@ function* quadLines(
       }
     }
     const four = keys.map(pending.slotOf);
-    for (let index = 0; index < QUAD; index += PAIR) {
+    for (let index = 0; names && index < QUAD; index += PAIR) {
       const pair = (quad * QUAD + index) / PAIR;
-      if (names && pending.names.has(pair)) {
+      if (pending.names.has(pair)) {
         const both = four.slice(index, index + PAIR).map((slot) => slot.names ?? 0);
         yield updateLine(names, encodeKey(pair), encodeNames(both));
       }
