@@ -48,6 +48,7 @@ const MAY_IMPORT = {
 const PURE_FOLDERS = [
   'doctor/checks',
   'fill/text',
+  'fleet/agreement',
   'fleet/announce',
   'page/figures',
   'stats/screen',

@@ -16,12 +16,13 @@ _l4lb_options() {
     'l4lb watch') echo '-V --version -i --interface -m --mode --json -h --help' ;;
     'l4lb ctl') echo '-V --version -i --interface --dry-run --json -h --help' ;;
     'l4lb events') echo '-V --version -i --interface --since --once --json -h --help' ;;
+    'l4lb fleet') echo '-V --version --store --fleet --store-ca --store-cert --store-key --store-user --store-password-file --store-token-file -i --interface -m --mode --node --table --no-announce --listen --token-file --state -c --config --dry-run --now --yes --as --router --router-id --json -h --help' ;;
     'l4lb stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
     'l4lb explain') echo '-V --version -i --interface --src --dst --src-mac --tcp-flags --length --vlan --pcap --obj -m --mode --json -h --help' ;;
     'l4lb doctor') echo '-V --version -i --interface -m --mode --interval --json -h --help' ;;
     'l4lb disturb') echo '-V --version --connections --duration --change --destinations --table --remember --forward --flood --syncookies --half-open --ecmp --balancers --plain-ecmp --sources --family --slots --obj --fail-above --json --svg -h --help' ;;
     'l4lb flood') echo '-V --version -i --interface --dst --src --random-source --flows --size --rate --count --duration --syn --threads --dst-mac --yes --json -h --help' ;;
-    'l4lb') echo 'load replace off status check decap map export settle watch ctl events stats explain doctor disturb flood -V --version -h --help' ;;
+    'l4lb') echo 'load replace off status check decap map export settle watch ctl events fleet stats explain doctor disturb flood -V --version -h --help' ;;
     'l4lb-load') echo '-V --version -i --interface -m --mode -f --file --obj --replace --unless-loaded --flows --blocks --share --decap --siblings --off --status --check-offload --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-map') echo '-V --version -i --interface -f --file -c --config --export --settle --now --used --quiet --wait --no-settle --idle -m --mode --dry-run --json -s --source --vip --take-ssh --no-take-ssh --slots --table --remember --forward --answers --names --seed --previous --echo --no-echo -h --help' ;;
     'l4lb-stats') echo '-V --version -i --interface -m --mode --interval --count --once --json --plain -h --help' ;;
@@ -104,6 +105,25 @@ _l4lb_values() {
     'l4lb ctl -i' | 'l4lb ctl --interface') echo 'one devices' ;;
     'l4lb events -i' | 'l4lb events --interface') echo 'one devices' ;;
     'l4lb events --since') echo 'one free' ;;
+    'l4lb fleet --store') echo 'one free' ;;
+    'l4lb fleet --fleet') echo 'one free' ;;
+    'l4lb fleet --store-ca') echo 'one files' ;;
+    'l4lb fleet --store-cert') echo 'one files' ;;
+    'l4lb fleet --store-key') echo 'one files' ;;
+    'l4lb fleet --store-user') echo 'one free' ;;
+    'l4lb fleet --store-password-file') echo 'one files' ;;
+    'l4lb fleet --store-token-file') echo 'one files' ;;
+    'l4lb fleet -i' | 'l4lb fleet --interface') echo 'one devices' ;;
+    'l4lb fleet -m' | 'l4lb fleet --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb fleet --node') echo 'one free' ;;
+    'l4lb fleet --table') echo 'one free' ;;
+    'l4lb fleet --listen') echo 'one free' ;;
+    'l4lb fleet --token-file') echo 'one files' ;;
+    'l4lb fleet --state') echo 'one free' ;;
+    'l4lb fleet -c' | 'l4lb fleet --config') echo 'one files' ;;
+    'l4lb fleet --as') echo 'one free' ;;
+    'l4lb fleet --router') echo 'several free' ;;
+    'l4lb fleet --router-id') echo 'one free' ;;
     'l4lb stats -i' | 'l4lb stats --interface') echo 'one devices' ;;
     'l4lb stats -m' | 'l4lb stats --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
     'l4lb stats --interval') echo 'one free' ;;
@@ -240,6 +260,7 @@ _l4lb_arguments() {
     case $1 in
     'l4lb check') echo files ;;
     'l4lb ctl') echo files ;;
+    'l4lb fleet') echo files ;;
     esac
 }
 

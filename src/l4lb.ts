@@ -9,6 +9,7 @@ import { disturbCommand } from './disturb.js';
 import { doctorCommand } from './doctor.js';
 import { eventsCommand } from './events.js';
 import { explainCommand } from './explain.js';
+import { fleetCommand } from './fleet.js';
 import { exportCommand } from './export.js';
 import { floodCommand } from './flood.js';
 import { loadVerb } from './load.js';
@@ -39,6 +40,7 @@ const VERBS: readonly (() => CliCommand)[] = [
   watchCommand,
   ctlCommand,
   eventsCommand,
+  fleetCommand,
   statsCommand,
   explainCommand,
   doctorCommand,

@@ -33,6 +33,23 @@ export type Event =
       took: number;
     }
   | { kind: 'postponed'; service: string; wait: number }
+  /** This node decides for its fleet from now on, or no longer. */
+  | { kind: 'leads'; begins: boolean; why?: string }
+  /** The leader's decision, which all nodes apply. */
+  | {
+      kind: 'decided';
+      service: string;
+      cause: string;
+      weights: Weight[];
+      moved: number;
+      ideal: number;
+      /** Of the history. */
+      sets: number;
+      /** Slots that forget a destination which is still there: the history is full. */
+      forgets: number;
+    }
+  /** No node needs the oldest set of a history any more. */
+  | { kind: 'settled'; service: string; sets: number }
   /** The tables are as the file and the checks want them. */
   | { kind: 'ready' }
   | { kind: 'followed' | 'trouble'; what: string };

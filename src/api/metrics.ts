@@ -12,6 +12,8 @@ import type {
   Changes,
   Checks,
   DestinationStatus,
+  FleetStatus,
+  FleetTable,
   ServiceStatus,
   Status,
   VerdictCount,
@@ -107,6 +109,60 @@ const OF_ALL: Family<Status> = {
       type: 'counter',
       help: 'How often the checker was so late that answers may have been missed.',
       of: ({ checker }) => checker.late,
+    },
+  ],
+};
+
+const OF_FLEET: Family<FleetStatus> = {
+  labels: ['fleet', 'node'],
+  things: ({ fleet }) => (fleet ? [[[fleet.name, fleet.node], fleet]] : []),
+  metrics: [
+    {
+      name: 'l4lb_fleet_linked',
+      type: 'gauge',
+      help: "1: the fleet's store is heard of; 0: all stays as it is.",
+      of: ({ linked }) => truth(linked),
+    },
+    {
+      name: 'l4lb_fleet_leads',
+      type: 'gauge',
+      help: '1: this node decides for its fleet.',
+      of: ({ leader, node }) => truth(leader === node),
+    },
+    {
+      name: 'l4lb_fleet_up_to_date',
+      type: 'gauge',
+      help: '1: its tables are as the leader decided last.',
+      of: ({ up_to_date }) => truth(up_to_date),
+    },
+    {
+      name: 'l4lb_fleet_drained',
+      type: 'gauge',
+      help: '1: routers shall prefer other nodes.',
+      of: ({ drained }) => truth(drained),
+    },
+    {
+      name: 'l4lb_fleet_announced',
+      type: 'gauge',
+      help: 'Addresses of services that this node announces to routers.',
+      of: ({ announced }) => announced.length,
+    },
+  ],
+};
+
+const OF_FLEET_TABLE: Family<FleetTable> = {
+  labels: ['fleet', 'node', 'service', 'sum'],
+  things: ({ fleet }) =>
+    fleet?.tables.map((table) => [
+      [fleet.name, fleet.node, table.service, table.sum],
+      table,
+    ]) ?? [],
+  metrics: [
+    {
+      name: 'l4lb_fleet_table_sets',
+      type: 'gauge',
+      help: 'Sets that the slots of a service remember; nodes that agree have the same sum.',
+      of: ({ sets }) => sets,
     },
   ],
 };
@@ -393,7 +449,8 @@ function numbered(words: readonly string[], first: number): string {
 
 /** Each takes things of its own kind, which no other one gives it. */
 const FAMILIES = [
-  ...[OF_BUILD, OF_PROGRAM, OF_ALL, OF_RELOADS, OF_CHANGES, OF_VERDICTS],
+  ...[OF_BUILD, OF_PROGRAM, OF_ALL, OF_FLEET, OF_FLEET_TABLE],
+  ...[OF_RELOADS, OF_CHANGES, OF_VERDICTS],
   ...[OF_SERVICES, OF_STATES, OF_DESTINATIONS, OF_CHECKS],
 ] as readonly Family<unknown>[];
 

@@ -25,12 +25,47 @@ export interface Status {
   file: FileStatus;
   checker: CheckerStatus;
   services: ServiceStatus[];
+  /** Null: it balances alone. */
+  fleet: FleetStatus | null;
   /** Each verdict that any packet had. */
   verdicts: VerdictCount[] | null;
   /** What made l4lbd fill the tables, and how much that moved, since it started. */
   changes: Record<Cause, Changes>;
   /** What could not be seen, and why. */
   unseen: string[];
+}
+
+/** Of a node of a fleet. */
+export interface FleetStatus {
+  name: string;
+  node: string;
+  /** As the user has named it. */
+  store: string;
+  /** Whether the store is heard of; if not, all stays as it is. */
+  linked: boolean;
+  /** Null: nobody, or it is not known. */
+  leader: string | null;
+  /** It announces itself as drained, or it announces nothing: see `announced`. */
+  drained: boolean;
+  /** Addresses of services that it announces to routers. */
+  announced: string[];
+  /** It goes by what the leader decided last. */
+  up_to_date: boolean;
+  /** What is wrong with it; null: nothing. */
+  fault: string | null;
+  tables: FleetTable[];
+}
+
+export interface FleetTable {
+  service: string;
+  /** Of its document. */
+  revision: number;
+  /** Of what its slots lead to and remember: the same on all nodes. */
+  sum: string;
+  /** Of its history. */
+  sets: number;
+  /** This node needs the oldest of them no more. */
+  settled: boolean;
 }
 
 export interface FileStatus {

@@ -9,6 +9,7 @@ import type { ByHandResult, DestinationStatus, ServiceStatus, Status } from './s
 import {
   conditionOf,
   countConditions,
+  fleetInOneLine,
   isSilent,
   seconds,
   whatHappened,
@@ -28,6 +29,7 @@ export function describeDaemon(status: Status): string[] {
   }
   if (isSilent(checker))
     lines.push(`  the checker has said nothing for ${seconds(checker.silent_ms)}`);
+  if (status.fleet) lines.push(`  ${fleetInOneLine(status.fleet)}`);
   for (const service of status.services) append(lines, describeService(service));
   for (const what of unseen) lines.push(`  not seen: ${what}`);
   return lines;
@@ -76,7 +78,7 @@ function destinationRow(one: DestinationStatus): string[] {
   ];
 }
 
-const BARE = Object.fromEntries(
+export const BARE = Object.fromEntries(
   [
     ...['top', 'top-mid', 'top-left', 'top-right', 'middle'],
     ...['bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],

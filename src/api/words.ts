@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Words for what l4lbd knows, which the page and `l4lb ctl` have in common. */
 import { formatCount, many } from '../text/format.js';
-import type { Entry } from './events.js';
-import type { CheckerStatus, DestinationStatus } from './status.js';
+import type { Entry, Weight } from './events.js';
+import type { CheckerStatus, DestinationStatus, FleetStatus } from './status.js';
 
 /** What is with a destination, in a word: what a hand decided comes before its checks. */
 export function conditionOf({ by_hand, state }: DestinationStatus): string {
@@ -21,6 +21,26 @@ export function countConditions(destinations: readonly DestinationStatus[]): str
     parts.map(([word, count]) => `${formatCount(count)} ${word}`).join(', ') ||
     'no destinations'
   );
+}
+
+/** How a node stands to its fleet. */
+export function fleetInOneLine(fleet: FleetStatus): string {
+  const { name, node, linked, leader, drained, announced, up_to_date } = fleet;
+  return [
+    `${node} of fleet ${name}`,
+    linked
+      ? leader === null
+        ? 'nobody leads'
+        : leader === node
+          ? 'leads'
+          : `led by ${leader}`
+      : 'THE STORE IS NOT HEARD OF, all stays as it is',
+    up_to_date ? 'up to date' : 'BEHIND',
+    ...(drained ? ['drained'] : []),
+    announced.length === 0
+      ? 'announces nothing'
+      : `announces ${many(announced.length, 'address')}`,
+  ].join(', ');
 }
 
 /** An event, without when it was. */
@@ -51,20 +71,35 @@ export function whatHappened(entry: Entry): string {
       return `${entry.service}: ${entry.destination}: ${entry.action} by hand (${entry.by})`;
     case 'filled': {
       const { service, cause, weights, moved, ideal, took } = entry;
-      const changes = weights.map(
-        ({ destination, before, after }) => `${destination} ${before} to ${after}`,
-      );
-      const what = changes.length > 0 ? `${changes.join(', ')}; ` : '';
+      const what = weights.length > 0 ? `${changesOf(weights)}; ` : '';
       return `${service}: ${what}${many(moved, 'slot')} moved, ${ideal} at least, in ${took} ms (${cause})`;
     }
     case 'postponed':
       return `${entry.service}: its slots may not move again for ${seconds(entry.wait)}`;
+    case 'leads':
+      return entry.begins
+        ? 'this node leads its fleet'
+        : `this node leads its fleet no longer: ${entry.why ?? ''}`;
+    case 'decided': {
+      const { service, cause, weights, moved, ideal, sets, forgets } = entry;
+      const what = weights.length > 0 ? `${changesOf(weights)}; ` : '';
+      const lost = forgets > 0 ? `; ${many(forgets, 'slot')} forget, since` : ';';
+      return `${service}: decided ${what}${many(moved, 'slot')} move, ${ideal} at least${lost} the history has ${many(sets, 'set')} (${cause})`;
+    }
+    case 'settled':
+      return `${entry.service}: no node needs its oldest set, ${many(entry.sets, 'set')} left`;
     case 'ready':
       return 'the tables are as the file and the checks want them';
     case 'followed':
     case 'trouble':
       return entry.what;
   }
+}
+
+function changesOf(weights: readonly Weight[]): string {
+  return weights
+    .map(({ destination, before, after }) => `${destination} ${before} to ${after}`)
+    .join(', ');
 }
 
 export function seconds(milliseconds: number): string {

@@ -15,6 +15,9 @@ import { Section, isSection } from './section.js';
 import type { Reader } from './section.js';
 import { oneOf, readBoolean, readPort } from './values.js';
 
+const ALL_DOWN = ['serve', 'withdraw'] as const;
+export type AllDown = (typeof ALL_DOWN)[number];
+
 /** Times in milliseconds. */
 export interface WantedCheck extends Patience {
   question: Question;
@@ -31,6 +34,8 @@ export interface WantedCheck extends Patience {
   /** Between two checks while the next one may decide. */
   fast: number;
   onPanic: OnPanic;
+  /** What a fleet announces while no destination passes. */
+  allDown: AllDown;
   /** The most slots that health moves in a minute, in percent. */
   mostMoves: number;
 }
@@ -93,6 +98,7 @@ export function readCheck(
     deadAfter: section.get('dead_after', milliseconds(1000, DAY)) ?? 30_000,
     slowStart: section.get('slow_start', milliseconds(0, DAY)) ?? 0,
     onPanic: section.get('on_panic', oneOf(ON_PANIC)) ?? 'keep',
+    allDown: section.get('all_down', oneOf(ALL_DOWN)) ?? 'serve',
     mostMoves: section.get('most_moves', count(1, 100)) ?? 20,
   };
 }

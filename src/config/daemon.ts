@@ -57,7 +57,7 @@ function readPath(value: unknown): string {
   throw new Fault(`${show(value)} is not a whole path, such as "/etc/l4lb/token"`);
 }
 
-function readListen(value: unknown): Listen {
+export function readListen(value: unknown): Listen {
   const [, quoted, plain, port = ''] =
     /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(typeof value === 'string' ? value : '') ??
     [];

@@ -276,6 +276,12 @@ export const CHECK_KEYS: readonly Key[] = [
     usual: '"keep"',
   },
   {
+    name: 'all_down',
+    meaning:
+      'in a fleet, what happens while no destination passes: "serve" goes on as on_panic says, "withdraw" announces the addresses of the service no more',
+    usual: '"serve"',
+  },
+  {
     name: 'most_moves',
     meaning:
       'how many of the slots of the service health may move in a minute, in percent',

@@ -184,7 +184,7 @@ export class Control {
       ...{ services: this.#services, history: this.#asking.history },
       warm: this.#tables.last,
       changes: this.#changes,
-      seen,
+      ...{ seen, fleet: null },
     });
   }
 

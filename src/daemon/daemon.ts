@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Puts the parts of l4lbd together. */
-import { join } from 'node:path';
-
 import type { Entry } from '../api/events.js';
 import { HISTORY_EVERY } from '../api/history.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import type { Context } from '../program/tools.js';
-import { daemonSocket, nameInNamespace, sweepSockets } from '../system/daemon-socket.js';
+import { daemonSocket, sweepSockets } from '../system/daemon-socket.js';
 import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { watchTables } from '../watch/watch.js';
-import { Control } from './control.js';
 import { readToken } from './guard.js';
 import { Hook } from './hooks.js';
 import { Journal } from './journal.js';
 import { LastMinutes } from './last-minutes.js';
+import type { Control as Viewed } from './notify.js';
 import { Notifier } from './notify.js';
 import { Sampler } from './sampler.js';
+import type { Asks } from './server.js';
 import { ApiServer } from './server.js';
 
 export interface DaemonOptions {
   device: string;
-  file: string;
   mode: Mode | undefined;
-  /** The folder of what survives a restart. */
-  state: string;
+}
+
+/** What it runs: it decides what is filled, alone or as a node of a fleet. */
+export interface Controller extends Asks, Viewed {
+  /** `take` gets what is asked of l4lbd itself, and may refuse it. */
+  run: (take: (wanted: WantedDaemon) => Promise<void>) => Promise<void>;
+  stop: () => void;
+  end: () => Promise<void>;
 }
 
 export class Daemon {
@@ -32,15 +36,20 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #journal: Journal;
   readonly #hook: Hook;
-  readonly #control: Control;
+  readonly #control: Controller;
   readonly #server: ApiServer;
   readonly #notifier: Notifier;
   readonly #sampler: Sampler;
   readonly #minutes = new LastMinutes();
   #looking: ReturnType<typeof setInterval> | undefined;
 
-  constructor(tools: Context, options: DaemonOptions, print: (entry: Entry) => void) {
-    const { device, file, mode, state } = options;
+  constructor(
+    tools: Context,
+    options: DaemonOptions,
+    control: (journal: Journal) => Controller,
+    print: (entry: Entry) => void,
+  ) {
+    const { device, mode } = options;
     this.#tools = tools;
     this.#options = options;
     this.#journal = new Journal(device);
@@ -51,9 +60,7 @@ export class Daemon {
     this.#journal.follow((entry) => {
       this.#hook.tell(entry);
     });
-    const saved = join(state, `${nameInNamespace(device)}.json`);
-    const all = { device, file, mode, saved, user: undefined };
-    this.#control = new Control(tools, all, this.#journal);
+    this.#control = control(this.#journal);
     this.#sampler = Sampler.of(tools, device, mode);
     this.#server = new ApiServer(
       this.#control,

@@ -35,7 +35,7 @@ const NO_CHECK: Omit<
   'question' | 'port' | 'timeout' | 'via' | 'isViaWanted' | 'viaPlace'
 > = {
   ...{ interval: 0, fast: 0, rise: 1, fall: 1, deadAfter: Infinity, slowStart: 0 },
-  ...{ onPanic: 'off', mostMoves: 100 },
+  ...{ onPanic: 'off', allDown: 'serve', mostMoves: 100 },
 };
 
 export function makeHealth(

@@ -14,8 +14,11 @@ import type { Plan } from '../plan/service.js';
 import { at } from '../text/must.js';
 import type { Journal } from './journal.js';
 
-export interface Service {
-  resolved: ResolvedService;
+/** What it needs to know of the service itself. */
+type Asked = Pick<ResolvedService, 'slots' | 'check'>;
+
+export interface Service<Resolved extends Asked = ResolvedService> {
+  resolved: Resolved;
   health: ServiceHealth;
   live: Given[];
   most: MostMoves;
@@ -25,11 +28,11 @@ export interface Service {
 }
 
 /** What the service was before, if it was there, goes on. */
-export function keptService(
+export function keptService<Resolved extends Asked>(
   health: ServiceHealth,
-  resolved: ResolvedService,
-  before: Service | undefined,
-): Service {
+  resolved: Resolved,
+  before: Service<Resolved> | undefined,
+): Service<Resolved> {
   const now = performance.now();
   const most = {
     // Until the first fill says how many there are.
@@ -45,7 +48,7 @@ export function keptService(
 }
 
 /** What a service gets now: what its health says, as far as its slots may move. */
-export function decide(service: Service, now: number, journal: Journal): Given[] {
+export function decide(service: Service<Asked>, now: number, journal: Journal): Given[] {
   const { health, live, most } = service;
   const shares = health.shares(now);
   tellShares(service, shares, journal);
@@ -67,7 +70,7 @@ export function decide(service: Service, now: number, journal: Journal): Given[]
   return kept;
 }
 
-function tellShares(service: Service, shares: Shares, journal: Journal): void {
+function tellShares(service: Service<Asked>, shares: Shares, journal: Journal): void {
   const { name } = service.health;
   const { isPanic, onBackup, healthy, whole } = shares;
   const before = service.shares;
@@ -80,9 +83,13 @@ function tellShares(service: Service, shares: Shares, journal: Journal): void {
 
 /** Takes what the tables give its destinations from now on. */
 export function takeFill(
-  service: Service,
+  service: Service<Asked>,
   given: Given[],
-  { slots, slotsMoved: moved, slotsIdeal: ideal }: Plan,
+  {
+    slots,
+    slotsMoved: moved,
+    slotsIdeal: ideal,
+  }: Pick<Plan, 'slots' | 'slotsMoved' | 'slotsIdeal'>,
   { cause, took }: { cause: Cause; took: number },
   journal: Journal,
 ): void {
@@ -103,7 +110,10 @@ export function takeFill(
 }
 
 /** The weights that change. */
-export function weightsOf({ health, live }: Service, after: readonly Given[]): Weight[] {
+export function weightsOf(
+  { health, live }: Service<Asked>,
+  after: readonly Given[],
+): Weight[] {
   return after.flatMap((one, place): Weight[] => {
     const before = at(live, place).weight;
     const destination = at(health.destinations, place).name;

@@ -5,6 +5,7 @@ import type { Attached } from '../program/find.js';
 import { readTables } from '../program/read.js';
 import type { Context } from '../program/tools.js';
 import type { WantedDaemon } from '../config/daemon.js';
+import type { Config } from '../config/read.js';
 import type { PreparedConfig } from '../fill/from-config.js';
 import { planPrepared, prepareConfig, readConfig } from '../fill/from-config.js';
 import { at } from '../text/must.js';
@@ -14,21 +15,32 @@ import { foundIn, givenIn, isToBeFound, withHop } from './live.js';
 
 export interface Loaded extends Health {
   prepared: PreparedConfig;
-  wanted: WantedDaemon;
 }
 
-/**
- * Throws a Failure if anything in the file is wrong; then nothing has changed. `open` lays the
- * way of the checks that need one.
- */
+/** Lays the way of the checks that need one. */
+type Open = (prepared: PreparedConfig) => Promise<PreparedConfig>;
+
+/** Throws a Failure if anything in the file is wrong; then nothing has changed. */
 export async function loadFile(
   tools: Context,
   attached: Attached,
   file: string,
   knownOf: KnownOf,
-  open: (prepared: PreparedConfig) => Promise<PreparedConfig>,
-): Promise<Loaded> {
+  open: Open,
+): Promise<Loaded & { wanted: WantedDaemon }> {
   const read = readConfig(file);
+  const loaded = await loadConfig(tools, attached, read, knownOf, open);
+  return { ...loaded, wanted: read.daemon };
+}
+
+/** The same of a config that was read already, and has no problems. */
+export async function loadConfig(
+  tools: Context,
+  attached: Attached,
+  read: Omit<Config, 'problems'>,
+  knownOf: KnownOf,
+  open: Open,
+): Promise<Loaded> {
   await checkOwn(tools, attached);
   const tables = await readTables(tools.bpftool, attached.maps);
   const found = foundIn(tables);
@@ -56,5 +68,5 @@ export async function loadFile(
   const prepared = await open(withHops);
   const live = givenIn(tables, prepared.services);
   const health = makeHealth(prepared.services, live, knownOf, performance.now());
-  return { ...health, prepared, wanted: read.daemon };
+  return { ...health, prepared };
 }

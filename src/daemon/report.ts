@@ -6,6 +6,7 @@ import type {
   CheckerStatus,
   DestinationStatus,
   FileStatus,
+  FleetStatus,
   ServiceStatus,
   Status,
 } from '../api/status.js';
@@ -40,6 +41,7 @@ export interface Parts {
   warm: Warm | undefined;
   changes: Record<Cause, Changes>;
   seen: Seen;
+  fleet: FleetStatus | null;
 }
 
 export function reportOf(parts: Parts): Status {
@@ -60,6 +62,7 @@ export function reportOf(parts: Parts): Status {
     services: parts.services.map((service) =>
       serviceStatus(parts, service, slots(service), time),
     ),
+    fleet: parts.fleet,
     verdicts: seen.verdicts,
     changes: structuredClone(parts.changes),
     unseen: seen.unseen,

@@ -23,6 +23,8 @@ export interface FillOptions {
   /** Only weights differ from what was filled last. */
   onlyWeights: boolean;
   dryRun: boolean;
+  /** False: no slot goes cold but those that the history has so. */
+  settles?: boolean;
 }
 
 export class WarmTables {
@@ -43,13 +45,14 @@ export class WarmTables {
   async fill(
     known: Attached,
     wanted: PreparedConfig,
-    { onlyWeights, dryRun }: FillOptions,
+    { onlyWeights, dryRun, settles = true }: FillOptions,
   ): Promise<{ attached: Attached; filled: Filled<ConfigPlan> }> {
     const wasWhole = this.#isWhole;
     this.#isWhole = dryRun && wasWhole;
     /** The program's, if it was replaced meanwhile. */
     const used = { maps: known.maps };
-    const filled = await fillAndSettle(this.#tools, known, { dryRun }, async (maps) => {
+    const flags = { dryRun, ...(!settles && { settle: false }) };
+    const filled = await fillAndSettle(this.#tools, known, flags, async (maps) => {
       used.maps = maps;
       const isSame = maps === known.maps;
       const isWarm = onlyWeights && wasWhole && isSame;

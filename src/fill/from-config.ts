@@ -47,8 +47,12 @@ export function readConfig(name: string): Omit<Config, 'problems'> {
   const file = readFile(name, CONFIG, readRegular);
   const { problems, ...config } = parseConfig(file, (other) => open(name, other));
   if (problems.length === 0) return config;
+  throw badConfig(problems);
+}
+
+export function badConfig(problems: readonly string[]): Failure {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  throw new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
+  return new Failure(`${count}, nothing was written\n${problems.join('\n')}`, {
     next: 'fix the file and run this command again',
   });
 }
@@ -57,7 +61,7 @@ export function readConfig(name: string): Omit<Config, 'problems'> {
  * Opens a file that a config file names: relative to the config file, wherever the tool
  * was started.
  */
-function open(config: string, name: string): DestinationFile {
+export function open(config: string, name: string): DestinationFile {
   const folder = config === '-' ? '.' : dirname(config);
   const path = name.startsWith('/') ? name : normalize(join(folder, name));
   try {

@@ -152,14 +152,14 @@ function* inTurn<T>(all: Iterable<Iterable<T>>): Generator<T> {
   for (const one of all) yield* one;
 }
 
-interface HotSlot {
+export interface HotSlot {
   key: number;
   slot: Slot;
   /** When a packet last went elsewhere than to the current destination. */
   kept: number;
 }
 
-async function readHot(
+export async function readHot(
   bpftool: Tools['bpftool'],
   maps: Maps,
   slots: Tables['slots'],

@@ -40,6 +40,8 @@ export interface Patience {
   deadAfter: number;
   /** The time in which a destination that is up again gets its whole share back; 0: at once. */
   slowStart: number;
+  /** False: to go down again costs nothing, since those who checked have counted that. */
+  isDamped?: boolean;
 }
 
 /** How a check ended. */
@@ -67,7 +69,11 @@ export function firstCondition(now: number, getsPackets: boolean): Condition {
 }
 
 /** How many checks in a row have to pass until a destination is up again. */
-export function riseOf({ downs }: Pick<Condition, 'downs'>, { rise }: Patience): number {
+export function riseOf(
+  { downs }: Pick<Condition, 'downs'>,
+  { rise, isDamped = true }: Patience,
+): number {
+  if (!isDamped) return rise;
   const again = Math.max(0, downs.length - 1);
   return rise * 2 ** Math.min(again, MOST_DOUBLINGS);
 }

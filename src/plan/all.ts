@@ -10,6 +10,7 @@ import type { Forward } from '../wire/forward.js';
 import type { WantedService } from '../config/read.js';
 import { NoRoom } from './no-room.js';
 import type { Assignment, Layout } from './match-services.js';
+import type { DestinationSet } from './history.js';
 import type { State, Write } from './state.js';
 import { applyWrites, ownedBy, slotsIn } from './state.js';
 import type { Plan } from './service.js';
@@ -27,6 +28,8 @@ import type { Wanted, WantedDestination } from './steps.js';
 export interface ResolvedService extends WantedService {
   forward: Forward;
   destinations: readonly WantedDestination[];
+  /** The sets that came before, the oldest first; undefined: slots remember what they were. */
+  history?: readonly DestinationSet[] | undefined;
 }
 
 /** What is the same for all services. */
@@ -116,11 +119,14 @@ function planAll(
   };
   if (removeFirst) remove();
   for (const { wanted, service, isNew } of fills) {
-    const { destinations, forward, sources, takeSsh } = wanted;
+    const { destinations, history, forward, sources, takeSsh } = wanted;
     const { cells, claimed } = claimWays(state, service);
     const made = plan(
       { ...state, cells, slots: slotsIn(state, service) },
-      { ...surroundings, service, isNew, destinations, forward, sources, takeSsh },
+      {
+        ...{ ...surroundings, service, isNew, destinations, history },
+        ...{ forward, sources, takeSsh },
+      },
     );
     const waysAdded = [...made.waysAdded, ...claimed];
     result.services.push({ name: wanted.name, plan: { ...made, waysAdded } });

@@ -23,10 +23,11 @@ export interface Event {
   moved?: number;
   begins?: boolean;
   what?: string;
+  sets?: number;
 }
 
-/** A daemon on the balancer's eth0, with what it has told so far. */
-export class Daemon {
+/** A process that tells events, with what it has told so far. */
+export class Teller {
   readonly events: Event[] = [];
   readonly child: ChildProcess;
   stderr = '';
@@ -35,12 +36,9 @@ export class Daemon {
   /** What stands in front of each event. */
   readonly priorities: string[] = [];
 
-  constructor(network: Network, file: string, around: readonly string[] = []) {
-    const options = ['-i', 'eth0', '-c', file, '--state', join(dirname(file), 'state')];
-    const command = [...around, 'node', 'bin/l4lbd.js', ...options];
-    const child = spawn('nsenter', [network.namespaceOf('balancer'), ...command], {
-      ...{ cwd: ROOT, stdio: 'pipe' },
-    });
+  /** `inside` is a namespace as nsenter wants it. */
+  constructor(inside: string, command: readonly string[]) {
+    const child = spawn('nsenter', [inside, ...command], { cwd: ROOT, stdio: 'pipe' });
     this.child = child;
     child.stderr.on('data', (text: Buffer) => (this.stderr += text.toString()));
     createInterface(child.stdout).on('line', (line) => {
@@ -85,6 +83,15 @@ export class Daemon {
     this.child.kill(signal);
     const [code] = (await once(this.child, 'close')) as [number | null];
     return code;
+  }
+}
+
+/** l4lbd on the balancer's eth0. */
+export class Daemon extends Teller {
+  constructor(network: Network, file: string, around: readonly string[] = []) {
+    const options = ['-i', 'eth0', '-c', file, '--state', join(dirname(file), 'state')];
+    const command = [...around, 'node', 'bin/l4lbd.js', ...options];
+    super(network.namespaceOf('balancer'), command);
   }
 
   /** The process that runs its checks. */

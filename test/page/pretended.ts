@@ -178,6 +178,7 @@ function statusAt(
     },
     checker: { pid: 8, silent_ms: 400, late: 0, checks: 46 },
     services,
+    fleet: null,
     verdicts: [
       { name: 'sent', action: 'TX', packets, bytes: packets * 90 },
       { name: 'not ours', action: 'PASS', packets: 120_417, bytes: 9_633_360 },

@@ -9,7 +9,7 @@ export interface Told {
   id: number;
   time: number;
   text: string;
-  /** The file, the checks, a hand, l4lbd itself. */
+  /** The file, the checks, a hand, the fleet, l4lbd itself. */
   who: string;
   weight: Weight;
   service: string | undefined;
@@ -44,6 +44,11 @@ function whoOf(entry: Entry): string {
     case 'started':
     case 'reloaded':
       return 'file';
+    case 'decided':
+      return CAUSE.get(entry.cause) ?? entry.cause;
+    case 'leads':
+    case 'settled':
+      return 'fleet';
     case 'ready':
     case 'followed':
     case 'trouble':

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The line on top of the page: how all is, and how old that is. */
 import type { Status } from '../../api/status.js';
-import { countConditions, isSilent, seconds } from '../../api/words.js';
+import { countConditions, fleetInOneLine, isSilent, seconds } from '../../api/words.js';
 import { isWell } from './rows.js';
 
 /** `gone`: l4lbd no longer answers, so nothing that is shown is known to be true. */
@@ -39,7 +39,9 @@ export function truthOf(status: Status | undefined, contact: Contact): Truth {
     return { mood, word, text: fault ?? 'l4lbd', age: '', troubles: [] };
   }
   const all = status.services.flatMap(({ destinations }) => destinations);
-  const text = countConditions(all);
+  const { fleet } = status;
+  const counts = countConditions(all);
+  const text = fleet ? `${counts}; ${fleetInOneLine(fleet)}` : counts;
   if (age > goneAfter && isAsking) {
     return {
       ...{ mood: 'waiting', word: 'asking', text, troubles: [] },
@@ -64,7 +66,7 @@ export function truthOf(status: Status | undefined, contact: Contact): Truth {
   return { mood, word, text, age: `seen ${ago(age)}`, troubles };
 }
 
-function troublesOf({ ready, file, checker, services, unseen }: Status): string[] {
+function troublesOf({ ready, file, checker, services, fleet, unseen }: Status): string[] {
   return [
     ...services.flatMap(({ name, panic, on_panic, healthy, weight }) =>
       panic
@@ -85,6 +87,9 @@ function troublesOf({ ready, file, checker, services, unseen }: Status): string[
       : [`${file.path} has a fault, and what it said before still holds: ${file.fault}`]),
     ...(isSilent(checker)
       ? [`The checker has said nothing for ${seconds(checker.silent_ms)}.`]
+      : []),
+    ...(fleet && !(fleet.linked && fleet.leader !== null && fleet.up_to_date)
+      ? [`${fleetInOneLine(fleet)}.`]
       : []),
     ...unseen.map((what) => `Not seen: ${what}`),
   ];

@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { VERDICTS } from '../../../src/abi/verdicts.js';
 import { METRICS, metricsOf, serves } from '../../../src/api/metrics.js';
 import { packaged } from '../../../src/system/package.js';
-import { destination, service, status } from './status.js';
+import { destination, fleet, service, status } from './status.js';
 
 /** The lines of a metric, without those about it. */
 function linesOf(text: string, name: string): string[] {
@@ -15,7 +15,7 @@ function linesOf(text: string, name: string): string[] {
 describe('the text for Prometheus', () => {
   test('says all of a status', () => {
     // Verdicts are too many for a snapshot, and have a test of their own.
-    const text = metricsOf(status({ verdicts: null }));
+    const text = metricsOf(status({ verdicts: null, fleet: fleet() }));
     expect(text).toMatchSnapshot();
   });
 

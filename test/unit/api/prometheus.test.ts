@@ -12,7 +12,7 @@ import { afterAll, expect, test } from '@jest/globals';
 
 import { METRICS, METRICS_TYPE, metricsOf } from '../../../src/api/metrics.js';
 import { packaged } from '../../../src/system/package.js';
-import { status } from './status.js';
+import { fleet, status } from './status.js';
 
 const isThere = spawnSync('promtool', ['--version']).status === 0;
 if (!isThere) {
@@ -38,7 +38,10 @@ function promtool(
 }
 
 where('promtool has nothing to say about the metrics', () => {
-  expect(promtool(['check', 'metrics'], metricsOf(status()))).toEqual([0, '']);
+  expect(promtool(['check', 'metrics'], metricsOf(status({ fleet: fleet() })))).toEqual([
+    0,
+    '',
+  ]);
 });
 
 where('promtool finds that each alert fires when it should, and not before', () => {
@@ -63,7 +66,9 @@ async function listen(server: ReturnType<typeof createServer>): Promise<number> 
 
 where('Prometheus scrapes all of it', async () => {
   const exporter = createServer((_, answer) => {
-    answer.setHeader('Content-Type', METRICS_TYPE).end(metricsOf(status()));
+    answer
+      .setHeader('Content-Type', METRICS_TYPE)
+      .end(metricsOf(status({ fleet: fleet() })));
   });
   const free = createServer();
   const [port, own] = [await listen(exporter), await listen(free)];

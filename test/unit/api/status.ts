@@ -2,6 +2,7 @@
 /** What l4lbd tells, as tests need it. */
 import type {
   DestinationStatus,
+  FleetStatus,
   ServiceStatus,
   Status,
 } from '../../../src/api/status.js';
@@ -36,6 +37,7 @@ export function status(changed: Partial<Status> = {}): Status {
     ...{ started: '2026-11-30T12:00:00.000Z', ready: true },
     program: { id: 2875, mode: 'Driver' },
     generation: 4,
+    fleet: null,
     file: {
       ...{ path: '/etc/l4lb/l4lb.toml', read: '2026-11-30T12:00:01.000Z', fault: null },
       reloads: { good: 2, bad: 1 },
@@ -48,6 +50,16 @@ export function status(changed: Partial<Status> = {}): Status {
       health: { fills: 2, slots_moved: 1000, slots_ideal: 900, seconds: 0.5 },
     },
     unseen: [],
+    ...changed,
+  };
+}
+
+export function fleet(changed: Partial<FleetStatus> = {}): FleetStatus {
+  return {
+    ...{ name: 'main', node: 'lb1', store: 'etcd:https://etcd1:2379', linked: true },
+    ...{ leader: 'lb2', drained: false, announced: ['198.51.100.10'] },
+    ...{ up_to_date: true, fault: null },
+    tables: [{ service: 'web', revision: 7, sum: 'acd0478c', sets: 2, settled: false }],
     ...changed,
   };
 }

@@ -46,7 +46,7 @@ afterEach(() => {
 
 test('these are the verbs', () => {
   expect(VERBS.join(' ')).toBe(
-    'load replace off status check decap map export settle watch ctl events stats explain doctor disturb flood',
+    'load replace off status check decap map export settle watch ctl events fleet stats explain doctor disturb flood',
   );
 });
 

@@ -38,7 +38,13 @@ test('a kind alone gets these defaults', () => {
     ...{ question: { kind: 'tcp' }, port: undefined },
     ...{ via: undefined, isViaWanted: false, viaPlace: 'l4lb.toml:6' },
     ...{ interval: 1000, timeout: 500, fast: 250, rise: 2, fall: 3 },
-    ...{ deadAfter: 30_000, slowStart: 0, onPanic: 'keep', mostMoves: 20 },
+    ...{
+      deadAfter: 30_000,
+      slowStart: 0,
+      onPanic: 'keep',
+      allDown: 'serve',
+      mostMoves: 20,
+    },
   });
 });
 
@@ -65,7 +71,13 @@ most_moves = 50`;
       ],
     },
     ...{ port: 8080, interval: 2000, timeout: 1500, fast: 500, rise: 2, fall: 3 },
-    ...{ deadAfter: 120_000, slowStart: 60_000, onPanic: 'all', mostMoves: 50 },
+    ...{
+      deadAfter: 120_000,
+      slowStart: 60_000,
+      onPanic: 'all',
+      allDown: 'serve',
+      mostMoves: 50,
+    },
   });
 });
 

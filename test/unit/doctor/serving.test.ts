@@ -21,7 +21,7 @@ function status(more: Partial<Status>, ...destinations: DestinationStatus[]): St
   const none = { fills: 0, slots_moved: 0, slots_ideal: 0, seconds: 0 };
   return {
     ...{ time: '', interface: 'ens4', version: '1', pid: 42, started: '', ready: true },
-    ...{ program: { id: 7, mode: 'Driver' }, generation: 2 },
+    ...{ program: { id: 7, mode: 'Driver' }, generation: 2, fleet: null },
     file: {
       ...{ path: '/etc/l4lb/l4lb.toml', read: '', fault: null },
       reloads: { good: 0, bad: 0 },

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** l4lb fleet bird, frr and router: prints what routing daemons need to know of a fleet. */
+import { addressesOf } from '../../config/via.js';
+import { nameIn } from '../../fleet/agreement/keys.js';
+import { parseCommon, parseNode } from '../../fleet/agreement/records.js';
+import { joinConfig } from '../../fleet/agreement/wanted.js';
+import { birdOfBalancer } from '../../fleet/announce/bird.js';
+import { frrOfRouter } from '../../fleet/announce/frr.js';
+import { birdOfRouter } from '../../fleet/announce/router.js';
+import { run } from '../../system/run.js';
+import { ownNetworks } from '../../system/ip/own.js';
+import { print } from '../../system/output.js';
+import { Fault, tryParse } from '../../text/fault.js';
+import { Failure, UsageFailure } from '../../text/failure.js';
+import type { FleetFlags } from './store.js';
+import { openFleet } from './store.js';
+
+/** Link-local addresses lead nowhere from another link. */
+const isRoutable = (address: string): boolean => !/^fe[89ab]/i.test(address);
+
+export async function printRouting(flags: FleetFlags, word: string): Promise<void> {
+  const { as, router: peers = [] } = flags;
+  if (as === undefined || peers.length === 0) {
+    throw new UsageFailure(`${word} needs to know who speaks BGP`, {
+      next:
+        word === 'bird'
+          ? 'add --as OWN --router ADDRESS=AS, such as --as 65100 --router 10.1.1.1=65000'
+          : "add --as OWN --router =AS, the balancers' AS, such as --as 65000 --router =65100",
+    });
+  }
+  const { store, keys } = openFleet(flags);
+  const { entries } = await store.read(keys.root);
+  store.close();
+  const prefixes = prefixesIn(new Map(entries.map((one) => [one.key, one.value])), keys);
+  const text = tryParse(() => {
+    if (word === 'bird') return () => birdHere(flags, prefixes);
+    const nodes = entries.filter(({ key }) => key.startsWith(keys.node()));
+    const balancers = nodes.flatMap(({ key, value }) => {
+      const [address] = parseNode(value).addresses.filter(isRoutable);
+      const [peer] = peers;
+      return address === undefined || !peer
+        ? []
+        : [{ name: nameIn(key), address, as: peer.as }];
+    });
+    const routerId = flags.routerId ?? '192.0.2.1';
+    const options = { routerId, as, balancers, prefixes };
+    const made =
+      word === 'frr'
+        ? frrOfRouter(options)
+        : birdOfRouter({ ...options, devices: ['*'] });
+    return () => Promise.resolve(made);
+  });
+  if (text instanceof Fault) throw new Failure(text.message);
+  const made = await text();
+  print(made.trimEnd());
+}
+
+function prefixesIn(
+  all: ReadonlyMap<string, string>,
+  keys: ReturnType<typeof openFleet>['keys'],
+): string[] {
+  const common = parseCommon(all.get(keys.common) ?? '');
+  const services = new Map(
+    [...all]
+      .filter(([key]) => key.startsWith(keys.wanted()))
+      .map(([key, text]) => [nameIn(key), text]),
+  );
+  const config = joinConfig({ common: common.toml, services });
+  return [...new Set(config.services.flatMap(addressesOf))];
+}
+
+async function birdHere(
+  { interface: device, as = 0, router = [], routerId, table }: FleetFlags,
+  prefixes: readonly string[],
+): Promise<string> {
+  if (device === undefined) {
+    throw new UsageFailure('bird on which device?', {
+      next: 'add -i DEVICE, such as eth0',
+    });
+  }
+  const networks = (await ownNetworks(run)).get(device);
+  if (!networks) {
+    throw new Failure(`there is no device ${device}`, { next: 'ip link' });
+  }
+  const own = networks.map(({ address }) => address).filter(isRoutable);
+  const ipv4 = own.find((address) => !address.includes(':'));
+  const ipv6 = own.find((address) => address.includes(':'));
+  const id = routerId ?? ipv4;
+  if (id === undefined) {
+    throw new Failure(`${device} has no IPv4 address to be the router id`, {
+      next: 'add --router-id ADDRESS',
+    });
+  }
+  const made = tryParse(() =>
+    birdOfBalancer({
+      ...{ routerId: id, device, addresses: { ipv4, ipv6 }, as },
+      ...{ routers: router, prefixes, table },
+    }),
+  );
+  if (made instanceof Fault) throw new Failure(made.message);
+  return made;
+}

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/**
+ * The leader of a fleet: one node decides, by what is wanted, by what the checkers of all see
+ * and by what hands decided, and writes the documents that all apply. All that it needs is in
+ * the store, so whoever gets the lead next goes on.
+ *
+ * What it writes holds only while it leads and if nobody else has written: the store compares
+ * both with the write. One that cannot decide gives its lead to another.
+ */
+import { nameOfRow } from '../config/destinations-csv.js';
+import type { Journal } from '../daemon/journal.js';
+import { Fault, tryParse } from '../text/fault.js';
+import { Failure } from '../text/failure.js';
+import type { Document, Hand } from './agreement/document.js';
+import { formatDocument, parseDocument } from './agreement/document.js';
+import type { KeptDocument } from './documents.js';
+import type { Keys } from './agreement/keys.js';
+import { nameIn } from './agreement/keys.js';
+import type { Head, NodeRecord } from './agreement/records.js';
+import {
+  formatHead,
+  parseCommon,
+  parseHands,
+  parseHead,
+  parseNode,
+} from './agreement/records.js';
+import { parseSeen } from './agreement/votes.js';
+import { joinConfig, weightsOf } from './agreement/wanted.js';
+import { Follow } from './follow.js';
+import type { NextDocument } from './led-service.js';
+import { LedService } from './led-service.js';
+import type { Membership } from './membership.js';
+import type { Compare, Entry, Put, Store } from './store/store.js';
+
+export interface LeaderParts {
+  store: Store;
+  keys: Keys;
+  /** Of this node. */
+  name: string;
+  membership: Membership;
+  journal: Journal;
+  /** The last good documents that this node has seen. */
+  known: () => ReadonlyMap<string, KeptDocument>;
+}
+
+/** Milliseconds between two looks, in which something may follow from time alone. */
+const LONGEST = 5000;
+const SHORTEST = 50;
+/** For which one that gave up its lead lets others try. */
+const REST = 5000;
+/** Nodes that were there a moment ago may not have said anything yet. */
+const SETTLE_AFTER = 3000;
+
+export class Leader {
+  readonly #parts: LeaderParts;
+  /** All that the fleet has in the store, while this node leads. */
+  #all: Follow | undefined;
+  /** The revision that created its lead; undefined: it does not lead. */
+  #mine: number | undefined;
+  #began = 0;
+  #services = new Map<string, LedService>();
+  /** The entries that it was made from: what differs has changed. */
+  #made = '';
+  #restUntil = 0;
+  #isTrying = false;
+  #timer: NodeJS.Timeout | undefined;
+  #work: Promise<void> = Promise.resolve();
+  readonly #told = new Set<string>();
+  #isOver = false;
+
+  constructor(parts: LeaderParts) {
+    this.#parts = parts;
+  }
+
+  get leads(): boolean {
+    return this.#mine !== undefined;
+  }
+
+  /** Takes who leads, as the store has it; undefined: nobody. */
+  see(leader: Entry | undefined): void {
+    if (this.#mine !== undefined && leader?.created !== this.#mine) this.#end('lost');
+    if (!leader) void this.#try();
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    this.#end('ended');
+    await this.#work;
+  }
+
+  async #try(): Promise<void> {
+    const { store, keys, name, membership } = this.#parts;
+    const { lease } = membership;
+    const isResting = performance.now() < this.#restUntil;
+    if (this.#isOver || this.#isTrying || !lease || this.leads) return;
+    if (isResting) {
+      setTimeout(() => void this.#try(), this.#restUntil - performance.now()).unref();
+      return;
+    }
+    this.#isTrying = true;
+    try {
+      const puts = [{ key: keys.leader, value: name, lease }];
+      const mine = await store.write([{ key: keys.leader, revision: 0 }], puts);
+      if (mine !== undefined) this.#begin(mine);
+    } catch (error) {
+      // Whoever leads is seen in a moment, and so is if nobody does.
+      if (!(error instanceof Failure)) throw error;
+    } finally {
+      this.#isTrying = false;
+    }
+  }
+
+  #begin(mine: number): void {
+    // Meanwhile it was told to end: its lease ends, too.
+    if (this.#isOver) return;
+    const { store, keys, journal } = this.#parts;
+    this.#mine = mine;
+    this.#began = performance.now();
+    journal.add({ kind: 'leads', begins: true });
+    const all = new Follow(store, keys.root, {
+      changed: () => {
+        this.#wake(0);
+      },
+    });
+    this.#all = all;
+    void all.run();
+  }
+
+  #end(why: string): void {
+    if (this.#mine === undefined) return;
+    this.#mine = undefined;
+    this.#all?.stop();
+    this.#all = undefined;
+    this.#services = new Map();
+    this.#made = '';
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#parts.journal.add({ kind: 'leads', begins: false, why });
+  }
+
+  #wake(wait: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#work = this.#work.then(() => this.#look());
+      },
+      Math.max(wait, SHORTEST),
+    );
+  }
+
+  async #look(): Promise<void> {
+    if (!this.leads || !this.#all?.isKnown) return;
+    try {
+      this.#wake(await this.#decide(this.#all.entries));
+    } catch (error) {
+      if (!(error instanceof Failure) && !(error instanceof Fault)) throw error;
+      this.#tell(`cannot decide: ${error.message}`);
+      await this.#giveUp();
+    }
+  }
+
+  /** Another one may have what this one lacks. */
+  async #giveUp(): Promise<void> {
+    const { store, keys } = this.#parts;
+    const created = this.#mine;
+    this.#restUntil = performance.now() + REST;
+    this.#end('it cannot decide');
+    if (created === undefined) return;
+    try {
+      await store.write(
+        [{ key: keys.leader, created }],
+        [{ key: keys.leader, remove: true }],
+      );
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error; // it goes with the lease
+    }
+  }
+
+  /** Decides everything that can be decided now, and says when to look again. */
+  async #decide(entries: ReadonlyMap<string, Entry>): Promise<number> {
+    const { keys, journal } = this.#parts;
+    const now = performance.now();
+    this.#make(entries, now);
+    const nodes = this.#below(entries, keys.node(), parseNode);
+    const seen = this.#below(entries, keys.seen(), parseSeen);
+    let wait = LONGEST;
+    const nexts: [LedService, NextDocument][] = [];
+    for (const one of this.#services.values()) {
+      one.take(seen, nodes.size, now);
+      const next = one.next(now, journal);
+      if (next) nexts.push([one, next]);
+      wait = Math.min(wait, one.wait(now));
+    }
+    if (nexts.length > 0) {
+      await this.#publish(entries, nexts);
+      // What follows is decided with what this makes of the store.
+      return SHORTEST;
+    }
+    const settled = now - this.#began >= SETTLE_AFTER && this.#settled(entries, nodes);
+    if (settled) {
+      await this.#publishSettled(entries, settled);
+      return SHORTEST;
+    }
+    await this.#removeGone(entries);
+    await this.#mendHead(entries);
+    return wait;
+  }
+
+  /** Makes its services anew if what is wanted of them has changed, or their documents. */
+  #make(entries: ReadonlyMap<string, Entry>, now: number): void {
+    const { keys } = this.#parts;
+    const places = [keys.common, keys.wanted(), keys.hand(), keys.table()];
+    const parts = [...entries.values()].filter(({ key }) =>
+      places.some(
+        (place) => key === place || (place.endsWith('/') && key.startsWith(place)),
+      ),
+    );
+    const made = parts.map(({ key, revision }) => `${key} ${revision}`).join('\n');
+    if (made === this.#made) return;
+    const text = entries.get(keys.common)?.value;
+    if (text === undefined) return;
+    const common = parseCommon(text);
+    const documents = this.#below(entries, keys.table(), (value) =>
+      parseDocument(value, (wanted) => weightsOf(common.toml, wanted)),
+    );
+    const texts = this.#texts(entries, common.toml, documents);
+    const config = joinConfig({ common: common.toml, services: texts });
+    const hands = this.#below(entries, keys.hand(), parseHands);
+    this.#services = new Map(
+      config.services.map((service) => {
+        const { name } = service;
+        const input = {
+          ...{ text: texts.get(name) ?? '', service, names: config.names },
+          hands: handsOf(hands.get(name), service.rows.map(nameOfRow)),
+          // What is broken in the store, this node may have seen whole.
+          document: documents.get(name) ?? this.#parts.known().get(name)?.document,
+          isPublished: documents.has(name),
+        };
+        return [name, new LedService(input, this.#services.get(name), now)];
+      }),
+    );
+    this.#made = made;
+  }
+
+  /** What is wanted of services; where that is none, as it stands in the last document. */
+  #texts(
+    entries: ReadonlyMap<string, Entry>,
+    common: string,
+    documents: ReadonlyMap<string, Document>,
+  ): Map<string, string> {
+    const wanted = this.#below(entries, this.#parts.keys.wanted(), (text) => text);
+    const [problem] = joinConfig({ common, services: wanted }).problems;
+    if (problem === undefined) return wanted;
+    let texts = new Map<string, string>();
+    for (const [name, text] of wanted) {
+      const tries = [
+        text,
+        ...(documents.has(name) ? [documents.get(name)?.wanted ?? ''] : []),
+      ];
+      for (const one of tries) {
+        const next = new Map([...texts, [name, one]]);
+        const [fault] = joinConfig({ common, services: next }).problems;
+        if (fault === undefined) {
+          texts = next;
+          break;
+        }
+        this.#tell(`what is wanted of ${name} is refused: ${fault}`);
+      }
+    }
+    return texts;
+  }
+
+  /** What stands below a place, by name. What is none of ours is left out, and told once. */
+  #below<T>(
+    entries: ReadonlyMap<string, Entry>,
+    place: string,
+    parse: (text: string) => T,
+  ): Map<string, T> {
+    const all = new Map<string, T>();
+    for (const { key, value, revision } of entries.values()) {
+      if (!key.startsWith(place)) continue;
+      const one = tryParse(() => parse(value));
+      if (one instanceof Fault)
+        this.#tell(`${key} at revision ${revision}: ${one.message}`);
+      else all.set(nameIn(key), one);
+    }
+    return all;
+  }
+
+  #tell(what: string): void {
+    if (this.#told.has(what)) return;
+    if (this.#told.size > 1000) this.#told.clear();
+    this.#told.add(what);
+    this.#parts.journal.add({ kind: 'trouble', what });
+  }
+
+  /** All at once, so that no node ever has a part of what was decided. */
+  async #publish(
+    entries: ReadonlyMap<string, Entry>,
+    nexts: readonly [LedService, NextDocument][],
+  ): Promise<void> {
+    const { journal } = this.#parts;
+    const documents = nexts.map(([{ name }, { document }]) => [name, document] as const);
+    if (!(await this.#write(entries, new Map(documents)))) return;
+    for (const [service, next] of nexts) {
+      const { cause, weights, moved, ideal, forgets, document } = next;
+      journal.add({
+        ...{ kind: 'decided', service: service.name, cause, weights, moved, ideal },
+        ...{ sets: document.sets.length, forgets },
+      });
+      service.published(next);
+    }
+  }
+
+  /** Documents without their oldest set, where no node that lives needs it any more. */
+  #settled(
+    entries: ReadonlyMap<string, Entry>,
+    nodes: ReadonlyMap<string, NodeRecord>,
+  ): Map<string, Document> | undefined {
+    const { keys } = this.#parts;
+    for (const [name, service] of this.#services) {
+      const { document } = service;
+      const revision = entries.get(keys.table(name))?.revision;
+      if (!document || document.sets.length < 2) continue;
+      const isSettled = [...nodes.values()].every(({ tables }) => {
+        const applied = tables.get(name);
+        return applied?.revision === revision && applied?.isSettled;
+      });
+      if (nodes.size === 0 || !isSettled) continue;
+      return new Map([[name, { ...document, sets: document.sets.slice(1) }]]);
+    }
+    return undefined;
+  }
+
+  async #publishSettled(
+    entries: ReadonlyMap<string, Entry>,
+    documents: ReadonlyMap<string, Document>,
+  ): Promise<void> {
+    if (!(await this.#write(entries, documents))) return;
+    for (const [service, { sets }] of documents)
+      this.#parts.journal.add({ kind: 'settled', service, sets: sets.length });
+  }
+
+  async #removeGone(entries: ReadonlyMap<string, Entry>): Promise<void> {
+    const { keys } = this.#parts;
+    if (!entries.has(keys.common)) return;
+    const gone = [...entries.keys()].filter(
+      (key) => key.startsWith(keys.table()) && !entries.has(keys.wanted(nameIn(key))),
+    );
+    if (gone.length > 0) await this.#write(entries, new Map(), gone.map(nameIn));
+  }
+
+  /** Without it no node learns anything. */
+  async #mendHead(entries: ReadonlyMap<string, Entry>): Promise<void> {
+    const { keys } = this.#parts;
+    const isWhole =
+      !entries.has(keys.common) ||
+      !(tryParse(() => headIn(entries, keys)) instanceof Fault);
+    if (!isWhole) await this.#write(entries, new Map());
+  }
+
+  /** One that is none is made anew; who was drained has to be told again. */
+  #headIn(entries: ReadonlyMap<string, Entry>): Head {
+    const { keys } = this.#parts;
+    const head = tryParse(() => headIn(entries, keys));
+    if (!(head instanceof Fault)) return head;
+    this.#tell(
+      `${keys.head} is made anew, without nodes that are drained: ${head.message}`,
+    );
+    const there = [...entries.values()].filter(({ key }) => key.startsWith(keys.table()));
+    const tables = new Map(there.map(({ key, revision }) => [nameIn(key), revision]));
+    return { common: 0, tables, drained: new Set() };
+  }
+
+  /** Writes documents and the head that tells of them; false if it does not lead any more. */
+  async #write(
+    entries: ReadonlyMap<string, Entry>,
+    documents: ReadonlyMap<string, Document>,
+    gone: readonly string[] = [],
+  ): Promise<boolean> {
+    const { store, keys } = this.#parts;
+    const created = this.#mine;
+    if (created === undefined) return false;
+    const head = this.#headIn(entries);
+    const common = parseCommon(entries.get(keys.common)?.value ?? '');
+    const tables = new Map(head.tables);
+    const puts: Put[] = [];
+    const compare: Compare[] = [
+      { key: keys.leader, created },
+      { key: keys.head, revision: entries.get(keys.head)?.revision ?? 0 },
+    ];
+    for (const [name, document] of documents) {
+      const key = keys.table(name);
+      const weights = weightsOf(common.toml, document.wanted);
+      tables.set(name, 0);
+      puts.push({ key, value: formatDocument(document, weights) });
+      compare.push({ key, revision: entries.get(key)?.revision ?? 0 });
+    }
+    for (const name of gone) {
+      tables.delete(name);
+      puts.push({ key: keys.table(name), remove: true });
+    }
+    const revision = entries.get(keys.common)?.revision ?? 0;
+    const value = formatHead({ ...head, common: revision, tables });
+    puts.push({ key: keys.head, value });
+    return (await store.write(compare, puts)) !== undefined;
+  }
+}
+
+/** Decisions about destinations that are not there any more go with them. */
+function handsOf(
+  hands: ReadonlyMap<string, Hand> | undefined,
+  names: readonly string[],
+): Map<string, Hand> {
+  const there = new Set(names);
+  return new Map([...(hands ?? [])].filter(([name]) => there.has(name)));
+}
+
+export function headIn(entries: ReadonlyMap<string, Entry>, keys: Keys): Head {
+  const entry = entries.get(keys.head);
+  if (!entry) return { common: 0, tables: new Map(), drained: new Set() };
+  return parseHead(entry.value, entry.revision);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** Puts what is wanted of a fleet into its store, where the leader finds it. */
+import { randomInt } from 'node:crypto';
+
+import { Conflict } from '../../daemon/by-hand.js';
+import type { SlotSeed } from '../../wire/slot-seed.js';
+import { Failure } from '../../text/failure.js';
+import type { Keys } from '../agreement/keys.js';
+import { nameIn } from '../agreement/keys.js';
+import { formatCommon, formatHead, parseCommon } from '../agreement/records.js';
+import type { SplitConfig } from '../agreement/wanted.js';
+import { headIn } from '../leader.js';
+import type { Compare, Put, Store } from '../store/store.js';
+import { MOST_KEYS } from '../store/store.js';
+
+export interface Applied {
+  /** The fleet has just been made, and so was its seed. */
+  isNew: boolean;
+  added: string[];
+  changed: string[];
+  removed: string[];
+  same: string[];
+  /** Whether what is common to all services is another. */
+  isCommonChanged: boolean;
+}
+
+/** All or nothing. With `dryRun` it only says what would change. */
+export async function applyConfig(
+  store: Store,
+  keys: Keys,
+  { common: toml, services, config }: SplitConfig,
+  dryRun: boolean,
+): Promise<Applied> {
+  const { entries } = await store.read(keys.root);
+  const there = new Map(entries.map((entry) => [entry.key, entry]));
+  const before = there.get(keys.common);
+  const known = before && parseCommon(before.value);
+  const seed = seedFor(config.seed, known?.seed);
+  const isCommonChanged = known?.toml !== toml || known.seed !== seed;
+  const wanted = [...there.values()].filter(({ key }) => key.startsWith(keys.wanted()));
+  const old = new Map(wanted.map(({ key, value }) => [nameIn(key), value]));
+  const differs = [...services].filter(([name, text]) => old.get(name) !== text);
+  const removed = [...old.keys()].filter((name) => !services.has(name));
+  const applied: Applied = {
+    ...{ isNew: !before, isCommonChanged },
+    added: differs.map(([name]) => name).filter((name) => !old.has(name)),
+    changed: differs.map(([name]) => name).filter((name) => old.has(name)),
+    removed,
+    same: [...services.keys()].filter((name) => old.get(name) === services.get(name)),
+  };
+  const puts: Put[] = [
+    ...differs.map(([name, value]) => ({ key: keys.wanted(name), value })),
+    ...removed.map((name) => ({ key: keys.wanted(name), remove: true as const })),
+  ];
+  if (isCommonChanged) {
+    puts.push({ key: keys.common, value: formatCommon({ toml, seed }) });
+    // The first head is the leader's: one without services would have nodes remove theirs.
+    const head = there.has(keys.head) && headIn(there, keys);
+    if (head) puts.push({ key: keys.head, value: formatHead({ ...head, common: 0 }) });
+  }
+  if (dryRun || puts.length === 0) return applied;
+  if (puts.length > MOST_KEYS) {
+    throw new Failure(`${puts.length} services at once are too many for the store`, {
+      next: `apply a file in which fewer than ${MOST_KEYS} differ`,
+    });
+  }
+  const compare: Compare[] = puts.map(({ key }) => ({
+    ...{ key, revision: there.get(key)?.revision ?? 0 },
+  }));
+  if ((await store.write(compare, puts)) === undefined) {
+    throw new Conflict('somebody else changed the fleet at this moment', {
+      next: 'run this command again',
+    });
+  }
+  return applied;
+}
+
+/** One that is given counts; else it is the fleet's own, drawn when that is made. */
+function seedFor(asked: SlotSeed | undefined, known: number | undefined): number {
+  if (typeof asked === 'number') return asked;
+  return known ?? randomInt(2 ** 32);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** What an operator changes in a fleet's store, besides what is wanted of it. */
+import { Conflict } from '../../daemon/by-hand.js';
+import { Failure } from '../../text/failure.js';
+import { formatDocument, parseDocument } from '../agreement/document.js';
+import type { Keys } from '../agreement/keys.js';
+import { nameIn } from '../agreement/keys.js';
+import { formatHead, parseCommon } from '../agreement/records.js';
+import { weightsOf } from '../agreement/wanted.js';
+import { headIn } from '../leader.js';
+import type { Compare, Entry, Put, Store } from '../store/store.js';
+import { MOST_KEYS } from '../store/store.js';
+
+type Entries = ReadonlyMap<string, Entry>;
+
+async function readAll(store: Store, keys: Keys): Promise<Entries> {
+  const { entries } = await store.read(keys.root);
+  if (entries.length === 0) {
+    throw new Failure(`there is no fleet in ${store.name}`, {
+      cause: 'nothing was ever applied under this name',
+      next: 'l4lb fleet apply -c FILE; another fleet has another --fleet NAME',
+    });
+  }
+  return new Map(entries.map((entry) => [entry.key, entry]));
+}
+
+async function write(store: Store, all: Entries, puts: readonly Put[]): Promise<void> {
+  const compare: Compare[] = puts.map(({ key }) => ({
+    ...{ key, revision: all.get(key)?.revision ?? 0 },
+  }));
+  if ((await store.write(compare, puts)) !== undefined) return;
+  throw new Conflict('somebody else changed the fleet at this moment', {
+    next: 'run this command again',
+  });
+}
+
+/** Drains a node, or takes that back; false: it is so already. */
+export async function drainNode(
+  store: Store,
+  keys: Keys,
+  node: string,
+  isDrained: boolean,
+): Promise<boolean> {
+  const all = await readAll(store, keys);
+  const head = headIn(all, keys);
+  if (head.drained.has(node) === isDrained) return false;
+  const nodes = [...all.keys()].filter((key) => key.startsWith(keys.node())).map(nameIn);
+  if (isDrained && !nodes.includes(node)) {
+    throw new Failure(`no node ${node} is alive`, {
+      cause: nodes.length === 0 ? 'none is' : `these are: ${nodes.join(', ')}`,
+      next: 'l4lb fleet status',
+    });
+  }
+  const others = [...head.drained].filter((name) => name !== node);
+  const drained = new Set(isDrained ? [...others, node] : others);
+  await write(store, all, [{ key: keys.head, value: formatHead({ ...head, drained }) }]);
+  return true;
+}
+
+/** Has all services remember nothing but what is current; returns those that it changed. */
+export async function settleNow(store: Store, keys: Keys): Promise<string[]> {
+  const all = await readAll(store, keys);
+  const { toml } = parseCommon(all.get(keys.common)?.value ?? '');
+  const head = headIn(all, keys);
+  const tables = new Map(head.tables);
+  const puts: Put[] = [];
+  for (const { key, value } of all.values()) {
+    if (!key.startsWith(keys.table())) continue;
+    const document = parseDocument(value, (wanted) => weightsOf(toml, wanted));
+    if (document.sets.length < 2) continue;
+    const settled = { ...document, sets: document.sets.slice(-1) };
+    puts.push({ key, value: formatDocument(settled, weightsOf(toml, document.wanted)) });
+    tables.set(nameIn(key), 0);
+  }
+  if (puts.length === 0) return [];
+  const changed = puts.map(({ key }) => nameIn(key));
+  puts.push({ key: keys.head, value: formatHead({ ...head, tables }) });
+  await write(store, all, puts);
+  return changed;
+}
+
+/** Removes all of the fleet from the store. Nodes that run keep what they have. */
+export async function resetFleet(store: Store, keys: Keys): Promise<number> {
+  const all = [...(await readAll(store, keys)).keys()].filter(
+    // These go by themselves, with those whom they are of.
+    (key) => ![keys.node(), keys.seen()].some((place) => key.startsWith(place)),
+  );
+  for (let from = 0; from < all.length; from += MOST_KEYS) {
+    const puts = all.slice(from, from + MOST_KEYS);
+    await store.write(
+      [],
+      puts.map((key) => ({ key, remove: true as const })),
+    );
+  }
+  return all.length;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+import { expect, test } from '@jest/globals';
+
+import { Keys, checkName, nameIn } from '../../../../src/fleet/agreement/keys.js';
+import {
+  formatCommon,
+  formatHands,
+  formatHead,
+  formatNode,
+  parseCommon,
+  parseHands,
+  parseHead,
+  parseNode,
+} from '../../../../src/fleet/agreement/records.js';
+
+test('records are read as they were written', () => {
+  const common = { toml: 'echo = true\n', seed: 2 ** 32 - 1 };
+  expect(parseCommon(formatCommon(common))).toEqual(common);
+  const hands = new Map([['10.0.1.1', { byHand: 'down' as const, weightByHand: 7 }]]);
+  expect(parseHands(formatHands(hands))).toEqual(hands);
+  const node = {
+    ...{ version: '1', isDrained: true, fault: 'no room', addresses: ['10.0.0.4'] },
+    tables: new Map([['web', { revision: 7, sum: 'ab', isSettled: false }]]),
+  };
+  expect(parseNode(formatNode(node))).toEqual(node);
+});
+
+test('a head tells the revisions of what was written with it by its own', () => {
+  const tables = new Map([
+    ['web', 0],
+    ['dns', 5],
+  ]);
+  const head = { common: 3, tables, drained: new Set(['lb2']) };
+  expect(parseHead(formatHead(head), 9)).toEqual({
+    ...head,
+    tables: new Map([
+      ['web', 9],
+      ['dns', 5],
+    ]),
+  });
+});
+
+test('a head stays small', () => {
+  const tables = new Map(Array.from({ length: 200 }, (_, index) => [`web${index}`, 1]));
+  const head = { common: 1, tables, drained: new Set<string>() };
+  expect(() => formatHead(head)).toThrow('a fleet holds no more services');
+});
+
+const parseOwnHead = (text: string): unknown => parseHead(text, 1);
+
+test.each([
+  [parseCommon, '{"format":1,"toml":"","seed":-1}'],
+  [parseCommon, '{"format":1,"toml":"","seed":4294967296}'],
+  [parseHands, '{"format":1,"hands":[["10.0.1.1","gone",null]]}'],
+  [parseHands, '{"format":1,"hands":[["__proto__","down",null]]}'],
+  [parseNode, '{"format":1,"version":"1","tables":[["web"]],"drained":false}'],
+  [parseOwnHead, '{"format":1,"common":0,"tables":{}}'],
+])('what is no record is refused: %#', (parse: (text: string) => unknown, text) => {
+  expect(() => parse(text)).toThrow('it is not');
+});
+
+test('keys hold names of services as they are', () => {
+  const keys = new Keys('main');
+  const key = keys.table('a/b: [c]');
+  expect(key).toBe('/l4lb/main/table/a%2Fb%3A%20%5Bc%5D');
+  expect(nameIn(key)).toBe('a/b: [c]');
+  expect(nameIn('/l4lb/main/table/%')).toBe('');
+  expect(keys.table()).toBe('/l4lb/main/table/');
+  expect(() => checkName('a/b', 'a fleet')).toThrow('is no name for a fleet');
+});
