@@ -20,7 +20,7 @@ CELLS ?=
 
 PROGRAMS := l4lb_xdp.o l4lb_xdp_host.o l4lb_xdp_frags.o l4lb_decap.o l4lb_decap_frags.o \
 	l4lb_carry.o l4lb_carry_flows.o l4lb_sum.o l4lb_steer.o l4lb_check.o
-OBJECTS := $(PROGRAMS) testbed/pass.o testbed/hold.o testbed/cut.o
+OBJECTS := $(PROGRAMS) testbed/pass.o testbed/hold.o testbed/port.o
 # The builds that are also compiled for this machine.
 BALANCERS := host portable frags
 DECAPS := decap decap-frags
@@ -207,7 +207,7 @@ l4lb_decap.o l4lb_carry.o l4lb_carry_flows.o l4lb_sum.o l4lb_steer.o \
 		$(HEADERS) Makefile
 	$(call compile,-mcpu=v3)
 
-testbed/pass.o testbed/hold.o testbed/cut.o: %.o: %.c Makefile
+testbed/pass.o testbed/hold.o testbed/port.o: %.o: %.c Makefile
 	$(call compile,-mcpu=v3)
 
 # ---- The same source for this machine ----

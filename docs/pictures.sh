@@ -68,6 +68,15 @@ draw_connections() {
     echo "$pictures/disturb.svg"
 }
 
+# With plain ECMP beside it, for the guide of a fleet.
+draw_ecmp() {
+    command -v bird >/dev/null || fail "bird is missing, the router's daemon." "Run: ./setup.sh test"
+    bin/l4lb-disturb.js --ecmp --plain-ecmp --destinations 4 --remember destinations \
+        --sources 222.222.222.0/24 --slots 4096 --duration 42s --svg "$pictures/ecmp.svg" --change \
+        'remove 1' 'add 1' 'drain 1' 'restore 1' 'drain balancer' 'kill balancer' 2>/dev/null
+    echo "$pictures/ecmp.svg"
+}
+
 main() {
     check
     trap clean_up EXIT
@@ -75,6 +84,7 @@ main() {
     trap 'exit 143' TERM
     draw_dashboard
     draw_connections
+    draw_ecmp
 }
 
 main

@@ -11,6 +11,7 @@
 # to a virtual address: BIRD learns it, or ip route tells it.
 
 readonly most_balancers=16
+readonly port_object=$here/port.o
 readonly router_address=10.0.0.1 router_ipv6=fd00::1
 
 check_fabric() {
@@ -19,6 +20,7 @@ check_fabric() {
     fi
     balancers=$((10#$balancers))
     ((count > 0)) || wrong_usage "--balancers needs a --count of destinations"
+    [[ -f $port_object ]] || fail 1 "$port_object is missing: the router's ports need it" "" "Build it: make objects"
     [[ -z $gateway ]] || wrong_usage "--balancers and --gateway exclude each other"
 }
 
@@ -116,6 +118,9 @@ build_fabric() {
         net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1
     step "connect the roles" "The kernel needs the module veth, and XDP on it (4.19 or newer)." \
         ip -n "$(namespace router)" -batch - < <(router_commands)
+    step "take the client's hashes off packets" "The kernel needs cls_bpf, and tc is in iproute2." \
+        within router tc -batch - <<<"$(printf '%s\n' "qdisc add dev client clsact" \
+            "filter add dev client ingress bpf direct-action obj $port_object sec tc/wire")"
     for role in "${roles[@]}"; do
         [[ $role != router ]] || continue
         no_offload router "$role"

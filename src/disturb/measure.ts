@@ -116,18 +116,22 @@ class Watch {
     return this.events.findLast(({ event }) => event === name);
   }
 
-  /** The newest connections that are open. */
+  /**
+   * Some of the connections that are open, old and new alike: those that an earlier change
+   * has not moved lie where the next moves more of them.
+   */
   flows(most: number): Flow[] {
-    const lost = new Set<number>();
-    const flows: Flow[] = [];
-    for (const event of this.events.toReversed()) {
-      if (flows.length === most) break;
-      if (event.event === 'lost') lost.add(event.id);
-      if (event.event !== 'open' || lost.has(event.id)) continue;
+    const open = new Map<number, Flow>();
+    for (const event of this.events) {
+      if (event.event === 'lost') open.delete(event.id);
+      if (event.event !== 'open') continue;
       const { from, port } = event;
-      if (from !== undefined && port !== undefined) flows.push({ from, port });
+      if (from !== undefined && port !== undefined) open.set(event.id, { from, port });
     }
-    return flows;
+    const every = Math.max(1, open.size / most);
+    return [...open.values()].filter(
+      (_, index) => Math.floor(index / every) !== Math.floor((index - 1) / every),
+    );
   }
 
   /** Waits for an event that comes only once. */

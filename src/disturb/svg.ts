@@ -48,10 +48,7 @@ function heading(result: Result, plain?: Result): string[] {
   const kind = result.table === undefined ? '' : `, table ${result.table}`;
   const title =
     `${many(result.connections, 'connection')} on ` +
-    `${many(record.schedule.first.length, 'destination')}${front(result)}, and what changes did to them`;
-  const beside = plain
-    ? ` Plain ECMP: ${formatCount(avoidableLosses(plain.outcome))} avoidable.`
-    : '';
+    `${many(record.schedule.first.length, 'destination')}, and what changes did to them`;
   return [
     label(LEFT, 38, title, { size: 20, bold: true }),
     label(
@@ -59,17 +56,24 @@ function heading(result: Result, plain?: Result): string[] {
       62,
       `${formatCount(avoidable)} avoidable losses, ${formatCount(unavoidable)} unavoidable. ` +
         `${formatCount(outcome.last.sent)} messages sent, ${formatCount(outcome.last.received)} echoed. ` +
-        `${result.object}${kind}.${beside}`,
+        `${result.object}${kind}.`,
       { fill: COLOURS.quiet },
     ),
+    ...(result.routed
+      ? [label(LEFT, 82, front(result, plain), { fill: COLOURS.quiet })]
+      : []),
   ];
 }
 
-function front({ routed }: Result): string {
+/** What stands between clients and destinations, beside another run without it. */
+function front({ routed }: Result, plain?: Result): string {
   if (!routed) return '';
-  return routed.isPlain
-    ? ' behind a router (ECMP)'
-    : `, ${many(routed.balancers, 'balancer')} behind a router (ECMP)`;
+  if (routed.isPlain)
+    return 'No balancer: a router spreads over the destinations (ECMP).';
+  const own = `${many(routed.balancers, 'balancer')} behind a router (ECMP).`;
+  if (!plain) return own;
+  const losses = formatCount(avoidableLosses(plain.outcome));
+  return `${own} Without them, with plain ECMP: ${losses} avoidable losses.`;
 }
 
 /** The time axis, in seconds from the start. */
@@ -152,15 +156,16 @@ function cumulative(
 
 function legend(isCompared: boolean): string[] {
   const y = LOST.top - 18;
+  const [first, second] = isCompared ? [240, 350] : [310, 436];
   const entries = [
-    { at: 310, colour: COLOURS.avoidable, text: 'avoidable' },
+    { at: first, colour: COLOURS.avoidable, text: 'avoidable' },
     {
-      at: 436,
+      at: second,
       colour: COLOURS.unavoidable,
       text: 'unavoidable: their destination was removed',
     },
     ...(isCompared
-      ? [{ at: 752, colour: COLOURS.plain, text: 'avoidable, with plain ECMP' }]
+      ? [{ at: 700, colour: COLOURS.plain, text: 'avoidable, with plain ECMP' }]
       : []),
   ];
   return entries.flatMap(({ at, colour, text }) => [

@@ -120,8 +120,8 @@ export class RoutedBalancers {
 
   /** Drops all in both directions at the router's port; the link itself stays up. */
   async #cut(member: Member): Promise<void> {
-    const object = packaged('testbed/cut.o');
-    const filter = ['bpf', 'direct-action', 'obj', object, 'sec', 'tc'].join(' ');
+    const object = packaged('testbed/port.o');
+    const filter = ['bpf', 'direct-action', 'obj', object, 'sec', 'tc/cut'].join(' ');
     const at = `dev ${member.role}`;
     const file = this.#namespaces.write(
       'cut.tc',

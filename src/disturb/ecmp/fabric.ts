@@ -88,7 +88,7 @@ export class Fabric implements Testbed {
 
   async up(): Promise<void> {
     const { isPlain } = this.#options;
-    const objects = ['testbed/pass.o', 'testbed/cut.o', 'l4lb_decap.o'];
+    const objects = ['testbed/pass.o', 'testbed/port.o', 'l4lb_decap.o'];
     checkBuilt(['testbed/network.sh', ...objects]);
     // Without it, this says what to install.
     if (!isPlain) await this.#run('bird', ['--version']);

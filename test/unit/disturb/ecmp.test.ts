@@ -294,7 +294,7 @@ describe('the report of a run behind a router', () => {
     for (const text of ['3 balancers behind a router', 'with plain ECMP', '>50 %<']) {
       expect(svg).toContain(text);
     }
-    expect(drawSvg(plain)).toContain('behind a router (ECMP)');
+    expect(drawSvg(plain)).toContain('No balancer: a router spreads over');
     expect(drawSvg(ours)).not.toContain('lain ECMP');
   });
 });
