@@ -7,6 +7,7 @@
 import { readHot } from '../fill/settle.js';
 import { idleOf } from '../plan/hot-slots.js';
 import type { DestinationSet, FoldOptions } from '../plan/history.js';
+import { tablesOf } from '../plan/history.js';
 import type { Service } from '../plan/services.js';
 import type { Tables } from '../plan/state.js';
 import type { Maps } from '../program/find.js';
@@ -24,8 +25,9 @@ export async function neededFor(
   fold: FoldOptions,
 ): Promise<number> {
   const all = sets.map((_, index) => index);
-  const whole = memoryOf(sets, all, fold);
-  const rest = memoryOf(sets, all.slice(1), fold);
+  const tables = tablesOf(sets, fold);
+  const whole = memoryOf(sets, all, fold, tables);
+  const rest = memoryOf(sets, all.slice(1), fold, tables);
   const isOlder = (key: number): boolean => {
     const number = key - service.firstSlot;
     return whole[number]?.join() !== rest[number]?.join();

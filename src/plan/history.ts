@@ -42,44 +42,97 @@ export interface FoldOptions {
 /** By the clock of a fold all sets came at once: what times are kept is each balancer's own. */
 const ONCE = 1;
 
+/** The consistent table of each set: work that several folds can share. */
+export function tablesOf(
+  sets: readonly DestinationSet[],
+  { log2Slots }: Pick<FoldOptions, 'log2Slots'>,
+): Int32Array[] {
+  return sets.map((set) => consistentTable(set, 1 << log2Slots));
+}
+
 /**
  * The slots after these sets, the oldest first. Instead of an id a slot has the place of its
  * destination in the newest set, counted from 1.
  */
 export function foldHistory(
   sets: readonly DestinationSet[],
-  { log2Slots, flags, remember, names }: FoldOptions,
+  options: FoldOptions,
+  tables: readonly Int32Array[] = tablesOf(sets, options),
 ): Slot[] {
-  const slots = 1 << log2Slots;
   const numbers = numberOfEach(sets);
+  const numberOf = new Map([...numbers.keys()].map((name, index) => [name, index + 1]));
+  const steps = sets.map((set, index): Step => {
+    const own = set.map((one) => numberOf.get(formatEndpoint(one)) ?? 0);
+    const weights = new Map(
+      set.flatMap(({ weight, isForgotten }, place) =>
+        isForgotten ? [] : [[at(own, place), weight] as const],
+      ),
+    );
+    return {
+      set,
+      own,
+      table: at(tables, index),
+      weightOf: (number) => weights.get(number),
+    };
+  });
   const addresses = [...numbers.values()].map(({ address }) => address);
+  const move = moverFor(addresses, options);
+  const folded =
+    options.flags & CELL_MINIMAL_TABLE
+      ? foldMinimal(steps, move, 1 << options.log2Slots)
+      : foldConsistent(steps, move, 1 << options.log2Slots);
+  return folded.map(withoutDrained);
+}
+
+/** A set, with the numbers that its destinations have in all sets together. */
+interface Step {
+  set: DestinationSet;
+  own: readonly number[];
+  table: Int32Array;
+  weightOf: WeightOf;
+}
+
+type Move = (slot: Slot, to: number, weightOf: WeightOf) => Slot;
+
+function moverFor(
+  addresses: readonly Buffer[],
+  { remember, names }: Pick<FoldOptions, 'remember' | 'names'>,
+): Move {
   const namesOf = (slot: Slot): number =>
     namesOfSlot(names, (number) => addresses[number - 1], slot);
-  const move = (slot: Slot, to: number, weightOf: WeightOf): Slot =>
+  return (slot, to, weightOf) =>
     remember === 'destinations'
       ? moveNaming(slot, to, weightOf, ONCE, namesOf)
       : moveSlot(slot, to, weightOf, remember && ONCE);
-  const numberOf = new Map([...numbers.keys()].map((name, index) => [name, index + 1]));
-  let folded = Array.from({ length: slots }, () => EMPTY_SLOT);
-  for (const set of sets) {
-    const own = set.map((one) => numberOf.get(formatEndpoint(one)) ?? 0);
-    const weights = new Map(
-      set.flatMap(({ weight, isForgotten }, index) =>
-        isForgotten ? [] : [[at(own, index), weight] as const],
-      ),
+}
+
+const leadsTo = ({ own, table }: Step, slot: number): number => {
+  const index = at(table, slot);
+  return index === -1 ? 0 : at(own, index);
+};
+
+function foldConsistent(steps: readonly Step[], move: Move, slots: number): Slot[] {
+  return Array.from({ length: slots }, (_, key) => {
+    const [first, ...others] = steps.map((step) => leadsTo(step, key));
+    // Nearly all slots lead to the same destination in all sets, and have nothing to remember.
+    if (first !== undefined && others.every((to) => to === first))
+      return { current: first, previous: 0, since: 0 };
+    return steps.reduce(
+      (slot, step) => move(slot, leadsTo(step, key), step.weightOf),
+      EMPTY_SLOT,
     );
-    const weightOf: WeightOf = (number) => weights.get(number);
-    const consistent = consistentTable(set, slots);
-    const table =
-      flags & CELL_MINIMAL_TABLE
-        ? minimalTable(set, asLive(folded, own), consistent)
-        : consistent;
-    folded = folded.map((slot, key) => {
-      const index = at(table, key);
-      return move(slot, index === -1 ? 0 : at(own, index), weightOf);
-    });
+  });
+}
+
+/** Each table depends on the slots before it. */
+function foldMinimal(steps: readonly Step[], move: Move, slots: number): Slot[] {
+  let folded = Array.from({ length: slots }, () => EMPTY_SLOT);
+  for (const step of steps) {
+    const live = asLive(folded, step.own);
+    const minimal = { ...step, table: minimalTable(step.set, live, step.table) };
+    folded = folded.map((slot, key) => move(slot, leadsTo(minimal, key), step.weightOf));
   }
-  return folded.map(withoutDrained);
+  return folded;
 }
 
 /** When a destination was drained is each balancer's own, too. */

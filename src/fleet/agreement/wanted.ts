@@ -62,12 +62,12 @@ export function splitConfig(file: DestinationFile, open: OpenFile): SplitConfig 
   };
 }
 
-function rawRow(row: DestinationRow): Record<string, unknown> {
-  return {
-    address: nameOfRow(row),
-    weight: row.weight,
-    ...(row.isBackup && { backup: true }),
-  };
+/** As short as can be: there may be thousands, and each node reads all of them. */
+function rawRow(row: DestinationRow): string | Record<string, unknown> {
+  const { weight, isBackup } = row;
+  const address = nameOfRow(row);
+  if (weight === 1 && !isBackup) return address;
+  return { address, weight, ...(isBackup && { backup: true }) };
 }
 
 /** Why balancers that must agree cannot have this service. */
