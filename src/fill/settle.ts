@@ -144,7 +144,7 @@ export async function settle(
 }
 
 function asAsked(slot: Slot, ready: Settling, { which }: SettleOptions): Settling {
-  if (which === 'all') return { slot: coldSlot(slot), wait: 0 };
+  if (which === 'all') return { slot: coldSlot(slot.current), wait: 0 };
   return which === 'none' ? { slot, wait: ready.wait } : ready;
 }
 

@@ -36,14 +36,14 @@ export function moveSlot(
   weightOf: WeightOf,
   now: number | undefined,
 ): Slot {
-  if (now === undefined) return { current: to, previous: 0, since: 0 };
+  if (now === undefined) return coldSlot(to);
   if (isHot(slot)) {
     const moved = { ...slot, current: to, previous: stillOn(slot, to, weightOf) };
     return noteDrained(slot, moved, weightOf, now);
   }
   if (to === slot.current) return slot;
   // No connection is on an empty slot, or on a destination that is gone.
-  if (weightOf(slot.current) === undefined) return { current: to, previous: 0, since: 0 };
+  if (weightOf(slot.current) === undefined) return coldSlot(to);
   const moved = { current: to, previous: slot.current, since: now };
   return noteDrained(slot, moved, weightOf, now);
 }
@@ -101,8 +101,11 @@ export interface Settling {
   wait: number;
 }
 
-export function coldSlot({ current }: Slot): Slot {
-  return { current, previous: 0, since: 0 };
+const COLD: Slot[] = [];
+
+/** A slot that remembers nothing. Those of a destination, perhaps a million, are one object. */
+export function coldSlot(current: number): Slot {
+  return (COLD[current] ??= { current, previous: 0, since: 0 });
 }
 
 /**
@@ -120,7 +123,7 @@ export function settling(
 ): Settling {
   const needed = Math.max(slot.since, kept) + idle - now;
   const remembered = drainedAt(slot) + deadline - now;
-  if (needed <= 0) return { slot: coldSlot(slot), wait: 0 };
+  if (needed <= 0) return { slot: coldSlot(slot.current), wait: 0 };
   if (remembered > 0) return { slot, wait: Math.min(needed, remembered) };
   const { current, since } = slot;
   return { slot: { current, previous: NOBODY, since }, wait: needed };

@@ -56,8 +56,8 @@ export function* linesOf(
   for (const write of writes) {
     if (write.map === 'slots') {
       const { key, value } = write;
-      const there = slotOf(key);
       if (isHot(value)) {
+        const there = slotOf(key);
         if (remembersOther(there, value)) pending.memories.set(key, value);
         if (there.names !== value.names) pending.names.add(Math.floor(key / PAIR));
       }
@@ -94,14 +94,14 @@ function* quadLines(
   pending: Pending,
 ): Generator<string> {
   for (const quad of pending.quads) {
-    const keys = Array.from({ length: QUAD }, (_, place) => quad * QUAD + place);
-    for (const key of keys) {
+    const four: Slot[] = [];
+    for (let key = quad * QUAD; key < (quad + 1) * QUAD; key++) {
+      four.push(pending.slotOf(key));
       const memory = pending.memories.get(key);
       if (memory && memories) {
         yield updateLine(memories, encodeKey(key), encodeMemory(memory));
       }
     }
-    const four = keys.map(pending.slotOf);
     for (let index = 0; names && index < QUAD; index += PAIR) {
       const pair = (quad * QUAD + index) / PAIR;
       if (pending.names.has(pair)) {

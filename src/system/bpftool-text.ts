@@ -69,14 +69,17 @@ interface EntryJson {
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
+/** Each byte and a space before it. */
+const SPACED = HEX.map((text) => ` ${text}`);
+
 /**
  * Bytes as bpftool wants them after `hex`. It runs for each of 65,536 slots, so it is
  * simple.
  */
 export function hex(bytes: Buffer): string {
   let text = '';
-  for (const byte of bytes) text += `${text === '' ? '' : ' '}${at(HEX, byte)}`;
-  return text;
+  for (let index = 0; index < bytes.length; index++) text += at(SPACED, at(bytes, index));
+  return text.slice(1);
 }
 
 /** The line of a batch that writes an entry of a map. */

@@ -155,7 +155,7 @@ describe('a hot slot', () => {
 
   test('that nobody needs goes cold, whatever the deadline', () => {
     const settled = settling(slot(B, A, 100), 600, NOW, idle, 60);
-    expect(settled).toEqual({ slot: coldSlot(slot(B, A)), wait: 0 });
+    expect(settled).toEqual({ slot: coldSlot(slot(B, A).current), wait: 0 });
   });
 
   test('is kept by another move, for until then its connections were on the current', () => {
