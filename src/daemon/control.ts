@@ -27,6 +27,7 @@ import type { Journal } from './journal.js';
 import type { Service } from './kept-service.js';
 import { decide, isEqual, keptService, takeFill, weightsOf } from './kept-service.js';
 import type { Loaded } from './load.js';
+import { Loop } from './loop.js';
 import { loadFile } from './load.js';
 import type { SavedStates } from './saved.js';
 import { formatSaved, readSaved, savedKey, writeSaved } from './saved.js';
@@ -47,8 +48,6 @@ export interface Options {
 
 /** Milliseconds after which a fill that failed is tried again. */
 const AGAIN = 2000;
-/** Milliseconds: it may wait for the lock for 20 s, and for a busy machine. */
-const LONGEST_STEP = 60_000;
 /** What only checks have changed may be saved that much later. */
 const SAVE_AFTER = 1000;
 const LONGEST = 60_000;
@@ -71,18 +70,7 @@ export class Control {
     ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
   };
   #takeWanted: (wanted: WantedDaemon) => Promise<void> = () => Promise.resolve();
-  /** What somebody waits for. */
-  #asked: (() => Promise<void>)[] = [];
-  /** Ends the sleep, or keeps the next one from beginning. */
-  #wake = (): void => {
-    this.#isAwake = true;
-    this.#endSleep?.();
-  };
-  #endSleep: (() => void) | undefined;
-  #isAwake = false;
-  #isOver = false;
-  /** When something is wrong with this process if its loop has not gone on. */
-  #due = Infinity;
+  readonly #loop = new Loop();
   /** Why the tables have to be filled even if no share changed. */
   #dirty: Cause | undefined = 'start';
   /** When slots may go cold, and when states are to be saved. */
@@ -97,7 +85,7 @@ export class Control {
     this.#asking = new Asking(tools, options.user, {
       turned: (health, turns) => {
         this.#tellTurns(health, turns);
-        this.#wake();
+        this.#loop.wake();
       },
       trouble: (what) => {
         this.#trouble(what);
@@ -111,7 +99,7 @@ export class Control {
 
   /** Reads the file again. A bad one changes nothing, and is a Failure. */
   reload(): Promise<void> {
-    return this.#ask(async () => {
+    return this.#loop.ask(async () => {
       try {
         await this.#load('reloaded');
       } catch (error) {
@@ -131,7 +119,7 @@ export class Control {
     action: Action,
     { weight, dryRun, by }: { weight?: number | undefined; dryRun: boolean; by: By },
   ): Promise<ByHandResult> {
-    return this.#ask(async () => {
+    return this.#loop.ask(async () => {
       const one = this.#services.find(({ health }) => health.name === service);
       const there = one?.health.find(destination);
       if (!one || !there) throw notThere(service, one && destination);
@@ -197,13 +185,12 @@ export class Control {
 
   /** Whether it has done a step as late as it had to. */
   isAlive(now: number): boolean {
-    return now < this.#due;
+    return this.#loop.isAlive(now);
   }
 
   stop(): void {
-    this.#isOver = true;
     this.#asking.stop();
-    this.#wake();
+    this.#loop.stop();
   }
 
   /**
@@ -217,12 +204,7 @@ export class Control {
       await this.#load('started');
       // From now on the services have what counts of it; it may be long.
       this.#saved = new Map();
-      while (!this.#isOver) {
-        this.#due = performance.now() + LONGEST_STEP;
-        const wait = await this.#step();
-        this.#due = performance.now() + wait + LONGEST_STEP;
-        await this.#sleep(wait);
-      }
+      await this.#loop.run(() => this.#step());
       if (this.#saveAt !== Infinity) this.#save();
     } finally {
       await this.end();
@@ -232,14 +214,6 @@ export class Control {
   /** Ends what works for it, and takes away what it has laid for checks. */
   async end(): Promise<void> {
     await this.#asking.close();
-  }
-
-  /** Does something in the loop, after what is being done. */
-  #ask<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#asked.push(() => work().then(resolve, reject));
-      this.#wake();
-    });
   }
 
   async #load(kind: 'started' | 'reloaded'): Promise<void> {
@@ -313,11 +287,6 @@ export class Control {
 
   /** Does what is to be done now, and returns for how many milliseconds there is nothing. */
   async #step(): Promise<number> {
-    for (;;) {
-      const ask = this.#asked.shift();
-      if (!ask) break;
-      await ask();
-    }
     const time = now();
     for (const { health } of this.#services) this.#tellTurns(health, health.pass(time));
     const wanted = this.#services.map((service) => decide(service, time, this.#journal));
@@ -408,20 +377,6 @@ export class Control {
     });
     times.push(this.#settleAt - time, this.#saveAt - time);
     return times.reduce((one, other) => Math.min(one, other), LONGEST);
-  }
-
-  async #sleep(wait: number): Promise<void> {
-    if (!this.#isAwake && !this.#isOver) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.max(0, wait));
-        this.#endSleep = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.#endSleep = undefined;
-    }
-    this.#isAwake = false;
   }
 }
 

@@ -21,6 +21,7 @@ import { keptService, takeFill } from '../daemon/kept-service.js';
 import type { Loaded } from '../daemon/load.js';
 import { loadConfig } from '../daemon/load.js';
 import type { View } from '../daemon/notify.js';
+import { Loop } from '../daemon/loop.js';
 import { reportOf } from '../daemon/report.js';
 import type { Seen } from '../daemon/sampler.js';
 import { WarmTables } from '../daemon/tables.js';
@@ -29,10 +30,6 @@ import { nameOfRow } from '../config/destinations-csv.js';
 import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Context } from '../program/tools.js';
-import { reachable } from '../plan/cells.js';
-import { matchServices } from '../plan/match-services.js';
-import { servicesIn } from '../plan/services.js';
-import { sumOfSlots } from '../plan/sum-of-slots.js';
 import { ownNetworks } from '../system/ip/own.js';
 import { VERSION } from '../system/package.js';
 import { Fault, tryParse } from '../text/fault.js';
@@ -46,14 +43,14 @@ import { Documents } from './documents.js';
 import type { KeptDocument } from './documents.js';
 import { Follow } from './follow.js';
 import type { Keys } from './agreement/keys.js';
-import type { Applied, Head } from './agreement/records.js';
+import type { Head } from './agreement/records.js';
 import { formatNode, parseHead } from './agreement/records.js';
-import { destinationSet, foldOptions } from './agreement/sets.js';
+import { destinationSet } from './agreement/sets.js';
 import { formatSeen } from './agreement/votes.js';
 import type { Vote } from './agreement/votes.js';
 import { Leader } from './leader.js';
 import { Membership } from './membership.js';
-import { neededFor } from './needed.js';
+import { Standing } from './standing.js';
 import type { Store } from './store/store.js';
 
 export interface NodeOptions {
@@ -77,7 +74,6 @@ export interface NodeOptions {
 /** Milliseconds after which a fill that failed is tried again. */
 const AGAIN = 2000;
 const LONGEST = 5000;
-const LONGEST_STEP = 60_000;
 /** After this long behind the others, a node leaves packets to them. */
 const BEHIND = 10_000;
 
@@ -101,12 +97,7 @@ export class FleetNode implements Controller {
   /** The texts that it was loaded from. */
   #loadedFrom = '';
   #services: Service[] = [];
-  /** The documents that the tables were filled from, by service. */
-  #applied = new Map<string, KeptDocument>();
-  readonly #sums = new Map<string, string>();
-  /** Services whose oldest set this node needs no more, and when to look again. */
-  #settled = new Set<string>();
-  readonly #settleAt = new Map<string, number>();
+  readonly #standing = new Standing();
   #isDirty = true;
   #fault: string | undefined;
   #behindSince: number | undefined;
@@ -114,11 +105,7 @@ export class FleetNode implements Controller {
   readonly #changes: Record<Cause, Changes> = {
     ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
   };
-  #asked: (() => Promise<void>)[] = [];
-  #endSleep: (() => void) | undefined;
-  #isAwake = false;
-  #isOver = false;
-  #due = Infinity;
+  readonly #loop = new Loop();
 
   constructor(tools: Context, options: NodeOptions, journal: Journal) {
     const { store, keys, name } = options;
@@ -131,7 +118,7 @@ export class FleetNode implements Controller {
       this.#trouble(what);
     };
     const changed = (): void => {
-      this.#wake();
+      this.#loop.wake();
     };
     this.#asking = new Asking(tools, options.user, {
       turned: ({ name: service }, turns) => {
@@ -197,10 +184,7 @@ export class FleetNode implements Controller {
         });
       return result;
     };
-    return new Promise((resolve, reject) => {
-      this.#asked.push(() => change().then(resolve, reject));
-      this.#wake();
-    });
+    return this.#loop.ask(change);
   }
 
   status(seen: Seen): Status {
@@ -232,10 +216,10 @@ export class FleetNode implements Controller {
       announced: (this.#announcer?.last ?? []).map(({ address }) => address),
       up_to_date: head !== undefined && this.#documents.isUpTo(head) && !this.#isDirty,
       fault: this.#fault ?? null,
-      tables: [...this.#appliedTables()].map(
+      tables: [...this.#standing.tables()].map(
         ([service, { revision, sum, isSettled }]) => ({
           ...{ service, revision, sum, settled: isSettled },
-          sets: this.#applied.get(service)?.document.sets.length ?? 0,
+          sets: this.#standing.documents.get(service)?.document.sets.length ?? 0,
         }),
       ),
     };
@@ -248,13 +232,12 @@ export class FleetNode implements Controller {
   }
 
   isAlive(now: number): boolean {
-    return now < this.#due;
+    return this.#loop.isAlive(now);
   }
 
   stop(): void {
-    this.#isOver = true;
     this.#asking.stop();
-    this.#wake();
+    this.#loop.stop();
   }
 
   async run(take: (wanted: WantedDaemon) => Promise<void>): Promise<void> {
@@ -266,7 +249,10 @@ export class FleetNode implements Controller {
       this.#addresses = (networks.get(device) ?? []).map(({ address }) => address);
       this.#documents.load();
       await Promise.race([
-        this.#loop(),
+        this.#loop.run(async () => {
+          const isDone = await this.#tryTo(() => this.#step());
+          return isDone ? LONGEST : AGAIN;
+        }),
         this.#membership.run().then(() => new Promise<never>(() => {})),
         this.#head.run().then(() => new Promise<never>(() => {})),
         this.#leading.run().then(() => new Promise<never>(() => {})),
@@ -278,7 +264,7 @@ export class FleetNode implements Controller {
 
   /** Routers hear first that it goes: what is on the way to it is still sent on. */
   async end(): Promise<void> {
-    this.#isOver = true;
+    this.#loop.stop();
     await this.#tryTo(() => this.#announcer?.say([]));
     await this.#leader.stop();
     this.#head.stop();
@@ -288,22 +274,7 @@ export class FleetNode implements Controller {
     this.#options.store.close();
   }
 
-  async #loop(): Promise<void> {
-    while (!this.#isOver) {
-      this.#due = performance.now() + LONGEST_STEP;
-      const isDone = await this.#tryTo(() => this.#step());
-      const wait = isDone ? LONGEST : AGAIN;
-      this.#due = performance.now() + wait + LONGEST_STEP;
-      await this.#sleep(wait);
-    }
-  }
-
   async #step(): Promise<void> {
-    for (;;) {
-      const ask = this.#asked.shift();
-      if (!ask) break;
-      await ask();
-    }
     const head = this.#headNow();
     try {
       if (head && this.#head.isKnown) await this.#documents.follow(head);
@@ -342,7 +313,9 @@ export class FleetNode implements Controller {
       this.#loadedFrom = from;
       this.#isDirty = true;
     }
-    const isSame = [...tables].every(([name, one]) => this.#applied.get(name) === one);
+    const isSame = [...tables].every(
+      ([name, one]) => this.#standing.documents.get(name) === one,
+    );
     if (isSame && !this.#isDirty) return;
     await this.#fill();
     this.#documents.save();
@@ -416,8 +389,8 @@ export class FleetNode implements Controller {
       const kept = documents.get(name);
       if (plan && kept) this.#take(service, kept, plan, took);
     }
-    this.#applied = new Map(documents);
-    this.#sumUp();
+    const { state } = must(this.#tables.last, 'the tables');
+    this.#standing.take(documents, state, prepared.services);
     if (this.#isDirty) this.#journal.add({ kind: 'ready' });
     this.#isDirty = false;
     await this.#asking.follow(attached, filled.plan.after);
@@ -431,7 +404,7 @@ export class FleetNode implements Controller {
   ): void {
     const { name, destinations } = service.health;
     const { sets, hands, isPanic, onBackup, wanted } = kept.document;
-    const before = this.#applied.get(name)?.document;
+    const before = this.#standing.documents.get(name)?.document;
     const isByHand =
       JSON.stringify([...(before?.hands ?? [])]) !== JSON.stringify([...hands]);
     const cause: Cause = !before
@@ -454,54 +427,15 @@ export class FleetNode implements Controller {
     changes.slots_moved += plan.slotsMoved;
     changes.slots_ideal += plan.slotsIdeal;
     changes.seconds += took / 1000;
-    if (before !== kept.document) {
-      this.#settled.delete(name);
-      this.#settleAt.set(name, 0);
-    }
-  }
-
-  /** Of what the tables hold now. */
-  #sumUp(): void {
-    const { state } = must(this.#tables.last, 'the tables');
-    this.#sums.clear();
-    for (const [name, service] of this.#live())
-      this.#sums.set(name, sumOfSlots(state, service));
-  }
-
-  /** The services that the tables have, by name. */
-  #live(): Map<string, Parameters<typeof sumOfSlots>[1] & { id: number }> {
-    const state = this.#tables.last?.state;
-    if (!state) return new Map();
-    const resolved = this.#services.map((one) => one.resolved);
-    const live = [...servicesIn(reachable(state)).values()];
-    const matched = matchServices(live, resolved);
-    return new Map([...matched].map(([{ name }, service]) => [name, service]));
   }
 
   async #lookForSettled(): Promise<void> {
     const state = this.#tables.last?.state;
     const maps = this.#attached?.maps;
-    const config = this.#documents.config;
+    const { config } = this.#documents;
     if (!state || !maps || !config) return;
-    const now = performance.now();
-    const resolved = this.#services.map((one) => one.resolved);
-    const live = matchServices([...servicesIn(reachable(state)).values()], resolved);
-    for (const [{ name }, service] of live) {
-      const sets = this.#applied.get(name)?.document.sets ?? [];
-      const wanted = config.services.find((one) => one.name === name);
-      if (sets.length < 2 || !wanted || now < (this.#settleAt.get(name) ?? 0)) continue;
-      const wait = await neededFor(
-        this.#tools,
-        maps,
-        state,
-        service,
-        sets.map(destinationSet),
-        foldOptions(wanted, config.names),
-      );
-      if (wait <= 0) this.#settled.add(name);
-      else this.#settled.delete(name);
-      this.#settleAt.set(name, now + Math.max(LONGEST, wait * 1000));
-    }
+    const services = this.#services.map(({ resolved }) => resolved);
+    await this.#standing.look(this.#tools, maps, state, services, config);
   }
 
   /** Whether the others have what this one cannot apply. */
@@ -529,7 +463,7 @@ export class FleetNode implements Controller {
   async #announce(head: Head | undefined): Promise<void> {
     if (!this.#announcer) return;
     const services = this.#services.map(({ resolved }) => {
-      const kept = this.#applied.get(resolved.name);
+      const kept = this.#standing.documents.get(resolved.name);
       return {
         service: resolved,
         isApplied: kept !== undefined,
@@ -540,20 +474,7 @@ export class FleetNode implements Controller {
     const before = this.#announcer.last;
     if (!(await this.#announcer.say(wanted))) return;
     this.#journal.add({ kind: 'followed', what: announcedInWords(before, wanted) });
-    this.#isAwake = true;
-  }
-
-  #appliedTables(): Map<string, Applied> {
-    return new Map(
-      [...this.#applied].map(([name, { revision }]) => [
-        name,
-        {
-          revision,
-          sum: this.#sums.get(name) ?? '',
-          isSettled: this.#settled.has(name),
-        },
-      ]),
-    );
+    this.#loop.wake();
   }
 
   /** Says in the store what it has and what it sees. */
@@ -562,7 +483,7 @@ export class FleetNode implements Controller {
     this.#membership.say(
       keys.node(name),
       formatNode({
-        ...{ version: VERSION, tables: this.#appliedTables() },
+        ...{ version: VERSION, tables: this.#standing.tables() },
         ...{ isDrained: this.#isDrained(head), fault: this.#fault ?? '' },
         addresses: this.#addresses,
       }),
@@ -593,25 +514,6 @@ export class FleetNode implements Controller {
       this.#trouble([message, advice.cause, advice.next].filter(Boolean).join('; '));
       return false;
     }
-  }
-
-  #wake(): void {
-    this.#isAwake = true;
-    this.#endSleep?.();
-  }
-
-  async #sleep(wait: number): Promise<void> {
-    if (!this.#isAwake && !this.#isOver) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, wait);
-        this.#endSleep = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.#endSleep = undefined;
-    }
-    this.#isAwake = false;
   }
 }
 
