@@ -93,12 +93,15 @@ test.each(['l4lb', 'l4lb-load', 'l4lb-stats'])(
   },
 );
 
-test.each(['l4lb@', 'l4lbd@'])('%s.service has few rights', async (unit) => {
-  const path = `packaging/systemd/${unit}.service`;
-  const limit = ['--offline=true', '--threshold=45'];
-  const args = ['security', '--no-pager', ...limit, path];
-  await execa('systemd-analyze', args, { cwd: ROOT });
-});
+test.each(['l4lb@', 'l4lbd@', 'l4lb-fleet@'])(
+  '%s.service has few rights',
+  async (unit) => {
+    const path = `packaging/systemd/${unit}.service`;
+    const limit = ['--offline=true', '--threshold=45'];
+    const args = ['security', '--no-pager', ...limit, path];
+    await execa('systemd-analyze', args, { cwd: ROOT });
+  },
+);
 
 test('uninstall removes all of it', async () => {
   await execa('make', [
