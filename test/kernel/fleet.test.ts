@@ -322,3 +322,22 @@ test('a node that ends takes back what it announced, and nothing else', async ()
   expect(await announcedBy('destination5')).toEqual([]);
   expect(await network.shell('destination5', programs)).toContain('prog/xdp');
 });
+
+test('routing daemons get their configurations', async () => {
+  const bird = await network.expectOk(
+    'balancer',
+    ...['bin/l4lb.js', 'fleet', 'bird', '-i', 'eth0', '--store', `file:${place}`],
+    ...['--as', '65100', '--router', '10.0.0.77=65000'],
+  );
+  expect(bird.stdout).toContain('neighbor 10.0.0.77 as 65000;');
+  expect(bird.stdout).toContain(`if net !~ [ ${VIP}/32{32,32} ] then reject;`);
+  const frr = await fleet('frr', '--as', '65000', '--router', '=65100');
+  expect(frr.stdout).toContain(' neighbor 10.0.0.4 remote-as 65100');
+  const args = ['fleet', 'bird', '-i', 'eth0', '--as', '1', '--router', '10.0.0.77=2'];
+  const none = await network.run('balancer', 'bin/l4lb.js', [
+    ...args,
+    ...['--store', `file:${place}`, '--fleet', 'other'],
+  ]);
+  expect(none.exitCode).toBe(1);
+  expect(none.stderr).toContain('there is no such fleet');
+});

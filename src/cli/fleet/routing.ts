@@ -7,6 +7,7 @@ import { joinConfig } from '../../fleet/agreement/wanted.js';
 import { birdOfBalancer } from '../../fleet/announce/bird.js';
 import { frrOfRouter } from '../../fleet/announce/frr.js';
 import { birdOfRouter } from '../../fleet/announce/router.js';
+import { noFleet } from '../../fleet/operate/change.js';
 import { run } from '../../system/run.js';
 import { ownNetworks } from '../../system/ip/own.js';
 import { print } from '../../system/output.js';
@@ -31,6 +32,7 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
   const { store, keys } = openFleet(flags);
   const { entries } = await store.read(keys.root);
   store.close();
+  if (!entries.some(({ key }) => key === keys.common)) throw noFleet(store);
   const prefixes = prefixesIn(new Map(entries.map((one) => [one.key, one.value])), keys);
   const text = tryParse(() => {
     if (word === 'bird') return () => birdHere(flags, prefixes);
@@ -42,6 +44,12 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
         ? []
         : [{ name: nameIn(key), address, as: peer.as }];
     });
+    if (balancers.length === 0) {
+      throw new Failure('no node of the fleet is alive', {
+        cause: 'the router learns the addresses of the balancers from those that run',
+        next: 'start l4lb fleet run on each balancer, and run this again',
+      });
+    }
     const routerId = flags.routerId ?? '192.0.2.1';
     const options = { routerId, as, balancers, prefixes };
     const made =
@@ -50,7 +58,7 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
         : birdOfRouter({ ...options, devices: ['*'] });
     return () => Promise.resolve(made);
   });
-  if (text instanceof Fault) throw new Failure(text.message);
+  if (text instanceof Fault) throw unprintable(text, word);
   const made = await text();
   print(made.trimEnd());
 }
@@ -97,6 +105,13 @@ async function birdHere(
       ...{ routers: router, prefixes, table },
     }),
   );
-  if (made instanceof Fault) throw new Failure(made.message);
+  if (made instanceof Fault) throw unprintable(made, 'bird');
   return made;
+}
+
+function unprintable({ message }: Fault, word: string): Failure {
+  return new Failure(`no configuration for ${word} can be printed`, {
+    cause: message,
+    next: 'l4lb fleet --help lists the options',
+  });
 }

@@ -15,13 +15,15 @@ type Entries = ReadonlyMap<string, Entry>;
 
 async function readAll(store: Store, keys: Keys): Promise<Entries> {
   const { entries } = await store.read(keys.root);
-  if (entries.length === 0) {
-    throw new Failure(`there is no fleet in ${store.name}`, {
-      cause: 'nothing was ever applied under this name',
-      next: 'l4lb fleet apply -c FILE; another fleet has another --fleet NAME',
-    });
-  }
+  if (entries.length === 0) throw noFleet(store);
   return new Map(entries.map((entry) => [entry.key, entry]));
+}
+
+export function noFleet({ name }: Store): Failure {
+  return new Failure(`there is no such fleet in ${name}`, {
+    cause: 'nothing was ever applied under this name',
+    next: 'l4lb fleet apply -c FILE; another fleet has another --fleet NAME',
+  });
 }
 
 async function write(store: Store, all: Entries, puts: readonly Put[]): Promise<void> {
