@@ -35,10 +35,12 @@ A destination is drained by l4lb ctl on any node. Without the store all stays as
 interface Word {
   /** How many words follow it. */
   names: number;
-  /** Options that only some words have. */
+  /** Its own options, besides those that say which fleet is meant. */
   options?: readonly (keyof FleetFlags)[];
   run: (flags: FleetFlags, name: string) => Promise<void>;
 }
+
+const ROUTER_OPTIONS = ['as', 'router', 'routerId'] as const;
 
 const WORDS = new Map<string, Word>([
   [
@@ -64,15 +66,28 @@ const WORDS = new Map<string, Word>([
   ['undrain', { names: 1, run: (flags, node) => drain(flags, node, false) }],
   ['settle', { names: 0, options: ['now'], run: settle }],
   ['reset', { names: 0, options: ['yes'], run: reset }],
-  ...['bird', 'frr', 'router'].map((word): [string, Word] => [
+  [
+    'bird',
+    {
+      names: 0,
+      options: ['interface', 'table', ...ROUTER_OPTIONS],
+      run: (flags) => printRouting(flags, 'bird'),
+    },
+  ],
+  ...['frr', 'router'].map((word): [string, Word] => [
     word,
     {
       names: 0,
-      options: ['interface', 'table', 'as', 'router', 'routerId'],
+      options: ROUTER_OPTIONS,
       run: (flags) => printRouting(flags, word),
     },
   ]),
 ]);
+
+/** Options that only some words have. */
+const OWN_OPTIONS: ReadonlySet<string> = new Set(
+  [...WORDS.values()].flatMap(({ options = [] }) => options),
+);
 
 export function fleetCommand(): CliCommand {
   return newCommand('fleet', 'Balance with several machines as one.')
@@ -159,7 +174,11 @@ export function fleetCommand(): CliCommand {
     .action(run);
 }
 
-async function run(words: string[], flags: FleetFlags): Promise<void> {
+async function run(
+  words: string[],
+  flags: FleetFlags,
+  command: CliCommand,
+): Promise<void> {
   const [word = '', ...names] = words;
   const what = WORDS.get(word);
   if (!what) {
@@ -174,6 +193,7 @@ async function run(words: string[], flags: FleetFlags): Promise<void> {
       { next: form },
     );
   }
+  refuseOthers(command, form, what.options ?? []);
   const [name = ''] = names;
   try {
     await what.run(flags, name);
@@ -184,6 +204,30 @@ async function run(words: string[], flags: FleetFlags): Promise<void> {
       next: 'l4lb fleet status shows what is wrong; l4lb fleet apply -c FILE writes it anew',
     });
   }
+}
+
+/** An option that a word does not have was meant for something: it must not be lost. */
+function refuseOthers(command: CliCommand, form: string, own: readonly string[]): void {
+  const ours = command.options.filter((option) =>
+    OWN_OPTIONS.has(option.attributeName()),
+  );
+  const names = (isOwn: boolean): string[] =>
+    ours
+      .filter((option) => own.includes(option.attributeName()) === isOwn)
+      .filter(
+        (option) =>
+          isOwn || command.getOptionValueSource(option.attributeName()) === 'cli',
+      )
+      .map(({ long, short }) => long ?? short ?? '');
+  const [wrong] = names(false);
+  if (wrong === undefined) return;
+  const right = names(true);
+  throw new UsageFailure(`${wrong} does not go with ${form}`, {
+    next:
+      right.length === 0
+        ? `${form}, without it`
+        : `leave it out; of its own it has ${right.join(', ')}`,
+  });
 }
 
 async function showStatus(flags: FleetFlags): Promise<void> {

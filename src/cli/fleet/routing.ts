@@ -29,6 +29,11 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
           : "add --as OWN --router =AS, the balancers' AS, such as --as 65000 --router =65100",
     });
   }
+  if (word === 'bird' && flags.interface === undefined) {
+    throw new UsageFailure('bird on which device?', {
+      next: 'add -i DEVICE, such as eth0',
+    });
+  }
   const { store, keys } = openFleet(flags);
   const { entries } = await store.read(keys.root);
   store.close();
@@ -78,14 +83,9 @@ function prefixesIn(
 }
 
 async function birdHere(
-  { interface: device, as = 0, router = [], routerId, table }: FleetFlags,
+  { interface: device = '', as = 0, router = [], routerId, table }: FleetFlags,
   prefixes: readonly string[],
 ): Promise<string> {
-  if (device === undefined) {
-    throw new UsageFailure('bird on which device?', {
-      next: 'add -i DEVICE, such as eth0',
-    });
-  }
   const networks = (await ownNetworks(run)).get(device);
   if (!networks) {
     throw new Failure(`there is no device ${device}`, { next: 'ip link' });
