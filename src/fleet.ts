@@ -201,7 +201,7 @@ async function run(
     if (!(error instanceof Fault)) throw error;
     throw new Failure(`what ${flags.store} holds of ${flags.fleet} cannot be used`, {
       cause: error.message,
-      next: 'l4lb fleet status shows what is wrong; l4lb fleet apply -c FILE writes it anew',
+      next: 'l4lb fleet status shows what is wrong; a node that leads puts it right, else l4lb fleet reset --yes and apply',
     });
   }
 }

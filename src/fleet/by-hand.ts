@@ -6,8 +6,9 @@ import { Conflict, decideByHand, notThere } from '../daemon/by-hand.js';
 import type { Service } from '../daemon/kept-service.js';
 import { weightsOf } from '../daemon/kept-service.js';
 import type { Given } from '../health/weights.js';
+import { Fault, tryParse } from '../text/fault.js';
 import { at } from '../text/must.js';
-import type { NamedSet } from './agreement/document.js';
+import type { Hand, NamedSet } from './agreement/document.js';
 import type { Keys } from './agreement/keys.js';
 import { formatHands, parseHands } from './agreement/records.js';
 import { foldOptions, movesBetween } from './agreement/sets.js';
@@ -26,6 +27,8 @@ export interface AskedByHand {
   dryRun: boolean;
 }
 
+const NONE: ReadonlyMap<string, Hand> = new Map();
+
 export async function changeByHand(asked: AskedByHand): Promise<ByHandResult> {
   const { store, keys, service, destination, action, weight, dryRun } = asked;
   const one = asked.services.find(({ health }) => health.name === service);
@@ -33,7 +36,9 @@ export async function changeByHand(asked: AskedByHand): Promise<ByHandResult> {
   if (!one || !there) throw notThere(service, one && destination);
   const key = keys.hand(service);
   const [entry] = (await store.read(key)).entries;
-  const hands = entry ? parseHands(entry.value) : new Map<string, never>();
+  // What is none of that decides nothing, so the next decision takes its place.
+  const read = tryParse(() => (entry ? parseHands(entry.value) : NONE));
+  const hands = read instanceof Fault ? NONE : read;
   const before = {
     byHand: undefined,
     weightByHand: undefined,

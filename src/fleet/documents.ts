@@ -4,8 +4,7 @@
  * none, or that goes with the others to no config, is refused and told of, and the node keeps
  * what it has. They are kept on disk, too, so that a node comes up without its store.
  */
-import { dirname } from 'node:path';
-
+import { nameOfRow } from '../config/destinations-csv.js';
 import type { Config } from '../config/read.js';
 import type { Journal } from '../daemon/journal.js';
 import { writeSaved } from '../daemon/saved.js';
@@ -57,6 +56,10 @@ export class Documents {
   #config: Config | undefined;
   /** What was refused, and at which revision. */
   readonly #refused = new Map<string, number>();
+  /** Keys that the store has with what is known, and did not lose meanwhile. */
+  readonly #seen = new Set<string>();
+  #isSaved = true;
+  #told = '';
 
   constructor(store: Sort, keys: Keys, path: string, journal: Journal) {
     this.#store = store;
@@ -79,6 +82,11 @@ export class Documents {
     return this.#common?.common.seed;
   }
 
+  /** What is common to all services, as the store had it. */
+  get common(): string | undefined {
+    return this.#common?.text;
+  }
+
   /** Whether it goes by what the head tells of. */
   isUpTo(head: Head): boolean {
     return (
@@ -90,6 +98,12 @@ export class Documents {
     );
   }
 
+  /** The store was away, so it may have been made anew: then a revision says nothing. */
+  doubt(): void {
+    this.#seen.clear();
+    this.#refused.clear();
+  }
+
   /** Takes the last good ones from disk, if there are any. */
   load(): void {
     let text: string;
@@ -97,18 +111,17 @@ export class Documents {
       text = readRegular(this.#path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw new Failure(`cannot read ${this.#path}`, {
-        cause: fileFault(error),
-        next: `look at: ls -ld ${dirname(this.#path)}`,
-      });
+      // The store has them, too.
+      this.#tell(`cannot read ${this.#path}: ${fileFault(error)}`);
+      return;
     }
     const saved = tryParse(() => parseSavedDocuments(text));
     if (saved instanceof Fault) {
-      // The store has them, too.
       this.#tell(`${this.#path} is not used: ${saved.message}`);
       return;
     }
     this.#take(saved.common, saved.tables);
+    this.#isSaved = true;
   }
 
   /** Reads what the head tells of and is not known yet; true if anything has changed. */
@@ -121,6 +134,7 @@ export class Documents {
       const known = next ?? this.#tables.get(name);
       if (known) tables.set(name, known);
     }
+    await this.#keepThoseThere(head, tables, signal);
     const isSame =
       common === this.#common &&
       tables.size === this.#tables.size &&
@@ -129,13 +143,38 @@ export class Documents {
     return this.#takeWhatFits(common, tables);
   }
 
-  /** Writes to disk what holds now. */
+  /** A head that misses a service which the store still has is wrong, and removes nothing. */
+  async #keepThoseThere(
+    head: Head,
+    tables: Map<string, KeptDocument>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    for (const [name, known] of this.#tables) {
+      const key = this.#keys.table(name);
+      if (head.tables.has(name) || !(await this.#entry(key, signal))) continue;
+      tables.set(name, known);
+      const what = `${this.#keys.head} without ${name}`;
+      this.#refuse(what, known.revision, 'the store has its document');
+    }
+  }
+
+  /** Writes to disk what holds now. Where that fails it is told, and tried again later. */
   save(): void {
-    if (!this.#common) return;
+    if (!this.#common || this.#isSaved) return;
     const { text, revision } = this.#common;
     const tables = [...this.#tables].map(([name, one]) => [name, one.revision, one.text]);
     const saved = { format: FORMAT, common: [revision, text], tables };
-    writeSaved(this.#path, `${JSON.stringify(saved)}\n`);
+    try {
+      writeSaved(this.#path, `${JSON.stringify(saved)}\n`);
+      this.#isSaved = true;
+      this.#told = '';
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      const { message, advice } = error;
+      const what = [message, advice.cause, advice.next].filter(Boolean).join('; ');
+      if (what !== this.#told) this.#tell(what);
+      this.#told = what;
+    }
   }
 
   /** All of it, or without those that are new where these go with the rest to no config. */
@@ -164,8 +203,15 @@ export class Documents {
     const config = joinConfig({ common: common.common.toml, services });
     const [problem] = config.problems;
     if (problem !== undefined) return problem;
+    const other = config.services.find(({ name, rows }) => {
+      const newest = tables.get(name)?.document.sets.at(-1);
+      const names = rows.map(nameOfRow);
+      return newest?.size !== names.length || !names.every((one) => newest.has(one));
+    });
+    if (other) return `${other.name} has other destinations than its document`;
     this.#common = common;
     this.#tables = tables;
+    this.#isSaved = false;
     this.#config = config;
     return undefined;
   }
@@ -173,12 +219,13 @@ export class Documents {
   async #newCommon(head: Head, signal?: AbortSignal): Promise<KeptCommon | undefined> {
     const known = this.#common;
     const { common: key } = this.#keys;
-    if (known?.revision === head.common || this.#refused.get(key) === head.common) {
-      return known;
-    }
+    const isSame = known?.revision === head.common && this.#seen.has(key);
+    if (isSame || this.#refused.get(key) === head.common) return known;
     const entry = await this.#entry(key, signal);
     if (!entry) return known;
+    this.#seen.add(key);
     const { value: text, revision } = entry;
+    if (known?.revision === revision && known.text === text) return known;
     const common = tryParse(() => parseCommon(wholeValue(entry)));
     if (!(common instanceof Fault)) return { text, revision, common };
     this.#refuse(key, revision, common.message);
@@ -193,11 +240,14 @@ export class Documents {
     signal?: AbortSignal,
   ): Promise<KeptDocument | undefined> {
     const key = this.#keys.table(name);
-    const isKnown = this.#tables.get(name)?.revision === revision;
+    const known = this.#tables.get(name);
+    const isKnown = known?.revision === revision && this.#seen.has(key);
     if (isKnown || this.#refused.get(key) === revision) return undefined;
     const entry = await this.#entry(key, signal);
     if (!entry) return undefined;
+    this.#seen.add(key);
     const { value: text } = entry;
+    if (known?.revision === entry.revision && known.text === text) return undefined;
     const document = tryParse(() => documentIn(wholeValue(entry), toml, name));
     if (!(document instanceof Fault)) return { text, revision: entry.revision, document };
     this.#refuse(key, entry.revision, document.message);

@@ -25,7 +25,7 @@ export class Follow {
   readonly #end = new AbortController();
   #entries: ReadonlyMap<string, Entry> = new Map();
   #isLost = false;
-  #isRead = false;
+  #reads = 0;
 
   constructor(store: Store, place: string, events: FollowEvents) {
     this.#store = store;
@@ -40,7 +40,12 @@ export class Follow {
 
   /** Whether it has been read, and is heard of. */
   get isKnown(): boolean {
-    return this.#isRead && !this.#isLost;
+    return this.#reads > 0 && !this.#isLost;
+  }
+
+  /** How often it was read: each time the store may be another one, with revisions anew. */
+  get reads(): number {
+    return this.#reads;
   }
 
   /** Ends only when it is stopped. */
@@ -66,6 +71,7 @@ export class Follow {
 
   async #follow(signal: AbortSignal): Promise<void> {
     const { revision, entries } = await this.#store.read(this.#place, signal);
+    this.#reads++;
     this.#take(new Map(entries.map((entry) => [entry.key, entry])));
     for await (const { events } of this.#store.watch(this.#place, revision, signal)) {
       if (events.length === 0) continue;
@@ -80,7 +86,6 @@ export class Follow {
 
   #take(entries: ReadonlyMap<string, Entry>): void {
     this.#entries = entries;
-    this.#isRead = true;
     if (this.#isLost) this.#events.lost?.(undefined);
     this.#isLost = false;
     this.#events.changed();

@@ -11,11 +11,12 @@ import { nameOfRow } from '../config/destinations-csv.js';
 import type { Journal } from '../daemon/journal.js';
 import { Fault, tryParse } from '../text/fault.js';
 import { Failure } from '../text/failure.js';
+import { printableLine } from '../text/printable.js';
 import type { Document, Hand } from './agreement/document.js';
 import { formatDocument, parseDocument } from './agreement/document.js';
-import type { KeptDocument } from './documents.js';
+import type { Documents } from './documents.js';
 import type { Keys } from './agreement/keys.js';
-import { nameIn } from './agreement/keys.js';
+import { isName, named } from './agreement/keys.js';
 import type { Head, NodeRecord } from './agreement/records.js';
 import {
   formatHead,
@@ -40,14 +41,20 @@ export interface LeaderParts {
   membership: Membership;
   journal: Journal;
   /** The last good documents that this node has seen. */
-  known: () => ReadonlyMap<string, KeptDocument>;
+  known: Pick<Documents, 'common' | 'tables'>;
 }
 
 /** Milliseconds between two looks, in which something may follow from time alone. */
 const LONGEST = 5000;
 const SHORTEST = 50;
+/** Between two looks whether the one who leads is there, and at least if it is this node. */
+const LOOK = 15_000;
+const OWN_LOOK = 1000;
 /** For which one that gave up its lead lets others try. */
 const REST = 5000;
+/** Documents in one write: a store takes no more than so many keys, and its bytes. */
+const MOST_AT_ONCE = 100;
+const MOST_BYTES = 1_000_000;
 /** Nodes that were there a moment ago may not have said anything yet. */
 const SETTLE_AFTER = 3000;
 
@@ -65,6 +72,9 @@ export class Leader {
   #isTrying = false;
   #timer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
+  /** Who leads, as it was seen last. */
+  #seen: Entry | undefined;
+  #watch: NodeJS.Timeout | undefined;
   readonly #told = new Set<string>();
   #isOver = false;
 
@@ -79,11 +89,43 @@ export class Leader {
   /** Takes who leads, as the store has it; undefined: nobody. */
   see(leader: Entry | undefined): void {
     if (this.#mine !== undefined && leader?.created !== this.#mine) this.#end('lost');
+    this.#seen = leader;
+    this.#watchLead();
     if (!leader) void this.#try();
+  }
+
+  /**
+   * Looks now and then whether the one who leads is there. A lead may belong to nobody: it
+   * was written without a lease, or by this node, which was not told that it was.
+   */
+  #watchLead(): void {
+    clearTimeout(this.#watch);
+    const lead = this.#seen;
+    if (!lead || this.leads || this.#isOver) return;
+    const wait = lead.value === this.#parts.name ? OWN_LOOK : LOOK * (1 + Math.random());
+    this.#watch = setTimeout(() => void this.#removeDead(lead), wait).unref();
+  }
+
+  async #removeDead({ value, created }: Entry): Promise<void> {
+    const { store, keys, name } = this.#parts;
+    try {
+      const isSame = !this.leads && this.#seen?.created === created;
+      if (!isSame || this.#isTrying || this.#isOver) return;
+      const isOther = isName(value) && value !== name;
+      if (isOther && (await store.read(keys.node(value))).entries.length > 0) return;
+      this.#tell(`${value.slice(0, 64)} leads, and is not there: its lead ends`);
+      const remove = [{ key: keys.leader, remove: true as const }];
+      await store.write([{ key: keys.leader, created }], remove);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error; // it is tried again
+    } finally {
+      this.#watchLead();
+    }
   }
 
   async stop(): Promise<void> {
     this.#isOver = true;
+    clearTimeout(this.#watch);
     this.#end('ended');
     await this.#work;
   }
@@ -180,13 +222,17 @@ export class Leader {
   async #decide(entries: ReadonlyMap<string, Entry>): Promise<number> {
     const { keys, journal } = this.#parts;
     const now = performance.now();
+    if (!entries.has(keys.common)) return LONGEST;
+    if (await this.#mendCommon(entries)) return SHORTEST;
     this.#make(entries, now);
     const nodes = this.#below(entries, keys.node(), parseNode);
     const seen = this.#below(entries, keys.seen(), parseSeen);
+    // Whoever does not live does not vote.
+    const votes = new Map([...seen].filter(([name]) => nodes.has(name)));
     let wait = LONGEST;
     const nexts: [LedService, NextDocument][] = [];
     for (const one of this.#services.values()) {
-      one.take(seen, nodes.size, now);
+      one.take(votes, nodes.size, now);
       const next = one.next(now, journal);
       if (next) nexts.push([one, next]);
       wait = Math.min(wait, one.wait(now));
@@ -206,6 +252,25 @@ export class Leader {
     return wait;
   }
 
+  /** What is common and broken is put right, if this node has seen it whole. */
+  async #mendCommon(entries: ReadonlyMap<string, Entry>): Promise<boolean> {
+    const { store, keys, known } = this.#parts;
+    const entry = entries.get(keys.common);
+    const common = tryParse(() => parseCommon(entry?.value ?? ''));
+    if (!(common instanceof Fault) || !entry) return false;
+    if (known.common === undefined || this.#mine === undefined) return false;
+    this.#tell(
+      `${keys.common} at revision ${entry.revision} is put right: ${common.message}`,
+    );
+    const compare = [
+      { key: keys.leader, created: this.#mine },
+      { key: keys.common, revision: entry.revision },
+    ];
+    // The head follows.
+    await store.write(compare, [{ key: keys.common, value: known.common }]);
+    return true;
+  }
+
   /** Makes its services anew if what is wanted of them has changed, or their documents. */
   #make(entries: ReadonlyMap<string, Entry>, now: number): void {
     const { keys } = this.#parts;
@@ -215,7 +280,8 @@ export class Leader {
         (place) => key === place || (place.endsWith('/') && key.startsWith(place)),
       ),
     );
-    const made = parts.map(({ key, revision }) => `${key} ${revision}`).join('\n');
+    const revisions = parts.map(({ key, revision }) => `${key} ${revision}`);
+    const made = [this.#all?.reads, ...revisions].join('\n');
     if (made === this.#made) return;
     const text = entries.get(keys.common)?.value;
     if (text === undefined) return;
@@ -233,7 +299,7 @@ export class Leader {
           ...{ text: texts.get(name) ?? '', service, names: config.names },
           hands: handsOf(hands.get(name), service.rows.map(nameOfRow)),
           // What is broken in the store, this node may have seen whole.
-          document: documents.get(name) ?? this.#parts.known().get(name)?.document,
+          document: documents.get(name) ?? this.#parts.known.tables.get(name)?.document,
           isPublished: documents.has(name),
         };
         return [name, new LedService(input, this.#services.get(name), now)];
@@ -277,12 +343,11 @@ export class Leader {
     parse: (text: string) => T,
   ): Map<string, T> {
     const all = new Map<string, T>();
-    for (const { key, value, revision } of entries.values()) {
-      if (!key.startsWith(place)) continue;
+    for (const [name, { key, value, revision }] of named(entries.values(), place)) {
       const one = tryParse(() => parse(value));
       if (one instanceof Fault)
         this.#tell(`${key} at revision ${revision}: ${one.message}`);
-      else all.set(nameIn(key), one);
+      else all.set(name, one);
     }
     return all;
   }
@@ -291,18 +356,18 @@ export class Leader {
     if (this.#told.has(what)) return;
     if (this.#told.size > 1000) this.#told.clear();
     this.#told.add(what);
-    this.#parts.journal.add({ kind: 'trouble', what });
+    this.#parts.journal.add({ kind: 'trouble', what: printableLine(what) });
   }
 
-  /** All at once, so that no node ever has a part of what was decided. */
+  /** All at once, or as many as a write holds; the others follow in a moment. */
   async #publish(
     entries: ReadonlyMap<string, Entry>,
     nexts: readonly [LedService, NextDocument][],
   ): Promise<void> {
     const { journal } = this.#parts;
     const documents = nexts.map(([{ name }, { document }]) => [name, document] as const);
-    if (!(await this.#write(entries, new Map(documents)))) return;
-    for (const [service, next] of nexts) {
+    const written = await this.#write(entries, new Map(documents));
+    for (const [service, next] of nexts.slice(0, written)) {
       const { cause, weights, moved, ideal, forgets, document } = next;
       journal.add({
         ...{ kind: 'decided', service: service.name, cause, weights, moved, ideal },
@@ -336,27 +401,39 @@ export class Leader {
     entries: ReadonlyMap<string, Entry>,
     documents: ReadonlyMap<string, Document>,
   ): Promise<void> {
-    if (!(await this.#write(entries, documents))) return;
-    for (const [service, { sets }] of documents)
+    const written = await this.#write(entries, documents);
+    for (const [service, { sets }] of [...documents].slice(0, written))
       this.#parts.journal.add({ kind: 'settled', service, sets: sets.length });
   }
 
   async #removeGone(entries: ReadonlyMap<string, Entry>): Promise<void> {
     const { keys } = this.#parts;
     if (!entries.has(keys.common)) return;
-    const gone = [...entries.keys()].filter(
-      (key) => key.startsWith(keys.table()) && !entries.has(keys.wanted(nameIn(key))),
-    );
-    if (gone.length > 0) await this.#write(entries, new Map(), gone.map(nameIn));
+    const gone = named(entries.values(), keys.table())
+      .map(([name]) => name)
+      .filter((name) => !entries.has(keys.wanted(name)))
+      .slice(0, MOST_AT_ONCE);
+    if (gone.length > 0) await this.#write(entries, new Map(), gone);
   }
 
-  /** Without it no node learns anything. */
+  /** One that is none, or tells of other documents than there are, tells no node anything. */
   async #mendHead(entries: ReadonlyMap<string, Entry>): Promise<void> {
     const { keys } = this.#parts;
+    const common = entries.get(keys.common);
+    if (!common) return;
+    const head = tryParse(() => headIn(entries, keys));
+    const there = tablesIn(entries, keys);
     const isWhole =
-      !entries.has(keys.common) ||
-      !(tryParse(() => headIn(entries, keys)) instanceof Fault);
-    if (!isWhole) await this.#write(entries, new Map());
+      !(head instanceof Fault) &&
+      head.common === common.revision &&
+      head.tables.size === there.size &&
+      [...there].every(([name, revision]) => head.tables.get(name) === revision);
+    if (isWhole) return;
+    if (!(head instanceof Fault))
+      this.#tell(
+        `${keys.head} at revision ${revisionIn(entries, keys.head)} is put right`,
+      );
+    await this.#write(entries, new Map());
   }
 
   /** One that is none is made anew; who was drained has to be told again. */
@@ -367,43 +444,50 @@ export class Leader {
     this.#tell(
       `${keys.head} is made anew, without nodes that are drained: ${head.message}`,
     );
-    const there = [...entries.values()].filter(({ key }) => key.startsWith(keys.table()));
-    const tables = new Map(there.map(({ key, revision }) => [nameIn(key), revision]));
-    return { common: 0, tables, drained: new Set() };
+    return { common: 0, tables: tablesIn(entries, keys), drained: new Set() };
   }
 
-  /** Writes documents and the head that tells of them; false if it does not lead any more. */
+  /**
+   * Writes documents and the head that tells of them. Returns how many of them, from the
+   * first on: 0 if it does not lead any more.
+   */
   async #write(
     entries: ReadonlyMap<string, Entry>,
     documents: ReadonlyMap<string, Document>,
     gone: readonly string[] = [],
-  ): Promise<boolean> {
+  ): Promise<number> {
     const { store, keys } = this.#parts;
     const created = this.#mine;
-    if (created === undefined) return false;
+    if (created === undefined) return 0;
     const head = this.#headIn(entries);
     const common = parseCommon(entries.get(keys.common)?.value ?? '');
-    const tables = new Map(head.tables);
+    const tables = tablesIn(entries, keys);
     const puts: Put[] = [];
     const compare: Compare[] = [
       { key: keys.leader, created },
-      { key: keys.head, revision: entries.get(keys.head)?.revision ?? 0 },
+      { key: keys.head, revision: revisionIn(entries, keys.head) },
     ];
+    let bytes = 0;
+    let count = 0;
     for (const [name, document] of documents) {
       const key = keys.table(name);
       const weights = weightsOf(common.toml, document.wanted);
+      const value = formatDocument(document, weights);
+      bytes += Buffer.byteLength(value);
+      if (count > 0 && (count === MOST_AT_ONCE || bytes > MOST_BYTES)) break;
+      count++;
       tables.set(name, 0);
-      puts.push({ key, value: formatDocument(document, weights) });
-      compare.push({ key, revision: entries.get(key)?.revision ?? 0 });
+      puts.push({ key, value });
+      compare.push({ key, revision: revisionIn(entries, key) });
     }
     for (const name of gone) {
       tables.delete(name);
       puts.push({ key: keys.table(name), remove: true });
     }
-    const revision = entries.get(keys.common)?.revision ?? 0;
+    const revision = revisionIn(entries, keys.common);
     const value = formatHead({ ...head, common: revision, tables });
     puts.push({ key: keys.head, value });
-    return (await store.write(compare, puts)) !== undefined;
+    return (await store.write(compare, puts)) === undefined ? 0 : count;
   }
 }
 
@@ -414,6 +498,16 @@ function handsOf(
 ): Map<string, Hand> {
   const there = new Set(names);
   return new Map([...(hands ?? [])].filter(([name]) => there.has(name)));
+}
+
+function revisionIn(entries: ReadonlyMap<string, Entry>, key: string): number {
+  return entries.get(key)?.revision ?? 0;
+}
+
+/** The revisions of the documents that are there. */
+function tablesIn(entries: ReadonlyMap<string, Entry>, keys: Keys): Map<string, number> {
+  const there = named(entries.values(), keys.table());
+  return new Map(there.map(([name, { revision }]) => [name, revision]));
 }
 
 export function headIn(entries: ReadonlyMap<string, Entry>, keys: Keys): Head {

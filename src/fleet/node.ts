@@ -36,6 +36,7 @@ import { Fault, tryParse } from '../text/fault.js';
 import { Failure } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { at, must } from '../text/must.js';
+import { printableLine } from '../text/printable.js';
 import { wholeWeights } from '../health/weights.js';
 import { Announcer, announcements } from './announcer.js';
 import { changeByHand } from './by-hand.js';
@@ -43,8 +44,9 @@ import { Documents } from './documents.js';
 import type { KeptDocument } from './documents.js';
 import { Follow } from './follow.js';
 import type { Keys } from './agreement/keys.js';
+import { named } from './agreement/keys.js';
 import type { Head } from './agreement/records.js';
-import { formatNode, parseHead } from './agreement/records.js';
+import { formatNode, parseHead, parseNode } from './agreement/records.js';
 import { destinationSet } from './agreement/sets.js';
 import { formatSeen } from './agreement/votes.js';
 import type { Vote } from './agreement/votes.js';
@@ -98,6 +100,8 @@ export class FleetNode implements Controller {
   #loadedFrom = '';
   #services: Service[] = [];
   readonly #standing = new Standing();
+  /** How often the head had been read when the documents were followed last. */
+  #reads = 0;
   #isDirty = true;
   #fault: string | undefined;
   #behindSince: number | undefined;
@@ -137,7 +141,7 @@ export class FleetNode implements Controller {
       trouble,
     });
     const membership = this.#membership;
-    const known = (): Documents['tables'] => this.#documents.tables;
+    const known = this.#documents;
     this.#leader = new Leader({ store, keys, name, membership, journal, known });
     const lost = (why: Failure | undefined): void => {
       this.#trouble(why ? `all stays as it is: ${why.message}` : `${store.name} is back`);
@@ -277,17 +281,19 @@ export class FleetNode implements Controller {
   async #step(): Promise<void> {
     const head = this.#headNow();
     try {
+      if (this.#reads !== this.#head.reads) this.#documents.doubt();
+      this.#reads = this.#head.reads;
       if (head && this.#head.isKnown) await this.#documents.follow(head);
       await this.#fillIfNew();
       if (this.#loaded) this.#fault = undefined;
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
+      if (!(error instanceof Failure) && !(error instanceof Fault)) throw error;
       this.#fault = error.message;
       throw error;
     } finally {
-      await this.#seeBehind(head);
-      await this.#announce(head);
+      await this.#tryTo(() => this.#seeBehind(head));
       this.#tell(head);
+      await this.#announce(head);
     }
     await this.#lookForSettled();
     this.#tell(head);
@@ -303,9 +309,9 @@ export class FleetNode implements Controller {
 
   /** Brings the tables to what the documents say. */
   async #fillIfNew(): Promise<void> {
-    const { config, tables, seed } = this.#documents;
+    const { config, tables, common } = this.#documents;
     if (!config) return;
-    const from = [seed, ...[...tables].map(([, { document }]) => document.wanted)].join(
+    const from = [common, ...[...tables].map(([, { document }]) => document.wanted)].join(
       '\n',
     );
     if (!this.#loaded || from !== this.#loadedFrom) {
@@ -316,8 +322,7 @@ export class FleetNode implements Controller {
     const isSame = [...tables].every(
       ([name, one]) => this.#standing.documents.get(name) === one,
     );
-    if (isSame && !this.#isDirty) return;
-    await this.#fill();
+    if (!isSame || this.#isDirty) await this.#fill();
     this.#documents.save();
   }
 
@@ -450,10 +455,12 @@ export class FleetNode implements Controller {
     if (now - (this.#behindSince ?? now) < BEHIND) return;
     const { store, keys, name } = this.#options;
     const { entries } = await store.read(keys.node());
-    const isAlone = entries.every(({ key }) => key === keys.node(name));
-    if (!this.#isBehind && !isAlone)
+    const isAnyAhead = named(entries, keys.node()).some(
+      ([other, { value }]) => other !== name && hasAll(value, head),
+    );
+    if (!this.#isBehind && isAnyAhead)
       this.#trouble('this node is behind the others, and leaves packets to them');
-    this.#isBehind = !isAlone;
+    this.#isBehind = isAnyAhead;
   }
 
   #isDrained(head: Head | undefined): boolean {
@@ -509,12 +516,26 @@ export class FleetNode implements Controller {
       await work();
       return true;
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      const { message, advice } = error;
-      this.#trouble([message, advice.cause, advice.next].filter(Boolean).join('; '));
+      // What the store has is untrusted: whatever is wrong with it, the tables stay.
+      if (!(error instanceof Failure) && !(error instanceof Fault)) throw error;
+      const { cause, next } = error instanceof Failure ? error.advice : {};
+      const words = [error.message, cause, next].filter((one) => one !== undefined);
+      this.#trouble(printableLine(words.join('; ')));
       return false;
     }
   }
+}
+
+/** Whether a node has what the head tells of, and takes packets. */
+function hasAll(text: string, head: Head): boolean {
+  const node = tryParse(() => parseNode(text));
+  return (
+    !(node instanceof Fault) &&
+    !node.isDrained &&
+    [...head.tables].every(
+      ([service, revision]) => node.tables.get(service)?.revision === revision,
+    )
+  );
 }
 
 function voteOf(state: View['destinations'][0]['condition']['state']): Vote {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb fleet bird, frr and router: prints what routing daemons need to know of a fleet. */
 import { addressesOf } from '../../config/via.js';
-import { nameIn } from '../../fleet/agreement/keys.js';
+import { named } from '../../fleet/agreement/keys.js';
 import { parseCommon, parseNode } from '../../fleet/agreement/records.js';
 import { joinConfig } from '../../fleet/agreement/wanted.js';
 import { birdOfBalancer } from '../../fleet/announce/bird.js';
@@ -13,6 +13,7 @@ import { ownNetworks } from '../../system/ip/own.js';
 import { print } from '../../system/output.js';
 import { Fault, tryParse } from '../../text/fault.js';
 import { Failure, UsageFailure } from '../../text/failure.js';
+import type { Entry } from '../../fleet/store/store.js';
 import type { FleetFlags } from './store.js';
 import { openFleet } from './store.js';
 
@@ -38,16 +39,14 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
   const { entries } = await store.read(keys.root);
   store.close();
   if (!entries.some(({ key }) => key === keys.common)) throw noFleet(store);
-  const prefixes = prefixesIn(new Map(entries.map((one) => [one.key, one.value])), keys);
+  const prefixes = prefixesIn(entries, keys);
   const text = tryParse(() => {
     if (word === 'bird') return () => birdHere(flags, prefixes);
-    const nodes = entries.filter(({ key }) => key.startsWith(keys.node()));
-    const balancers = nodes.flatMap(({ key, value }) => {
+    const nodes = named(entries, keys.node());
+    const balancers = nodes.flatMap(([name, { value }]) => {
       const [address] = parseNode(value).addresses.filter(isRoutable);
       const [peer] = peers;
-      return address === undefined || !peer
-        ? []
-        : [{ name: nameIn(key), address, as: peer.as }];
+      return address === undefined || !peer ? [] : [{ name, address, as: peer.as }];
     });
     if (balancers.length === 0) {
       throw new Failure('no node of the fleet is alive', {
@@ -69,14 +68,12 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
 }
 
 function prefixesIn(
-  all: ReadonlyMap<string, string>,
+  entries: readonly Entry[],
   keys: ReturnType<typeof openFleet>['keys'],
 ): string[] {
-  const common = parseCommon(all.get(keys.common) ?? '');
+  const common = parseCommon(entries.find(({ key }) => key === keys.common)?.value ?? '');
   const services = new Map(
-    [...all]
-      .filter(([key]) => key.startsWith(keys.wanted()))
-      .map(([key, text]) => [nameIn(key), text]),
+    named(entries, keys.wanted()).map(([name, { value }]) => [name, value]),
   );
   const config = joinConfig({ common: common.toml, services });
   return [...new Set(config.services.flatMap(addressesOf))];

@@ -15,6 +15,7 @@
  * all the time. Names are encoded, since those of services may have slashes in them.
  */
 import { Fault } from '../../text/fault.js';
+import { printableLine } from '../../text/printable.js';
 
 export class Keys {
   readonly #root: string;
@@ -59,19 +60,45 @@ export class Keys {
   }
 }
 
-/** The name at the end of a key that is below such a folder. */
-export function nameIn(key: string): string {
+/**
+ * What stands below such a place, with its name. A key that we would not write for a name is
+ * none of ours: two keys would have one name, and a name could reach a terminal.
+ */
+export function named<T extends { key: string }>(
+  entries: Iterable<T>,
+  place: string,
+): [name: string, entry: T][] {
+  return [...entries].flatMap((entry): [string, T][] => {
+    if (!entry.key.startsWith(place)) return [];
+    const name = nameOf(entry.key.slice(place.length), place);
+    return name === undefined ? [] : [[name, entry]];
+  });
+}
+
+function nameOf(text: string, place: string): string | undefined {
   try {
-    return decodeURIComponent(key.slice(key.lastIndexOf('/') + 1));
+    const name = decodeURIComponent(text);
+    const isOfNode = /\/(node|seen)\/$/.test(place);
+    const isOurs =
+      name !== '' &&
+      encodeURIComponent(name) === text &&
+      printableLine(name) === name &&
+      (!isOfNode || isName(name));
+    return isOurs ? name : undefined;
   } catch (error) {
-    if (error instanceof URIError) return ''; // whoever wrote it, it is none of ours
+    if (error instanceof URIError) return undefined;
     throw error;
   }
 }
 
+/** Whether a fleet or a node can have this name. */
+export function isName(name: string): boolean {
+  return /^[A-Za-z0-9][\w.-]{0,62}$/.test(name);
+}
+
 /** Of a fleet or a node. */
 export function checkName(name: string, whose: string): string {
-  if (/^[A-Za-z0-9][\w.-]{0,62}$/.test(name)) return name;
+  if (isName(name)) return name;
   throw new Fault(
     `${JSON.stringify(name)} is no name for ${whose}: at most 63 letters, digits and _ . -, ` +
       'with a letter or a digit in front',

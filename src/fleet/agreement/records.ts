@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What a fleet keeps in its store besides documents: see keys.ts. */
 import { Fault } from '../../text/fault.js';
+import { printableLine } from '../../text/printable.js';
 import type { Hand } from './document.js';
 import { isHand } from './document.js';
 import { FORMAT, isFlag, isList, isText, isTuple, isWhole, readFields } from './json.js';
@@ -45,6 +46,7 @@ export interface NodeRecord {
 
 const MOST_HEAD = 2048;
 const MOST = 1_000_000;
+const MOST_SHOWN = 500;
 const SEEDS = 2 ** 32;
 
 export function formatCommon({ toml, seed }: Common): string {
@@ -106,14 +108,19 @@ export function parseNode(text: string): NodeRecord {
     isList(addresses, isText);
   if (!isWell) throw new Fault('it is not a node');
   return {
-    ...{ version, isDrained: drained, fault, addresses },
+    ...{ version: shown(version), isDrained: drained, fault: shown(fault), addresses },
     tables: new Map(
       tables.map(([name, revision, sum, isSettled]) => [
         name,
-        { revision, sum, isSettled },
+        { revision, sum: shown(sum), isSettled },
       ]),
     ),
   };
+}
+
+/** Text of another node, for people. */
+function shown(text: string): string {
+  return printableLine(text.slice(0, MOST_SHOWN));
 }
 
 export function formatHands(hands: ReadonlyMap<string, Hand>): string {

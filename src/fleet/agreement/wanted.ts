@@ -123,7 +123,8 @@ const NO_FILE: OpenFile = (name) => {
  * they may contradict each other where none does alone.
  */
 export function joinConfig({ common, services }: WantedTexts): Config {
-  const text = [common, ...services.values()].join('\n');
+  const none = services.size === 0 ? ['service = []'] : [];
+  const text = [common, ...none, ...services.values()].join('\n');
   const config = parseConfig({ name: 'the store', text }, NO_FILE);
   const names = [...services.keys()];
   const isNamed =

@@ -4,14 +4,18 @@ import { randomInt } from 'node:crypto';
 
 import { Conflict } from '../../daemon/by-hand.js';
 import type { SlotSeed } from '../../wire/slot-seed.js';
+import { Fault, tryParse } from '../../text/fault.js';
 import { Failure } from '../../text/failure.js';
 import type { Keys } from '../agreement/keys.js';
-import { nameIn } from '../agreement/keys.js';
+import { named } from '../agreement/keys.js';
 import { formatCommon, formatHead, parseCommon } from '../agreement/records.js';
 import type { SplitConfig } from '../agreement/wanted.js';
 import { headIn } from '../leader.js';
-import type { Compare, Put, Store } from '../store/store.js';
+import type { Compare, Entry, Put, Store } from '../store/store.js';
 import { MOST_KEYS } from '../store/store.js';
+
+/** A revision that no store comes to soon. */
+const LARGE_REVISION = 999_999_999;
 
 export interface Applied {
   /** The fleet has just been made, and so was its seed. */
@@ -37,8 +41,8 @@ export async function applyConfig(
   const known = before && parseCommon(before.value);
   const seed = seedFor(config.seed, known?.seed);
   const isCommonChanged = known?.toml !== toml || known.seed !== seed;
-  const wanted = [...there.values()].filter(({ key }) => key.startsWith(keys.wanted()));
-  const old = new Map(wanted.map(({ key, value }) => [nameIn(key), value]));
+  const wanted = named(there.values(), keys.wanted());
+  const old = new Map(wanted.map(([name, { value }]) => [name, value]));
   const differs = [...services].filter(([name, text]) => old.get(name) !== text);
   const removed = [...old.keys()].filter((name) => !services.has(name));
   const applied: Applied = {
@@ -55,9 +59,12 @@ export async function applyConfig(
   if (isCommonChanged) {
     puts.push({ key: keys.common, value: formatCommon({ toml, seed }) });
     // The first head is the leader's: one without services would have nodes remove theirs.
-    const head = there.has(keys.head) && headIn(there, keys);
-    if (head) puts.push({ key: keys.head, value: formatHead({ ...head, common: 0 }) });
+    const head = tryParse(() => headIn(there, keys));
+    // One that is none is the leader's to put right.
+    if (there.has(keys.head) && !(head instanceof Fault))
+      puts.push({ key: keys.head, value: formatHead({ ...head, common: 0 }) });
   }
+  checkHead(services.keys(), there, keys);
   if (dryRun || puts.length === 0) return applied;
   if (puts.length > MOST_KEYS) {
     throw new Failure(`${puts.length} services at once are too many for the store`, {
@@ -73,6 +80,22 @@ export async function applyConfig(
     });
   }
   return applied;
+}
+
+/** The leader could write no head that is longer, and would decide nothing any more. */
+function checkHead(
+  names: Iterable<string>,
+  there: ReadonlyMap<string, Entry>,
+  keys: Keys,
+): void {
+  const head = tryParse(() => headIn(there, keys));
+  const drained = head instanceof Fault ? new Set<string>() : head.drained;
+  const tables = new Map([...names].map((name) => [name, LARGE_REVISION]));
+  const text = tryParse(() => formatHead({ common: LARGE_REVISION, tables, drained }));
+  if (!(text instanceof Fault)) return;
+  throw new Failure(text.message, {
+    next: 'apply fewer services, or shorter names; another fleet has another --fleet NAME',
+  });
 }
 
 /** One that is given counts; else it is the fleet's own, drawn when that is made. */

@@ -4,7 +4,7 @@ import { Conflict } from '../../daemon/by-hand.js';
 import { Failure } from '../../text/failure.js';
 import { formatDocument, parseDocument } from '../agreement/document.js';
 import type { Keys } from '../agreement/keys.js';
-import { nameIn } from '../agreement/keys.js';
+import { named } from '../agreement/keys.js';
 import { formatHead, parseCommon } from '../agreement/records.js';
 import { weightsOf } from '../agreement/wanted.js';
 import { headIn } from '../leader.js';
@@ -46,7 +46,7 @@ export async function drainNode(
   const all = await readAll(store, keys);
   const head = headIn(all, keys);
   if (head.drained.has(node) === isDrained) return false;
-  const nodes = [...all.keys()].filter((key) => key.startsWith(keys.node())).map(nameIn);
+  const nodes = named(all.values(), keys.node()).map(([name]) => name);
   if (isDrained && !nodes.includes(node)) {
     throw new Failure(`no node ${node} is alive`, {
       cause: nodes.length === 0 ? 'none is' : `these are: ${nodes.join(', ')}`,
@@ -66,16 +66,16 @@ export async function settleNow(store: Store, keys: Keys): Promise<string[]> {
   const head = headIn(all, keys);
   const tables = new Map(head.tables);
   const puts: Put[] = [];
-  for (const { key, value } of all.values()) {
-    if (!key.startsWith(keys.table())) continue;
+  const changed: string[] = [];
+  for (const [name, { key, value }] of named(all.values(), keys.table())) {
     const document = parseDocument(value, (wanted) => weightsOf(toml, wanted));
     if (document.sets.length < 2) continue;
     const settled = { ...document, sets: document.sets.slice(-1) };
     puts.push({ key, value: formatDocument(settled, weightsOf(toml, document.wanted)) });
-    tables.set(nameIn(key), 0);
+    tables.set(name, 0);
+    changed.push(name);
   }
   if (puts.length === 0) return [];
-  const changed = puts.map(({ key }) => nameIn(key));
   puts.push({ key: keys.head, value: formatHead({ ...head, tables }) });
   await write(store, all, puts);
   return changed;

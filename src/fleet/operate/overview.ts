@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What the store knows about a fleet, for whoever looks at it from anywhere. */
 import { Fault, tryParse } from '../../text/fault.js';
+import { printableLine } from '../../text/printable.js';
 import type { Document } from '../agreement/document.js';
 import { parseDocument } from '../agreement/document.js';
 import type { Keys } from '../agreement/keys.js';
-import { nameIn } from '../agreement/keys.js';
+import { named } from '../agreement/keys.js';
 import type { NodeRecord } from '../agreement/records.js';
 import { parseCommon, parseNode } from '../agreement/records.js';
 import { weightsOf } from '../agreement/wanted.js';
@@ -56,6 +57,9 @@ export interface NodeOverview {
   }[];
 }
 
+/** Characters of a node's name. */
+const MOST_NAME = 63;
+
 export async function overviewOf(
   store: Store,
   keys: Keys,
@@ -66,12 +70,11 @@ export async function overviewOf(
   const faults: string[] = [];
   const read = <T>(place: string, parse: (text: string) => T): Map<string, T> => {
     const found = new Map<string, T>();
-    for (const { key, value, revision, fault } of all.values()) {
-      if (!key.startsWith(place)) continue;
+    for (const [name, { key, value, revision, fault }] of named(all.values(), place)) {
       const one = fault === undefined ? tryParse(() => parse(value)) : new Fault(fault);
       if (one instanceof Fault)
         faults.push(`${key}, revision ${revision}: ${one.message}`);
-      else found.set(nameIn(key), one);
+      else found.set(name, one);
     }
     return found;
   };
@@ -85,9 +88,12 @@ export async function overviewOf(
   const nodes = read(keys.node(), parseNode);
   const head = tryParse(() => headIn(all, keys));
   if (head instanceof Fault) faults.push(`${keys.head}: ${head.message}`);
-  const leader = all.get(keys.leader)?.value ?? null;
+  const leads = all.get(keys.leader)?.value;
+  const leader = leads === undefined ? null : printableLine(leads.slice(0, MOST_NAME));
   if (leader === null && nodes.size > 0)
     faults.push('no node leads, so nothing is decided');
+  if (leader !== null && !nodes.has(leader))
+    faults.push(`${leader} leads, but is not alive: nothing is decided`);
   if (nodes.size === 0) faults.push('no node is alive');
   const names = [...new Set([...wanted.keys(), ...documents.keys()])];
   const revisionOf = (name: string): number | null =>
@@ -100,8 +106,8 @@ export async function overviewOf(
   );
   return {
     ...{ fleet, store: store.name, leader, services, nodes: own },
-    drained: head instanceof Fault ? [] : [...head.drained],
-    faults: [...faults, ...disagreements(own)],
+    drained: head instanceof Fault ? [] : [...head.drained].map(printableLine),
+    faults: [...faults, ...disagreements(own)].map(printableLine),
   };
 }
 

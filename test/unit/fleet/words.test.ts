@@ -16,15 +16,20 @@ async function refused(line: string): Promise<string> {
   });
   const stdout = jest.spyOn(process.stdout, 'on').mockReturnValue(process.stdout);
   process.argv = ['node', 'fleet', ...line.split(' ')];
-  process.exitCode = undefined;
+  process.exitCode = 0;
   try {
     await fleetCommand().main();
-    return `${process.exitCode ?? 0} ${said}`;
+    return `${exitCodeNow()} ${said}`;
   } finally {
     process.exitCode = undefined;
     stderr.mockRestore();
     stdout.mockRestore();
   }
+}
+
+/** What the process would end with now. */
+function exitCodeNow(): number {
+  return Number(process.exitCode ?? 0);
 }
 
 afterEach(() => {

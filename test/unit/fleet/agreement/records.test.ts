@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 import { expect, test } from '@jest/globals';
 
-import { Keys, checkName, nameIn } from '../../../../src/fleet/agreement/keys.js';
+import { Keys, checkName, named } from '../../../../src/fleet/agreement/keys.js';
 import {
   formatCommon,
   formatHands,
@@ -59,12 +59,41 @@ test.each([
   expect(() => parse(text)).toThrow('it is not');
 });
 
+test.each(['%', '%ff', '', 'a/b', '%61', 'a b', '%1b%5B2J', '%0Aweb', '%E2%80%AE'])(
+  'a key that nobody of ours has written has no name: table/%s',
+  (text) => {
+    const keys = new Keys('main');
+    expect(named([{ key: `${keys.table()}${text}` }], keys.table())).toEqual([]);
+  },
+);
+
+test('a node whose name no node can have is none', () => {
+  const keys = new Keys('main');
+  const all = ['lb1', 'a%2Fb', '-x', 'x'.repeat(64)].map((name) => ({
+    key: `${keys.node()}${name}`,
+  }));
+  expect(named(all, keys.node()).map(([name]) => name)).toEqual(['lb1']);
+});
+
+test('what a node says of itself is one line, and not too long', () => {
+  const said = { format: 1, version: '1\u001b[2J', drained: false, addresses: [] };
+  const text = JSON.stringify({
+    ...said,
+    fault: `a\nb${'x'.repeat(9000)}`,
+    tables: [['web', 1, 'ab\n', true]],
+  });
+  const node = parseNode(text);
+  expect(node.version).toBe('1\\u001b[2J');
+  expect(node.fault).toMatch(/^a\\nbx+$/);
+  expect(node.fault.length).toBeLessThan(1000);
+  expect(node.tables.get('web')?.sum).toBe('ab\\n');
+});
+
 test('keys hold names of services as they are', () => {
   const keys = new Keys('main');
   const key = keys.table('a/b: [c]');
   expect(key).toBe('/l4lb/main/table/a%2Fb%3A%20%5Bc%5D');
-  expect(nameIn(key)).toBe('a/b: [c]');
-  expect(nameIn('/l4lb/main/table/%')).toBe('');
+  expect(named([{ key }], keys.table())).toEqual([['a/b: [c]', { key }]]);
   expect(keys.table()).toBe('/l4lb/main/table/');
   expect(() => checkName('a/b', 'a fleet')).toThrow('is no name for a fleet');
 });

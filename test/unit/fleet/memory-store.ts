@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/** A store in memory, for tests of what a fleet does with one. */
+import { checkWrite, isInPlace } from '../../../src/fleet/store/check.js';
+import type { State } from '../../../src/fleet/store/file-state.js';
+import { emptyState, written } from '../../../src/fleet/store/file-state.js';
+import type {
+  Batch,
+  Compare,
+  Entry,
+  Lease,
+  Put,
+  Snapshot,
+  Store,
+} from '../../../src/fleet/store/store.js';
+import { MaybeWritten } from '../../../src/fleet/store/store.js';
+
+export class MemoryStore implements Store {
+  readonly name = 'memory';
+  readonly warnings = [];
+  writes = 0;
+  /** Makes the next write, and does not say so. */
+  losesNext = false;
+  #state: State = emptyState('memory');
+  readonly #values = new Map<string, string>();
+  #watchers = new Set<() => void>();
+
+  read(place: string): Promise<Snapshot> {
+    const { revision, entries } = this.#state;
+    const found = [...entries.values()].filter(({ key }) => isInPlace(key, place));
+    return Promise.resolve({
+      revision,
+      entries: found.map((one): Entry => {
+        const { key, file, revision: own, created } = one;
+        return { key, value: this.#values.get(file) ?? '', revision: own, created };
+      }),
+    });
+  }
+
+  write(compare: readonly Compare[], puts: readonly Put[]): Promise<number | undefined> {
+    checkWrite(compare, puts);
+    this.writes++;
+    const next = written(this.#state, compare, puts);
+    if (!next) return Promise.resolve(undefined);
+    for (const [file, bytes] of next.files) this.#values.set(file, bytes.toString());
+    this.#state = next.state;
+    for (const wake of this.#watchers) wake();
+    if (!this.losesNext) return Promise.resolve(next.state.revision);
+    this.losesNext = false;
+    return Promise.reject(new MaybeWritten('nobody knows'));
+  }
+
+  async *watch(
+    place: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Batch, void> {
+    for (let known = after; ;) {
+      if (signal.aborted) return;
+      const { revision, entries } = await this.read(place);
+      const gone = this.#state.log.flatMap((change) =>
+        'file' in change || change.revision <= known || !isInPlace(change.key, place)
+          ? []
+          : [{ kind: 'delete' as const, ...change }],
+      );
+      const puts = entries
+        .filter((entry) => entry.revision > known)
+        .map((entry) => ({ kind: 'put' as const, entry }));
+      known = revision;
+      yield { revision, events: [...gone, ...puts] };
+      if (this.#state.revision > known) continue;
+      await new Promise<void>((resolve) => {
+        this.#watchers.add(resolve);
+        signal.addEventListener('abort', () => {
+          resolve();
+        });
+      });
+      this.#watchers = new Set();
+    }
+  }
+
+  lease(seconds: number): Promise<Lease> {
+    return Promise.resolve({ id: 'lease', seconds });
+  }
+
+  keep(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  drop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {
+    this.#watchers = new Set();
+  }
+
+  /** What anybody puts there. */
+  async put(values: Record<string, string | undefined>): Promise<void> {
+    const puts = Object.entries(values).map(([key, value]): Put =>
+      value === undefined ? { key, remove: true } : { key, value },
+    );
+    await this.write([], puts);
+  }
+
+  async value(key: string): Promise<Entry | undefined> {
+    return (await this.read(key)).entries[0];
+  }
+}
