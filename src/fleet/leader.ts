@@ -319,10 +319,9 @@ export class Leader {
     if (problem === undefined) return wanted;
     let texts = new Map<string, string>();
     for (const [name, text] of wanted) {
-      const tries = [
-        text,
-        ...(documents.has(name) ? [documents.get(name)?.wanted ?? ''] : []),
-      ];
+      // What is broken in the store, this node may have seen whole.
+      const last = documents.get(name) ?? this.#parts.known.tables.get(name)?.document;
+      const tries = [text, ...(last ? [last.wanted] : [])];
       for (const one of tries) {
         const next = new Map([...texts, [name, one]]);
         const [fault] = joinConfig({ common, services: next }).problems;

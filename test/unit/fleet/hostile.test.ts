@@ -185,6 +185,15 @@ describe('a leader', () => {
     },
   );
 
+  test('what is wanted and decided can both be broken', async () => {
+    await leading(service('web', 80));
+    const before = await running.store.value(keys.table('web'));
+    await running.store.put({ [keys.wanted('web')]: '{', [keys.table('web')]: '{' });
+    await until(
+      async () => (await running.store.value(keys.table('web')))?.value === before?.value,
+    );
+  });
+
   test('writes nothing into a fleet that is reset', async () => {
     await leading(service('web', 80));
     const all = await running.store.read(keys.root);
