@@ -29,6 +29,9 @@ export default tseslint.config(
         'error',
         { ignoreArrowShorthand: true },
       ],
+      // erasableSyntaxOnly refuses enums, so nothing wrong can be assigned to one; to ask it
+      // everywhere takes a twentieth of the time.
+      '@typescript-eslint/no-unsafe-enum-assignment': 'off',
       // An output without listeners has nothing to do.
       '@typescript-eslint/no-empty-function': 'off',
       'no-empty': ['error', { allowEmptyCatch: false }],

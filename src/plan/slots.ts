@@ -54,9 +54,10 @@ export class SlotTable implements Slots {
 
   forEach(take: (slot: Slot, key: number) => void): void {
     this.#pages.forEach((page, number) => {
-      page?.forEach((slot, index) => {
+      for (let index = 0; page && index < PAGE; index++) {
+        const slot = page[index];
         if (slot) take(slot, number * PAGE + index);
-      });
+      }
     });
   }
 

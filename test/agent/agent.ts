@@ -105,10 +105,12 @@ export class Agent {
 }
 
 export class CannotStart extends Error {
-  constructor(
-    readonly status: number,
-    readonly words: string,
-  ) {
+  readonly status: number;
+  readonly words: string;
+
+  constructor(status: number, words: string) {
     super(`the agent did not start: exit status ${status}\n${words}`);
+    this.status = status;
+    this.words = words;
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** States of the maps, and fills that lead from one to the next. */
+import type { Slot } from '../../../src/abi/slot.js';
 import { cellIndex, isWay } from '../../../src/plan/cells.js';
 import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../../../src/abi/cell.js';
 import type { Cell, Remember, TableKind } from '../../../src/abi/cell.js';
@@ -154,7 +155,11 @@ export function slotsOf(
   { firstSlot, log2Slots }: Pick<Service, 'firstSlot' | 'log2Slots'>,
 ): State['slots'] {
   const end = firstSlot + (1 << log2Slots);
-  return new Map([...live.slots].filter(([key]) => key >= firstSlot && key < end));
+  const slots = new Map<number, Slot>();
+  live.slots.forEach((slot, key) => {
+    if (key >= firstSlot && key < end) slots.set(key, slot);
+  });
+  return slots;
 }
 
 /** The cell that the program finds for a way, if any. */
