@@ -73,9 +73,9 @@ export function asWord(value: number, what: string): number {
   return numberWord(value, 1, 0xffff_fffe, `the AS number of ${what}`);
 }
 
-/** The name of a device, or with * at its end the names of many. */
+/** The name of a device, or with * at its end the names of many; * alone is all. */
 export function deviceWord(text: string): string {
-  if (/^[\w.:@-]{1,15}\*?$/.test(text)) return text;
+  if (/^(?:[\w.:@-]{1,15}\*?|\*)$/.test(text)) return text;
   throw new Fault(`"${text}" cannot stand in a configuration as the name of a device`);
 }
 

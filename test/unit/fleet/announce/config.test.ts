@@ -54,7 +54,12 @@ const CONFIGURATIONS = [
   { what: 'a router', text: birdOfRouter(ROUTER) },
   {
     what: 'a router of IPv4 alone',
-    text: birdOfRouter({ ...ROUTER, prefixes: ['198.51.100.10'], logFile: '/tmp/r.log' }),
+    text: birdOfRouter({
+      ...ROUTER,
+      devices: ['*'],
+      prefixes: ['198.51.100.10'],
+      logFile: '/tmp/r.log',
+    }),
   },
 ];
 
