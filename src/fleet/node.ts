@@ -78,6 +78,8 @@ const AGAIN = 2000;
 const LONGEST = 5000;
 /** After this long behind the others, a node leaves packets to them. */
 const BEHIND = 10_000;
+/** So long one that starts waits for the store before it announces what it has on disk. */
+const PATIENCE = 5000;
 
 export class FleetNode implements Controller {
   readonly #tools: Context;
@@ -100,14 +102,14 @@ export class FleetNode implements Controller {
   #loadedFrom = '';
   #services: Service[] = [];
   readonly #standing = new Standing();
-  /** That the tables have. */
-  #seed: number | undefined;
   /** How often the head had been read when the documents were followed last. */
   #reads = 0;
   #isDirty = true;
   #fault: string | undefined;
   #behindSince: number | undefined;
   #isBehind = false;
+  readonly #begun = performance.now();
+  #isCaughtUp = false;
   readonly #changes: Record<Cause, Changes> = {
     ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
   };
@@ -257,7 +259,7 @@ export class FleetNode implements Controller {
       await Promise.race([
         this.#loop.run(async () => {
           const isDone = await this.#tryTo(() => this.#step());
-          return isDone ? LONGEST : AGAIN;
+          return isDone && this.#isCaughtUp ? LONGEST : AGAIN;
         }),
         this.#membership.run().then(() => new Promise<never>(() => {})),
         this.#head.run().then(() => new Promise<never>(() => {})),
@@ -398,7 +400,6 @@ export class FleetNode implements Controller {
     }
     const { state } = must(this.#tables.last, 'the tables');
     this.#standing.take(documents, state, prepared.services);
-    this.#seed = this.#documents.seed;
     if (this.#isDirty) this.#journal.add({ kind: 'ready' });
     this.#isDirty = false;
     await this.#asking.follow(attached, filled.plan.after);
@@ -481,10 +482,19 @@ export class FleetNode implements Controller {
       };
     });
     const wanted = announcements(services, this.#isDrained(head));
+    if (wanted.length > 0 && !this.#mayAnnounce(head)) return;
     const before = this.#announcer.last;
     if (!(await this.#announcer.say(wanted))) return;
     this.#journal.add({ kind: 'followed', what: announcedInWords(before, wanted) });
     this.#loop.wake();
+  }
+
+  /** What is on disk may be old, so routers hear of a node that starts when it is not. */
+  #mayAnnounce(head: Head | undefined): boolean {
+    const isCurrent = head && this.#head.isKnown && this.#documents.isUpTo(head);
+    const isLate = performance.now() - this.#begun > PATIENCE;
+    this.#isCaughtUp ||= isLate || (isCurrent === true && !this.#isDirty);
+    return this.#isCaughtUp;
   }
 
   /** Says in the store what it has and what it sees. */
@@ -496,7 +506,6 @@ export class FleetNode implements Controller {
         ...{ version: VERSION, tables: this.#standing.tables() },
         ...{ isDrained: this.#isDrained(head), fault: this.#fault ?? '' },
         addresses: this.#addresses,
-        seed: this.#seed,
       }),
     );
     const isBlind = isSilent(this.#asking.status());

@@ -276,9 +276,10 @@ test('a node is drained and comes back', async () => {
   expect(refused.stderr).toContain('no node nobody is alive');
 });
 
+const ctl = (...words: string[]): ReturnType<Network['expectOk']> =>
+  network.expectOk('destination5', 'bin/l4lb.js', 'ctl', '-i', 'eth0', ...words);
+
 test('a hand decides on any node for all of them', async () => {
-  const ctl = (...words: string[]): ReturnType<Network['expectOk']> =>
-    network.expectOk('destination5', 'bin/l4lb.js', 'ctl', '-i', 'eth0', ...words);
   await ctl('drain', 'web', '10.0.1.2');
   const drained = await agreed((seen) => weightOf(seen, '10.0.1.2') === 0);
   expect(drained.services[0]?.destinations[1]?.by_hand).toBe('drained');
@@ -306,6 +307,24 @@ test('without the store all stays, and a node that starts has what it had', asyn
   rmSync(place);
   renameSync(`${place}.away`, place);
   expect(sumOf(await steady())).toBe(sumOf(before));
+});
+
+test('a node that was away announces nothing before it has what the others have', async () => {
+  await steady();
+  await at(nodes, 1).end('SIGKILL');
+  await network.shell(
+    'destination4',
+    'ip route flush table 196; ip -6 route flush table 196',
+  );
+  await ctl('drain', 'web', '10.0.1.2');
+  await agreed((seen) => weightOf(seen, '10.0.1.2') === 0);
+  nodes[1] = start(1);
+  await agreed();
+  await nodes[1].saw(({ what }) => /^announces 198.51.100.10, /.test(what ?? ''));
+  const kinds = nodes[1].events.map(({ kind }) => kind);
+  expect(kinds.lastIndexOf('filled')).toBeLessThan(kinds.indexOf('followed'));
+  await ctl('auto', 'web', '10.0.1.2');
+  await agreed((seen) => weightOf(seen, '10.0.1.2') === 1);
 });
 
 test('what cannot be shared is refused, with its line', async () => {
