@@ -44,7 +44,7 @@ BPF_FLAGS := -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -target 
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs deb test test-all check lint lint-faults lint-layout lint-c typecheck \
-	demo demo-tcp demo-live demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table bench-failover fuzz workers \
+	demo demo-tcp demo-live demo-fleet demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table bench-failover fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
@@ -120,6 +120,13 @@ demo-tcp: setup ## fetch 200 pages through a balancer with 4 destinations (as ro
 demo-live: setup ## break destinations and watch l4lbd keep the service going, with a page (as root)
 	@$(MAKE) --no-print-directory all
 	@testbed/demo-live.sh
+
+# Without an etcd the store is a folder; without BIRD there is no router.
+demo-fleet: setup ## kill one of three balancers behind a router while 1,000 connections go on (as root)
+	@./setup.sh bird
+	@./setup.sh etcd || echo "etcd is missing, so the fleet agrees through a folder" >&2
+	@$(MAKE) --no-print-directory all
+	@testbed/demo-fleet.sh
 
 demo-link: setup ## fetch pages through a gateway that changes only MAC addresses (as root)
 	@$(MAKE) --no-print-directory all

@@ -5,7 +5,8 @@
 # says what it installs and why, and does nothing else. It is quick when nothing is missing.
 # "setup.sh test", as make test calls it, adds what only the tests need: a virtual machine
 # with another kernel, a decoder of packets, the sanitizers of clang, and what a fleet of
-# balancers runs on, etcd and BIRD. "setup.sh etcd" and "setup.sh bird" add one of these alone.
+# balancers runs on, etcd and BIRD. "setup.sh etcd" and "setup.sh bird" add one of these alone,
+# as make demo-fleet does.
 # "setup.sh fuzz", as make fuzz calls it, adds only the sanitizers. "setup.sh bench", as
 # make bench calls it, adds what l4lb is compared with, and its clients. "setup.sh deb", as
 # make deb calls it, adds what builds and checks the Debian package. "setup.sh iperf" adds

@@ -36,29 +36,7 @@ something is not found, or if a request fails that began after it was.
 USAGE
 }
 
-# ---- Time, keys and what l4lbd says ----
-
-is_terminal=""
-[[ ! -t 0 || ! -t 1 ]] || is_terminal=yes
-
-now() { # VARIABLE: milliseconds since 1970
-    local time=${EPOCHREALTIME/[.,]/}
-    printf -v "$1" %s "${time%???}"
-}
-
-as_seconds() { # MILLISECONDS
-    printf '%d.%d s' $(($1 / 1000)) $(($1 % 1000 / 100))
-}
-
-rest() { # SECONDS
-    local key=""
-    if [[ -z $is_terminal ]]; then
-        sleep "$1"
-    elif read -rsn1 -t "$1" key && [[ $key == [qQ] ]]; then
-        note "Ended by q. All of it is being taken down."
-        exit 0
-    fi
-}
+# ---- What l4lbd says ----
 
 # What l4lbd has said so far, and how much of it was shown.
 said=() shown=0
@@ -135,10 +113,6 @@ judge() { # FROM DESTINATION none|some
     [[ $3 == some ]] || ((its == 0)) || fail "$its of them still went to $2."
     printf '  client: %s requests since then: none failed, %s went to %s\n' "$all" \
         "$( ((its)) && echo "$its" || echo none)" "$2"
-}
-
-at_role() { # ROLE TEXT
-    printf '%s# %s\n' "$1" "$2"
 }
 
 # What the page has on top.

@@ -1,11 +1,13 @@
 # shellcheck shell=bash disable=SC2154 # a demo says its name and its network
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# What demo-tcp.sh and demo-gateway.sh share: they show commands and run them, start servers,
+# What the demos with connections share: they show commands and run them, start servers, wait,
 # and leave nothing behind. A demo that sources this sets demo and network, and made once
 # there may be a network.
 
 made="" scratch=""
+is_terminal=""
+[[ ! -t 0 || ! -t 1 ]] || is_terminal=yes
 
 fail() {
     printf "$demo: %s\n" "$@" >&2
@@ -20,6 +22,30 @@ note() {
 run() {
     printf '$ %s\n' "$*"
     "$@"
+}
+
+at_role() { # ROLE TEXT
+    printf '%s# %s\n' "$1" "$2"
+}
+
+now() { # VARIABLE: milliseconds since 1970
+    local time=${EPOCHREALTIME/[.,]/}
+    printf -v "$1" %s "${time%???}"
+}
+
+as_seconds() { # MILLISECONDS
+    printf '%d.%d s' $(($1 / 1000)) $(($1 % 1000 / 100))
+}
+
+# Sleeps. On a terminal q ends the demo meanwhile.
+rest() { # SECONDS
+    local key=""
+    if [[ -z $is_terminal ]]; then
+        sleep "$1"
+    elif read -rsn1 -t "$1" key && [[ $key == [qQ] ]]; then
+        note "Ended by q. All of it is being taken down."
+        exit 0
+    fi
 }
 
 within() { # ROLE COMMAND...

@@ -30,7 +30,7 @@ export const LONG_FILES = [
   { file: 'test/kernel/disturb.test.ts' },
   {
     file: 'test/kernel/disturb-ecmp.test.ts',
-    why: 'make test-all holds 1,000 connections in it, four times for 20 seconds',
+    why: 'make test-all holds 1,000 connections in it, four times for 20 seconds, and runs make demo-fleet',
   },
   { file: 'test/kernel/doctor-exits.test.ts' },
   { file: 'test/kernel/lock.test.ts' },

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Balancers behind a router with BIRD, which die, are cut off, are drained, and come. */
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
 
 import { run, runIfThere } from '../../src/system/run.js';
 import { Unseen } from '../../src/text/unseen.js';
 import type { ResultJson } from './disturb.js';
 import { disturb } from './disturb.js';
+import { ROOT } from './network.js';
 
 interface Routing {
   takers: { role: string; flows: number }[];
@@ -87,4 +89,32 @@ atLength('plain ECMP loses about half at each change', async () => {
   expect({ exitCode, left }).toEqual({ exitCode: 0, left: [] });
   const { lost_avoidable: many } = JSON.parse(stdout) as EcmpJson;
   expect(many).toBeGreaterThan(500);
+});
+
+describe('make demo-fleet', () => {
+  const DEMO = 'testbed/demo-fleet.sh';
+
+  atLength('loses nothing but what was on the dead destination', async () => {
+    const { stdout } = await execa(DEMO, { cwd: ROOT, input: '' });
+    expect(
+      stdout.match(/^ {2}client: .*; lost: 0; longest stall: \d+ ms$/gm),
+    ).toHaveLength(6);
+    expect(stdout).toMatch(/^ {11}[1-9]\d* were on destination3 and went with it/m);
+  });
+
+  atLength('ends by q on a terminal', async () => {
+    const terminal = ['-qec', DEMO, '/dev/null'];
+    const { stdout } = await execa('script', terminal, { cwd: ROOT, input: 'q' });
+    expect(stdout).toContain('# Ended by q.');
+  });
+
+  atLength('leaves nothing behind when it is ended', async () => {
+    const demo = execa(DEMO, { cwd: ROOT, input: '', reject: false });
+    // From then on it builds its network.
+    await new Promise((resolve) => demo.stdout.once('data', resolve));
+    demo.kill('SIGTERM');
+    expect(await demo).toMatchObject({ exitCode: 143 });
+    const { stdout } = await execa('testbed/network.sh', ['list'], { cwd: ROOT });
+    expect(stdout).not.toContain(`fleet-${demo.pid}`);
+  });
 });
