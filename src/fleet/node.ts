@@ -102,6 +102,8 @@ export class FleetNode implements Controller {
   #loadedFrom = '';
   #services: Service[] = [];
   readonly #standing = new Standing();
+  /** That the tables have. */
+  #seed: number | undefined;
   /** How often the head had been read when the documents were followed last. */
   #reads = 0;
   #isDirty = true;
@@ -400,6 +402,7 @@ export class FleetNode implements Controller {
     }
     const { state } = must(this.#tables.last, 'the tables');
     this.#standing.take(documents, state, prepared.services);
+    this.#seed = this.#documents.seed;
     if (this.#isDirty) this.#journal.add({ kind: 'ready' });
     this.#isDirty = false;
     await this.#asking.follow(attached, filled.plan.after);
@@ -506,6 +509,7 @@ export class FleetNode implements Controller {
         ...{ version: VERSION, tables: this.#standing.tables() },
         ...{ isDrained: this.#isDrained(head), fault: this.#fault ?? '' },
         addresses: this.#addresses,
+        seed: this.#seed,
       }),
     );
     const isBlind = isSilent(this.#asking.status());

@@ -38,7 +38,9 @@ function jsonOf({ isNew, isCommonChanged, ...others }: Applied): object {
 function describe(applied: Applied, dryRun: boolean): string[] {
   const { isNew, isCommonChanged, added, changed, removed, same } = applied;
   const lines = [
-    ...(isNew ? ['a new fleet, with a secret seed of its own'] : []),
+    ...(isNew
+      ? ['a new fleet, with a secret seed: its own, or that of nodes that run']
+      : []),
     ...(isCommonChanged && !isNew ? ['what is common to all services'] : []),
     ...added.map((name) => `added: ${name}`),
     ...changed.map((name) => `changed: ${name}`),

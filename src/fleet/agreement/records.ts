@@ -42,6 +42,8 @@ export interface NodeRecord {
   fault: string;
   /** Of the device that it balances on. */
   addresses: readonly string[];
+  /** Of its slots, which it keeps though the store may lose everything. */
+  seed?: number | undefined;
 }
 
 const MOST_HEAD = 2048;
@@ -56,8 +58,7 @@ export function formatCommon({ toml, seed }: Common): string {
 export function parseCommon(text: string): Common {
   const what = 'what is common to all services';
   const { toml, seed } = readFields(text, what, MOST);
-  if (!isText(toml) || !isWhole(seed) || seed >= SEEDS)
-    throw new Fault(`it is not ${what}`);
+  if (!isText(toml) || !isSeed(seed)) throw new Fault(`it is not ${what}`);
   return { toml, seed };
 }
 
@@ -89,26 +90,30 @@ export function parseHead(text: string, revision: number): Head {
 }
 
 export function formatNode(node: NodeRecord): string {
-  const { version, tables, isDrained, fault, addresses } = node;
+  const { version, tables, isDrained, fault, addresses, seed } = node;
   const all = [...tables].map(([name, { revision, sum, isSettled }]) => [
     ...[name, revision, sum, isSettled],
   ]);
   return JSON.stringify({
     ...{ format: FORMAT, version, tables: all, drained: isDrained, fault, addresses },
+    seed,
   });
 }
 
 export function parseNode(text: string): NodeRecord {
-  const { version, tables, drained, fault, addresses } = readFields(text, 'a node', MOST);
+  const fields = readFields(text, 'a node', MOST);
+  const { version, tables, drained, fault, addresses, seed } = fields;
   const isWell =
     isText(version) &&
     isList(tables, isTuple(isText, isWhole, isText, isFlag)) &&
     isFlag(drained) &&
     isText(fault) &&
-    isList(addresses, isText);
+    isList(addresses, isText) &&
+    (seed === undefined || isSeed(seed));
   if (!isWell) throw new Fault('it is not a node');
   return {
     ...{ version: shown(version), isDrained: drained, fault: shown(fault), addresses },
+    ...(seed !== undefined && { seed }),
     tables: new Map(
       tables.map(([name, revision, sum, isSettled]) => [
         name,
@@ -117,6 +122,8 @@ export function parseNode(text: string): NodeRecord {
     ),
   };
 }
+
+const isSeed = (value: unknown): value is number => isWhole(value) && value < SEEDS;
 
 /** Text of another node, for people. */
 function shown(text: string): string {

@@ -8,8 +8,14 @@ import { Fault, tryParse } from '../../text/fault.js';
 import { Failure } from '../../text/failure.js';
 import type { Keys } from '../agreement/keys.js';
 import { named } from '../agreement/keys.js';
-import { formatCommon, formatHead, parseCommon } from '../agreement/records.js';
+import {
+  formatCommon,
+  formatHead,
+  parseCommon,
+  parseNode,
+} from '../agreement/records.js';
 import type { SplitConfig } from '../agreement/wanted.js';
+import { again } from './change.js';
 import { headIn } from '../leader.js';
 import type { Compare, Entry, Put, Store } from '../store/store.js';
 import { MOST_KEYS } from '../store/store.js';
@@ -29,7 +35,14 @@ export interface Applied {
 }
 
 /** All or nothing. With `dryRun` it only says what would change. */
-export async function applyConfig(
+export const applyConfig = (
+  store: Store,
+  keys: Keys,
+  split: SplitConfig,
+  dryRun: boolean,
+): Promise<Applied> => again(() => tryToApply(store, keys, split, dryRun));
+
+async function tryToApply(
   store: Store,
   keys: Keys,
   { common: toml, services, config }: SplitConfig,
@@ -39,14 +52,15 @@ export async function applyConfig(
   const there = new Map(entries.map((entry) => [entry.key, entry]));
   const before = there.get(keys.common);
   const known = before && parseCommon(before.value);
-  const seed = seedFor(config.seed, known?.seed);
+  const isNew = !before;
+  const seed = seedFor(config.seed, known?.seed ?? seedOfNodes(entries, keys));
   const isCommonChanged = known?.toml !== toml || known.seed !== seed;
   const wanted = named(there.values(), keys.wanted());
   const old = new Map(wanted.map(([name, { value }]) => [name, value]));
   const differs = [...services].filter(([name, text]) => old.get(name) !== text);
   const removed = [...old.keys()].filter((name) => !services.has(name));
   const applied: Applied = {
-    ...{ isNew: !before, isCommonChanged },
+    ...{ isNew, isCommonChanged },
     added: differs.map(([name]) => name).filter((name) => !old.has(name)),
     changed: differs.map(([name]) => name).filter((name) => old.has(name)),
     removed,
@@ -96,6 +110,15 @@ function checkHead(
   throw new Failure(text.message, {
     next: 'apply fewer services, or shorter names; another fleet has another --fleet NAME',
   });
+}
+
+/** A store that has lost everything has nodes yet: they cannot take another seed. */
+function seedOfNodes(entries: readonly Entry[], keys: Keys): number | undefined {
+  const seeds = named(entries, keys.node()).flatMap(([, { value }]) => {
+    const node = tryParse(() => parseNode(value));
+    return node instanceof Fault ? [] : (node.seed ?? []);
+  });
+  return seeds[0];
 }
 
 /** One that is given counts; else it is the fleet's own, drawn when that is made. */

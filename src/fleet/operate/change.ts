@@ -26,6 +26,20 @@ export function noFleet({ name }: Store): Failure {
   });
 }
 
+/** The leader writes the head at any moment, and then what was read is old. */
+const MOST_TRIES = 5;
+
+/** Reads and writes again if somebody else wrote in between. */
+export async function again<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Conflict) || tries === MOST_TRIES) throw error;
+    }
+  }
+}
+
 async function write(store: Store, all: Entries, puts: readonly Put[]): Promise<void> {
   const compare: Compare[] = puts.map(({ key }) => ({
     ...{ key, revision: all.get(key)?.revision ?? 0 },
@@ -37,7 +51,14 @@ async function write(store: Store, all: Entries, puts: readonly Put[]): Promise<
 }
 
 /** Drains a node, or takes that back; false: it is so already. */
-export async function drainNode(
+export const drainNode = (
+  store: Store,
+  keys: Keys,
+  node: string,
+  isDrained: boolean,
+): Promise<boolean> => again(() => tryToDrain(store, keys, node, isDrained));
+
+async function tryToDrain(
   store: Store,
   keys: Keys,
   node: string,
@@ -60,7 +81,10 @@ export async function drainNode(
 }
 
 /** Has all services remember nothing but what is current; returns those that it changed. */
-export async function settleNow(store: Store, keys: Keys): Promise<string[]> {
+export const settleNow = (store: Store, keys: Keys): Promise<string[]> =>
+  again(() => tryToSettle(store, keys));
+
+async function tryToSettle(store: Store, keys: Keys): Promise<string[]> {
   const all = await readAll(store, keys);
   const { toml } = parseCommon(all.get(keys.common)?.value ?? '');
   const head = headIn(all, keys);

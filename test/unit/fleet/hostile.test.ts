@@ -14,6 +14,7 @@ import {
   formatCommon,
   formatHead,
   formatNode,
+  parseCommon,
   parseHead,
 } from '../../../src/fleet/agreement/records.js';
 import { splitConfig } from '../../../src/fleet/agreement/wanted.js';
@@ -356,6 +357,16 @@ describe('who looks at the store', () => {
     const lines = describeOverview(overview);
     for (const line of lines) expect(line).not.toMatch(/[\p{Cc}]/u);
     expect(overview.faults.join('\n')).toContain('leads, but is not alive');
+  });
+
+  test('a fleet made anew has the seed that its nodes have', async () => {
+    const node = { version: '1', isDrained: false, fault: '', addresses: [], seed: 77 };
+    await running.store.put({
+      [keys.node('lb2')]: formatNode({ ...node, tables: new Map() }),
+    });
+    await apply(service('web', 80));
+    const common = await running.store.value(keys.common);
+    expect(parseCommon(common?.value ?? '').seed).toBe(77);
   });
 
   test('a fleet that could have no head is not made', async () => {
