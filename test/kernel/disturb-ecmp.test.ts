@@ -29,7 +29,11 @@ if (bird instanceof Unseen) {
   console.warn(`skipped: ${bird.why}. Install it: ./setup.sh test`);
 }
 const withBird = bird instanceof Unseen ? test.skip : test;
-const atLength = process.env.L4LB_TEST === 'all' ? withBird : test.skip;
+const isAll = process.env.L4LB_TEST === 'all';
+if (!isAll) {
+  console.warn('skipped: make test-all runs the long cases of ECMP, and make demo-fleet');
+}
+const atLength = isAll ? withBird : test.skip;
 
 const lost = { lost_avoidable: 0, lost_unavoidable: 0 };
 

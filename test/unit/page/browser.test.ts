@@ -10,7 +10,8 @@ import type { Pretended, Wanted } from '../../page/pretended.js';
 import { pretend } from '../../page/pretended.js';
 
 const isWanted = process.env.L4LB_TEST === 'all';
-if (isWanted && !hasChromium()) {
+if (!isWanted) console.warn('skipped: make test-all looks at the page in a browser');
+else if (!hasChromium()) {
   console.warn('skipped: chromium is not installed (./setup.sh chromium)');
 }
 const where = isWanted && hasChromium() ? test : test.skip;
