@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lbd: keeps a device balanced among those destinations that serve. */
-import { fstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { Option } from 'commander';
 
 import type { CliCommand } from './cli/command.js';
 import { newDeviceCommand } from './cli/command.js';
+import { runDaemon } from './cli/daemon.js';
 import { modeOption } from './cli/options.js';
 import { Control } from './daemon/control.js';
-import { Daemon } from './daemon/daemon.js';
-import { isJournal, priorityOf } from './daemon/priority.js';
 import { context } from './program/tools.js';
 import { nameInNamespace } from './system/daemon-socket.js';
-import { alone, deviceLock } from './system/lock.js';
-import { print, toJson } from './system/output.js';
 import { UsageFailure } from './text/failure.js';
 import type { Mode } from './text/mode.js';
 
@@ -65,29 +61,12 @@ async function run(flags: Flags): Promise<void> {
     });
   }
   const tools = context();
-  const stdout = fstatSync(1, { bigint: true });
-  const isInJournal = isJournal(process.env.JOURNAL_STREAM, stdout);
   const saved = join(state, `${nameInNamespace(device)}.json`);
-  const daemon = new Daemon(
+  await runDaemon(
     tools,
-    { device, mode },
+    device,
+    mode,
     (journal) =>
       new Control(tools, { device, file, mode, saved, user: undefined }, journal),
-    (entry) => {
-      const line = toJson(entry);
-      print(isInJournal ? `<${priorityOf(entry)}>${line}` : line);
-    },
   );
-  process.on('SIGHUP', () => void daemon.reload());
-  const stop = (): void => {
-    daemon.stop();
-  };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
-  try {
-    const link = await tools.ip.link(device);
-    await alone(tools.run, deviceLock(link), 'l4lbd', () => daemon.run());
-  } finally {
-    // The watch has no end of its own. A failure is reported before that.
-    setImmediate(() => process.exit());
-  }
 }

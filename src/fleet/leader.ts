@@ -71,6 +71,8 @@ export class Leader {
   #restUntil = 0;
   #isTrying = false;
   #timer: NodeJS.Timeout | undefined;
+  /** When it ends. */
+  #due = Infinity;
   #work: Promise<void> = Promise.resolve();
   /** Who leads, as it was seen last. */
   #seen: Entry | undefined;
@@ -180,14 +182,16 @@ export class Leader {
     this.#parts.journal.add({ kind: 'leads', begins: false, why });
   }
 
+  /** Looks after so many milliseconds, or sooner if that is due already. */
   #wake(wait: number): void {
+    const due = performance.now() + Math.max(wait, SHORTEST);
+    if (this.#timer && this.#due <= due) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => {
-        this.#work = this.#work.then(() => this.#look());
-      },
-      Math.max(wait, SHORTEST),
-    );
+    this.#due = due;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#work = this.#work.then(() => this.#look());
+    }, due - performance.now());
   }
 
   async #look(): Promise<void> {

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb fleet run: l4lbd, as a node of a fleet. */
-import { fstatSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { Daemon } from '../../daemon/daemon.js';
-import { isJournal, priorityOf } from '../../daemon/priority.js';
 import { checkName } from '../../fleet/agreement/keys.js';
+import { runDaemon } from '../daemon.js';
 import { FleetNode } from '../../fleet/node.js';
 import { context } from '../../program/tools.js';
 import { nameInNamespace } from '../../system/daemon-socket.js';
-import { alone, deviceLock } from '../../system/lock.js';
-import { print, toJson } from '../../system/output.js';
 import { Fault, tryParse } from '../../text/fault.js';
 import { UsageFailure } from '../../text/failure.js';
 import type { FleetFlags } from './store.js';
@@ -36,30 +32,12 @@ export async function runNode(flags: FleetFlags): Promise<void> {
     table: announce ? table : undefined,
     daemon: { listen, tokenFile },
   };
-  const isInJournal = isJournal(
-    process.env.JOURNAL_STREAM,
-    fstatSync(1, { bigint: true }),
-  );
-  const daemon = new Daemon(
+  await runDaemon(
     tools,
-    { device, mode },
+    device,
+    mode,
     (journal) => new FleetNode(tools, options, journal),
-    (entry) => {
-      const line = toJson(entry);
-      print(isInJournal ? `<${priorityOf(entry)}>${line}` : line);
-    },
   );
-  const stop = (): void => {
-    daemon.stop();
-  };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
-  try {
-    const link = await tools.ip.link(device);
-    await alone(tools.run, deviceLock(link), 'l4lbd', () => daemon.run());
-  } finally {
-    // The watch has no end of its own. A failure is reported before that.
-    setImmediate(() => process.exit());
-  }
 }
 
 function ownName(): string {

@@ -2,6 +2,7 @@
 /** Puts what is wanted of a fleet into its store, where the leader finds it. */
 import { randomInt } from 'node:crypto';
 
+import type { WantedService } from '../../config/read.js';
 import { Conflict } from '../../daemon/by-hand.js';
 import type { SlotSeed } from '../../wire/slot-seed.js';
 import { Fault, tryParse } from '../../text/fault.js';
@@ -14,7 +15,9 @@ import {
   parseCommon,
   parseNode,
 } from '../agreement/records.js';
+import { USUAL_SLOTS } from '../agreement/sets.js';
 import type { SplitConfig } from '../agreement/wanted.js';
+import { joinConfig } from '../agreement/wanted.js';
 import { again } from './change.js';
 import { headIn } from '../leader.js';
 import type { Compare, Entry, Put, Store } from '../store/store.js';
@@ -79,6 +82,8 @@ async function tryToApply(
       puts.push({ key: keys.head, value: formatHead({ ...head, common: 0 }) });
   }
   checkHead(services.keys(), there, keys);
+  checkKept(joinConfig({ common: known?.toml ?? '', services: old }).services, config);
+  if (known && known.seed !== seed && old.size > 0) throw keptSeed();
   if (dryRun || puts.length === 0) return applied;
   if (puts.length > MOST_KEYS) {
     throw new Failure(`${puts.length} services at once are too many for the store`, {
@@ -94,6 +99,31 @@ async function tryToApply(
     });
   }
   return applied;
+}
+
+/** Every node would refuse it, and stay behind for ever. */
+function checkKept(
+  before: readonly WantedService[],
+  { services }: SplitConfig['config'],
+): void {
+  for (const { name, slots: had = USUAL_SLOTS } of before) {
+    const now = services.find((one) => one.name === name);
+    if (!now || (now.slots ?? USUAL_SLOTS) === had) continue;
+    throw new Failure(
+      `${now.slotsPlace}: ${name} has ${had} slots, which cannot change`,
+      {
+        cause: 'every connection would come to another slot',
+        next: `write slots = ${had}, or give the service another name`,
+      },
+    );
+  }
+}
+
+function keptSeed(): Failure {
+  return new Failure('the seed of the fleet cannot change while it has services', {
+    cause: 'every connection would come to another slot',
+    next: 'leave seed out; or apply service = [] first, which ends all services',
+  });
 }
 
 /** The leader could write no head that is longer, and would decide nothing any more. */

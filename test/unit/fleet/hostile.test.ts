@@ -11,6 +11,7 @@ import type { Event } from '../../../src/api/events.js';
 import { Journal } from '../../../src/daemon/journal.js';
 import { Keys } from '../../../src/fleet/agreement/keys.js';
 import {
+  formatHands,
   formatCommon,
   formatHead,
   formatNode,
@@ -379,6 +380,18 @@ describe('who looks at the store', () => {
     expect(await running.store.value(keys.common)).toBeUndefined();
   });
 
+  test('what no node could take is refused before it is written', async () => {
+    await apply(service('web', 80));
+    const before = await running.store.value(keys.wanted('web'));
+    const larger = service('web', 80).replace('slots = 256', 'slots = 512');
+    await expect(apply(larger)).rejects.toThrow('x:6: web has 256 slots');
+    const seeded = `seed = "another passphrase"\n${service('web', 80)}`;
+    await expect(apply(seeded)).rejects.toThrow('the seed of the fleet cannot change');
+    expect(await running.store.value(keys.wanted('web'))).toEqual(before);
+    await apply('service = []');
+    await apply(larger);
+  });
+
   test('what is wanted can be applied beside a broken head', async () => {
     await leading(service('web', 80));
     await running.leader.stop();
@@ -387,4 +400,27 @@ describe('who looks at the store', () => {
     expect((await running.store.value(keys.head))?.value).toBe('{');
     await expect(drainNode(running.store, keys, 'lb1', true)).rejects.toThrow('not JSON');
   });
+});
+
+test('what comes while the leader writes is seen at once', async () => {
+  await leading(service('web', 80) + service('dns', 81));
+  const { store } = running;
+  const write = store.write.bind(store);
+  const hands = formatHands(
+    new Map([['10.0.1.2', { byHand: 'drained', weightByHand: undefined }]]),
+  );
+  store.write = async (compare, puts) => {
+    const revision = await write(compare, puts);
+    const isGone = puts.some((put) => put.key === keys.table('dns'));
+    if (isGone) await store.put({ [keys.hand('web')]: hands });
+    // Until it has heard of that.
+    if (isGone) await sleep(20);
+    return revision;
+  };
+  await apply(service('web', 80));
+  await until(
+    async () =>
+      (await store.value(keys.table('web')))?.value.includes('drained') ?? false,
+    2,
+  );
 });

@@ -10,9 +10,11 @@ import type { Pretended, Wanted } from '../../page/pretended.js';
 import { pretend } from '../../page/pretended.js';
 
 const isWanted = process.env.L4LB_TEST === 'all';
-if (!isWanted) console.warn('skipped: make test-all looks at the page in a browser');
+// Of a file whose tests are all skipped jest shows no console.
+if (!isWanted)
+  process.stderr.write('skipped: make test-all looks at the page in a browser\n');
 else if (!hasChromium()) {
-  console.warn('skipped: chromium is not installed (./setup.sh chromium)');
+  process.stderr.write('skipped: chromium is not installed (./setup.sh chromium)\n');
 }
 const where = isWanted && hasChromium() ? test : test.skip;
 
