@@ -16,7 +16,7 @@ import { FakeGateway, base64, json, line } from './gateway.js';
 
 const never = fakeRun({}).run;
 /** Milliseconds. */
-const patience = { answer: 120, whole: 300, silence: 60 };
+const patience = { answer: 500, whole: 1200, silence: 60 };
 const header = {
   cluster_id: '14841639068965178418',
   revision: '9007199254740',
@@ -133,7 +133,7 @@ describe('what is read', () => {
 describe('an answer that is none', () => {
   const MEGABYTE = Buffer.alloc(1 << 20, 0x20);
   test.each<[string, Answering, string]>([
-    ['nothing', () => {}, 'no answer for 0.12 s'],
+    ['nothing', () => {}, 'no answer for 0.5 s'],
     ['an end', (response) => response.destroy(), 'it ended the connection'],
     [
       'a redirect',
@@ -163,7 +163,7 @@ describe('an answer that is none', () => {
     [
       'a beginning',
       (response) => response.writeHead(200).write('{'),
-      'its answer stopped for 0.12 s',
+      'its answer stopped for 0.5 s',
     ],
     [
       'drops',
@@ -171,7 +171,7 @@ describe('an answer that is none', () => {
         const drop = setInterval(() => response.write(' '), 20);
         response.on('close', () => clearInterval(drop));
       },
-      'its answer went on for 0.3 s',
+      'its answer went on for 1.2 s',
     ],
     [
       'more and more',
@@ -414,7 +414,7 @@ describe('a watch', () => {
         if (path === 'watch') line(response, created);
       },
       Failure,
-      /no answer for 0.12 s/,
+      /no answer for 0.5 s/,
     ],
   ])('that %s throws', async (_, answer, kind, why) => {
     const { batches } = await watching(answer);
