@@ -13,6 +13,7 @@ import type { Config, WantedService } from '../../config/read.js';
 import { parseConfig } from '../../config/read.js';
 import type { OpenFile } from '../../config/rows.js';
 import { Fault } from '../../text/fault.js';
+import { many } from '../../text/format.js';
 import { at } from '../../text/must.js';
 import { ANY_ADDRESS } from '../../wire/address.js';
 import { USUAL_SLOTS } from './sets.js';
@@ -31,6 +32,9 @@ export interface SplitConfig extends WantedTexts {
 
 /** `FILE:LINE: reason`, one for each fault; of a config that balancers could not share, too. */
 export type Problems = string[];
+
+/** That the tables of any build hold: more would be accepted, and applied by no node. */
+const MOST_DESTINATIONS = 4096;
 
 /** Keys that only one balancer can make sense of. */
 const OWN_KEYS = ['daemon', 'seed'];
@@ -90,6 +94,9 @@ function unshareable(service: WantedService): Problems {
       : [fault('drain_deadline is refused: l4lb fleet settle forgets for all')]),
     ...(check?.question.kind === 'exec'
       ? [fault('a check of kind "exec" is refused: the store would run programs')]
+      : []),
+    ...(rows.length > MOST_DESTINATIONS
+      ? [fault(`${many(rows.length, 'destination')} are too many: tables hold 4,096`)]
       : []),
     ...(own
       ? [

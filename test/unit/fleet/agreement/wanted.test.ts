@@ -92,3 +92,9 @@ test('the store names no file', () => {
   const { problems } = joinConfig({ common: '', services });
   expect(problems.join('\n')).toContain('/etc/shadow is a file, which the store');
 });
+
+test('more destinations than tables hold are refused', () => {
+  const rows = Array.from({ length: 4098 }, (_, i) => `"10.0.${i >> 8}.${i & 255}"`);
+  const { problems } = split(FILE.replace('"10.0.1.3"', rows.slice(1).join(', '))).config;
+  expect(problems.join('\n')).toContain('4,097 destinations are too many');
+});
