@@ -17,7 +17,7 @@ import type { Decided, ServiceHealth, Turn } from '../health/service.js';
 import type { Given } from '../health/weights.js';
 import { wholeWeights } from '../health/weights.js';
 import type { ConfigPlan } from '../plan/all.js';
-import { Failure } from '../text/failure.js';
+import { Failure, inOneLine } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { at, must } from '../text/must.js';
 import { Asking } from './asking.js';
@@ -394,9 +394,4 @@ function planOf(
     services.find((one) => one.name === name),
     name,
   ).plan;
-}
-
-function inOneLine({ message, advice: { cause, next } }: Failure): string {
-  const parts = [message, cause, next && `next: ${next}`];
-  return parts.filter((part) => part).join('; ');
 }

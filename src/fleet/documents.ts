@@ -11,7 +11,7 @@ import { writeSaved } from '../daemon/saved.js';
 import { readRegular } from '../system/regular-file.js';
 import { Fault, tryParse } from '../text/fault.js';
 import { fileFault } from '../text/file-fault.js';
-import { Failure } from '../text/failure.js';
+import { Failure, inOneLine } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Document } from './agreement/document.js';
 import { parseDocument } from './agreement/document.js';
@@ -170,8 +170,7 @@ export class Documents {
       this.#told = '';
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      const { message, advice } = error;
-      const what = [message, advice.cause, advice.next].filter(Boolean).join('; ');
+      const what = inOneLine(error);
       if (what !== this.#told) this.#tell(what);
       this.#told = what;
     }

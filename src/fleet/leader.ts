@@ -16,7 +16,7 @@ import type { Document, Hand } from './agreement/document.js';
 import { formatDocument, parseDocument } from './agreement/document.js';
 import type { Documents } from './documents.js';
 import type { Keys } from './agreement/keys.js';
-import { isName, named } from './agreement/keys.js';
+import { isName, living, named } from './agreement/keys.js';
 import type { Head, NodeRecord } from './agreement/records.js';
 import {
   formatHead,
@@ -114,7 +114,8 @@ export class Leader {
       const isSame = !this.leads && this.#seen?.created === created;
       if (!isSame || this.#isTrying || this.#isOver) return;
       const isOther = isName(value) && value !== name;
-      if (isOther && (await store.read(keys.node(value))).entries.length > 0) return;
+      const alive = isOther ? (await store.read(keys.node(value))).entries : [];
+      if (living(alive, keys.node()).length > 0) return;
       this.#tell(`${value.slice(0, 64)} leads, and is not there: its lead ends`);
       const remove = [{ key: keys.leader, remove: true as const }];
       await store.write([{ key: keys.leader, created }], remove);
@@ -229,8 +230,8 @@ export class Leader {
     if (!entries.has(keys.common)) return LONGEST;
     if (await this.#mendCommon(entries)) return SHORTEST;
     this.#make(entries, now);
-    const nodes = this.#below(entries, keys.node(), parseNode);
-    const seen = this.#below(entries, keys.seen(), parseSeen);
+    const nodes = this.#below(entries, keys.node(), parseNode, living);
+    const seen = this.#below(entries, keys.seen(), parseSeen, living);
     // Whoever does not live does not vote.
     const votes = new Map([...seen].filter(([name]) => nodes.has(name)));
     let wait = LONGEST;
@@ -344,9 +345,10 @@ export class Leader {
     entries: ReadonlyMap<string, Entry>,
     place: string,
     parse: (text: string) => T,
+    which: typeof named<Entry> = named,
   ): Map<string, T> {
     const all = new Map<string, T>();
-    for (const [name, { key, value, revision }] of named(entries.values(), place)) {
+    for (const [name, { key, value, revision }] of which(entries.values(), place)) {
       const one = tryParse(() => parse(value));
       if (one instanceof Fault)
         this.#tell(`${key} at revision ${revision}: ${one.message}`);

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Failure } from '../text/failure.js';
+import { Failure, inOneLine } from '../text/failure.js';
 import { must } from '../text/must.js';
 import type { Lease, Store } from './store/store.js';
 import { LeaseGone } from './store/store.js';
@@ -26,6 +26,7 @@ export interface MembershipEvents {
 export class Membership {
   readonly #store: Store;
   readonly #events: MembershipEvents;
+  readonly #again: number;
   readonly #end = new AbortController();
   /** What is to stand under these keys, and what does. */
   readonly #wanted = new Map<string, string>();
@@ -34,15 +35,21 @@ export class Membership {
   #wake: () => void = () => {};
   #isTold = false;
   #isOver = false;
+  /** What it says stands in the store with its lease. */
+  #isThere = false;
+  /** It had its name once. */
+  #wasThere = false;
 
-  constructor(store: Store, events: MembershipEvents) {
+  /** Milliseconds until what failed is tried again. */
+  constructor(store: Store, events: MembershipEvents, again = AGAIN) {
+    this.#again = again;
     this.#store = store;
     this.#events = events;
   }
 
-  /** Undefined: nobody knows whether this node lives. */
+  /** Undefined: the others do not know that this node lives. */
   get lease(): Lease | undefined {
-    return this.#lease;
+    return this.#isThere ? this.#lease : undefined;
   }
 
   /** From now on this stands under a key. */
@@ -53,8 +60,9 @@ export class Membership {
   }
 
   /**
-   * Ends when it is stopped. Throws a Failure if another node says what this one wants to
-   * say: two of one name would speak for each other.
+   * Ends when it is stopped. Two nodes of one name would speak for each other, so it throws a
+   * Failure if another one has its name when it begins. One that had it before, and lost it
+   * with its lease, carries packets: it goes on without a voice, tells, and waits.
    */
   async run(): Promise<void> {
     const { signal } = this.#end;
@@ -65,11 +73,12 @@ export class Membership {
         await this.#pause((LEASE * 1000) / KEEPS);
       } catch (error) {
         if (this.#isOver) return;
-        if (!(error instanceof Failure) || error instanceof NameTaken) throw error;
+        const isNew = error instanceof NameTaken && !this.#wasThere;
+        if (!(error instanceof Failure) || isNew) throw error;
         if (error instanceof LeaseGone) this.#lose();
-        else if (!this.#isTold) this.#events.trouble(error.message);
+        else if (!this.#isTold) this.#events.trouble(inOneLine(error));
         this.#isTold = true;
-        await sleep(AGAIN);
+        await sleep(this.#again);
       }
       if (this.#isOver) return;
     }
@@ -95,13 +104,15 @@ export class Membership {
     if (this.#lease && !(await this.#store.keep(this.#lease, signal))) this.#lose();
     if (!this.#lease) {
       this.#lease = await this.#store.lease(LEASE, signal);
-      this.#events.changed();
     }
     for (const [key, text] of this.#wanted) {
       if (this.#written.get(key) === text) continue;
       await this.#write(key, text, must(this.#lease, 'the lease'), signal);
       this.#written.set(key, text);
     }
+    if (this.#isThere || this.#written.size === 0) return;
+    this.#isThere = this.#wasThere = true;
+    this.#events.changed();
   }
 
   /** What stood there with an older lease of this node goes with that, in a moment. */
@@ -111,13 +122,14 @@ export class Membership {
     lease: Lease,
     signal: AbortSignal,
   ): Promise<void> {
-    const isOwn = this.#written.has(key);
-    const compare = isOwn ? [] : [{ key, revision: 0 }];
+    const put = { key, value, lease };
     for (let tries = 0; tries <= LEASE * 2 + 2; tries++) {
-      const revision = await this.#store.write(compare, [{ key, value, lease }], signal);
-      if (revision !== undefined) return;
-      await sleep(AGAIN, undefined, { signal });
-      await this.#store.keep(lease, signal);
+      const compare = this.#written.has(key) ? [] : [{ key, revision: 0 }];
+      if ((await this.#store.write(compare, [put], signal)) !== undefined) return;
+      if (await this.#replace(put, signal)) return;
+      await sleep(this.#again, undefined, { signal });
+      if (!(await this.#store.keep(lease, signal)))
+        throw new LeaseGone('a lease is gone');
     }
     throw new NameTaken(`another node says ${key}`, {
       cause: 'each node needs a name of its own, and this one is in use',
@@ -125,9 +137,21 @@ export class Membership {
     });
   }
 
+  /** What hangs on no lease is of no node: it would keep the name for ever. */
+  async #replace(
+    put: { key: string; value: string; lease: Lease },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const [entry] = (await this.#store.read(put.key, signal)).entries;
+    if (!entry || entry.isLeased) return false;
+    const compare = [{ key: put.key, revision: entry.revision }];
+    return (await this.#store.write(compare, [put], signal)) !== undefined;
+  }
+
   #lose(): void {
     if (!this.#lease) return;
     this.#lease = undefined;
+    this.#isThere = false;
     this.#written = new Map();
     this.#events.changed();
   }

@@ -33,7 +33,7 @@ import type { Context } from '../program/tools.js';
 import { ownNetworks } from '../system/ip/own.js';
 import { VERSION } from '../system/package.js';
 import { Fault, tryParse } from '../text/fault.js';
-import { Failure } from '../text/failure.js';
+import { Failure, inOneLine } from '../text/failure.js';
 import type { Mode } from '../text/mode.js';
 import { at, must } from '../text/must.js';
 import { printableLine } from '../text/printable.js';
@@ -44,7 +44,7 @@ import { Documents } from './documents.js';
 import type { KeptDocument } from './documents.js';
 import { Follow } from './follow.js';
 import type { Keys } from './agreement/keys.js';
-import { named } from './agreement/keys.js';
+import { leaderIn, living } from './agreement/keys.js';
 import type { Head } from './agreement/records.js';
 import { formatNode, parseHead, parseNode } from './agreement/records.js';
 import { destinationSet } from './agreement/sets.js';
@@ -221,7 +221,7 @@ export class FleetNode implements Controller {
     return {
       ...{ name: fleet, node: name, store: store.name },
       linked: this.#head.isKnown,
-      leader: this.#leading.entries.get(keys.leader)?.value ?? null,
+      leader: leaderIn(this.#leading.entries.get(keys.leader)),
       drained: this.#isDrained(head),
       announced: (this.#announcer?.last ?? []).map(({ address }) => address),
       up_to_date: head !== undefined && this.#documents.isUpTo(head) && !this.#isDirty,
@@ -294,7 +294,7 @@ export class FleetNode implements Controller {
       if (this.#loaded) this.#fault = undefined;
     } catch (error) {
       if (!(error instanceof Failure) && !(error instanceof Fault)) throw error;
-      this.#fault = error.message;
+      this.#fault = printableLine(error.message);
       throw error;
     } finally {
       await this.#tryTo(() => this.#seeBehind(head));
@@ -462,7 +462,7 @@ export class FleetNode implements Controller {
     if (now - (this.#behindSince ?? now) < BEHIND) return;
     const { store, keys, name } = this.#options;
     const { entries } = await store.read(keys.node());
-    const isAnyAhead = named(entries, keys.node()).some(
+    const isAnyAhead = living(entries, keys.node()).some(
       ([other, { value }]) => other !== name && hasAll(value, head),
     );
     if (!this.#isBehind && isAnyAhead)
@@ -535,9 +535,8 @@ export class FleetNode implements Controller {
     } catch (error) {
       // What the store has is untrusted: whatever is wrong with it, the tables stay.
       if (!(error instanceof Failure) && !(error instanceof Fault)) throw error;
-      const { cause, next } = error instanceof Failure ? error.advice : {};
-      const words = [error.message, cause, next].filter((one) => one !== undefined);
-      this.#trouble(printableLine(words.join('; ')));
+      const words = error instanceof Failure ? inOneLine(error) : error.message;
+      this.#trouble(printableLine(words));
       return false;
     }
   }

@@ -38,3 +38,9 @@ export class UsageFailure extends Failure {
     this.name = 'UsageFailure';
   }
 }
+
+/** For where a Failure is told in one line. */
+export function inOneLine({ message, advice: { cause, next } }: Failure): string {
+  const parts = [message, cause, next && `next: ${next}`];
+  return parts.filter((part) => part).join('; ');
+}

@@ -119,10 +119,15 @@ function promises(textOf: () => string): void {
       value: `${at}/a`,
       revision: made,
       created: made,
+      isLeased: false,
     });
+    const lease = await store.lease(60);
+    await put(store, `${at}/leased`, '', lease);
+    const leased = (await store.read(`${at}/leased`)).entries;
+    expect(leased).toMatchObject([{ isLeased: true }]);
     const empty = await put(store, `${at}/empty`, '');
     expect((await store.read(`${at}/empty`)).entries).toEqual([
-      { key: `${at}/empty`, value: '', revision: empty, created: empty },
+      { key: `${at}/empty`, value: '', revision: empty, created: empty, isLeased: false },
     ]);
     expect((await store.read(`${at}/none`)).entries).toEqual([]);
     expect((await store.read('/')).entries.length).toBeGreaterThanOrEqual(keys.length);
@@ -168,7 +173,7 @@ function promises(textOf: () => string): void {
     );
     expect(leads).toBeUndefined();
     expect((await store.read(key)).entries).toEqual([
-      { key, value: '4', revision: again, created: again },
+      { key, value: '4', revision: again, created: again, isLeased: false },
     ]);
   });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** l4lb fleet bird, frr and router: prints what routing daemons need to know of a fleet. */
 import { addressesOf } from '../../config/via.js';
-import { named } from '../../fleet/agreement/keys.js';
+import { living, named } from '../../fleet/agreement/keys.js';
 import { parseCommon, parseNode } from '../../fleet/agreement/records.js';
 import { joinConfig } from '../../fleet/agreement/wanted.js';
 import { birdOfBalancer } from '../../fleet/announce/bird.js';
@@ -42,7 +42,7 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
   const prefixes = prefixesIn(entries, keys);
   const text = tryParse(() => {
     if (word === 'bird') return () => birdHere(flags, prefixes);
-    const nodes = named(entries, keys.node());
+    const nodes = living(entries, keys.node());
     const balancers = nodes.flatMap(([name, { value }]) => {
       const [address] = parseNode(value).addresses.filter(isRoutable);
       const [peer] = peers;

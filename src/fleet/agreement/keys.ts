@@ -75,6 +75,17 @@ export function named<T extends { key: string }>(
   });
 }
 
+/**
+ * The same of nodes that are alive. What hangs on no lease stays for ever, so it says nothing
+ * about who lives, whoever wrote it.
+ */
+export function living<T extends { key: string; isLeased: boolean }>(
+  entries: Iterable<T>,
+  place: string,
+): [name: string, entry: T][] {
+  return named(entries, place).filter(([, { isLeased }]) => isLeased);
+}
+
 function nameOf(text: string, place: string): string | undefined {
   try {
     const name = decodeURIComponent(text);
@@ -90,6 +101,14 @@ function nameOf(text: string, place: string): string | undefined {
     throw error;
   }
 }
+
+/** Who leads, for people: anybody may have written it. Null: nobody does. */
+export function leaderIn(entry: { value: string } | undefined): string | null {
+  return entry ? printableLine(entry.value.slice(0, MOST_NAME)) : null;
+}
+
+/** Characters. */
+const MOST_NAME = 63;
 
 /** Whether a fleet or a node can have this name. */
 export function isName(name: string): boolean {

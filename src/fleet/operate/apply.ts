@@ -8,7 +8,7 @@ import type { SlotSeed } from '../../wire/slot-seed.js';
 import { Fault, tryParse } from '../../text/fault.js';
 import { Failure } from '../../text/failure.js';
 import type { Keys } from '../agreement/keys.js';
-import { named } from '../agreement/keys.js';
+import { living, named } from '../agreement/keys.js';
 import {
   formatCommon,
   formatHead,
@@ -144,7 +144,7 @@ function checkHead(
 
 /** A store that has lost everything has nodes yet: they cannot take another seed. */
 function seedOfNodes(entries: readonly Entry[], keys: Keys): number | undefined {
-  const seeds = named(entries, keys.node()).flatMap(([, { value }]) => {
+  const seeds = living(entries, keys.node()).flatMap(([, { value }]) => {
     const node = tryParse(() => parseNode(value));
     return node instanceof Fault ? [] : (node.seed ?? []);
   });

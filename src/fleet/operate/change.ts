@@ -4,7 +4,7 @@ import { Conflict } from '../../daemon/by-hand.js';
 import { Failure } from '../../text/failure.js';
 import { formatDocument, parseDocument } from '../agreement/document.js';
 import type { Keys } from '../agreement/keys.js';
-import { named } from '../agreement/keys.js';
+import { living, named } from '../agreement/keys.js';
 import { formatHead, parseCommon } from '../agreement/records.js';
 import { weightsOf } from '../agreement/wanted.js';
 import { headIn } from '../leader.js';
@@ -67,7 +67,7 @@ async function tryToDrain(
   const all = await readAll(store, keys);
   const head = headIn(all, keys);
   if (head.drained.has(node) === isDrained) return false;
-  const nodes = named(all.values(), keys.node()).map(([name]) => name);
+  const nodes = living(all.values(), keys.node()).map(([name]) => name);
   if (isDrained && !nodes.includes(node)) {
     throw new Failure(`no node ${node} is alive`, {
       cause: nodes.length === 0 ? 'none is' : `these are: ${nodes.join(', ')}`,

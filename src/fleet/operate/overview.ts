@@ -5,12 +5,12 @@ import { printableLine } from '../../text/printable.js';
 import type { Document } from '../agreement/document.js';
 import { parseDocument } from '../agreement/document.js';
 import type { Keys } from '../agreement/keys.js';
-import { named } from '../agreement/keys.js';
+import { leaderIn, living, named } from '../agreement/keys.js';
 import type { NodeRecord } from '../agreement/records.js';
 import { parseCommon, parseNode } from '../agreement/records.js';
 import { weightsOf } from '../agreement/wanted.js';
 import { headIn } from '../leader.js';
-import type { Store } from '../store/store.js';
+import type { Entry, Store } from '../store/store.js';
 
 export interface Overview {
   fleet: string;
@@ -57,9 +57,6 @@ export interface NodeOverview {
   }[];
 }
 
-/** Characters of a node's name. */
-const MOST_NAME = 63;
-
 export async function overviewOf(
   store: Store,
   keys: Keys,
@@ -68,9 +65,13 @@ export async function overviewOf(
   const { entries } = await store.read(keys.root);
   const all = new Map(entries.map((entry) => [entry.key, entry]));
   const faults: string[] = [];
-  const read = <T>(place: string, parse: (text: string) => T): Map<string, T> => {
+  const read = <T>(
+    place: string,
+    parse: (text: string) => T,
+    which: typeof named<Entry> = named,
+  ): Map<string, T> => {
     const found = new Map<string, T>();
-    for (const [name, { key, value, revision, fault }] of named(all.values(), place)) {
+    for (const [name, { key, value, revision, fault }] of which(all.values(), place)) {
       const one = fault === undefined ? tryParse(() => parse(value)) : new Fault(fault);
       if (one instanceof Fault)
         faults.push(`${key}, revision ${revision}: ${one.message}`);
@@ -85,11 +86,14 @@ export async function overviewOf(
     weightsOf(typeof toml === 'string' ? toml : '', text);
   const wanted = read(keys.wanted(), weights);
   const documents = read(keys.table(), (text) => parseDocument(text, weights));
-  const nodes = read(keys.node(), parseNode);
+  for (const [, { key, isLeased }] of named(all.values(), keys.node())) {
+    if (!isLeased)
+      faults.push(`${key} hangs on no lease, so it is no node that is alive`);
+  }
+  const nodes = read(keys.node(), parseNode, living);
   const head = tryParse(() => headIn(all, keys));
   if (head instanceof Fault) faults.push(`${keys.head}: ${head.message}`);
-  const leads = all.get(keys.leader)?.value;
-  const leader = leads === undefined ? null : printableLine(leads.slice(0, MOST_NAME));
+  const leader = leaderIn(all.get(keys.leader));
   if (leader === null && nodes.size > 0)
     faults.push('no node leads, so nothing is decided');
   if (leader !== null && !nodes.has(leader))

@@ -74,7 +74,7 @@ function refused(why: string, most?: number): Failure {
 export function entryOf(
   key: string,
   bytes: Buffer,
-  revisions: { revision: number; created: number },
+  revisions: Pick<Entry, 'revision' | 'created' | 'isLeased'>,
 ): Entry {
   if (bytes.length > MOST_VALUE) {
     const fault = `${formatCount(bytes.length)} bytes, and ${formatCount(MOST_VALUE)} is the most`;

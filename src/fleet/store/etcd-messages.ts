@@ -64,6 +64,8 @@ export function entryIn(kv: Fields, place: string): Entry | undefined {
   return entryOf(key, bytes(kv.value), {
     revision,
     created: integer(kv.create_revision),
+    // A number of 63 bits, of which only 0 matters: then it is left out.
+    isLeased: !['', '0'].includes(text(kv.lease)),
   });
 }
 

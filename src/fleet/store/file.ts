@@ -199,9 +199,11 @@ export class FileStore implements Store {
     const entries: Entry[] = [];
     for (const one of found) {
       const { key, revision, created, bytes } = one;
+      const isLeased = one.lease !== undefined;
       const value = this.#folder.readValue(one);
       if (!value && this.#folder.readState() !== state) return undefined;
-      const entry = entryOf(key, value ?? Buffer.of(), { revision, created });
+      const revisions = { revision, created, isLeased };
+      const entry = entryOf(key, value ?? Buffer.of(), revisions);
       const isWhole = value?.length === bytes;
       entries.push(
         isWhole ? entry : { ...entry, value: '', fault: 'a part of it is lost' },

@@ -20,6 +20,8 @@ export interface Entry {
   revision: number;
   /** The revision that made it: a key that was removed and put again has another. */
   created: number;
+  /** It goes when nobody keeps its lease. Any other stays until somebody removes it. */
+  isLeased: boolean;
   /** Why the value was not taken: it is too large, or no text. */
   fault?: string | undefined;
 }

@@ -79,6 +79,12 @@ async function headNow(): Promise<Head> {
 const isHead = async (): Promise<boolean> =>
   (await running.store.value(keys.head)) !== undefined;
 
+/** As somebody who has a lease. */
+const putLiving = async (values: Record<string, string>): Promise<void> => {
+  const lease = await running.store.lease(4);
+  await running.store.put(values, lease);
+};
+
 const what = (): string => running.told.map((one) => JSON.stringify(one)).join('\n');
 
 beforeEach(() => {
@@ -236,6 +242,43 @@ describe('a leader', () => {
   });
 });
 
+describe('what hangs on no lease', () => {
+  const forged = Array.from({ length: 9 }, (_, index) => keys.node(`ghost${index}`));
+  const node = formatNode({
+    ...{ version: '1', isDrained: false, fault: '', addresses: ['10.0.1.9'], seed: 77 },
+    tables: new Map(),
+  });
+
+  test('is no node that is alive: health goes on without it', async () => {
+    await running.store.put(Object.fromEntries(forged.map((key) => [key, node])));
+    await leading(service('web', 80, `check = { kind = "tcp" }\n`));
+    const vote = { format: 1, services: [['web', [['10.0.1.1', 'down']]]] };
+    running.membership.say(keys.seen('lb1'), JSON.stringify(vote));
+    await until(() => what().includes('"health"'));
+  });
+
+  test('is told, gives no seed, and cannot be drained', async () => {
+    await running.store.put({ [keys.node('lb2')]: node });
+    await apply(service('web', 80));
+    const common = await running.store.value(keys.common);
+    expect(parseCommon(common?.value ?? '').seed).not.toBe(77);
+    const { nodes, faults } = await overviewOf(running.store, keys, 'main');
+    expect(nodes).toEqual([]);
+    expect(faults.join('\n')).toContain('node/lb2 hangs on no lease');
+    await expect(drainNode(running.store, keys, 'lb2', true)).rejects.toThrow(
+      'no node lb2 is alive',
+    );
+  });
+
+  test('does not keep a name, nor a lead', async () => {
+    await running.store.put({ [keys.node('lb1')]: '{', [keys.leader]: 'lb1' });
+    await apply(service('web', 80));
+    lead();
+    await until(isHead);
+    expect((await running.store.value(keys.node('lb1')))?.isLeased).toBe(true);
+  });
+});
+
 describe('a node', () => {
   test('keeps a service that a head misses, as long as its document is there', async () => {
     await leading(service('web', 80) + service('dns', 53));
@@ -349,6 +392,8 @@ describe('who looks at the store', () => {
       [keys.head]: formatHead({ ...(await headNow()), drained: new Set([bad]) }),
       [`${keys.wanted()}${encodeURIComponent(bad)}`]: service('x', 1),
       [`${keys.node()}${encodeURIComponent(bad)}`]: '{}',
+    });
+    await putLiving({
       [keys.node('lb2')]: formatNode({
         ...{ version: bad, isDrained: false, fault: bad, addresses: [bad] },
         tables: new Map([['web', { revision: 1, sum: bad, isSettled: false }]]),
@@ -362,7 +407,7 @@ describe('who looks at the store', () => {
 
   test('a fleet made anew has the seed that its nodes have', async () => {
     const node = { version: '1', isDrained: false, fault: '', addresses: [], seed: 77 };
-    await running.store.put({
+    await putLiving({
       [keys.node('lb2')]: formatNode({ ...node, tables: new Map() }),
     });
     await apply(service('web', 80));

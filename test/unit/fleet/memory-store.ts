@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** A store in memory, for tests of what a fleet does with one. */
-import { checkWrite, isInPlace } from '../../../src/fleet/store/check.js';
+import { checkWrite, isInPlace, leasesOf } from '../../../src/fleet/store/check.js';
 import type { State } from '../../../src/fleet/store/file-state.js';
 import { emptyState, written } from '../../../src/fleet/store/file-state.js';
 import type {
@@ -12,12 +12,15 @@ import type {
   Snapshot,
   Store,
 } from '../../../src/fleet/store/store.js';
-import { MaybeWritten } from '../../../src/fleet/store/store.js';
+import { LeaseGone, MaybeWritten } from '../../../src/fleet/store/store.js';
 
 export class MemoryStore implements Store {
   readonly name = 'memory';
   readonly warnings = [];
   writes = 0;
+  /** Those that last. */
+  readonly leases = new Set<string>();
+  #leased = 0;
   /** Makes the next write, and does not say so. */
   losesNext = false;
   #state: State = emptyState('memory');
@@ -31,7 +34,9 @@ export class MemoryStore implements Store {
       revision,
       entries: found.map((one): Entry => {
         const { key, file, revision: own, created } = one;
-        return { key, value: this.#values.get(file) ?? '', revision: own, created };
+        const isLeased = one.lease !== undefined;
+        const value = this.#values.get(file) ?? '';
+        return { key, value, revision: own, created, isLeased };
       }),
     });
   }
@@ -39,6 +44,8 @@ export class MemoryStore implements Store {
   write(compare: readonly Compare[], puts: readonly Put[]): Promise<number | undefined> {
     checkWrite(compare, puts);
     this.writes++;
+    if (leasesOf(puts).some(({ id }) => !this.leases.has(id)))
+      return Promise.reject(new LeaseGone('it is gone'));
     const next = written(this.#state, compare, puts);
     if (!next) return Promise.resolve(undefined);
     for (const [file, bytes] of next.files) this.#values.set(file, bytes.toString());
@@ -79,15 +86,23 @@ export class MemoryStore implements Store {
   }
 
   lease(seconds: number): Promise<Lease> {
-    return Promise.resolve({ id: 'lease', seconds });
+    const lease = { id: `lease ${this.#leased++}`, seconds };
+    this.leases.add(lease.id);
+    return Promise.resolve(lease);
   }
 
-  keep(): Promise<boolean> {
-    return Promise.resolve(true);
+  keep({ id }: Lease): Promise<boolean> {
+    return Promise.resolve(this.leases.has(id));
   }
 
-  drop(): Promise<void> {
-    return Promise.resolve();
+  /** So does one that nobody keeps. */
+  async drop({ id }: Lease): Promise<void> {
+    if (!this.leases.delete(id)) return;
+    const own = [...this.#state.entries.values()].filter(({ lease }) => lease === id);
+    await this.write(
+      [],
+      own.map(({ key }) => ({ key, remove: true as const })),
+    );
   }
 
   close(): void {
@@ -95,9 +110,9 @@ export class MemoryStore implements Store {
   }
 
   /** What anybody puts there. */
-  async put(values: Record<string, string | undefined>): Promise<void> {
+  async put(values: Record<string, string | undefined>, lease?: Lease): Promise<void> {
     const puts = Object.entries(values).map(([key, value]): Put =>
-      value === undefined ? { key, remove: true } : { key, value },
+      value === undefined ? { key, remove: true } : { key, value, lease },
     );
     await this.write([], puts);
   }

@@ -118,7 +118,7 @@ describe('what is read', () => {
       }),
     );
     const { entries } = await store.read('/a/');
-    const revisions = { revision: 5, created: 4 };
+    const revisions = { revision: 5, created: 4, isLeased: false };
     expect(entries).toEqual([
       { key: '/a/constructor', value: '{}', ...revisions },
       { key: '/a/bytes', value: '', ...revisions, fault: 'it is no text in UTF-8' },
@@ -309,7 +309,10 @@ describe('a watch', () => {
   const created = { result: { header: { revision: '10' }, created: true } };
   const event = (revision: number, type?: 'DELETE'): object => ({
     ...(type && { type }),
-    kv: { key: base64('/a/b'), mod_revision: String(revision), create_revision: '3' },
+    kv: {
+      ...{ key: base64('/a/b'), mod_revision: String(revision), create_revision: '3' },
+      lease: '7587876543210987654',
+    },
   });
 
   test('brings what lies between line ends, however it is cut, and is heard in between', async () => {
@@ -331,7 +334,10 @@ describe('a watch', () => {
     expect((await batches.next()).value).toEqual({
       revision: 12,
       events: [
-        { kind: 'put', entry: { key: '/a/b', value: '', revision: 11, created: 3 } },
+        {
+          kind: 'put',
+          entry: { key: '/a/b', value: '', revision: 11, created: 3, isLeased: true },
+        },
         { kind: 'delete', key: '/a/b', revision: 12 },
       ],
     });
