@@ -23,8 +23,12 @@ export class Follow {
   readonly #place: string;
   readonly #events: FollowEvents;
   readonly #end = new AbortController();
+  /** Of what it reads and watches now. */
+  #turn = new AbortController();
   #entries: ReadonlyMap<string, Entry> = new Map();
   #isLost = false;
+  /** What is known may be old: it is read anew. */
+  #isOld = false;
   #reads = 0;
 
   constructor(store: Store, place: string, events: FollowEvents) {
@@ -40,7 +44,7 @@ export class Follow {
 
   /** Whether it has been read, and is heard of. */
   get isKnown(): boolean {
-    return this.#reads > 0 && !this.#isLost;
+    return this.#reads > 0 && !this.#isLost && !this.#isOld;
   }
 
   /** How often it was read: each time the store may be another one, with revisions anew. */
@@ -52,10 +56,13 @@ export class Follow {
   async run(): Promise<void> {
     const { signal } = this.#end;
     for (;;) {
+      this.#turn = new AbortController();
+      const turn = this.#turn.signal;
       try {
-        await this.#follow(signal);
+        await this.#follow(AbortSignal.any([signal, turn]));
       } catch (error) {
         if (signal.aborted) return;
+        if (turn.aborted) continue;
         if (!(error instanceof Failure)) throw error;
         if (!this.#isLost) this.#events.lost?.(error);
         this.#isLost = true;
@@ -65,13 +72,22 @@ export class Follow {
     }
   }
 
+  /** Reads at once, whatever it waits for. Until then nothing is known. */
+  again(): void {
+    this.#isOld = true;
+    this.#turn.abort();
+  }
+
   stop(): void {
     this.#end.abort();
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
     const { revision, entries } = await this.#store.read(this.#place, signal);
-    this.#reads++;
+    // Whoever asked for it has not lost the store.
+    const isSame = this.#isOld && !this.#isLost && this.#reads > 0;
+    if (!isSame) this.#reads++;
+    this.#isOld = false;
     this.#take(new Map(entries.map((entry) => [entry.key, entry])));
     for await (const { events } of this.#store.watch(this.#place, revision, signal)) {
       if (events.length === 0) continue;

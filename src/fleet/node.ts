@@ -31,6 +31,7 @@ import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Context } from '../program/tools.js';
 import { ownNetworks } from '../system/ip/own.js';
+import { Link } from '../system/link.js';
 import { VERSION } from '../system/package.js';
 import { Fault, tryParse } from '../text/fault.js';
 import { Failure, inOneLine } from '../text/failure.js';
@@ -43,6 +44,7 @@ import { changeByHand } from './by-hand.js';
 import { Documents } from './documents.js';
 import type { KeptDocument } from './documents.js';
 import { Follow } from './follow.js';
+import { Freshness } from './freshness.js';
 import type { Keys } from './agreement/keys.js';
 import { leaderIn, living } from './agreement/keys.js';
 import type { Head } from './agreement/records.js';
@@ -78,8 +80,6 @@ const AGAIN = 2000;
 const LONGEST = 5000;
 /** After this long behind the others, a node leaves packets to them. */
 const BEHIND = 10_000;
-/** So long one that starts waits for the store before it announces what it has on disk. */
-const PATIENCE = 5000;
 
 export class FleetNode implements Controller {
   readonly #tools: Context;
@@ -110,8 +110,11 @@ export class FleetNode implements Controller {
   #fault: string | undefined;
   #behindSince: number | undefined;
   #isBehind = false;
-  readonly #begun = performance.now();
-  #isCaughtUp = false;
+  readonly #freshness = new Freshness(performance.now());
+  readonly #link: Link;
+  #isCut = false;
+  /** All destinations that it asks fail, as seen from here. */
+  #seesNone = false;
   readonly #changes: Record<Cause, Changes> = {
     ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
   };
@@ -138,6 +141,7 @@ export class FleetNode implements Controller {
       },
       trouble,
     });
+    this.#link = new Link(options.device, changed);
     this.#announcer =
       options.table === undefined ? undefined : new Announcer(tools, options.table);
     this.#membership = new Membership(store, {
@@ -261,7 +265,9 @@ export class FleetNode implements Controller {
       await Promise.race([
         this.#loop.run(async () => {
           const isDone = await this.#tryTo(() => this.#step());
-          return isDone && this.#isCaughtUp ? LONGEST : AGAIN;
+          return isDone && !this.#freshness.isNew && !this.#freshness.isStale
+            ? LONGEST
+            : AGAIN;
         }),
         this.#membership.run().then(() => new Promise<never>(() => {})),
         this.#head.run().then(() => new Promise<never>(() => {})),
@@ -275,6 +281,7 @@ export class FleetNode implements Controller {
   /** Routers hear first that it goes: what is on the way to it is still sent on. */
   async end(): Promise<void> {
     this.#loop.stop();
+    this.#link.close();
     await this.#tryTo(() => this.#announcer?.say([]));
     await this.#leader.stop();
     this.#head.stop();
@@ -285,6 +292,7 @@ export class FleetNode implements Controller {
   }
 
   async #step(): Promise<void> {
+    this.#lookWhetherCut();
     const head = this.#headNow();
     try {
       if (this.#reads !== this.#head.reads) this.#documents.doubt();
@@ -298,11 +306,32 @@ export class FleetNode implements Controller {
       throw error;
     } finally {
       await this.#tryTo(() => this.#seeBehind(head));
+      this.#seeFresh(head);
       this.#tell(head);
       await this.#announce(head);
     }
     await this.#lookForSettled();
     this.#tell(head);
+  }
+
+  /**
+   * It is cut off if its device has no link, or if it hears neither the store nor any
+   * destination: then it is not the store alone that is away.
+   */
+  #lookWhetherCut(): void {
+    const asked = this.#services.flatMap(({ health }) =>
+      health.destinations.filter(({ key }) => key !== undefined),
+    );
+    const sawNone = this.#seesNone;
+    this.#seesNone =
+      asked.length > 0 &&
+      asked.every(({ condition }) => isDoubt(voteOf(condition.state)));
+    const wasCut = this.#isCut;
+    this.#isCut = this.#link.isDown || (this.#seesNone && !this.#head.isKnown);
+    // What it knew is old. If the store is away, that is found now, and not in a while.
+    const isBack = wasCut && !this.#isCut;
+    if (isBack) this.#documents.doubt();
+    if (isBack || (this.#seesNone && !sawNone)) this.#head.again();
   }
 
   #headNow(): Head | undefined {
@@ -471,7 +500,11 @@ export class FleetNode implements Controller {
   }
 
   #isDrained(head: Head | undefined): boolean {
-    return this.#isBehind || (head?.drained.has(this.#options.name) ?? false);
+    return (
+      this.#isBehind ||
+      this.#freshness.isStale ||
+      (head?.drained.has(this.#options.name) ?? false)
+    );
   }
 
   async #announce(head: Head | undefined): Promise<void> {
@@ -485,19 +518,23 @@ export class FleetNode implements Controller {
       };
     });
     const wanted = announcements(services, this.#isDrained(head));
-    if (wanted.length > 0 && !this.#mayAnnounce(head)) return;
+    if (wanted.length > 0 && this.#freshness.isNew) return;
     const before = this.#announcer.last;
     if (!(await this.#announcer.say(wanted))) return;
     this.#journal.add({ kind: 'followed', what: announcedInWords(before, wanted) });
     this.#loop.wake();
   }
 
-  /** What is on disk may be old, so routers hear of a node that starts when it is not. */
-  #mayAnnounce(head: Head | undefined): boolean {
-    const isCurrent = head && this.#head.isKnown && this.#documents.isUpTo(head);
-    const isLate = performance.now() - this.#begun > PATIENCE;
-    this.#isCaughtUp ||= isLate || (isCurrent === true && !this.#isDirty);
-    return this.#isCaughtUp;
+  /** What is on disk may be old, and so may be what it had before a cut. */
+  #seeFresh(head: Head | undefined): void {
+    const isCurrent =
+      head !== undefined &&
+      this.#head.isKnown &&
+      this.#documents.isUpTo(head) &&
+      !this.#isDirty;
+    const seen = { now: performance.now(), isCut: this.#isCut, isCurrent };
+    if (this.#freshness.see(seen) && this.#freshness.isStale)
+      this.#trouble('this node was cut off, and leaves packets to the others meanwhile');
   }
 
   /** Says in the store what it has and what it sees. */
@@ -558,6 +595,8 @@ function voteOf(state: View['destinations'][0]['condition']['state']): Vote {
   if (state === 'unknown' || state === 'suspect') return state;
   return state === 'down' || state === 'dead' ? 'down' : 'up';
 }
+
+const isDoubt = (vote: Vote): boolean => vote === 'down' || vote === 'suspect';
 
 function announcedInWords(
   before: readonly { address: string }[],

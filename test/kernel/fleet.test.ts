@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { Keys } from '../../src/fleet/agreement/keys.js';
@@ -24,6 +25,8 @@ const DESTINATIONS = ['10.0.1.1', '10.0.1.2', '10.0.1.3'];
 /** These stand in for two more balancers. */
 const ROLES: Role[] = ['balancer', 'destination4', 'destination5'];
 const NAMES = ['one', 'two', 'three'];
+/** All destinations by a router that is not there. */
+const NOWHERE = '10.0.1.0/29 via 10.0.0.77';
 
 const folder = mkdtempSync(join(tmpdir(), 'l4lb-fleet-'));
 const file = join(folder, 'l4lb.toml');
@@ -195,10 +198,9 @@ test('a destination that most see down gets nothing, on all nodes', async () => 
 
 test('one node that sees all down changes nothing', async () => {
   const before = await steady();
-  const route = '10.0.1.0/29 via 10.0.0.77'; // where nobody is
-  await network.shell('balancer', `ip route add ${route}`);
+  await network.shell('balancer', `ip route add ${NOWHERE}`);
   await nodes[0]?.became('10.0.1.1', 'down');
-  await network.shell('balancer', `ip route del ${route}`);
+  await network.shell('balancer', `ip route del ${NOWHERE}`);
   await nodes[0]?.became('10.0.1.1', 'up', 2);
   expect(sumOf(await steady())).toBe(sumOf(before));
 });
@@ -300,6 +302,11 @@ test('without the store all stays, and a node that starts has what it had', asyn
   renameSync(place, `${place}.away`);
   writeFileSync(place, 'no folder');
   await nodes[0]?.saw(({ what }) => /all stays as it is/.test(what ?? ''));
+  // One that hears no destination either is cut off from more than the store.
+  await network.shell('balancer', `ip route add ${NOWHERE}`);
+  await nodes[0]?.saw(({ what }) => /cut off/.test(what ?? ''));
+  await nodes[0]?.saw(({ what }) => /\(drained\)/.test(what ?? ''));
+  await network.shell('balancer', `ip route del ${NOWHERE}`);
   await at(nodes, 1).end('SIGKILL');
   nodes[1] = start(1);
   await nodes[1].saw(({ kind }) => kind === 'ready');
@@ -307,6 +314,9 @@ test('without the store all stays, and a node that starts has what it had', asyn
   rmSync(place);
   renameSync(`${place}.away`, place);
   expect(sumOf(await steady())).toBe(sumOf(before));
+  await nodes[0]?.saw(({ what }) => /^announces 198.51.100.10, /.test(what ?? ''));
+  for (const role of ROLES)
+    expect(await announcedBy(role)).toContain(`blackhole ${VIP} metric 100`);
 });
 
 test('a node that was away announces nothing before it has what the others have', async () => {
@@ -325,6 +335,28 @@ test('a node that was away announces nothing before it has what the others have'
   expect(kinds.lastIndexOf('filled')).toBeLessThan(kinds.indexOf('followed'));
   await ctl('auto', 'web', '10.0.1.2');
   await agreed((seen) => weightOf(seen, '10.0.1.2') === 1);
+});
+
+test('a node whose link was cut draws no packets before it has what the others have', async () => {
+  const link = (is: string): Promise<string> =>
+    network.shell('switch', `ip link set destination4 ${is}`);
+  const metrics = async (): Promise<(string | undefined)[]> =>
+    (await announcedBy('destination4')).map((route) => route.split(' ').at(-1));
+  await steady();
+  for (const node of nodes) node.events.length = 0;
+  await link('down');
+  await nodes[1]?.saw(({ what }) => /drained/.test(what ?? ''));
+  expect(await metrics()).toEqual(['1000', '1000']);
+  // It reaches the store later than its link.
+  renameSync(place, `${place}.away`);
+  writeFileSync(place, 'no folder');
+  await link('up');
+  await sleep(1000);
+  expect(await metrics()).toEqual(['1000', '1000']);
+  rmSync(place);
+  renameSync(`${place}.away`, place);
+  await nodes[1]?.saw(({ what }) => /^announces 198.51.100.10, /.test(what ?? ''));
+  expect(await metrics()).toEqual(['100', '100']);
 });
 
 test('what cannot be shared is refused, with its line', async () => {

@@ -74,7 +74,7 @@ export class MemoryStore implements Store {
         .map((entry) => ({ kind: 'put' as const, entry }));
       known = revision;
       yield { revision, events: [...gone, ...puts] };
-      if (this.#state.revision > known) continue;
+      if (this.#state.revision > known || isAborted(signal)) continue;
       await new Promise<void>((resolve) => {
         this.#watchers.add(resolve);
         signal.addEventListener('abort', () => {
@@ -121,3 +121,6 @@ export class MemoryStore implements Store {
     return (await this.read(key)).entries[0];
   }
 }
+
+/** It changes while somebody waits, which TypeScript does not see. */
+const isAborted = ({ aborted }: AbortSignal): boolean => aborted;
