@@ -13,7 +13,7 @@ import { Fault, tryParse } from '../text/fault.js';
 import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
 import type { Document, Hand } from './agreement/document.js';
-import { formatDocument, parseDocument } from './agreement/document.js';
+import { formatShort, parseDocument } from './agreement/document.js';
 import type { Documents } from './documents.js';
 import type { Keys } from './agreement/keys.js';
 import { isName, living, named } from './agreement/keys.js';
@@ -31,6 +31,7 @@ import { Follow } from './follow.js';
 import type { NextDocument } from './led-service.js';
 import { LedService } from './led-service.js';
 import type { Membership } from './membership.js';
+import { portionOf } from './store/portion.js';
 import type { Compare, Entry, Put, Store } from './store/store.js';
 
 export interface LeaderParts {
@@ -52,9 +53,8 @@ const LOOK = 15_000;
 const OWN_LOOK = 1000;
 /** For which one that gave up its lead lets others try. */
 const REST = 5000;
-/** Documents in one write: a store takes no more than so many keys, and its bytes. */
-const MOST_AT_ONCE = 100;
-const MOST_BYTES = 1_000_000;
+/** Documents that are removed in one write. */
+const MOST_REMOVED = 100;
 /** Nodes that were there a moment ago may not have said anything yet. */
 const SETTLE_AFTER = 3000;
 
@@ -417,7 +417,7 @@ export class Leader {
     const gone = named(entries.values(), keys.table())
       .map(([name]) => name)
       .filter((name) => !entries.has(keys.wanted(name)))
-      .slice(0, MOST_AT_ONCE);
+      .slice(0, MOST_REMOVED);
     if (gone.length > 0) await this.#write(entries, new Map(), gone);
   }
 
@@ -472,15 +472,13 @@ export class Leader {
       { key: keys.leader, created },
       { key: keys.head, revision: revisionIn(entries, keys.head) },
     ];
-    let bytes = 0;
-    let count = 0;
-    for (const [name, document] of documents) {
-      const key = keys.table(name);
+    const texts = [...documents].map(([name, document]) => {
       const weights = weightsOf(common.toml, document.wanted);
-      const value = formatDocument(document, weights);
-      bytes += Buffer.byteLength(value);
-      if (count > 0 && (count === MOST_AT_ONCE || bytes > MOST_BYTES)) break;
-      count++;
+      return [name, formatShort(document, weights)] as const;
+    });
+    const count = portionOf(texts.map(([, value]) => value));
+    for (const [name, value] of texts.slice(0, count)) {
+      const key = keys.table(name);
       tables.set(name, 0);
       puts.push({ key, value });
       compare.push({ key, revision: revisionIn(entries, key) });

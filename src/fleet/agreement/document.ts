@@ -89,6 +89,20 @@ export function formatDocument(
   return JSON.stringify({ ...text, sum: sumOf(text) });
 }
 
+/**
+ * The same without the oldest sets where no node would take all of them: thousands of
+ * destinations whose weights all change several times make a long text.
+ */
+export function formatShort(
+  document: Document,
+  weights: ReadonlyMap<string, number>,
+): string {
+  const text = formatDocument(document, weights);
+  const [, ...sets] = document.sets;
+  const isWell = text.length <= LONGEST || sets.length === 0;
+  return isWell ? text : formatShort({ ...document, sets }, weights);
+}
+
 /** Reads a document; throws a Fault that says why it is none. Its service is not looked at. */
 export function parseDocument(
   text: string,

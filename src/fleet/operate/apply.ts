@@ -7,6 +7,7 @@ import { Conflict } from '../../daemon/by-hand.js';
 import type { SlotSeed } from '../../wire/slot-seed.js';
 import { Fault, tryParse } from '../../text/fault.js';
 import { Failure } from '../../text/failure.js';
+import { formatCount, many } from '../../text/format.js';
 import type { Keys } from '../agreement/keys.js';
 import { living, named } from '../agreement/keys.js';
 import {
@@ -21,7 +22,7 @@ import { joinConfig } from '../agreement/wanted.js';
 import { again } from './change.js';
 import { headIn } from '../leader.js';
 import type { Compare, Entry, Put, Store } from '../store/store.js';
-import { MOST_KEYS } from '../store/store.js';
+import { MOST_KEYS, MOST_WRITE } from '../store/store.js';
 
 /** A revision that no store comes to soon. */
 const LARGE_REVISION = 999_999_999;
@@ -85,11 +86,7 @@ async function tryToApply(
   checkKept(joinConfig({ common: known?.toml ?? '', services: old }).services, config);
   if (known && known.seed !== seed && old.size > 0) throw keptSeed();
   if (dryRun || puts.length === 0) return applied;
-  if (puts.length > MOST_KEYS) {
-    throw new Failure(`${puts.length} services at once are too many for the store`, {
-      next: `apply a file in which fewer than ${MOST_KEYS} differ`,
-    });
-  }
+  checkSize(puts);
   const compare: Compare[] = puts.map(({ key }) => ({
     ...{ key, revision: there.get(key)?.revision ?? 0 },
   }));
@@ -99,6 +96,28 @@ async function tryToApply(
     });
   }
   return applied;
+}
+
+/** It is made whole or not at all, so nothing of it is written in parts. */
+function checkSize(puts: readonly Put[]): void {
+  const next =
+    'apply fewer services first, then all: those that are the same cost nothing';
+  const bytes = puts.reduce(
+    (sum, put) => sum + ('remove' in put ? 0 : Buffer.byteLength(put.value)),
+    0,
+  );
+  if (puts.length > MOST_KEYS) {
+    throw new Failure(`${puts.length} services at once are too many for the store`, {
+      cause: `it takes ${MOST_KEYS} changes at once`,
+      next,
+    });
+  }
+  if (bytes <= MOST_WRITE) return;
+  const most = formatCount(MOST_WRITE);
+  throw new Failure(`${formatCount(bytes)} bytes at once are too many for the store`, {
+    cause: `it takes ${most}; ${many(puts.length, 'service')} would be written`,
+    next,
+  });
 }
 
 /** Every node would refuse it, and stay behind for ever. */

@@ -2,12 +2,14 @@
 /** What an operator changes in a fleet's store, besides what is wanted of it. */
 import { Conflict } from '../../daemon/by-hand.js';
 import { Failure } from '../../text/failure.js';
+import { append } from '../../text/lists.js';
 import { formatDocument, parseDocument } from '../agreement/document.js';
 import type { Keys } from '../agreement/keys.js';
 import { living, named } from '../agreement/keys.js';
 import { formatHead, parseCommon } from '../agreement/records.js';
 import { weightsOf } from '../agreement/wanted.js';
 import { headIn } from '../leader.js';
+import { portionOf } from '../store/portion.js';
 import type { Compare, Entry, Put, Store } from '../store/store.js';
 import { MOST_KEYS } from '../store/store.js';
 
@@ -81,25 +83,38 @@ async function tryToDrain(
 }
 
 /** Has all services remember nothing but what is current; returns those that it changed. */
-export const settleNow = (store: Store, keys: Keys): Promise<string[]> =>
-  again(() => tryToSettle(store, keys));
+export async function settleNow(store: Store, keys: Keys): Promise<string[]> {
+  const done: string[] = [];
+  // All at once, or as many as a write holds.
+  for (;;) {
+    const changed = await again(() => tryToSettle(store, keys, done));
+    if (changed.length === 0) return done;
+    append(done, changed);
+  }
+}
 
-async function tryToSettle(store: Store, keys: Keys): Promise<string[]> {
+async function tryToSettle(
+  store: Store,
+  keys: Keys,
+  done: readonly string[],
+): Promise<string[]> {
   const all = await readAll(store, keys);
   const { toml } = parseCommon(all.get(keys.common)?.value ?? '');
   const head = headIn(all, keys);
   const tables = new Map(head.tables);
-  const puts: Put[] = [];
-  const changed: string[] = [];
-  for (const [name, { key, value }] of named(all.values(), keys.table())) {
+  const settled = named(all.values(), keys.table()).flatMap(([name, { key, value }]) => {
+    if (done.includes(name)) return [];
     const document = parseDocument(value, (wanted) => weightsOf(toml, wanted));
-    if (document.sets.length < 2) continue;
-    const settled = { ...document, sets: document.sets.slice(-1) };
-    puts.push({ key, value: formatDocument(settled, weightsOf(toml, document.wanted)) });
-    tables.set(name, 0);
-    changed.push(name);
-  }
-  if (puts.length === 0) return [];
+    if (document.sets.length < 2) return [];
+    const sets = document.sets.slice(-1);
+    const text = formatDocument({ ...document, sets }, weightsOf(toml, document.wanted));
+    return [{ name, key, value: text }];
+  });
+  if (settled.length === 0) return [];
+  const now = settled.slice(0, portionOf(settled.map(({ value }) => value)));
+  const puts: Put[] = now.map(({ key, value }) => ({ key, value }));
+  const changed = now.map(({ name }) => name);
+  for (const name of changed) tables.set(name, 0);
   puts.push({ key: keys.head, value: formatHead({ ...head, tables }) });
   await write(store, all, puts);
   return changed;

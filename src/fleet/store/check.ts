@@ -67,7 +67,14 @@ function checkedBytes(key: string, value: string): number {
 
 function refused(why: string, most?: number): Failure {
   const limit = most === undefined ? '' : `, and ${formatCount(most)} is the most`;
-  return new Failure(`a write cannot be made: ${why}${limit}`);
+  const advice = {
+    cause: 'a store takes only so much at once',
+    next: 'change fewer services, or services with fewer destinations, at once',
+  };
+  return new Failure(
+    `a write cannot be made: ${why}${limit}`,
+    most === undefined ? {} : advice,
+  );
 }
 
 /** Makes an entry of bytes that anybody may have written. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** What a node and a leader do with a store that somebody else has written to. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -84,6 +85,12 @@ const putLiving = async (values: Record<string, string>): Promise<void> => {
   const lease = await running.store.lease(4);
   await running.store.put(values, lease);
 };
+
+/** As the leader would write it. */
+function withSum(text: object): string {
+  const digest = createHash('sha256').update(JSON.stringify(text)).digest('hex');
+  return JSON.stringify({ ...text, sum: digest.slice(0, 16) });
+}
 
 const what = (): string => running.told.map((one) => JSON.stringify(one)).join('\n');
 
@@ -192,6 +199,39 @@ describe('a leader', () => {
       await until(async () => (await headNow()).common === revision);
     },
   );
+
+  test('a document that drains all, and has a right sum, is put right', async () => {
+    await leading(service('web', 80));
+    const before = await running.store.value(keys.table('web'));
+    const set = ['10.0.1.1', '10.0.1.2'].map((name) => [name, 0]);
+    const { sum, ...text } = JSON.parse(before?.value ?? '') as Record<string, unknown>;
+    const forged = { ...text, newest: set };
+    expect(sum).toHaveLength(16);
+    await running.store.put({ [keys.table('web')]: withSum(forged) });
+    await until(async () => {
+      const entry = await running.store.value(keys.table('web'));
+      return entry?.value.includes('"newest":[]') === true;
+    });
+  });
+
+  test('documents that one write does not hold follow in the next ones', async () => {
+    const path = `/${'x'.repeat(400_000)}`;
+    const check = `check = { kind = "http", path = "${path}" }\n`;
+    const services = [1, 2, 3, 4].map((port) => service(`s${port}`, port, check));
+    const refused = apply(services.join(''));
+    await expect(refused).rejects.toThrow(/^1,60\d,\d{3} bytes at once are too many/);
+    await expect(refused).rejects.toMatchObject({
+      advice: {
+        next: 'apply fewer services first, then all: those that are the same cost nothing',
+      },
+    });
+    await apply(services.slice(0, 2).join(''));
+    await apply(services.join(''));
+    lead();
+    await until(async () => (await isHead()) && (await headNow()).tables.size === 4, 20);
+    expect(new Set((await headNow()).tables.values()).size).toBeGreaterThan(1);
+    expect(what()).not.toContain('cannot decide');
+  });
 
   test('what is wanted and decided can both be broken', async () => {
     await leading(service('web', 80));
@@ -340,13 +380,11 @@ describe('a node', () => {
     await leading(service('web', 80));
     const { documents, store } = running;
     await running.leader.stop();
-    const { createHash } = await import('node:crypto');
     const text = {
       ...{ format: 1, wanted: '', newest: [], older: [], hands: [] },
       ...{ panic: false, on_backup: false, down: false },
     };
-    const digest = createHash('sha256').update(JSON.stringify(text)).digest('hex');
-    const document = JSON.stringify({ ...text, sum: digest.slice(0, 16) });
+    const document = withSum(text);
     await store.put({
       [keys.common]: formatCommon({ toml, seed: 1 }),
       [keys.table('web')]: document,

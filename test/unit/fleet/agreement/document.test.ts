@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Document, NamedSet } from '../../../../src/fleet/agreement/document.js';
 import {
   formatDocument,
+  formatShort,
   parseDocument,
 } from '../../../../src/fleet/agreement/document.js';
 import type { Given } from '../../../../src/health/weights.js';
@@ -36,6 +37,26 @@ const asText = formatDocument(DOCUMENT, WEIGHTS);
 
 test('a document is read as it was written', () => {
   expect(parse(asText)).toEqual(DOCUMENT);
+});
+
+test('where all are drained, as a hand can do on a single balancer too, it is a document', () => {
+  const drained = new Map([...WEIGHTS.keys()].map((name) => [name, given(0)]));
+  const document = { ...DOCUMENT, sets: [OLDER, drained] };
+  expect(parse(formatDocument(document, WEIGHTS))).toEqual(document);
+});
+
+test('a history that no node would take loses its oldest sets', () => {
+  const names = Array.from(
+    { length: 4096 },
+    (_, index) => `[2001:db8:1111:2222:3333:4444:5555:${(index + 1).toString(16)}]:65535`,
+  );
+  const set = (weight: number): NamedSet =>
+    new Map(names.map((name) => [name, given(weight)]));
+  const weights = new Map(names.map((name) => [name, 1]));
+  const sets = [60_001, 60_002, 60_003, 60_004].map(set);
+  const document = { ...DOCUMENT, sets, hands: new Map(), wanted: 'x'.repeat(300_000) };
+  const read = parseDocument(formatShort(document, weights), () => weights);
+  expect(read.sets).toEqual(sets.slice(1));
 });
 
 test('a set is written as it differs', () => {
