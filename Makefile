@@ -27,9 +27,10 @@ DECAPS := decap decap-frags
 BUILDS := $(BALANCERS) $(DECAPS)
 SENDER := flood/flood
 STEER := steer/steer
+ENTRIES := entries/entries
 COMMANDS := $(patsubst bin/%.js,%,$(wildcard bin/*.js))
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
-C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h steer/*.[ch]) $(HEADERS)
+C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h steer/*.[ch] entries/*.[ch]) $(HEADERS)
 SCRIPTS := setup.sh .ci/run packaging/deb/build.sh $(wildcard packaging/deb/p*) completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # Includes the directories, whose time changes when a file is removed.
 SOURCES := $(shell find src -type d -o -type f) tsconfig.json package.json
@@ -47,7 +48,7 @@ SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=
 	demo demo-tcp demo-live demo-fleet demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table bench-failover fuzz workers \
 	install uninstall clean FORCE
 
-all: objects $(SENDER) $(STEER) build ## build everything: the BPF programs and the commands (default)
+all: objects $(SENDER) $(STEER) $(ENTRIES) build ## build everything: the BPF programs and the commands (default)
 
 help: ## this list
 	@echo "make TARGET, with TARGET one of:"
@@ -288,6 +289,11 @@ $(SENDER): $(filter-out %.bpf.c,$(wildcard flood/*.c)) $(wildcard flood/*.h) \
 $(STEER): $(wildcard steer/*.[ch]) programs/steer.h Makefile
 	$(CLANG) -O2 -g -Wall -Wextra -Werror -I. $(filter %.c,$^) -o $@ -lbpf
 
+# ---- What writes and reads the entries of maps, which bpftool does one by one ----
+
+$(ENTRIES): $(wildcard entries/*.[ch]) Makefile
+	$(CLANG) -O2 -g -Wall -Wextra -Werror $(filter %.c,$^) -o $@
+
 # Programs that the benchmark needs beside ours.
 .make/floor.o .make/sink.o: .make/%.o: bench/%.c Makefile | .make
 	$(call compile,-mcpu=v3)
@@ -356,4 +362,4 @@ uninstall: ## remove what install installed
 		$(foreach page,$(wildcard man/*),"$(SHARE)/man/man$(lastword $(subst ., ,$(page)))/$(notdir $(page))")
 
 clean: ## remove what was built
-	rm -rf $(OBJECTS) $(SENDER) $(STEER) dist coverage .make l4lb_*.deb
+	rm -rf $(OBJECTS) $(SENDER) $(STEER) $(ENTRIES) dist coverage .make l4lb_*.deb

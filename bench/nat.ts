@@ -23,13 +23,15 @@ import {
 } from '../src/abi/device.js';
 import { mapNamed } from '../src/program/find.js';
 import type { Bpftool } from '../src/system/bpftool.js';
-import { decodeEntries, updateLine, valueOf } from '../src/system/bpftool-text.js';
-import type { Entry, MapInfo } from '../src/system/bpftool-text.js';
+import { decodeEntries, valueOf } from '../src/system/bpftool-text.js';
+import type { MapInfo } from '../src/system/bpftool-text.js';
 import { parseAddress, parseMac } from '../src/wire/address.js';
 import { TCP } from '../src/wire/protocols.js';
 import { must } from '../src/text/must.js';
 import { CLIENT, CLIENT_PORT } from './traffic.js';
 import { NEAR_MAC, SERVICE } from './wire.js';
+import { update } from '../src/system/entries.js';
+import type { Entry } from '../src/system/entries.js';
 
 /** An address for answers; any will do. */
 const VIP = '203.0.113.10';
@@ -57,10 +59,10 @@ export async function makeAnswers(
   const own = { address: addressOf(VIP), port: 80, isForFragments: false, id: 1 };
   const value = encodeAnswer({ ...own, isByLink });
   const sender = { mac: must(parseMac(NEAR_MAC), NEAR_MAC), service: 1 };
-  const lines = [
+  const changes = [
     ...(isByLink
       ? [
-          updateLine(
+          update(
             answers,
             encodeSenderKey(sender),
             encodeAnswer({ ...own, isByLink: false }),
@@ -68,12 +70,12 @@ export async function makeAnswers(
         ]
       : []),
     ...Array.from({ length: ANSWERED }, (_, index) =>
-      updateLine(answers, encodeAnswerKey({ ...from, port: CLIENT_PORT + index }), value),
+      update(answers, encodeAnswerKey({ ...from, port: CLIENT_PORT + index }), value),
     ),
-    ...(cells ?? []).map(({ key }) => updateLine(services, key, EMPTY_CELL)),
-    updateLine(device, encodeKey(0), encodeDevice({ ...settings, flags })),
+    ...(cells ?? []).map(({ key }) => update(services, key, EMPTY_CELL)),
+    update(device, encodeKey(0), encodeDevice({ ...settings, flags })),
   ];
-  await bpftool.write(lines, undefined);
+  await bpftool.write(changes, undefined);
 }
 
 /** The client's packets become answers to the ports of full-nat, which are all taken. */
@@ -106,21 +108,21 @@ export async function makePorts(
   const pools = encodePools([
     { address: addressOf(SERVICE.ipv4), hostBits: 0, firstBlock: 0 },
   ]);
-  const lines = [
+  const changes = [
     ...Array.from({ length: PORTS_TAKEN }, (_, number) =>
-      updateLine(map('ports'), encodeKey(number), port),
+      update(map('ports'), encodeKey(number), port),
     ),
     ...Array.from({ length: PORTS_TAKEN / CLAIMS }, (_, set) =>
-      updateLine(map('claims'), encodeKey(set), claims),
+      update(map('claims'), encodeKey(set), claims),
     ),
-    updateLine(map('pools'), encodeKey(0), pools),
-    updateLine(map('destinations'), encodeKey(1), destination),
-    ...cells.map(({ key }) => updateLine(map('services'), key, EMPTY_CELL)),
-    updateLine(
+    update(map('pools'), encodeKey(0), pools),
+    update(map('destinations'), encodeKey(1), destination),
+    ...cells.map(({ key }) => update(map('services'), key, EMPTY_CELL)),
+    update(
       map('device'),
       encodeKey(0),
       encodeDevice({ ...settings, flags: DEVICE_POOLS }),
     ),
   ];
-  await bpftool.write(lines, undefined);
+  await bpftool.write(changes, undefined);
 }

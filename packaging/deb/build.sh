@@ -30,13 +30,14 @@ fresh() {
 }
 
 # The commands look for their files beside package.json. It all stays together, since
-# some of it is of this architecture: the objects, flood and steer.
+# some of it is of this architecture: the objects, flood, steer and entries.
 copy_library() {
     cp -r --dereference package.json dist destination_samples ./*.o testbed "$lib"
-    mkdir -p "$lib"/{bin,flood,steer,node_modules}
+    mkdir -p "$lib"/{bin,flood,steer,entries,node_modules}
     cp bin/package.json "$lib/bin"
     strip -o "$lib/flood/flood" flood/flood
     strip -o "$lib/steer/steer" steer/steer
+    strip -o "$lib/entries/entries" entries/entries
     # Not bundled: it looks for its own files when it runs.
     cp -r --dereference node_modules/blessed "$lib/node_modules"
     rm -rf "$lib"/node_modules/blessed/{bin,browser,example,img,test,usr/fonts,vendor}
@@ -45,7 +46,7 @@ copy_library() {
     find "$lib/testbed" \( -name '*.c' -o -name 'demo*.sh' -o -name relay.mjs -o -name ask.mjs -o -name keep.mjs \) -delete
     find "$lib" -type f -exec chmod 644 {} +
     grep -rl '^#!/' "$lib"/testbed | xargs chmod 755
-    chmod 755 "$lib"/flood/flood "$lib"/steer/steer
+    chmod 755 "$lib"/flood/flood "$lib"/steer/steer "$lib"/entries/entries
 }
 
 copy_commands() {
@@ -101,7 +102,7 @@ copy_service() {
 
 # The newest symbol of libc decides how old it may be.
 libc_needed() {
-    objdump -T "$lib/flood/flood" "$lib/steer/steer" |
+    objdump -T "$lib/flood/flood" "$lib/steer/steer" "$lib/entries/entries" |
         grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | sed 's/GLIBC_//'
 }
 

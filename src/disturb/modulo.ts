@@ -4,13 +4,13 @@
  * file, modulo the number of rows. l4lb-map never makes such a table, so this overwrites
  * one that l4lb-map made.
  */
-import { linesOf } from '../program/write.js';
+import { changesOf } from '../program/write.js';
 import { must } from '../text/must.js';
-import { EMPTY_SLOT } from '../abi/slot.js';
 import { findAttached } from '../program/find.js';
 import { Bpftool } from '../system/bpftool.js';
 import { Iproute } from '../system/ip/links.js';
-import type { Write } from '../plan/state.js';
+import { coldSlot } from '../plan/hot-slots.js';
+import { SlotTable } from '../plan/slots.js';
 import { deviceLock, withLock } from '../system/lock.js';
 import type { Run } from '../system/run.js';
 import type { Row } from './changes.js';
@@ -46,11 +46,11 @@ export async function writeModulo(
   const bpftool = new Bpftool(run);
   const tools = { ip: new Iproute(inside), bpftool };
   const { link, maps } = await findAttached(tools, 'eth0');
-  const writes = moduloTable(rows, MODULO_SLOTS).map((row, key): Write => {
-    const current = must(ids.get(addressOf(row)), addressOf(row));
-    return { map: 'slots', key, value: { ...EMPTY_SLOT, current } };
+  const slots = new SlotTable();
+  moduloTable(rows, MODULO_SLOTS).forEach((row, key) => {
+    slots.set(key, coldSlot(must(ids.get(addressOf(row)), addressOf(row))));
   });
   await withLock(run, deviceLock(link, namespace), (lock) =>
-    bpftool.write(linesOf(maps, writes, new Map()), lock),
+    bpftool.write(changesOf(maps, [{ map: 'slots', slots }], new Map()), lock),
   );
 }

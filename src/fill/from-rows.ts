@@ -8,7 +8,7 @@ import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-import { linesOf } from '../program/write.js';
+import { changesOf } from '../program/write.js';
 import type { Remember, TableKind } from '../abi/cell.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_MINIMAL_TABLE, CELL_NAMES } from '../abi/cell.js';
@@ -252,7 +252,7 @@ export async function applyPlan(
   lock: number,
 ): Promise<void> {
   if (plan.writes.length === 0) return;
-  await bpftool.write(linesOf(maps, plan.writes, live.slots), lock);
+  await bpftool.write(changesOf(maps, plan.writes, live.slots), lock);
 }
 
 const ROWS = 'name a file with rows of: address, MAC[, weight]';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Turns hot slots cold where nobody needs their previous destination any more. */
-import { linesOf } from '../program/write.js';
+import { changesOf } from '../program/write.js';
 import { reachable } from '../plan/cells.js';
 import { CELL_NAMES } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
@@ -17,9 +17,10 @@ import type { AddressOf } from '../plan/names.js';
 import { forgetPrevious, namesOfSlot } from '../plan/names.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
-import type { SlotTable } from '../plan/slots.js';
+import { SlotTable } from '../plan/slots.js';
 import type { Asked, Witness } from '../plan/used.js';
 import { HotPairs, USUAL_QUIET } from '../plan/used.js';
+import type { Change } from '../system/entries.js';
 import { kernelSeconds } from '../system/clock.js';
 import { readSlots, readTables } from '../program/read.js';
 import type { SettledSlots } from './text/settled.js';
@@ -73,7 +74,7 @@ export async function settle(
   const result: SettledSlots = { settled: 0, forgotten: 0, hot: 0, wait: 0 };
   if (!maps.memories) return result;
   const tables = known?.tables ?? (await readTables(bpftool, maps));
-  const lines: Iterable<string>[] = [];
+  const changes: Iterable<Change>[] = [];
   let isSame = true;
   const services = [...servicesIn(reachable(tables)).values()];
   const patienceOf = options.patience(services);
@@ -84,7 +85,7 @@ export async function settle(
       ? tables.slots
       : await readSlots(bpftool, maps, service);
     const hot = await readHot(bpftool, maps, slots, service);
-    const writes: Write[] = [];
+    const settledSlots = new SlotTable();
     const now = kernelSeconds();
     const { idle, drainDeadline } = patienceOf.get(service.id) ?? {
       idle: idleOf(service),
@@ -113,7 +114,7 @@ export async function settle(
       const value = forgets ? forgetPrevious(slot, namesOf) : settled.slot;
       const { wait } = settled;
       if (value !== slot) {
-        writes.push({ map: 'slots', key, value });
+        settledSlots.set(key, value);
         known?.after?.slots.set(key, value);
         isSame = false;
       }
@@ -126,15 +127,16 @@ export async function settle(
       result.wait = result.hot === 0 ? wait : Math.min(result.wait, wait);
       result.hot++;
     }
-    lines.push(linesOf(maps, writes, slots));
+    const written: Write = { map: 'slots', slots: settledSlots };
+    changes.push(changesOf(maps, [written], slots));
     if (pairs) result.pairs = [...(result.pairs ?? []), ...pairs.all()];
   }
   if (!options.isDryRun && !isSame) {
     // Who keeps the slots in memory must see that they are others now.
     const generation = afterWriting(tables.device.generation);
     const device = { ...tables.device, generation };
-    lines.push(linesOf(maps, [{ map: 'device', key: 0, value: device }], new Map()));
-    await bpftool.write(inTurn(lines), lock);
+    changes.push(changesOf(maps, [{ map: 'device', key: 0, value: device }], new Map()));
+    await bpftool.write(inTurn(changes), lock);
     if (known?.after) known.after.device = device;
   }
   if (options.looks && services.some(({ flags }) => (flags & CELL_NAMES) === 0)) {

@@ -13,7 +13,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Loaded } from '../program/load.js';
-import { updateLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import { decodeCarriedFlows, flowsFrame } from '../abi/carry.js';
 import type { CarriedFlows } from '../abi/carry.js';
@@ -32,6 +31,7 @@ import { makeMaps } from '../program/load.js';
 import { packaged } from '../system/package.js';
 import { smallest } from '../text/lists.js';
 import { must } from '../text/must.js';
+import { update } from '../system/entries.js';
 
 /** After this time no CPU still runs a program that was swapped out. */
 export const GRACE_MS = 50;
@@ -99,8 +99,8 @@ export async function swapFlows(
   const to = must(after.flows, 'the new map of flows');
   if (device.abi !== 0) {
     const value = encodeDevice({ ...device, log2Sets: Math.log2(to.entries) });
-    const line = updateLine(after.device, encodeKey(0), value);
-    await bpftool.write([line], lock);
+    const change = update(after.device, encodeKey(0), value);
+    await bpftool.write([change], lock);
   }
   if (hot.length === 0) {
     await bpftool.attach(mode, loaded.pin, link, { overwrite: true });

@@ -10,8 +10,8 @@ import type { Loaded } from '../program/load.js';
 import type { Pins } from '../program/pins.js';
 import type { Bpftool } from '../system/bpftool.js';
 import type { MapInfo } from '../system/bpftool-text.js';
-import { updateLine } from '../system/bpftool-text.js';
 import { packaged } from '../system/package.js';
+import { update } from '../system/entries.js';
 
 /** Brings the sums of old counters into new maps, under the new ids. */
 export class SumCarrier {
@@ -93,10 +93,10 @@ export class SumCarrier {
   }
 
   async #write(map: MapInfo, sums: ReadonlyMap<number, Counter>): Promise<void> {
-    const lines = [...sums].map(([key, counter]) =>
-      updateLine(map, encodeKey(key), encodeCounter(counter)),
+    const changes = [...sums].map(([key, counter]) =>
+      update(map, encodeKey(key), encodeCounter(counter)),
     );
-    await this.#bpftool.write(lines, this.#lock);
+    await this.#bpftool.write(changes, this.#lock);
   }
 }
 

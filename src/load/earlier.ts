@@ -7,8 +7,9 @@
 import { decodeDestination, encodeDestination } from '../abi/destination.js';
 import { isEarlier } from '../program/find.js';
 import type { Bpftool } from '../system/bpftool.js';
-import { updateLine, valueOf } from '../system/bpftool-text.js';
+import { valueOf } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
+import { update } from '../system/entries.js';
 
 /** Maps that ABI 1 did not have; they are empty at first. */
 const LATER = [
@@ -33,10 +34,10 @@ export async function renewMaps(
   if (!from || to?.entries !== from.entries) return old.maps;
   const entries = await bpftool.dump(from.id);
   const used = entries.filter((entry) => valueOf(entry).some((byte) => byte !== 0));
-  const lines = used.map((entry) =>
-    updateLine(to, entry.key, encodeDestination(decodeDestination(valueOf(entry)))),
+  const changes = used.map((entry) =>
+    update(to, entry.key, encodeDestination(decodeDestination(valueOf(entry)))),
   );
-  await bpftool.write(lines, lock);
+  await bpftool.write(changes, lock);
   const known = new Set(old.maps.map(({ name }) => name));
   const added = fresh.filter(({ name }) => LATER.includes(name) && !known.has(name));
   return [...old.maps.map((map) => (map === from ? to : map)), ...added];

@@ -14,7 +14,7 @@ import { declaredBy } from '../program/declared.js';
 import type { MapShape } from '../program/declared.js';
 import { loadObject } from '../program/load.js';
 import type { LoadOptions, Loaded } from '../program/load.js';
-import { linesOf } from '../program/write.js';
+import { changesOf } from '../program/write.js';
 import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import { reachable } from '../plan/cells.js';
@@ -337,7 +337,7 @@ async function carryContent(
     mtu: link.mtu,
     ifindex: link.ifindex,
   });
-  await bpftool.write(linesOf(maps, writes, new Map()), lock);
+  await bpftool.write(changesOf(maps, writes, new Map()), lock);
   const hot = (await readHot(bpftool, oldMaps, live)).length;
   if (hot > 0) {
     losses.push(

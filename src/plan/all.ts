@@ -106,7 +106,7 @@ function planAll(
     const others: Write[] = [];
     for (const write of writes) {
       result.writes.push(write);
-      if (write.map === 'slots') slots.set(write.key, write.value);
+      if (write.map === 'slots') slots.setAll(write.slots);
       else others.push(write);
     }
     state = { ...applyWrites({ ...state, slots: new Map() }, others), slots };

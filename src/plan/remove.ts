@@ -15,6 +15,8 @@ import { planPools } from './pools.js';
 import type { State, Write } from './state.js';
 import { ownedBy } from './state.js';
 import type { Service } from './services.js';
+import { EMPTY_SLOT } from '../abi/slot.js';
+import { SlotTable } from './slots.js';
 
 /** A service to remove. If a killed tool left it, it may have no slots any more. */
 export interface GoneService extends Pick<Service, 'id' | 'ways'> {
@@ -41,15 +43,17 @@ export function planRemoval(state: State, { id, range }: GoneService): Write[] {
     if (!placement.cells.has(key))
       writes.push({ map: 'services', key, value: undefined });
   }
+  const emptied = new SlotTable();
   state.slots.forEach((slot, key) => {
     const isOwn =
       range !== undefined &&
       key >= range.firstSlot &&
       key < range.firstSlot + (1 << range.log2Slots);
     if (isOwn && (slot.current !== 0 || slot.previous !== 0)) {
-      writes.push({ map: 'slots', key, value: { current: 0, previous: 0, since: 0 } });
+      emptied.set(key, EMPTY_SLOT);
     }
   });
+  if (emptied.size > 0) writes.push({ map: 'slots', slots: emptied });
   for (const [key, entry] of ownedBy(state, id)) {
     // The address stays: a packet on its way may still read the entry.
     writes.push({ map: 'destinations', key, value: { ...entry, service: 0 } });

@@ -21,19 +21,12 @@ const PAGE = 1 << 12;
 type Page = (Slot | undefined)[];
 
 export class SlotTable implements Slots {
-  readonly #pages: (Page | undefined)[] = [];
+  #pages: (Page | undefined)[] = [];
   #size = 0;
 
   /** Copies each of them; of those that are in several, the last one counts. */
   constructor(all: readonly Slots[] = []) {
-    for (const slots of all) {
-      if (slots instanceof SlotTable && this.#size === 0) {
-        this.#pages = slots.#pages.map((page) => page?.slice());
-        this.#size = slots.#size;
-      } else {
-        slots.forEach((slot, key) => this.set(key, slot));
-      }
-    }
+    for (const slots of all) this.setAll(slots);
   }
 
   get size(): number {
@@ -50,6 +43,15 @@ export class SlotTable implements Slots {
     ));
     if (page[key % PAGE] === undefined) this.#size++;
     page[key % PAGE] = slot;
+  }
+
+  setAll(slots: Slots): void {
+    if (slots instanceof SlotTable && this.#size === 0) {
+      this.#pages = slots.#pages.map((page) => page?.slice());
+      this.#size = slots.#size;
+    } else {
+      slots.forEach((slot, key) => this.set(key, slot));
+    }
   }
 
   forEach(take: (slot: Slot, key: number) => void): void {

@@ -4,7 +4,6 @@ import type { AnswerFrom } from '../abi/answer.js';
 import type { Counter } from '../abi/counter.js';
 import type { Destination } from '../abi/destination.js';
 import type { Exit } from '../abi/exit.js';
-import type { Slot } from '../abi/slot.js';
 import type { Cell } from '../abi/cell.js';
 import type { Device } from '../abi/device.js';
 import type { Pool } from '../abi/pool.js';
@@ -61,7 +60,6 @@ interface Values {
   exits: Exit;
   /** By the index of the device that an exit leads to; undefined removes it. */
   exit_numbers: number | undefined;
-  slots: Slot;
   /** Seconds by the clock that the program reads. The program writes them too. */
   kept: number;
   /** Undefined is an empty cell. */
@@ -72,6 +70,8 @@ interface Values {
 }
 export type Write =
   | { [Map in keyof Values]: { map: Map; key: number; value: Values[Map] } }[keyof Values]
+  /** As they are from now on; written one after the other, by their numbers. */
+  | { map: 'slots'; slots: SlotTable }
   /** The key in hex digits; undefined removes it. */
   | { map: 'answers'; key: string; value: AnswerFrom | undefined };
 
@@ -83,13 +83,12 @@ export function applyWrites(live: State, writes: readonly Write[]): State {
   const answers = new Map(live.answers);
   const counters = new Map(live.counters);
   const returned = new Map(live.returned);
-  const slots = new SlotTable([live.slots]);
-  let { device, pools } = live;
+  let { device, pools, slots } = live;
   for (const write of writes) {
     if (write.map === 'counters') counters.set(write.key, write.value);
     else if (write.map === 'returned') returned.set(write.key, write.value);
     else if (write.map === 'destinations') destinations.set(write.key, write.value);
-    else if (write.map === 'slots') slots.set(write.key, write.value);
+    else if (write.map === 'slots') slots = new SlotTable([slots, write.slots]);
     else if (write.map === 'device') device = write.value;
     else if (write.map === 'pools') pools = write.value;
     else if (write.map === 'kept' || write.map === 'exit_numbers') continue;

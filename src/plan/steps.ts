@@ -57,6 +57,7 @@ import { isHot, isKeptByMove, moveSlot } from './hot-slots.js';
 import { moveNaming, namesOfSlot } from './names.js';
 import type { Service } from './services.js';
 import { keepsSsh } from './services.js';
+import { SlotTable } from './slots.js';
 import type { Sources } from '../wire/outer-source.js';
 import { versionOf, wayKey } from '../wire/way.js';
 
@@ -279,18 +280,17 @@ function planSlots(
           weightOf,
         );
   const kept: Write[] = [];
-  const writes: Write[] = [];
+  const moved = new SlotTable();
   for (let number = 0; number < 1 << wanted.service.log2Slots; number++) {
     const key = firstSlot + number;
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
     const value = next(slot, number);
-    if (value !== slot && !sameSlot(slot, value))
-      writes.push({ map: 'slots', key, value });
+    if (value !== slot && !sameSlot(slot, value)) moved.set(key, value);
     if (hasRecords && wanted.now !== undefined && isKeptByMove(slot, value)) {
       kept.push({ map: 'kept', key, value: wanted.now });
     }
   }
-  return [...kept, ...writes];
+  return moved.size === 0 ? kept : [...kept, { map: 'slots', slots: moved }];
 }
 
 type NextSlot = (slot: Slot, number: number) => Slot;

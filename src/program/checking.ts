@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { encodeKey } from '../abi/bytes.js';
 import type { CheckTarget } from '../abi/check.js';
 import { CHECK_PORTS, CHECK_PROGRAM_NAME, encodeCheck } from '../abi/check.js';
-import { BpftoolFailure, updateLine } from '../system/bpftool-text.js';
+import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import { checkRules, liftCheckRoutes } from '../system/ip/check-routes.js';
 import type { Link } from '../system/ip/links.js';
@@ -22,6 +22,7 @@ import { mapNamed } from './find.js';
 import { noObject } from './objects.js';
 import { withPins } from './pins.js';
 import type { Context } from './tools.js';
+import { update } from '../system/entries.js';
 
 /** Checks by number; undefined: there is none. */
 export type CheckTargets = ReadonlyMap<number, CheckTarget | undefined>;
@@ -74,10 +75,10 @@ export async function writeChecks(
   { checks }: Checking,
   targets: CheckTargets,
 ): Promise<void> {
-  const lines = [...targets].map(([number, target]) =>
-    updateLine(checks, encodeKey(number), encodeCheck(target)),
+  const changes = [...targets].map(([number, target]) =>
+    update(checks, encodeKey(number), encodeCheck(target)),
   );
-  await bpftool.write(lines, undefined);
+  await bpftool.write(changes, undefined);
 }
 
 /** Takes it off with all that belongs to it; the ports stay reserved if they were before. */

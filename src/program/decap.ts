@@ -3,7 +3,6 @@
  * Fills the maps of the decapsulation program with the host's addresses, and reads them.
  */
 import { decodeEntries, valueOf } from '../system/bpftool-text.js';
-import { deleteLine, updateLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import { DECAP_VERDICTS, decodeHost, encodeHost } from '../abi/decap.js';
 import { sumCounters } from '../abi/counter.js';
@@ -17,7 +16,8 @@ import { formatAddress, parseAddress } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
 import { mapNamed } from './find.js';
 import type { Siblings, SiblingsRead } from './siblings.js';
-import { readSiblings, siblingLines } from './siblings.js';
+import { readSiblings, siblingChanges } from './siblings.js';
+import { remove, update } from '../system/entries.js';
 
 /** The names in `host`; none if no tool has filled it. */
 async function readNames(
@@ -52,15 +52,15 @@ export async function fillDecap(
     .map(({ key }) => key)
     .filter((address) => !now.has(formatAddress(address)));
   const before = await readNames({ bpftool }, host);
-  const lines = siblings
-    ? await siblingLines(bpftool, maps, siblings, before, kernelSeconds())
+  const changes = siblings
+    ? await siblingChanges(bpftool, maps, siblings, before, kernelSeconds())
     : [];
   await bpftool.write(
     [
-      ...lines,
-      ...stale.map((address) => deleteLine(map, address)),
-      ...[...now.values()].map((address) => updateLine(map, address, encodeKey(1))),
-      updateLine(
+      ...changes,
+      ...stale.map((address) => remove(map, address)),
+      ...[...now.values()].map((address) => update(map, address, encodeKey(1))),
+      update(
         host,
         encodeKey(0),
         encodeHost({ abi: DECAP_ABI, names: siblings?.names ?? before }),

@@ -8,14 +8,9 @@ import { decodeExit } from '../abi/exit.js';
 import type { Exit } from '../abi/exit.js';
 import { decodeKey, encodeKey } from '../abi/bytes.js';
 import type { Bpftool } from '../system/bpftool.js';
-import {
-  BpftoolFailure,
-  decodeEntries,
-  decodeEntry,
-  updateLine,
-  valueOf,
-} from '../system/bpftool-text.js';
+import { valueOf } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
+import { EntriesFailure, update } from '../system/entries.js';
 
 /** The maps that a program may share with another. */
 export function shareable(maps: readonly MapInfo[]): MapInfo[] {
@@ -29,16 +24,15 @@ export async function fillExitDevices(
   const exits = maps.find(({ name }) => name === 'exits');
   const devices = maps.find(({ name }) => name === 'exit_devices');
   if (!exits || !devices) return;
-  const [answer] = await bpftool.queries([`map dump id ${exits.id}`]);
-  for (const entry of decodeEntries(answer)) {
+  for (const entry of await bpftool.dump(exits.id)) {
     const exit = decodeExit(valueOf(entry));
     if (!exit) continue;
     try {
-      const line = updateLine(devices, entry.key, encodeKey(exit.ifindex));
-      await bpftool.write([line], undefined);
+      const change = update(devices, entry.key, encodeKey(exit.ifindex));
+      await bpftool.write([change], undefined);
     } catch (error) {
       // The kernel takes no device that is gone; its packets count as "exit gone".
-      if (!(error instanceof BpftoolFailure)) throw error;
+      if (!(error instanceof EntriesFailure)) throw error;
     }
   }
 }
@@ -52,10 +46,7 @@ export async function readLostExits(
   { id }: MapInfo,
   exits: ReadonlyMap<number, Exit>,
 ): Promise<Set<number>> {
-  const [answer] = await bpftool.queries([`map dump id ${id}`]);
-  // An entry without a device has an error in place of a value.
-  const there = (answer as { value?: unknown }[])
-    .filter(({ value }) => Array.isArray(value))
-    .map((entry) => decodeKey(decodeEntry(entry).key));
+  // An entry without a device is not there.
+  const there = (await bpftool.dump(id)).map(({ key }) => decodeKey(key));
   return new Set([...exits.keys()].filter((number) => !there.includes(number)));
 }

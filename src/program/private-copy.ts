@@ -14,13 +14,7 @@ import { CLAIMS, PORT_SIZE } from '../abi/port.js';
 import type { Action, VerdictName } from '../abi/verdicts.js';
 import { LOCAL_SERVER, VERDICTS } from '../abi/verdicts.js';
 import type { MapInfo } from '../system/bpftool-text.js';
-import {
-  decodeEntries,
-  decodeEntry,
-  deleteLine,
-  lookupLine,
-  updateLine,
-} from '../system/bpftool-text.js';
+import { decodeEntries, decodeEntry, lookupLine } from '../system/bpftool-text.js';
 import { packaged } from '../system/package.js';
 import { append } from '../text/lists.js';
 import { at, must } from '../text/must.js';
@@ -29,6 +23,8 @@ import { mapNamed } from './find.js';
 import { fragsObjectFor, takesBuffers } from './objects.js';
 import type { Pins } from './pins.js';
 import type { Tools } from './tools.js';
+import type { Change } from '../system/entries.js';
+import { remove, update } from '../system/entries.js';
 
 /** What the program did with the frame. */
 export interface Ran {
@@ -75,8 +71,8 @@ export class PrivateCopy {
   readonly #loaded: Loaded;
   #ran = 0;
   readonly #counted = new Map<string, bigint>();
-  /** The lines that remove what the frame before needed. */
-  readonly #gone: string[] = [];
+  /** The changes that remove what the frame before needed. */
+  readonly #gone: Change[] = [];
 
   private constructor(
     { bpftool }: Pick<Tools, 'bpftool'>,
@@ -139,11 +135,11 @@ export class PrivateCopy {
     for (const [name, values] of Object.entries(all)) {
       for (const [key, value] of values) {
         const map = mapNamed(maps, name);
-        records.push(updateLine(map, encodeKey(key), value));
-        if (map.kind === 'hash') this.#gone.push(deleteLine(map, encodeKey(key)));
+        records.push(update(map, encodeKey(key), value));
+        if (map.kind === 'hash') this.#gone.push(remove(map, encodeKey(key)));
       }
     }
-    if (secret) records.push(updateLine(mapNamed(maps, 'secret'), encodeKey(0), secret));
+    if (secret) records.push(update(mapNamed(maps, 'secret'), encodeKey(0), secret));
     await this.#bpftool.write(records, undefined);
     const { action, frame: out } = await this.#bpftool.runOnce(this.#loaded.pin, frame);
     this.#ran++;
@@ -253,9 +249,9 @@ async function copyMap(
   const pin = pins.next();
   await bpftool.createArray(pin, map.name, map.valueSize, map.entries);
   const copy = await bpftool.mapPinned(pin);
-  const lines = (await bpftool.dump(map.id)).map(({ key, values }) =>
-    updateLine(copy, key, at(values, 0)),
+  const changes = (await bpftool.dump(map.id)).map(({ key, values }) =>
+    update(copy, key, at(values, 0)),
   );
-  await bpftool.write(lines, undefined);
+  await bpftool.write(changes, undefined);
   return copy;
 }

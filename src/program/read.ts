@@ -3,7 +3,7 @@
 import type { AnswerFrom } from '../abi/answer.js';
 import { decodeAnswer } from '../abi/answer.js';
 import { valueOf } from '../system/bpftool-text.js';
-import type { Entry, MapInfo } from '../system/bpftool-text.js';
+import type { MapInfo } from '../system/bpftool-text.js';
 import { decodeDestination, hadDestination } from '../abi/destination.js';
 import { decodeExit } from '../abi/exit.js';
 import { CLAIM_SETS, decodePools } from '../abi/pool.js';
@@ -30,6 +30,7 @@ import type { Service } from '../plan/services.js';
 import type { Slots } from '../plan/slots.js';
 import { SlotTable } from '../plan/slots.js';
 import { answersAreCounted } from '../wire/forward.js';
+import type { Entry } from '../system/entries.js';
 
 /**
  * Reads everything but the slots, which are wanted of one service only, and but what was

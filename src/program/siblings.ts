@@ -13,12 +13,7 @@ import {
 } from '../abi/siblings.js';
 import type { Pair, Sibling, SiblingKey } from '../abi/siblings.js';
 import type { Bpftool } from '../system/bpftool.js';
-import {
-  decodeEntry,
-  deleteLine,
-  lookupLine,
-  updateLine,
-} from '../system/bpftool-text.js';
+import { decodeEntry, lookupLine } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import { isIpv6 } from '../wire/address.js';
 import type { Names } from '../wire/names.js';
@@ -26,6 +21,8 @@ import { formatNames, numberOf } from '../wire/names.js';
 import { familyOf } from '../wire/outer-source.js';
 import { must } from '../text/must.js';
 import { mapNamed } from './find.js';
+import type { Change } from '../system/entries.js';
+import { remove, update } from '../system/entries.js';
 
 /** A destination that can be named. */
 export interface NamedHost {
@@ -52,17 +49,17 @@ async function readKnown(bpftool: Pick<Bpftool, 'dump'>, map: MapInfo): Promise<
 }
 
 /**
- * Returns the lines that make these hosts the siblings. A sibling that stays keeps its
+ * Returns the changes that make these hosts the siblings. A sibling that stays keeps its
  * pair and what was counted there, unless the names are other ones than `before`: by those
  * nothing was counted yet. `now` is by the kernel's clock, in seconds.
  */
-export async function siblingLines(
+export async function siblingChanges(
   bpftool: Pick<Bpftool, 'dump'>,
   maps: readonly MapInfo[],
   { names, hosts }: Siblings,
   before: Names,
   now: number,
-): Promise<string[]> {
+): Promise<Change[]> {
   const fresh = encodePair({ ...EMPTY_PAIR, since: BigInt(now) });
   const [map, pairs] = [mapNamed(maps, 'siblings'), mapNamed(maps, 'pairs')];
   const known = await readKnown(bpftool, map);
@@ -81,7 +78,7 @@ export async function siblingLines(
     wanted.add(key.toString('hex'));
     if (!mac) {
       const self = encodeSibling({ address, mac: Buffer.alloc(6), pair: 0 });
-      return [updateLine(map, key, self)];
+      return [update(map, key, self)];
     }
     const had = before[familyOf(address)];
     const keeps = had !== undefined && formatNames(had) === formatNames(prefix);
@@ -89,14 +86,14 @@ export async function siblingLines(
     const pair = kept ?? must(free.next().value, 'a free pair');
     const value = encodeSibling({ address, mac, pair });
     return [
-      ...(keeps && kept !== undefined ? [] : [updateLine(pairs, encodeKey(pair), fresh)]),
-      updateLine(map, key, value),
+      ...(keeps && kept !== undefined ? [] : [update(pairs, encodeKey(pair), fresh)]),
+      update(map, key, value),
     ];
   });
   const stale = known
     .map(encodeSiblingKey)
     .filter((key) => !wanted.has(key.toString('hex')));
-  return [...stale.map((key) => deleteLine(map, key)), ...updates];
+  return [...stale.map((key) => remove(map, key)), ...updates];
 }
 
 /** Yields pairs that are unused, then used ones: those of siblings that go. */

@@ -12,7 +12,7 @@ import type { LocalServer } from '../plan/local-servers.js';
 import { formatServer, localServersIn } from '../plan/local-servers.js';
 import type { Tables } from '../plan/state.js';
 import { ownAddresses } from '../system/ip/own.js';
-import { BpftoolFailure, updateLine } from '../system/bpftool-text.js';
+import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import type { Sender } from '../system/ip/links.js';
 import { deviceLock } from '../system/lock.js';
@@ -27,6 +27,7 @@ import { noObject } from './objects.js';
 import { withPins } from './pins.js';
 import type { Pins } from './pins.js';
 import type { Context } from './tools.js';
+import { update } from '../system/entries.js';
 
 const USUAL_ROOT = '/sys/fs/bpf';
 /**
@@ -220,8 +221,8 @@ async function fillArrivals(
 ): Promise<void> {
   const arrivals = mapNamed(maps, 'arrivals');
   const above = (await ip.senders()).filter(({ parent }) => parent === device.name);
-  const lines = [device, ...above].map(({ ifindex }) =>
-    updateLine(arrivals, encodeKey(ifindex), Buffer.of(1)),
+  const changes = [device, ...above].map(({ ifindex }) =>
+    update(arrivals, encodeKey(ifindex), Buffer.of(1)),
   );
-  await bpftool.write(lines, lock);
+  await bpftool.write(changes, lock);
 }

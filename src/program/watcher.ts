@@ -7,7 +7,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { BpftoolFailure, valueOf } from '../system/bpftool-text.js';
-import type { Entry } from '../system/bpftool-text.js';
 import { ZERO, addCounters } from '../abi/counter.js';
 import type { Counter } from '../abi/counter.js';
 import type { Destination } from '../abi/destination.js';
@@ -41,6 +40,8 @@ import { Pins, sweepPins } from './pins.js';
 import type { Service } from '../plan/services.js';
 import { servicesIn } from '../plan/services.js';
 import { reachable } from '../plan/cells.js';
+import type { Entry } from '../system/entries.js';
+import { EntriesFailure } from '../system/entries.js';
 
 export interface Observation {
   subject: Subject;
@@ -145,7 +146,8 @@ export class Watcher {
         watched.asking.close();
       } catch (error) {
         watched.asking.close();
-        const isPassing = error instanceof Gone || error instanceof BpftoolFailure;
+        const passing = [Gone, BpftoolFailure, EntriesFailure];
+        const isPassing = passing.some((kind) => error instanceof kind);
         if (!isPassing || tries >= 3) throw asFailure(error, this.#device);
       }
       if (tries >= TRIES) {

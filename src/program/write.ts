@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Turns a plan's writes into the lines of a bpftool batch. */
+/** Turns a plan's writes into changes to the entries of maps. */
 import type { AnswerFrom } from '../abi/answer.js';
 import { encodeAnswer } from '../abi/answer.js';
-import { encodeKey } from '../abi/bytes.js';
+import { encodeKey, encodeWords } from '../abi/bytes.js';
 import { EMPTY_CELL, encodeCell } from '../abi/cell.js';
 import { encodeCounter } from '../abi/counter.js';
 import { encodeDestination } from '../abi/destination.js';
@@ -17,67 +17,119 @@ import {
   QUAD,
   encodeMemory,
   encodeNames,
-  encodeQuad,
+  putSlot,
 } from '../abi/slot.js';
 import { must } from '../text/must.js';
 import { isHot } from '../plan/hot-slots.js';
 import { SlotTable } from '../plan/slots.js';
 import type { State, Write } from '../plan/state.js';
 import type { MapInfo } from '../system/bpftool-text.js';
-import { deleteLine, updateLine } from '../system/bpftool-text.js';
 import type { Maps } from './find.js';
-
-/** Slots that are to be written: all as they will be, and what changes. */
-interface Pending {
-  slotOf: (key: number) => Slot;
-  quads: Set<number>;
-  /** By slot. */
-  memories: Map<number, Slot>;
-  /** Pairs of slots that are to name others than before. */
-  names: Set<number>;
-}
+import type { Change } from '../system/entries.js';
+import { remove, update } from '../system/entries.js';
 
 /**
- * The lines of a bpftool batch. Consecutive writes to slots share the lines of their
- * quads. What the slots of a quad are to remember and to name comes just before it. `slots` are the
- * present ones, since a quad is written whole.
+ * The changes to the maps. What the slots of a quad are to remember and to name comes before
+ * the quad. `slots` are the present ones, since a quad is written whole.
  */
-export function* linesOf(
+export function* changesOf(
   maps: Maps,
   writes: readonly Write[],
   slots: State['slots'],
-): Generator<string> {
-  const changed = new SlotTable();
-  const slotOf = (key: number): Slot => changed.get(key) ?? slots.get(key) ?? EMPTY_SLOT;
-  const none = (): Pending => ({
-    ...{ slotOf, quads: new Set(), memories: new Map(), names: new Set() },
-  });
-  let pending = none();
+): Generator<Change> {
+  let present = slots;
   for (const write of writes) {
     if (write.map === 'slots') {
-      const { key, value } = write;
-      if (isHot(value)) {
-        const there = slotOf(key);
-        if (remembersOther(there, value)) pending.memories.set(key, value);
-        if (there.names !== value.names) pending.names.add(Math.floor(key / PAIR));
-      }
-      changed.set(key, value);
-      pending.quads.add(Math.floor(key / QUAD));
-    } else {
-      yield* quadLines(maps, pending);
-      pending = none();
-      const map = maps[write.map];
-      if (write.map === 'exit_numbers') {
-        yield* numberLines(map, write.key, write.value);
-        continue;
-      }
-      if (!map) throw new Error(`a plan for a program that has ${write.map}`);
-      if (write.map === 'exits') yield* exitLines(maps, write.key, write.value);
-      else if (write.map === 'answers') yield answerLine(map, write.key, write.value);
-      else yield updateLine(map, encodeKey(write.key), encode(write));
+      yield* slotChanges(maps, write.slots, present);
+      present = new SlotTable([present, write.slots]);
+      continue;
     }
+    const map = maps[write.map];
+    if (write.map === 'exit_numbers') {
+      yield* numberChanges(map, write.key, write.value);
+      continue;
+    }
+    if (!map) throw new Error(`a plan for a program that has ${write.map}`);
+    if (write.map === 'exits') yield* exitChanges(maps, write.key, write.value);
+    else if (write.map === 'answers') yield answerChange(map, write.key, write.value);
+    else yield update(map, encodeKey(write.key), encode(write));
   }
-  yield* quadLines(maps, pending);
+}
+
+/** Quads that are written together. */
+const GROUP = 128;
+
+/**
+ * What a cold slot is to remember nobody reads before it is hot, so that of a whole group
+ * comes before its quads. A quad with a slot that is hot already comes by itself, just
+ * behind what its slots remember from then on.
+ */
+function* slotChanges(
+  maps: Maps,
+  written: SlotTable,
+  present: State['slots'],
+): Generator<Change> {
+  const group: QuadGroup = { quads: [], remembered: [], named: [] };
+  const slotOf: SlotOf = (key) => written.get(key) ?? present.get(key) ?? EMPTY_SLOT;
+  for (const quad of quadsIn(written)) {
+    const isAlone = hasHot(quad, (key) => present.get(key) ?? EMPTY_SLOT);
+    if (isAlone || group.quads.length === GROUP) yield* endGroup(maps, group, slotOf);
+    group.quads.push(quad);
+    if (hasHot(quad, slotOf)) addMemories(maps, group, quad, written, present, slotOf);
+    if (isAlone) yield* endGroup(maps, group, slotOf);
+  }
+  yield* endGroup(maps, group, slotOf);
+}
+
+type SlotOf = (key: number) => Slot;
+
+interface QuadGroup {
+  quads: number[];
+  remembered: Change[];
+  named: Change[];
+}
+
+function quadsIn(slots: SlotTable): number[] {
+  const quads: number[] = [];
+  let last = -1;
+  slots.forEach((_, key) => {
+    const quad = Math.floor(key / QUAD);
+    if (quad !== last) quads.push(quad);
+    last = quad;
+  });
+  return quads;
+}
+
+function hasHot(quad: number, slotOf: SlotOf): boolean {
+  for (let key = quad * QUAD; key < (quad + 1) * QUAD; key++) {
+    if (isHot(slotOf(key))) return true;
+  }
+  return false;
+}
+
+/** Only what differs: most hot slots that move again remember what they did. */
+function addMemories(
+  { memories, names }: Maps,
+  { remembered, named }: QuadGroup,
+  quad: number,
+  written: SlotTable,
+  present: State['slots'],
+  slotOf: SlotOf,
+): void {
+  const pairs = new Set<number>();
+  for (let key = quad * QUAD; key < (quad + 1) * QUAD; key++) {
+    const value = written.get(key);
+    if (!value || !isHot(value)) continue;
+    const there = present.get(key) ?? EMPTY_SLOT;
+    if (memories && remembersOther(there, value)) {
+      remembered.push(update(memories, encodeKey(key), encodeMemory(value)));
+    }
+    if (there.names !== value.names) pairs.add(Math.floor(key / PAIR));
+  }
+  for (const pair of names ? pairs : []) {
+    const both = [PAIR * pair, PAIR * pair + 1].map((key) => slotOf(key).names ?? 0);
+    named.push(update(must(names, 'names'), encodeKey(pair), encodeNames(both)));
+  }
 }
 
 function remembersOther(there: Slot, value: Slot): boolean {
@@ -89,58 +141,53 @@ function remembersOther(there: Slot, value: Slot): boolean {
   );
 }
 
-function* quadLines(
-  { memories, names, slots }: Maps,
-  pending: Pending,
-): Generator<string> {
-  for (const quad of pending.quads) {
-    const four: Slot[] = [];
-    for (let key = quad * QUAD; key < (quad + 1) * QUAD; key++) {
-      four.push(pending.slotOf(key));
-      const memory = pending.memories.get(key);
-      if (memory && memories) {
-        yield updateLine(memories, encodeKey(key), encodeMemory(memory));
-      }
+function* endGroup(
+  { slots: map }: Maps,
+  { quads, remembered, named }: QuadGroup,
+  slotOf: SlotOf,
+): Generator<Change> {
+  if (quads.length === 0) return;
+  yield* remembered.splice(0);
+  yield* named.splice(0);
+  const keys = encodeWords(quads);
+  const values = Buffer.alloc(map.valueSize * quads.length);
+  quads.splice(0).forEach((quad, index) => {
+    for (let place = 0; place < QUAD; place++) {
+      const slot = slotOf(quad * QUAD + place);
+      putSlot(values, index * QUAD + place, slot.current, isHot(slot));
     }
-    for (let index = 0; names && index < QUAD; index += PAIR) {
-      const pair = (quad * QUAD + index) / PAIR;
-      if (pending.names.has(pair)) {
-        const both = four.slice(index, index + PAIR).map((slot) => slot.names ?? 0);
-        yield updateLine(names, encodeKey(pair), encodeNames(both));
-      }
-    }
-    const value = four.map((slot) => ({ current: slot.current, isHot: isHot(slot) }));
-    yield updateLine(slots, encodeKey(quad), encodeQuad(value));
-  }
+  });
+  const sizes = { keySize: map.keySize, valueSize: map.valueSize };
+  yield { map: map.id, keys, values, ...sizes };
 }
 
 /** What packets need of an exit comes before the device that makes it usable. */
-function exitLines(
+function exitChanges(
   { exits, exit_devices: devices }: Maps,
   key: number,
   value: Exit,
-): string[] {
+): Change[] {
   return [
-    updateLine(must(exits, 'exits'), encodeKey(key), encodeExit(value)),
-    updateLine(must(devices, 'their devices'), encodeKey(key), encodeKey(value.ifindex)),
+    update(must(exits, 'exits'), encodeKey(key), encodeExit(value)),
+    update(must(devices, 'their devices'), encodeKey(key), encodeKey(value.ifindex)),
   ];
 }
 
 /** A program of an earlier build has no such map. A key that is not there cannot be deleted. */
-function numberLines(
+function numberChanges(
   map: MapInfo | undefined,
   ifindex: number,
   value: number | undefined,
-): string[] {
+): Change[] {
   if (!map) return [];
   const key = encodeKey(ifindex);
-  const update = updateLine(map, key, encodeKey(value ?? 0));
-  return value === undefined ? [update, deleteLine(map, key)] : [update];
+  const written = update(map, key, encodeKey(value ?? 0));
+  return value === undefined ? [written, remove(map, key)] : [written];
 }
 
-function answerLine(map: MapInfo, hex: string, value: AnswerFrom | undefined): string {
+function answerChange(map: MapInfo, hex: string, value: AnswerFrom | undefined): Change {
   const key = Buffer.from(hex, 'hex');
-  return value ? updateLine(map, key, encodeAnswer(value)) : deleteLine(map, key);
+  return value ? update(map, key, encodeAnswer(value)) : remove(map, key);
 }
 
 function encode(

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** What `bpftool` knows and does: programs, maps, and batches of map commands. */
+/**
+ * What `bpftool` knows and does: programs and maps. Their entries are left to a helper of
+ * our own, see entries.ts.
+ */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 
 import {
   BpftoolFailure,
-  hex,
   answersOf,
   outputsOf,
-  dumpsOf,
   decodeProgram,
   decodeMap,
   hasError,
 } from './bpftool-text.js';
-import { unreadable } from './bpftool-text.js';
-import type { ProgramInfo, MapInfo, Entry } from './bpftool-text.js';
+import type { ProgramInfo, MapInfo } from './bpftool-text.js';
+import type { Change, Entry } from './entries.js';
+import { changeEntries, dumpMaps, lookUp } from './entries.js';
 import type { Mode } from '../text/mode.js';
 import { at } from '../text/must.js';
 import type { Run, RunResult } from './run.js';
@@ -84,62 +86,32 @@ export class Bpftool {
   }
 
   /**
-   * All entries of each map, read in one process; of the maps in `sparse` perhaps without
-   * those that are all 0, which takes much less time.
+   * All entries of each map, read in one process; of the maps in `sparse` without those
+   * that are all 0, which takes less time.
    */
   async dumps(
     ids: readonly number[],
     sparse: readonly number[] = [],
   ): Promise<Entry[][]> {
-    const lines = ids.map((id) => `map dump id ${id}`);
-    const questions = new Set(sparse.map((id) => ids.indexOf(id)));
-    return dumpsOf(await this.#batch(['-j'], lines), lines.length, questions);
+    return dumpMaps(this.#run, ids, new Set(sparse));
   }
 
   async dump(id: number): Promise<Entry[]> {
     return at(await this.dumps([id]), 0);
   }
 
-  /**
-   * Looks up many keys of one map, each with a value of some 8 bytes. The plain output is
-   * half as long as JSON, which matters for 65,536 slots. A million of them are asked for
-   * in parts, so that their text is never in memory all at once.
-   */
+  /** The values of these keys in one map. */
   async lookup(id: number, keys: readonly Buffer[]): Promise<Buffer[]> {
-    const values: Buffer[] = [];
-    for (let start = 0; start < keys.length; start += LOOKUPS) {
-      const part = keys.slice(start, start + LOOKUPS);
-      const lines = part.map((key) => `map lookup id ${id} key hex ${hex(key)}`);
-      const result = await this.#batch([], lines);
-      if (result.exitCode !== 0) throw new BpftoolFailure('bpftool', result);
-      for (const line of result.stdout.split('\n')) {
-        if (!line.startsWith('key:')) continue;
-        const digits = line.slice(line.indexOf('value:') + 6).replaceAll(' ', '');
-        const value = Buffer.from(digits, 'hex');
-        if (value.length * 2 !== digits.length) throw unreadable(line);
-        values.push(value);
-      }
-    }
-    // Otherwise values would be taken for those of other keys.
-    if (values.length !== keys.length) {
-      throw unreadable(`${values.length} values for ${keys.length} keys`);
-    }
-    return values;
+    return lookUp(this.#run, id, keys);
   }
 
   /**
-   * Runs a batch that writes. With a lock it runs to its end even if this process is
-   * killed or interrupted, and holds the lock until then. Without a lock it writes to
+   * Changes entries in their order. With a lock this goes on to its end even if this process
+   * is killed or interrupted, and holds the lock until then. Without a lock it writes to
    * maps that nobody else has, and ends with this process.
    */
-  async write(lines: Iterable<string>, lock: number | undefined): Promise<void> {
-    const result = await this.#batch([], lines, lock);
-    if (result.exitCode !== 0) {
-      throw new BpftoolFailure('bpftool could not write the tables', result, {
-        cause: 'the program was removed meanwhile, or the kernel refused a value',
-        next: 'run the same command again: it completes what is missing',
-      });
-    }
+  async write(changes: Iterable<Change>, lock: number | undefined): Promise<void> {
+    await changeEntries(this.#run, changes, lock);
   }
 
   /** Makes an array map; no loader gives a map of an object another size. */
@@ -305,9 +277,6 @@ export class Bpftool {
     }
   }
 }
-
-/** The number of lookups in one process. */
-const LOOKUPS = 1 << 16;
 
 const NOTHING_DONE: RunResult = { exitCode: 0, stdout: '', stderr: '' };
 

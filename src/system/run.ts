@@ -19,6 +19,8 @@ export interface RunOptions {
    * Runs it in a session of its own, so that Ctrl-C in the terminal does not reach it.
    */
   detached?: boolean;
+  /** Its output is bytes: a character of stdout for each. */
+  isBinary?: boolean;
 }
 
 export interface RunResult {
@@ -66,6 +68,7 @@ export const run: Run = async (command, args, options = {}) => {
     ],
     maxBuffer: 1 << 30,
     stripFinalNewline: false,
+    ...(options.isBinary && { encoding: 'latin1' as const }),
   };
   const child = execa(command, args, settings);
   if (!settings.detached) running.add(child);

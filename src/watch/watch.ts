@@ -16,7 +16,7 @@ import type { Context } from '../program/tools.js';
 import { keepSteering } from '../program/steering.js';
 import type { ServerSeen } from '../program/steering.js';
 import { serverWarnings } from '../program/text/servers.js';
-import { linesOf } from '../program/write.js';
+import { changesOf } from '../program/write.js';
 import { Busy, deviceLock, withLock } from '../system/lock.js';
 import { Monitor } from '../system/ip/monitor.js';
 import { Neighbours } from '../system/ip/neighbours.js';
@@ -126,7 +126,7 @@ async function refresh(tools: Context, known: Attached): Promise<Refreshed> {
       append(looked.troubles, serverWarnings(done.servers, link.name));
       const { writes, changes } = planRefresh(tables, looked.seen);
       if (writes.length > 0) {
-        await tools.bpftool.write(linesOf(attached.maps, writes, new Map()), lock);
+        await tools.bpftool.write(changesOf(attached.maps, writes, new Map()), lock);
         const last = writes.findLast((write) => write.map === 'device');
         done.generation = last?.value.generation ?? generation;
       }

@@ -16,7 +16,6 @@ import {
   test,
 } from '@jest/globals';
 
-import { updateLine } from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { decodeCarriedFlows, flowsFrame } from '../../src/abi/carry.js';
 import type { CarriedFlows } from '../../src/abi/carry.js';
@@ -28,6 +27,8 @@ import { kernelSeconds } from '../../src/system/clock.js';
 import { TCP, ethernet, ipv4, tcp } from '../frames.js';
 import { takeBackToFirst } from './first-version.js';
 import { Network, ROOT } from './network.js';
+import type { Change } from '../../src/system/entries.js';
+import { update } from '../../src/system/entries.js';
 
 const SYN = 0x02;
 const ACK = 0x10;
@@ -117,10 +118,10 @@ describe('l4lb_carry_flows', () => {
     return known;
   }
 
-  /** Lines that write all sets of a map, so that nothing is left of an earlier test. */
-  function linesOf(map: MapInfo, sets: Sets): string[] {
+  /** Changes that write all sets of a map, so that nothing is left of an earlier test. */
+  function changesOf(map: MapInfo, sets: Sets): Change[] {
     return Array.from({ length: map.entries }, (_, set) =>
-      updateLine(map, encodeKey(set), encodeSet(sets[set] ?? [])),
+      update(map, encodeKey(set), encodeSet(sets[set] ?? [])),
     );
   }
 
@@ -134,7 +135,7 @@ describe('l4lb_carry_flows', () => {
     hotFor = 3600,
   ): Promise<CarriedFlows & { sets: Record[][] }> {
     const { pin: program, from, to } = await loadOnce(countBefore, count);
-    await bpftool.write([...linesOf(from, before), ...linesOf(to, there)], undefined);
+    await bpftool.write([...changesOf(from, before), ...changesOf(to, there)], undefined);
     const frame = flowsFrame(countBefore, count, Math.max(0, now - (hotFor >> 2)));
     const repeat = Math.max(count, countBefore);
     const done = await bpftool.runRepeated({ pin: program, frame, repeat });

@@ -22,7 +22,7 @@ import { encodeSibling, encodeSiblingKey, sumPairs } from '../../src/abi/sibling
 import { decap } from '../../src/model/decap.js';
 import type { Neighbourhood, Socket } from '../../src/model/names.js';
 import { mapNamed } from '../../src/program/find.js';
-import { decodeEntries, updateLine } from '../../src/system/bpftool-text.js';
+import { decodeEntries } from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { Bpftool } from '../../src/system/bpftool.js';
 import { run } from '../../src/system/run.js';
@@ -43,6 +43,7 @@ import {
   u16,
 } from '../frames.js';
 import { Network, ROOT } from './network.js';
+import { update } from '../../src/system/entries.js';
 
 const bpftool = new Bpftool(run);
 const folder = mkdtempSync(join(tmpdir(), 'l4lb-test-'));
@@ -167,17 +168,20 @@ describe.each(['l4lb_decap.o', 'l4lb_decap_frags.o'])('%s', (object) => {
       mapNamed(maps, name),
     ) as [MapInfo, MapInfo, MapInfo];
     const names = joinNames(PREFIXES);
-    await bpftool.queries([
-      ...[...HOSTS, '10.0.1.9'].map((text) =>
-        updateLine(addresses, must(parseAddress(text), text), encodeKey(1)),
-      ),
-      updateLine(host, encodeKey(0), encodeHost({ abi: DECAP_ABI, names })),
-      ...SIBLINGS.map((one) => {
-        const version = onWire(one.address).length === 4 ? 4 : 6;
-        const key = encodeSiblingKey({ number: one.number, version });
-        return updateLine(siblings, key, encodeSibling(one));
-      }),
-    ]);
+    await bpftool.write(
+      [
+        ...[...HOSTS, '10.0.1.9'].map((text) =>
+          update(addresses, must(parseAddress(text), text), encodeKey(1)),
+        ),
+        update(host, encodeKey(0), encodeHost({ abi: DECAP_ABI, names })),
+        ...SIBLINGS.map((one) => {
+          const version = onWire(one.address).length === 4 ? 4 : 6;
+          const key = encodeSiblingKey({ number: one.number, version });
+          return update(siblings, key, encodeSibling(one));
+        }),
+      ],
+      undefined,
+    );
   });
   afterAll(async () => {
     helper.stdin?.end();

@@ -6,10 +6,11 @@ import { execa } from 'execa';
 
 import { EARLIER_SIZES } from '../../src/abi/maps.js';
 import type { Bpftool } from '../../src/system/bpftool.js';
-import { decodeEntries, updateLine, valueOf } from '../../src/system/bpftool-text.js';
+import { decodeEntries, valueOf } from '../../src/system/bpftool-text.js';
 import { must } from '../../src/text/must.js';
 import { ROOT } from './network.js';
 import type { Network } from './network.js';
+import { update } from '../../src/system/entries.js';
 
 const SOURCE = 'test/kernel/first_version.c';
 
@@ -40,10 +41,10 @@ export async function takeBackToFirst(
   );
   const length = must(EARLIER_SIZES.get(1)?.destinations, 'their length');
   const [answer] = await bpftool.queries([`map dump id ${longer.id}`]);
-  const lines = decodeEntries(answer).map((entry) =>
-    updateLine(shorter, entry.key, valueOf(entry).subarray(0, length)),
+  const changes = decodeEntries(answer).map((entry) =>
+    update(shorter, entry.key, valueOf(entry).subarray(0, length)),
   );
-  await bpftool.write(lines, undefined);
+  await bpftool.write(changes, undefined);
   const attach = ['net', 'attach', 'xdpdrv', 'id', String(first.id), 'dev', 'eth0'];
   await network.expectOk('balancer', 'bpftool', ...attach, 'overwrite');
   rmSync(pin);

@@ -21,6 +21,7 @@ import { readTables } from '../../src/program/read.js';
 import { TCP, UDP, ethernet, ipv4, tcp, udp } from '../frames.js';
 import { Program } from './program.js';
 import type { Fill } from './program.js';
+import { SlotTable } from '../../src/plan/slots.js';
 
 const ICMP = 1;
 const FIN = 0x01;
@@ -70,14 +71,15 @@ beforeEach(async () => {
   await writeSet(Buffer.alloc(64));
 });
 
+function allSlots(slot: Slot): Write {
+  const slots = new SlotTable();
+  for (let key = 0; key < SLOTS; key++) slots.set(key, slot);
+  return { map: 'slots', slots };
+}
+
 /** Sets all slots of the service, so that it does not matter which one a packet hits. */
 async function setSlots(slot: Slot): Promise<void> {
-  const writes: Write[] = Array.from({ length: SLOTS }, (_, key) => ({
-    map: 'slots',
-    key,
-    value: slot,
-  }));
-  await program.write(...writes);
+  await program.write(allSlots(slot));
 }
 
 const hot = (current: number, previous: number, age = 100): Promise<void> =>
@@ -312,12 +314,7 @@ describe('the key that finds records', () => {
     const other = await Program.load('host');
     expect(await secretOf(other)).toBe('0'.repeat(16));
     await other.fill(FILL);
-    const writes = Array.from({ length: SLOTS }, (_, key) => ({
-      map: 'slots' as const,
-      key,
-      value: { current: B, previous: A, since: kernelSeconds() },
-    }));
-    await other.write(...writes);
+    await other.write(allSlots({ current: B, previous: A, since: kernelSeconds() }));
     const packet = ipv4(
       { from: '192.0.2.7', to: vip, protocol: TCP },
       tcp({ from: 1, to: 80 }),

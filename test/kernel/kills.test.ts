@@ -11,17 +11,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -40,6 +33,7 @@ import type { Service } from '../../src/plan/services.js';
 import { servicesIn } from '../../src/plan/services.js';
 import { readSlots, readTables } from '../../src/program/read.js';
 import type { SentFrame } from './capture.js';
+import { compilePreload } from './preload.js';
 import { Capture } from './capture.js';
 import { Network, ROOT, sumOfVerdicts } from './network.js';
 
@@ -81,6 +75,7 @@ let lockFile: string;
 const bpftool = new Bpftool(run);
 
 beforeAll(async () => {
+  await compilePreload(stopping);
   writeRows('all', ALL);
   writeRows('old', ROWS.old);
   writeRows('new', ROWS.new);
@@ -137,7 +132,7 @@ const isWhole = ({ addresses }: Table, all: Rows): boolean =>
 type Victim = 'node' | 'its group' | 'all of it';
 interface Kill {
   victim: Victim;
-  /** Whether the share is of the tool's life, or of the lines in its batch. */
+  /** Whether the share is of the tool's life, or of the changes in its batch. */
   of: 'life' | 'batch';
   share: number;
   /** The file that the tool was changing to, if the table is a mix of both files. */
@@ -159,7 +154,7 @@ function randomFrom(start: number): () => number {
 
 /**
  * Spreads the kills over all phases. Half of them spread over the life of the tool, which
- * mostly reads, and half over the lines of its batch.
+ * mostly reads, and half over the changes of its batch.
  */
 function drawKills(victims: readonly Victim[], count: number, start: number): Kill[] {
   const random = randomFrom(start);
@@ -175,21 +170,13 @@ function drawKills(victims: readonly Victim[], count: number, start: number): Ki
 }
 
 /**
- * A bpftool that stops before its batch begins, so that nobody is too late for it however
- * busy the machine is. Only a batch that writes holds the lock, as descriptor 3.
+ * Stops a batch at a share of its changes, so that nobody is too late for it however quick
+ * it is and however busy the machine.
  */
-const stopping = join(folder, 'bin');
-mkdirSync(stopping);
-writeFileSync(
-  join(stopping, 'bpftool'),
-  `#!/bin/sh
-[ "$*" = "batch file -" ] && [ -e /proc/$$/fd/3 ] && kill -STOP $$
-PATH=\${PATH#*:} exec bpftool "$@"
-`,
-  { mode: 0o755 },
-);
+const stopping = join(folder, 'preload.so');
 
-function startMap(file: string, path = process.env.PATH ?? ''): ChildProcess {
+function startMap(file: string, stopAt?: number): ChildProcess {
+  const stops = { LD_PRELOAD: stopping, L4LB_STOP_AT: String(stopAt) };
   // In a process group of its own, as a shell gives each job.
   return spawn(
     'nsenter',
@@ -199,7 +186,7 @@ function startMap(file: string, path = process.env.PATH ?? ''): ChildProcess {
     ],
     {
       ...{ cwd: ROOT, stdio: 'ignore', detached: true },
-      env: { ...process.env, PATH: path },
+      env: { ...process.env, ...(stopAt !== undefined && stops) },
     },
   );
 }
@@ -209,10 +196,7 @@ function childrenOf(pid: number): number[] {
   return read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
 }
 
-/**
- * A process that writes has a session of its own, see Bpftool.write(), and stops before it
- * begins.
- */
+/** A process that writes has a session of its own, see changeEntries(), and stops by itself. */
 function isBatch(pid: number): boolean {
   const [state, , , session] = read(`/proc/${pid}/stat`)
     .replace(/^.*\) /s, '')
@@ -236,22 +220,6 @@ async function untilBatch(child: ChildProcess): Promise<number | undefined> {
     await sleep(1);
   }
   return undefined;
-}
-
-/**
- * Stops the batch when it has read that share of its file, which it reads as it writes.
- * It goes a part of a millisecond at a time: how long it takes differs by machine and
- * moment, and whoever only looked would often look too late.
- */
-async function stopAt(batch: number, share: number): Promise<void> {
-  const size = statSync(`/proc/${batch}/fd/0`, { throwIfNoEntry: false })?.size ?? 0;
-  for (;;) {
-    const position = /^pos:\s+(\d+)/.exec(read(`/proc/${batch}/fdinfo/0`))?.[1] ?? size;
-    if (Number(position) >= share * size) return;
-    signal(batch, 'SIGCONT');
-    await immediately();
-    signal(batch, 'SIGSTOP');
-  }
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
@@ -290,15 +258,11 @@ async function killOnce(
   life: number,
 ): Promise<number | undefined> {
   const began = performance.now();
-  const path = process.env.PATH ?? '';
-  const child = startMap(file, kill.of === 'batch' ? `${stopping}:${path}` : path);
+  const child = startMap(file, kill.of === 'batch' ? kill.share : undefined);
   const ended = once(child, 'exit');
   let batch: number | undefined;
   if (kill.of === 'life') await Promise.race([sleep(kill.share * life), ended]);
-  else {
-    batch = await untilBatch(child);
-    if (batch !== undefined) await stopAt(batch, kill.share);
-  }
+  else batch = await untilBatch(child);
   const lived = child.exitCode === null ? undefined : performance.now() - began;
   if (lived === undefined) killIt(child, kill.victim);
   if (batch !== undefined) signal(batch, 'SIGCONT');

@@ -7,13 +7,12 @@ import { readdirSync, rmSync, writeFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { linesOf } from '../../src/program/write.js';
+import { changesOf } from '../../src/program/write.js';
 import {
   decodeEntries,
   decodeEntry,
   hex,
   lookupLine,
-  updateLine,
   valueOf,
 } from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
@@ -46,6 +45,8 @@ import type { Write } from '../../src/plan/state.js';
 import { run } from '../../src/system/run.js';
 import { joinSources, parseSource } from '../../src/wire/outer-source.js';
 import { parseWays } from '../../src/wire/way.js';
+import type { Change as EntryChange } from '../../src/system/entries.js';
+import { update } from '../../src/system/entries.js';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const OBJECTS: Record<Build, string> = {
@@ -119,7 +120,8 @@ export class Program {
   #last: Counts | undefined;
 
   /** The lines that make what fills have written zero again. */
-  readonly #zeros = new Set<string>();
+  /** By map and entry. */
+  readonly #zeros = new Map<string, EntryChange>();
 
   readonly mapIds: number[];
 
@@ -175,9 +177,11 @@ export class Program {
       const known = this.#isUntouched ? untouchedTables(this.maps) : undefined;
       const planned = await planFill(this, this.maps, prepared, known);
       this.#isUntouched = false;
-      for (const { map, key } of planned.plan.writes) {
-        if (map !== 'counters') this.#zeros.add(this.#zeroLine(map, key));
-        if (map === 'destinations') this.#ids = Math.max(this.#ids, key + 1);
+      for (const write of planned.plan.writes) {
+        if (write.map === 'slots') {
+          for (const key of write.slots.keys()) this.#addZero('slots', key);
+        } else if (write.map !== 'counters') this.#addZero(write.map, write.key);
+        if (write.map === 'destinations') this.#ids = Math.max(this.#ids, write.key + 1);
       }
       await applyPlan(this, this.maps, planned, lock);
     });
@@ -191,17 +195,20 @@ export class Program {
    */
   async empty(): Promise<void> {
     this.#last = undefined;
-    await withLock(run, this.#lock, (lock) => this.bpftool.write(this.#zeros, lock));
+    await withLock(run, this.#lock, (lock) =>
+      this.bpftool.write(this.#zeros.values(), lock),
+    );
     this.#zeros.clear();
     this.#isFilled = false;
     this.#isUntouched = true;
   }
 
-  #zeroLine(map: Write['map'], key: Write['key']): string {
+  #addZero(map: Write['map'], key: number | string): void {
     if (typeof key !== 'number') throw new Error(`no test empties ${map}`);
     const { id, valueSize } = must(this.maps[map], map);
     const entry = map === 'slots' ? Math.floor(key / QUAD) : key;
-    return updateLine({ id }, encodeKey(entry), Buffer.alloc(valueSize));
+    const change = update({ id }, encodeKey(entry), Buffer.alloc(valueSize));
+    this.#zeros.set(`${map} ${entry}`, change);
   }
 
   /**
@@ -212,7 +219,7 @@ export class Program {
     this.#last = undefined;
     this.#isUntouched = false;
     await withLock(run, this.#lock, (lock) =>
-      this.bpftool.write(linesOf(this.maps, writes, new Map()), lock),
+      this.bpftool.write(changesOf(this.maps, writes, new Map()), lock),
     );
   }
 
@@ -233,12 +240,12 @@ export class Program {
     });
     const ones = Array.from({ length: QUAD }, () => ({ current: 1, isHot: false }));
     const lines = [
-      updateLine(destinations, encodeKey(1), destination),
+      update(destinations, encodeKey(1), destination),
       ...Array.from({ length: SLOTS / QUAD }, (_, quad) =>
-        updateLine(slots, encodeKey(quad), encodeQuad(ones)),
+        update(slots, encodeKey(quad), encodeQuad(ones)),
       ),
       ...[6, 17].map((protocol) =>
-        updateLine(
+        update(
           must(answers, 'answers'),
           encodeAnswerKey({ address, port: to.port, protocol }),
           encodeAnswer({
@@ -250,7 +257,7 @@ export class Program {
           }),
         ),
       ),
-      updateLine(device, encodeKey(0), encodeDevice({ ...value, flags })),
+      update(device, encodeKey(0), encodeDevice({ ...value, flags })),
     ];
     await withLock(run, this.#lock, (lock) => this.bpftool.write(lines, lock));
   }
@@ -279,12 +286,12 @@ export class Program {
     const quad = Array.from({ length: QUAD }, () => ({ current, isHot: false }));
     const own = encodePools([{ address: source, hostBits: 0, firstBlock: 0 }]);
     const lines = [
-      ...entries.map((one, index) => updateLine(destinations, encodeKey(index + 1), one)),
+      ...entries.map((one, index) => update(destinations, encodeKey(index + 1), one)),
       ...Array.from({ length: SLOTS / QUAD }, (_, key) =>
-        updateLine(slots, encodeKey(key), encodeQuad(quad)),
+        update(slots, encodeKey(key), encodeQuad(quad)),
       ),
-      updateLine(must(pools, 'pools'), encodeKey(0), own),
-      updateLine(device, encodeKey(0), encodeDevice({ ...value, flags })),
+      update(must(pools, 'pools'), encodeKey(0), own),
+      update(device, encodeKey(0), encodeDevice({ ...value, flags })),
     ];
     await withLock(run, this.#lock, (lock) => this.bpftool.write(lines, lock));
   }

@@ -5,12 +5,12 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { encodeKey, putU16, putU32 } from '../../src/abi/bytes.js';
 import { LIMIT_RECORDS, MOST_RECORDS } from '../../src/abi/limits.js';
 import { Bpftool } from '../../src/system/bpftool.js';
-import { updateLine } from '../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../src/system/bpftool-text.js';
 import { kernelSeconds } from '../../src/system/clock.js';
 import { run } from '../../src/system/run.js';
 import { must } from '../../src/text/must.js';
 import { Network } from './network.js';
+import { update } from '../../src/system/entries.js';
 
 const bpftool = new Bpftool(run);
 let network: Network;
@@ -79,8 +79,8 @@ test('sets that are full of established connections are told, until there is mor
     { length: Math.ceil(flows.entries / 3) },
     (_, index) => 3 * index,
   );
-  const lines = keys.map((key) => updateLine(flows, encodeKey(key), set));
-  await bpftool.write(lines, undefined);
+  const changes = keys.map((key) => update(flows, encodeKey(key), set));
+  await bpftool.write(changes, undefined);
   const full = { nearly_full: true, full_share: expect.closeTo(1 / 3, 2) };
   const fix = 'l4lb-load -i eth0 --replace --flows 4';
   expect(await told()).toEqual({
@@ -100,8 +100,8 @@ test('a limit that was reached is a remark', async () => {
   const done = Buffer.alloc(8);
   putU32(done, kernelSeconds() - 7, 0);
   putU32(done, MOST_RECORDS, 4);
-  const line = updateLine(await mapNamed('limits'), encodeKey(LIMIT_RECORDS), done);
-  await bpftool.write([line], undefined);
+  const change = update(await mapNamed('limits'), encodeKey(LIMIT_RECORDS), done);
+  await bpftool.write([change], undefined);
   const { doctor, stats } = await told();
   expect(doctor.map(([severity]) => severity)).toEqual(['remark']);
   const { limit_reached_s_ago: ago } = stats as { limit_reached_s_ago: number };

@@ -15,6 +15,7 @@ import {
   rows,
   untouched,
   ways,
+  oneByOne,
 } from './plan/states.js';
 
 function problemsOf(text: string): string[] {
@@ -88,7 +89,7 @@ describe('plan', () => {
     const { writes } = planFor(before, rows(4, 9));
     let state = before;
     let empty = 0;
-    for (const write of writes) {
+    for (const write of oneByOne(writes)) {
       state = applyWrites(state, [write]);
       const now = addressesBySlot(state, { firstSlot: 0, log2Slots: 3 });
       empty = Math.max(empty, now.filter((address) => address === 'none').length);

@@ -7,10 +7,11 @@ import { encodeCounter } from '../../../src/abi/counter.js';
 import { DECAP_PROGRAM_NAME, PROGRAM_NAME } from '../../../src/abi/maps.js';
 import { SumCarrier } from '../../../src/load/carry-sums.js';
 import { Pins } from '../../../src/program/pins.js';
-import { hex } from '../../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../../src/system/bpftool-text.js';
 import { Bpftool } from '../../../src/system/bpftool.js';
 import { Failure } from '../../../src/text/failure.js';
+import type { Change } from '../../../src/system/entries.js';
+import { printed, textOf } from '../system/fake-entries.js';
 import { fakeRun } from '../system/fake-run.js';
 
 function maps(first: number, names: readonly string[]): MapInfo[] {
@@ -19,18 +20,17 @@ function maps(first: number, names: readonly string[]): MapInfo[] {
   }));
 }
 
-const bytes = (buffer: Buffer): string[] =>
-  [...buffer].map((byte) => `0x${hex(Buffer.of(byte))}`);
 const counter = (packets: bigint): Buffer =>
   encodeCounter({ packets, bytes: packets * 100n });
 
-/** What bpftool prints of a map with these counters. */
+/** What is printed of a map with these counters. */
 function dump(counters: readonly bigint[]): string {
-  const output = counters.map((packets, key) => ({
-    key: bytes(encodeKey(key)),
-    value: bytes(counter(packets)),
-  }));
-  return JSON.stringify([{ output }]);
+  return printed(
+    counters.map((packets, key) => ({
+      key: encodeKey(key),
+      values: [counter(packets)],
+    })),
+  );
 }
 
 const OLD = maps(1, ['counters', 'verdicts']);
@@ -39,8 +39,8 @@ const NEW = maps(11, ['counters', 'verdicts']);
 class RecordingBpftool extends Bpftool {
   readonly lines: string[] = [];
 
-  override write(lines: Iterable<string>): Promise<void> {
-    this.lines.push(...lines);
+  override write(changes: Iterable<Change>): Promise<void> {
+    this.lines.push(...textOf(changes));
     return Promise.resolve();
   }
 }
@@ -52,7 +52,7 @@ function carrierOf(
 ): { carrier: SumCarrier; lines: string[] } {
   const answers: Record<string, string> = {};
   for (const [id, counters] of Object.entries(dumps)) {
-    answers[`bpftool -j batch file - < map dump id ${id}`] = dump(counters);
+    answers[`entries < dump ${id}`] = dump(counters);
   }
   const bpftool = new RecordingBpftool(fakeRun(answers).run);
   const ids = new Map([[2, 1]]);
@@ -63,7 +63,7 @@ function carrierOf(
 }
 
 function update(id: number, key: number, packets: bigint): string {
-  return `map update id ${id} key hex ${hex(encodeKey(key))} value hex ${hex(counter(packets))}`;
+  return `update ${id} ${encodeKey(key).toString('hex')} ${counter(packets).toString('hex')}`;
 }
 
 test('counters go to the new ids, and what has none any more to id 0', async () => {
@@ -99,7 +99,7 @@ test('what destinations sent back goes the same way, where both programs count i
     const one = carrierOf(from, { name: PROGRAM_NAME, maps: [...to] }, dumps);
     await one.carrier.set();
     expect(one.lines).toEqual(
-      both.lines.filter((line) => !line.startsWith('map update id 13 ')),
+      both.lines.filter((line) => !line.startsWith('update 13 ')),
     );
   }
 });

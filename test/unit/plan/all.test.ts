@@ -19,7 +19,7 @@ import { applyConfig, planText, servicesOf } from './configs.js';
 import { planConfig } from '../../../src/plan/all.js';
 import { layOut } from '../../../src/plan/match-services.js';
 import { randomNumbers } from '../wire/names.js';
-import { filled, idsOf, lookUp, rows, slotsOf, untouched } from './states.js';
+import { filled, idsOf, lookUp, rows, slotsOf, untouched, oneByOne } from './states.js';
 
 const HOST: State['sizes'] = { slots: 4096, destinations: 512, cells: 1024 };
 const WHERE = { interface: 'ens4', mode: 'Driver' } as const;
@@ -95,7 +95,7 @@ function checkEveryPrefix(
   );
   const faults = new Set<string>();
   let state = before;
-  for (const write of writes) {
+  for (const write of oneByOne(writes)) {
     state = applyWrites(state, [write]);
     for (const way of lasting) {
       if (!lookUp(state, way)) faults.add(`${formatWay(way)} leads nowhere`);

@@ -189,8 +189,10 @@ describe('a destination that is forgotten', () => {
     const way = { mac: mac('02:00:00:00:00:77'), exit: undefined };
     const seen = { device, ways: new Map([[id, way]]), exitNow: () => undefined };
     const { writes } = planRefresh(after, seen);
-    expect(writes).toMatchObject([{ map: 'destinations', key: id }, { map: 'device' }]);
-    expect(writes[0]?.value).toMatchObject({ mac: way.mac, isForgotten: true });
+    expect(writes).toMatchObject([
+      { map: 'destinations', key: id, value: { mac: way.mac, isForgotten: true } },
+      { map: 'device' },
+    ]);
   });
 
   test('stays so in a program of another build', () => {

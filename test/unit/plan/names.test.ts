@@ -135,7 +135,7 @@ test('new prefixes are written before the slots whose packets need them', () => 
   });
   const first = writes.findIndex(({ map }) => map === 'slots');
   const early = writes.slice(0, first).find(({ map }) => map === 'device');
-  expect(early?.value).toMatchObject({ names: NAMES });
+  expect(early).toMatchObject({ value: { names: NAMES } });
 });
 
 test('nobody is said to be forgotten who only has the id of one that is gone', () => {

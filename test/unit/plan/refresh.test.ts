@@ -63,9 +63,9 @@ describe('a refresh', () => {
 
   test('of another MAC writes that entry alone', () => {
     const { writes, changes } = planRefresh(live(), seen({ mac: NEW, exit: ETH1 }));
-    expect(writes.map(({ map, key }) => [map, key])).toEqual([
-      ['destinations', 1],
-      ['device', 0],
+    expect(writes).toMatchObject([
+      { map: 'destinations', key: 1 },
+      { map: 'device', key: 0 },
     ]);
     expect(applyWrites(live(), writes).destinations.get(1)).toMatchObject({ mac: NEW });
     expect(changes).toEqual(['10.0.1.1: MAC 02:00:0a:00:01:99, was 02:00:0a:00:01:01']);

@@ -28,13 +28,14 @@ import {
   slotsOf,
   untouched,
   ways,
+  oneByOne,
 } from './states.js';
 
 const WHOLE = { firstSlot: 0, log2Slots: 9 };
 
 function count(writes: readonly Write[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const { map } of writes) counts[map] = (counts[map] ?? 0) + 1;
+  for (const { map } of oneByOne(writes)) counts[map] = (counts[map] ?? 0) + 1;
   return counts;
 }
 
@@ -67,6 +68,11 @@ function counting(live: State, packets: bigint): State {
       ...used.map(([id]) => [id, { packets, bytes: packets * 100n }] as const),
     ]),
   };
+}
+
+/** The map and the entry that it writes. */
+function nameOf(write: Write): string {
+  return write.map === 'slots' ? write.map : `${write.map} ${write.key}`;
 }
 
 function generationsOf(writes: readonly Write[]): number[] {
@@ -109,7 +115,7 @@ function checkEveryPrefix(
   /** Entries that were looked at already; they never change in place. */
   const sound = new Set<object>();
   let state = before;
-  for (const write of writes) {
+  for (const write of oneByOne(writes)) {
     if (write.map === 'destinations') {
       const there = state.destinations.get(write.key);
       const isUsed = someSlot(state.slots, ({ current }) => current === write.key);
@@ -468,7 +474,7 @@ describe('plan of ids and counters', () => {
     const { generation } = less.device;
     expect(applyWrites(alone, writes).returned).toEqual(moved);
     expect(generationsOf(writes)).toEqual([1, 2, 4].map((more) => generation + more));
-    expect(writes.slice(0, 4).map(({ map, key }) => `${map} ${key}`)).toEqual([
+    expect(writes.slice(0, 4).map(nameOf)).toEqual([
       ...['device 0', 'returned 0', 'returned 1', 'device 0'],
     ]);
   });
@@ -526,7 +532,7 @@ describe('plan of ids and counters', () => {
       row('10.0.9.9'),
       row('10.0.9.8'),
     ]);
-    expect(writes.slice(0, 4).map(({ map, key }) => `${map} ${key}`)).toEqual([
+    expect(writes.slice(0, 4).map(nameOf)).toEqual([
       'device 0',
       'counters 0',
       'counters 1',
@@ -790,8 +796,9 @@ describe('plan, killed after any of its writes', () => {
         expect(planFor(after, used, asked).writes).toEqual([]);
 
         // Killed somewhere, and run again. What it leaves may use other ids.
-        const cut = Math.floor(random() * made.writes.length);
-        const left = applyWrites(before, made.writes.slice(0, cut));
+        const singly = oneByOne(made.writes);
+        const cut = Math.floor(random() * singly.length);
+        const left = applyWrites(before, singly.slice(0, cut));
         const again = planFor(left, used, asked);
         const fixed = checkEveryPrefix(left, again.writes, service, {
           old,

@@ -7,7 +7,8 @@ import type { Cell, Remember, TableKind } from '../../../src/abi/cell.js';
 import { formatAddress } from '../../../src/wire/address.js';
 import { Failure } from '../../../src/text/failure.js';
 import type { DestinationSet } from '../../../src/plan/history.js';
-import type { State } from '../../../src/plan/state.js';
+import type { State, Write } from '../../../src/plan/state.js';
+import { SlotTable } from '../../../src/plan/slots.js';
 import type { Plan } from '../../../src/plan/service.js';
 import type { WantedDestination } from '../../../src/plan/steps.js';
 import { applyWrites, ownedBy } from '../../../src/plan/state.js';
@@ -139,6 +140,17 @@ export function planFor(
     },
   );
   return { ...made, service };
+}
+
+/** The same writes, each slot by itself: a tool can be killed between any two of them. */
+export function oneByOne(writes: readonly Write[]): Write[] {
+  return writes.flatMap((write) => {
+    if (write.map !== 'slots') return [write];
+    return [...write.slots].map((one): Write => {
+      const slots = new SlotTable([new Map([one])]);
+      return { map: 'slots', slots };
+    });
+  });
 }
 
 /** The state after a fill. */

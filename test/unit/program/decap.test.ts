@@ -2,7 +2,6 @@
 /** Which addresses the decapsulation program gets. */
 import { expect, test } from '@jest/globals';
 
-import { hex } from '../../../src/system/bpftool-text.js';
 import type { MapInfo } from '../../../src/system/bpftool-text.js';
 import { encodeKey } from '../../../src/abi/bytes.js';
 import { encodeHost } from '../../../src/abi/decap.js';
@@ -13,22 +12,21 @@ import { Iproute } from '../../../src/system/ip/links.js';
 import { Failure } from '../../../src/text/failure.js';
 import { fakeRun } from '../system/fake-run.js';
 import { ip } from '../wire/names.js';
+import type { Change, Entry } from '../../../src/system/entries.js';
+import { printed, textOf } from '../system/fake-entries.js';
 
 const MAPS: MapInfo[] = ['addresses', 'verdicts', 'host'].map((name, index) => ({
   ...{ id: index + 1, name, kind: 'hash', keySize: 16, valueSize: 4, entries: 8 },
 }));
-const bytesOf = (value: Buffer): string[] =>
-  [...value].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`);
-
-const entry = (address: string): object => ({
-  key: bytesOf(ip(address)),
-  value: ['0x01', '0x00', '0x00', '0x00'],
+const entry = (address: string): Entry => ({
+  key: ip(address),
+  values: [encodeKey(1)],
 });
 const update = (address: string): string =>
-  `map update id 1 key hex ${hex(ip(address))} value hex ${hex(encodeKey(1))}`;
-const COMPLETE = /^map update id 3 key hex 00 00 00 00 value hex /;
+  `update 1 ${ip(address).toString('hex')} ${encodeKey(1).toString('hex')}`;
+const COMPLETE = /^update 3 00000000 /;
 
-/** The lines of the batch that writes. */
+/** What is changed. */
 async function written(
   had: readonly string[],
   has: readonly string[],
@@ -37,19 +35,15 @@ async function written(
   const links = [{ addr_info: has.map((local) => ({ local })) }];
   const fake = fakeRun({
     'ip -j addr show': JSON.stringify(links),
-    'bpftool -j batch file - < map dump id 1': JSON.stringify([
-      { output: had.map(entry) },
-    ]),
-    'bpftool -j batch file - < map dump id 3': JSON.stringify([
-      { output: [{ key: bytesOf(encodeKey(0)), value: bytesOf(host) }] },
-    ]),
+    'entries < dump 1': printed(had.map(entry)),
+    'entries < dump 3': printed([{ key: encodeKey(0), values: [host] }]),
   });
   const lines: string[] = [];
   const tools = {
     ip: new Iproute(fake.run),
     bpftool: new (class extends Bpftool {
-      override write(batch: Iterable<string>): Promise<void> {
-        lines.push(...batch);
+      override write(changes: Iterable<Change>): Promise<void> {
+        lines.push(...textOf(changes));
         return Promise.resolve();
       }
     })(fake.run),
@@ -69,7 +63,7 @@ test('those that the host has are written, and then that they are complete', asy
 
 test('those that left the host are removed', async () => {
   expect(await written(['10.0.1.15', '10.0.1.16'], ['10.0.1.16'])).toEqual([
-    `map delete id 1 key hex ${hex(ip('10.0.1.15'))}`,
+    `delete 1 ${ip('10.0.1.15').toString('hex')}`,
     update('10.0.1.16'),
     expect.stringMatching(COMPLETE),
   ]);
@@ -86,14 +80,14 @@ test('the names that the program has stay', async () => {
   const names = { ipv4: { address: ip('10.7.0.0'), length: 16 } };
   const lines = await written([], ['10.0.1.15'], encodeHost({ abi: 0, names }));
   expect(lines.at(-1)).toBe(
-    `map update id 3 key hex 00 00 00 00 value hex ${hex(encodeHost({ abi: DECAP_ABI, names }))}`,
+    `update 3 00000000 ${encodeHost({ abi: DECAP_ABI, names }).toString('hex')}`,
   );
 });
 
 test('a program of an earlier build has no names, and gets none', async () => {
   const lines = await written([], ['10.0.1.15'], Buffer.alloc(8));
   const host = encodeHost({ abi: DECAP_ABI, names: {} });
-  expect(lines.at(-1)).toContain(`value hex ${hex(host)}`);
+  expect(lines.at(-1)).toContain(host.toString('hex'));
 });
 
 test('a program without one of the maps is not read as map 0', async () => {

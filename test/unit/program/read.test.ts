@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** Which lines of a batch the writes of a plan become. */
+/** Which changes to entries the writes of a plan become. */
 import { describe, expect, test } from '@jest/globals';
 
-import { linesOf } from '../../../src/program/write.js';
+import { changesOf } from '../../../src/program/write.js';
 import type { MapInfo } from '../../../src/system/bpftool-text.js';
 import {
   EMPTY_SLOT,
@@ -16,6 +16,8 @@ import { decodeKey } from '../../../src/abi/bytes.js';
 import { MAP_NAMES, VALUE_SIZES } from '../../../src/abi/maps.js';
 import type { Maps } from '../../../src/program/find.js';
 import type { State, Write } from '../../../src/plan/state.js';
+import { SlotTable } from '../../../src/plan/slots.js';
+import { textOf } from '../system/fake-entries.js';
 
 const NAMES = 101;
 const MEMORIES = 100;
@@ -36,34 +38,38 @@ const to = (current: number): Slot => ({ ...EMPTY_SLOT, current });
 const hot = (current: number, previous: number, since = 7): Slot => ({
   ...{ current, previous, since },
 });
-const slot = (key: number, value: Slot): Write => ({ map: 'slots', key, value });
+const slots = (...all: [key: number, value: Slot][]): Write => ({
+  map: 'slots',
+  slots: new SlotTable([new Map(all)]),
+});
 const RETIRED: Write = { map: 'counters', key: 0, value: { packets: 1n, bytes: 2n } };
 
-/** What each line writes: a memory, four slots with + for the hot ones, or another map. */
-function told(maps: Maps, writes: Write[], slots: State['slots'] = new Map()): string[] {
-  return [...linesOf(maps, writes, slots)].map((line) => {
-    const match = /^map update id (\d+) key hex (.+) value hex (.+)$/.exec(line);
-    const [, id = '', key = '', value = ''] = match ?? [];
-    const bytes = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
-    const number = decodeKey(bytes(key));
+/** What each change writes: a memory, four slots with + for the hot ones, or another map. */
+function told(maps: Maps, writes: Write[], live: State['slots'] = new Map()): string[] {
+  return textOf(changesOf(maps, writes, live)).map((line) => {
+    const [, id, key = '', value = ''] = line.split(' ');
+    const number = decodeKey(Buffer.from(key, 'hex'));
+    const bytes = Buffer.from(value, 'hex');
     if (Number(id) === MEMORIES) {
-      const { previous, since } = decodeMemory(bytes(value));
+      const { previous, since } = decodeMemory(bytes);
       return `${number} remembers ${previous} since ${since}`;
     }
     if (Number(id) === NAMES) {
-      return `pair ${number} names ${decodeNames(bytes(value)).join(' ')}`;
+      return `pair ${number} names ${decodeNames(bytes).join(' ')}`;
     }
     const name = MAP_NAMES[Number(id)];
     if (name !== 'slots') return name ?? 'no map';
-    const four = decodeQuad(bytes(value));
+    const four = decodeQuad(bytes);
     const ids = four.map(({ current, isHot }) => `${current}${isHot ? '+' : ''}`);
     return `quad ${number}: ${ids.join(' ')}`;
   });
 }
 
-describe('lines of a batch', () => {
+describe('changes to entries', () => {
   test('four slots that are written together are one', () => {
-    const writes = [0, 1, 2, 3, 4, 5].map((key) => slot(key, to(key + 1)));
+    const writes = [
+      slots(...[0, 1, 2, 3, 4, 5].map((key): [number, Slot] => [key, to(key + 1)])),
+    ];
     expect(told(HOST, writes)).toEqual(['quad 0: 1 2 3 4', 'quad 1: 5 6 0 0']);
     expect(told(PORTABLE, writes)).toEqual(told(HOST, writes));
   });
@@ -74,12 +80,12 @@ describe('lines of a batch', () => {
       [5, to(2)],
       [6, hot(3, 1)],
     ]);
-    expect(told(HOST, [slot(5, to(9))], live)).toEqual(['quad 1: 1 9 3+ 0']);
+    expect(told(HOST, [slots([5, to(9)])], live)).toEqual(['quad 1: 1 9 3+ 0']);
   });
 
   test('a slot remembers before it is hot', () => {
     const live = new Map([0, 1, 2, 3].map((key) => [key, to(1)]));
-    expect(told(HOST, [slot(0, hot(2, 1)), slot(3, hot(2, 1, 8))], live)).toEqual([
+    expect(told(HOST, [slots([0, hot(2, 1)], [3, hot(2, 1, 8)])], live)).toEqual([
       '0 remembers 1 since 7',
       '3 remembers 1 since 8',
       'quad 0: 2+ 1 1 2+',
@@ -88,8 +94,8 @@ describe('lines of a batch', () => {
 
   test('a hot slot that moves once more remembers what it did', () => {
     const live = new Map([[0, hot(2, 1)]]);
-    expect(told(HOST, [slot(0, hot(3, 1))], live)).toEqual(['quad 0: 3+ 0 0 0']);
-    expect(told(HOST, [slot(0, hot(3, NOBODY))], live)).toEqual([
+    expect(told(HOST, [slots([0, hot(3, 1)])], live)).toEqual(['quad 0: 3+ 0 0 0']);
+    expect(told(HOST, [slots([0, hot(3, NOBODY)])], live)).toEqual([
       `0 remembers ${NOBODY} since 7`,
       'quad 0: 3+ 0 0 0',
     ]);
@@ -104,25 +110,36 @@ describe('lines of a batch', () => {
       [4, naming(2, 1, 0x0100)],
       [5, to(1)],
     ]);
-    expect(told(HOST, [slot(5, naming(2, 1, 0xfffffe00))], live)).toEqual([
+    expect(told(HOST, [slots([5, naming(2, 1, 0xfffffe00)])], live)).toEqual([
       '5 remembers 1 since 7',
       `pair 2 names 256 4294966784`,
       'quad 1: 2+ 2+ 0 0',
     ]);
-    expect(told(HOST, [slot(4, { ...naming(2, 3, 0x0300), since: 7 })], live)).toEqual([
-      '4 remembers 3 since 7',
-      `pair 2 names 768 0`,
-      'quad 1: 2+ 1 0 0',
-    ]);
+    expect(told(HOST, [slots([4, { ...naming(2, 3, 0x0300), since: 7 }])], live)).toEqual(
+      ['4 remembers 3 since 7', `pair 2 names 768 0`, 'quad 1: 2+ 1 0 0'],
+    );
   });
 
   test('a slot that goes cold needs no other line', () => {
     const live = new Map([[0, hot(2, 1)]]);
-    expect(told(HOST, [slot(0, to(2))], live)).toEqual(['quad 0: 2 0 0 0']);
+    expect(told(HOST, [slots([0, to(2)])], live)).toEqual(['quad 0: 2 0 0 0']);
+  });
+
+  test('of slots that are cold, what all are to remember comes first', () => {
+    const live = new Map([0, 4, 8].map((key) => [key, to(1)]));
+    live.set(9, hot(3, 1));
+    const moves = [slots([0, hot(2, 1)], [4, hot(2, 1)], [8, hot(2, 1)], [12, to(5)])];
+    expect(told(HOST, moves, live)).toEqual([
+      ...['0 remembers 1 since 7', '4 remembers 1 since 7'],
+      ...['quad 0: 2+ 0 0 0', 'quad 1: 2+ 0 0 0'],
+      // Packets read what a hot slot remembers, so its quad comes just behind that.
+      ...['8 remembers 1 since 7', 'quad 2: 2+ 3+ 0 0'],
+      'quad 3: 5 0 0 0',
+    ]);
   });
 
   test('slots keep their place among other writes', () => {
-    const writes = [RETIRED, slot(0, to(1)), RETIRED, slot(1, to(2)), RETIRED];
+    const writes = [RETIRED, slots([0, to(1)]), RETIRED, slots([1, to(2)]), RETIRED];
     expect(told(HOST, writes)).toEqual([
       'counters',
       'quad 0: 1 0 0 0',

@@ -10,13 +10,14 @@ import {
   encodeSibling,
   encodeSiblingKey,
 } from '../../../src/abi/siblings.js';
-import { siblingLines } from '../../../src/program/siblings.js';
+import { siblingChanges } from '../../../src/program/siblings.js';
 import type { NamedHost } from '../../../src/program/siblings.js';
-import { hex } from '../../../src/system/bpftool-text.js';
-import type { Entry, MapInfo } from '../../../src/system/bpftool-text.js';
+import type { MapInfo } from '../../../src/system/bpftool-text.js';
 import type { Names } from '../../../src/wire/names.js';
 import { parseNames } from '../../../src/wire/names.js';
 import { ip, mac } from '../wire/names.js';
+import type { Entry } from '../../../src/system/entries.js';
+import { textOf } from '../system/fake-entries.js';
 
 const MAPS: MapInfo[] = ['siblings', 'pairs'].map((name, index) => ({
   ...{ id: index + 1, name, kind: 'hash', keySize: 8, valueSize: 24, entries: 8 },
@@ -42,16 +43,22 @@ async function lines(
   before: Names = NAMES,
 ): Promise<string[]> {
   const bpftool = { dump: () => Promise.resolve(known) };
-  return siblingLines(bpftool, MAPS, { names: NAMES, hosts }, before, NOW);
+  return textOf(
+    await siblingChanges(bpftool, MAPS, { names: NAMES, hosts }, before, NOW),
+  );
 }
 
 const update = (address: string, number: number, pair: number, version?: 6): string =>
-  `map update id 1 key hex ${hex(key(number, version))} value hex ` +
-  hex(encodeSibling({ address: ip(address), mac: pair ? MAC : Buffer.alloc(6), pair }));
+  `update 1 ${key(number, version).toString('hex')} ` +
+  encodeSibling({
+    address: ip(address),
+    mac: pair ? MAC : Buffer.alloc(6),
+    pair,
+  }).toString('hex');
 const FRESH = { ...EMPTY_PAIR, since: BigInt(NOW) };
 const zero = (pair: number): string =>
-  `map update id 2 key hex ${hex(encodeKey(pair))} value hex ${hex(encodePair(FRESH))}`;
-const remove = (number: number): string => `map delete id 1 key hex ${hex(key(number))}`;
+  `update 2 ${encodeKey(pair).toString('hex')} ${encodePair(FRESH).toString('hex')}`;
+const remove = (number: number): string => `delete 1 ${key(number).toString('hex')}`;
 
 describe('siblings', () => {
   test('each gets a pair that counts from 0; this host has none', async () => {
@@ -96,6 +103,6 @@ describe('siblings', () => {
     const bpftool = { dump: () => Promise.resolve([]) };
     const hosts = [other('fd00::1:3')];
     const wanted = { names: { ipv4: IPV4 }, hosts };
-    expect(await siblingLines(bpftool, MAPS, wanted, {}, NOW)).toEqual([]);
+    expect(await siblingChanges(bpftool, MAPS, wanted, {}, NOW)).toEqual([]);
   });
 });

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-import { describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 
-import {
-  BpftoolFailure,
-  decodeEntry,
-  dumpsOf,
-  hex,
-} from '../../../src/system/bpftool-text.js';
+import { BpftoolFailure, decodeEntry, hex } from '../../../src/system/bpftool-text.js';
 import { encodeKey } from '../../../src/abi/bytes.js';
 import { Bpftool } from '../../../src/system/bpftool.js';
 import type { Answer, FakeRun } from './fake-run.js';
@@ -154,95 +149,6 @@ describe('bpftool', () => {
     });
   });
 
-  test('starts no process where there is nothing to ask, to look up or to write', async () => {
-    const { bpftool: tool, lines } = bpftool({});
-    expect(await tool.queries([])).toEqual([]);
-    expect(await tool.maps([])).toEqual([]);
-    expect(await tool.lookup(1, [])).toEqual([]);
-    await tool.write([], 3);
-    expect(lines).toEqual([]);
-  });
-
-  test('dumps a map', async () => {
-    const { bpftool: tool } = bpftool({
-      'bpftool -j batch file - < map dump id 5': JSON.stringify([
-        {
-          command: ['map', 'dump', 'id', '5'],
-          output: [
-            { key: ['0x00', '0x00', '0x00', '0x00'], value: ['0x01', '0xff'] },
-            { key: ['0x01', '0x00', '0x00', '0x00'], value: ['0x0a', '0x10'] },
-          ],
-        },
-      ]),
-    });
-    expect(await tool.dump(5)).toEqual([
-      { key: Buffer.alloc(4), values: [Buffer.from([1, 255])] },
-      { key: Buffer.from([1, 0, 0, 0]), values: [Buffer.from([10, 16])] },
-    ]);
-  });
-
-  describe('dumps of several maps', () => {
-    const zero = ['0x00', '0x00'];
-    const row = (key: number, ...values: string[][]): object => ({
-      key: [`0x0${key}`, '0x00'],
-      ...(values.length === 1
-        ? { value: values[0] }
-        : { values: values.map((value, cpu) => ({ cpu, value })) }),
-    });
-    const answers = (...outputs: unknown[]): object[] =>
-      outputs.map((output, id) => ({
-        command: ['map', 'dump', 'id', String(id)],
-        output,
-      }));
-    const plain = [row(0, zero), row(1, ['0x1f', '0xa0']), row(2, zero), row(3, zero)];
-    const ofCpus = [
-      row(0, zero, zero),
-      row(1, zero, ['0x00', '0x02']),
-      row(2, zero, zero),
-    ];
-
-    test.each([
-      ['as bpftool prints them', JSON.stringify(answers(plain, ofCpus, plain))],
-      ['printed otherwise', JSON.stringify(answers(plain, ofCpus, plain), null, 1)],
-    ])('%s are the same as entries that are read one by one', (_, stdout) => {
-      const result = { exitCode: 0, stdout, stderr: '' };
-      const expected = [plain, ofCpus, plain].map((one) => one.map(decodeEntry));
-      expect(dumpsOf(result, 3)).toEqual(expected);
-    });
-
-    test('a map without entries has none', () => {
-      const stdout = JSON.stringify(answers(plain, []));
-      expect(dumpsOf({ exitCode: 0, stdout, stderr: '' }, 2)[1]).toEqual([]);
-    });
-
-    test('none of them is left to JSON.parse, and entries of zeros may be left out', () => {
-      const parse = jest.spyOn(JSON, 'parse');
-      const stdout = JSON.stringify(answers([], plain, ofCpus, plain));
-      const dumps = dumpsOf({ exitCode: 0, stdout, stderr: '' }, 4, new Set([1, 2]));
-      expect(parse).not.toHaveBeenCalled();
-      parse.mockRestore();
-      const used = [plain.slice(1, 2), ofCpus.slice(1, 2)];
-      expect(dumps).toEqual([[], ...used, plain].map((one) => one.map(decodeEntry)));
-    });
-
-    test.each([
-      ['is cut short', JSON.stringify(answers(plain, ofCpus)).slice(0, -30)],
-      ['has too few', JSON.stringify(answers(plain))],
-      ['has an error', JSON.stringify(answers(plain, { error: 'No such file' }))],
-      ['has no value', JSON.stringify(answers(plain, [{ key: zero }]))],
-      ['has no byte', JSON.stringify(answers(plain, [row(0, ['0xg0'])]))],
-    ])('what %s is not read', (_, stdout) => {
-      expect(() => dumpsOf({ exitCode: 0, stdout, stderr: '' }, 2)).toThrow();
-    });
-
-    test('nor is what a bpftool printed that failed', () => {
-      const stdout = JSON.stringify(answers(plain, ofCpus));
-      expect(() => dumpsOf({ exitCode: 255, stdout, stderr: 'no' }, 2)).toThrow(
-        BpftoolFailure,
-      );
-    });
-  });
-
   test('an entry of a per-CPU map has a value for each CPU', () => {
     const entry = {
       key: ['0x02', '0x00', '0x00', '0x00'],
@@ -271,58 +177,11 @@ describe('bpftool', () => {
     expect(() => decodeEntry(gone)).toThrow(/No such file or directory$/);
   });
 
-  test.each([
-    ['a value is missing', 'key: 00 00 00 00  value: 01 02\n'],
-    [
-      'a value is no bytes',
-      'key: 00 00 00 00  value: 01 02\nkey: 01 00 00 00  value: 0x 12\n',
-    ],
-  ])('where %s, the others are not taken for those of its keys', async (_, output) => {
-    const keys = [Buffer.from([0, 0, 0, 0]), Buffer.from([1, 0, 0, 0])];
-    const { bpftool: tool } = bpftool({
-      'bpftool batch file - < map lookup id 4 key hex 00 00 00 00; map lookup id 4 key hex 01 00 00 00':
-        output,
-    });
-    await failureOf(tool.lookup(4, keys));
-  });
-
   test('fewer answers than questions are a failure', async () => {
     const { bpftool: tool } = bpftool({
       'bpftool -j batch file - < map show id 1; map show id 2': '[{"output":{"id":1}}]',
     });
     await failureOf(tool.queries(['map show id 1', 'map show id 2']));
-  });
-
-  test('looks many keys up in one process, and reads the plain output', async () => {
-    const keys = [Buffer.from([0, 0, 0, 0]), Buffer.from([1, 0, 0, 0])];
-    const { bpftool: tool } = bpftool({
-      'bpftool batch file - < map lookup id 4 key hex 00 00 00 00; map lookup id 4 key hex 01 00 00 00':
-        'key: 00 00 00 00  value: 01 02 03 04 05 06 07 08\n' +
-        'key: 01 00 00 00  value: 11 12 13 14 15 16 17 18\n' +
-        'processed 2 commands\n',
-    });
-    expect(await tool.lookup(4, keys)).toEqual([
-      Buffer.from('0102030405060708', 'hex'),
-      Buffer.from('1112131415161718', 'hex'),
-    ]);
-  });
-
-  test('writes in a process of its own session, which holds the lock', async () => {
-    const line = 'map update id 4 key hex 00 00 00 00 value hex 01';
-    const { bpftool: tool, options } = bpftool({
-      [`bpftool batch file - < ${line}`]: 'processed 1 commands\n',
-    });
-    await tool.write([line], 9);
-    expect(options).toEqual([expect.objectContaining({ held: 9, detached: true })]);
-  });
-
-  test('what only asks holds no lock, and ends with Ctrl-C', async () => {
-    const { bpftool: tool, options } = bpftool({
-      'bpftool -j batch file - < map dump id 5': '[{"output":[]}]',
-    });
-    await tool.dump(5);
-    expect(options[0]).toMatchObject({ detached: false });
-    expect(options[0]?.held).toBeUndefined();
   });
 
   test.each([
@@ -444,35 +303,6 @@ describe('a failure of bpftool', () => {
     });
     expect((await failureOf(tool.maps([6]))).message).toBe(
       'bpftool: get map by id (6): No such file or directory',
-    );
-  });
-
-  test('of a lookup has the words on stderr', async () => {
-    const { bpftool: tool } = bpftool({
-      'bpftool batch file - < map lookup id 4 key hex 00 00 00 00': {
-        exitCode: 255,
-        stderr: 'Error: get map by id (4): No such file or directory\n',
-      },
-    });
-    expect((await failureOf(tool.lookup(4, [Buffer.alloc(4)]))).message).toBe(
-      'bpftool: get map by id (4): No such file or directory',
-    );
-  });
-
-  test('while writing says that the same command completes the work', async () => {
-    const { bpftool: tool } = bpftool({
-      'bpftool batch file - < map update id 4': {
-        exitCode: 255,
-        stderr: 'Error: get map by id (4): No such file or directory\n',
-      },
-    });
-    const failure = await failureOf(tool.write(['map update id 4'], 9));
-    expect(failure.format('l4lb-map')).toBe(
-      [
-        'l4lb-map: bpftool could not write the tables: get map by id (4): No such file or directory',
-        '  likely cause: the program was removed meanwhile, or the kernel refused a value',
-        '  next: run the same command again: it completes what is missing',
-      ].join('\n'),
     );
   });
 });

@@ -2,6 +2,7 @@
 /** Stands in for processes: answers by command line, and fails for any other. */
 import { fstatSync, readSync } from 'node:fs';
 
+import { requestText } from './fake-entries.js';
 import type { Run, RunOptions, RunResult } from '../../../src/system/run.js';
 
 /** What a process prints; a string alone is the output of one that succeeds. */
@@ -16,15 +17,18 @@ export interface FakeRun {
 
 /**
  * The keys are command lines. What stands in a batch follows behind a `<`, its
- * lines joined by `; `. Of several answers each is given once, the last for ever.
+ * lines joined by `; `, and so does what `entries` is asked. Of several answers each is given once, the last for ever.
  */
 export function fakeRun(answers: Record<string, Answer | Answer[]>): FakeRun {
   const lines: string[] = [];
   const given: RunOptions[] = [];
   const asked = new Map<string, number>();
   const run: Run = (command, args, options = {}) => {
-    const input = options.stdin === undefined ? '' : ` < ${batchOf(options.stdin)}`;
-    const line = [command, ...args].join(' ') + input;
+    const isEntries = command.endsWith('entries/entries');
+    const read = isEntries ? requestText : batchText;
+    const input =
+      options.stdin === undefined ? '' : ` < ${read(contentOf(options.stdin))}`;
+    const line = [isEntries ? 'entries' : command, ...args].join(' ') + input;
     lines.push(line);
     given.push(options);
     const answer = answers[line];
@@ -40,8 +44,12 @@ export function fakeRun(answers: Record<string, Answer | Answer[]>): FakeRun {
   return { run, lines, options: given };
 }
 
-function batchOf(descriptor: number): string {
-  const text = Buffer.alloc(fstatSync(descriptor).size);
-  readSync(descriptor, text, 0, text.length, 0);
-  return text.toString().trimEnd().replaceAll('\n', '; ');
+function contentOf(descriptor: number): Buffer {
+  const content = Buffer.alloc(fstatSync(descriptor).size);
+  readSync(descriptor, content, 0, content.length, 0);
+  return content;
+}
+
+function batchText(content: Buffer): string {
+  return content.toString().trimEnd().replaceAll('\n', '; ');
 }
