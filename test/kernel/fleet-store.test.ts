@@ -424,14 +424,14 @@ describeWith(['etcd', 'etcdctl'], 'etcd')('etcd', () => {
     const nobody = opened(`etcd:${etcd.url}`);
     await expect(nobody.read('/')).rejects.toThrow('user name is empty');
     const access = { user: 'root', passwordFile: password };
-    const store = openStore(`etcd:${etcd.url}`, { run, patience, ...access });
+    const store = openStore(`etcd:${etcd.url}`, { run, ...access });
     stores.push(store);
     await put(store, '/user', '1');
     await etcd.kill();
     await etcd.start();
     expect(await valuesOf(store, '/user')).toEqual([['/user', '1']]);
     writeFileSync(password, 'wrong\n');
-    const wrong = openStore(`etcd:${etcd.url}`, { run, patience, ...access });
+    const wrong = openStore(`etcd:${etcd.url}`, { run, ...access });
     stores.push(wrong);
     await expect(wrong.read('/')).rejects.toThrow('invalid user ID or password');
   });
