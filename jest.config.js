@@ -16,8 +16,9 @@ export default {
   // A kernel test starts many processes, beside the emulated machine of other tests, on a
   // processor that may be shared; a unit test ends long before.
   testTimeout: 180_000,
-  // More than there are cores, since tests wait, too. Each file has a network of its own.
-  maxWorkers: Math.ceil(1.5 * availableParallelism()),
+  // A kernel test waits for half of its time: for packets, for what is idle, for the kernel.
+  // Each file has a network of its own.
+  maxWorkers: 2 * availableParallelism(),
   testSequencer: '<rootDir>/test/jest/sequencer.js',
   reporters: ['default', '<rootDir>/test/jest/seconds.js'],
   projects: [

@@ -13,7 +13,7 @@ import { LONG_FILES } from './long-files.js';
  * take longer there.
  */
 const MOST_OF_THE_RUN = 1 / 6;
-/** That is 40 for a file that has a processor to itself; three of them share two. */
+/** That is 40 for a file that has the machine to itself; beside it are three others. */
 const MOST_SECONDS = 60;
 /** Files that take less are summed up. */
 const WORTH_A_LINE = 1;
