@@ -38,7 +38,6 @@ import {
   freePorts,
   layCheckRoutes,
 } from '../system/ip/check-routes.js';
-import type { CheckRule } from '../system/ip/check-routes.js';
 import { senderOf } from '../system/ip/links.js';
 import { ownAddresses } from '../system/ip/own.js';
 import type { Run } from '../system/run.js';
@@ -386,16 +385,18 @@ export class Tunnel {
   }
 
   /** What is missing, so that checks cannot get to their destinations. */
-  async #look(
-    { attached, checking }: Opened,
-    rules: readonly CheckRule[],
-  ): Promise<string | undefined> {
+  async #look({ attached, checking }: Opened): Promise<string | undefined> {
     const { link } = attached;
-    const filter = await filterOn(this.#tools.run, link.name);
-    if (filter?.program !== checking.program) return `the filter on ${link.name}`;
+    const { run } = this.#tools;
     const needed = FAMILIES.filter((family) =>
       this.#addresses.some((address) => familyOf(address) === family),
     );
+    // Checks that fail wait for this.
+    const [filter, rules] = await Promise.all([
+      filterOn(run, link.name),
+      checkRules(run, needed),
+    ]);
+    if (filter?.program !== checking.program) return `the filter on ${link.name}`;
     const hasRule = needed.every((family) =>
       rules.some((rule) => rule.family === family && rule.ifindex === link.ifindex),
     );
@@ -408,13 +409,12 @@ export class Tunnel {
     if (!opened) return 'all of it';
     try {
       const { run } = this.#tools;
-      const rules = await checkRules(run);
-      const missing = await this.#look(opened, rules);
+      const missing = await this.#look(opened);
       if (missing === undefined) return undefined;
       this.#events.trouble(`${missing} was removed by somebody else; it is back`);
       const checking = await startChecking(this.#tools, opened.attached, this.#targets);
       this.#opened = { ...opened, checking };
-      await layCheckRoutes(run, this.#routes(opened), rules);
+      await layCheckRoutes(run, this.#routes(opened), await checkRules(run));
       return missing;
     } catch (error) {
       this.#tellFault(error);

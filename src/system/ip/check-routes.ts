@@ -50,20 +50,24 @@ interface RuleJson {
   table?: string;
 }
 
-export async function checkRules(run: Run): Promise<CheckRule[]> {
-  const rules: CheckRule[] = [];
-  for (const family of FAMILIES) {
-    const asked = ['-j', 'rule', 'show'];
-    const { exitCode, stdout } = await run('ip', [`-${family}`, ...asked]);
-    if (exitCode !== 0) continue; // a kernel without IPv6
-    const all = parseIpJson(stdout, asked.join(' '));
-    for (const { table, sport_start: firstPort } of all as RuleJson[]) {
-      const ifindex = Number(table) - TABLES;
-      if (!(ifindex > 0 && ifindex < MOST_DEVICES) || firstPort === undefined) continue;
-      rules.push({ family, ifindex, firstPort });
-    }
-  }
-  return rules;
+export async function checkRules(
+  run: Run,
+  families: readonly Family[] = FAMILIES,
+): Promise<CheckRule[]> {
+  const all = await Promise.all(families.map((family) => rulesOf(run, family)));
+  return all.flat();
+}
+
+async function rulesOf(run: Run, family: Family): Promise<CheckRule[]> {
+  const asked = ['-j', 'rule', 'show'];
+  const { exitCode, stdout } = await run('ip', [`-${family}`, ...asked]);
+  if (exitCode !== 0) return []; // a kernel without IPv6
+  const all = parseIpJson(stdout, asked.join(' ')) as RuleJson[];
+  return all.flatMap(({ table, sport_start: firstPort }) => {
+    const ifindex = Number(table) - TABLES;
+    const isOurs = ifindex > 0 && ifindex < MOST_DEVICES && firstPort !== undefined;
+    return isOurs ? [{ family, ifindex, firstPort }] : [];
+  });
 }
 
 /** The first port of a block that no other device has; a device keeps its own. */
