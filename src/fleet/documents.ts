@@ -26,7 +26,7 @@ import {
 import type { Keys } from './agreement/keys.js';
 import type { Common, Head } from './agreement/records.js';
 import { parseCommon } from './agreement/records.js';
-import { joinConfig, weightsOf } from './agreement/wanted.js';
+import { KnownWanted } from './agreement/known-wanted.js';
 import type { Entry, Store } from './store/store.js';
 
 interface Kept {
@@ -54,6 +54,7 @@ export class Documents {
   #common: KeptCommon | undefined;
   #tables: ReadonlyMap<string, KeptDocument> = new Map();
   #config: Config | undefined;
+  readonly #wanted = new KnownWanted();
   /** What was refused, and at which revision. */
   readonly #refused = new Map<string, number>();
   /** Keys that the store has with what is known, and did not lose meanwhile. */
@@ -115,7 +116,9 @@ export class Documents {
       this.#tell(`cannot read ${this.#path}: ${fileFault(error)}`);
       return;
     }
-    const saved = tryParse(() => parseSavedDocuments(text));
+    const saved = tryParse(() =>
+      parseSavedDocuments(text, (one, toml, name) => this.#documentIn(one, toml, name)),
+    );
     if (saved instanceof Fault) {
       this.#tell(`${this.#path} is not used: ${saved.message}`);
       return;
@@ -199,7 +202,7 @@ export class Documents {
     const services = new Map(
       [...tables].map(([name, { document }]) => [name, document.wanted]),
     );
-    const config = joinConfig({ common: common.common.toml, services });
+    const config = this.#wanted.join({ common: common.common.toml, services });
     const [problem] = config.problems;
     if (problem !== undefined) return problem;
     const other = config.services.find(({ name, rows }) => {
@@ -247,10 +250,14 @@ export class Documents {
     this.#seen.add(key);
     const { value: text } = entry;
     if (known?.revision === entry.revision && known.text === text) return undefined;
-    const document = tryParse(() => documentIn(wholeValue(entry), toml, name));
+    const document = tryParse(() => this.#documentIn(wholeValue(entry), toml, name));
     if (!(document instanceof Fault)) return { text, revision: entry.revision, document };
     this.#refuse(key, entry.revision, document.message);
     return undefined;
+  }
+
+  #documentIn(text: string, toml: string, name: string): Document {
+    return parseDocument(text, (wanted) => this.#wanted.weightsOf(toml, name, wanted));
   }
 
   async #entry(key: string, signal?: AbortSignal): Promise<Entry | undefined> {
@@ -273,15 +280,10 @@ function wholeValue({ value, fault }: Entry): string {
   throw new Fault(fault);
 }
 
-function documentIn(text: string, toml: string, name: string): Document {
-  const document = parseDocument(text, (wanted) => weightsOf(toml, wanted));
-  const services = new Map([[name, document.wanted]]);
-  const [problem] = joinConfig({ common: toml, services }).problems;
-  if (problem !== undefined) throw new Fault(problem);
-  return document;
-}
-
-function parseSavedDocuments(text: string): {
+function parseSavedDocuments(
+  text: string,
+  documentIn: (text: string, toml: string, name: string) => Document,
+): {
   common: KeptCommon;
   tables: Map<string, KeptDocument>;
 } {

@@ -26,7 +26,8 @@ import {
   parseNode,
 } from './agreement/records.js';
 import { parseSeen } from './agreement/votes.js';
-import { joinConfig, weightsOf } from './agreement/wanted.js';
+import { KnownWanted } from './agreement/known-wanted.js';
+import { joinConfig } from './agreement/wanted.js';
 import { Follow } from './follow.js';
 import type { NextDocument } from './led-service.js';
 import { LedService } from './led-service.js';
@@ -77,6 +78,9 @@ export class Leader {
   /** Who leads, as it was seen last. */
   #seen: Entry | undefined;
   #watch: NodeJS.Timeout | undefined;
+  readonly #wanted = new KnownWanted();
+  /** What entries hold, as long as they are the same. */
+  #parsed = new WeakMap<Entry, { with: string; value: unknown }>();
   readonly #told = new Set<string>();
   #isOver = false;
 
@@ -291,11 +295,12 @@ export class Leader {
     const text = entries.get(keys.common)?.value;
     if (text === undefined) return;
     const common = parseCommon(text);
-    const documents = this.#below(entries, keys.table(), (value) =>
-      parseDocument(value, (wanted) => weightsOf(common.toml, wanted)),
-    );
-    const texts = this.#texts(entries, common.toml, documents);
-    const config = joinConfig({ common: common.toml, services: texts });
+    const { toml } = common;
+    const parse = (value: string, name: string): Document =>
+      parseDocument(value, (wanted) => this.#wanted.weightsOf(toml, name, wanted));
+    const documents = this.#below(entries, keys.table(), parse, named, toml);
+    const texts = this.#texts(entries, toml, documents);
+    const config = this.#wanted.join({ common: toml, services: texts });
     const hands = this.#below(entries, keys.hand(), parseHands);
     this.#services = new Map(
       config.services.map((service) => {
@@ -320,7 +325,7 @@ export class Leader {
     documents: ReadonlyMap<string, Document>,
   ): Map<string, string> {
     const wanted = this.#below(entries, this.#parts.keys.wanted(), (text) => text);
-    const [problem] = joinConfig({ common, services: wanted }).problems;
+    const [problem] = this.#wanted.join({ common, services: wanted }).problems;
     if (problem === undefined) return wanted;
     let texts = new Map<string, string>();
     for (const [name, text] of wanted) {
@@ -340,16 +345,26 @@ export class Leader {
     return texts;
   }
 
-  /** What stands below a place, by name. What is none of ours is left out, and told once. */
+  /**
+   * What stands below a place, by name. What is none of ours is left out, and told once. Only
+   * what has changed is parsed; `also` is what else the parser goes by.
+   */
   #below<T>(
     entries: ReadonlyMap<string, Entry>,
     place: string,
-    parse: (text: string) => T,
+    parse: (text: string, name: string) => T,
     which: typeof named<Entry> = named,
+    also = '',
   ): Map<string, T> {
     const all = new Map<string, T>();
-    for (const [name, { key, value, revision }] of which(entries.values(), place)) {
-      const one = tryParse(() => parse(value));
+    for (const [name, entry] of which(entries.values(), place)) {
+      const { key, value, revision } = entry;
+      const known = this.#parsed.get(entry);
+      const one =
+        known?.with === also
+          ? (known.value as T | Fault)
+          : tryParse(() => parse(value, name));
+      this.#parsed.set(entry, { with: also, value: one });
       if (one instanceof Fault)
         this.#tell(`${key} at revision ${revision}: ${one.message}`);
       else all.set(name, one);
@@ -473,7 +488,7 @@ export class Leader {
       { key: keys.head, revision: revisionIn(entries, keys.head) },
     ];
     const texts = [...documents].map(([name, document]) => {
-      const weights = weightsOf(common.toml, document.wanted);
+      const weights = this.#wanted.weightsOf(common.toml, name, document.wanted);
       return [name, formatShort(document, weights)] as const;
     });
     const count = portionOf(texts.map(([, value]) => value));

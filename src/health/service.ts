@@ -55,6 +55,7 @@ export class ServiceHealth {
   readonly #settings: Settings;
   readonly #destinations: Destination[];
   readonly #byKey = new Map<string, Destination[]>();
+  readonly #byName: ReadonlyMap<string, Destination>;
   #live: Given[];
   /** Until when a panic lasts; Infinity: until most are back. */
   #panicEnd: number;
@@ -68,6 +69,7 @@ export class ServiceHealth {
     this.name = name;
     this.#settings = settings;
     this.#destinations = destinations.map((one) => ({ ...one }));
+    this.#byName = new Map(this.#destinations.map((one) => [one.name, one]));
     this.#live = live;
     // Only a panic leaves packets to one that does not serve: it was there before a restart.
     const isKept = this.#destinations.some(
@@ -132,12 +134,11 @@ export class ServiceHealth {
   }
 
   find(name: string): Readonly<Destination> | undefined {
-    return this.#destinations.find((one) => one.name === name);
+    return this.#byName.get(name);
   }
 
   setByHand(name: string, decided: Decided): void {
-    const one = this.#destinations.find((each) => each.name === name);
-    Object.assign(must(one, name), decided);
+    Object.assign(must(this.#byName.get(name), name), decided);
   }
 
   shares(now: number): Shares {
