@@ -4,7 +4,6 @@
  * and reports every bad row. The result is either completely right or not there at all.
  */
 import { at } from '../text/must.js';
-import { parse } from 'csv-parse/sync';
 
 import { Fault, tryParse } from '../text/fault.js';
 import {
@@ -87,30 +86,16 @@ interface ParsedRow {
   row: DestinationRow | Fault;
 }
 
-/** What csv-parse returns with `info`, which its types do not know. */
-interface CsvRecord {
-  record: string[];
-  info: { lines: number };
-}
-
 /**
- * No cell of ours contains a comma or a line break, so the parser need not know quotes.
- * An unclosed quote then does not swallow the next rows.
+ * No cell of ours contains a comma or a line break, so quotes need not be understood here.
+ * An unclosed one then does not swallow the next rows. What stands behind a # is a comment.
  */
 function parseFile({ name, text }: DestinationFile): ParsedRow[] {
-  const records = parse(text.replaceAll(/\r\n?/g, '\n'), {
-    bom: true,
-    comment: '#',
-    info: true,
-    quote: false,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    trim: true,
-  }) as unknown as CsvRecord[];
-  const rows = records
-    .map(({ record, info }) => ({
-      cells: record.map(unquote),
-      place: `${name}:${info.lines}`,
+  const lines = text.replace(/^\ufeff/, '').split(/\r\n?|\n/);
+  const rows = lines
+    .map((line, index) => ({
+      cells: (line.split('#', 1)[0] ?? '').split(',').map(cellOf),
+      place: `${name}:${index + 1}`,
     }))
     .filter(({ cells }) => cells.some((cell) => cell !== ''));
   const isHeader = rows[0]?.cells[0]?.toLowerCase() === 'address';
@@ -119,9 +104,10 @@ function parseFile({ name, text }: DestinationFile): ParsedRow[] {
     .map(({ cells, place }) => ({ place, row: tryParse(() => parseRow(cells, place)) }));
 }
 
-/** Removes the quotes that spreadsheets like to put around a cell. */
-function unquote(cell: string): string {
-  const inner = /^"(.*)"$/.exec(cell)?.[1];
+/** Without the quotes that spreadsheets like to put around a cell. */
+function cellOf(text: string): string {
+  const cell = text.trim();
+  const inner = cell.startsWith('"') ? /^"(.*)"$/.exec(cell)?.[1] : undefined;
   return inner === undefined ? cell : inner.trim();
 }
 

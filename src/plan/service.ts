@@ -342,13 +342,13 @@ function countMoved(
   was: ReadonlyMap<number, string>,
   is: ReadonlyMap<number, string>,
 ): number {
+  // Most slots stay, and numbers are quicker to compare than addresses.
   const changed = new Set(
     [...is].flatMap(([id, one]) => (was.get(id) === one ? [] : [id])),
   );
   let moved = 0;
   after.slots.forEach(({ current }, key) => {
     const earlier = before.slots.get(key)?.current ?? 0;
-    // Most slots stay, and numbers are quicker to compare than addresses.
     if (current === earlier ? changed.has(current) : is.get(current) !== was.get(earlier))
       moved++;
   });

@@ -38,10 +38,11 @@ export function* changesOf(
   slots: State['slots'],
 ): Generator<Change> {
   let present = slots;
+  const last = writes.findLast((write) => write.map === 'slots');
   for (const write of writes) {
     if (write.map === 'slots') {
       yield* slotChanges(maps, write.slots, present);
-      present = new SlotTable([present, write.slots]);
+      if (write !== last) present = new SlotTable([present, write.slots]);
       continue;
     }
     const map = maps[write.map];
@@ -72,10 +73,12 @@ function* slotChanges(
   const group: QuadGroup = { quads: [], remembered: [], named: [] };
   const slotOf: SlotOf = (key) => written.get(key) ?? present.get(key) ?? EMPTY_SLOT;
   for (const quad of quadsIn(written)) {
-    const isAlone = hasHot(quad, (key) => present.get(key) ?? EMPTY_SLOT);
+    const isAlone = hasHot(quad, present);
     if (isAlone || group.quads.length === GROUP) yield* endGroup(maps, group, slotOf);
     group.quads.push(quad);
-    if (hasHot(quad, slotOf)) addMemories(maps, group, quad, written, present, slotOf);
+    if (hasHot(quad, written)) {
+      addMemories(maps, group, quad, written, present, slotOf);
+    }
     if (isAlone) yield* endGroup(maps, group, slotOf);
   }
   yield* endGroup(maps, group, slotOf);
@@ -100,9 +103,10 @@ function quadsIn(slots: SlotTable): number[] {
   return quads;
 }
 
-function hasHot(quad: number, slotOf: SlotOf): boolean {
-  for (let key = quad * QUAD; key < (quad + 1) * QUAD; key++) {
-    if (isHot(slotOf(key))) return true;
+function hasHot(quad: number, slots: State['slots']): boolean {
+  for (let key = quad * QUAD; slots.size > 0 && key < (quad + 1) * QUAD; key++) {
+    const slot = slots.get(key);
+    if (slot && isHot(slot)) return true;
   }
   return false;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** The socket on which l4lbd answers for a device, and how to ask there. */
-import { request } from 'node:http';
-import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
@@ -79,11 +78,14 @@ const NOBODY_THERE = ['ENOENT', 'ECONNREFUSED'];
 const LONGEST = 60_000;
 
 /** Asks the l4lbd of a device; undefined: none runs there. */
-export function askDaemon(
+export async function askDaemon(
   device: string,
   { method, path, body }: Question,
 ): Promise<Answer | undefined> {
   const socketPath = daemonSocket(device);
+  if (!existsSync(socketPath)) return undefined;
+  // It takes a while to load, and most commands meet no daemon.
+  const { request } = await import('node:http');
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, method, path, timeout: LONGEST }, (answer) => {
       let text = '';
@@ -108,12 +110,14 @@ export function askDaemon(
 }
 
 /** Calls `take` for each line that l4lbd sends, until it ends. Returns whether any runs. */
-export function followDaemon(
+export async function followDaemon(
   device: string,
   path: string,
   take: (line: string) => void,
 ): Promise<boolean> {
   const socketPath = daemonSocket(device);
+  if (!existsSync(socketPath)) return false;
+  const { request } = await import('node:http');
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, path }, (answer) => {
       let rest = '';
