@@ -36,9 +36,7 @@ export function putU64(buffer: Buffer, value: bigint, at: number): void {
 
 /** Several words of 4 bytes, as a struct holds them. */
 export function encodeWords(words: readonly number[]): Buffer {
-  const buffer = Buffer.alloc(4 * words.length);
-  words.forEach((word, index) => putU32(buffer, word, 4 * index));
-  return buffer;
+  return Buffer.from(Uint32Array.from(words).buffer);
 }
 
 export function decodeWords(buffer: Buffer): number[] {

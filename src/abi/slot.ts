@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** struct l4lb_quad, l4lb_memory and l4lb_names: slots, what hot ones remember, and whom they name. */
-import { LITTLE, u16, u32, putU16, putU32 } from './bytes.js';
-import { VALUE_SIZES } from './maps.js';
+import { LITTLE, putU16, putU32, u16, u32 } from './bytes.js';
 
 /** The `previous` of a hot slot whose previous destination is gone. */
 export const NOBODY = 0xffff;
@@ -36,21 +35,19 @@ export interface QuadSlot {
 
 /** Four slots; the first is in the lowest bits of a word. */
 export function encodeQuad(slots: readonly QuadSlot[]): Buffer {
-  const buffer = Buffer.alloc(VALUE_SIZES.slots);
-  slots.forEach(({ current, isHot }, index) => putSlot(buffer, index, current, isHot));
-  return buffer;
+  const row = new Uint16Array(QUAD);
+  slots.forEach(({ current, isHot }, index) => putSlot(row, index, current, isHot));
+  return Buffer.from(row.buffer);
 }
 
 /** Puts a slot into its place in a row of quads. */
 export function putSlot(
-  quads: Buffer,
+  quads: Uint16Array,
   place: number,
   current: number,
   isHot: boolean,
 ): void {
-  const index = place % QUAD;
-  const value = isHot ? current | HOT : current;
-  putU16(quads, value, VALUE_SIZES.slots * ((place - index) / QUAD) + inQuad(index));
+  quads[LITTLE ? place : place ^ (QUAD - 1)] = isHot ? current | HOT : current;
 }
 
 export function decodeQuad(buffer: Buffer): QuadSlot[] {

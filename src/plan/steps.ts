@@ -285,7 +285,8 @@ function planSlots(
     const key = firstSlot + number;
     const slot = state.slots.get(key) ?? EMPTY_SLOT;
     const value = next(slot, number);
-    if (value !== slot && !sameSlot(slot, value)) moved.set(key, value);
+    if (value === slot || sameSlot(slot, value)) continue;
+    moved.set(key, value);
     if (hasRecords && wanted.now !== undefined && isKeptByMove(slot, value)) {
       kept.push({ map: 'kept', key, value: wanted.now });
     }

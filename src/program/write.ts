@@ -154,13 +154,14 @@ function* endGroup(
   yield* remembered.splice(0);
   yield* named.splice(0);
   const keys = encodeWords(quads);
-  const values = Buffer.alloc(map.valueSize * quads.length);
+  const row = new Uint16Array(QUAD * quads.length);
   quads.splice(0).forEach((quad, index) => {
     for (let place = 0; place < QUAD; place++) {
       const slot = slotOf(quad * QUAD + place);
-      putSlot(values, index * QUAD + place, slot.current, isHot(slot));
+      putSlot(row, index * QUAD + place, slot.current, isHot(slot));
     }
   });
+  const values = Buffer.from(row.buffer);
   const sizes = { keySize: map.keySize, valueSize: map.valueSize };
   yield { map: map.id, keys, values, ...sizes };
 }
