@@ -53,6 +53,8 @@ export interface FleetStatus {
   up_to_date: boolean;
   /** What is wrong with it; null: nothing. */
   fault: string | null;
+  /** Nodes with the same document and other tables, in words; only the leader hears of all. */
+  disagreements: string[];
   tables: FleetTable[];
 }
 

@@ -12,6 +12,7 @@ import type { Journal } from '../daemon/journal.js';
 import { Fault, tryParse } from '../text/fault.js';
 import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
+import { disagreements } from './agreement/disagreements.js';
 import type { Document, Hand } from './agreement/document.js';
 import { formatShort, parseDocument } from './agreement/document.js';
 import type { Documents } from './documents.js';
@@ -78,6 +79,7 @@ export class Leader {
   /** Who leads, as it was seen last. */
   #seen: Entry | undefined;
   #watch: NodeJS.Timeout | undefined;
+  #disagreements: readonly string[] = [];
   readonly #wanted = new KnownWanted();
   /** What entries hold, as long as they are the same. */
   #parsed = new WeakMap<Entry, { with: string; value: unknown }>();
@@ -90,6 +92,11 @@ export class Leader {
 
   get leads(): boolean {
     return this.#mine !== undefined;
+  }
+
+  /** Where nodes disagree, as far as this node hears of the others, in words. */
+  get disagreements(): readonly string[] {
+    return this.#disagreements;
   }
 
   /** Takes who leads, as the store has it; undefined: nobody. */
@@ -181,6 +188,7 @@ export class Leader {
     this.#all?.stop();
     this.#all = undefined;
     this.#services = new Map();
+    this.#disagreements = [];
     this.#made = '';
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -236,6 +244,10 @@ export class Leader {
     this.#make(entries, now);
     const nodes = this.#below(entries, keys.node(), parseNode, living);
     const seen = this.#below(entries, keys.seen(), parseSeen, living);
+    this.#disagreements = disagreements(nodes);
+    this.#disagreements.forEach((what) => {
+      this.#tell(what);
+    });
     // Whoever does not live does not vote.
     const votes = new Map([...seen].filter(([name]) => nodes.has(name)));
     let wait = LONGEST;

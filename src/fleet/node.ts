@@ -230,6 +230,7 @@ export class FleetNode implements Controller {
       announced: (this.#announcer?.last ?? []).map(({ address }) => address),
       up_to_date: head !== undefined && this.#documents.isUpTo(head) && !this.#isDirty,
       fault: this.#fault ?? null,
+      disagreements: [...this.#leader.disagreements],
       tables: [...this.#standing.tables()].map(
         ([service, { revision, sum, isSettled }]) => ({
           ...{ service, revision, sum, settled: isSettled },

@@ -3,6 +3,7 @@
 import { Fault, tryParse } from '../../text/fault.js';
 import { printableLine } from '../../text/printable.js';
 import type { Document } from '../agreement/document.js';
+import { disagreements } from '../agreement/disagreements.js';
 import { parseDocument } from '../agreement/document.js';
 import type { Keys } from '../agreement/keys.js';
 import { leaderIn, living, named } from '../agreement/keys.js';
@@ -111,7 +112,7 @@ export async function overviewOf(
   return {
     ...{ fleet, store: store.name, leader, services, nodes: own },
     drained: head instanceof Fault ? [] : [...head.drained].map(printableLine),
-    faults: [...faults, ...disagreements(own)].map(printableLine),
+    faults: [...faults, ...disagreements(nodes)].map(printableLine),
   };
 }
 
@@ -156,22 +157,4 @@ function nodeOverview(
       ...{ sum, settled: isSettled },
     })),
   };
-}
-
-/** Nodes that have the same document, and slots that lead elsewhere or remember something else. */
-function disagreements(nodes: readonly NodeOverview[]): string[] {
-  const sums = new Map<string, Map<string, string[]>>();
-  for (const { name, tables } of nodes) {
-    for (const { service, revision, sum } of tables) {
-      const key = `${service} at revision ${revision}`;
-      const of = sums.get(key) ?? new Map<string, string[]>();
-      of.set(sum, [...(of.get(sum) ?? []), name]);
-      sums.set(key, of);
-    }
-  }
-  return [...sums].flatMap(([key, of]) => {
-    if (of.size < 2) return [];
-    const sides = [...of].map(([sum, names]) => `${names.join(', ')}: ${sum}`);
-    return [`NODES DISAGREE about ${key}: ${sides.join('; ')}`];
-  });
 }

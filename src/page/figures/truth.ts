@@ -91,6 +91,7 @@ function troublesOf({ ready, file, checker, services, fleet, unseen }: Status): 
     ...(fleet && !(fleet.linked && fleet.leader !== null && fleet.up_to_date)
       ? [`${fleetInOneLine(fleet)}.`]
       : []),
+    ...(fleet?.disagreements.map((what) => `${what}.`) ?? []),
     ...unseen.map((what) => `Not seen: ${what}`),
   ];
 }

@@ -58,7 +58,7 @@ export function fleet(changed: Partial<FleetStatus> = {}): FleetStatus {
   return {
     ...{ name: 'main', node: 'lb1', store: 'etcd:https://etcd1:2379', linked: true },
     ...{ leader: 'lb2', drained: false, announced: ['198.51.100.10'] },
-    ...{ up_to_date: true, fault: null },
+    ...{ up_to_date: true, fault: null, disagreements: [] },
     tables: [{ service: 'web', revision: 7, sum: 'acd0478c', sets: 2, settled: false }],
     ...changed,
   };

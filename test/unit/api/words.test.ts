@@ -31,3 +31,11 @@ test.each([{ linked: false }, { leader: null }, { up_to_date: false }])(
     expect(of(changed).troubles.join()).toContain('lb1 of fleet main');
   },
 );
+
+test('the page of the leader tells of nodes that disagree', () => {
+  const what = 'NODES DISAGREE about web at revision 7: lb1: a; lb2: b';
+  const one = status({ fleet: fleet({ disagreements: [what] }) });
+  const { mood, troubles } = truthOf(one, { age: 0, fault: undefined });
+  expect(mood).toBe('bad');
+  expect(troubles).toContain(`${what}.`);
+});

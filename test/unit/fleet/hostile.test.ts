@@ -267,6 +267,23 @@ describe('a leader', () => {
     expect(what()).toContain('lb1 leads, and is not there');
   });
 
+  test('tells when nodes disagree', async () => {
+    await leading(service('web', 80));
+    const node = (sum: string): string =>
+      formatNode({
+        ...{ version: '1', isDrained: false, fault: '', addresses: [] },
+        tables: new Map([['web', { revision: 7, sum, isSettled: false }]]),
+      });
+    await putLiving({ [keys.node('lb2')]: node('a'), [keys.node('lb3')]: node('a') });
+    await sleep(100);
+    expect(running.leader.disagreements).toEqual([]);
+    await putLiving({ [keys.node('lb3')]: node('\u001bb') });
+    const words = 'NODES DISAGREE about web at revision 7: lb2: a; lb3: \\u001bb';
+    await until(() => running.leader.disagreements.length > 0);
+    expect(running.leader.disagreements).toEqual([words]);
+    expect(running.told).toContainEqual(expect.objectContaining({ what: words }));
+  });
+
   test('only nodes that are alive vote', async () => {
     const check = `check = { kind = "tcp" }\n`;
     const vote = JSON.stringify({
