@@ -28,13 +28,14 @@ drain NODE     routers shall prefer the other nodes
 undrain NODE   takes that back
 settle --now   let no slot of any node remember what it was before
 reset --yes    remove the fleet from the store; nodes that run keep what they have
-bird           print the configuration of BIRD beside this balancer, with -i DEVICE
-frr, router    print the router's side, for FRR or for BIRD
+bird [NODE]    print the configuration of BIRD beside this balancer or that node, with -i DEVICE
+frr, router [NODE]  print the router's side, for FRR or for BIRD, with all nodes or that one
 A destination is drained by l4lb ctl on any node. Without the store all stays as it is.`;
 
 interface Word {
-  /** How many words follow it. */
+  /** How many words follow it, and whether one may be left out. */
   names: number;
+  isOptional?: boolean;
   /** Its own options, besides those that say which fleet is meant. */
   options?: readonly (keyof FleetFlags)[];
   run: (flags: FleetFlags, name: string) => Promise<void>;
@@ -69,17 +70,19 @@ const WORDS = new Map<string, Word>([
   [
     'bird',
     {
-      names: 0,
+      names: 1,
+      isOptional: true,
       options: ['interface', 'table', ...ROUTER_OPTIONS],
-      run: (flags) => printRouting(flags, 'bird'),
+      run: (flags, node) => printRouting(flags, 'bird', node),
     },
   ],
   ...['frr', 'router'].map((word): [string, Word] => [
     word,
     {
-      names: 0,
+      names: 1,
+      isOptional: true,
       options: ROUTER_OPTIONS,
-      run: (flags) => printRouting(flags, word),
+      run: (flags, node) => printRouting(flags, word, node),
     },
   ]),
 ]);
@@ -186,8 +189,10 @@ async function run(
       next: `one of: ${[...WORDS.keys()].join(', ')}`,
     });
   }
-  const form = `l4lb fleet ${word}${what.names > 0 ? ' NODE' : ''}`;
-  if (names.length !== what.names) {
+  const node = what.isOptional ? ' [NODE]' : ' NODE';
+  const form = `l4lb fleet ${word}${what.names > 0 ? node : ''}`;
+  const least = what.isOptional ? 0 : what.names;
+  if (names.length < least || names.length > what.names) {
     throw new UsageFailure(
       names.length < what.names ? `${word} of what?` : `too many words for ${word}`,
       { next: form },

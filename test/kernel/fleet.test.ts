@@ -149,6 +149,14 @@ async function announces(role: Role, metric: number): Promise<void> {
   }
 }
 
+async function until(isSo: () => boolean): Promise<void> {
+  for (const end = Date.now() + 20_000; !isSo();) {
+    if (Date.now() > end)
+      throw new Error(JSON.stringify(nodes.map(({ stderr }) => stderr)));
+    await sleep(50);
+  }
+}
+
 const servers = new Map<number, ChildProcess>();
 
 async function serveOn(number: number): Promise<void> {
@@ -385,6 +393,17 @@ test('routing daemons get their configurations', async () => {
   );
   expect(bird.stdout).toContain('neighbor 10.0.0.77 as 65000;');
   expect(bird.stdout).toContain(`if net !~ [ ${VIP}/32{32,32} ] then reject;`);
+  const other = await fleet(
+    ...['bird', 'two', '-i', 'eth0', '--as', '65100', '--router', '10.0.0.77=65000'],
+  );
+  expect(other.stdout).toContain('local 10.0.1.4 as 65100;');
+  const nobody = await network.run('client', 'bin/l4lb.js', [
+    ...['fleet', 'frr', 'nobody', '--as', '65000', '--router', '=65100'],
+    ...['--store', `file:${place}`],
+  ]);
+  expect(nobody.stderr).toContain('no node nobody is alive');
+  const single = await fleet('frr', 'two', '--as', '65000', '--router', '=65100');
+  expect(single.stdout.match(/ remote-as /g)).toHaveLength(1);
   const frr = await fleet('frr', '--as', '65000', '--router', '=65100');
   expect(frr.stdout).toContain(' neighbor 10.0.0.4 remote-as 65100');
   const args = ['fleet', 'bird', '-i', 'eth0', '--as', '1', '--router', '10.0.0.77=2'];
@@ -394,4 +413,15 @@ test('routing daemons get their configurations', async () => {
   ]);
   expect(none.exitCode).toBe(1);
   expect(none.stderr).toContain('there is no such fleet');
+});
+
+test('a node whose program is taken off ends, and takes back what it announced', async () => {
+  const node = at(nodes, 0);
+  await announces('balancer', 100);
+  await network.expectOk('balancer', 'bin/l4lb-load.js', '-i', 'eth0', '--off');
+  await until(() => isEnded(node.child));
+  expect(node.child.exitCode).toBe(1);
+  expect(node.stderr).toContain('no XDP program on eth0');
+  expect(await announcedBy('balancer')).toEqual([]);
+  node.stderr = '';
 });

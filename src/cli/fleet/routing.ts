@@ -7,7 +7,7 @@ import { joinConfig } from '../../fleet/agreement/wanted.js';
 import { birdOfBalancer } from '../../fleet/announce/bird.js';
 import { frrOfRouter } from '../../fleet/announce/frr.js';
 import { birdOfRouter } from '../../fleet/announce/router.js';
-import { noFleet } from '../../fleet/operate/change.js';
+import { noFleet, notAlive } from '../../fleet/operate/change.js';
 import { run } from '../../system/run.js';
 import { ownNetworks } from '../../system/ip/own.js';
 import { print } from '../../system/output.js';
@@ -20,7 +20,12 @@ import { openFleet } from './store.js';
 /** Link-local addresses lead nowhere from another link. */
 const isRoutable = (address: string): boolean => !/^fe[89ab]/i.test(address);
 
-export async function printRouting(flags: FleetFlags, word: string): Promise<void> {
+/** With a name it is about that node alone, as the store has it. */
+export async function printRouting(
+  flags: FleetFlags,
+  word: string,
+  name: string,
+): Promise<void> {
   const { as, router: peers = [] } = flags;
   if (as === undefined || peers.length === 0) {
     throw new UsageFailure(`${word} needs to know who speaks BGP`, {
@@ -41,8 +46,20 @@ export async function printRouting(flags: FleetFlags, word: string): Promise<voi
   if (!entries.some(({ key }) => key === keys.common)) throw noFleet(store);
   const prefixes = prefixesIn(entries, keys);
   const text = tryParse(() => {
-    if (word === 'bird') return () => birdHere(flags, prefixes);
-    const nodes = living(entries, keys.node());
+    if (word === 'bird' && name === '') return () => birdHere(flags, prefixes);
+    const alive = living(entries, keys.node());
+    const nodes = alive.filter(([own]) => name === '' || own === name);
+    if (name !== '' && nodes.length === 0) {
+      throw notAlive(
+        name,
+        alive.map(([own]) => own),
+      );
+    }
+    const [only] = nodes;
+    if (word === 'bird' && only) {
+      const made = birdAt(flags, prefixes, parseNode(only[1].value).addresses);
+      return () => Promise.resolve(made);
+    }
     const balancers = nodes.flatMap(([name, { value }]) => {
       const [address] = parseNode(value).addresses.filter(isRoutable);
       const [peer] = peers;
@@ -79,15 +96,22 @@ function prefixesIn(
   return [...new Set(config.services.flatMap(addressesOf))];
 }
 
-async function birdHere(
-  { interface: device = '', as = 0, router = [], routerId, table }: FleetFlags,
-  prefixes: readonly string[],
-): Promise<string> {
+async function birdHere(flags: FleetFlags, prefixes: readonly string[]): Promise<string> {
+  const { interface: device = '' } = flags;
   const networks = (await ownNetworks(run)).get(device);
   if (!networks) {
     throw new Failure(`there is no device ${device}`, { next: 'ip link' });
   }
-  const own = networks.map(({ address }) => address).filter(isRoutable);
+  const own = networks.map(({ address }) => address);
+  return birdAt(flags, prefixes, own);
+}
+
+function birdAt(
+  { interface: device = '', as = 0, router = [], routerId, table }: FleetFlags,
+  prefixes: readonly string[],
+  addresses: readonly string[],
+): string {
+  const own = addresses.filter(isRoutable);
   const ipv4 = own.find((address) => !address.includes(':'));
   const ipv6 = own.find((address) => address.includes(':'));
   const id = routerId ?? ipv4;

@@ -52,6 +52,14 @@ async function write(store: Store, all: Entries, puts: readonly Put[]): Promise<
   });
 }
 
+/** `nodes` are those that are. */
+export function notAlive(node: string, nodes: readonly string[]): Failure {
+  return new Failure(`no node ${node} is alive`, {
+    cause: nodes.length === 0 ? 'none is' : `these are: ${nodes.join(', ')}`,
+    next: 'l4lb fleet status',
+  });
+}
+
 /** Drains a node, or takes that back; false: it is so already. */
 export const drainNode = (
   store: Store,
@@ -71,10 +79,7 @@ async function tryToDrain(
   if (head.drained.has(node) === isDrained) return false;
   const nodes = living(all.values(), keys.node()).map(([name]) => name);
   if (isDrained && !nodes.includes(node)) {
-    throw new Failure(`no node ${node} is alive`, {
-      cause: nodes.length === 0 ? 'none is' : `these are: ${nodes.join(', ')}`,
-      next: 'l4lb fleet status',
-    });
+    throw notAlive(node, nodes);
   }
   const others = [...head.drained].filter((name) => name !== node);
   const drained = new Set(isDrained ? [...others, node] : others);
