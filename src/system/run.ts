@@ -120,10 +120,10 @@ function forget(child: ChildProcess): void {
   if (running.size === 0) stopListening?.();
 }
 
-/** Whoever else listens decides what becomes of this process. */
+/** Whoever else listens decides what becomes of both: to a daemon SIGHUP is no end. */
 function endByInterruption(signal: NodeJS.Signals): void {
-  killChildren();
   if (process.listenerCount(signal) > 1) return;
+  killChildren();
   stopListening?.();
   process.kill(process.pid, signal);
 }
