@@ -38,6 +38,9 @@ ethtool                           ethtool        turns checksum offload off in t
 hping3                            hping3         floods the demo'\''s balancer
 tcpdump                           tcpdump        shows the tests what is on the wire
 curl                              curl           is the client of the TCP demo
+nc.openbsd                        netcat-openbsd is client and server of the bridge testbed
+ping                              iputils-ping   asks whether the hosts of the bridge testbed answer
+arping                            iputils-arping asks for the balancer'\''s MAC address in the bridge testbed
 tmux                              tmux           is the terminal that the dashboard is tested in
 flock                             util-linux     keeps two writers of one table apart
 nsenter                           util-linux     runs commands in the test network

@@ -21,6 +21,8 @@ readonly destinations_address=10.0.0.3 destinations_mac=02:00:00:00:00:03
 readonly switch_mac=02:00:00:00:00:02
 readonly most_separate=250
 
+# shellcheck source=testbed/namespaces.sh
+. "$here/namespaces.sh"
 # shellcheck source=testbed/gateway.sh
 . "$here/gateway.sh"
 # shellcheck source=testbed/fabric.sh
@@ -63,33 +65,9 @@ NAME is made of a-z, 0-9 and "-", at most 40 of them (default: made up from the 
 USAGE
 }
 
-# fail STATUS WHAT [DETAIL [NEXT]]
-fail() {
-    local status=$1 what=$2 detail=${3:-} next=${4:-}
-    echo "$me: $what" >&2
-    [[ -z $detail ]] || echo "  ${detail//$'\n'/$'\n'  }" >&2
-    [[ -z $next ]] || echo "  $next" >&2
-    exit "$status"
-}
-
-wrong_usage() {
-    fail 2 "$1" "" "See: $me --help"
-}
-
-# step WHAT NEXT COMMAND...: runs a command, whose output matters only if it fails.
-step() {
-    local what=$1 next=$2 output
-    shift 2
-    output=$("$@" 2>&1) || fail 1 "could not $what" "$output" "$next"
-}
-
 check_name() {
     [[ $1 =~ ^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$ ]] ||
         wrong_usage "'$1' is no name for a network: take a-z, 0-9 and '-', at most 40 of them"
-}
-
-check_root() {
-    ((EUID == 0)) || fail 1 "only root can make namespaces" "" "Run it again with sudo."
 }
 
 namespace() {
@@ -152,36 +130,13 @@ its_namespaces() {
     return 0
 }
 
-# The processes in the given namespaces. A namespace lives on while a process is in it.
-processes_in() {
-    stat -Lc '%i' "${@/#//run/netns/}" 2>/dev/null |
-        awk -v self="$$" '
-            FNR == NR { ours["net:[" $1 "]"]; next }
-            { split($1, path, "/"); gsub("\047", "", $3) }
-            $3 in ours && path[3] != self { print path[3] }
-        ' - <(stat -c '%N' /proc/[0-9]*/ns/net 2>/dev/null)
-}
-
-stop_processes() {
-    local pids tries
-    for tries in {1..20}; do
-        mapfile -t pids < <(processes_in "$@")
-        ((${#pids[@]})) || return 0
-        ((tries > 1)) || kill -TERM "${pids[@]}" 2>/dev/null || true
-        sleep 0.05
-    done
-    kill -KILL "${pids[@]}" 2>/dev/null || true
-}
-
 take_down() {
     local spaces space
     mapfile -t spaces < <(its_namespaces)
     if ((${#spaces[@]})); then
         stop_processes "${spaces[@]}"
-        # The locks of its devices, and the socket of an l4lbd that was killed. No other
-        # namespace can have its inode yet.
         for space in "${spaces[@]}"; do
-            rm -f "/run/l4lb/$(stat -Lc %i "/run/netns/$space")"-*.{lock,sock}
+            remove_files_of "$space"
         done
         printf 'netns del %s\n' "${spaces[@]}" | ip -force -batch - 2>/dev/null || true
     fi

@@ -44,6 +44,7 @@ copy_library() {
     find "$lib/node_modules" \( -name 'README*' -o -name 'LICENSE*' -o -name '.*' -type f \) -delete
     # What demos and builds need, and no command.
     find "$lib/testbed" \( -name '*.c' -o -name 'demo*.sh' -o -name relay.mjs -o -name ask.mjs -o -name keep.mjs \) -delete
+    rm -r "$lib"/testbed/bridge*
     find "$lib" -type f -exec chmod 644 {} +
     grep -rl '^#!/' "$lib"/testbed | xargs chmod 755
     chmod 755 "$lib"/flood/flood "$lib"/steer/steer "$lib"/entries/entries

@@ -19,6 +19,18 @@ export interface Page {
   page: string;
   /** Commands that the page is bound to show. */
   words: string[];
+  /** What stands in for the machine itself, on a page that builds a network there. */
+  machine?: Machine;
+}
+
+export interface Machine {
+  /** The option of nsenter that leads to it, once there is one. */
+  namespace: () => string;
+  env: Record<string, string>;
+  /** Runs before each command, since each has a shell of its own. */
+  before: string;
+  /** A prefix of names, which the page does not show. */
+  prefix: string;
 }
 
 /**
@@ -45,14 +57,21 @@ function renamed(command: string): string {
     .replace(` down ${SHOWN_NETWORK}`, ` down ${NETWORK}`);
 }
 
-function shell({ role, command }: ShownCommand): [string, string[]] {
+function shell({ role, command }: ShownCommand, machine?: Machine): [string, string[]] {
   const line = ['-c', renamed(command).replace(/ &$/, '')];
+  if (machine) {
+    return [
+      'nsenter',
+      [machine.namespace(), 'bash', '-c', `${machine.before}\n${line[1] ?? ''}`],
+    ];
+  }
   if (role === '') return ['bash', line];
   return ['nsenter', [`--net=/run/netns/l4lb-${NETWORK}-${role}`, 'bash', ...line]];
 }
 
 /** The lines that the page shows, with our network's name in them. */
-function named({ output }: ShownCommand): string[] {
+function named({ output }: ShownCommand, machine?: Machine): string[] {
+  if (machine) return output.map(evenly);
   return output.map((line) =>
     line.replaceAll('-try-', `-${NETWORK}-`).replace(/ try\b/g, ` ${NETWORK}`),
   );
@@ -62,20 +81,31 @@ function named({ output }: ShownCommand): string[] {
  * Both outputs as a terminal would show them, in lines. They share one pipe, since two
  * would be read in any order.
  */
-async function run(step: ShownCommand): Promise<string[]> {
-  const [file, args] = shell({ ...step, command: `exec 2>&1\n${step.command}` });
-  const options = { cwd: folder, env, reject: false, timeout: 120_000 } as const;
+async function run(step: ShownCommand, machine?: Machine): Promise<string[]> {
+  const [file, args] = shell({ ...step, command: `exec 2>&1\n${step.command}` }, machine);
+  const options = { ...optionsOf(machine), timeout: 120_000 } as const;
   const { stdout, exitCode } = await execa(file, args, options);
   if (exitCode !== 0) throw new Error(`it exited with ${exitCode}:\n${stdout}`);
-  return stdout === '' ? [] : stdout.split('\n');
+  const lines = stdout === '' ? [] : stdout.split('\n');
+  if (!machine) return lines;
+  return lines.map((line) => evenly(line.replaceAll(machine.prefix, '')));
+}
+
+/** Columns are as wide as the prefix makes them. */
+function evenly(line: string): string {
+  return line.replace(/ {2,}/g, ' ');
+}
+
+function optionsOf(machine?: Machine) {
+  return { cwd: folder, env: { ...env, ...machine?.env }, reject: false } as const;
 }
 
 /**
  * Starts a command that runs until the network goes down, and waits for its first words.
  */
-async function start(step: ShownCommand): Promise<string[]> {
-  const [file, args] = shell(step);
-  const child = execa(file, args, { cwd: folder, env, reject: false, buffer: false });
+async function start(step: ShownCommand, machine?: Machine): Promise<string[]> {
+  const [file, args] = shell(step, machine);
+  const child = execa(file, args, { ...optionsOf(machine), buffer: false });
   if (step.output.length === 0) return [];
   const [words] = (await once(child.stdout, 'data')) as [Buffer];
   return words.toString().trimEnd().split('\n');
@@ -92,7 +122,7 @@ export function runPages(pages: Page[]): void {
     rmSync(scratch, { recursive: true });
   });
 
-  describe.each(pages)('$page', ({ page, words }) => {
+  describe.each(pages)('$page', ({ page, words, machine }) => {
     afterAll(async () => {
       // If everything went well, the page itself has taken the network down.
       await execa('testbed/network.sh', ['down', NETWORK], { cwd: ROOT, reject: false });
@@ -120,12 +150,15 @@ export function runPages(pages: Page[]): void {
         if (failed !== '')
           throw new Error(`it did not run, since this failed: ${failed}`);
         failed = step.command; // until it has gone well
-        const output = step.command.endsWith(' &') ? await start(step) : await run(step);
+        const output = step.command.endsWith(' &')
+          ? await start(step, machine)
+          : await run(step, machine);
         // What is built depends on what was there before, so the page does not show it.
-        const isRight = step.command.startsWith('make') || isAsShown(named(step), output);
+        const isRight =
+          step.command.startsWith('make') || isAsShown(named(step, machine), output);
         if (isRight) failed = '';
         // Jest shows the difference better than a message of ours.
-        else expect(output.map(stable)).toEqual(named(step).map(stable));
+        else expect(output.map(stable)).toEqual(named(step, machine).map(stable));
       });
     }
   });
