@@ -28,9 +28,10 @@ BUILDS := $(BALANCERS) $(DECAPS)
 SENDER := flood/flood
 STEER := steer/steer
 ENTRIES := entries/entries
+DPDK := dpdk/l4lb-dpdk
 COMMANDS := $(patsubst bin/%.js,%,$(wildcard bin/*.js))
 HEADERS := $(wildcard datapath/*.h datapath/*/*.h)
-C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h steer/*.[ch] entries/*.[ch]) $(HEADERS)
+C_FILES := $(wildcard *.c programs/*.[ch] testbed/*.c bench/*.c test/*.h test/*/*.c test/fuzz/worker/*.[ch] test/unit/card/*/*.c flood/*.c flood/*.h steer/*.[ch] entries/*.[ch] dpdk/*.[ch]) $(HEADERS)
 SCRIPTS := setup.sh .ci/run packaging/deb/build.sh $(wildcard packaging/deb/p*) completion/l4lb.bash $(wildcard testbed/*.sh docs/*.sh bench/*.sh test/*.sh test/*/*.sh)
 # Includes the directories, whose time changes when a file is removed.
 SOURCES := $(shell find src -type d -o -type f) tsconfig.json package.json
@@ -45,7 +46,7 @@ BPF_FLAGS := -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -target 
 SIZES := $(foreach size,SLOTS DESTINATIONS CELLS,$(if $($(size)),-DL4LB_$(size)=$($(size))))
 
 .PHONY: help setup all objects build docs deb test test-all check lint lint-faults lint-layout lint-c typecheck \
-	demo demo-tcp demo-live demo-fleet demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table bench-failover fuzz workers \
+	dpdk demo demo-tcp demo-live demo-fleet demo-link demo-nat demo-full-nat pictures page-pictures bench bench-table bench-failover fuzz workers \
 	install uninstall clean FORCE
 
 all: objects $(SENDER) $(STEER) $(ENTRIES) build ## build everything: the BPF programs and the commands (default)
@@ -300,6 +301,19 @@ $(STEER): $(wildcard steer/*.[ch]) programs/steer.h Makefile
 $(ENTRIES): $(wildcard entries/*.[ch]) Makefile
 	$(CLANG) -O2 -g -Wall -Wextra -Werror $(filter %.c,$^) -o $@
 
+# ---- The same source in a process that DPDK gives frames, for those who want it ----
+
+# DPDK's own headers are not held to our warnings.
+DPDK_CFLAGS = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags libdpdk))
+DPDK_LIBS = $(shell pkg-config --libs libdpdk) -lbpf
+
+dpdk: $(DPDK) ## build l4lb-dpdk, after ./setup.sh dpdk
+
+$(DPDK): $(wildcard dpdk/*.[ch]) .make/native/frags.o l4lb_xdp_frags.o $(HEADERS) Makefile
+	@pkg-config --exists libdpdk || { echo "DPDK is missing. Run: ./setup.sh dpdk" >&2; exit 1; }
+	$(CLANG) $(NATIVE_FLAGS) -DL4LB_HOST $(DPDK_CFLAGS) $(filter dpdk/%.c,$^) .make/native/frags.o \
+		-o $@ $(DPDK_LIBS)
+
 # Programs that the benchmark needs beside ours.
 .make/floor.o .make/sink.o: .make/%.o: bench/%.c Makefile | .make
 	$(call compile,-mcpu=v3)
@@ -350,6 +364,7 @@ install: all ## install the commands below PREFIX (/usr/local); DESTDIR goes bef
 		chmod 755 "$(LIBRARY)/bin/$$command.js"; \
 		ln -sfn "../lib/l4lb/bin/$$command.js" "$(BIN)/$$command"; \
 	done
+	@[[ ! -x $(DPDK) ]] || ln -sfn "../lib/l4lb/$(DPDK)" "$(BIN)/l4lb-dpdk"
 	@umask 022 && for page in man/*; do \
 		install -D -m 644 "$$page" "$(SHARE)/man/man$${page##*.}/$${page##*/}"; \
 	done
@@ -362,10 +377,12 @@ install: all ## install the commands below PREFIX (/usr/local); DESTDIR goes bef
 
 uninstall: ## remove what install installed
 	@rm -rf "$(LIBRARY)"
-	@rm -f $(COMMANDS:%="$(BIN)/%") "$(SHARE)/zsh/site-functions/_l4lb" \
+	@rm -f $(COMMANDS:%="$(BIN)/%") "$(BIN)/l4lb-dpdk" "$(SHARE)/zsh/site-functions/_l4lb" \
 		$(COMMANDS:%="$(SHARE)/bash-completion/completions/%") \
 		$(COMMANDS:%="$(SHARE)/fish/vendor_completions.d/%.fish") \
 		$(foreach page,$(wildcard man/*),"$(SHARE)/man/man$(lastword $(subst ., ,$(page)))/$(notdir $(page))")
 
 clean: ## remove what was built
 	rm -rf $(OBJECTS) $(SENDER) $(STEER) $(ENTRIES) dist coverage .make l4lb_*.deb
+
+	rm -rf $(OBJECTS) $(SENDER) $(STEER) $(DPDK) dist coverage .make l4lb_*.deb

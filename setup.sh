@@ -13,6 +13,7 @@
 # what make demo-link, make demo-nat and make bench measure throughput with; without it the demos
 # leave that out. "setup.sh prometheus" adds what the tests of the metrics ask for a second opinion;
 # without it they say that they are skipped, and so for "setup.sh chromium" and the page of l4lbd.
+# "setup.sh dpdk" adds what make dpdk compiles l4lb-dpdk with; nothing else needs it.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
@@ -96,6 +97,12 @@ promtool                          prometheus     checks the metrics, the alert r
 readonly needs_of_the_page='
 /usr/bin/chromium                 chromium       shows the tests the page of l4lbd
 /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf fonts-dejavu-core has the letters of its pictures
+'
+
+readonly needs_of_dpdk='
+/usr/include/dpdk/rte_eal.h       libdpdk-dev    is what l4lb-dpdk is compiled with, and its drivers
+pkg-config                        pkg-config     tells how to compile with it
+strace                            strace         shows the tests which files l4lb-dpdk touches
 '
 
 # Packages with a service that nobody asked for, each with the name of its service.
@@ -247,7 +254,8 @@ case $#:${1:-} in
 1:chromium) needs=$needs_of_all$needs_of_the_page ;;
 1:etcd) needs=$needs_of_all$needs_of_the_store ;;
 1:bird) needs=$needs_of_all$needs_of_routing ;;
-*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|deb|iperf|prometheus|chromium|etcd|bird]" ;;
+1:dpdk) needs=$needs_of_all$needs_of_dpdk ;;
+*) fail "wrong usage: $*" "Usage: ./setup.sh [test|fuzz|bench|deb|iperf|prometheus|chromium|etcd|bird|dpdk]" ;;
 esac
 check_node
 install_packages

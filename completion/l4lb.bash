@@ -81,7 +81,7 @@ _l4lb_values() {
     'l4lb map -f' | 'l4lb map --file') echo 'several files' ;;
     'l4lb map -c' | 'l4lb map --config') echo 'one files' ;;
     'l4lb map --idle') echo 'one free' ;;
-    'l4lb map -m' | 'l4lb map --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb map -m' | 'l4lb map --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb map -s' | 'l4lb map --source') echo 'several free' ;;
     'l4lb map --vip') echo 'several free' ;;
     'l4lb map --slots') echo 'one free' ;;
@@ -93,15 +93,15 @@ _l4lb_values() {
     'l4lb map --seed') echo 'one free' ;;
     'l4lb map --previous') echo 'several files' ;;
     'l4lb export -i' | 'l4lb export --interface') echo 'one devices' ;;
-    'l4lb export -m' | 'l4lb export --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb export -m' | 'l4lb export --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb settle -i' | 'l4lb settle --interface') echo 'one devices' ;;
     'l4lb settle -c' | 'l4lb settle --config') echo 'one files' ;;
     'l4lb settle --idle') echo 'one free' ;;
     'l4lb settle --used') echo 'several files' ;;
     'l4lb settle --quiet') echo 'one free' ;;
-    'l4lb settle -m' | 'l4lb settle --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb settle -m' | 'l4lb settle --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb watch -i' | 'l4lb watch --interface') echo 'one devices' ;;
-    'l4lb watch -m' | 'l4lb watch --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb watch -m' | 'l4lb watch --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb ctl -i' | 'l4lb ctl --interface') echo 'one devices' ;;
     'l4lb events -i' | 'l4lb events --interface') echo 'one devices' ;;
     'l4lb events --since') echo 'one free' ;;
@@ -114,7 +114,7 @@ _l4lb_values() {
     'l4lb fleet --store-password-file') echo 'one files' ;;
     'l4lb fleet --store-token-file') echo 'one files' ;;
     'l4lb fleet -i' | 'l4lb fleet --interface') echo 'one devices' ;;
-    'l4lb fleet -m' | 'l4lb fleet --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb fleet -m' | 'l4lb fleet --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb fleet --node') echo 'one free' ;;
     'l4lb fleet --table') echo 'one free' ;;
     'l4lb fleet --listen') echo 'one free' ;;
@@ -125,7 +125,7 @@ _l4lb_values() {
     'l4lb fleet --router') echo 'several free' ;;
     'l4lb fleet --router-id') echo 'one free' ;;
     'l4lb stats -i' | 'l4lb stats --interface') echo 'one devices' ;;
-    'l4lb stats -m' | 'l4lb stats --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb stats -m' | 'l4lb stats --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb stats --interval') echo 'one free' ;;
     'l4lb stats --count') echo 'one free' ;;
     'l4lb explain -i' | 'l4lb explain --interface') echo 'one devices' ;;
@@ -137,9 +137,9 @@ _l4lb_values() {
     'l4lb explain --vlan') echo 'several free' ;;
     'l4lb explain --pcap') echo 'one files' ;;
     'l4lb explain --obj') echo 'one files' ;;
-    'l4lb explain -m' | 'l4lb explain --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb explain -m' | 'l4lb explain --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb doctor -i' | 'l4lb doctor --interface') echo 'one devices' ;;
-    'l4lb doctor -m' | 'l4lb doctor --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb doctor -m' | 'l4lb doctor --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb doctor --interval') echo 'one free' ;;
     'l4lb disturb --connections') echo 'one free' ;;
     'l4lb disturb --duration') echo 'one free' ;;
@@ -193,7 +193,7 @@ _l4lb_values() {
     'l4lb-map --used') echo 'several files' ;;
     'l4lb-map --quiet') echo 'one free' ;;
     'l4lb-map --idle') echo 'one free' ;;
-    'l4lb-map -m' | 'l4lb-map --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb-map -m' | 'l4lb-map --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb-map -s' | 'l4lb-map --source') echo 'several free' ;;
     'l4lb-map --vip') echo 'several free' ;;
     'l4lb-map --slots') echo 'one free' ;;
@@ -205,7 +205,7 @@ _l4lb_values() {
     'l4lb-map --seed') echo 'one free' ;;
     'l4lb-map --previous') echo 'several files' ;;
     'l4lb-stats -i' | 'l4lb-stats --interface') echo 'one devices' ;;
-    'l4lb-stats -m' | 'l4lb-stats --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb-stats -m' | 'l4lb-stats --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb-stats --interval') echo 'one free' ;;
     'l4lb-stats --count') echo 'one free' ;;
     'l4lb-explain -i' | 'l4lb-explain --interface') echo 'one devices' ;;
@@ -217,9 +217,9 @@ _l4lb_values() {
     'l4lb-explain --vlan') echo 'several free' ;;
     'l4lb-explain --pcap') echo 'one files' ;;
     'l4lb-explain --obj') echo 'one files' ;;
-    'l4lb-explain -m' | 'l4lb-explain --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb-explain -m' | 'l4lb-explain --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb-doctor -i' | 'l4lb-doctor --interface') echo 'one devices' ;;
-    'l4lb-doctor -m' | 'l4lb-doctor --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lb-doctor -m' | 'l4lb-doctor --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lb-doctor --interval') echo 'one free' ;;
     'l4lb-disturb --connections') echo 'one free' ;;
     'l4lb-disturb --duration') echo 'one free' ;;
@@ -250,7 +250,7 @@ _l4lb_values() {
     'l4lb-flood --dst-mac') echo 'one free' ;;
     'l4lbd -i' | 'l4lbd --interface') echo 'one devices' ;;
     'l4lbd -c' | 'l4lbd --config') echo 'one files' ;;
-    'l4lbd -m' | 'l4lbd --mode') echo 'one words xdpdrv xdpgeneric xdpoffload' ;;
+    'l4lbd -m' | 'l4lbd --mode') echo 'one words xdpdrv xdpgeneric xdpoffload dpdk' ;;
     'l4lbd --state') echo 'one free' ;;
     esac
 }

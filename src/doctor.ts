@@ -29,7 +29,7 @@ export function doctorCommand(): CliCommand {
       new Option(
         '-m, --mode <mode>',
         'examine the program in this mode; xdpoffload asks the card whether it takes one',
-      ).choices(['xdpdrv', 'xdpgeneric', 'xdpoffload']),
+      ).choices(['xdpdrv', 'xdpgeneric', 'xdpoffload', 'dpdk']),
     )
     .option(
       '--interval <seconds>',

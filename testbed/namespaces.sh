@@ -51,5 +51,5 @@ stop_processes() {
 # The locks of a namespace's devices, and the socket of an l4lbd that was killed. While the
 # namespace is there, no other can have its inode.
 remove_files_of() { # NAMESPACE
-    rm -f "/run/l4lb/$(stat -Lc %i "/run/netns/$1")"-*.{lock,sock}
+    rm -f "/run/l4lb/$(stat -Lc %i "/run/netns/$1")"-*.{lock,sock,dpdk}
 }

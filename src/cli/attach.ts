@@ -23,6 +23,7 @@ import {
   mapsOfLoaded,
   noBlocks,
   noFlows,
+  notByTools,
   programInTheWay,
 } from '../load/attach.js';
 import type { LoadResult } from '../load/attach.js';
@@ -128,6 +129,7 @@ export async function attach(flags: LoadFlags): Promise<void> {
     sayThere(flags, there);
     return;
   }
+  if (there?.mode === 'dpdk') throw notByTools(link);
   if (there && !flags.replace) throw alreadyThere(link, there, flags.mode);
   if (flags.file) await refuseBesideDaemon(link.name);
   if (flags.siblings && there && !isDecap(there.name)) {
@@ -144,10 +146,10 @@ export async function attach(flags: LoadFlags): Promise<void> {
   const siblings = names && files && (await prepareSiblings(tools, link, names, files));
   const isCard = [flags.mode, there?.mode].includes('xdpoffload');
   // An object of the user's own may be of the portable build, which cannot do it either.
-  const canLeave = !isCard && (flags.obj === undefined || hasMap(flags.obj, 'exits'));
+  const isHost = !isCard && (flags.obj === undefined || hasMap(flags.obj, 'exits'));
+  const can = { canLeave: isHost, canRewrite: isHost };
   const prepared =
-    flags.file &&
-    (await prepareFill(tools, link, flags.file, fillWishes(flags), canLeave));
+    flags.file && (await prepareFill(tools, link, flags.file, fillWishes(flags), can));
   const result = await withLock(tools.run, deviceLock(link), (lock) =>
     withPins((pins) => {
       const request = {

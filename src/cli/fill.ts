@@ -16,6 +16,7 @@ import { planFill, prepareFill } from '../fill/from-rows.js';
 import { many } from '../text/format.js';
 import { report, reportAll } from '../fill/report.js';
 import type { SettleFlags } from '../fill/apply.js';
+import { sizesOf } from '../program/read.js';
 import { checkOwn } from '../program/owner.js';
 import { unshared, unsharedWarnings } from '../load/share.js';
 import { fillAndSettle } from '../fill/apply.js';
@@ -69,7 +70,12 @@ async function fillAll(flags: MapFlags, file: string): Promise<void> {
   const attached = await findAttached(tools, flags.interface, flags.mode);
   await checkOwn(tools, attached);
   const config = { ...read, services: wanted };
-  const prepared = await prepareConfig(tools, attached.link, config, canLeave(attached));
+  const prepared = await prepareConfig(
+    tools,
+    attached.link,
+    config,
+    sizesOf(attached.maps),
+  );
   const filled = await fillAndSettle(tools, attached, flags, (maps) =>
     planPrepared(tools, maps, prepared),
   );
@@ -82,18 +88,13 @@ async function fillAll(flags: MapFlags, file: string): Promise<void> {
   await warnOfAnswers(tools, attached, filled.plan.after);
 }
 
-/** Whether the program can send by another device. */
-function canLeave({ maps }: Attached): boolean {
-  return maps.exits !== undefined;
-}
-
 async function fillOne(flags: MapFlags, files: string[]): Promise<void> {
   const tools = context();
   const attached = await findAttached(tools, flags.interface, flags.mode);
   await checkOwn(tools, attached);
   const wishes = fillWishes(flags);
   const { link } = attached;
-  const prepared = await prepareFill(tools, link, files, wishes, canLeave(attached));
+  const prepared = await prepareFill(tools, link, files, wishes, sizesOf(attached.maps));
   const filled = await fillAndSettle(tools, attached, flags, (maps) =>
     planFill(tools, maps, prepared),
   );

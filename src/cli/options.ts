@@ -23,7 +23,8 @@ import {
   readWays,
 } from './values.js';
 
-const MODES = ['xdpdrv', 'xdpgeneric', 'xdpoffload'];
+const ATTACHED = ['xdpdrv', 'xdpgeneric', 'xdpoffload'];
+const MODES = [...ATTACHED, 'dpdk'];
 
 /** Chooses the program on a device that has programs in several modes. */
 export function modeOption(
@@ -37,7 +38,7 @@ export function attachModeOption(
   description = 'how to attach; auto tries xdpdrv, then xdpgeneric',
 ): Option {
   return new Option('-m, --mode <mode>', description)
-    .choices(['auto', ...MODES])
+    .choices(['auto', ...ATTACHED])
     .default('auto');
 }
 

@@ -2,7 +2,7 @@
 /** Reads the file, and finds in the tables and the network what it leaves open. */
 import { checkOwn } from '../program/owner.js';
 import type { Attached } from '../program/find.js';
-import { readTables } from '../program/read.js';
+import { readTables, sizesOf } from '../program/read.js';
 import type { Context } from '../program/tools.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import type { Config } from '../config/read.js';
@@ -51,8 +51,8 @@ export async function loadConfig(
       rows: service.rows.map((row) => withHop(row, found)),
     })),
   };
-  const canLeave = attached.maps.exits !== undefined;
-  const resolved = await prepareConfig(tools, attached.link, config, canLeave);
+  const can = sizesOf(attached.maps);
+  const resolved = await prepareConfig(tools, attached.link, config, can);
   const withHops = {
     ...resolved,
     services: resolved.services.map((service, index) => ({

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** All that l4lb-doctor has found out, as one value, and what its checks make of it. */
+import type { DpdkProcess } from '../system/dpdk.js';
 import type { Build } from '../abi/maps.js';
 import type { Status } from '../api/status.js';
 import type { VerdictName } from '../abi/verdicts.js';
@@ -35,6 +36,8 @@ export interface Facts {
   ports: Ports;
   /** What l4lbd says; undefined: none runs on the device. */
   daemon: Status | Unseen | undefined;
+  /** The process of DPDK's for the device, if there is or was one. */
+  dpdk: DpdkProcess | undefined;
   /** Undefined where the device is no veth. */
   peer: Peer | undefined;
   /** Of the other end of a veth; undefined if it is not seen. */

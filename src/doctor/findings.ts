@@ -35,6 +35,18 @@ export function isFinding(said: Said): boolean {
   return Array.isArray(said) && said.some(({ severity }) => severity === 'finding');
 }
 
+/**
+ * Without an exception, l4lb-dpdk has no host behind it: what the kernel shows of the device is
+ * the wire, and what it asks there comes in as if a client had asked.
+ */
+export function withoutHost({ device, dpdk }: Facts): Unseen | undefined {
+  return dpdk?.isException === false
+    ? new Unseen(
+        `${device.name} is the wire of l4lb-dpdk's port, and no host is behind it`,
+      )
+    : undefined;
+}
+
 /** The command that fills a service again. With several services it must name one. */
 export function fillCommand(
   { device, balancer, daemon }: Facts,

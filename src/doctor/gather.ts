@@ -12,6 +12,7 @@ import { PROGRAM_NAME } from '../abi/maps.js';
 import { compareAddresses, formatAddress, formatMac } from '../wire/address.js';
 import type { Maps } from '../program/find.js';
 import { asMaps, buildOf, severalPrograms } from '../program/find.js';
+import { dpdkOf } from '../system/dpdk.js';
 import { readHardware } from '../system/ethtool.js';
 import { Failure } from '../text/failure.js';
 import { must } from '../text/must.js';
@@ -110,6 +111,7 @@ export async function gather(tools: Context, question: Question): Promise<Facts>
     records: maps && balancer && (await readRecordsOf(tools, maps, balancer)),
     ports: maps && balancer && (await readPortsOf(tools, maps, balancer)),
     daemon: balancer && (await readDaemon(name)),
+    dpdk: dpdkOf(name),
     addresses: here.devices.flatMap(({ addresses }) => addresses),
     passObject: packaged('testbed/pass.o'),
   };

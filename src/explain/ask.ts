@@ -21,7 +21,7 @@ import { encodeKey } from '../abi/bytes.js';
 import type { Context, Tools } from '../program/tools.js';
 import type { Attached } from '../program/find.js';
 import { attachedNow } from '../program/find.js';
-import { programsOf } from '../program/watcher.js';
+import { stillRuns } from '../program/watcher.js';
 import type { Tables as Live } from '../plan/state.js';
 import { decodeAnswerKey } from '../abi/answer.js';
 import { model } from '../model/model.js';
@@ -131,7 +131,8 @@ async function isCurrent({ bpftool }: Tools, { attached, live }: View): Promise<
   ]);
   const { generation } = decodeDevice(valueOf(decodeEntry(entry)));
   return (
-    programsOf(net).includes(attached.program) && generation === live.device.generation
+    stillRuns(net, attached.link.name, attached.program) &&
+    generation === live.device.generation
   );
 }
 

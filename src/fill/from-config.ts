@@ -12,7 +12,7 @@ import type { DestinationFile } from '../config/destinations-csv.js';
 import { exportConfig } from '../plan/export.js';
 import { Failure } from '../text/failure.js';
 import { printableLine } from '../text/printable.js';
-import type { Planned, Warm } from './from-rows.js';
+import type { Abilities, Planned, Warm } from './from-rows.js';
 import { chooseVias } from './check-via.js';
 import { chooseSources, ownSources } from './outer-source.js';
 import { askSeed, checkBuild, macOf, readFile } from './from-rows.js';
@@ -98,15 +98,15 @@ export async function prepareConfig(
   tools: Pick<Context, 'run' | 'ip'>,
   link: Link,
   config: Omit<Config, 'problems'>,
-  canLeave: boolean,
+  can: Abilities,
 ): Promise<PreparedConfig> {
   checkConfigNames(config);
-  const wanted = await chooseVias(tools.run, config.services, canLeave);
+  const wanted = await chooseVias(tools.run, config.services, can.canRewrite ?? false);
   const { echo, answers, names, seed } = config;
-  for (const { forward } of wanted) checkBuild({ forward, answers }, canLeave);
+  for (const { forward } of wanted) checkBuild({ forward, answers }, can);
   const mac = macOf(link);
   const rows = wanted.flatMap((service) => service.rows);
-  const destinations = await resolveRows(tools, link, rows, canLeave);
+  const destinations = await resolveRows(tools, link, rows, can);
   // The device's own addresses are looked up once for all services.
   const needing = wanted.flatMap(({ forward, sources, rows: own }) =>
     own.filter(

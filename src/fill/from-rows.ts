@@ -93,14 +93,14 @@ export async function prepareFill(
   link: Link,
   files: readonly string[],
   wishes: FillWishes,
-  canLeave: boolean,
+  can: Abilities,
 ): Promise<Prepared> {
   const { previous, seed, ...others } = wishes;
-  checkBuild(wishes, canLeave);
+  checkBuild(wishes, can);
   const rows = readRows(files);
   const history = previous?.map((file) => readRows([file]).map(asBefore));
   const mac = macOf(link);
-  const destinations = await resolveRows(tools, link, rows, canLeave);
+  const destinations = await resolveRows(tools, link, rows, can);
   const { source } = wishes;
   return {
     destinations,
@@ -118,15 +118,15 @@ export async function prepareFill(
   };
 }
 
-/**
- * Refuses what only the host build does before the network is asked for the destinations:
- * it is the host build, too, that finds them behind other devices.
- */
+/** What is not the same for all programs, and decides whom the network is asked for. */
+export type Abilities = Pick<State['sizes'], 'canLeave' | 'canRewrite'>;
+
+/** Refuses what only the host build does before the network is asked for the destinations. */
 export function checkBuild(
   { forward, answers }: Pick<FillWishes, 'forward' | 'answers'>,
-  canLeave: boolean,
+  { canRewrite }: Abilities,
 ): void {
-  if (canLeave) return;
+  if (canRewrite) return;
   if (forward && answersComeBack(forward)) throw cannotRewrite(forward);
   if (answers === 'xdp') throw cannotAnswer();
 }

@@ -6,6 +6,7 @@
  */
 import type { Context } from '../program/tools.js';
 import type { DestinationRow } from '../config/destinations-csv.js';
+import type { State } from '../plan/state.js';
 import type { WantedDestination } from '../plan/steps.js';
 import type { Link } from '../system/ip/links.js';
 import type { Answering } from '../system/ip/neighbours.js';
@@ -22,12 +23,12 @@ export async function resolveRows(
   tools: Pick<Context, 'run' | 'ip'>,
   link: Link,
   rows: readonly DestinationRow[],
-  canLeave: boolean,
+  { canLeave }: Pick<State['sizes'], 'canLeave'>,
 ): Promise<WantedDestination[]> {
   const remote = rows.filter(({ isLocal }) => !isLocal);
   await checkOwn(tools.run, rows);
   const neighbours = new Neighbours(tools.run);
-  const devices = await devicesOf(neighbours, link, remote, canLeave);
+  const devices = await devicesOf(neighbours, link, remote, canLeave ?? false);
   const exits = await exitsOf(tools, link, devices);
   const hops = new Map<string, Answering>();
   for (const device of new Set(devices.values())) {

@@ -61,7 +61,7 @@ export async function prepareSiblings(
       : 'no file names an address of this host';
     warnings.push(`${why}; a sibling cannot tell who sent a packet on`);
   }
-  const resolved = await resolveRows(tools, link, others, false);
+  const resolved = await resolveRows(tools, link, others, { canLeave: false });
   const found = others.filter(({ mac }) => mac === undefined);
   append(warnings, await keepFresh(tools, link, found));
   const hosts = [...self, ...resolved.map(({ address, mac }) => ({ address, mac }))];

@@ -11,6 +11,7 @@ import { BpftoolFailure } from '../system/bpftool-text.js';
 import type { MapInfo } from '../system/bpftool-text.js';
 import type { CarriedFlows } from '../abi/carry.js';
 import type { Mode } from '../text/mode.js';
+import { dpdkOf } from '../system/dpdk.js';
 import { printableLine } from '../text/printable.js';
 import type { Context, Tools } from '../program/tools.js';
 import { readTables, untouchedTables } from '../program/read.js';
@@ -298,6 +299,20 @@ export function mapsOfLoaded({ maps }: { maps: MapInfo[] }, program?: string): M
   return named;
 }
 
+/** Only the process that runs a program of DPDK's can start and stop it. */
+export function notByTools({ name }: Pick<Link, 'name'>): Failure {
+  const there = dpdkOf(name);
+  const tables = `kill ${there?.holder ?? 'PID'} forgets the tables`;
+  return new Failure(`l4lb-dpdk runs the program of ${name}, not the kernel`, {
+    cause:
+      'only that process can start and stop it; its tables are filled like any others',
+    next:
+      there?.process === undefined
+        ? `start l4lb-dpdk again, which takes up the tables; or ${tables}`
+        : `kill ${there.process} ends it, and a new start takes up the tables; ${tables}`,
+  });
+}
+
 /** Takes our programs off, in one mode or in all. Returns the programs it took off. */
 export async function takeOff(
   { ip }: Pick<Tools, 'ip'>,
@@ -307,6 +322,7 @@ export async function takeOff(
   const programs = link.programs.filter((one) => mode === 'auto' || one.mode === mode);
   const foreign = programs.find(({ name }) => !isOurs(name));
   if (foreign) throw notOurs(link.name, foreign);
+  if (programs.some((one) => one.mode === 'dpdk')) throw notByTools(link);
   for (const program of programs) await ip.detach(link.name, program.mode);
   if (programs.length === link.programs.length) stopSteering(link);
   return programs;

@@ -18,7 +18,7 @@ import { Failure } from '../text/failure.js';
 import type { State } from '../plan/state.js';
 import type { EntryForward } from '../wire/forward.js';
 import { answersAreCounted, answersComeBack } from '../wire/forward.js';
-import { alreadyThere, notTaken, programInTheWay } from './attach.js';
+import { alreadyThere, notByTools, notTaken, programInTheWay } from './attach.js';
 
 export interface Shared {
   mode: Mode;
@@ -85,6 +85,7 @@ function shareable({ name, programs }: Link): number {
     });
   }
   if (!isOurs(program.name)) throw notOurs(name, program);
+  if (program.mode === 'dpdk') throw notByTools({ name });
   if (isDecap(program.name) || program.mode === 'xdpoffload') {
     throw new Failure(`the program on ${name} is nothing to share`, {
       cause: isDecap(program.name)

@@ -15,6 +15,8 @@ import { kernelSeconds } from '../system/clock.js';
 import { asMaps, buildOf, isDecap } from '../program/find.js';
 import { readDecap } from '../program/decap.js';
 import { formatCount, many } from '../text/format.js';
+import type { DpdkProcess } from '../system/dpdk.js';
+import { TRAFFIC, dpdkOf } from '../system/dpdk.js';
 import { Unseen } from '../text/unseen.js';
 import { printableLine } from '../text/printable.js';
 import type { AttachedProgram, Sender } from '../system/ip/links.js';
@@ -67,6 +69,8 @@ export interface ProgramStatus {
   build: Build | 'decap' | 'not l4lb';
   /** Other devices that run this program. */
   shared_with?: string[];
+  /** Who runs it, if it is not the kernel. */
+  dpdk?: DpdkProcess | undefined;
   services?: ServiceStatus[];
   addresses?: number | 'all';
   verdicts?: Record<string, Counter>;
@@ -107,6 +111,7 @@ async function readProgram(
   const head = {
     ...{ id, name, mode, loadedAt: program.loadedAt },
     ...(shared.length > 0 && { shared_with: shared }),
+    ...(mode === 'dpdk' && { dpdk: dpdkOf(device) }),
   };
   if (isDecap(name)) {
     const { addresses, verdicts, ...decap } = await readDecap(tools, all);
@@ -193,10 +198,11 @@ export function statusJson(device: string, { time, programs }: DeviceStatus): un
   return {
     time: new Date(time).toISOString(),
     interface: device,
-    programs: programs.map(({ mode, loadedAt, ...rest }) => ({
+    programs: programs.map(({ mode, loadedAt, dpdk, ...rest }) => ({
       mode: MODE_NAMES[mode],
       loaded_at: new Date(loadedAt * 1000).toISOString(),
       ...rest,
+      ...(dpdk && { dpdk: dpdkJson(dpdk) }),
       ...(rest.services && { services: rest.services.map(serviceJson) }),
     })),
   };
@@ -220,9 +226,28 @@ export function describeStatus(
     return [
       `${device} [${MODE_NAMES[mode]}] ${name || 'nameless'} (program ${id}, ${build}), loaded ${since} UTC`,
       ...(program.shared_with ? [`  shared with ${program.shared_with.join(', ')}`] : []),
+      ...describeDpdk(program),
       ...describeTables(program),
     ];
   });
+}
+
+function describeDpdk({ dpdk }: ProgramStatus): string[] {
+  if (!dpdk) return [];
+  const { port, process, holder, traffic } = dpdk;
+  const counts = TRAFFIC.filter((key) => traffic[key] > 0n).map(
+    (key) => `${key.replace('_', ' ')} ${formatCount(traffic[key])}`,
+  );
+  return [
+    process === undefined
+      ? `  no process runs it now, so no packet is balanced; process ${holder} keeps the tables for the next start of l4lb-dpdk`
+      : `  run by process ${process} on port ${printableLine(port)}; process ${holder} keeps the tables`,
+    ...(counts.length > 0 ? [`  frames: ${counts.join(', ')}`] : []),
+  ];
+}
+
+function dpdkJson({ port, process, holder, traffic }: DpdkProcess): unknown {
+  return { process: process ?? null, holder, port, frames: traffic };
 }
 
 function describeTables(program: ProgramStatus): string[] {

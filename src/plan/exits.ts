@@ -111,8 +111,9 @@ function cannotLeave(destination: WantedDestination): Failure {
   return new Failure(
     `${formatEndpoint(destination)} is reached over another device, and this program cannot send there`,
     {
-      cause: 'only the host build sends by another device; a card sends by its own port',
-      next: 'load l4lb_xdp_host.o, or take destinations on the network of this device',
+      cause:
+        'only the host build sends by another device; a card and l4lb-dpdk send by their own port',
+      next: 'load l4lb_xdp_host.o into the kernel, or take destinations on the network of this device',
     },
   );
 }

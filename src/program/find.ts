@@ -73,8 +73,9 @@ export async function findAttached(
   }
   if (abi === undefined) throw notOurs(device, attached);
   const program = await bpftool.programWithMaps('id', attached.id);
-  const maps = asMaps(program.maps);
-  if (!maps) throw notOurs(device, attached);
+  const all = asMaps(program.maps);
+  if (!all) throw notOurs(device, attached);
+  const maps = attached.mode === 'dpdk' ? withoutExits(all) : all;
   return {
     link,
     mode: attached.mode,
@@ -98,6 +99,15 @@ export async function attachedNow(tools: Tools, attached: Attached): Promise<Att
 
 export async function mapsNow(tools: Tools, attached: Attached): Promise<Maps> {
   return (await attachedNow(tools, attached)).maps;
+}
+
+/** l4lb-dpdk sends by its one port, so it has no use for what the program has for others. */
+function withoutExits(maps: Maps): Maps {
+  const others = { ...maps };
+  delete others.exits;
+  delete others.exit_devices;
+  delete others.exit_numbers;
+  return others;
 }
 
 function choose(link: Link, mode: Mode | undefined): AttachedProgram {

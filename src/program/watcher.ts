@@ -14,6 +14,7 @@ import { decodeDestination, hadDestination } from '../abi/destination.js';
 import { decodeDevice, isCounting } from '../abi/device.js';
 import { decodeKey } from '../abi/bytes.js';
 import type { Mode } from '../text/mode.js';
+import { dpdkOf } from '../system/dpdk.js';
 import { MODE_NAMES } from '../text/mode.js';
 import type { Tools } from './tools.js';
 import type { Ports } from '../plan/port-use.js';
@@ -303,7 +304,7 @@ export class Watcher {
     const answered = await asking.ask();
     const at = elapsedSeconds();
     const { net, generations, counters, returned, verdicts, slots } = answered;
-    if (!programsOf(net).includes(program)) throw new Gone();
+    if (!stillRuns(net, subject.interface, program)) throw new Gone();
     return {
       ...{ generations, slots },
       reading: {
@@ -340,8 +341,16 @@ function counterOf(counted: ReadonlyMap<number, Counter>, id: number): Counter {
   return must(counted.get(id), `the counter of id ${id}`);
 }
 
+/**
+ * Whether a device still has this program, by what bpftool prints for `net show dev`; or a
+ * process of DPDK's, which the kernel does not know of.
+ */
+export function stillRuns(net: unknown, device: string, program: number): boolean {
+  return programsOf(net).includes(program) || dpdkOf(device)?.program === program;
+}
+
 /** The ids in what bpftool prints for `net show dev`. */
-export function programsOf(net: unknown): number[] {
+function programsOf(net: unknown): number[] {
   return at(net as NetJson[], 0).xdp.flatMap(({ id, multi_attachments: several }) => [
     ...(id === undefined ? [] : [id]),
     ...(several ?? []).map((one) => one.id),

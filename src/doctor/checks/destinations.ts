@@ -22,6 +22,7 @@ import {
   some,
   unseenOf,
   within,
+  withoutHost,
 } from '../findings.js';
 
 export const checkAnswers: Check = (facts) => {
@@ -29,6 +30,8 @@ export const checkAnswers: Check = (facts) => {
   // If the device does not work, no destination behind it can answer.
   const destinations = (balancer?.destinations ?? []).filter((one) => one.device);
   if (destinations.length === 0) return undefined;
+  const wire = withoutHost(facts);
+  if (wire) return wire;
   const local = destinations.filter(({ isLocal }) => isLocal);
   const lost = destinations.filter(({ hop, isLocal }) => hop === undefined && !isLocal);
   const silent = new Map<string, DestinationFacts[]>();
@@ -85,6 +88,8 @@ function by({ device }: Pick<DestinationFacts, 'device'>): string {
 export const checkMac: Check = (facts) => {
   const { balancer } = facts;
   if (!balancer || balancer.destinations.length === 0) return undefined;
+  const unseen = withoutHost(facts);
+  if (unseen) return unseen;
   // What is by the link has its own MAC; checkLink judges a router on the way to it.
   const all = balancer.destinations.filter(
     (one) => known(one)?.mac && (one.forward === 'tunnel' || one.hop === one.address),

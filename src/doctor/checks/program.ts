@@ -4,6 +4,7 @@ import { MODE_NAMES } from '../../text/mode.js';
 import { ABI, PROGRAM_NAME } from '../../abi/maps.js';
 import { abiOf, isDecap } from '../../program/find.js';
 import type { Check, Facts } from '../facts.js';
+import { printableLine } from '../../text/printable.js';
 import { Unseen } from '../../text/unseen.js';
 import { found, orWell, remark } from '../findings.js';
 
@@ -145,6 +146,20 @@ function noProgram({ device, asked }: Facts): ReturnType<typeof found> {
   });
 }
 
+function checkDpdk(device: string, there: Facts['dpdk']): ReturnType<Check> {
+  if (!there) return undefined;
+  if (there.process !== undefined) {
+    return `process ${there.process} runs it on port ${printableLine(there.port)}`;
+  }
+  return [
+    found({
+      finding: `nobody runs the program of ${device}`,
+      evidence: `l4lb-dpdk on port ${printableLine(there.port)} has ended; process ${there.holder} keeps the tables`,
+      fix: 'start l4lb-dpdk again as before: it takes up the tables',
+    }),
+  ];
+}
+
 /** Drivers that support XDP with XDP_TX. */
 const XDP_DRIVERS = new Set(
   (
@@ -157,8 +172,9 @@ const XDP_DRIVERS = new Set(
 /** The MTU that fits one page, in the drivers with the least room. */
 const ONE_BUFFER = 3498;
 
-export const checkMode: Check = ({ device, program, balancer, hardware }) => {
+export const checkMode: Check = ({ device, program, balancer, hardware, dpdk }) => {
   if (!program || !balancer) return undefined;
+  if (program.mode === 'dpdk') return checkDpdk(device.name, dpdk);
   const { name } = device;
   if (program.mode !== 'xdpgeneric') return `not in generic mode, which is slow`;
   const driver = hardware instanceof Unseen ? device.kind : hardware.driver;

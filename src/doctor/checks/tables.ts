@@ -7,7 +7,15 @@ import { formatWay } from '../../wire/way.js';
 import { isLocal } from '../../plan/local-servers.js';
 import type { Device } from '../../system/ip/namespaces.js';
 import type { Balancer, Check } from '../facts.js';
-import { fillCommand, found, orWell, ownAddress, remark, some } from '../findings.js';
+import {
+  fillCommand,
+  found,
+  orWell,
+  ownAddress,
+  remark,
+  some,
+  withoutHost,
+} from '../findings.js';
 
 export const checkTable: Check = (facts) => {
   const { balancer, device } = facts;
@@ -72,6 +80,8 @@ export const checkSource: Check = (facts) => {
     ({ forward }) => forward === 'tunnel',
   );
   if (destinations.length === 0) return undefined;
+  const unseen = withoutHost(facts);
+  if (unseen) return unseen;
   const sources = [...new Set(destinations.map(({ source }) => source))];
   // A prefix need not be on a device.
   const spread = destinations.filter(({ isSpread }) => isSpread);

@@ -2,6 +2,8 @@
 /** What `ip` knows of devices: their addresses, XDP programs and counts. */
 import type { Mode } from '../../text/mode.js';
 import { Failure } from '../../text/failure.js';
+import { dpdkDevices, dpdkOf } from '../dpdk.js';
+import type { DpdkProcess } from '../dpdk.js';
 import { askIp, askIpJson } from './ask.js';
 import { parseIpJson } from './json.js';
 import type { Run } from '../run.js';
@@ -107,6 +109,13 @@ export class Iproute {
     const result = await this.#run('ip', args);
     if (result.exitCode !== 0) {
       const names = await this.names();
+      const gone = dpdkOf(name);
+      if (gone) {
+        throw new Failure(`no device ${name}`, {
+          cause: `l4lb-dpdk, which made it, has ended; process ${gone.holder} keeps the tables`,
+          next: 'start l4lb-dpdk again as before, which takes them up',
+        });
+      }
       throw new Failure(`no device ${name}`, {
         cause: `the name is mistyped, or the device is in another network namespace`,
         next: `name one of: ${names.join(', ')}`,
@@ -124,7 +133,7 @@ export class Iproute {
         ipv4: lastingAddress(link, 'inet'),
         ipv6: lastingAddress(link, 'inet6'),
       },
-      programs: attachedPrograms(link.xdp),
+      programs: [...attachedPrograms(link.xdp), ...programOfProcess(dpdkOf(link.ifname))],
     };
   }
 
@@ -137,8 +146,9 @@ export class Iproute {
   /** All devices here that run this program. */
   async running(program: number): Promise<Running[]> {
     const all = (await askIpJson(this.#run, ['-j', 'link', 'show'])) as LinkJson[];
+    const processes = dpdkDevices();
     return all.flatMap(({ ifname: name, address: mac = '', xdp }) =>
-      attachedPrograms(xdp)
+      [...attachedPrograms(xdp), ...programOfProcess(processes.get(name))]
         .filter(({ id }) => id === program)
         .map(({ mode }) => ({ name, mac, mode })),
     );
@@ -203,6 +213,11 @@ function readSender({ link, linkinfo, ...json }: SenderJson): Sender {
     vlan:
       id === undefined || linkinfo?.info_kind !== 'vlan' ? undefined : { id, protocol },
   };
+}
+
+/** What l4lb-dpdk runs for a device is as good as attached to it. */
+export function programOfProcess(there: DpdkProcess | undefined): AttachedProgram[] {
+  return there ? [{ mode: 'dpdk', id: there.program, name: there.name }] : [];
 }
 
 function lastingAddress(

@@ -5,7 +5,9 @@ import { existsSync } from 'node:fs';
 import { Failure } from '../../text/failure.js';
 import { askIpJson, askIpTogether } from './ask.js';
 import type { AttachedProgram, LinkJson } from './links.js';
-import { attachedPrograms, mtuOf } from './links.js';
+import { attachedPrograms, mtuOf, programOfProcess } from './links.js';
+import { dpdkDevices } from '../dpdk.js';
+import type { DpdkProcess } from '../dpdk.js';
 import type { Run } from '../run.js';
 import { append } from '../../text/lists.js';
 
@@ -66,10 +68,12 @@ export class Namespaces {
   async namespace(name?: string): Promise<Namespace> {
     const options = [...inNamespace(name), '-d'];
     const asked = ['addr show', 'netns list'];
+    // Of another namespace they are not looked up.
+    const processes = name === undefined ? dpdkDevices() : new Map<string, DpdkProcess>();
     const [devices = [], names = []] = await askIpTogether(this.#run, options, asked);
     return {
       name,
-      devices: (devices as DeviceJson[]).map(readDevice),
+      devices: (devices as DeviceJson[]).map((json) => readDevice(json, processes)),
       others: new Map(
         (names as { name: string; id?: number }[]).flatMap(({ name: other, id }) =>
           id === undefined ? [] : [[id, other] as const],
@@ -177,7 +181,10 @@ function inNamespace(name: string | undefined): string[] {
   return name === undefined ? [] : ['-n', name];
 }
 
-function readDevice(json: DeviceJson): Device {
+function readDevice(
+  json: DeviceJson,
+  processes: ReadonlyMap<string, DpdkProcess>,
+): Device {
   const kind = json.linkinfo?.info_kind ?? '';
   return {
     name: json.ifname,
@@ -190,7 +197,10 @@ function readDevice(json: DeviceJson): Device {
     addresses: (json.addr_info ?? []).flatMap(({ local }) =>
       local === undefined ? [] : [local],
     ),
-    programs: attachedPrograms(json.xdp),
+    programs: [
+      ...attachedPrograms(json.xdp),
+      ...programOfProcess(processes.get(json.ifname)),
+    ],
     peer:
       kind === 'veth' && json.link_index !== undefined
         ? { ifindex: json.link_index, namespaceId: json.link_netnsid }

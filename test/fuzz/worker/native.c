@@ -14,7 +14,8 @@
 #define MOST_TABLES 32
 
 /* From the linker, around what MAP() defines. */
-extern struct native_map __start_native_maps[], __stop_native_maps[];
+extern native_map_here *const __start_native_maps[],
+	*const __stop_native_maps[];
 
 /* The program: l4lb_2 or l4lb_decap_1. */
 int ENTRY(struct xdp_md *ctx);
@@ -73,6 +74,18 @@ void proved_wrong(const char *what, const char *file, int line)
 }
 #endif
 
+/* Compares one entry after the other, because such tables have few entries. */
+void *find(const struct native_map *map, const void *key)
+{
+	for (unsigned long at = 0; at < map->used; at++) {
+		void *entry = map->values + at * map->stride;
+
+		if (!memcmp(entry, key, map->key_size))
+			return entry + map->key_size;
+	}
+	return NULL;
+}
+
 static __u32 offset_of_value(const struct native_map *map)
 {
 	return map->kind == BPF_MAP_TYPE_HASH ? map->key_size : 0;
@@ -103,9 +116,10 @@ void engine_open(const char *object, int size_count, char **sizes)
 #ifdef L4LB_PROVE
 	__sanitizer_set_death_callback(tell_frame);
 #endif
-	for (struct native_map *map = __start_native_maps;
-	     map < __stop_native_maps; map++) {
+	for (native_map_here *const *here = __start_native_maps;
+	     here < __stop_native_maps; here++) {
 		struct table *table = &tables[table_count++];
+		struct native_map *map = (*here)();
 
 		if (table_count > MOST_TABLES)
 			fail("too many maps");

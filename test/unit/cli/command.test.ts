@@ -243,12 +243,12 @@ describe('command', () => {
     {
       line: 'l4lb-map -i ens4 -f a.csv -m auto',
       error:
-        "argument 'auto' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload.",
+        "argument 'auto' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload, dpdk.",
     },
     {
       line: 'l4lb-stats -i ens4 -m driver',
       error:
-        "argument 'driver' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload.",
+        "argument 'driver' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload, dpdk.",
     },
     {
       line: 'l4lb-map -i ens4 -f a.csv -s ens4',
@@ -314,7 +314,7 @@ describe('command', () => {
     {
       line: 'l4lb-doctor -i ens4 -m auto',
       error:
-        "argument 'auto' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload.",
+        "argument 'auto' is invalid. Allowed choices are xdpdrv, xdpgeneric, xdpoffload, dpdk.",
     },
     { line: 'l4lb-stats -i ens4 --count 0', error: '"0" is not a whole number from 1.' },
     {

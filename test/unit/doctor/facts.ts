@@ -164,6 +164,7 @@ export function facts(more: Partial<Facts> = {}): Facts {
     records: undefined,
     ports: undefined,
     daemon: undefined,
+    dpdk: undefined,
     peer: undefined,
     peerOffloads: undefined,
     traffic: traffic(),
