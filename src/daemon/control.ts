@@ -10,7 +10,7 @@ import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Context } from '../program/tools.js';
 import type { By } from '../api/events.js';
-import type { ByHandResult, Cause, Changes, Status } from '../api/status.js';
+import type { ByHandResult, Cause, Status } from '../api/status.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import { waitFor } from '../health/moves.js';
 import type { Decided, ServiceHealth, Turn } from '../health/service.js';
@@ -23,9 +23,17 @@ import { at, must } from '../text/must.js';
 import { Asking } from './asking.js';
 import type { Action } from './by-hand.js';
 import { decideByHand, notThere } from './by-hand.js';
+import { FillCounts } from './fill-counts.js';
 import type { Journal } from './journal.js';
 import type { Service } from './kept-service.js';
-import { decide, isEqual, keptService, takeFill, weightsOf } from './kept-service.js';
+import {
+  decide,
+  isEqual,
+  keptService,
+  takeFill,
+  viewOf,
+  weightsOf,
+} from './kept-service.js';
 import type { Loaded } from './load.js';
 import { Loop } from './loop.js';
 import { loadFile } from './load.js';
@@ -66,9 +74,7 @@ export class Control {
   readonly #reloads = { good: 0, bad: 0 };
   #saved: SavedStates = new Map();
   #services: Service[] = [];
-  readonly #changes: Record<Cause, Changes> = {
-    ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
-  };
+  readonly #changes = new FillCounts();
   #takeWanted: (wanted: WantedDaemon) => Promise<void> = () => Promise.resolve();
   readonly #loop = new Loop();
   /** Why the tables have to be filled even if no share changed. */
@@ -171,16 +177,14 @@ export class Control {
       checker: this.#asking.status(),
       ...{ services: this.#services, history: this.#asking.history },
       warm: this.#tables.last,
-      changes: this.#changes,
+      changes: this.#changes.all,
       ...{ seen, fleet: null },
     });
   }
 
   /** How its services are now. */
   view(): readonly View[] {
-    return this.#services.map(({ health: { name, destinations }, shares }) => ({
-      ...{ name, isPanic: shares.isPanic, destinations },
-    }));
+    return this.#services.map(viewOf);
   }
 
   /** Whether it has done a step as late as it had to. */
@@ -334,15 +338,13 @@ export class Control {
     const { hot = 0, wait = 0 } = filled.settled ?? {};
     this.#settleAt = hot === 0 ? Infinity : now() + (wait + 1) * 1000;
     const took = now() - begun;
-    this.#changes[cause].fills++;
-    this.#changes[cause].seconds += took / 1000;
     for (const [index, service] of this.#services.entries()) {
       const plan = planOf(filled.plan, service.health.name);
       const given = at(wanted, index);
-      this.#changes[cause].slots_moved += plan.slotsMoved;
-      this.#changes[cause].slots_ideal += plan.slotsIdeal;
       takeFill(service, given, plan, { cause, took }, this.#journal);
     }
+    const plans = this.#services.map(({ health }) => planOf(filled.plan, health.name));
+    this.#changes.count(cause, took, plans);
     await this.#asking.follow(attached, filled.plan.after);
     return filled.plan;
   }
@@ -381,10 +383,6 @@ export class Control {
 }
 
 const now = (): number => performance.now();
-
-function noChanges(): Changes {
-  return { fills: 0, slots_moved: 0, slots_ideal: 0, seconds: 0 };
-}
 
 function planOf(
   { services }: ConfigPlan,

@@ -13,6 +13,7 @@ import type { ResolvedService } from '../plan/all.js';
 import type { Plan } from '../plan/service.js';
 import { at } from '../text/must.js';
 import type { Journal } from './journal.js';
+import type { View } from './notify.js';
 
 /** What it needs to know of the service itself. */
 type Asked = Pick<ResolvedService, 'slots' | 'check'>;
@@ -45,6 +46,11 @@ export function keptService<Resolved extends Asked>(
   const shares = before?.shares ?? untold;
   const live = health.live();
   return { resolved, health, live, most, moves, shares, isPostponed: false };
+}
+
+/** What is told of it in one line. */
+export function viewOf({ health: { name, destinations }, shares }: Service): View {
+  return { name, isPanic: shares.isPanic, destinations };
 }
 
 /** What a service gets now: what its health says, as far as its slots may move. */

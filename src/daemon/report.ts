@@ -39,7 +39,7 @@ export interface Parts {
   history: History;
   /** The tables as they were left last. */
   warm: Warm | undefined;
-  changes: Record<Cause, Changes>;
+  changes: Readonly<Record<Cause, Changes>>;
   seen: Seen;
   fleet: FleetStatus | null;
 }

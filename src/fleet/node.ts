@@ -9,15 +9,16 @@
  * All that reads or writes the tables happens in one loop, one thing after the other.
  */
 import type { By } from '../api/events.js';
-import type { ByHandResult, Cause, Changes, Status } from '../api/status.js';
+import type { ByHandResult, Cause, Status } from '../api/status.js';
 import type { WantedDaemon } from '../config/daemon.js';
 import type { Journal } from '../daemon/journal.js';
 import { Asking } from '../daemon/asking.js';
 import type { Action } from '../daemon/by-hand.js';
 import { Conflict } from '../daemon/by-hand.js';
+import { FillCounts } from '../daemon/fill-counts.js';
 import type { Controller } from '../daemon/daemon.js';
 import type { Service } from '../daemon/kept-service.js';
-import { keptService, takeFill } from '../daemon/kept-service.js';
+import { keptService, takeFill, viewOf } from '../daemon/kept-service.js';
 import type { Loaded } from '../daemon/load.js';
 import { loadConfig } from '../daemon/load.js';
 import type { View } from '../daemon/notify.js';
@@ -31,7 +32,6 @@ import type { Attached } from '../program/find.js';
 import { attachedNow, findAttached } from '../program/find.js';
 import type { Context } from '../program/tools.js';
 import { ownNetworks } from '../system/ip/own.js';
-import { Link } from '../system/link.js';
 import { VERSION } from '../system/package.js';
 import { Fault, tryParse } from '../text/fault.js';
 import { Failure, inOneLine } from '../text/failure.js';
@@ -39,21 +39,20 @@ import type { Mode } from '../text/mode.js';
 import { at, must } from '../text/must.js';
 import { printableLine } from '../text/printable.js';
 import { wholeWeights } from '../health/weights.js';
-import { Announcer, announcements } from './announcer.js';
 import { changeByHand } from './by-hand.js';
 import { Documents } from './documents.js';
 import type { KeptDocument } from './documents.js';
 import { Follow } from './follow.js';
-import { Freshness } from './freshness.js';
 import type { Keys } from './agreement/keys.js';
-import { leaderIn, living } from './agreement/keys.js';
+import { leaderIn } from './agreement/keys.js';
 import type { Head } from './agreement/records.js';
-import { formatNode, parseHead, parseNode } from './agreement/records.js';
+import { formatNode, parseHead } from './agreement/records.js';
 import { destinationSet } from './agreement/sets.js';
-import { formatSeen } from './agreement/votes.js';
+import { formatSeen, voteOf } from './agreement/votes.js';
 import type { Vote } from './agreement/votes.js';
 import { Leader } from './leader.js';
 import { Membership } from './membership.js';
+import { Presence } from './presence.js';
 import { Standing } from './standing.js';
 import type { Store } from './store/store.js';
 
@@ -78,8 +77,6 @@ export interface NodeOptions {
 /** Milliseconds after which a fill that failed is tried again. */
 const AGAIN = 2000;
 const LONGEST = 5000;
-/** After this long behind the others, a node leaves packets to them. */
-const BEHIND = 10_000;
 
 export class FleetNode implements Controller {
   readonly #tools: Context;
@@ -91,7 +88,7 @@ export class FleetNode implements Controller {
   readonly #documents: Documents;
   readonly #membership: Membership;
   readonly #leader: Leader;
-  readonly #announcer: Announcer | undefined;
+  readonly #presence: Presence;
   readonly #head: Follow;
   readonly #leading: Follow;
   #attached: Attached | undefined;
@@ -108,16 +105,7 @@ export class FleetNode implements Controller {
   #reads = 0;
   #isDirty = true;
   #fault: string | undefined;
-  #behindSince: number | undefined;
-  #isBehind = false;
-  readonly #freshness = new Freshness(performance.now());
-  readonly #link: Link;
-  #isCut = false;
-  /** All destinations that it asks fail, as seen from here. */
-  #seesNone = false;
-  readonly #changes: Record<Cause, Changes> = {
-    ...{ start: noChanges(), file: noChanges(), health: noChanges(), hand: noChanges() },
-  };
+  readonly #changes = new FillCounts();
   readonly #loop = new Loop();
 
   constructor(tools: Context, options: NodeOptions, journal: Journal) {
@@ -141,9 +129,6 @@ export class FleetNode implements Controller {
       },
       trouble,
     });
-    this.#link = new Link(options.device, changed);
-    this.#announcer =
-      options.table === undefined ? undefined : new Announcer(tools, options.table);
     this.#membership = new Membership(store, {
       changed: () => {
         this.#leader.see(this.#leading.entries.get(keys.leader));
@@ -157,6 +142,10 @@ export class FleetNode implements Controller {
       this.#trouble(why ? `all stays as it is: ${why.message}` : `${store.name} is back`);
     };
     this.#head = new Follow(store, keys.head, { changed, lost });
+    this.#presence = new Presence({
+      ...{ tools, device: options.device, table: options.table, store, keys, name },
+      ...{ head: this.#head, documents: known, journal, changed },
+    });
     this.#leading = new Follow(store, keys.leader, {
       changed: () => {
         this.#leader.see(this.#leading.entries.get(keys.leader));
@@ -214,7 +203,7 @@ export class FleetNode implements Controller {
       },
       checker: this.#asking.status(),
       ...{ services: this.#services, history: this.#asking.history },
-      ...{ warm: this.#tables.last, changes: this.#changes, seen },
+      ...{ warm: this.#tables.last, changes: this.#changes.all, seen },
       fleet: this.#fleetStatus(),
     });
   }
@@ -226,8 +215,8 @@ export class FleetNode implements Controller {
       ...{ name: fleet, node: name, store: store.name },
       linked: this.#head.isKnown,
       leader: leaderIn(this.#leading.entries.get(keys.leader)),
-      drained: this.#isDrained(head),
-      announced: (this.#announcer?.last ?? []).map(({ address }) => address),
+      drained: this.#presence.isDrained(head),
+      announced: this.#presence.announced.map(({ address }) => address),
       up_to_date: head !== undefined && this.#documents.isUpTo(head) && !this.#isDirty,
       fault: this.#fault ?? null,
       disagreements: [...this.#leader.disagreements],
@@ -241,9 +230,7 @@ export class FleetNode implements Controller {
   }
 
   view(): readonly View[] {
-    return this.#services.map(({ health: { name, destinations }, shares }) => ({
-      ...{ name, isPanic: shares.isPanic, destinations },
-    }));
+    return this.#services.map(viewOf);
   }
 
   isAlive(now: number): boolean {
@@ -266,9 +253,7 @@ export class FleetNode implements Controller {
       await Promise.race([
         this.#loop.run(async () => {
           const isDone = await this.#tryTo(() => this.#step());
-          return isDone && !this.#freshness.isNew && !this.#freshness.isStale
-            ? LONGEST
-            : AGAIN;
+          return isDone && this.#presence.isFresh ? LONGEST : AGAIN;
         }),
         this.#membership.run().then(() => new Promise<never>(() => {})),
         this.#head.run().then(() => new Promise<never>(() => {})),
@@ -282,8 +267,7 @@ export class FleetNode implements Controller {
   /** Routers hear first that it goes: what is on the way to it is still sent on. */
   async end(): Promise<void> {
     this.#loop.stop();
-    this.#link.close();
-    await this.#tryTo(() => this.#announcer?.say([]));
+    await this.#tryTo(() => this.#presence.end());
     await this.#leader.stop();
     this.#head.stop();
     this.#leading.stop();
@@ -293,7 +277,7 @@ export class FleetNode implements Controller {
   }
 
   async #step(): Promise<void> {
-    this.#lookWhetherCut();
+    this.#presence.lookWhetherCut(this.#services);
     const head = this.#headNow();
     try {
       if (this.#reads !== this.#head.reads) this.#documents.doubt();
@@ -306,33 +290,15 @@ export class FleetNode implements Controller {
       this.#fault = printableLine(error.message);
       throw error;
     } finally {
-      await this.#tryTo(() => this.#seeBehind(head));
-      this.#seeFresh(head);
+      const presence = this.#presence;
+      const isFilled = !this.#isDirty;
+      await this.#tryTo(() => presence.seeBehind(head, isFilled));
+      presence.seeFresh(head, isFilled);
       this.#tell(head);
-      await this.#announce(head);
+      await presence.announce(head, this.#services, this.#standing.documents);
     }
     await this.#lookForSettled();
     this.#tell(head);
-  }
-
-  /**
-   * It is cut off if its device has no link, or if it hears neither the store nor any
-   * destination: then it is not the store alone that is away.
-   */
-  #lookWhetherCut(): void {
-    const asked = this.#services.flatMap(({ health }) =>
-      health.destinations.filter(({ key }) => key !== undefined),
-    );
-    const sawNone = this.#seesNone;
-    this.#seesNone =
-      asked.length > 0 &&
-      asked.every(({ condition }) => isDoubt(voteOf(condition.state)));
-    const wasCut = this.#isCut;
-    this.#isCut = this.#link.isDown || (this.#seesNone && !this.#head.isKnown);
-    // What it knew is old. If the store is away, that is found now, and not in a while.
-    const isBack = wasCut && !this.#isCut;
-    if (isBack) this.#documents.doubt();
-    if (isBack || (this.#seesNone && !sawNone)) this.#head.again();
   }
 
   #headNow(): Head | undefined {
@@ -464,11 +430,7 @@ export class FleetNode implements Controller {
     const given = destinations.map((one) => must(newest.get(one.name), one.name));
     takeFill(service, given, plan, { cause, took }, this.#journal);
     service.shares = { ...service.health.shares(performance.now()), isPanic, onBackup };
-    const changes = this.#changes[cause];
-    changes.fills++;
-    changes.slots_moved += plan.slotsMoved;
-    changes.slots_ideal += plan.slotsIdeal;
-    changes.seconds += took / 1000;
+    this.#changes.count(cause, took, [plan]);
   }
 
   async #lookForSettled(): Promise<void> {
@@ -480,64 +442,6 @@ export class FleetNode implements Controller {
     await this.#standing.look(this.#tools, maps, state, services, config);
   }
 
-  /** Whether the others have what this one cannot apply. */
-  async #seeBehind(head: Head | undefined): Promise<void> {
-    const isUpTo = !head || (this.#documents.isUpTo(head) && !this.#isDirty);
-    const now = performance.now();
-    this.#behindSince = isUpTo ? undefined : (this.#behindSince ?? now);
-    if (isUpTo || !this.#head.isKnown) {
-      this.#isBehind = this.#isBehind && !isUpTo;
-      return;
-    }
-    if (now - (this.#behindSince ?? now) < BEHIND) return;
-    const { store, keys, name } = this.#options;
-    const { entries } = await store.read(keys.node());
-    const isAnyAhead = living(entries, keys.node()).some(
-      ([other, { value }]) => other !== name && hasAll(value, head),
-    );
-    if (!this.#isBehind && isAnyAhead)
-      this.#trouble('this node is behind the others, and leaves packets to them');
-    this.#isBehind = isAnyAhead;
-  }
-
-  #isDrained(head: Head | undefined): boolean {
-    return (
-      this.#isBehind ||
-      this.#freshness.isStale ||
-      (head?.drained.has(this.#options.name) ?? false)
-    );
-  }
-
-  async #announce(head: Head | undefined): Promise<void> {
-    if (!this.#announcer) return;
-    const services = this.#services.map(({ resolved }) => {
-      const kept = this.#standing.documents.get(resolved.name);
-      return {
-        service: resolved,
-        isApplied: kept !== undefined,
-        isDown: kept?.document.isDown ?? false,
-      };
-    });
-    const wanted = announcements(services, this.#isDrained(head));
-    if (wanted.length > 0 && this.#freshness.isNew) return;
-    const before = this.#announcer.last;
-    if (!(await this.#announcer.say(wanted))) return;
-    this.#journal.add({ kind: 'followed', what: announcedInWords(before, wanted) });
-    this.#loop.wake();
-  }
-
-  /** What is on disk may be old, and so may be what it had before a cut. */
-  #seeFresh(head: Head | undefined): void {
-    const isCurrent =
-      head !== undefined &&
-      this.#head.isKnown &&
-      this.#documents.isUpTo(head) &&
-      !this.#isDirty;
-    const seen = { now: performance.now(), isCut: this.#isCut, isCurrent };
-    if (this.#freshness.see(seen) && this.#freshness.isStale)
-      this.#trouble('this node was cut off, and leaves packets to the others meanwhile');
-  }
-
   /** Says in the store what it has and what it sees. */
   #tell(head: Head | undefined): void {
     const { keys, name } = this.#options;
@@ -545,7 +449,7 @@ export class FleetNode implements Controller {
       keys.node(name),
       formatNode({
         ...{ version: VERSION, tables: this.#standing.tables() },
-        ...{ isDrained: this.#isDrained(head), fault: this.#fault ?? '' },
+        ...{ isDrained: this.#presence.isDrained(head), fault: this.#fault ?? '' },
         addresses: this.#addresses,
         seed: this.#seed,
       }),
@@ -554,7 +458,7 @@ export class FleetNode implements Controller {
     const seen = this.#services.map(({ health }) => {
       const votes = health.destinations.flatMap(({ name: own, key, condition }) => {
         if (key === undefined) return [];
-        const vote: Vote = isBlind ? 'unknown' : voteOf(condition.state);
+        const vote: Vote = isBlind ? 'unknown' : voteOf(condition);
         return vote === 'up' ? [] : [[own, vote] as const];
       });
       return [health.name, new Map(votes)] as const;
@@ -578,39 +482,4 @@ export class FleetNode implements Controller {
       return false;
     }
   }
-}
-
-/** Whether a node has what the head tells of, and takes packets. */
-function hasAll(text: string, head: Head): boolean {
-  const node = tryParse(() => parseNode(text));
-  return (
-    !(node instanceof Fault) &&
-    !node.isDrained &&
-    [...head.tables].every(
-      ([service, revision]) => node.tables.get(service)?.revision === revision,
-    )
-  );
-}
-
-function voteOf(state: View['destinations'][0]['condition']['state']): Vote {
-  if (state === 'unknown' || state === 'suspect') return state;
-  return state === 'down' || state === 'dead' ? 'down' : 'up';
-}
-
-const isDoubt = (vote: Vote): boolean => vote === 'down' || vote === 'suspect';
-
-function announcedInWords(
-  before: readonly { address: string }[],
-  now: readonly { address: string; isDrained: boolean }[],
-): string {
-  if (now.length === 0)
-    return before.length === 0 ? 'announces nothing' : 'withdraws all';
-  const words = now.map(({ address, isDrained }) =>
-    isDrained ? `${address} (drained)` : address,
-  );
-  return `announces ${words.join(', ')}`;
-}
-
-function noChanges(): Changes {
-  return { fills: 0, slots_moved: 0, slots_ideal: 0, seconds: 0 };
 }

@@ -4,6 +4,7 @@
  * balancer whose link is broken sees everything down; so a destination is down only if most
  * of those that are alive and have asked it say so.
  */
+import type { StateName } from '../../health/condition.js';
 import { Fault } from '../../text/fault.js';
 import { FORMAT, isList, isText, isTuple, readFields } from './json.js';
 
@@ -13,6 +14,12 @@ export type Verdict = Exclude<Vote, 'unknown'>;
 
 /** What one node saw last, by service; a destination that is not named is up. */
 export type Seen = ReadonlyMap<string, ReadonlyMap<string, Exclude<Vote, 'up'>>>;
+
+/** What a checker says of a destination that it asks. */
+export function voteOf({ state }: { state: StateName }): Vote {
+  if (state === 'unknown' || state === 'suspect') return state;
+  return state === 'down' || state === 'dead' ? 'down' : 'up';
+}
 
 /** Characters. */
 const LONGEST = 1_000_000;
