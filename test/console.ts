@@ -67,7 +67,7 @@ export function stable(line: string): string {
     .replace(/\bin \d+ s\b/g, 'in N s')
     .replace(/\btime \d+ms$/, 'time N ms') // what ping and arping took
     .replace(/ [\d.]+ms$/, ' N ms')
-    .replace(/^ +\d+ (?=h[23]\.txt$|total$)/, 'N ') // what wc counts
+    .replace(/^ *\d+ (?=h[23]\.txt$|total$)/, 'N ') // what wc counts
     .replace(/^ +\d+ (?=destination\d)/, 'N ')
     .replace(/(?<=^IP 10\.9\.9\.)[0-3]\.\d{5} /, 'N ') // an address and port of full-nat
     .replace(/(?<=^ {2}port +10\.9\.9\.)[0-3]:\d{5}/, 'N')

@@ -86,7 +86,7 @@ within() { # HOST COMMAND...
     nsenter "--net=/run/netns/$(namespace "$1")" -- "${@:2}"
 }
 
-# All namespaces of a host, also those of another network namespace's testbed.
+# All namespaces of a host. check_homes has made sure that they belong to this testbed.
 namespaces_of() { # HOST
     all_namespaces | awk -v host="$prefix$1" '$2 == host { print $3 }'
 }
@@ -212,7 +212,7 @@ check_network() {
 # A port that nobody has refuses a connection at once, if anything gets there.
 reaches() { # ADDRESS [COMMAND...]
     local said
-    said=$("${@:2}" timeout 2 bash -c "</dev/tcp/$1/1" 2>&1) || [[ $said == *refused* ]]
+    said=$("${@:2}" timeout 3 bash -c "</dev/tcp/$1/1" 2>&1) || [[ $said == *refused* ]]
 }
 
 # What drops what no rule accepts, as "tool family table chain".

@@ -119,7 +119,7 @@ describe('testbed/bridge.sh', () => {
     const h2 = `${PREFIX}h2`;
     await machine(`nsenter --net=/run/netns/${h2} sleep 100 >/dev/null 2>&1 &`);
     const look = `stat -Lc %i /run/netns/${h2}; ip netns pids ${h2}; ip -j link show dev l4lb-h2
-      ip -n ${h2} -j address show dev veth2`;
+      ip -n ${h2} -4 -j address show dev veth2`;
     const there = await machine(look);
     expect(there).toMatch(/^\d+\n\d+\n\[/); // the namespace, and who runs in it
     expect(await expectUp('up')).toBe(first);

@@ -50,7 +50,7 @@ test.each([
     '1 received, 0% packet loss, time 12ms',
   ],
   ['what arping took', '[DE:AD:BE:EF:00:10]  0.535ms', '[DE:AD:BE:EF:00:10]  1.2ms'],
-  ['lines of a file', ' 13 h2.txt', '  7 h2.txt'],
+  ['lines of a file', '13 h2.txt', '  7 h2.txt'],
   ['who got how many', '     11 destination1', '      9 destination1'],
   ['a count', 'balanced       0 pkts/s      116 in all', 'balanced  0 pkts/s  42 in all'],
 ])('%s differs from run to run', (_, one, other) => {
