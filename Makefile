@@ -179,7 +179,7 @@ ARGS ?=
 
 bench: ## measure nanoseconds a packet and throughput, of l4lb and of alternatives (as root)
 	@./setup.sh bench >&2
-	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o >&2
+	@$(MAKE) --no-print-directory all .make/floor.o .make/sink.o $(if $(wildcard $(DPDK)),.make/bench-dpdk) >&2
 	@$(TSC) -p bench && node .make/bench/bench/main.js $(ARGS)
 
 deb: ## build a Debian package of the commands and their service, and check it with lintian
@@ -312,6 +312,11 @@ dpdk: $(DPDK) ## build l4lb-dpdk, after ./setup.sh dpdk
 $(DPDK): $(wildcard dpdk/*.[ch]) .make/native/frags.o l4lb_xdp_frags.o $(HEADERS) Makefile
 	@pkg-config --exists libdpdk || { echo "DPDK is missing. Run: ./setup.sh dpdk" >&2; exit 1; }
 	$(CLANG) $(NATIVE_FLAGS) -DL4LB_HOST $(DPDK_CFLAGS) $(filter dpdk/%.c,$^) .make/native/frags.o \
+		-o $@ $(DPDK_LIBS)
+
+.make/bench-dpdk: bench/dpdk.c $(DPDK)
+	$(CLANG) $(NATIVE_FLAGS) -DL4LB_HOST -DL4LB_FRAGS $(DPDK_CFLAGS) $< \
+		dpdk/errors.c dpdk/identity.c dpdk/ports.c dpdk/register.c dpdk/tables.c .make/native/frags.o \
 		-o $@ $(DPDK_LIBS)
 
 # Programs that the benchmark needs beside ours.

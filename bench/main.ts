@@ -12,6 +12,7 @@ import { run } from '../src/system/run.js';
 import type { Case } from './cases.js';
 import { CASES } from './cases.js';
 import { measureConnections } from './connections.js';
+import { measureDpdk } from './dpdk.js';
 import { machineOf } from './machine.js';
 import type { Effort } from './packets.js';
 import { Packets } from './packets.js';
@@ -30,6 +31,9 @@ interface Flags extends Effort {
   tools: boolean;
   output: string;
 }
+
+/** Its name for --only. */
+const DPDK = 'DPDK';
 
 /** Of connections and of tools: each takes some seconds for each case. */
 const MOST_ROUNDS = 5;
@@ -93,7 +97,7 @@ async function bench(flags: Flags): Promise<void> {
   }
   const cases = CASES.filter(({ group, name }) => flags.only.test(`${group}: ${name}`));
   const lines = flags.throughput ? throughputCases(flags.only) : [];
-  if (cases.length + lines.length === 0) {
+  if (cases.length + lines.length === 0 && !flags.only.test(DPDK)) {
     throw new Failure('--only leaves nothing to measure', { next: 'make bench' });
   }
   if (lines.length > 0) await checkIperf(run);
@@ -108,6 +112,7 @@ async function bench(flags: Flags): Promise<void> {
     connections:
       flags.connections && isWhole ? await measureConnections(rounds, tell) : [],
     tools: flags.tools && isWhole ? await measureTools(rounds, tell) : [],
+    dpdk: isWhole || flags.only.test(DPDK) ? await measureDpdk(flags.rounds, tell) : [],
   };
   mkdirSync(flags.output, { recursive: true });
   const [json, svg] = ['json', 'svg'].map((kind) => join(flags.output, `bench.${kind}`));

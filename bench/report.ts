@@ -3,6 +3,7 @@
 import { formatCount } from '../src/text/format.js';
 import type {
   ConnectionsResult,
+  DpdkResult,
   Machine,
   PacketsResult,
   Result,
@@ -12,13 +13,14 @@ import type {
 } from './result.js';
 
 export function report(result: Result): string {
-  const { machine, packets, throughput, connections, tools } = result;
+  const { machine, packets, throughput, connections, tools, dpdk } = result;
   return [
     describeMachine(machine),
     ...(packets.length > 0 ? [packetsTable(packets)] : []),
     ...(throughput.length > 0 ? [throughputTable(throughput)] : []),
     ...(connections.length > 0 ? [connectionsTable(connections)] : []),
     ...(tools.length > 0 ? [toolsTable(tools)] : []),
+    ...(dpdk.length > 0 ? [dpdkTable(dpdk)] : []),
   ].join('\n');
 }
 
@@ -75,6 +77,16 @@ function connectionsTable(results: readonly ConnectionsResult[]): string {
     formatCount(failed),
   ]);
   return table(['', 'connections a second', 'to the straight way', 'failed'], rows);
+}
+
+function dpdkTable(results: readonly DpdkResult[]): string {
+  const rows = results.map(({ name, swap, l4lb, over }) => [
+    name,
+    nanoseconds(swap),
+    nanoseconds(l4lb),
+    nanoseconds(over),
+  ]);
+  return table(['in DPDK', 'a MAC swap, ns', 'l4lb, ns', 'over that, ns'], rows);
 }
 
 function toolsTable(results: readonly ToolResult[]): string {

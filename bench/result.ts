@@ -61,6 +61,16 @@ export interface ConnectionsResult {
   failed: number;
 }
 
+/** Nanoseconds of a processor for a packet, in a process of DPDK's. */
+export interface DpdkResult {
+  name: string;
+  /** Of what only swaps MAC addresses. */
+  swap: Spread;
+  l4lb: Spread;
+  /** l4lb over that, in the same round. */
+  over: Spread;
+}
+
 /** What a command costs: its time by the clock, or what all its processes compute. */
 export interface ToolResult {
   name: string;
@@ -76,6 +86,7 @@ export interface Result {
   throughput: ThroughputResult[];
   connections: ConnectionsResult[];
   tools: ToolResult[];
+  dpdk: DpdkResult[];
 }
 
 export function spreadOf(rounds: readonly number[]): Spread {

@@ -21,7 +21,7 @@ const TIMED_IN_TERMINAL = [
 
 export class Workbench {
   readonly #stop: AbortSignal;
-  readonly #name = `l4lb-bench-${process.pid}-tools`;
+  readonly name = `l4lb-bench-${process.pid}-tools`;
   readonly #folder = mkdtempSync(join(tmpdir(), 'l4lb-bench-'));
   #isMade = false;
   #devices = 0;
@@ -34,16 +34,16 @@ export class Workbench {
   async up(): Promise<void> {
     this.#stop.throwIfAborted();
     this.#isMade = true;
-    await this.#expect('ip', ['netns', 'add', this.#name]);
+    await this.#expect('ip', ['netns', 'add', this.name]);
   }
 
   async down(): Promise<void> {
     rmSync(this.#folder, { recursive: true });
     if (!this.#isMade) return;
-    const { exitCode, stderr } = await removeNamespace(run, this.#name);
+    const { exitCode, stderr } = await removeNamespace(run, this.name);
     if (exitCode === 0) return;
     throw new Failure(`could not take the namespace down: ${stderr.trim()}`, {
-      next: `ip netns delete ${this.#name}`,
+      next: `ip netns delete ${this.name}`,
     });
   }
 
@@ -99,7 +99,7 @@ export class Workbench {
   }
 
   async #within(command: string, args: readonly string[]): Promise<string> {
-    const space = `--net=/run/netns/${this.#name}`;
+    const space = `--net=/run/netns/${this.name}`;
     return this.#expect('nsenter', [space, '--', command, ...args]);
   }
 

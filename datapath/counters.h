@@ -18,7 +18,7 @@
 #define ADD(where, what) __sync_fetch_and_add(where, what)
 #endif
 
-static __always_inline void count(void *map, __u32 key, __u64 bytes)
+static __always_inline void count(map_ref map, __u32 key, __u64 bytes)
 {
 	struct l4lb_counter *counter = lookup(map, &key);
 

@@ -25,8 +25,7 @@ __asm__(".section .rodata\n"
 extern const char object[], object_end[];
 
 /* From the linker, around what MAP() defines. */
-extern native_map_here *const __start_native_maps[],
-	*const __stop_native_maps[];
+extern map_ref __start_native_maps[], __stop_native_maps[];
 
 #define MOST_TABLES 32
 #define MOST_PROCESSORS 1024
@@ -153,18 +152,18 @@ void name_of_program(int program, char name[BPF_OBJ_NAME_LEN])
 	memcpy(name, ask_program(program).name, BPF_OBJ_NAME_LEN);
 }
 
-/* The program's own map for a view. */
-static struct table *table_of(const struct native_map *view)
+/* The program's own map for one of ours. */
+static struct table *table_of(map_ref map)
 {
 	for (unsigned int i = 0; i < table_count; i++) {
 		struct table *table = &tables[i];
 
-		if (!strcmp(table->name, view->name))
-			return table->kind == view->kind &&
+		if (!strcmp(table->name, map->name))
+			return table->kind == map->kind &&
 					       table->key_size ==
-						       view->key_size &&
+						       map->key_size &&
 					       table->value_size ==
-						       view->value_size ?
+						       map->value_size ?
 				       table :
 				       NULL;
 	}
@@ -214,11 +213,11 @@ void open_tables(int program)
 			     strerror(errno));
 		open_table(map);
 	}
-	for (native_map_here *const *here = __start_native_maps;
-	     here < __stop_native_maps; here++)
-		if (!table_of((*here)()))
+	for (map_ref *known = __start_native_maps; known < __stop_native_maps;
+	     known++)
+		if (!table_of(*known))
 			fail(NULL, NEW_PROGRAM, "the program has no map %s",
-			     (*here)()->name);
+			     (*known)->name);
 }
 
 /* What a thread counts is never set back, so only it writes there. */
@@ -237,14 +236,12 @@ static void *private_values(struct table *table, unsigned int number)
 
 void view_tables(unsigned int number)
 {
-	for (native_map_here *const *here = __start_native_maps;
-	     here < __stop_native_maps; here++) {
-		struct native_map *view = (*here)();
-		struct table *table = table_of(view);
+	for (map_ref *known = __start_native_maps; known < __stop_native_maps;
+	     known++) {
+		struct table *table = table_of(*known);
+		struct native_view *view = (*known)->here();
 
 		view->entries = table->entries;
-		view->stride = stride_of(table);
-		view->used = table->map;
 		if (is_per_thread(table->kind))
 			view->values = private_values(table, number);
 		else if (table->values)
@@ -252,15 +249,21 @@ void view_tables(unsigned int number)
 		else if (table->kind == BPF_MAP_TYPE_DEVMAP)
 			view->entries = 0; /* there is one port, and no other */
 		else
-			view->values = make(view->stride);
+			*view = (struct native_view){
+				.values = make(stride_of(table)),
+				.entries = table->map, /* for find() */
+			};
 	}
 }
 
 /* Asks the kernel. Its answer stays until this thread asks for another one of this map. */
-void *find(const struct native_map *map, const void *key)
+void *find(map_ref map, const void *key)
 {
-	return bpf_map_lookup_elem(map->used, key, map->values) ? NULL :
-								  map->values;
+	const struct native_view *view = map->here();
+
+	return bpf_map_lookup_elem(view->entries, key, view->values) ?
+		       NULL :
+		       view->values;
 }
 
 /* Adds to what this processor, by its number, has in the kernel's map. */

@@ -38,6 +38,8 @@
 		__uint(value_size, value);    \
 	} name SEC(".maps")
 
+typedef void *map_ref;
+
 #define lookup(map, key) bpf_map_lookup_elem(map, key)
 #define find(map, key) bpf_map_lookup_elem(map, key)
 

@@ -14,6 +14,7 @@
  *                                  pointers into the frame are void
  *   MAP(name, kind, entries, key_size, value_size)
  *                                  defines a table; kinds are BPF's
+ *   map_ref                        the type of &map
  *   lookup(&map, &key)             returns a value of an array, or NULL
  *   find(&map, &key)               returns a value of a hash, or NULL
  *   ingress(ctx)                   the number of the device that the frame came in on

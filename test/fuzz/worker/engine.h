@@ -24,7 +24,7 @@ struct table {
 	__u32 entries;
 	__u32 key_size;
 	__u32 value_size;
-	void *handle; /* of the engine */
+	const void *handle; /* of the engine */
 };
 
 struct frame {

@@ -10,12 +10,10 @@
 #include "datapath/platform/native.h"
 #include "engine.h"
 
-#define GAP 32 /* between two values */
 #define MOST_TABLES 32
 
 /* From the linker, around what MAP() defines. */
-extern native_map_here *const __start_native_maps[],
-	*const __stop_native_maps[];
+extern map_ref __start_native_maps[], __stop_native_maps[];
 
 /* The program: l4lb_2 or l4lb_decap_1. */
 int ENTRY(struct xdp_md *ctx);
@@ -74,11 +72,34 @@ void proved_wrong(const char *what, const char *file, int line)
 }
 #endif
 
-/* Compares one entry after the other, because such tables have few entries. */
-void *find(const struct native_map *map, const void *key)
+/* In a hash each value follows its key. */
+static __u32 offset_of_value(map_ref map)
 {
-	for (unsigned long at = 0; at < map->used; at++) {
-		void *entry = map->values + at * map->stride;
+	return map->kind == BPF_MAP_TYPE_HASH ? map->key_size : 0;
+}
+
+static __u32 size_of_entry(map_ref map)
+{
+	return offset_of_value(map) + map->value_size;
+}
+
+static unsigned long stride_of(map_ref map)
+{
+	return map->kind == BPF_MAP_TYPE_HASH ?
+		       ((size_of_entry(map) + 7UL) & ~7UL) + NATIVE_GAP :
+		       STRIDE(map);
+}
+
+static void *entry_of(map_ref map, __u32 number)
+{
+	return map->here()->values + number * stride_of(map);
+}
+
+/* Compares one entry after the other, because such tables have few entries. */
+void *find(map_ref map, const void *key)
+{
+	for (unsigned long at = 0; at < map->here()->entries; at++) {
+		void *entry = entry_of(map, at);
 
 		if (!memcmp(entry, key, map->key_size))
 			return entry + map->key_size;
@@ -86,28 +107,18 @@ void *find(const struct native_map *map, const void *key)
 	return NULL;
 }
 
-static __u32 offset_of_value(const struct native_map *map)
+/* An array has all of its entries from the beginning, and a hash none. */
+static void make_values(map_ref map, __u32 entries)
 {
-	return map->kind == BPF_MAP_TYPE_HASH ? map->key_size : 0;
-}
+	struct native_view *view = map->here();
 
-static void *entry_of(const struct native_map *map, __u32 number)
-{
-	return map->values + number * map->stride;
-}
-
-static void make_values(struct native_map *map)
-{
-	const __u32 size = offset_of_value(map) + map->value_size;
-
-	map->stride = (size + 7) & ~7U;
-	if (__has_feature(address_sanitizer))
-		map->stride += GAP;
-	map->values = calloc(map->entries, map->stride);
-	if (!map->values)
+	view->values = calloc(entries, stride_of(map));
+	if (!view->values)
 		fail("no memory for %s", map->name);
-	for (__u32 i = 0; i < map->entries; i++)
-		CLOSE(entry_of(map, i) + size, map->stride - size);
+	for (__u32 i = 0; i < entries; i++)
+		CLOSE(entry_of(map, i) + size_of_entry(map),
+		      stride_of(map) - size_of_entry(map));
+	view->entries = map->kind == BPF_MAP_TYPE_HASH ? 0 : entries;
 }
 
 void engine_open(const char *object, int size_count, char **sizes)
@@ -116,19 +127,20 @@ void engine_open(const char *object, int size_count, char **sizes)
 #ifdef L4LB_PROVE
 	__sanitizer_set_death_callback(tell_frame);
 #endif
-	for (native_map_here *const *here = __start_native_maps;
-	     here < __stop_native_maps; here++) {
+	for (map_ref *known = __start_native_maps; known < __stop_native_maps;
+	     known++) {
 		struct table *table = &tables[table_count++];
-		struct native_map *map = (*here)();
+		map_ref map = *known;
+		__u32 entries;
 
 		if (table_count > MOST_TABLES)
 			fail("too many maps");
-		map->entries = wanted_entries(map->name, map->entries,
-					      size_count, sizes);
-		make_values(map);
+		entries = wanted_entries(map->name, map->entries, size_count,
+					 sizes);
+		make_values(map, entries);
 		*table = (struct table){
 			.name = map->name,
-			.entries = map->entries,
+			.entries = entries,
 			.key_size = map->key_size,
 			.value_size = map->value_size,
 			.handle = map,
@@ -146,15 +158,15 @@ struct table *engine_table(const char *name)
 
 void engine_write(struct table *table, const void *key, const void *value)
 {
-	struct native_map *map = table->handle;
+	map_ref map = table->handle;
 	void *there;
 
 	if (map->kind == BPF_MAP_TYPE_HASH) {
 		there = find(map, key);
 		if (!there) {
-			if (map->used == map->entries)
+			if (map->here()->entries == table->entries)
 				fail("%s is full", map->name);
-			there = entry_of(map, map->used++);
+			there = entry_of(map, map->here()->entries++);
 			memcpy(there, key, map->key_size);
 			there += map->key_size;
 		}
@@ -168,9 +180,9 @@ void engine_write(struct table *table, const void *key, const void *value)
 
 void engine_empty(struct table *table)
 {
-	struct native_map *map = table->handle;
+	map_ref map = table->handle;
 
-	map->used = 0;
+	map->here()->entries = 0;
 }
 
 void engine_close_sockets(void)
@@ -187,9 +199,9 @@ __u32 engine_open_socket(const void *key, const void *value)
 
 void engine_read(struct table *table, void *values)
 {
-	const struct native_map *map = table->handle;
+	map_ref map = table->handle;
 
-	for (__u32 i = 0; i < map->entries; i++)
+	for (__u32 i = 0; i < table->entries; i++)
 		memcpy(values + i * map->value_size,
 		       entry_of(map, i) + offset_of_value(map),
 		       map->value_size);

@@ -119,6 +119,7 @@ const RESULT: Result = {
   throughput: [],
   connections: [],
   tools: [],
+  dpdk: [],
 };
 
 test('the table', () => {
