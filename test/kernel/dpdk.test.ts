@@ -522,6 +522,54 @@ describeBuilt('from file to file', () => {
   });
 });
 
+describeBuilt('on the bridge testbed', () => {
+  let network: Network;
+  const prefix = `d${process.pid}-`;
+  beforeAll(async () => {
+    network = await Network.up();
+  });
+  afterAll(async () => {
+    await network.shell('switch', `L4LB_BRIDGE_PREFIX=${prefix} testbed/bridge.sh down`);
+    await network.down();
+  });
+
+  test('netcat reaches both servers, and the process answers ARP and ping', async () => {
+    const log = join(folder, 'bridge.log');
+    const printed = await network.shell(
+      'switch',
+      `export L4LB_BRIDGE_PREFIX=${prefix}
+       testbed/bridge.sh up >/dev/null
+       . testbed/bridge-aliases.sh
+       for n in 2 3; do
+         h$n ip address add 10.0.0.10/32 dev lo
+         h$n sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.accept_local=1
+         h$n bin/l4lb-load.js -i veth$n --decap
+         h$n nc -lk 8080 </dev/null >${folder}/h$n 2>&1 &
+       done
+       ${PROGRAM} -l 0 --vdev=net_tap0,iface=tapdpdk -- --ip 10.0.0.10 --nap 200 >${log} 2>&1 &
+       process=$!
+       for i in $(seq 300); do grep -q 'fill them' ${log} && break; sleep 0.1; done
+       testbed/bridge.sh up dpdk >/dev/null
+       bin/l4lb-map.js -i tapdpdk -c testbed/bridge/tunnel.toml
+       arping -c 1 10.0.0.10
+       ping -c 1 -W 5 10.0.0.10
+       for i in $(seq 40); do
+         [ -s ${folder}/h2 ] && [ -s ${folder}/h3 ] && break
+         echo hello | nc -N -w 3 10.0.0.10 8080
+         sleep 0.05
+       done
+       cat ${folder}/h2 ${folder}/h3 | sort -u
+       for host in h2 h3; do [ -s ${folder}/$host ] && echo "$host has some"; done
+       kill $process; wait $process; tail -1 ${log}`,
+    );
+    expect(printed).toContain('2 destinations in 65,536 slots');
+    expect(printed).toContain('Received 1 response');
+    expect(printed).toContain('1 received, 0% packet loss');
+    expect(printed).toContain('hello\nh2 has some\nh3 has some');
+    expect(printed).toContain('the port is gone with this process');
+  });
+});
+
 interface Explained {
   verdict: string;
   action: string;
