@@ -155,10 +155,11 @@ static double through(__u16 port, int (*program)(struct xdp_md *), long packets)
 		const __u16 count = rte_eth_rx_burst(port, 0, burst, BURST);
 
 		tick = rte_rdtsc() >> TICK_SHIFT;
-		for (__u16 i = 0; i < count; i++) {
+		/* All first, as a card does: a frame is not read while it is written. */
+		for (__u16 i = 0; i < count; i++)
 			fill(burst[i]);
+		for (__u16 i = 0; i < count; i++)
 			run(program, burst[i]);
-		}
 		if (rte_eth_tx_burst(port, 0, burst, count) != count)
 			fail(NULL, NULL, "net_null refuses frames");
 		done += count;

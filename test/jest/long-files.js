@@ -23,6 +23,7 @@ export const LONG_FILES = [
   { file: 'test/kernel/nat.test.ts' },
   { file: 'test/kernel/exits.test.ts' },
   { file: 'test/kernel/bridge.test.ts' },
+  { file: 'test/kernel/dpdk.test.ts' },
   { file: 'test/kernel/guide.test.ts' },
   {
     file: 'test/kernel/dashboard.test.ts',
