@@ -93,10 +93,7 @@ describeBuilt('as a host on a network', () => {
     dpdk = await startInPlace(network);
     await fill(ROWS);
   });
-  afterAll(async () => {
-    await dpdk.end();
-    await network.down();
-  });
+  afterAll(() => network.down()); // and with it the process
 
   test('the tools find the program, and the MACs by the exception', async () => {
     const status = await statusOf(network);
@@ -325,7 +322,7 @@ describeBuilt('from file to file', () => {
       ({ received }) => received >= input.length,
     );
     expect(await dpdk.end()).toBe(0);
-    return { sent: input.length > 0 ? framesOfPcap(readFileSync(to)) : [], frames };
+    return { sent: frames.sent > 0 ? framesOfPcap(readFileSync(to)) : [], frames };
   };
 
   test('every frame becomes what the model says, byte for byte', async () => {
@@ -459,6 +456,22 @@ describeBuilt('from file to file', () => {
     expect(counted).toMatchObject({ answered: 3, dropped: input.length - 3 });
   });
 
+  test('a flood of what is not ours leaves room for what is', async () => {
+    const mac = '02:70:63:61:70:00';
+    const stranger = frames.ethernet(
+      { to: mac, from: '02:00:00:00:00:01' },
+      frames.ipv4(
+        { from: '10.9.9.9', to: '10.9.9.8', protocol: frames.UDP },
+        frames.udp({ from: 1, to: 2 }),
+      ),
+    );
+    const full = 32; // frames of a burst that may have more behind it
+    const input = Array.from({ length: 10 * full }, () => stranger);
+    const options = ['--exception', 'flood0'];
+    const { frames: counted } = await run('flood', input, 'flood0', ...options);
+    expect(counted).toMatchObject({ up: input.length, up_full: 10 * (full - 8) });
+  });
+
   test('it touches no PCI device, unless one is named', async () => {
     const trace = join(folder, 'trace');
     const options = [`--vdev=net_pcap0,rx_pcap=${emptyFile()}`, '--', '--device', 'own0'];
@@ -519,6 +532,75 @@ describeBuilt('from file to file', () => {
     const finished = await network.runProcess('balancer', PROGRAM, args);
     expect(finished.stderr).toContain(why);
     expect(finished.exitCode).toBe(exitCode);
+  });
+});
+
+describeBuilt('for destinations that need no set-up', () => {
+  const NAT = '198.51.100.20';
+  const FULL_NAT = '198.51.100.21';
+  const POOL = '10.0.0.5';
+  let network: Network;
+
+  beforeAll(async () => {
+    const vips = [NAT, FULL_NAT].flatMap((vip) => ['--vip', vip]);
+    network = await Network.up('--count', '2', '--ipv6', ...vips);
+    await startInPlace(network);
+    await network.shell(
+      'balancer',
+      `ip addr add ${POOL}/16 dev eth0
+       sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.eth0.send_redirects=0 net.ipv4.conf.all.send_redirects=0`,
+    );
+    const server = `require('net').createServer((one) => {
+      one.on('error', () => {});
+      one.end(process.argv[1] + ' sees ' + one.remoteAddress);
+    }).listen(80, '0.0.0.0');`;
+    for (const role of ['destination1', 'destination2'] as const) {
+      // By nat answers have to come back through the balancer.
+      await network.shell(
+        role,
+        `ip addr flush dev lo; ip link set lo up; ip route add 10.0.255.1/32 via 10.0.0.4`,
+      );
+      network.start(role, 'node', '-e', server, role);
+    }
+    const toml = join(folder, 'nat.toml');
+    writeFileSync(
+      toml,
+      [NAT, FULL_NAT]
+        .map(
+          (address) => `[[service]]
+name = "${address === NAT ? 'nat' : 'full-nat'}"
+address = "${address}"
+ports = 80
+protocol = "tcp"
+slots = 64
+forward = "${address === NAT ? 'nat' : 'full-nat'}"
+${address === NAT ? '' : `source = "${POOL}/32"`}
+destinations = ["10.0.1.1", "10.0.1.2"]
+`,
+        )
+        .join('\n'),
+    );
+    await network.expectOk('balancer', 'bin/l4lb-map.js', '-i', 'eth0', '-c', toml);
+  });
+  afterAll(() => network.down()); // and with it the process
+
+  test.each([
+    ['nat', NAT, '10.0.255.1'],
+    ['full-nat', FULL_NAT, POOL],
+  ])('%s turns answers back, which the host forwards', async (_how, service, seen) => {
+    const ask = `const one = require('net').connect(80, process.argv[1]);
+      one.on('error', (error) => console.log(error.code));
+      one.on('data', (text) => console.log(String(text)));`;
+    const answers = new Set<string>();
+    for (let tries = 0; tries < 40 && answers.size < 2; tries++) {
+      const { stdout } = await network.run('client', 'node', ['-e', ask, service]);
+      // Until the servers listen.
+      if (stdout !== 'ECONNREFUSED') answers.add(stdout);
+    }
+    expect([...answers].sort()).toEqual([
+      `destination1 sees ${seen}`,
+      `destination2 sees ${seen}`,
+    ]);
   });
 });
 
