@@ -50,7 +50,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'uncaughtException'] as const;
 /**
  * Opens a screen and removes blessed's listeners for signals and uncaught exceptions.
  * Unless others listen too, blessed ends the process, with status 0 on SIGTERM. Others,
- * such as run(), do not act while blessed listens. Blessed still restores the terminal
+ * such as execa, do not act while blessed listens. Blessed still restores the terminal
  * when the process exits; after an uncaught exception, before its stack is printed.
  */
 function openScreen(): blessed.Widgets.Screen {

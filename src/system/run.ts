@@ -3,13 +3,11 @@
  * Starts processes. Everything that starts one takes a Run as an argument, so that a test
  * can answer in its place by command line.
  */
-import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
+import type { Options, Result, ResultPromise } from 'execa';
 import type { Readable } from 'node:stream';
 
 import { Failure } from '../text/failure.js';
 import { Unseen } from '../text/unseen.js';
-import { onEndingSignal } from './signals.js';
 
 export interface RunOptions {
   /** A file descriptor to read from; by default the process reads nothing. */
@@ -47,105 +45,50 @@ const PACKAGES = new Map([
 ]);
 
 /** The processes that end with this one. */
-const running = new Set<ChildProcess>();
-let stopListening: (() => void) | undefined;
+const running = new Set<ResultPromise>();
 
 /** Ends the processes that this one waits for, except batches that write. */
 export async function endChildren(): Promise<void> {
-  const ends = [...running].map(endOf);
-  killChildren();
-  await Promise.all(ends);
-}
-
-function killChildren(): void {
-  for (const child of running) child.kill('SIGTERM');
+  const children = [...running];
+  for (const child of children) child.kill('SIGTERM');
+  await Promise.allSettled(children);
 }
 
 export const run: Run = async (command, args, options = {}) => {
-  const child = start(command, args, options);
-  if (!options.detached) begin(child);
-  const [end, stdout, stderr] = await Promise.all([
-    endOf(child),
-    bytesOf(child.stdout),
-    bytesOf(child.stderr),
-  ]);
-  if (!options.detached) forget(child);
-  if (typeof end !== 'number') throw cannotStart(command, end);
+  // It takes a while to load, and a command that is used wrongly starts no process.
+  const { execa } = await import('execa');
+  const settings: Options = {
+    reject: false,
+    detached: options.detached ?? false,
+    // Programs read what these commands print, so it must not be translated. They must
+    // also be found in a login without root's PATH.
+    env: { LC_ALL: 'C', PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
+    stdio: [
+      options.stdin === undefined ? 'ignore' : descriptor(options.stdin),
+      'pipe',
+      'pipe',
+      ...(options.held === undefined ? [] : [descriptor(options.held)]),
+    ],
+    // Bytes are gathered sooner by us than by execa's iterators.
+    buffer: false,
+  };
+  const child = execa(command, args, settings);
+  const [stdout, stderr] = [bytesOf(child.stdout), bytesOf(child.stderr)];
+  if (!settings.detached) running.add(child);
+  const result = await child.finally(() => running.delete(child));
+  if (result.exitCode === undefined) throw cannotStart(command, result);
   return {
-    exitCode: end,
-    stdout: stdout.toString(options.isBinary ? 'latin1' : 'utf8'),
-    stderr: stderr.toString(),
+    exitCode: result.exitCode,
+    stdout: Buffer.concat(stdout).toString(options.isBinary ? 'latin1' : 'utf8'),
+    stderr: Buffer.concat(stderr).toString(),
   };
 };
 
-function start(
-  command: string,
-  args: readonly string[],
-  { stdin, held, detached = false }: RunOptions,
-): ChildProcess {
-  try {
-    return spawn(command, args, {
-      detached,
-      // Programs read what these commands print, so it must not be translated. They must
-      // also be found in a login without root's PATH.
-      env: {
-        ...process.env,
-        ...{ LC_ALL: 'C', PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
-      },
-      stdio: [
-        ...([stdin ?? 'ignore', 'pipe', 'pipe'] as const),
-        ...(held === undefined ? [] : [held]),
-      ],
-    });
-  } catch (error) {
-    throw cannotStart(command, error as NodeJS.ErrnoException);
-  }
-}
-
-/** From now on it ends with this process. */
-function begin(child: ChildProcess): void {
-  running.add(child);
-  if (stopListening) return;
-  const stop = onEndingSignal(endByInterruption);
-  process.on('exit', killChildren);
-  stopListening = (): void => {
-    stop();
-    process.off('exit', killChildren);
-    stopListening = undefined;
-  };
-}
-
-function forget(child: ChildProcess): void {
-  running.delete(child);
-  if (running.size === 0) stopListening?.();
-}
-
-/** Whoever else listens decides what becomes of both: to a daemon SIGHUP is no end. */
-function endByInterruption(signal: NodeJS.Signals): void {
-  if (process.listenerCount(signal) > 1) return;
-  killChildren();
-  stopListening?.();
-  process.kill(process.pid, signal);
-}
-
-/** Its exit code, the signal that ended it, or why it did not start. */
-type End = number | NodeJS.Signals | NodeJS.ErrnoException;
-
-function endOf(child: ChildProcess): Promise<End> {
-  return new Promise((resolve) => {
-    child.on('error', resolve);
-    child.on('close', (code, signal) => resolve(code ?? signal ?? 0));
-  });
-}
-
-function bytesOf(stream: Readable | null): Promise<Buffer> {
+/** Fills, until the stream ends. */
+function bytesOf(stream: Readable | null): Buffer[] {
   const parts: Buffer[] = [];
-  return new Promise((resolve) => {
-    const end = (): void => resolve(Buffer.concat(parts));
-    if (!stream) end();
-    stream?.on('data', (part: Buffer) => parts.push(part));
-    stream?.on('error', end).on('close', end);
-  });
+  stream?.on('data', (part: Buffer) => parts.push(part));
+  return parts;
 }
 
 /** Runs a command that need not be installed; if it is not, returns the reason. */
@@ -162,13 +105,20 @@ export async function runIfThere(
   }
 }
 
-function cannotStart(command: string, end: string | NodeJS.ErrnoException): Failure {
-  if (typeof end === 'string') return new Failure(`${command} was ended by ${end}`);
-  if (end.code !== 'ENOENT') {
-    return new Failure(`could not start ${command}: ${end.message}`);
+/** execa takes any descriptor, but its types (9.6) only know the first few. */
+function descriptor(number: number): 3 {
+  return number as 3;
+}
+
+function cannotStart(command: string, result: Result): Failure {
+  if (result.code === 'ENOENT') {
+    return new Failure(`no ${command} on this machine`, {
+      cause: 'it is not installed, or not in PATH',
+      next: `apt-get install ${PACKAGES.get(command) ?? command}`,
+    });
   }
-  return new Failure(`no ${command} on this machine`, {
-    cause: 'it is not installed, or not in PATH',
-    next: `apt-get install ${PACKAGES.get(command) ?? command}`,
-  });
+  if (result.signal) return new Failure(`${command} was ended by ${result.signal}`);
+  return new Failure(
+    `could not start ${command}: ${result.shortMessage ?? 'for no reason given'}`,
+  );
 }

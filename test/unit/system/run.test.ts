@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/** The one test of this folder that starts processes, of node itself. */
-import { describe, expect, test } from '@jest/globals';
-import { closeSync, openSync } from 'node:fs';
+/** The one test of this folder that starts processes, most of node itself. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { Failure } from '../../../src/text/failure.js';
 import { run } from '../../../src/system/run.js';
@@ -31,6 +34,13 @@ describe('run', () => {
     expect(failure.exitCode).toBe(1);
   });
 
+  test('a command that is no program is a failure, with what execa says of it', async () => {
+    const { message } = await failureOf(run('/', ['show']));
+    expect(message).toBe(
+      'could not start /: Command failed with EACCES: / show\nspawn / EACCES',
+    );
+  });
+
   test('gives what a process prints, to the last newline, and its exit code', async () => {
     const script = 'console.log("out"); console.error("err"); process.exit(3)';
     expect(await run(NODE, ['-e', script])).toEqual({
@@ -38,6 +48,17 @@ describe('run', () => {
       stdout: 'out\n',
       stderr: 'err\n',
     });
+  });
+
+  test('gives all that a process prints, a letter in two pieces and bytes too', async () => {
+    const script = `
+      const bytes = Buffer.from('\u00e4'.repeat(300_000));
+      process.stdout.write(bytes.subarray(0, 1));
+      setTimeout(() => process.stdout.write(bytes.subarray(1)), 20);
+    `;
+    expect((await run(NODE, ['-e', script])).stdout).toBe('\u00e4'.repeat(300_000));
+    const { stdout } = await run(NODE, ['-e', script], { isBinary: true });
+    expect(stdout).toBe('\u00c3\u00a4'.repeat(300_000));
   });
 
   test('arguments are no text for a shell', async () => {
@@ -79,5 +100,51 @@ describe('run', () => {
       run(NODE, ['-e', 'process.kill(process.pid, "SIGKILL")']),
     );
     expect(failure.message).toBe(`${NODE} was ended by SIGKILL`);
+  });
+});
+
+/** jest's own process takes no signals, so these have one with run() in it. */
+describe('a signal to this process', () => {
+  let folder = '';
+  const bundle = (): string => join(folder, 'run.cjs');
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'l4lb-run-'));
+    const form = ['--bundle', '--format=cjs', '--platform=node', '--log-level=warning'];
+    await execa('node_modules/.bin/esbuild', [
+      'src/system/run.ts',
+      ...form,
+      `--outfile=${bundle()}`,
+    ]);
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const TRAP = 'trap "echo ended >&3; exit" TERM';
+
+  test.each([
+    {
+      name: 'that it listens to ends none of its processes',
+      before: 'process.on("SIGHUP", () => console.log("reload"))',
+      command: `${TRAP}; sleep 0.2; kill -HUP $PPID; sleep 0.1; echo went on >&3`,
+      output: 'reload\nwent on\nexit code 0',
+      signal: undefined,
+    },
+    {
+      name: 'that ends it ends its processes',
+      before: '',
+      command: `${TRAP}; sleep 0.2; kill -HUP $PPID; sleep 0.2; echo went on >&3`,
+      output: 'ended',
+      signal: 'SIGHUP',
+    },
+  ])('$name', async ({ before, command, output, signal }) => {
+    const script = `
+      const { run } = require(${JSON.stringify(bundle())});
+      ${before};
+      run('sh', ['-c', ${JSON.stringify(command)}], { held: 1 })
+        .then(({ exitCode }) => console.log('exit code', exitCode));
+    `;
+    const ended = await execa(NODE, ['-e', script], { reject: false });
+    expect(ended.stdout).toBe(output);
+    expect(ended.signal).toBe(signal);
   });
 });
