@@ -411,10 +411,11 @@ export class Tunnel {
       const { run } = this.#tools;
       const missing = await this.#look(opened);
       if (missing === undefined) return undefined;
-      this.#events.trouble(`${missing} was removed by somebody else; it is back`);
       const checking = await startChecking(this.#tools, opened.attached, this.#targets);
       this.#opened = { ...opened, checking };
       await layCheckRoutes(run, this.#routes(opened), await checkRules(run));
+      // Only now it is: what is removed after this was said is found at the next look.
+      this.#events.trouble(`${missing} was removed by somebody else; it is back`);
       return missing;
     } catch (error) {
       this.#tellFault(error);
