@@ -75,15 +75,16 @@ static void find_tables(const struct options *options, const char *device,
 		is->holder = was.holder;
 		if (options->sets || options->blocks)
 			say("--flows and --blocks do nothing: the tables that "
-			    "process %d "
-			    "holds keep their sizes",
+			    "process %d holds "
+			    "keep their sizes",
 			    was.holder.pid);
+		open_tables(program);
 	} else {
 		program = load_program(options->sets, options->blocks);
+		open_tables(program);
 		hold(holder, program);
 		is->holder = identify(holder->pid);
 	}
-	open_tables(program);
 	is->program = id_of_program(program);
 	name_of_program(program, is->name);
 	close(program);
@@ -106,13 +107,15 @@ static void note(struct registration *is, const struct work *work)
 	has_failed = fails;
 }
 
+struct notes {
+	struct registration *is;
+	const struct work *work;
+};
+
 /* Beside the threads, on whatever processor has time. */
 static void *keep_notes(void *argument)
 {
-	struct {
-		struct registration *is;
-		const struct work *work;
-	} *about = argument;
+	struct notes *about = argument;
 
 	for (unsigned int looks = 1; !is_stopping(); looks++) {
 		usleep(LOOK);
@@ -130,14 +133,12 @@ static void tell_start(const struct work *work, const char *device,
 
 	rte_ether_format_addr(mac, sizeof(mac), &work->port.mac);
 	say("balances on port %s (%s, %s, MTU %u) with %u thread%s; program "
-	    "%u, "
-	    "whose tables process %d keeps",
+	    "%u, whose tables process %d keeps",
 	    work->port.name, work->port.driver, mac, work->port.mtu, threads,
 	    threads > 1 ? "s" : "", is->program, is->holder.pid);
 	if (!work->options->exception && !work->options->own_count)
 		say("without --exception and --ip nobody answers for its "
-		    "addresses, and "
-		    "what is not ours is dropped");
+		    "addresses, and what is not ours is dropped");
 	say("fill them with: l4lb-map -i %s -f FILE", device);
 }
 
@@ -175,10 +176,7 @@ int main(int argc, char **argv)
 	struct options options = {};
 	struct registration is = {};
 	struct work work = { .options = &options };
-	struct {
-		struct registration *is;
-		const struct work *work;
-	} about = { &is, &work };
+	struct notes about = { &is, &work };
 	struct sigaction action = { .sa_handler = stop };
 	struct holder holder;
 	unsigned int threads;

@@ -55,6 +55,23 @@ static void put(struct batch *batch, struct rte_mbuf *frame)
 	batch->frames[batch->count++] = frame;
 }
 
+/* Keeps so many bytes, and none of the buffers behind them. */
+static void keep_only(struct rte_mbuf *frame, __u32 length)
+{
+	struct rte_mbuf *last = frame;
+	__u32 left = length;
+
+	frame->nb_segs = 1;
+	for (; last->data_len < left; last = last->next) {
+		left -= last->data_len;
+		frame->nb_segs++;
+	}
+	last->data_len = left;
+	frame->pkt_len = length;
+	rte_pktmbuf_free(last->next);
+	last->next = NULL;
+}
+
 /* The program has changed the frame's beginning and end, or only said how long it is. */
 static void take_over(struct rte_mbuf *frame, const struct xdp_md *ctx)
 {
@@ -62,7 +79,7 @@ static void take_over(struct rte_mbuf *frame, const struct xdp_md *ctx)
 	frame->pkt_len += ctx->data_end - ctx->data - frame->data_len;
 	frame->data_len = ctx->data_end - ctx->data;
 	if (frame->pkt_len > ctx->length)
-		rte_pktmbuf_trim(frame, frame->pkt_len - ctx->length);
+		keep_only(frame, ctx->length);
 }
 
 static int run_program(struct rte_mbuf *frame)

@@ -675,7 +675,8 @@ function someFrames(mac: string): Buffer[] {
       ? [client.ipv6, VIP6]
       : [client.ipv4, i % 7 ? VIP : '10.0.0.4'];
     const ports = { from: 1024 + i, to: 80 };
-    const data = Buffer.alloc(i % 8 === 0 ? 3000 : i * 3);
+    // Too long for one buffer, or for four.
+    const data = Buffer.alloc(i % 8 === 0 ? (i % 16 === 0 ? 3000 : 7500) : i * 3);
     const ping = Buffer.from([0, i, 0, i]);
     const content =
       i % 4 === 0
