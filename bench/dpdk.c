@@ -198,7 +198,7 @@ int main(int argc, char **argv)
 	program = load_program(0, 0);
 	open_tables(program);
 	view_tables(0);
-	name_registration(device);
+	claim_registration(device);
 	is.program = id_of_program(program);
 	name_of_program(program, is.name);
 	is.holder = is.process = identify(getpid());

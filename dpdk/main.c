@@ -52,42 +52,39 @@ static const char *device_of(const struct options *options,
 	     port->name);
 }
 
-/* Takes up the tables of an earlier run, or makes new ones. */
-static void find_tables(const struct options *options, const char *device,
-			const struct port *port, struct holder *holder,
-			struct registration *is)
+/*
+ * Takes up the tables of an earlier run, or makes new ones. Returns the program if it has yet
+ * to be held, and -1 if somebody does that.
+ */
+static int find_tables(const struct options *options, const char *device,
+		       const struct port *port, struct holder *holder,
+		       struct registration *is)
 {
 	struct registration was;
 	int program = -1;
+	bool is_held;
 
-	name_registration(device);
-	if (read_registration(&was)) {
-		if (lives(&was.process))
-			fail(NULL, "kill it first, or name another --device",
-			     "process %d balances for %s already",
-			     was.process.pid, device);
-		if (lives(&was.holder))
-			program = find_program(was.program);
-	}
+	claim_registration(device);
+	if (read_registration(&was) && lives(&was.holder))
+		program = find_program(was.program);
 	check_device(device, port);
-	if (program >= 0) {
+	is_held = program >= 0;
+	if (is_held) {
 		dismiss(holder);
 		is->holder = was.holder;
 		if (options->sets || options->blocks)
 			say("--flows and --blocks do nothing: the tables that "
-			    "process %d holds "
-			    "keep their sizes",
+			    "process %d holds keep their sizes",
 			    was.holder.pid);
-		open_tables(program);
 	} else {
 		program = load_program(options->sets, options->blocks);
-		open_tables(program);
-		hold(holder, program);
 		is->holder = identify(holder->pid);
 	}
+	open_tables(program);
 	is->program = id_of_program(program);
 	name_of_program(program, is->name);
-	close(program);
+	/* It stays open: the tables last as long as any of the two processes. */
+	return is_held ? -1 : program;
 }
 
 static void note(struct registration *is, const struct work *work)
@@ -154,10 +151,14 @@ static void tell_stop(const struct registration *is, const char *device)
 	    traffic->received, traffic->sent, traffic->send_full,
 	    traffic->missed, traffic->up, traffic->up_full, traffic->down,
 	    traffic->down_full, traffic->answered, traffic->dropped);
-	say("the port is gone with this process. Process %d keeps the tables "
-	    "of %s for the "
-	    "next start; kill %d forgets them",
-	    is->holder.pid, device, is->holder.pid);
+	if (lives(&is->holder))
+		say("the port is gone with this process. Process %d keeps the "
+		    "tables of %s for the next start; kill %d forgets them",
+		    is->holder.pid, device, is->holder.pid);
+	else
+		say("the port is gone with this process, and so are the tables "
+		    "of %s: process %d, which kept them, was ended",
+		    device, is->holder.pid);
 }
 
 static unsigned int count_threads(void)
@@ -181,6 +182,7 @@ int main(int argc, char **argv)
 	struct holder holder;
 	unsigned int threads;
 	const char *device;
+	int new_program;
 	pthread_t notes;
 	char **eal;
 	int count;
@@ -205,7 +207,7 @@ int main(int argc, char **argv)
 		work.exception =
 			start_exception(options.exception, &work.port, threads);
 	device = device_of(&options, &work.port);
-	find_tables(&options, device, &work.port, &holder, &is);
+	new_program = find_tables(&options, device, &work.port, &holder, &is);
 	snprintf(is.port, sizeof(is.port), "%s", work.port.name);
 	is.has_exception = options.exception &&
 			   !strcmp(device, options.exception);
@@ -213,6 +215,9 @@ int main(int argc, char **argv)
 	if (!write_registration(&is))
 		fail("the disk is full, or /run is read-only", "df /run",
 		     "/run/l4lb: %s", strerror(errno));
+	/* Not before somebody can find it. */
+	if (new_program >= 0)
+		hold(&holder, new_program);
 	tell_start(&work, device, &is, threads);
 
 	if (rte_ctrl_thread_create(&notes, "l4lb-notes", NULL, keep_notes,

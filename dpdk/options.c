@@ -214,6 +214,28 @@ static const char *const says_memory[] = {
 	"--socket-mem", "--huge-dir", "--file-prefix", NULL
 };
 
+/*
+ * DPDK would not make the device of a tap that is there, but take a share of its packets
+ * from whoever balances them.
+ */
+static void refuse_taken_tap(const char *word)
+{
+	static const char option[] = "iface=";
+	const char *name = strstr(word, option);
+	char device[IF_NAMESIZE];
+
+	if (!strstr(word, "net_tap") || !name)
+		return;
+	name += strlen(option);
+	snprintf(device, sizeof(device), "%.*s", (int)strcspn(name, ","), name);
+	if (if_nametoindex(device))
+		fail("an l4lb-dpdk that still runs made it, or it is another "
+		     "device",
+		     "end that process (pgrep -a l4lb-dpdk), or choose another "
+		     "name",
+		     "there is a device %s already", device);
+}
+
 #define MOST_ADDED 16
 
 int parse_options(int argc, char **argv, struct options *options, char ***eal)
@@ -236,6 +258,8 @@ int parse_options(int argc, char **argv, struct options *options, char ***eal)
 	if (!words)
 		fail(NULL, NULL, "no memory for the command line");
 	memcpy(words, argv, count * sizeof(*words));
+	for (int i = 1; i <= of_eal; i++)
+		refuse_taken_tap(argv[i]);
 	if (!are_among(of_eal, argv + 1, names_card))
 		words[count++] = strdup("--no-pci");
 	if (!is_among(of_eal, argv + 1, "--log-level")) {

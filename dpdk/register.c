@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,9 +30,12 @@ static void make_folder(void)
 		     FOLDER " is not a folder that only root can enter");
 }
 
-void name_registration(const char *device)
+void claim_registration(const char *device)
 {
+	char lock_path[sizeof(path) + 8];
+	struct registration other;
 	struct stat namespace;
+	int lock;
 
 	make_folder();
 	if (stat("/proc/self/ns/net", &namespace))
@@ -38,6 +43,19 @@ void name_registration(const char *device)
 	snprintf(path, sizeof(path), FOLDER "/%lu-%s.dpdk",
 		 (unsigned long)namespace.st_ino, device);
 	snprintf(next_path, sizeof(next_path), "%s.new", path);
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0)
+		fail(NULL, "ls -ld " FOLDER "; df /run", "%s: %s", lock_path,
+		     strerror(errno));
+	if (flock(lock, LOCK_EX | LOCK_NB)) {
+		if (read_registration(&other) && lives(&other.process))
+			fail(NULL, "kill it first, or name another --device",
+			     "process %d balances for %s already",
+			     other.process.pid, device);
+		fail(NULL, "pgrep -a l4lb-dpdk",
+		     "another l4lb-dpdk is about to balance for %s", device);
+	}
 }
 
 #define IDENTITY "%d %llu %lu"

@@ -28,8 +28,11 @@ struct registration {
 	struct traffic traffic;
 };
 
-/* Names the file; the folder is made if it is missing. */
-void name_registration(const char *device);
+/*
+ * Names the file, and makes the folder if it is missing. Ends the process if another one does
+ * the same for this device, or is about to: the first keeps a lock as long as it lives.
+ */
+void claim_registration(const char *device);
 /* False if there is none, or none that can be read. */
 bool read_registration(struct registration *registration);
 /* False if it could not be written; errno says why. */

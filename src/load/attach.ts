@@ -302,7 +302,11 @@ export function mapsOfLoaded({ maps }: { maps: MapInfo[] }, program?: string): M
 /** Only the process that runs a program of DPDK's can start and stop it. */
 export function notByTools({ name }: Pick<Link, 'name'>): Failure {
   const there = dpdkOf(name);
-  const tables = `kill ${there?.holder ?? 'PID'} forgets the tables`;
+  const holder = there?.holder;
+  const tables =
+    holder === undefined
+      ? 'that forgets the tables'
+      : `kill ${holder} forgets the tables`;
   return new Failure(`l4lb-dpdk runs the program of ${name}, not the kernel`, {
     cause:
       'only that process can start and stop it; its tables are filled like any others',

@@ -238,16 +238,20 @@ function describeDpdk({ dpdk }: ProgramStatus): string[] {
   const counts = TRAFFIC.filter((key) => traffic[key] > 0n).map(
     (key) => `${key.replace('_', ' ')} ${formatCount(traffic[key])}`,
   );
+  const kept =
+    holder === undefined
+      ? 'nobody keeps the tables when it ends'
+      : `process ${holder} keeps the tables`;
   return [
     process === undefined
-      ? `  no process runs it now, so no packet is balanced; process ${holder} keeps the tables for the next start of l4lb-dpdk`
-      : `  run by process ${process} on port ${printableLine(port)}; process ${holder} keeps the tables`,
+      ? `  no process runs it now, so no packet is balanced; ${kept}, for the next start of l4lb-dpdk`
+      : `  run by process ${process} on port ${printableLine(port)}; ${kept}`,
     ...(counts.length > 0 ? [`  frames: ${counts.join(', ')}`] : []),
   ];
 }
 
 function dpdkJson({ port, process, holder, traffic }: DpdkProcess): unknown {
-  return { process: process ?? null, holder, port, frames: traffic };
+  return { process: process ?? null, holder: holder ?? null, port, frames: traffic };
 }
 
 function describeTables(program: ProgramStatus): string[] {

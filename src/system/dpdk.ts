@@ -29,8 +29,8 @@ export type DpdkTraffic = Record<(typeof TRAFFIC)[number], bigint>;
 export interface DpdkProcess {
   program: number;
   name: string;
-  /** Keeps the tables. */
-  holder: number;
+  /** Keeps the tables; undefined if only the other process does. */
+  holder: number | undefined;
   /** Runs packets; undefined if none does now. */
   process: number | undefined;
   port: string;
@@ -71,12 +71,12 @@ function listFolder(): string[] {
 function readRegistration(path: string): DpdkProcess | undefined {
   const text = orNothing(() => readFileSync(path, 'utf8'));
   const read = text === undefined ? undefined : parseRegistration(text);
-  if (!read || lives(read.holder) !== true) return undefined;
-  return {
-    ...read,
-    holder: read.holder.pid,
-    process: lives(read.process) === true ? read.process.pid : undefined,
-  };
+  if (!read) return undefined;
+  const [holder, process] = [read.holder, read.process].map((one) =>
+    lives(one) === true ? one.pid : undefined,
+  );
+  // Without both of them the tables are gone.
+  return (holder ?? process) === undefined ? undefined : { ...read, holder, process };
 }
 
 /** Undefined for text that l4lb-dpdk does not write. */

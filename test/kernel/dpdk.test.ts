@@ -31,7 +31,12 @@ const ROWS = 'address\n10.0.1.1\n10.0.1.2\nfd00::1:1\nfd00::1:2\n';
 interface Status {
   programs: {
     mode: string;
-    dpdk?: { process: number | null; holder: number; port: string; frames: Frames };
+    dpdk?: {
+      process: number | null;
+      holder: number | null;
+      port: string;
+      frames: Frames;
+    };
   }[];
 }
 type Frames = Record<
@@ -212,11 +217,62 @@ describeBuilt('as a host on a network', () => {
     expect(balanced(after) - balanced(before)).toBeGreaterThanOrEqual(sent);
   });
 
+  test('if its holder is killed, the process keeps the tables', async () => {
+    const { holder } = (await statusOf(network)).dpdk ?? {};
+    const client = new Client(network, VIP);
+    const answer = await client.ask();
+    process.kill(holder ?? 0, 'SIGKILL');
+    // A zombie has not let go of anything yet.
+    for (const late = AbortSignal.timeout(20_000); !late.aborted;) {
+      if ((await statusOf(network)).dpdk?.holder === null) break;
+    }
+    expect(await statusOf(network)).toMatchObject({
+      dpdk: { process: dpdk.pid, holder: null },
+      services: [{ destinations: 4 }],
+    });
+    expect(await client.ask()).toBe(answer);
+    client.end();
+    // The next one begins with new tables.
+    expect(await dpdk.end()).toBe(0);
+    expect(dpdk.said).toContain('so are the tables of eth0');
+    dpdk = await startInPlace(network);
+    await fill(ROWS);
+    expect((await statusOf(network)).dpdk?.holder).toEqual(expect.any(Number));
+  });
+
   test('there is one process for a device', async () => {
     const options = ['-l', '0', '--vdev=net_null0', '--', '--device', 'eth0'];
     const second = await network.runProcess('balancer', PROGRAM, options);
     expect(second.exitCode).toBe(1);
     expect(second.stderr).toContain(`process ${dpdk.pid} balances for eth0 already`);
+  });
+
+  test('of several that start at once, one runs', async () => {
+    const mac = '02:70:63:61:70:00';
+    const port = `--vdev=net_pcap0,rx_pcap=${emptyFile()}`;
+    const start = `${PROGRAM} -l 0 ${port} -- --device twin0 --nap 200`;
+    const printed = await network.shell(
+      'balancer',
+      `ip link add twin0 address ${mac} type veth peer twin1
+       for i in 1 2 3; do timeout -s TERM 5 ${start} >${folder}/twin$i 2>&1 & done
+       wait
+       ip link del twin0
+       cat ${folder}/twin?`,
+    );
+    expect(printed.match(/balances on port/g)).toHaveLength(1);
+    expect(
+      printed.match(/balances for twin0 already|about to balance for twin0/g),
+    ).toHaveLength(2);
+    // Nobody holds tables that no one can find.
+    const [, holder] = /Process (\d+) keeps/.exec(printed) ?? [];
+    const { stdout } = await network.run('balancer', 'bash', [
+      '-c',
+      `for pid in $(pgrep l4lb-tables); do
+         [ /proc/$pid/ns/net -ef /proc/self/ns/net ] && echo $pid; done`,
+    ]);
+    expect(stdout.split('\n')).toContain(holder);
+    expect(stdout.split('\n')).toHaveLength(2); // and the one of eth0
+    process.kill(Number(holder));
   });
 
   test.each([
@@ -521,6 +577,11 @@ describeBuilt('from file to file', () => {
       ['-l', '0', '--vdev=net_null0'],
       1,
       'is no device of the kernel, so the tools have no name',
+    ],
+    [
+      ['-l', '0', '--vdev=net_tap0,iface=eth0', '--', '--ip', '10.0.0.10'],
+      1,
+      'there is a device eth0 already',
     ],
     [
       ['-l', '0', '--vdev=net_null0', '--', '--exception', 'eth0'],
