@@ -3,6 +3,7 @@
  * entries: writes and reads the entries of BPF maps, thousands in one call of the
  * kernel's. bpftool does one at a time, and takes and prints each as text.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,5 +122,7 @@ int main(int count, char **arguments)
 	check_all();
 	rewind(stdin);
 	do_all();
-	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (fflush(stdout))
+		fail(errno, "the answers could not be printed");
+	return EXIT_SUCCESS;
 }

@@ -95,6 +95,8 @@ namespaces_of() { # HOST
 all_namespaces() {
     local path
     for path in /run/netns/l4lb-bridge-*; do
+        # With such a prefix the name that users see looks like it.
+        [[ ! -L $path ]] || continue
         [[ ! ${path##*/} =~ ^l4lb-bridge-([0-9]+)-([a-z0-9-]*(h2|h3|lb))$ ]] ||
             echo "${BASH_REMATCH[1]} ${BASH_REMATCH[2]} ${path##*/}"
     done
@@ -484,11 +486,12 @@ main() {
     up | down) ;;
     -h | --help) usage && exit ;;
     "") wrong_usage "name a command: up or down" ;;
-    *) wrong_usage "there is no command '$1'" ;;
+    *) wrong_usage "there is no command ${1@Q}" ;;
     esac
-    [[ $# -le 2 && $part =~ ^(ebpf|dpdk|)$ ]] || wrong_usage "$1 takes ebpf, dpdk or nothing, not '${*:2}'"
+    rest=${*:2}
+    [[ $# -le 2 && $part =~ ^(ebpf|dpdk|)$ ]] || wrong_usage "$1 takes ebpf, dpdk or nothing, not ${rest@Q}"
     [[ $prefix =~ ^[a-z0-9-]{0,20}$ ]] ||
-        wrong_usage "L4LB_BRIDGE_PREFIX='$prefix' must be made of a-z, 0-9 and '-', at most 20 of them"
+        wrong_usage "L4LB_BRIDGE_PREFIX=${prefix@Q} must be made of a-z, 0-9 and '-', at most 20 of them"
     check_root
     leave_private_mounts "$@"
     home=$(stat -Lc %i /proc/self/ns/net)

@@ -11,7 +11,8 @@ import { Failure } from '../text/failure.js';
 import { append } from '../text/lists.js';
 import { at } from '../text/must.js';
 import { packaged } from './package.js';
-import type { Run } from './run.js';
+import type { Run, RunResult } from './run.js';
+import { Ended } from './run.js';
 import { withScratch } from './scratch.js';
 
 /** An entry of a map. A per-CPU map has a value for each CPU. */
@@ -103,6 +104,7 @@ export async function dumpMaps(
   if (maps.length === 0) return [];
   const blocks = maps.map((map) => header(DUMP, map, 0, 0, 0));
   const answers = answersIn(await ask(run, blocks, undefined));
+  if (answers.length !== maps.length) throw cutShort();
   return maps.map((map, index) => entriesOf(at(answers, index), sparse.has(map)));
 }
 
@@ -174,16 +176,42 @@ async function ask(
     openSync(scratch.write('entries', Buffer.concat(blocks)), 'r'),
   );
   try {
-    const { exitCode, stdout, stderr } = await run(path, [], {
-      stdin: file,
-      held: lock,
-      detached: lock !== undefined,
-      isBinary: true,
-    });
+    const { exitCode, stdout, stderr } = await started(before, advice, () =>
+      run(path, [], {
+        stdin: file,
+        held: lock,
+        detached: lock !== undefined,
+        isBinary: true,
+      }),
+    );
     if (exitCode !== 0) throw failureOf(before, stderr, advice);
     return Buffer.from(stdout, 'latin1');
   } finally {
     closeSync(file);
+  }
+}
+
+/** What was killed has done a part, and what does not start has done nothing. */
+async function started(
+  before: string,
+  advice: Advice,
+  start: () => Promise<RunResult>,
+): Promise<RunResult> {
+  try {
+    return await start();
+  } catch (error) {
+    if (error instanceof Ended) {
+      const cause = 'the kernel was short of memory, or somebody killed it';
+      throw new EntriesFailure(before + error.message, {
+        cause,
+        next: advice.next ?? 'run the same command again',
+      });
+    }
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(`entries/entries does not run: ${error.message}`, {
+      cause: 'it may not be executed, or was built for another machine',
+      next: 'make',
+    });
   }
 }
 
@@ -210,13 +238,22 @@ const ANSWER_SIZE = 16;
 function answersIn(text: Buffer): Answer[] {
   const answers: Answer[] = [];
   for (let start = 0; start < text.length;) {
+    if (start + ANSWER_SIZE > text.length) throw cutShort();
     const [keySize, valueSize] = [u32(text, start), u32(text, start + 4)];
     const [values, count] = [u32(text, start + 8), u32(text, start + 12)];
     const begin = start + ANSWER_SIZE;
     start = begin + count * (keySize + values * valueSize);
+    if (start > text.length) throw cutShort();
     answers.push({ keySize, valueSize, values, bytes: text.subarray(begin, start) });
   }
   return answers;
+}
+
+function cutShort(): Failure {
+  return new Failure('entries/entries has answered only a part', {
+    cause: 'it is of another release, or was built in part',
+    next: 'make',
+  });
 }
 
 function* values({ keySize, valueSize, bytes }: Answer): Generator<Buffer> {

@@ -105,6 +105,9 @@ export async function runIfThere(
   }
 }
 
+/** A process was killed, and what it did may be half done. */
+export class Ended extends Failure {}
+
 /** execa takes any descriptor, but its types (9.6) only know the first few. */
 function descriptor(number: number): 3 {
   return number as 3;
@@ -117,7 +120,7 @@ function cannotStart(command: string, result: Result): Failure {
       next: `apt-get install ${PACKAGES.get(command) ?? command}`,
     });
   }
-  if (result.signal) return new Failure(`${command} was ended by ${result.signal}`);
+  if (result.signal) return new Ended(`${command} was ended by ${result.signal}`);
   return new Failure(
     `could not start ${command}: ${result.shortMessage ?? 'for no reason given'}`,
   );

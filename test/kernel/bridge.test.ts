@@ -318,6 +318,7 @@ test.each([
   [[], 'name a command: up or down'],
   [['run'], "there is no command 'run'"],
   [['up', 'both'], "up takes ebpf, dpdk or nothing, not 'both'"],
+  [['\u001b[31m'], "there is no command $'\\E[31m'"],
 ])('bridge.sh %j is wrong usage', async (words, says) => {
   const { exitCode, stderr } = await execa('testbed/bridge.sh', words, {
     cwd: ROOT,

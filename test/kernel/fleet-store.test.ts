@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -315,6 +315,33 @@ describe('a folder', () => {
     const [total, ...each] = counts as [number, ...number[]];
     expect(each.reduce((sum, one) => sum + one, 0)).toBe(total);
     expect(each.filter((one) => one === 6).length).toBeGreaterThanOrEqual(2);
+  });
+
+  test('a folder of other files is no store, and keeps them', async () => {
+    const path = join(folder, 'chart');
+    mkdirSync(join(path, 'values'), { recursive: true, mode: 0o700 });
+    writeFileSync(join(path, 'values', 'prod.yaml'), 'secret');
+    const refused = async (name: string): Promise<void> => {
+      const store = opened(`file:${path}`);
+      await expect(store.read('/a')).rejects.toThrow(`not empty: it holds ${name}`);
+      await expect(store.write([], [{ key: '/a', value: 'a' }])).rejects.toThrow(name);
+    };
+    await refused('prod.yaml');
+    writeFileSync(join(path, 'Chart.yaml'), '');
+    await refused('Chart.yaml');
+    expect(readdirSync(path).sort()).toEqual(['Chart.yaml', 'values']);
+    expect(readdirSync(join(path, 'values'))).toEqual(['prod.yaml']);
+  });
+
+  test('what others put beside the values of a store stays', async () => {
+    const path = join(folder, 'beside');
+    await opened(`file:${path}`).write([], [{ key: '/a', value: 'a' }]);
+    writeFileSync(join(path, 'values', 'notes.txt'), 'mine');
+    writeFileSync(join(path, 'values', '77-0'), 'of a killed writer');
+    await opened(`file:${path}`).write([], [{ key: '/a', value: 'b' }]);
+    const values = readdirSync(join(path, 'values'));
+    expect(values).toContain('notes.txt');
+    expect(values).not.toContain('77-0');
   });
 
   test('is told when its files are not whole, or are not there any more', async () => {

@@ -35,6 +35,13 @@ import { MOST_ANSWER } from './store.js';
 export const INDEX = 'index.json';
 const LEASES = 'leases.json';
 const VALUES = 'values';
+/** What a store's folder holds, and its values. */
+const OWN = new Set([
+  'lock',
+  VALUES,
+  ...[INDEX, LEASES].flatMap((name) => [name, `${name}.next`]),
+]);
+const OWN_VALUE = /^\d{1,16}-\d{1,6}$/;
 /** Seconds that another may write. */
 const PATIENCE = 5;
 
@@ -67,6 +74,7 @@ export class Folder {
   async #underLock<T>(work: () => T): Promise<T> {
     const path = `${this.path}/lock`;
     const lock = this.#doing('use', () => {
+      this.#checkOwn();
       this.#make();
       return openSync(
         path,
@@ -77,6 +85,32 @@ export class Folder {
     return withOpenLock(this.#run, { path, lock, seconds: PATIENCE }, () =>
       Promise.resolve(this.#doing('write in', work)),
     );
+  }
+
+  /** A folder that is no store yet has nothing of anybody else's, or its name is mistyped. */
+  #checkOwn(): void {
+    if (this.#list('').includes(INDEX)) return;
+    const foreign =
+      this.#list('').find((name) => !OWN.has(name)) ??
+      this.#list(VALUES).find((name) => !OWN_VALUE.test(name));
+    if (foreign === undefined) return;
+    const path = printableLine(this.path);
+    throw new Failure(
+      `${path} is no store, and not empty: it holds ${printableLine(foreign)}`,
+      {
+        cause: '--store names another folder than it should',
+        next: `name the fleet's folder, or a new one for a new fleet; ls ${path}`,
+      },
+    );
+  }
+
+  #list(name: string): string[] {
+    try {
+      return readdirSync(`${this.path}/${name}`);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
   }
 
   #make(): void {
@@ -143,7 +177,8 @@ export class Folder {
   ): void {
     const needed = filesOf(state);
     for (const file of candidates) {
-      if (!needed.has(file)) rmSync(`${this.path}/${VALUES}/${file}`, { force: true });
+      if (OWN_VALUE.test(file) && !needed.has(file))
+        rmSync(`${this.path}/${VALUES}/${file}`, { force: true });
     }
   }
 
@@ -176,8 +211,9 @@ export class Folder {
       if (!(error instanceof Fault)) throw error;
       const path = printableLine(`${this.path}/${name}`);
       throw new Failure(`${path} is no file of a store: ${error.message}`, {
-        cause: 'another program wrote it, or the disk lost a part of it',
-        next: `stop the fleet, rm -r ${printableLine(this.path)}, and apply the configuration again`,
+        cause:
+          '--store names another folder than it should, or the disk lost a part of the file',
+        next: `ls -l ${printableLine(this.path)}; if it is the fleet's, stop the fleet, mv the folder away and apply the configuration again`,
       });
     }
   }
