@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /** Finds our program on a device, however it came there, and finds its maps. */
-import type { MapInfo } from '../system/bpftool-text.js';
+import { BpftoolFailure } from '../system/bpftool-text.js';
+import type { MapInfo, ProgramInfo } from '../system/bpftool-text.js';
 import type { Mode } from '../text/mode.js';
 import type { Tools } from './tools.js';
 import type { MapName, Build } from '../abi/maps.js';
@@ -72,7 +73,7 @@ export async function findAttached(
     );
   }
   if (abi === undefined) throw notOurs(device, attached);
-  const program = await bpftool.programWithMaps('id', attached.id);
+  const program = await stillThere({ ip, bpftool }, device, mode, attached.id);
   const all = asMaps(program.maps);
   if (!all) throw notOurs(device, attached);
   const maps = attached.mode === 'dpdk' ? withoutExits(all) : all;
@@ -99,6 +100,22 @@ export async function attachedNow(tools: Tools, attached: Attached): Promise<Att
 
 export async function mapsNow(tools: Tools, attached: Attached): Promise<Maps> {
   return (await attachedNow(tools, attached)).maps;
+}
+
+/** The program with its maps; whoever takes it off meanwhile takes these away one by one. */
+async function stillThere(
+  { ip, bpftool }: Tools,
+  device: string,
+  mode: Mode | undefined,
+  id: number,
+): Promise<ProgramInfo & { maps: MapInfo[] }> {
+  try {
+    return await bpftool.programWithMaps('id', id);
+  } catch (error) {
+    // Says that there is none, if that is so.
+    if (error instanceof BpftoolFailure) choose(await ip.link(device), mode);
+    throw error;
+  }
 }
 
 /** l4lb-dpdk sends by its one port, so it has no use for what the program has for others. */
